@@ -6,8 +6,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { MODEL_VARIABLES } from '../downloader/cache/dist/src/index.js';
 import { DOWNLOADER_VARIABLES } from '../downloader/dist/src/config.js';
 import { ERROR_CODES as DOWNLOADER_ERRORS, EXIT_STATUS } from '../downloader/dist/src/errors.js';
+import { SERVER_VARIABLES } from '../inference/dist/src/config/settings.js';
 import { ERROR_TABLE, GRPC_STATUS, HTTP_STATUS } from '../inference/dist/src/services/errors.js';
-import { SERVER_VARIABLES } from '../inference/dist/src/settings.js';
 
 const file = new URL('../docs/reference.md', import.meta.url);
 

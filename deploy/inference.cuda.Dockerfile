@@ -43,7 +43,7 @@ ENV NODE_ENV=production \
     HF_HUB_OFFLINE=1 \
     TRANSFORMERS_OFFLINE=1 \
     ORT_DISABLE_TELEMETRY=1 \
-    MALLOC_ARENA_MAX=2 \
+    MALLOC_ARENA_MAX=1 \
     MALLOC_MMAP_THRESHOLD_=1048576 \
     MALLOC_TRIM_THRESHOLD_=8388608 \
     DEVICE=cuda \
@@ -54,4 +54,4 @@ USER 1000:1000
 EXPOSE 8001
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=180s --retries=3 CMD ["node", "/app/deploy/images/healthcheck.js"]
-ENTRYPOINT ["node", "/app/inference/bin/heimdex-inference.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=16", "/app/inference/bin/heimdex-inference.js"]

@@ -159,6 +159,7 @@ const MODELS = [
     tensors: whisper({ width: 1024, layers: 24, vocabulary: 51_865, mels: 80 }),
     // Half precision, as in OpenAI's file; the hub's has twice the bytes.
     half: true,
+    change: ending({ width: 1024, end: 50_257, firstTimestamp: 50_364, tokens: 72 }),
     config: {
       model_type: 'whisper',
       d_model: 1024,
@@ -225,7 +226,35 @@ function toHalf(values) {
   );
 }
 
-function writeSafetensors(path, tensors, half) {
+/**
+ * Returns a function that makes Whisper's random weights end a window after 72 tokens, as people's speech does: the positions after them
+ * are the end token's own vector a thousand times, which the shared token table then picks. Timestamps, which random scores would
+ * prefer (there are 1501 of them, and their probabilities are added), get a direction that the last norm counts against them.
+ */
+function ending({ width, end, firstTimestamp, tokens }) {
+  const prompt = 2;
+  const endVector = new Float32Array(width);
+  const direction = (column) => ((Math.imul(column + 1, 2_654_435_761) >>> 16) & 1 ? 1 : -1);
+  return (name, values, offset) => {
+    const each = (from, to, change) => {
+      for (let i = Math.max(0, from * width - offset); i < Math.min(values.length, to * width - offset); i++)
+        values[i] = change(values[i], (offset + i) % width);
+    };
+    if (name === 'model.decoder.embed_tokens.weight') {
+      each(end, end + 1, (value, column) => {
+        endVector[column] = value;
+        return value;
+      });
+      each(firstTimestamp, Number.POSITIVE_INFINITY, (value, column) => value - 0.02 * direction(column));
+    } else if (name === 'model.decoder.embed_positions.weight') {
+      each(prompt + tokens, Number.POSITIVE_INFINITY, (_, column) => 1000 * endVector[column]);
+    } else if (name === 'model.decoder.layer_norm.bias') {
+      each(0, 1, (value, column) => value + 0.5 * direction(column));
+    }
+  };
+}
+
+function writeSafetensors(path, tensors, half, change) {
   const size = half ? 2 : 4;
   const header = {};
   let offset = 0;
@@ -249,6 +278,7 @@ function writeSafetensors(path, tensors, half) {
       const values = new Float32Array(Math.min(1 << 22, count - done));
       fill(values, /embed/.test(name) ? 0.02 : scale, (seed++ * 2_654_435_761) | 0);
       if (isNorm) for (let i = 0; i < values.length; i++) values[i] += 1;
+      change?.(name, values, done);
       const bytes = half ? toHalf(values) : values;
       writeSync(file, new Uint8Array(bytes.buffer));
     }
@@ -256,7 +286,7 @@ function writeSafetensors(path, tensors, half) {
   closeSync(file);
 }
 
-for (const { name, tensors, config, files, texts = {}, half = false } of MODELS) {
+for (const { name, tensors, config, files, texts = {}, half = false, change } of MODELS) {
   if (only !== undefined && name !== only) continue;
   const place = join(dir, name);
   mkdirSync(place, { recursive: true });
@@ -273,6 +303,6 @@ for (const { name, tensors, config, files, texts = {}, half = false } of MODELS)
     mkdirSync(join(place, file, '..'), { recursive: true });
     writeFileSync(join(place, file), JSON.stringify(value, undefined, 2));
   }
-  writeSafetensors(join(place, 'model.safetensors'), tensors, half);
+  writeSafetensors(join(place, 'model.safetensors'), tensors, half, change);
   console.log(name);
 }

@@ -75,16 +75,32 @@ try {
   const stop = AbortSignal.timeout(Number(seconds) * 1000);
   const image = readFileSync(join(shared, 'samples/photos/astronaut.png'));
   const speech = readFileSync(join(shared, 'samples/speech/jfk.wav'));
-  const again = async (call) => {
-    while (!stop.aborted) await call().catch(() => sleep(SAMPLE_MS));
+  const answered = {};
+  const failed = {};
+  const again = async (name, call) => {
+    while (!stop.aborted) {
+      try {
+        await call();
+        answered[name] = (answered[name] ?? 0) + 1;
+      } catch (error) {
+        if (stop.aborted) return;
+        failed[`${name}: ${error.message}`] = (failed[`${name}: ${error.message}`] ?? 0) + 1;
+        await sleep(SAMPLE_MS);
+      }
+    }
   };
   const text = 'a photograph of a harbour in the evening, '.repeat(8);
+  // Random weights pass no threshold: decoded once, at temperature 0.
+  const once = { temperatures: [0], compressionRatioThreshold: 1000, logProbThreshold: -1000 };
   const work = [
-    again(() => client.embedImage([image, image], { signal: stop })),
-    again(() => client.embedText([text, text], { signal: stop })),
-    again(() => client.transcribe(speech, { signal: stop })),
+    again('images', () => client.embedImage([image, image], { signal: stop })),
+    again('texts', () => client.embedText([text, text], { signal: stop })),
+    again('speech', () => client.transcribe(speech, { ...once, signal: stop })),
     ...(process.env.LOAD_BGE_M3 === 'true'
-      ? [again(() => client.embedText(Array(8).fill(text), { model: 'text', signal: stop }))]
+      ? [again('sentences', () => client.embedText(Array(8).fill(text), { model: 'text', signal: stop }))]
+      : []),
+    ...(process.env.FEATURE_FACE === 'true'
+      ? [again('faces', () => client.detectFaces([image], { signal: stop }))]
       : []),
   ];
   let most = read();
@@ -95,6 +111,7 @@ try {
   }
   print('Most under load', most);
   await Promise.all(work);
+  console.log(`Answered: ${JSON.stringify(answered)}; failed: ${JSON.stringify(failed)}`);
   client.close();
   await sleep(5000);
   print('At rest again', read());

@@ -105,26 +105,23 @@ def samples(path):
         return np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float32) / 32768
 
 
-def window(path):
-    """One window of 30 s without timestamps: the encoder, then 224 tokens, the most there are, as random weights never end."""
-    mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(samples(path)), models["medium"].dims.n_mels)
-    options = whisper.DecodingOptions(language="en", temperature=0, without_timestamps=True, fp16=False)
-    return {"tokens": len(whisper.decode(models["medium"], mel, options).tokens)}
-
-
 def load_base():
     models["base"] = whisper.load_model(openai_file("base"), device="cpu")
 
 
-def minute(path):
-    """At temperature 0 alone, as decoding again at others, by chance, would not compare the two."""
-    return {"text": models["base"].transcribe(samples(path), language="en", temperature=0, fp16=False)["text"]}
+def minute(size, path):
+    """At temperature 0 alone, as decoding again at others, by chance, would not compare the two. The random weights of medium end a window
+    by the position, to which a prompt of the text before would add."""
+    said = models[size].transcribe(
+        samples(path), language="en", temperature=0, fp16=False, condition_on_previous_text=size != "medium"
+    )
+    return {"text": said["text"], "tokens": sum(len(segment["tokens"]) for segment in said["segments"])}
 
 
 def faces(path):
-    picture = cv2.imread(path)
-    models["faces"].setInputSize(picture.shape[1::-1])
-    found = models["faces"].detect(picture)[1]
+    image = cv2.imread(path)
+    models["faces"].setInputSize(image.shape[1::-1])
+    found = models["faces"].detect(image)[1]
     return {"faces": 0 if found is None else len(found)}
 
 
@@ -145,7 +142,6 @@ COMMANDS = {
     "image": image,
     "siglip": siglip_text,
     "sentence": sentence,
-    "window": window,
     "minute": minute,
     "faces": faces,
 }

@@ -19,10 +19,10 @@ function dataOf(wav) {
   return wav.subarray(at + 8, at + 8 + wav.readUInt32LE(at + 4));
 }
 
-/** Recordings one after another, again from the first where they end, as a WAV file of so many seconds. */
+/** Concatenates audio files, repeated as needed, to a WAV file of the given duration. */
 export function speechOf(shared, seconds, path, wavOf) {
-  const recordings = SPEECH.map((name) => dataOf(readFileSync(join(shared, `samples/speech/${name}.wav`))));
-  const all = Buffer.concat(recordings);
+  const clips = SPEECH.map((name) => dataOf(readFileSync(join(shared, `samples/speech/${name}.wav`))));
+  const all = Buffer.concat(clips);
   const samples = Array.from(
     { length: seconds * RATE_HZ },
     (_, i) => all.readInt16LE((i * 2) % (all.length & ~1)) / 32_767,

@@ -2,7 +2,8 @@
  * This server with its default configuration beside the Python service's models (peer.py), in one run: both take turns at everything,
  * a line of a Markdown table for each thing measured, medians
  * (of three times the rounds for what takes milliseconds). Both may use two threads. See README.md.
- * Usage: MODELS_DIR=VOLUME node bench/default-stack/run.js --python PYTHON --dir DIR [--rounds 3] [--windows 3] [--shared ../shared]
+ * Usage: MODELS_DIR=VOLUME node bench/default-stack/run.js --python PYTHON --dir DIR [--rounds 3] [--windows 3] [--only speech]
+ *        [--shared ../shared]
  */
 import '../support/offline.js';
 import { spawn } from 'node:child_process';
@@ -18,10 +19,12 @@ import { inRepository, readOptions } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
 import { memoryMib, speechOf } from './readings.js';
 
-const { python, rounds, shared, dir, windows } = readOptions({
+const { python, rounds, shared, dir, windows, only } = readOptions({
   dir: { type: 'string' },
   rounds: { type: 'string', default: '3' },
   windows: { type: 'string', default: '3' },
+  // Only the lines that have this in their names.
+  only: { type: 'string', default: '' },
 });
 if (dir === undefined) throw new Error('--dir DIR: the checkpoints, as make.js and base.js wrote them');
 const THREADS = 2;
@@ -101,6 +104,7 @@ async function compare(
   theirs,
   { unit = 's', warm = true, turns = unit === 'ms' ? 3 * rounds : rounds } = {},
 ) {
+  if (!name.includes(only)) return undefined;
   const times = { ours: [], theirs: [] };
   let answers;
   for (let round = warm ? -1 : 0; round < turns; round++) {
@@ -170,34 +174,44 @@ const ownFaces = () => client.detectFaces([portrait], { scoreThreshold: 0.6 });
 await compare('faces of a photograph of 512x512, from PNG', ownFaces, () => peer.ask('faces', photo), { unit: 'ms' });
 print('memory (PSS) after these calls', [memoryMib(server.child.pid)], [memoryMib(peer.child.pid)], 'MiB', 0);
 
+// Random weights: at temperature 0 alone, and no result repeated. They end a window after 72 tokens, with no text before it (make.js).
+const fixed = { language: 'en', temperatures: [0], compressionRatioThreshold: 1000, logProbThreshold: -1000 };
 const half = speechOf(shared, 30, join(work, 'half.wav'), wavOf);
-const fixed = {
-  language: 'en',
-  timestamps: 'none',
-  temperatures: [0],
-  compressionRatioThreshold: 1000,
-  logProbThreshold: -1000,
-};
-const [own, other] = await compare(
-  'a window of 30 s and 224 tokens, Whisper medium',
-  () => client.transcribe(half.bytes, fixed),
-  () => peer.ask('window', half.path),
+const minute = speechOf(shared, 60, join(work, 'minute.wav'), wavOf);
+const tokensOf = ({ segments }) => segments.reduce((sum, segment) => sum + segment.tokens.length, 0);
+const speech = await compare(
+  'a minute of speech, two windows of 72 tokens one after the other, Whisper medium',
+  async () => [await client.transcribe(half.bytes, fixed), await client.transcribe(half.bytes, fixed)],
+  () => peer.ask('minute', 'medium', minute.path),
+  { warm: false, turns: Number(windows) },
+);
+const together = { ...fixed, conditionOnPreviousText: false };
+const sharing = await compare(
+  'the same speech without the text before as a prompt: windows share the decoder',
+  () => client.transcribe(minute.bytes, together),
+  () => ({ seconds: speech?.[1].seconds }),
   { warm: false, turns: Number(windows) },
 );
 print('memory (PSS) after speech as well', [memoryMib(server.child.pid)], [memoryMib(peer.child.pid)], 'MiB', 0);
 const base = await startServer('18703', { ASR_MODEL: 'base', VISION_MODEL_NAME: 'none' });
 const baseClient = createInferenceClient({ address: '127.0.0.1:18703', timeoutMs: TIMEOUT_MS });
-const minute = speechOf(shared, 60, join(work, 'minute.wav'), wavOf);
 await peer.ask('load base');
 const said = await compare(
   'a minute of speech, Whisper base, its own weights',
   () => baseClient.transcribe(minute.bytes, { language: 'en', temperatures: [0] }),
-  () => peer.ask('minute', minute.path),
+  () => peer.ask('minute', 'base', minute.path),
   { warm: false },
 );
-console.log(`\nWords of the minute: ${said.map(({ text: words }) => words.trim().split(/\s+/).length).join(' and ')}.`);
-const ownTokens = own.segments.reduce((sum, segment) => sum + segment.tokens.length, 0);
-console.log(`Tokens of the window: ${ownTokens} and ${other.tokens}.`);
+if (said !== undefined)
+  console.log(
+    `\nWords of the minute: ${said.map(({ text: words }) => words.trim().split(/\s+/).length).join(' and ')}.`,
+  );
+if (speech !== undefined && sharing !== undefined) {
+  const [[own, other], [together]] = [speech, sharing];
+  console.log(
+    `Tokens of the two windows: ${own.map(tokensOf).join(' + ')}, and ${other.tokens}; shared: ${tokensOf(together)}.`,
+  );
+}
 client.close();
 baseClient.close();
 await Promise.all([stop(server.child), stop(peer.child), stop(base.child)]);

@@ -53,7 +53,7 @@ const CONFIGURATIONS = [
 
 const speechDir = inRepository('demo/samples/speech');
 const said = JSON.parse(readFileSync(join(speechDir, 'said.json'), 'utf8'));
-const recordings = Object.keys(said).map((name) => ({ name, bytes: readFileSync(join(speechDir, name)) }));
+const clips = Object.keys(said).map((name) => ({ name, bytes: readFileSync(join(speechDir, name)) }));
 const images = Object.entries(JSON.parse(readFileSync(inRepository('demo/samples/images/names.json'), 'utf8')))
   .map(([name]) => inRepository(`demo/samples/images/${name}`))
   .filter((path) => existsSync(path))
@@ -181,7 +181,7 @@ async function answersOf(client) {
   };
   if (models === 'small') {
     answers.words = {};
-    for (const { name, bytes } of recordings) {
+    for (const { name, bytes } of clips) {
       const { text, segments } = await client.transcribe(bytes, {
         language: 'en',
         timestamps: 'word',
@@ -212,8 +212,8 @@ async function timesOf(client) {
   await row('faces', () => client.detectFaces([faces[0]], { scoreThreshold: 0.6 }));
   const speech =
     models === 'small'
-      ? () => client.transcribe(recordings[0].bytes, { language: 'en', temperatures: [0] })
-      : () => client.transcribe(recordings[0].bytes, FIXED);
+      ? () => client.transcribe(clips[0].bytes, { language: 'en', temperatures: [0] })
+      : () => client.transcribe(clips[0].bytes, FIXED);
   const startedAt = performance.now();
   const { segments } = await speech();
   table['speech, first'] = performance.now() - startedAt;

@@ -1,4 +1,4 @@
-/** Calls with each item by so many callers at a time; resolves with the answers in order. */
+/** Calls with each item from the given number of concurrent callers; resolves with the answers in order. */
 export async function byCallers(callers, items, call) {
   const answers = [];
   let next = 0;

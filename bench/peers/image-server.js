@@ -2,7 +2,7 @@
 import { byCallers } from './callers.js';
 import { startPython } from './python.js';
 
-/** Starts it; `take({ with: [contents, callers] })` embeds the images, one a call, by so many callers at a time. */
+/** Starts it; `take({ with: [contents, callers] })` embeds the images, one per call, from that many concurrent callers. */
 export async function startImageServer(python, model) {
   const server = await startPython(python, '../vision/server_peer.py', { model });
   const { result: port } = await server.take({ do: 'port' });

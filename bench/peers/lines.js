@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { wordErrors } from '../speech/recordings.js';
+import { wordErrors } from '../speech/audio-files.js';
 import { inRepository } from '../support/measure.js';
 import { TEXTS } from '../text/texts.js';
 import { byCallers } from './callers.js';

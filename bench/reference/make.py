@@ -227,7 +227,7 @@ TEXTS = [(ROOT, "README.md"), (ROOT, "inference/README.md"), (POCKET, "README.md
 def chunks(directory, **settings):
     """Trains a SentencePiece model on this project's text; returns its pieces with scores, and its character map."""
     os.makedirs(directory, exist_ok=True)
-    words = [line for place, name in TEXTS for line in open(os.path.join(place, name), encoding="utf8") if line.strip()]
+    words = [line for directory, name in TEXTS for line in open(os.path.join(directory, name), encoding="utf8") if line.strip()]
     spm.SentencePieceTrainer.train(sentence_iterator=iter(words + PLAIN * 20), model_prefix=f"{directory}/spiece", vocab_size=2000, hard_vocab_limit=False, normalization_rule_name="nmt_nfkc", minloglevel=2, **settings)
     os.remove(f"{directory}/spiece.vocab")
     proto = sentencepiece_model_pb2.ModelProto.FromString(open(f"{directory}/spiece.model", "rb").read())

@@ -8,7 +8,7 @@ import { load as loadSiglip } from '../../inference/dist/src/models/siglip/model
 import { load as loadWhisper } from '../../inference/dist/src/models/whisper/model.js';
 import { load as loadYunet } from '../../inference/dist/src/models/yunet/model.js';
 import { parseSpeechOptions } from '../../inference/dist/src/services/speech-options.js';
-import { threeMinutes } from '../speech/recordings.js';
+import { threeMinutes } from '../speech/audio-files.js';
 import { CONTEXT, inRepository, modelFiles } from '../support/measure.js';
 
 const THREADS = Number(process.argv[2] ?? 1);
@@ -20,7 +20,7 @@ const WORDS = 'the a of video search image speech word model once offline cache 
 );
 const textOf = (words) => (_, index) => ({
   type: 'text',
-  text: Array.from({ length: words }, (_, place) => WORDS[(index * 7 + place * 13) % WORDS.length]).join(' '),
+  text: Array.from({ length: words }, (_, position) => WORDS[(index * 7 + position * 13) % WORDS.length]).join(' '),
   normalize: true,
   truncate: true,
 });

@@ -14,9 +14,10 @@ const WORDS = 'the a of video search image speech word model once offline cache 
   ' ',
 );
 const texts = Array.from({ length: TEXTS }, (_, index) =>
-  Array.from({ length: 4 + ((index * 37) % 77) }, (_, place) => WORDS[(index * 7 + place * 13) % WORDS.length]).join(
-    ' ',
-  ),
+  Array.from(
+    { length: 4 + ((index * 37) % 77) },
+    (_, position) => WORDS[(index * 7 + position * 13) % WORDS.length],
+  ).join(' '),
 );
 
 const CASES = [

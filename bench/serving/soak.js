@@ -13,7 +13,7 @@ import { at, quantile, started, stop, withVolume } from './setup.js';
 
 const MINUTES = Number(process.env.MINUTES ?? 10);
 const REST_SECONDS = Number(process.env.REST_SECONDS ?? 60);
-const WARM_UP_MS = Number(process.env.WARM ?? 20_000);
+const WARM_UP_MS = Number(process.env.WARM ?? 40_000);
 const MAX_LIVEZ_MS = 1000;
 const MAX_GROWTH = 1.2;
 /** Reasons after which a caller may retry. */
@@ -35,6 +35,18 @@ const program = (name, ...args) => {
 };
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const health = async (address) => (await fetch(`http://${address}/health`)).json();
+
+/** Memory (PSS) of the serving process and each worker, MiB. Linux only. */
+async function memoryByProcess({ child, log }) {
+  const workers = log.filter(({ msg }) => msg.startsWith('Loaded in'));
+  const processes = [['server', child.pid], ...workers.map(({ model, pid }) => [model, pid])];
+  return Promise.all(
+    processes.map(async ([name, pid]) => {
+      const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
+      return `${name} ${Math.round(Number(/^Pss: +(\d+)/m.exec(text)?.[1] ?? 0) / 1024)}`;
+    }),
+  );
+}
 
 const CALLS = [
   (client) => client.embedText(['a text of an honest caller']),
@@ -71,10 +83,14 @@ await withVolume(async (fill) => {
   });
   const server = await started({ ...settings, MEMORY_LIMIT_GB: '3', MAX_QUEUE_SECONDS: '5' });
   const { address } = server;
+  const legitimate = (over, ends) =>
+    Promise.all(Array.from({ length: 8 }, (_, index) => honest(address, index, over, ends)));
   try {
     const warmUntil = performance.now() + WARM_UP_MS;
-    await Promise.all(CALLS.map((_, index) => honest(address, index, () => performance.now() > warmUntil, new Map())));
+    // As many callers as later: a worker that no call reached yet would be smaller than at its start of service.
+    await legitimate(() => performance.now() > warmUntil, new Map());
     const before = await health(address);
+    const processesBefore = await memoryByProcess(server);
     let maxGb = before.memory_used_gb;
     let lagSeconds = 0;
     const looking = setInterval(() => {
@@ -96,15 +112,14 @@ await withVolume(async (fill) => {
     const probe = program('soak-probe.js', address);
     const attacks = program('soak-attacks.js', address, String(MINUTES * 60));
     const ends = new Map();
-    await Promise.all(
-      Array.from({ length: 8 }, (_, index) => honest(address, index, () => performance.now() > until, ends)),
-    );
+    await legitimate(() => performance.now() > until, ends);
     const attacked = JSON.parse(await attacks.ended);
     probe.child.kill('SIGTERM');
     const { times, connected, wrong, heldUpMs } = JSON.parse(await probe.ended);
     clearInterval(looking);
     await sleep(REST_SECONDS * 1000);
     const after = await health(address);
+    const processesAfter = await memoryByProcess(server);
     const growth = after.memory_used_gb / before.memory_used_gb;
     const lost = server.log.filter(({ msg }) => /lost|defect|ended and started again/.test(msg));
     const unstated = [...ends].filter(([how]) => how !== 'served' && !REFUSED.has(how.split(/[ :]/)[1]));
@@ -127,6 +142,8 @@ await withVolume(async (fill) => {
     console.log(
       `| memory before, peak, after, GB | ${before.memory_used_gb}, ${maxGb}, ${after.memory_used_gb} (${growth.toFixed(2)}) |`,
     );
+    console.log(`| the same by process before, MiB | ${processesBefore.join(', ')} |`);
+    console.log(`| after | ${processesAfter.join(', ')} |`);
     console.log(
       `| lost workers and bugs in the log | ${lost.length === 0 ? 'none' : lost.map(({ msg }) => msg).join('; ')} |`,
     );

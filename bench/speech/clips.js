@@ -1,7 +1,7 @@
 // Short clips to compare decodings: cut from audio files, joined, synthesized by ffmpeg's flite, and modified.
 import { spawnSync } from 'node:child_process';
 import { basename } from 'node:path';
-import { audioFiles, joined, RATE, SAID, samplesOf } from './recordings.js';
+import { audioFiles, joined, RATE, SAID, samplesOf } from './audio-files.js';
 
 const CUT_SECONDS = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
 export const VOICES = ['slt', 'awb', 'rms', 'kal'];

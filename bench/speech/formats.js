@@ -1,4 +1,4 @@
-// Compares the words of the same audio in all formats: `node bench/speech/formats.js` (needs ffmpeg). See README.md.
+// Compares the words of the same audio in all formats: `node bench/speech/formats.js` (needs ffmpeg). Results: results.md.
 import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { temporaryDir } from '../support/dir.js';
 import { inRepository } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
-import { saidInThreeMinutes, samplesOf, threeMinutes, wordErrors } from './recordings.js';
+import { saidInThreeMinutes, samplesOf, threeMinutes, wordErrors } from './audio-files.js';
 import { openWhisper } from './transcribe.js';
 
 const { values: flags } = parseArgs({

@@ -1,5 +1,5 @@
 // Latency of the words of live speech, this server's and a Python reference's: `node bench/speech/live.js --model DIR --python PATH`.
-// See README.md.
+// Results: results.md.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,7 +10,7 @@ import { quantile, started, stop } from '../serving/setup.js';
 import { temporaryDir } from '../support/dir.js';
 import { readOptions, runPython } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
-import { audioFiles, joined, RATE, SAID, samplesOf, wordErrors } from './recordings.js';
+import { audioFiles, joined, RATE, SAID, samplesOf, wordErrors } from './audio-files.js';
 import { whisperDir } from './transcribe.js';
 
 const flags = readOptions({
@@ -23,17 +23,17 @@ const LANGUAGES = ['en', undefined];
 /** Of `audioFiles`: 27.5 s, with pauses 32.4 s. */
 const SPOKEN = [0, 1, 2, 5];
 /** Audio fed at a time, as a microphone gives it. */
-const PIECE_SAMPLES = RATE / 10;
+const CHUNK_SAMPLES = RATE / 10;
 
 const wordsOf = (text) => text.toLowerCase().match(/[\p{L}\p{N}']+/gu) ?? [];
 
-/** Seconds since the start at which each piece of audio is complete, and its bytes. */
+/** Seconds since the start at which each chunk of audio is complete, and its bytes. */
 async function* inRealTime(samples, startedAt) {
   const pcm = Int16Array.from(samples, (sample) => Math.round(Math.max(-1, Math.min(1, sample)) * 32_767));
-  for (let from = 0; from < pcm.length; from += PIECE_SAMPLES) {
-    const piece = pcm.slice(from, from + PIECE_SAMPLES);
-    await sleep(Math.max(0, startedAt + ((from + piece.length) / RATE) * 1000 - performance.now()));
-    yield new Uint8Array(piece.buffer);
+  for (let from = 0; from < pcm.length; from += CHUNK_SAMPLES) {
+    const chunk = pcm.slice(from, from + CHUNK_SAMPLES);
+    await sleep(Math.max(0, startedAt + ((from + chunk.length) / RATE) * 1000 - performance.now()));
+    yield new Uint8Array(chunk.buffer);
   }
 }
 
@@ -58,7 +58,7 @@ async function shownByServer(client, samples, language) {
 }
 
 /** Which of the first words of `said` are in `shown`: the alignment to the prefix with the smallest edit distance, the shortest of equals. */
-function heard(shown, said) {
+function recognized(shown, said) {
   const rows = [said.map((_, at) => at).concat(said.length)];
   for (const word of shown) {
     const row = rows.at(-1);
@@ -87,7 +87,7 @@ function latencies(spoken, shown, textOf) {
   const said = spoken.map(({ text }) => text);
   const at = new Map();
   for (const event of shown) {
-    for (const word of heard(wordsOf(textOf(event)), said)) if (!at.has(word)) at.set(word, event.seconds);
+    for (const word of recognized(wordsOf(textOf(event)), said)) if (!at.has(word)) at.set(word, event.seconds);
   }
   return [...at].sort(([one], [other]) => one - other).map(([word, seconds]) => seconds - spoken[word].end);
 }

@@ -1,12 +1,12 @@
-// Words made up for music, and words left out of speech in noise: `node bench/speech/music.js --model DIR --python PATH`. See README.md.
+// Words made up for music, and words left out of speech in noise: `node bench/speech/music.js --model DIR --python PATH`. Results: results.md.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { music } from '../../inference/dist/test/support/music.js';
 import { temporaryDir } from '../support/dir.js';
 import { readOptions, runPython } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
+import { audioFiles, SAID, samplesOf, wordErrors } from './audio-files.js';
 import { noisy } from './copies/make.js';
-import { audioFiles, SAID, samplesOf, wordErrors } from './recordings.js';
 import { openWhisper } from './transcribe.js';
 
 const flags = readOptions({
@@ -38,8 +38,8 @@ const DECIBELS = [10, 5, 0];
 const dir = temporaryDir();
 const whisper = await openWhisper(flags.shared);
 
-/** What this server and faster-whisper hear; of the latter nothing where it is not at hand. */
-async function heardIn(clips, language) {
+/** Transcripts of clips by this server and, if available, by faster-whisper. */
+async function transcriptsOf(clips, language) {
   const ours = [];
   for (const { samples } of clips) ours.push((await whisper.transcribe(samples, { language })).text);
   const files = [];
@@ -58,18 +58,18 @@ console.log('| music, language | clips with any text: this server | faster-whisp
 console.log('|---|---|---|');
 const clips = CLIPS.map(([seconds, seed]) => ({ name: `music-${seconds}-${seed}`, samples: music(seconds, seed) }));
 for (const language of flags.only === 'noise' ? [] : LANGUAGES) {
-  const counts = (await heardIn(clips, language)).map((texts) => texts.filter((text) => text !== '').length);
+  const counts = (await transcriptsOf(clips, language)).map((texts) => texts.filter((text) => text !== '').length);
   console.log(`| ${[language ?? 'detected', ...counts].join(' | ')} |`);
 }
 
-console.log('\n| noise, dB | nothing heard, words wrong: this server | faster-whisper int8 |');
+console.log('\n| noise, dB | no text, words wrong: this server | faster-whisper int8 |');
 console.log('|---|---|---|');
 for (const decibels of flags.only === 'music' ? [] : DECIBELS) {
   const spoken = [];
   for (const [at, path] of audioFiles(flags.shared).entries()) {
     spoken.push({ name: `noise-${decibels}-${at}`, samples: noisy(await samplesOf(path), decibels) });
   }
-  const columns = (await heardIn(spoken, 'en')).map((texts) => {
+  const columns = (await transcriptsOf(spoken, 'en')).map((texts) => {
     const wrong = texts.reduce((sum, text, at) => sum + wordErrors(text, SAID[at]).errors, 0);
     return `${texts.filter((text) => text === '').length}, ${wrong}`;
   });

@@ -1,5 +1,5 @@
 // Compares the speed with faster-whisper and transformers.js: `node bench/speech/run.js --model DIR --python PATH`.
-// See README.md.
+// Results: results.md.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -8,7 +8,7 @@ import { openAudio } from '../../inference/dist/src/media/audio/index.js';
 import { temporaryDir } from '../support/dir.js';
 import { inRepository, runPython } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
-import { audioFiles, RATE, samplesOf, signal, threeMinutes, wordErrors } from './recordings.js';
+import { audioFiles, RATE, samplesOf, signal, threeMinutes, wordErrors } from './audio-files.js';
 import { openWhisper, whisperDir } from './transcribe.js';
 
 const { values: flags } = parseArgs({

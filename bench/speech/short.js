@@ -1,5 +1,5 @@
 // Measures the effect of token merging on short audio: `node bench/speech/short.js --cache FILE` (needs ffmpeg with flite).
-// See README.md.
+// Results: results.md.
 import { appendFile, readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { compressionRatio } from '../../inference/dist/src/models/decoding/compression-ratio.js';
@@ -13,8 +13,8 @@ import { LogitsProcessors } from '../../inference/dist/src/models/whisper/logits
 import { MelExtractor } from '../../inference/dist/src/models/whisper/mel.js';
 import { Vocabulary, WhisperTokenizer } from '../../inference/dist/src/models/whisper/vocabulary.js';
 import { inRepository, OPTIONS } from '../support/measure.js';
+import { RATE, wordErrors } from './audio-files.js';
 import { shortClips } from './clips.js';
-import { RATE, wordErrors } from './recordings.js';
 import { whisperDir } from './transcribe.js';
 
 const { values: flags } = parseArgs({

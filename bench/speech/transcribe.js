@@ -5,7 +5,7 @@ import { transcribeWithWhisper } from '../../inference/dist/src/models/whisper/t
 import { ModelQueue } from '../../inference/dist/src/scheduling/model-queue.js';
 import { parseSpeechOptions } from '../../inference/dist/src/services/speech-options.js';
 import { CONTEXT, modelFiles, OPTIONS } from '../support/measure.js';
-import { RATE, signal } from './recordings.js';
+import { RATE, signal } from './audio-files.js';
 
 const ID = 'onnx-community/whisper-base_timestamped';
 const WEIGHTS = { encoder: 'onnx/encoder_model_quantized.onnx', decoder: 'onnx/decoder_model_merged_quantized.onnx' };

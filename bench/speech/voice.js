@@ -1,5 +1,5 @@
 // Compares speech timestamps with faster-whisper's get_speech_timestamps: `node bench/speech/voice.js --vad FILE --python PATH`.
-// See README.md.
+// Results: results.md.
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -8,7 +8,7 @@ import { getSpeechTimestamps } from '../../inference/dist/src/models/silero/spee
 import { VAD_OPTIONS } from '../../inference/dist/src/models/speech/vad-options.js';
 import { temporaryDir } from '../support/dir.js';
 import { inRepository, runPython } from '../support/measure.js';
-import { audioFiles, RATE, samplesOf, threeMinutes } from './recordings.js';
+import { audioFiles, RATE, samplesOf, threeMinutes } from './audio-files.js';
 
 /** Values of max_speech_duration_s; without it speech is never split. */
 const LONGEST_SECONDS = [30, 10, 5];

@@ -1,4 +1,4 @@
-// Measures and profiles text embedding: `node bench/text/run.js --python PATH`. See README.md.
+// Measures and profiles text embedding: `node bench/text/run.js --python PATH`. Results: results.md.
 import { existsSync } from 'node:fs';
 import { AutoModel, AutoTokenizer, env, SiglipTextModel } from '@huggingface/transformers';
 import { load as loadSentence } from '../../inference/dist/src/models/sentence/model.js';

@@ -1,4 +1,4 @@
-// Measures the recall of faces by face and image size: `node bench/vision/face-sizes.js`. See README.md.
+// Measures the recall of faces by face and image size: `node bench/vision/face-sizes.js`. Results: results.md.
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';
@@ -109,32 +109,32 @@ async function scene(background, faces, heights, { width, height }, next) {
       const truth = { x: next() * (width - face.width), y: next() * (height - face.height), ...face };
       const left = Math.round(truth.x - sprite.face.x * scale);
       const top = Math.round(truth.y - sprite.face.y * scale);
-      const place = {
+      const box = {
         x: left,
         y: top,
         width: Math.round(sprite.width * scale),
         height: Math.round(sprite.height * scale),
       };
-      if (pasted.some((other) => iou(other.place, place) > 0)) continue;
-      pasted.push({ place, sprite });
+      if (pasted.some((other) => iou(other.box, box) > 0)) continue;
+      pasted.push({ box, sprite });
       truths.push(truth);
       break;
     }
   }
   const layers = [];
-  for (const { place, sprite } of pasted) {
-    const from = { left: Math.max(0, -place.x), top: Math.max(0, -place.y) };
+  for (const { box, sprite } of pasted) {
+    const from = { left: Math.max(0, -box.x), top: Math.max(0, -box.y) };
     const cut = {
       ...from,
-      width: Math.min(place.width, width - place.x) - from.left,
-      height: Math.min(place.height, height - place.y) - from.top,
+      width: Math.min(box.width, width - box.x) - from.left,
+      height: Math.min(box.height, height - box.y) - from.top,
     };
     const sized = await sharp(sprite.data)
-      .resize(place.width, place.height, { fit: 'fill' })
+      .resize(box.width, box.height, { fit: 'fill' })
       .png({ compressionLevel: 0 })
       .toBuffer();
     const input = await sharp(sized, { limitInputPixels: false }).extract(cut).png({ compressionLevel: 0 }).toBuffer();
-    layers.push({ input, left: Math.max(0, place.x), top: Math.max(0, place.y) });
+    layers.push({ input, left: Math.max(0, box.x), top: Math.max(0, box.y) });
   }
   const content = await sharp(background)
     .removeAlpha()

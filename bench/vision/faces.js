@@ -1,4 +1,4 @@
-// Compares YuNet with OpenCV's FaceDetectorYN: `node bench/vision/faces.js --python PATH --yunet FILE`. See README.md.
+// Compares YuNet with OpenCV's FaceDetectorYN: `node bench/vision/faces.js --python PATH --yunet FILE`. Results: results.md.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';

@@ -1,4 +1,4 @@
-// Measures decoding of 12 million pixels by format: `node bench/vision/formats.js --python PATH`. See README.md.
+// Measures decoding of 12 million pixels by format: `node bench/vision/formats.js --python PATH`. Results: results.md.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

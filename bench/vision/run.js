@@ -1,4 +1,4 @@
-// Measures and profiles image embedding: `node bench/vision/run.js --python PATH`. See README.md.
+// Measures and profiles image embedding: `node bench/vision/run.js --python PATH`. Results: results.md.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { env, RawImage, SiglipImageProcessor, SiglipVisionModel } from '@huggingface/transformers';
 import sharp from 'sharp';

@@ -1,4 +1,4 @@
-// Measures the encoding of 256 vectors of 1024 values: `node bench/vision/vectors.js`. See README.md.
+// Measures the encoding of 256 vectors of 1024 values: `node bench/vision/vectors.js`. Results: results.md.
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { EmbedTextResponseSchema } from '@heimdex/gen';
 import { embedText } from '../../client/dist/src/embedding.js';

@@ -1,7 +1,6 @@
 import { type Embeddings, type EmbedImageOptions, type EmbedTextOptions, embedImage, embedText } from './embedding.js';
 import type { DetectedFaces, DetectFacesOptions } from './faces.js';
 import { detectFaces } from './faces.js';
-import { transcribeFile } from './film/transcribe-file.js';
 import { checkHealth, listHealth, type ServingStatus, watchHealth } from './health.js';
 import type { AudioChunks } from './open-stream.js';
 import type { CallOptions, InferenceClientOptions } from './options.js';
@@ -10,6 +9,7 @@ import { type TranscribeOptions, type Transcript, transcribe } from './speech.js
 import { type TranscribeEvent, transcribeStream } from './speech-stream.js';
 import { Caller } from './transport/caller.js';
 import type { EndpointHealth } from './transport/endpoint.js';
+import { transcribeFile } from './video/transcribe-file.js';
 
 /** One server of a client and its state. */
 export interface KnownServer {

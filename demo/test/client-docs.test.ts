@@ -33,7 +33,7 @@ describe("the client's documentation, on a real server", () => {
     page = (await readFile(join(PROJECT_DIR, 'docs/client.md'), 'utf8')).replaceAll('localhost:8001', server.address);
     const { dir } = server;
     await cp(join(SAMPLES, 'speech/search.flac'), join(dir, 'speech.flac'));
-    await cp(join(PROJECT_DIR, 'inference/test/audio/cases/faststart_video_loses_end.mp4'), join(dir, 'film.mp4'));
+    await cp(join(PROJECT_DIR, 'inference/test/audio/cases/faststart_video_loses_end.mp4'), join(dir, 'video.mp4'));
     await cp(join(SAMPLES, 'faces/faces_2.png'), join(dir, 'people.png'));
     await cp(join(SAMPLES, 'images'), join(dir, 'images'), {
       recursive: true,
@@ -74,14 +74,14 @@ describe("the client's documentation, on a real server", () => {
     for (const name of names) {
       outputs.push((await execute(process.execPath, [name.replace('.ts', '.js')], { cwd: dir })).stdout);
     }
-    const [transcribe, batches, streams, film, errors] = outputs;
+    const [transcribe, batches, streams, video, errors] = outputs;
     expect(outputs).to.have.length(5);
     expect(transcribe).to.match(/^You can search a video by the words/);
     expect(batches)
       .to.contain('24 images, 192 dimensions, by heimdex/siglip-pocket')
       .and.to.contain('best: 06-elephant.jpg');
     expect(streams).to.match(/You can search[\s\S]*6\.13 s of en/);
-    expect(film).to.match(/ask not what your country can do for you/i);
+    expect(video).to.match(/ask not what your country can do for you/i);
     expect(errors).to.match(/^INVALID_ARGUMENT INVALID_ARGUMENT texts\n/);
   });
 

@@ -1,7 +1,7 @@
 /** Writes a long audio file by repeating a demo sample: `node long-speech.js OUT.wav SECONDS`. Needs a build. */
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { RATE, samplesOf } from '../../bench/speech/recordings.js';
+import { RATE, samplesOf } from '../../bench/speech/audio-files.js';
 import { wavOf } from '../../bench/support/wav.js';
 
 const [out, seconds] = process.argv.slice(2);

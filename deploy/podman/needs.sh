@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Says what prove.sh needs and what of it is here. Ends it with 2 if something is missing that it cannot do without.
+# Lists what e2e.sh needs and what of it is missing. Exits with 2 if a required program is missing.
 
 : "${root:?}"
 

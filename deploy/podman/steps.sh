@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Functions of prove.sh to report, count and await steps. `work` is a directory for logs.
+# Functions of e2e.sh to report, count and await steps. `work` is a directory for logs.
 : "${work:?}"
 
 passed=0

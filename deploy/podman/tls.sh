@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154,SC2034
-# The part tls of prove.sh, with its functions and variables.
+# The part tls of e2e.sh, with its functions and variables.
 
 # put NAME: replaces a file of TLS_DIR, as renewals do: by another file of that name.
 put() {
@@ -32,7 +32,7 @@ not_started() {
     -e TLS_CERT_FILE=/run/heimdex/tls.crt -e TLS_KEY_FILE=/run/heimdex/tls.key "${model_env[@]}" "$INFERENCE_IMAGE"
 }
 
-prove_tls() {
+part_tls() {
   echo 'TLS and tokens: compose.tls.yaml'
   if ! command -v openssl >/dev/null; then
     echo '          skipped: openssl is not installed'
@@ -52,7 +52,7 @@ prove_tls() {
   export MEMORY_LIMIT=6g
   start_hub
   check 'up' compose up -d --no-build
-  check 'the service is ready' within "$patience_s" probe readyz
+  check 'the service is ready' within "$step_timeout_s" probe readyz
   check 'and alive' probe livez
   check 'it sees the default limit of 6 GiB' says '"memoryGb":6,' logs "$service"
   check 'the image health check passes' podman healthcheck run "$service"
@@ -60,28 +60,28 @@ prove_tls() {
   check 'speech, with the token' says 'on Saturday' heimdex transcribe "${as_caller[@]}" "$root/demo/samples/speech/party.flac"
   check 'and not without it' says 'To send a token' heimdex transcribe "${as_caller[@]:0:2}" "$root/demo/samples/speech/party.flac"
   if "$here/prometheus-image.sh" ${PROMETHEUS:+"$PROMETHEUS"}; then
-    check 'Prometheus comes up' within "$patience_s" compose --profile monitoring up -d --no-build prometheus
-    check 'and scrapes it over HTTPS' within "$patience_s" says '"health":"up"' prometheus targets
+    check 'Prometheus comes up' within "$step_timeout_s" compose --profile monitoring up -d --no-build prometheus
+    check 'and scrapes it over HTTPS' within "$step_timeout_s" says '"health":"up"' prometheus targets
   else
     echo '          Prometheus skipped: it is not there'
   fi
 
   echo 'TLS and tokens: renewals, without a restart'
   expire_certificate
-  check 'an expired certificate is reported' within "$patience_s" says 'expired at' logs "$service"
+  check 'an expired certificate is reported' within "$step_timeout_s" says 'expired at' logs "$service"
   check 'and the old one stays' says 'on Saturday' heimdex transcribe "${as_caller[@]}" "$root/demo/samples/speech/party.flac"
   new_certificate
-  check 'a renewed certificate is taken over' within "$patience_s" says '"what":"certificate","msg":"changed on disk and taken over"' logs "$service"
+  check 'a renewed certificate is taken over' within "$step_timeout_s" says '"what":"certificate","msg":"changed on disk and taken over"' logs "$service"
   check 'and the former no longer served' says 'not trusted' heimdex transcribe "${as_caller[@]}" "$root/demo/samples/speech/party.flac"
   cp "$TLS_DIR/tls.crt" "$TLS_DIR/ca.crt"
   cp "$TLS_DIR/tokens" "$work/former-token"
   put tokens <<<another-token-for-this-test
-  check 'new tokens are taken over' within "$patience_s" says '"what":"tokens","msg":"changed on disk and taken over"' logs "$service"
+  check 'new tokens are taken over' within "$step_timeout_s" says '"what":"tokens","msg":"changed on disk and taken over"' logs "$service"
   check 'speech, with the new certificate and token' says 'on Saturday' heimdex transcribe "${as_caller[@]}" "$root/demo/samples/speech/party.flac"
   check 'and not with the former token' says 'To send a token' \
     heimdex transcribe "${as_caller[@]:0:2}" --token-file "$work/former-token" "$root/demo/samples/speech/party.flac"
   check 'the image health check passes' podman healthcheck run "$service"
-  check 'SIGTERM ends it' podman stop -t "$patience_s" "$service"
+  check 'SIGTERM ends it' podman stop -t "$step_timeout_s" "$service"
   check 'with an expired certificate it does not start' not_started
   take_down
   export MEMORY_LIMIT=$limit

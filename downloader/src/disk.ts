@@ -65,7 +65,7 @@ function pathOf(error: unknown): string | undefined {
 }
 
 /** Returns the bytes that this process may still write to the volume of an existing directory. */
-export async function freeBytes(dir: string): Promise<number> {
+async function freeBytes(dir: string): Promise<number> {
   const { bavail, bsize } = await statfs(dir);
   return bavail * bsize;
 }

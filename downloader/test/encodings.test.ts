@@ -49,7 +49,7 @@ describe('responses in an encoding that was not requested', () => {
     });
   }
 
-  it('are decoded if every byte of a file is encoded, and the file is requested in one piece', async () => {
+  it('are decoded if every byte of a file is encoded, and the file is requested in one response', async () => {
     await expectGood(await download(() => GZIP));
     expect(front?.ranges).to.include(undefined);
   });

@@ -1,8 +1,8 @@
 /** An audio or video file or the microphone; words, or segments, with times that play. */
 import type { AudioInputJson, RawAudioJson, TranscribeResponseJson, WordJson } from '@heimdex/gen';
 import { JSON_BYTES_PER_BYTE } from './batches.js';
+import { chunksOf, SAMPLE_RATE_HZ, samplesOf } from './chunks.js';
 import { element, onFiles, say, shown } from './elements.js';
-import { piecesOf, SAMPLE_RATE_HZ, samplesOf } from './pieces.js';
 import { base64, CallError, call } from './server.js';
 
 const STATUS = 'speech-status';
@@ -47,7 +47,7 @@ async function transcribe(file: Blob, maxMessageBytes: number): Promise<void> {
   }
   const total = Math.round(samples.length / SAMPLE_RATE_HZ);
   const raw: RawAudioJson = { encoding: 'AUDIO_ENCODING_PCM_S16LE', sampleRateHz: SAMPLE_RATE_HZ, channelCount: 1 };
-  for (const { startSeconds, pcm } of piecesOf(samples)) {
+  for (const { startSeconds, pcm } of chunksOf(samples)) {
     say(STATUS, `Transcribing: ${Math.round(startSeconds)} of ${total} seconds …`);
     const answer = await transcript({ content: await base64(pcm), raw });
     // Another file has taken the place of this one.

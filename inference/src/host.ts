@@ -1,7 +1,8 @@
 /** Hosts one configured model: its queue and, once started, its worker pool. */
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
-import type { Config } from './config.js';
+import type { WorkerSize } from './capacity/sizing.js';
+import type { Config } from './config/config.js';
 import { FatalError } from './exit-codes.js';
 import type { ConfiguredModel } from './models/find.js';
 import { type AnySpec, SPECS } from './models/registry.js';
@@ -11,7 +12,6 @@ import { Pool } from './runner/pool.js';
 import type { QueueObserver } from './scheduling/dispatcher.js';
 import { ModelQueue } from './scheduling/model-queue.js';
 import type { ServedModel } from './services/engine.js';
-import type { WorkerSize } from './sizing.js';
 
 /** Path of the worker program. */
 export const WORKER_PROGRAM = fileURLToPath(new URL('./worker/main.js', import.meta.url));

@@ -13,7 +13,7 @@ import {
   recordOptimized,
 } from '@heimdex/cache';
 import type { Logger } from 'pino';
-import type { Config } from './config.js';
+import type { Config } from './config/config.js';
 import { FatalError } from './exit-codes.js';
 import { WORKER_PROGRAM } from './host.js';
 import { type ConfiguredModel, findModels, verifyModels } from './models/find.js';

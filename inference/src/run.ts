@@ -3,16 +3,16 @@ import { parseArgs } from 'node:util';
 import { CacheError, type CacheErrorCode } from '@heimdex/cache';
 import { MIB, visibleLines } from '@heimdex/common';
 import type { Logger } from 'pino';
-import { type Config, readConfig } from './config.js';
-import { chooseDevice } from './device.js';
+import { chooseDevice } from './capacity/device.js';
+import { readMachine } from './capacity/machine.js';
+import { type Config, readConfig } from './config/config.js';
+import { helpText } from './config/help.js';
 import { EXIT_CODES, type ExitReason, FatalError } from './exit-codes.js';
-import { helpText } from './help.js';
-import { type LogTarget, openLog } from './log.js';
-import { readMachine } from './machine.js';
-import { hasDefaultMalloc } from './malloc-settings.js';
 import { type ConfiguredModel, findModels, verifyModels } from './models/find.js';
 import { prepare } from './prepare.js';
+import { hasDefaultMalloc } from './process/malloc-settings.js';
 import type { Server } from './server.js';
+import { type LogTarget, openLog } from './telemetry/log.js';
 import { VERSION } from './version.js';
 
 export interface Program {
@@ -61,7 +61,7 @@ async function serve(program: Program, settings: Config): Promise<void> {
   const log = openLogWithHints(settings, program.stdout);
   if (hasDefaultMalloc(program.env, process.platform)) {
     log.debug(
-      'glibc keeps freed memory: use Node.js 22.15 or later, or set MALLOC_ARENA_MAX=2 and the others that the images set',
+      'glibc keeps freed memory: use Node.js 22.15 or later, or set MALLOC_ARENA_MAX=1 and the others that the images set',
     );
   }
   const models = await findModels(settings.models);
@@ -91,7 +91,6 @@ async function serve(program: Program, settings: Config): Promise<void> {
     if (!program.stop.aborted) log.info({ models: server.state.report().modelsLoaded }, 'Ready');
     await Promise.race([failure.raised, stopped]);
   } catch (error) {
-    log.fatal({ err: error }, 'fatal error');
     await server.abort();
     throw error;
   }

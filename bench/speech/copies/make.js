@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { wavOf } from '../../support/wav.js';
+import { joined, RATE, saidInThreeMinutes, threeMinutes } from '../audio-files.js';
 import { dice, SENTENCES, spoken, VOICES } from '../clips.js';
-import { joined, RATE, saidInThreeMinutes, threeMinutes } from '../recordings.js';
 
 const bitRate = (encoder, ending, kb) => ({
   name: `${ending === 'm4a' ? 'aac' : ending}-${kb}`,
@@ -59,7 +59,7 @@ export async function makeCopies(dir, { shared, ffmpeg, only }) {
   return copies;
 }
 
-/** Samples with white noise so many decibels below them. */
+/** Adds white noise at the given signal-to-noise ratio. */
 export function noisy(samples, decibels) {
   const random = dice(11);
   const power = Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length);

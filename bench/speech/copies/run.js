@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { temporaryDir } from '../../support/dir.js';
 import { inRepository, runPython } from '../../support/measure.js';
 import { wavOf } from '../../support/wav.js';
-import { samplesOf, wordErrors } from '../recordings.js';
+import { samplesOf, wordErrors } from '../audio-files.js';
 import { openWhisper } from '../transcribe.js';
 import { makeCopies } from './make.js';
 import { Texts } from './texts.js';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { appendFile, readFile } from 'node:fs/promises';
 
-/** What each program heard in each copy, kept in a file line by line, so that a run that was cut off goes on. */
+/** The transcript of each copy by each program, kept in a file line by line, so that an interrupted run resumes. */
 export class Texts {
   #path;
   #texts;
@@ -24,7 +24,7 @@ export class Texts {
     );
   }
 
-  /** Undefined where it was not heard yet. */
+  /** Undefined if it was not transcribed yet. */
   of(program, name) {
     return this.#texts.get(`${program} ${name}`);
   }

@@ -20,7 +20,7 @@ export async function findImages(paths: readonly string[]): Promise<string[]> {
 }
 
 /** Returns the paths of the images below a directory, sorted. */
-export async function imagesIn(dir: string): Promise<string[]> {
+async function imagesIn(dir: string): Promise<string[]> {
   const found: string[] = [];
   for await (const entry of await opendir(dir)) {
     if (entry.name.startsWith('.')) continue;

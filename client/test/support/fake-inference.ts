@@ -51,7 +51,7 @@ export interface FakeInference extends FakeService {
 type Unary<Input, Output> = (call: ServerUnaryCall<Input, Output>, reply: sendUnaryData<Output>) => void;
 
 /** Maximum items per call. */
-export const MAX_BATCH_ITEMS = 3;
+const MAX_BATCH_ITEMS = 3;
 
 /**
  * A fake server whose responses derive from the inputs. An image (a text file) or a text is the vector written in it, such

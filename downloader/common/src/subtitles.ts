@@ -135,14 +135,14 @@ function estimated(text: string, startSeconds: number, endSeconds: number): Subt
 }
 
 function cut(word: SubtitleWord, width: number): SubtitleWord[] {
-  const pieces: string[] = [];
+  const parts: string[] = [];
   for (const { segment } of new Intl.Segmenter().segment(word.text)) {
-    const last = pieces.at(-1);
-    if (last === undefined || columns(last + segment) > width) pieces.push(segment);
-    else pieces[pieces.length - 1] = last + segment;
+    const last = parts.at(-1);
+    if (last === undefined || columns(last + segment) > width) parts.push(segment);
+    else parts[parts.length - 1] = last + segment;
   }
-  const step = (word.endSeconds - word.startSeconds) / pieces.length;
-  return pieces.map((text, index) => ({
+  const step = (word.endSeconds - word.startSeconds) / parts.length;
+  return parts.map((text, index) => ({
     text,
     startSeconds: word.startSeconds + index * step,
     endSeconds: word.startSeconds + (index + 1) * step,

@@ -14,7 +14,7 @@ export interface Origin {
 const MAX_REDIRECTS = 8;
 
 /** Returns the header with the token, only for addresses of the origin itself: same scheme, host and port. */
-export function authorization(url: URL, origin: Origin): Record<string, string> {
+function authorization(url: URL, origin: Origin): Record<string, string> {
   if (origin.token === undefined || url.origin !== origin.endpoint.origin) return {};
   return { authorization: `Bearer ${origin.token}` };
 }

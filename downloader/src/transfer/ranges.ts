@@ -5,7 +5,7 @@ export interface ByteRange {
 }
 
 /** Returns the number of bytes in a range. */
-export function lengthOf(range: ByteRange): number {
+function lengthOf(range: ByteRange): number {
   return range.end - range.start;
 }
 

@@ -11,9 +11,9 @@ export const TOKEN_BATCH: BatchSpec = {
   bytesPerCost: () => 64 * KIB,
   maxPadding: 0.1,
 };
-/** Batching faces gains only that the next images are decoded meanwhile. */
+/** Batching faces gains only that the next images are decoded meanwhile, whatever the thread count. */
 export const PIXEL_BATCH: BatchSpec = {
-  maxCost: (threads) => 8 * MIB * threads,
+  maxCost: () => 8 * MIB,
   bytesPerCost: () => 64,
   maxPadding: 1,
 };

@@ -2,7 +2,7 @@
  * Reports runs that take many times their predicted time, with what the worker is doing, long before the limit without progress
  * (RUN_TIMEOUT_SECONDS) ends it.
  */
-import { type WorkReading, waitedBetween } from '../work-reading.js';
+import { type WorkReading, waitedBetween } from '../process/work-reading.js';
 
 /** A run is slow after this multiple of its predicted time ... */
 const SLOW_FACTOR = 10;

@@ -1,6 +1,6 @@
 /** Watches a worker from outside: a stopped or stuck process cannot report itself. */
 import { readFile } from 'node:fs/promises';
-import { readProcessWork, type WorkReading, waitedBetween } from '../work-reading.js';
+import { readProcessWork, type WorkReading, waitedBetween } from '../process/work-reading.js';
 
 /** A sample of a process. */
 export interface Sample extends WorkReading {

@@ -6,9 +6,10 @@ import { InferenceError } from '../errors.js';
 import type { LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
 import type { GraphUse } from '../models/session/optimized/use.js';
+import { V8_FLAGS } from '../process/malloc-settings.js';
+import { readProcessWork, type WorkReading } from '../process/work-reading.js';
+import { sampleIntervalMs, WorkTimer } from '../process/work-timer.js';
 import type { Executor, ExecutorAnswer, RunOptions } from '../scheduling/executor.js';
-import { readProcessWork, type WorkReading } from '../work-reading.js';
-import { sampleIntervalMs, WorkTimer } from '../work-timer.js';
 import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker, type WireOutcome } from './messages.js';
 import { type FramePipe, openFramePipe, WORKER_PIPE_FD } from './pipe.js';
 import { lowerPriority } from './priority.js';
@@ -70,7 +71,7 @@ interface Run {
  * A worker collects garbage on its own thread. Its heap holds large arrays, which parallel collection does not speed up: V8's
  * helper threads took a sixth of the time of a long audio file from the other workers and saved nothing.
  */
-const NODE_FLAGS = ['--enable-source-maps', '--single-threaded-gc'];
+const NODE_FLAGS = ['--enable-source-maps', '--single-threaded-gc', ...V8_FLAGS];
 
 /**
  * Starts in the constructor. `ready` resolves when the model is loaded and warm, and rejects if that fails; `ended` resolves

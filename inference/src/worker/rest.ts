@@ -1,5 +1,5 @@
 /** Returns a worker's memory between its runs: tensors, large images and audio. */
-import { collectGarbage } from '../garbage.js';
+import { collectGarbage } from '../process/garbage.js';
 
 /** Growth that justifies a collection. */
 const WORTH_BYTES = 32 * 1024 * 1024;

@@ -3,6 +3,7 @@ import { InferenceError } from '../errors.js';
 import type { Loader } from '../models/loaders.js';
 import type { LoadedModel, ModelFacts, RunContext } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
+import { GPU_MEMORY_REMEDY, gpuMemoryProblem } from '../models/session/gpu-memory.js';
 import type { GraphUse } from '../models/session/optimized/use.js';
 import { type FromWorker, type SettledItem, type ToWorker, toWireOutcome } from '../runner/messages.js';
 import { collectAtRest } from './rest.js';
@@ -62,7 +63,9 @@ export function serve(
       // What the warm-up left: Whisper medium's keys and values, 100 MB.
       scheduleCollection();
     } catch (error) {
-      send({ type: 'failed', message: describe(error) });
+      const text = describe(error);
+      const full = message.options.device === 'cuda' ? gpuMemoryProblem(text) : undefined;
+      send({ type: 'failed', message: full === undefined ? text : `${full}. ${GPU_MEMORY_REMEDY}` });
     }
   };
 

@@ -6,13 +6,13 @@ import { expect } from 'chai';
 import { createAc3Decoder } from '../../src/media/audio/decoders/ac3.js';
 import { alike, fromRoot, inParts, transcribe } from './read-audio.js';
 
-const FILM = 'inference/test/audio/cases/ac3_first_aac_second.mp4';
+const VIDEO = 'inference/test/audio/cases/ac3_first_aac_second.mp4';
 
 describe('AC-3', function () {
   this.timeout(120_000);
 
   it('decodes the sentence, whole and in chunks', async () => {
-    const content = await fromRoot(FILM);
+    const content = await fromRoot(VIDEO);
     const sentence = (await transcribe(await fromRoot('inference/test/audio/cases/quicktime_pcm.mov'))).samples;
     const whole = await transcribe(content, { audioTrack: 0 });
     expect(whole.track?.codec).to.equal('AC-3');
@@ -37,12 +37,12 @@ describe('AC-3', function () {
           ['mkv', 6],
           ['ts', 2],
         ] as const) {
-          const [film, wav] = [join(dir, `a.${ending}`), join(dir, 'a.wav')];
-          const how = ['-ac', `${channels}`, '-c:a', codec, film];
+          const [video, wav] = [join(dir, `a.${ending}`), join(dir, 'a.wav')];
+          const how = ['-ac', `${channels}`, '-c:a', codec, video];
           const made = spawnSync('ffmpeg', ['-v', 'error', '-y', ...source, ...how]);
           expect(made.status, String(made.stderr)).to.equal(0);
-          expect(spawnSync('ffmpeg', ['-v', 'error', '-y', '-i', film, '-c:a', 'pcm_f32le', wav]).status).to.equal(0);
-          const [one, other] = [await transcribe(await readFile(film)), await transcribe(await readFile(wav))];
+          expect(spawnSync('ffmpeg', ['-v', 'error', '-y', '-i', video, '-c:a', 'pcm_f32le', wav]).status).to.equal(0);
+          const [one, other] = [await transcribe(await readFile(video)), await transcribe(await readFile(wav))];
           const what = `${codec} in ${ending}`;
           expect(one.track?.codec, what).to.equal(codec === 'ac3' ? 'AC-3' : 'E-AC-3');
           expect(one.warnings, what).to.deep.equal([]);

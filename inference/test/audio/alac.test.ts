@@ -82,28 +82,37 @@ describe('ALAC', function () {
     for (const size of [65_536, 1_024]) expect(await transcribe(inParts(content, size))).to.deep.equal(whole);
   });
 
-  it('is lossless: 16 and 24 bits, mono and stereo, speech-like and noise', async function () {
+  it('is lossless: 16 and 24 bits, mono and stereo, speech-like and noise, 96 kHz, in MP4 and Matroska', async function () {
     if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
     const dir = await mkdtemp(join(tmpdir(), 'heimdex-alac-'));
     try {
-      for (const [depth, pcm] of [
-        ['s16p', 'pcm_s16le'],
-        ['s32p', 'pcm_s24le'],
+      const speechLike = 'aevalsrc=0.7*random(0)*sin(300*t*t)|0.9*sin(2000*t):s=16000:d=1';
+      const noise = 'anoisesrc=a=1:r=16000:d=1';
+      const silence = 'anullsrc=r=16000:cl=stereo:d=1';
+      for (const [source, bits, rateHz, ending] of [
+        [speechLike, 16, 16_000, 'm4a'],
+        [noise, 16, 16_000, 'm4a'],
+        [silence, 16, 16_000, 'm4a'],
+        [speechLike, 24, 16_000, 'm4a'],
+        [noise, 24, 16_000, 'm4a'],
+        [silence, 24, 16_000, 'm4a'],
+        // The 16 bits of the container's rate cannot hold it.
+        [speechLike, 24, 96_000, 'm4a'],
+        [speechLike, 16, 44_100, 'mka'],
+        [noise, 24, 96_000, 'mka'],
       ] as const) {
-        for (const source of [
-          'aevalsrc=0.7*random(0)*sin(300*t*t)|0.9*sin(2000*t):s=16000:d=1',
-          'anoisesrc=a=1:r=16000:d=1',
-          'anullsrc=r=16000:cl=stereo:d=1',
-        ]) {
-          const [alac, wav] = [join(dir, 'a.m4a'), join(dir, 'a.wav')];
-          const input = ['-v', 'error', '-y', '-f', 'lavfi', '-i', source];
-          const made = spawnSync('ffmpeg', [...input, '-sample_fmt', depth, '-c:a', 'alac', alac]);
-          expect(made.status, String(made.stderr)).to.equal(0);
-          expect(spawnSync('ffmpeg', ['-v', 'error', '-y', '-i', alac, '-c:a', pcm, wav]).status).to.equal(0);
-          const [one, other] = [await transcribe(await readFile(alac)), await transcribe(await readFile(wav))];
-          expect(one.samples.length).to.equal(16_000);
-          expect(Buffer.from(one.samples.buffer).equals(Buffer.from(other.samples.buffer)), source).to.equal(true);
-        }
+        const [alac, wav] = [join(dir, `a.${ending}`), join(dir, 'a.wav')];
+        const input = ['-v', 'error', '-y', '-f', 'lavfi', '-i', source, '-ar', `${rateHz}`];
+        const depth = bits === 16 ? 's16p' : 's32p';
+        const made = spawnSync('ffmpeg', [...input, '-sample_fmt', depth, '-c:a', 'alac', alac]);
+        expect(made.status, String(made.stderr)).to.equal(0);
+        const pcm = ['-c:a', `pcm_s${bits}le`, wav];
+        expect(spawnSync('ffmpeg', ['-v', 'error', '-y', '-i', alac, ...pcm]).status).to.equal(0);
+        const [one, other] = [await transcribe(await readFile(alac)), await transcribe(await readFile(wav))];
+        const name = `${source}, ${bits} bits, ${rateHz} Hz, ${ending}`;
+        expect(one.track?.codec, name).to.equal('ALAC');
+        expect(one.samples.length, name).to.equal(other.samples.length);
+        expect(Buffer.from(one.samples.buffer).equals(Buffer.from(other.samples.buffer)), name).to.equal(true);
       }
     } finally {
       await rm(dir, { recursive: true });

@@ -122,10 +122,10 @@ describe('The cases', function () {
 
 describe('Audio tracks', function () {
   this.timeout(60_000);
-  const FILM = 'ac3_first_aac_second.mp4';
+  const VIDEO = 'ac3_first_aac_second.mp4';
 
   it('are listed in a warning with the one that was used', async () => {
-    const { samples, warnings, track } = await transcribe(await caseOf(FILM));
+    const { samples, warnings, track } = await transcribe(await caseOf(VIDEO));
     expect(samples.length / RATE_HZ).to.be.closeTo(2.99, 0.05);
     expect(track?.codec).to.be.oneOf(['AAC', 'AC-3']);
     expect(warnings).to.have.length(1);
@@ -133,13 +133,13 @@ describe('Audio tracks', function () {
   });
 
   it('are selected by their index', async () => {
-    const { warnings, track } = await transcribe(await caseOf(FILM), { audioTrack: 1 });
+    const { warnings, track } = await transcribe(await caseOf(VIDEO), { audioTrack: 1 });
     expect(track).to.deep.equal({ index: 1, codec: 'AAC', language: '' });
     expect(warnings).to.deep.equal([]);
   });
 
   it('are listed in the error for an unknown index', async () => {
-    const error = await refusal(await caseOf(FILM), { audioTrack: 2 });
+    const error = await refusal(await caseOf(VIDEO), { audioTrack: 2 });
     expect(error).to.include({ code: 'INVALID_ARGUMENT', field: 'options.audio_track' });
     expect(error.message).to.contain('0 (AC-3)').and.to.contain('1 (AAC)').and.to.contain('got 2');
   });

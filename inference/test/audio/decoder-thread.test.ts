@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { DecoderThread } from '../../src/media/audio/decoder-thread.js';
-import { readProcessWork } from '../../src/work-reading.js';
+import { readProcessWork } from '../../src/process/work-reading.js';
 import { fixture } from './read-audio.js';
 
 describe('A decoder thread', () => {

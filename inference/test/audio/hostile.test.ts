@@ -29,7 +29,7 @@ describe('Content that is not audio', () => {
     ['JSON', Buffer.from('{"audio": "hello"}'), 'JSON'],
     ['a web page', Buffer.from('<!DOCTYPE html><html><body>404</body></html>'), 'a web page'],
     ['a PNG', Buffer.from('\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR', 'latin1'), 'a PNG image'],
-    ['an AVI film', Buffer.from('RIFF\x00\x10\x00\x00AVI LIST', 'latin1'), 'an AVI film'],
+    ['an AVI video', Buffer.from('RIFF\x00\x10\x00\x00AVI LIST', 'latin1'), 'an AVI video'],
     ['random bytes', noise(20_000), 'unknown data beginning with'],
     ['zeros', new Uint8Array(100_000), 'unknown data beginning with 00 00'],
   ] as const) {
@@ -119,6 +119,26 @@ describe('A damaged audio file', () => {
     expect(samples.length).to.be.within(50_000, 60_000);
     expect(warnings).to.have.length(1);
     expect(warnings[0]).to.contain('missing or damaged');
+  });
+
+  it('of FLAC is read on after damage, which becomes silence, whole and in chunks', async () => {
+    const { readFile } = await import('node:fs/promises');
+    const bytes = new Uint8Array(
+      await readFile(new URL('../../../../demo/samples/speech/party.flac', import.meta.url)),
+    );
+    const whole = await transcribe(bytes);
+    const middle = Math.floor(bytes.length / 2);
+    const hole = Buffer.concat([bytes.subarray(0, middle), bytes.subarray(middle + 300)]);
+    const noisy = bytes.slice();
+    noisy.set(noise(3_000, 3), middle);
+    for (const content of [hole, noisy]) {
+      const { samples, warnings } = await transcribe(content);
+      expect(samples.length).to.equal(whole.samples.length);
+      expect(samples.subarray(0, 48_000)).to.deep.equal(whole.samples.subarray(0, 48_000));
+      expect(samples.subarray(-40_000)).to.deep.equal(whole.samples.subarray(-40_000));
+      expect(warnings.join()).to.contain('missing or damaged');
+      expect((await transcribe(inParts(content, 700))).samples).to.deep.equal(samples);
+    }
   });
 
   for (const name of ['speech-44k-stereo.mp3', 'speech-16k-mono.mp3', 'speech-8k-mono.mp3']) {

@@ -34,7 +34,7 @@ const halves = (...values: readonly number[]): Uint8Array => {
   return bytes;
 };
 
-/** Yields the content in parts of bounded size: a film of gigabytes is never in memory. */
+/** Yields the content in parts of bounded size: a video of gigabytes is never in memory. */
 export function* mp4File(options: Mp4Options): Generator<Uint8Array, void, void> {
   const { chunks, betweenBytes, indexLast = false } = options;
   const ftyp = box('ftyp', Buffer.from('qt  '), words(0), Buffer.from('qt  '));

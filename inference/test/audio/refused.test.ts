@@ -20,7 +20,7 @@ const OTHERS: readonly (readonly [name: string, content: Uint8Array])[] = [
   ['DTS without a container', beginning('\x7f\xfe\x80\x01')],
   ['a True Audio file', beginning('TTA1')],
   ['a RealMedia file', beginning('.RMF')],
-  ['a Flash film', beginning('FLV\x01')],
+  ['a Flash video', beginning('FLV\x01')],
   ['Speex in Ogg', beginning('OggS', 24, 'Speex   ')],
 ];
 
@@ -42,8 +42,8 @@ describe('Audio of an unsupported kind', () => {
   it('is named if it is AAC in LATM frames, alone and in MPEG-TS, whole and in chunks', async () => {
     const alone = await refusal(await fromRoot('inference/test/audio/cases/he_aac.loas'));
     expect(alone.message).to.contain('AAC in LOAS/LATM frames').and.to.contain(CONVERT);
-    const film = await fromRoot('inference/test/audio/cases/he_aac_latm.mpegts');
-    for (const given of [film, inParts(film, 1_000)]) {
+    const video = await fromRoot('inference/test/audio/cases/he_aac_latm.mpegts');
+    for (const given of [video, inParts(video, 1_000)]) {
       const error = await refusal(given);
       expect(error.message).to.contain('only unsupported audio: AAC in LATM frames.').and.to.contain(CONVERT);
     }

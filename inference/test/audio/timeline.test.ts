@@ -33,21 +33,52 @@ describe('A timeline', () => {
     const { parts, seconds } = placed([
       [100, 0],
       [100, 0.13],
+      [100, 0.19],
+      [100, 0.25],
       [100, 4],
       [100, undefined],
     ]);
     expect(parts).to.deep.equal([
       [0, 100],
       [0, 100],
-      [3_800, 100],
+      [0, 100],
+      [0, 100],
+      [3_600, 100],
       [0, 100],
     ]);
     expect(seconds).to.be.closeTo(4.2, 1e-9);
   });
 
+  it('fills small gaps once they add up', () => {
+    const blocks = Array.from({ length: 100 }, (_, index) => [20, 1 + index * 0.035] as const);
+    const { parts, seconds } = placed(blocks);
+    const silences = parts.map(([silence]) => silence);
+    expect(silences.slice(0, 10)).to.deep.equal([1_000, 0, 0, 45, 0, 0, 45, 0, 0, 45]);
+    expect(seconds).to.be.closeTo(4.5, 0.06);
+  });
+
+  it('ignores a hole behind the first packet, which is the encoder delay that a fragmented MP4 moves to 0', () => {
+    const { parts, seconds } = placed([
+      [21, 0],
+      [21, 0.133],
+      [100, 0.154],
+      [100, 0.354],
+    ]);
+    expect(parts.map(([silence]) => silence)).to.deep.equal([0, 0, 0, 100]);
+    expect(seconds).to.be.closeTo(0.342, 1e-9);
+  });
+
+  it('fills no more than its jitter in times that jitter', () => {
+    const jitter = [0, 0.03, -0.02, 0.045, -0.045, 0.01];
+    const blocks = Array.from({ length: 600 }, (_, index) => [20, index * 0.02 + (jitter[index % 6] ?? 0)] as const);
+    const { seconds, parts } = placed(blocks);
+    expect(seconds).to.be.closeTo(12, 0.05);
+    expect(parts.every(([, samples]) => samples === 20)).to.equal(true);
+  });
+
   it('does not accumulate rounding errors', () => {
     const blocks = Array.from({ length: 1_000 }, (_, index) => [100, index * 0.101] as const);
-    expect(placed(blocks).seconds).to.be.closeTo(101, 0.16);
+    expect(placed(blocks).seconds).to.be.closeTo(101, 0.05);
   });
 
   it('drops samples that overlap the previous ones', () => {

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { decodeImage, type Image, ImageResizer, interpolateImage, writePlanes } from '../../src/media/images/index.js';
+import {
+  decodeImage,
+  FloatPlanes,
+  type Image,
+  ImageInterpolator,
+  ImageResizer,
+  writePlanes,
+} from '../../src/media/images/index.js';
 import { inRepository } from '../support/paths.js';
 
 /** An image in which no two neighbours are alike. */
@@ -45,6 +52,7 @@ const AIRPLANE = 'f5fa8efda87c1bdd';
 
 describe('resizing images', () => {
   const resizer = new ImageResizer();
+  const interpolator = new ImageInterpolator();
 
   for (const [filter, width, height, expected] of PILLOW) {
     it(`equals Pillow byte for byte: ${filter} to ${width} x ${height}`, () => {
@@ -61,7 +69,7 @@ describe('resizing images', () => {
   it('leaves an image of the right size alone', () => {
     const image = pattern(30, 20);
     expect(digest(resizer.resize(image, 30, 20, 'bicubic'))).to.equal(digest(image));
-    expect(interpolateImage(image, 30, 20)).to.equal(image);
+    expect(interpolator.resize(image, 30, 20)).to.equal(image);
   });
 
   it('keeps a plain image plain at the strangest sizes', () => {
@@ -69,12 +77,12 @@ describe('resizing images', () => {
     for (const filter of ['bilinear', 'bicubic', 'lanczos'] as const) {
       expect([...new Set(resizer.resize(plain, 97, 1, filter).data)]).to.deep.equal([77]);
     }
-    expect([...new Set(interpolateImage(plain, 97, 1).data)]).to.deep.equal([77]);
+    expect([...new Set(interpolator.resize(plain, 97, 1).data)]).to.deep.equal([77]);
   });
 
   for (const [width, height, expected] of OPENCV) {
     it(`equals OpenCV byte for byte: linear to ${width} x ${height}`, () => {
-      expect(digest(interpolateImage(pattern(101, 67), width, height))).to.equal(expected);
+      expect(digest(interpolator.resize(pattern(101, 67), width, height))).to.equal(expected);
     });
   }
 });
@@ -93,5 +101,26 @@ describe('writing planes', () => {
     const options = { rescale: 1, mean: [0, 0, 0], std: [1, 1, 1], order: 'bgr' } as const;
     writePlanes(image, options, planes, 2, { width: 3, height: 2 });
     expect([...planes]).to.deep.equal([0, 0, 51, 204, 0, 0, 0, 0, 0, 153, 0, 0, 0, 0, 255, 102, 0, 0, 0, 0]);
+  });
+
+  it('writes images of one frame as blue, green and red planes, padded with black', () => {
+    const planes = new FloatPlanes();
+    // The memory is reused: nothing of this one may be left.
+    planes.write([pattern(64, 40)], { width: 64, height: 40 });
+    const images = [pattern(31, 9), pattern(13, 33), pattern(32, 1)];
+    const frame = { width: 32, height: 64 };
+    const expected = new Float32Array(images.length * 3 * 32 * 64);
+    for (const [index, one] of images.entries()) {
+      const options = { rescale: 1, mean: [0, 0, 0], std: [1, 1, 1], order: 'bgr' } as const;
+      writePlanes(one, options, expected, index * 3 * 32 * 64, frame);
+    }
+    expect(planes.write(images, frame)).to.deep.equal(expected);
+  });
+
+  it('writes an image of more lines than are copied at a time', () => {
+    const image = pattern(640, 301);
+    const expected = new Float32Array(3 * 640 * 301);
+    writePlanes(image, { rescale: 1, mean: [0, 0, 0], std: [1, 1, 1], order: 'bgr' }, expected, 0);
+    expect(new FloatPlanes().write([image], image).every((value, at) => value === expected[at])).to.equal(true);
   });
 });

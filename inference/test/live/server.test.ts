@@ -23,7 +23,7 @@ const NAME = 'onnx-community/whisper-base_timestamped';
 const SAID = 'He was not an ill-disposed young man. He might even have been made amiable himself.';
 const RAW = { encoding: AudioEncoding.PCM_S16LE, sampleRateHz: 16_000, channelCount: 1 };
 /** 0.1 s of samples, as a microphone gives them. */
-const PIECE_BYTES = 3200;
+const CHUNK_BYTES = 3200;
 const BYTES_PER_SECOND = 32_000;
 /** The server reads a quarter of a second at a time and ahead of that. No more is sent, so that each pass has the audio it has live. */
 const MAX_UNREAD_SECONDS = 0.7;
@@ -78,8 +78,8 @@ describe('live speech with Whisper', function () {
     });
     call.once('error', () => wake());
     call.write(live(options));
-    for (let at = 0; at < content.length; at += PIECE_BYTES) {
-      const value = content.subarray(at, at + PIECE_BYTES);
+    for (let at = 0; at < content.length; at += CHUNK_BYTES) {
+      const value = content.subarray(at, at + CHUNK_BYTES);
       call.write(create(TranscribeStreamRequestSchema, { message: { case: 'audio', value } }));
       const due = (at + value.length) / BYTES_PER_SECOND - MAX_UNREAD_SECONDS;
       while (processedSeconds < due && !call.destroyed) await new Promise<void>((resolve) => (wake = resolve));

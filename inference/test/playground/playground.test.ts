@@ -142,11 +142,11 @@ describe('the page to try the server', () => {
       expect(await page.evaluate("document.querySelector('#faces').getAttribute('aria-label')")).to.match(/4 faces/);
     });
 
-    it('transcribes long audio in pieces; a click on a segment plays from its time', async () => {
+    it('transcribes long audio in chunks; a click on a segment plays from its time', async () => {
       const flac = await readFile(join(SAMPLES, 'speech/search.flac'), 'base64');
       await page.evaluate(dropTwice(flac, 22));
       await page.evaluate(until("/^Done/.test(document.querySelector('#speech-status').textContent)"));
-      // One refusal of the times of words, then pieces of at most 8, 16 and 28 s.
+      // One refusal of the times of words, then chunks of at most 8, 16 and 28 s.
       expect(page.requests.filter((url) => url.endsWith('/Transcribe'))).to.have.lengthOf(4);
       const said = String(await text('#words'));
       expect(said.match(/by the words that were spoken/g)).to.have.lengthOf(2);

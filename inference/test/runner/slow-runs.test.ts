@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect } from 'chai';
+import { readProcessWork } from '../../src/process/work-reading.js';
 import { describeWork, type SlowRun, SlowRuns } from '../../src/runner/slow-runs.js';
-import { readProcessWork } from '../../src/work-reading.js';
 
 const SLEEPING = { state: 'S', runnable: false, cpuMs: 100, waitedMs: 50 };
 

@@ -3,15 +3,15 @@ import { readdir, rm } from 'node:fs/promises';
 import http from 'node:http';
 import http2 from 'node:http2';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Health, InferenceService, TextModel } from '@heimdex/gen';
+import { Health, InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
+import { textRequest } from '../fixtures/embed-calls.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
 import { pocketServer } from '../fixtures/pocket.js';
 
 const { embedText, getServerInfo } = InferenceService.method;
-const ask = (...texts: string[]) => ({ texts, model: TextModel.TEXT });
 
 /** Number of open file descriptors of this process. */
 async function descriptors(): Promise<number> {
@@ -30,10 +30,11 @@ describe('many calls', () => {
     const round = async (calls: number) => {
       const client = new GrpcClient(`127.0.0.1:${fake.server.address.port}`);
       const all = Array.from({ length: calls }, (_, index) => {
-        if (index % 5 === 0) return client.unary(embedText, ask('slow'), { timeoutMs: 1 });
-        if (index % 5 === 1) return client.unary(embedText, ask('slow'), { onStart: (cancel) => setImmediate(cancel) });
-        if (index % 5 === 2) return client.unary(embedText, ask());
-        return client.unary(embedText, ask('quick', 'item error'));
+        if (index % 5 === 0) return client.unary(embedText, textRequest('slow'), { timeoutMs: 1 });
+        if (index % 5 === 1)
+          return client.unary(embedText, textRequest('slow'), { onStart: (cancel) => setImmediate(cancel) });
+        if (index % 5 === 2) return client.unary(embedText, textRequest());
+        return client.unary(embedText, textRequest('quick', 'item error'));
       });
       await Promise.all(all);
       client.close();
@@ -47,12 +48,12 @@ describe('many calls', () => {
     const metrics = await (await fetch(`${fake.url}/metrics`)).text();
     expect(metrics).to.match(/^heimdex_requests_in_progress 0$/m);
     expect(metrics).to.match(/^heimdex_queue_items\{model="bge-m3"\} 0$/m);
-    expect((await fake.client.value(embedText, ask('next'))).results).to.have.length(1);
+    expect((await fake.client.value(embedText, textRequest('next'))).results).to.have.length(1);
   });
 
   it('above the limit are refused with a retry delay, and the others get correct answers', async () => {
     const texts = Array.from({ length: 300 }, (_, index) => 'x'.repeat(1 + (index % 50)));
-    const results = await Promise.all(texts.map((text) => fake.client.unary(embedText, ask(text))));
+    const results = await Promise.all(texts.map((text) => fake.client.unary(embedText, textRequest(text))));
     for (const [index, result] of results.entries()) {
       if (!result.ok) {
         expect(result.error).to.include({ code: 'RESOURCE_EXHAUSTED', reason: 'QUEUE_FULL' });
@@ -88,7 +89,7 @@ describe('many calls during which workers', () => {
         const texts = Array.from({ length: 24 }, (_, index) =>
           poison !== undefined && index % 13 === 6 && index < 13 * poisons ? poison : `slow ${'y'.repeat(index)}`,
         );
-        const all = texts.map((text) => fake.client.unary(embedText, ask(text)));
+        const all = texts.map((text) => fake.client.unary(embedText, textRequest(text)));
         if (poison === undefined) {
           await fake.client.value(getServerInfo, {});
           for (const pid of fake.pids()) process.kill(pid, 'SIGSTOP');
@@ -106,7 +107,7 @@ describe('many calls during which workers', () => {
         }
         if (poison === undefined) expect(statuses).to.include('unhealthy');
         await fake.loaded(workers + 1);
-        expect((await fake.client.value(embedText, ask('next'))).results[0]?.result.case).to.equal('embedding');
+        expect((await fake.client.value(embedText, textRequest('next'))).results[0]?.result.case).to.equal('embedding');
         expect(fake.server.state.report().status).to.equal('healthy');
       } finally {
         await fake.close();
@@ -167,10 +168,10 @@ describe('malicious callers', () => {
   it('that send endless metadata are rejected, and others are served', async () => {
     const client = new GrpcClient(`127.0.0.1:${fake.server.address.port}`);
     const headers = { endless: 'x'.repeat(1_000_000) };
-    const result = await client.unary(embedText, ask('a'), { headers, timeoutMs: 5000 });
+    const result = await client.unary(embedText, textRequest('a'), { headers, timeoutMs: 5000 });
     client.close();
     expect(result.ok).to.equal(false);
-    expect((await fake.client.value(embedText, ask('b'))).results).to.have.length(1);
+    expect((await fake.client.value(embedText, textRequest('b'))).results).to.have.length(1);
   });
 
   it('that offer an upgrade over HTTP/1.1 get a response in HTTP/1.1', async () => {

@@ -1,12 +1,20 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { chooseDevice } from '../../src/device.js';
+import { chooseDevice } from '../../src/capacity/device.js';
 import { EXIT_CODES, FatalError } from '../../src/exit-codes.js';
+import { LOADERS } from '../../src/models/loaders.js';
+import type { FromWorker } from '../../src/runner/messages.js';
+import { serve } from '../../src/worker/serve.js';
 import { pocketEnv, pocketVolume } from '../fixtures/pocket.js';
 import { runProgram, startProgram } from '../fixtures/server-process.js';
 import type { Volume } from '../fixtures/volume.js';
 
 const NO_DRIVER = 'CUDA failure 35: the driver is too old';
+/** As onnxruntime 1.30 writes them, shortened. */
+const MEMORY_FULL = [
+  'cuda_call.cc:154 std::conditional_t<THRW, void> CudaCall(ERRTYPE) CUDA failure 2: out of memory ; GPU=0 ; hostname=vm',
+  'Exception during initialization: bfc_arena.cc:360 Failed to allocate memory for requested buffer of size 9916416',
+];
 
 /** The chosen device if CUDA works (no reason) or not, and the log. */
 async function choose(wanted: 'cpu' | 'cuda' | 'auto', reason?: string) {
@@ -45,6 +53,35 @@ describe('the device', () => {
     if (!(error instanceof FatalError)) throw new Error('Expected a FatalError');
     expect(error.reason).to.equal('configuration');
     for (const words of [NO_DRIVER, 'DEVICE=auto', 'cuDNN']) expect(error.message).to.include(words);
+  });
+
+  it('is an error for cuda if the memory of the GPU is full, in plain words and with the remedy', async () => {
+    for (const text of MEMORY_FULL) {
+      const error = await choose('cuda', text).catch((thrown: unknown) => thrown);
+      if (!(error instanceof FatalError)) throw new Error('Expected a FatalError');
+      expect(error.message).to.match(/the GPU has too little free memory.*nvidia-smi.*fewer workers/);
+      for (const words of ['conditional_t', 'bfc_arena', 'cuDNN']) expect(error.message).not.to.include(words);
+    }
+    expect((await choose('auto', MEMORY_FULL[0])).log).to.include('the GPU has too little free memory');
+  });
+
+  it('explains a model that does not fit into the memory of the GPU', async () => {
+    const [, text] = MEMORY_FULL;
+    const answers = { cuda: /^the GPU has too little free memory.*fewer workers/, cpu: /bfc_arena/ };
+    for (const device of ['cuda', 'cpu'] as const) {
+      const answer = new Promise<FromWorker>((resolve) => {
+        const receive = serve(resolve, {
+          ...LOADERS,
+          siglip: async () => {
+            throw new Error(text);
+          },
+        });
+        receive({ type: 'load', family: 'siglip', files: {}, options: { device } });
+      });
+      const failed = await answer;
+      if (failed.type !== 'failed') throw new Error('Expected a failure');
+      expect(failed.message).to.match(answers[device]);
+    }
   });
 
   describe('of the program, on a machine without the CUDA libraries of onnxruntime', () => {

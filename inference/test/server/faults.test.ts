@@ -1,21 +1,14 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Health, InferenceService, HealthCheckResponse_ServingStatus as Serving, TextModel } from '@heimdex/gen';
+import { Health, InferenceService, HealthCheckResponse_ServingStatus as Serving } from '@heimdex/gen';
 import { expect } from 'chai';
-import { readProcessWork } from '../../src/work-reading.js';
+import { readProcessWork } from '../../src/process/work-reading.js';
+import { outcomes, textRequest } from '../fixtures/embed-calls.js';
 import { FAILS_TO_LOAD, LOADS_AT_ONCE, LOADS_IN_STEPS } from '../fixtures/fake-model.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
-import { gather } from '../fixtures/grpc-client.js';
 
-const { embedText, getServerInfo } = InferenceService.method;
-const ask = (...texts: string[]) => ({ texts, model: TextModel.TEXT });
-
-/** The result of each text: the vector's first number, or the reason of its error. */
-async function outcomes(fake: FakeServer, ...texts: string[]) {
-  const { results } = await fake.client.value(embedText, ask(...texts));
-  return results.map(({ result }) => (result.case === 'embedding' ? result.value.values[0] : result.value?.code));
-}
+const { embedText } = InferenceService.method;
 
 /** Waits until the server's state passes the test. */
 function stateWhere(fake: FakeServer, test: () => boolean): Promise<void> {
@@ -45,7 +38,7 @@ describe('a worker', () => {
 
   it('that fails a whole run returns an id, and the reason is logged', async () => {
     await start();
-    const error = await fake.client.failure(embedText, ask('defect'));
+    const error = await fake.client.failure(embedText, textRequest('defect'));
     expect(error).to.include({ code: 'INTERNAL', reason: 'INTERNAL' });
     expect(error.message).not.to.include('secret');
     const line = fake.log.find(({ msg }) => msg === 'defect');
@@ -61,7 +54,7 @@ describe('a worker', () => {
       const seen: Serving[] = [];
       watch.on('data', ({ status }: { status: Serving }) => seen.push(status));
       watch.on('error', () => {});
-      const error = await fake.client.failure(embedText, ask(way));
+      const error = await fake.client.failure(embedText, textRequest(way));
       expect(error).to.include({ code: 'UNAVAILABLE', reason: 'WORKER_LOST_TWICE' });
       // No retry delay is sent.
       expect(error.retryMs).to.equal(undefined);
@@ -82,7 +75,7 @@ describe('a worker', () => {
 
   it('that hangs in a run is replaced', async () => {
     await start({ RUN_TIMEOUT_SECONDS: '0.3' });
-    const error = await fake.client.failure(embedText, ask('hang'));
+    const error = await fake.client.failure(embedText, textRequest('hang'));
     expect(error.reason).to.equal('WORKER_LOST_TWICE');
     await stateWhere(fake, () => fake.server.state.report().status === 'healthy');
     expect(await outcomes(fake, 'next')).to.deep.equal([4]);
@@ -90,14 +83,14 @@ describe('a worker', () => {
 
   it('that uses no CPU time is killed long before the run timeout', async () => {
     await start({ HEARTBEAT_SECONDS: '0.1' });
-    const error = await fake.client.failure(embedText, ask('hang'));
+    const error = await fake.client.failure(embedText, textRequest('hang'));
     expect(error.reason).to.equal('WORKER_LOST_TWICE');
     expect(fake.log.find(({ reason }) => String(reason).includes('no CPU time'))).to.not.equal(undefined);
   });
 
   it('that works without progress is killed after the run timeout', async () => {
     await start({ RUN_TIMEOUT_SECONDS: '0.3' });
-    const error = await fake.client.failure(embedText, ask('spin for ever'));
+    const error = await fake.client.failure(embedText, textRequest('spin for ever'));
     expect(error.reason).to.equal('WORKER_LOST_TWICE');
     expect(fake.log.find(({ reason }) => String(reason).includes('no progress in a run'))).to.not.equal(undefined);
   });
@@ -139,7 +132,7 @@ describe('a worker', () => {
 
   it('that exceeds its memory limit is replaced', async () => {
     await start({ HEARTBEAT_SECONDS: '0.05', WORKER_MEMORY_LIMIT_GB: '0.2' });
-    const error = await fake.client.failure(embedText, ask('hog'));
+    const error = await fake.client.failure(embedText, textRequest('hog'));
     expect(error.reason).to.equal('WORKER_LOST_TWICE');
     expect(fake.log.find(({ reason }) => String(reason).includes('memory limit exceeded'))).to.not.equal(undefined);
   });
@@ -152,7 +145,7 @@ describe('a worker', () => {
 
   it('notices that the caller cancelled', async () => {
     await start();
-    const error = await fake.client.failure(embedText, ask('until cancelled'), { timeoutMs: 100 });
+    const error = await fake.client.failure(embedText, textRequest('until cancelled'), { timeoutMs: 100 });
     expect(error.code).to.equal('DEADLINE_EXCEEDED');
     // Otherwise the worker would never become idle again.
     expect(await outcomes(fake, 'next')).to.deep.equal([4]);
@@ -162,7 +155,7 @@ describe('a worker', () => {
   it('that dies twice on a single item counts as one loss', async () => {
     await start({ MAX_RESTARTS: '3' });
     for (const way of ['kill', 'abort']) {
-      expect((await fake.client.failure(embedText, ask(way))).reason).to.equal('WORKER_LOST_TWICE');
+      expect((await fake.client.failure(embedText, textRequest(way))).reason).to.equal('WORKER_LOST_TWICE');
       await stateWhere(fake, () => fake.server.state.report().status === 'healthy');
     }
     expect(await outcomes(fake, 'next')).to.deep.equal([4]);
@@ -171,9 +164,9 @@ describe('a worker', () => {
 
   it('that keeps dying stops the server', async () => {
     await start({ MAX_RESTARTS: '2' });
-    await fake.client.failure(embedText, ask('kill'));
+    await fake.client.failure(embedText, textRequest('kill'));
     await stateWhere(fake, () => fake.server.state.report().status === 'healthy');
-    void fake.client.unary(embedText, ask('kill'));
+    void fake.client.unary(embedText, textRequest('kill'));
     const error = await fake.failed;
     expect(error.reason).to.equal('worker');
     expect(error.message).to.include('bge-m3').and.include('2 times');
@@ -221,7 +214,7 @@ describe('a model', () => {
   it('that is still loading returns UNAVAILABLE, and health has the reason', async () => {
     const fake = await startFakeServer({}, LOADS_IN_STEPS);
     try {
-      const error = await fake.client.failure(embedText, ask('early'));
+      const error = await fake.client.failure(embedText, textRequest('early'));
       expect(error).to.include({ code: 'UNAVAILABLE', reason: 'STARTING' });
       expect(error.retryMs).to.be.greaterThan(0);
       const { status } = await fake.client.value(Health.method.check, { service: '' });
@@ -234,68 +227,3 @@ describe('a model', () => {
     }
   });
 });
-
-describe('a server that shuts down', () => {
-  it('finishes calls in progress and refuses new ones', async () => {
-    const fake = await startFakeServer();
-    try {
-      await fake.server.warm;
-      const running = fake.client.value(embedText, ask('slow one'));
-      await reached(fake);
-      const closing = fake.server.close();
-      const refused = await fake.client.failure(embedText, ask('new'));
-      expect(refused.code).to.equal('UNAVAILABLE');
-      expect((await running).results).to.have.length(1);
-      await closing;
-    } finally {
-      await fake.close();
-    }
-  });
-
-  it('ends calls above the drain time with UNAVAILABLE', async () => {
-    const fake = await startFakeServer({ SHUTDOWN_DRAIN_SECONDS: '0.1' });
-    try {
-      await fake.server.warm;
-      const running = fake.client.failure(embedText, ask('hang'));
-      await reached(fake);
-      await fake.server.close();
-      expect(await running).to.include({ code: 'UNAVAILABLE', reason: 'DRAINING' });
-    } finally {
-      await fake.close();
-    }
-  });
-
-  it('notifies health watchers and ends their streams', async () => {
-    const fake = await startFakeServer();
-    try {
-      await fake.server.warm;
-      const watch = fake.client.serverStream(Health.method.watch, { service: '' });
-      await new Promise((resolve) => watch.once('metadata', resolve));
-      const all = gather(watch);
-      await fake.server.close();
-      const result = await all;
-      const statuses = result.ok ? result.value.map(({ status }) => status) : result.error;
-      expect(statuses).to.deep.equal([Serving.SERVING, Serving.NOT_SERVING]);
-    } finally {
-      await fake.close();
-    }
-  });
-
-  it('continues to serve in its grace period while health reports NOT_SERVING', async () => {
-    const fake = await startFakeServer({ SHUTDOWN_GRACE_SECONDS: '0.5' });
-    try {
-      await fake.server.warm;
-      const closing = fake.server.close();
-      expect((await fake.client.value(Health.method.check, { service: '' })).status).to.equal(Serving.NOT_SERVING);
-      expect(await outcomes(fake, 'in time')).to.deep.equal([7]);
-      await closing;
-    } finally {
-      await fake.close();
-    }
-  });
-});
-
-/** Waits until earlier calls have reached the server: a connection keeps their order. */
-async function reached(fake: FakeServer): Promise<void> {
-  await fake.client.value(getServerInfo, {});
-}

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
-import { hasDefaultMalloc, MALLOC_SETTINGS } from '../../src/malloc-settings.js';
+import { hasDefaultMalloc, MALLOC_SETTINGS, V8_FLAGS } from '../../src/process/malloc-settings.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
 import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
 import { runProgram, PROGRAM as SERVER } from '../fixtures/server-process.js';
@@ -12,7 +12,7 @@ import { inRepository } from '../support/paths.js';
 
 /** Prints the process id and a setting after the restart. */
 const PROGRAM = `
-  import { restartWithMallocSettings } from '${inRepository('inference/dist/src/malloc-settings.js')}';
+  import { restartWithMallocSettings } from '${inRepository('inference/dist/src/process/malloc-settings.js')}';
   restartWithMallocSettings(process.env);
   console.log(JSON.stringify({ arenas: process.env.MALLOC_ARENA_MAX, args: process.argv.slice(1) }));
 `;
@@ -30,6 +30,7 @@ describe('the memory settings of the serving process', () => {
       const text = readFileSync(inRepository(`deploy/${name}.Dockerfile`), 'utf8');
       const settings = [...text.matchAll(/(MALLOC_\w+)=(\d+)/g)].map(([, key, value]) => [key, value]);
       expect(Object.fromEntries(settings)).to.deep.equal(MALLOC_SETTINGS);
+      expect(text).to.include(`ENTRYPOINT ["node", ${V8_FLAGS.map((flag) => `"${flag}"`).join(', ')}, `);
     }
   });
 
@@ -42,9 +43,9 @@ describe('the memory settings of the serving process', () => {
 
   it('are set by a restart with the same arguments, if Node.js can replace a process', function () {
     if (process.platform !== 'linux') this.skip();
-    const arenas = process.execve === undefined ? {} : { arenas: '2' };
+    const arenas = process.execve === undefined ? {} : { arenas: '1' };
     expect(printed({})).to.deep.equal({ ...arenas, args: ['first', 'second'] });
-    expect(printed({ MALLOC_ARENA_MAX: '1' })).to.deep.equal({ arenas: '1', args: ['first', 'second'] });
+    expect(printed({ MALLOC_ARENA_MAX: '3' })).to.deep.equal({ arenas: '3', args: ['first', 'second'] });
   });
 });
 
@@ -73,7 +74,7 @@ describe('the restart of the server with the memory settings', () => {
     };
 
     it('left it the process id and the arguments, and added the settings to its environment', async () => {
-      expect(await ofProcess('cmdline')).to.deep.equal([...command, SERVER]);
+      expect(await ofProcess('cmdline')).to.deep.equal([command[0], ...V8_FLAGS, ...command.slice(1), SERVER]);
       const environment = await ofProcess('environ');
       const settings = Object.entries(MALLOC_SETTINGS).map(([name, value]) => `${name}=${value}`);
       expect(environment).to.include.members([...settings, 'MAX_QUEUE=77']);

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InferenceService, TextModel } from '@heimdex/gen';
+import { InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
-import { METRICS } from '../../src/metrics.js';
+import { METRICS } from '../../src/telemetry/metrics.js';
+import { textRequest } from '../fixtures/embed-calls.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { ROOT } from '../fixtures/volume.js';
 
 const { embedText } = InferenceService.method;
-const ask = (...texts: string[]) => ({ texts, model: TextModel.TEXT });
 
 describe('metrics', () => {
   let fake: FakeServer;
@@ -34,9 +34,9 @@ describe('metrics', () => {
   }
 
   it('count calls, items, batches, refusals, losses, bytes and memory', async () => {
-    await fake.client.value(embedText, ask('one', 'two', 'six'));
-    await fake.client.failure(embedText, ask());
-    await fake.client.failure(embedText, ask('kill'));
+    await fake.client.value(embedText, textRequest('one', 'two', 'six'));
+    await fake.client.failure(embedText, textRequest());
+    await fake.client.failure(embedText, textRequest('kill'));
     await fake.loaded(3);
     const { value } = await scrape();
     const call = (code: string) => `heimdex_requests_total{method="EmbedText",protocol="grpc",code="${code}"}`;

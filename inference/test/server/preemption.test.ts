@@ -2,15 +2,15 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { InferenceService, TextModel } from '@heimdex/gen';
+import { InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
+import { textRequest } from '../fixtures/embed-calls.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
 import { startProgram } from '../fixtures/server-process.js';
 import { makeVolume, ROOT, SHARED_MODELS } from '../fixtures/volume.js';
 
 const { embedText, getServerInfo, transcribe } = InferenceService.method;
-const ask = (...texts: string[]) => ({ texts, model: TextModel.TEXT });
 
 describe('a short call', () => {
   let fake: FakeServer;
@@ -23,7 +23,7 @@ describe('a short call', () => {
   /** Starts a call that runs until the returned function is called; resolves when the server has admitted it. */
   async function begin(text: string): Promise<() => Promise<void>> {
     let cancel = () => {};
-    const ended = fake.client.unary(embedText, ask(text), {
+    const ended = fake.client.unary(embedText, textRequest(text), {
       onStart: (stop) => {
         cancel = stop;
       },
@@ -38,7 +38,7 @@ describe('a short call', () => {
 
   it('is answered before the others of its run', async () => {
     const endFirst = await begin('until cancelled');
-    const short = fake.client.value(embedText, ask('quick'.padEnd(15)));
+    const short = fake.client.value(embedText, textRequest('quick'.padEnd(15)));
     const endLong = await begin('until cancelled');
     await endFirst();
     const { results, timing } = await short;
@@ -49,17 +49,17 @@ describe('a short call', () => {
 
   it('is answered during a long run of another caller', async () => {
     const endLong = await begin('until cancelled'.padEnd(300));
-    const { results } = await fake.client.value(embedText, ask('quick'));
+    const { results } = await fake.client.value(embedText, textRequest('quick'));
     expect(results[0]?.result.case).to.equal('embedding');
     await endLong();
-    expect((await fake.client.value(embedText, ask('next'))).results[0]?.result.case).to.equal('embedding');
+    expect((await fake.client.value(embedText, textRequest('next'))).results[0]?.result.case).to.equal('embedding');
     expect(fake.pids()).to.have.length(1);
   });
 
   it('that kills the worker fails the preempted run at most once', async () => {
-    const long = fake.client.value(embedText, ask('slow'.padEnd(300)));
+    const long = fake.client.value(embedText, textRequest('slow'.padEnd(300)));
     await fake.client.value(getServerInfo, {});
-    const error = await fake.client.failure(embedText, ask('kill'));
+    const error = await fake.client.failure(embedText, textRequest('kill'));
     expect(error).to.include({ code: 'UNAVAILABLE', reason: 'WORKER_LOST_TWICE' });
     expect((await long).results[0]?.result.case).to.equal('embedding');
   });

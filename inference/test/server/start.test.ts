@@ -129,7 +129,7 @@ describe('a faulty volume', () => {
     await expectRefusal(['onnx/vision_model.onnx']);
   });
 
-  it('stops the program if a model file is intact but not a model', async () => {
+  it('stops the program, with one fatal line, if a model file is intact but not a model', async () => {
     const blob = volume.blobOf(SIGLIP, 'onnx/vision_model.onnx');
     const junk = Buffer.from('this is no graph');
     // Renamed to its own hash, as a faulty upload would be.
@@ -141,9 +141,11 @@ describe('a faulty volume', () => {
     const link = join(pointer, commit, 'onnx/vision_model.onnx');
     await unlink(link);
     await writeFile(link, junk);
-    const { code, stderr } = await runProgram(pocketEnv(volume));
-    expect(code, stderr).to.equal(EXIT_CODES.worker);
-    expect(stderr).to.include('siglip');
+    const { code, stdout } = await runProgram({ ...pocketEnv(volume), LOG_FORMAT: 'json' });
+    expect(code, stdout).to.equal(EXIT_CODES.worker);
+    const fatal = stdout.split('\n').filter((line) => line.includes('"level":"fatal"'));
+    expect(fatal).to.have.lengthOf(1);
+    expect(fatal[0]).to.include('siglip');
   });
 
   it('is rejected if a file is unreadable', async function () {

@@ -9,7 +9,7 @@ import tls from 'node:tls';
 import grpc from '@grpc/grpc-js';
 import { InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
-import { readConfig } from '../../src/config.js';
+import { readConfig } from '../../src/config/config.js';
 import { FatalError } from '../../src/exit-codes.js';
 import { type Certificate, hasOpenssl, makeCertificate, makeExpired } from '../fixtures/certificates.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';

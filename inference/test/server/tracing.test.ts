@@ -3,7 +3,7 @@ import http from 'node:http';
 import type net from 'node:net';
 import { InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
-import { parentOf } from '../../src/tracing.js';
+import { parentOf } from '../../src/telemetry/tracing.js';
 import { startFakeServer } from '../fixtures/fake-server.js';
 
 const { embedText } = InferenceService.method;

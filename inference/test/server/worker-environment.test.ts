@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { readConfig } from '../../src/config.js';
+import { readConfig } from '../../src/config/config.js';
 
 describe('the environment of a worker', () => {
   it('keeps libraries offline, requests large pages and returns freed memory', () => {

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { weightsForm } from '../../src/models/session/weights-form.js';
 import { load } from '../../src/models/whisper/model.js';
 import { parseModel, writeModel } from '../../src/onnx/index.js';
 import { inShared, needsShared, OPTIONS } from '../support/paths.js';
@@ -26,8 +27,10 @@ describe('the tasks of Whisper', function () {
 
   it('writes the given language, as faster-whisper does for the same English sentence', async () => {
     const text = textOf(await transcribeWith(model, samples, { language: 'de', temperatures: [0] }));
-    // Its float32 weights say the one, its 8-bit weights the other.
-    expect(text).to.be.oneOf(['Er war nicht ein altes jungen Mann.', 'Er war nicht ein altes jünger Mann.']);
+    // faster-whisper gives the one with 8-bit weights (mean log-probability -0.83), the other with float32 (-0.87): so do plain
+    // 8-bit weights and overflow-safe ones, which round otherwise.
+    const young = (await weightsForm(OPTIONS)) === 'plain' ? 'jünger' : 'jungen';
+    expect(text).to.equal(`Er war nicht ein altes ${young} Mann.`);
   });
 
   for (const language of ['de', 'fr']) {

@@ -18,7 +18,7 @@ import {
 } from '../../src/index.js';
 
 /** The tiny checkpoints in every file form, from the directory next to the project. */
-export const CHECKPOINTS = fileURLToPath(new URL('../../../../../../shared/models/checkpoints/', import.meta.url));
+const CHECKPOINTS = fileURLToPath(new URL('../../../../../../shared/models/checkpoints/', import.meta.url));
 
 /** Skips a suite, in one clear line, where the checkpoints are not there. */
 export function needsCheckpoints(suite: Mocha.Suite): void {

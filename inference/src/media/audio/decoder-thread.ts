@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { causeText, InferenceError } from '../../errors.js';
-import { readThreadWork } from '../../work-reading.js';
-import { sampleIntervalMs, WorkTimer } from '../../work-timer.js';
+import { readThreadWork } from '../../process/work-reading.js';
+import { sampleIntervalMs, WorkTimer } from '../../process/work-timer.js';
 import type { DecoderChoice } from './decoders/create.js';
 import type { ThreadAnswer, ThreadRequest, ThreadStarted } from './messages.js';
 import type { DecodeAnswer, DecodeRequest } from './session.js';

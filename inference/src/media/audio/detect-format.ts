@@ -1,7 +1,7 @@
 import { InferenceError } from '../../errors.js';
 import { OGG_MAGICS } from './decoders/ogg-pages.js';
 import { ACCEPTED_FORMATS_TEXT, type AudioContainer, CONVERT_ADVICE } from './formats.js';
-import { hasMpegFrames, isAdts } from './mpeg-frames.js';
+import { hasAdtsFrames, hasMpegFrames, isAdts } from './mpeg-frames.js';
 import { findTransportLayout } from './transport-layout.js';
 
 /** Maximum number of bytes examined: enough to detect every format. */
@@ -11,7 +11,7 @@ const HEAD_MIN_BYTES = 64;
 
 type Magic = readonly [offset: number, magic: string, name: string];
 
-/** Magic numbers (Latin-1) of unsupported audio and film formats, to name them in the error. */
+/** Magic numbers (Latin-1) of unsupported audio and video formats, to name them in the error. */
 const OTHER_AUDIO: readonly Magic[] = [
   [0, 'RIFX', 'a big-endian WAV file'],
   [0, 'riff\x2e\x91\xcf\x11', 'a Sony Wave64 file'],
@@ -32,10 +32,10 @@ const OTHER_AUDIO: readonly Magic[] = [
   [0, '.RMF', 'a RealMedia file'],
   [0, '.ra\xfd', 'a RealAudio file'],
   [0, 'Creative Voice File', 'a Creative Voice file'],
-  [0, 'FLV\x01', 'a Flash film'],
-  [8, 'AVI ', 'an AVI film'],
+  [0, 'FLV\x01', 'a Flash video'],
+  [8, 'AVI ', 'an AVI video'],
   [0, '\x00\x00\x01\xba', 'an MPEG program stream'],
-  [0, '\x06\x0e\x2b\x34', 'an MXF film'],
+  [0, '\x06\x0e\x2b\x34', 'an MXF video'],
 ];
 /** Magic numbers of files without audio that FFmpeg could extract. */
 const OTHERS: readonly Magic[] = [
@@ -82,6 +82,7 @@ export function detectFormat(head: Uint8Array, complete: boolean): AudioContaine
   if (isAdts(body)) return 'adts';
   // After a tag longer than the head, the decoder has to find the frames.
   if (id3Bytes > head.length || hasMpegFrames(body)) return 'mp3';
+  if (hasAdtsFrames(body)) return 'adts';
   const audio = find(OTHER_AUDIO, text);
   throw audio === undefined ? notAccepted(nameOf(head, text)) : notAccepted(audio, ` ${CONVERT_ADVICE}`);
 }

@@ -2,6 +2,9 @@
 const SEARCH_BYTES = 2_048;
 /** Consecutive frames required for detection: sync bits alone occur in any data. */
 const FRAMES_IN_A_ROW = 3;
+/** The longest frame of ADTS, and consecutive ones required behind a part of one. */
+const ADTS_SEARCH_BYTES = 8_191;
+const ADTS_IN_A_ROW = 5;
 
 /** Bit rates in kbit/s by bit rate index, per version and layer (ISO 11172-3, 13818-3). */
 const V1_LAYER1 = [0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448];
@@ -22,11 +25,32 @@ export function hasMpegFrames(bytes: Uint8Array): boolean {
 
 /** Returns whether this is AAC in ADTS frames: the same sync word with layer 0, followed by another frame. */
 export function isAdts(bytes: Uint8Array): boolean {
-  const [first = 0, second = 0, third = 0, fourth = 0, fifth = 0, sixth = 0] = bytes;
+  const [first = 0, second = 0, third = 0] = bytes;
   if (first !== 0xff || (second & 0xf6) !== 0xf0 || ((third >> 2) & 0x0f) >= 13) return false;
-  const length = ((fourth & 3) << 11) | (fifth << 3) | (sixth >> 5);
+  const length = adtsLength(bytes);
   const next = bytes.subarray(length, length + 2);
   return length > 7 && (next.length < 2 || (next[0] === 0xff && ((next[1] ?? 0) & 0xf6) === 0xf0));
+}
+
+function adtsLength(bytes: Uint8Array): number {
+  const [, , , fourth = 0, fifth = 0, sixth = 0] = bytes;
+  return ((fourth & 3) << 11) | (fifth << 3) | (sixth >> 5);
+}
+
+/** Returns whether consecutive ADTS frames are near the beginning, behind a part of one. */
+export function hasAdtsFrames(bytes: Uint8Array): boolean {
+  for (let offset = 0; offset < ADTS_SEARCH_BYTES && offset < bytes.length; offset++) {
+    let at = offset;
+    let frames = 0;
+    while (frames < ADTS_IN_A_ROW && isAdts(bytes.subarray(at))) {
+      frames += 1;
+      at += adtsLength(bytes.subarray(at));
+      // The end of the bytes after complete frames counts as a frame.
+      if (at + 7 > bytes.length && frames >= FRAMES_IN_A_ROW) return true;
+    }
+    if (frames === ADTS_IN_A_ROW) return true;
+  }
+  return false;
 }
 
 function framesFollow(bytes: Uint8Array, start: number): boolean {

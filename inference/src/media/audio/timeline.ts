@@ -1,5 +1,16 @@
-/** Smaller deviations of timestamps are ignored: containers round them, recorders jitter. */
-const TOLERANCE_SECONDS = 0.15;
+/**
+ * Smaller holes are ignored: containers round times (Matroska to 1 ms), and those of a browser's recorder jitter by some 10 ms. What is
+ * filled by mistake is at most that jitter in all, since every filling moves the end of the timeline. Two missing packets of AAC or
+ * Opus (43 and 40 ms) are about as much.
+ */
+export const HOLE_MIN_SECONDS = 0.04;
+/** Smaller overlaps are ignored: to drop them would lose speech, and a hole filled by jitter is followed by one. */
+const OVERLAP_MIN_SECONDS = 0.15;
+/**
+ * Holes up to OVERLAP_MIN_SECONDS this early shift the clock instead: FFmpeg's fragmented MP4 moves the packet of the
+ * encoder's delay, whose time is negative, to 0, and leaves a hole of some 0.1 s behind it.
+ */
+const BEGINNING_SECONDS = 0.1;
 /** Larger jumps are discontinuities of the clock, not pauses. */
 const BACK_MAX_SECONDS = 1;
 const FORWARD_MAX_SECONDS = 3_600;
@@ -38,7 +49,11 @@ export class Timeline {
     if (timestampSeconds === undefined || !Number.isFinite(timestampSeconds)) return 0;
     const offset = timestampSeconds + this.#shiftSeconds - this.#seconds;
     if (!this.#begun && offset <= FORWARD_MAX_SECONDS) return offset;
-    if (Math.abs(offset) <= TOLERANCE_SECONDS) return 0;
+    if (this.#seconds < BEGINNING_SECONDS && Math.abs(offset) <= OVERLAP_MIN_SECONDS) {
+      if (offset > HOLE_MIN_SECONDS) this.#shiftSeconds -= offset;
+      return 0;
+    }
+    if (offset <= HOLE_MIN_SECONDS && offset >= -OVERLAP_MIN_SECONDS) return 0;
     if (offset >= -BACK_MAX_SECONDS && offset <= FORWARD_MAX_SECONDS) return offset;
     this.#shiftSeconds -= offset;
     const direction = offset < 0 ? 'back' : 'forward';

@@ -1,45 +1,81 @@
 import type { Image } from './image.js';
+import { type Kernels, openKernels, SLACK_BYTES } from './kernels.js';
+import { growTo, newWasmMemory } from './wasm.js';
 
 /** The integer weights of two neighbours sum to this. */
 const ONE = 2048;
+/** Bytes of source lines processed at a time. */
+const BAND_BYTES = 1024 * 1024;
+/** Number of sizes with cached neighbours: enlarged parts of images have few. */
+const MAX_NEIGHBOURS = 32;
+/** Longer lines are not cached. */
+const MAX_KEPT = 4096;
+const COLUMN_NUMBERS = 3;
 
 /**
  * Resizes by looking up the four nearest pixels, as OpenCV's INTER_LINEAR does, to its rounding. It sees nothing between
  * them: below half the size use ImageResizer, which averages. Method: OpenCV, imgproc/resize.
  */
-export function interpolateImage(image: Image, width: number, height: number): Image {
-  if (image.width === width && image.height === height) return image;
-  const columns = neighbours(image.width, width);
-  const rows = neighbours(image.height, height);
-  const source = image.data;
-  const line = image.width * 3;
-  const data = new Uint8Array(width * height * 3);
-  let out = 0;
-  for (let row = 0; row < height; row += 1) {
-    const above = (rows.first[row] as number) * line;
-    const below = (rows.second[row] as number) * line;
-    const lower = rows.weight[row] as number;
-    for (let column = 0; column < width; column += 1) {
-      const left = (columns.first[column] as number) * 3;
-      const right = (columns.second[column] as number) * 3;
-      const share = columns.weight[column] as number;
-      for (let channel = 0; channel < 3; channel += 1) {
-        const top = blend(source[above + left + channel] as number, source[above + right + channel] as number, share);
-        const bottom = blend(
-          source[below + left + channel] as number,
-          source[below + right + channel] as number,
-          share,
-        );
-        data[out] = ((((ONE - lower) * (top >> 4)) >> 16) + ((lower * (bottom >> 4)) >> 16) + 2) >> 2;
-        out += 1;
-      }
-    }
-  }
-  return { width, height, data };
-}
+export class ImageInterpolator {
+  readonly #memory = newWasmMemory();
+  readonly #kernels: Kernels = openKernels(this.#memory);
+  readonly #neighbours = new Map<string, Neighbours>();
 
-function blend(one: number, other: number, share: number): number {
-  return one * (ONE - share) + other * share;
+  resize(image: Image, width: number, height: number): Image {
+    if (image.width === width && image.height === height) return image;
+    const columns = this.#neighboursOf(image.width, width);
+    const rows = this.#neighboursOf(image.height, height);
+    const data = new Uint8Array(width * height * 3);
+    const line = image.width * 3;
+    const most = Math.max(1, Math.floor(BAND_BYTES / line));
+    for (let row = 0; row < height; ) {
+      const from = rows.first[row] as number;
+      let end = row + 1;
+      while (end < height && (rows.second[end] as number) < from + most) end += 1;
+      const source = image.data.subarray(from * line, ((rows.second[end - 1] as number) + 1) * line);
+      data.set(this.#resizeBand(source, { line, from, row, end, width }, columns, rows), row * width * 3);
+      row = end;
+    }
+    return { width, height, data };
+  }
+
+  /** Rows `row` to `end` of the result, from source lines that begin with line `from`. A view of the memory. */
+  #resizeBand(
+    source: Uint8Array,
+    { line, from, row, end, width }: Readonly<Record<'line' | 'from' | 'row' | 'end' | 'width', number>>,
+    columns: Neighbours,
+    rows: Neighbours,
+  ): Uint8Array {
+    const sourceAt = width * COLUMN_NUMBERS * 4;
+    const targetAt = sourceAt + source.length + SLACK_BYTES;
+    const bytes = (end - row) * width * 3;
+    growTo(this.#memory, targetAt + bytes + SLACK_BYTES);
+    const numbers = new Int32Array(this.#memory.buffer, 0, width * COLUMN_NUMBERS);
+    for (let column = 0; column < width; column += 1) {
+      numbers[column * COLUMN_NUMBERS] = (columns.first[column] as number) * 3;
+      numbers[column * COLUMN_NUMBERS + 1] = (columns.second[column] as number) * 3;
+      numbers[column * COLUMN_NUMBERS + 2] = columns.weight[column] as number;
+    }
+    new Uint8Array(this.#memory.buffer).set(source, sourceAt);
+    for (let at = row; at < end; at += 1) {
+      const above = sourceAt + ((rows.first[at] as number) - from) * line;
+      const below = sourceAt + ((rows.second[at] as number) - from) * line;
+      const target = targetAt + (at - row) * width * 3;
+      this.#kernels.interpolate(above, below, target, width, 0, rows.weight[at] as number);
+    }
+    return new Uint8Array(this.#memory.buffer, targetAt, bytes);
+  }
+
+  #neighboursOf(from: number, to: number): Neighbours {
+    const key = `${from}>${to}`;
+    const known = this.#neighbours.get(key);
+    if (known !== undefined) return known;
+    const made = neighbours(from, to);
+    if (to > MAX_KEPT) return made;
+    if (this.#neighbours.size >= MAX_NEIGHBOURS) this.#neighbours.clear();
+    this.#neighbours.set(key, made);
+    return made;
+  }
 }
 
 interface Neighbours {

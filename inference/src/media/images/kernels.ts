@@ -4,7 +4,7 @@ import { instantiateWasm, type WasmMemory } from './wasm.js';
 /** Bytes that the loops may read or write past the end of their buffers. */
 export const SLACK_BYTES = 16;
 
-/** The loops of resizing. All addresses are in the memory passed to openKernels. */
+/** The loops of resizing, interpolation and conversion. All addresses are in the memory passed to openKernels. */
 export interface Kernels {
   /**
    * Writes one line of `pixels` pixels, three bytes each. Per pixel, as 32-bit numbers: byte offsets from `source` at
@@ -21,6 +21,15 @@ export interface Kernels {
   ): void;
   /** One line of `bytes` bytes from lines that begin at `source` and lie `bytes` apart, with one of `count` bytes of weights each. */
   rows(source: number, target: number, bytes: number, weights: number, count: number): void;
+  /**
+   * One line of `pixels` pixels between the lines at `above` and `below`. Per pixel, as 32-bit numbers at `columns`: byte offsets of two
+   * neighbours, and the weight of the second of 2048. `lower` is the weight of the line below.
+   */
+  interpolate(above: number, below: number, target: number, pixels: number, columns: number, lower: number): void;
+  /**
+   * One line of `pixels` pixels as floats: red to `first`, green to `second`, blue to `third`, and zeros up to `width`, a multiple of four.
+   */
+  planes(source: number, pixels: number, width: number, first: number, second: number, third: number): void;
 }
 
 /** Compiles the loops of kernels.wat for a memory. */

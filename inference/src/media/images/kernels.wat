@@ -1,5 +1,6 @@
-;; The two inner loops of resizing, whose vector instructions make them four times as fast as JavaScript.
-;; kernels.ts documents the parameters. Sums have 22 fraction bits (PRECISION_BITS of taps.ts) and begin with a half, 1 << 21, so
+;; The inner loops of resizing, interpolation and conversion to planes, whose vector instructions make them four to ten times as fast as
+;; JavaScript.
+;; kernels.ts documents the parameters. Sums of resizing have 22 fraction bits (PRECISION_BITS of taps.ts) and begin with a half, 1 << 21, so
 ;; that truncation rounds them. `npm run generate` assembles this file into kernels-wasm.ts.
 (module
   (import "host" "memory" (memory 1))
@@ -89,4 +90,94 @@
             (i32x4.shr_s (local.get $sum2) (i32.const 22))
             (i32x4.shr_s (local.get $sum3) (i32.const 22)))))
       (local.set $done (i32.add (local.get $done) (i32.const 16)))
-      (br_if $each_block (i32.lt_s (local.get $done) (local.get $bytes))))))
+      (br_if $each_block (i32.lt_s (local.get $done) (local.get $bytes)))))
+
+  ;; A pixel at a time, its channels in three lanes. Weights of two neighbours sum to 2048, as in OpenCV.
+  (func (export "interpolate")
+    (param $above i32) (param $below i32) (param $target i32) (param $pixels i32) (param $columns i32) (param $lower i32)
+    (local $pixel i32) (local $first i32) (local $second i32) (local $share v128) (local $rest v128)
+    (local $upper_weight v128) (local $lower_weight v128) (local $top v128) (local $bottom v128)
+    (local.set $lower_weight (i32x4.splat (local.get $lower)))
+    (local.set $upper_weight (i32x4.splat (i32.sub (i32.const 2048) (local.get $lower))))
+    (loop $each_pixel
+      (local.set $first (i32.load (local.get $columns)))
+      (local.set $second (i32.load offset=4 (local.get $columns)))
+      (local.set $share (v128.load32_splat offset=8 (local.get $columns)))
+      (local.set $rest (i32x4.sub (i32x4.splat (i32.const 2048)) (local.get $share)))
+      (local.set $top
+        (i32x4.add
+          (i32x4.mul
+            (i32x4.extend_low_i16x8_u
+              (i16x8.extend_low_i8x16_u (v128.load32_zero align=1 (i32.add (local.get $above) (local.get $first)))))
+            (local.get $rest))
+          (i32x4.mul
+            (i32x4.extend_low_i16x8_u
+              (i16x8.extend_low_i8x16_u (v128.load32_zero align=1 (i32.add (local.get $above) (local.get $second)))))
+            (local.get $share))))
+      (local.set $bottom
+        (i32x4.add
+          (i32x4.mul
+            (i32x4.extend_low_i16x8_u
+              (i16x8.extend_low_i8x16_u (v128.load32_zero align=1 (i32.add (local.get $below) (local.get $first)))))
+            (local.get $rest))
+          (i32x4.mul
+            (i32x4.extend_low_i16x8_u
+              (i16x8.extend_low_i8x16_u (v128.load32_zero align=1 (i32.add (local.get $below) (local.get $second)))))
+            (local.get $share))))
+      (local.set $top
+        (i32x4.shr_s
+          (i32x4.add
+            (i32x4.add
+              (i32x4.shr_s
+                (i32x4.mul (local.get $upper_weight) (i32x4.shr_s (local.get $top) (i32.const 4)))
+                (i32.const 16))
+              (i32x4.shr_s
+                (i32x4.mul (local.get $lower_weight) (i32x4.shr_s (local.get $bottom) (i32.const 4)))
+                (i32.const 16)))
+            (i32x4.splat (i32.const 2)))
+          (i32.const 2)))
+      ;; A fourth byte is stored too; the next pixel overwrites it.
+      (v128.store32_lane align=1 0
+        (local.get $target)
+        (i8x16.narrow_i16x8_u (i16x8.narrow_i32x4_s (local.get $top) (local.get $top)) (local.get $top)))
+      (local.set $columns (i32.add (local.get $columns) (i32.const 12)))
+      (local.set $target (i32.add (local.get $target) (i32.const 3)))
+      (local.set $pixel (i32.add (local.get $pixel) (i32.const 1)))
+      (br_if $each_pixel (i32.lt_s (local.get $pixel) (local.get $pixels)))))
+
+  ;; Four pixels at a time: a shuffle with zeros widens a channel of theirs to 32 bits. A mask clears what lies behind the line.
+  (func (export "planes")
+    (param $source i32) (param $pixels i32) (param $width i32) (param $first i32) (param $second i32) (param $third i32)
+    (local $pixel i32) (local $four v128) (local $zero v128) (local $mask v128) (local $at i32)
+    (loop $each_block
+      (local.set $at (i32.shl (local.get $pixel) (i32.const 2)))
+      (if (i32.lt_s (local.get $pixel) (local.get $pixels))
+        (then
+          (local.set $mask
+            (i32x4.lt_s
+              (i32x4.add (i32x4.splat (local.get $pixel)) (v128.const i32x4 0 1 2 3))
+              (i32x4.splat (local.get $pixels))))
+          (local.set $four
+            (v128.load align=1 (i32.add (local.get $source) (i32.mul (local.get $pixel) (i32.const 3))))))
+        (else
+          (local.set $mask (local.get $zero))))
+      (v128.store align=4
+        (i32.add (local.get $first) (local.get $at))
+        (f32x4.convert_i32x4_s
+          (v128.and
+            (local.get $mask)
+            (i8x16.shuffle 0 16 16 16 3 16 16 16 6 16 16 16 9 16 16 16 (local.get $four) (local.get $zero)))))
+      (v128.store align=4
+        (i32.add (local.get $second) (local.get $at))
+        (f32x4.convert_i32x4_s
+          (v128.and
+            (local.get $mask)
+            (i8x16.shuffle 1 16 16 16 4 16 16 16 7 16 16 16 10 16 16 16 (local.get $four) (local.get $zero)))))
+      (v128.store align=4
+        (i32.add (local.get $third) (local.get $at))
+        (f32x4.convert_i32x4_s
+          (v128.and
+            (local.get $mask)
+            (i8x16.shuffle 2 16 16 16 5 16 16 16 8 16 16 16 11 16 16 16 (local.get $four) (local.get $zero)))))
+      (local.set $pixel (i32.add (local.get $pixel) (i32.const 4)))
+      (br_if $each_block (i32.lt_s (local.get $pixel) (local.get $width))))))

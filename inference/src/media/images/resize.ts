@@ -1,9 +1,8 @@
 import type { Image } from './image.js';
 import { type Kernels, openKernels, SLACK_BYTES } from './kernels.js';
 import { type ResampleFilter, type Taps, tapsFor } from './taps.js';
-import { newWasmMemory } from './wasm.js';
+import { growTo, newWasmMemory } from './wasm.js';
 
-const PAGE_BYTES = 65_536;
 /** Number of sizes with cached weights: images of one directory often have few sizes. */
 const MAX_TAPS = 32;
 /** Larger weights are not cached: those of a line of a million pixels would hold megabytes. */
@@ -42,7 +41,7 @@ export class ImageResizer {
     const middle = source + image.data.length + SLACK_BYTES;
     const target = middle + middleBytes;
     const end = down === undefined ? target : target + width * height * 3 + SLACK_BYTES;
-    this.#grow(end);
+    growTo(this.#memory, end);
     new Uint8Array(this.#memory.buffer).set(image.data, source);
     if (across !== undefined) this.#resizeColumns(image, this.#store(across, 0), source, middle);
     const from = across === undefined ? source : middle;
@@ -79,11 +78,6 @@ export class ImageResizer {
       const weights = at.weights + row * taps.stride * 4;
       this.#kernels.rows(from, target + row * line, line, weights, (taps.counts[row] as number) * 4);
     }
-  }
-
-  #grow(bytes: number): void {
-    const missing = bytes - this.#memory.buffer.byteLength;
-    if (missing > 0) this.#memory.grow(Math.ceil(missing / PAGE_BYTES));
   }
 
   /** Writes weights to the kernels' memory. */

@@ -11,9 +11,17 @@ export interface WasmMemory {
   grow(pages: number): number;
 }
 
+const PAGE_BYTES = 65_536;
+
 /** One page. */
 export function newWasmMemory(): WasmMemory {
   return new WebAssembly.Memory({ initial: 1 });
+}
+
+/** Grows a memory to at least that many bytes. */
+export function growTo(memory: WasmMemory, bytes: number): void {
+  const missing = bytes - memory.buffer.byteLength;
+  if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));
 }
 
 /** The exports of a module that imports its memory as `host.memory`. Throws when the CPU has no vector instructions. */

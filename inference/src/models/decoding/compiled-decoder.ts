@@ -1,6 +1,8 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
+import { parseModelFile } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
-import { openCompiled } from '../session/compiled-session.js';
+import { openChanged, openCompiled } from '../session/compiled-session.js';
+import { weightsForm } from '../session/weights-form.js';
 import {
   attentionsOf,
   counted,
@@ -12,6 +14,7 @@ import {
 } from './compiled-graph.js';
 import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './decoder.js';
 import { LOGIT_POSITIONS } from './graph/logit-positions.js';
+import { QUANTIZED_CROSS, quantizeCross } from './graph/quantized-cross.js';
 import { PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
 import { LOG_COUNTS } from './graph/token-merging.js';
 import { append, stepMask, withCapacity } from './kv-cache.js';
@@ -27,11 +30,18 @@ export class CompiledDecoder implements Decoder {
   readonly #sizes: DecoderSizes;
   readonly batchInvariant = true;
   readonly hasProportionalAttention = true;
+  readonly crossValueBytes: number;
 
-  private constructor(cross: InferenceSession, session: InferenceSession, sizes: DecoderSizes) {
+  private constructor(
+    cross: InferenceSession,
+    session: InferenceSession,
+    sizes: DecoderSizes,
+    crossValueBytes: number,
+  ) {
     this.#cross = cross;
     this.#session = session;
     this.#sizes = sizes;
+    this.crossValueBytes = crossValueBytes;
   }
 
   /** Throws when the graphs lack the inputs and outputs of such a decoder. */
@@ -40,9 +50,8 @@ export class CompiledDecoder implements Decoder {
     sizes: DecoderSizes,
     options: LoadOptions,
   ): Promise<CompiledDecoder> {
-    const cross = await openCompiled(paths.cross, options, false);
-    const session = await openCompiled(paths.decoder, options);
-    const decoder = new CompiledDecoder(cross, session, sizes);
+    const { cross, session, crossValueBytes } = await openPair(paths, options);
+    const decoder = new CompiledDecoder(cross, session, sizes, crossValueBytes);
     const last = sizes.layerCount - 1;
     const expected = [
       `past_key_values.${last}.decoder.key`,
@@ -138,6 +147,35 @@ export class CompiledDecoder implements Decoder {
       ['logits', ...decoderCache(this.#sizes.layerCount).map(outputOf), ...attentionLayers.map(attentionsOf)],
     );
   }
+}
+
+interface Pair {
+  readonly cross: InferenceSession;
+  readonly session: InferenceSession;
+  readonly crossValueBytes: number;
+}
+
+/** Opens both graphs, with keys and values of the audio in 8 bits where this CPU multiplies such numbers exactly. */
+async function openPair(
+  paths: { readonly cross: string; readonly decoder: string },
+  options: LoadOptions,
+): Promise<Pair> {
+  if ((await weightsForm(options)) === 'plain') {
+    const decoder = parseModelFile(paths.decoder);
+    const cross = parseModelFile(paths.cross);
+    if (quantizeCross(decoder, cross)) {
+      const opened = await openChanged(paths.cross, { model: cross, version: QUANTIZED_CROSS }, options, false);
+      try {
+        const session = await openChanged(paths.decoder, { model: decoder, version: QUANTIZED_CROSS }, options);
+        return { cross: opened, session, crossValueBytes: 1 };
+      } catch (error) {
+        await opened.release();
+        throw error;
+      }
+    }
+  }
+  const cross = await openCompiled(paths.cross, options, false);
+  return { cross, session: await openCompiled(paths.decoder, options), crossValueBytes: 4 };
 }
 
 const inputOf = (output: string) => output.replace('present', 'past_key_values');

@@ -56,6 +56,8 @@ export interface Decoder {
   readonly batchInvariant: boolean;
   /** Whether rows of the audio may represent several positions. */
   readonly hasProportionalAttention: boolean;
+  /** Bytes of a number among the audio's keys and values. */
+  readonly crossValueBytes: number;
   /** Layers whose cross attentions are available. */
   readonly attentionLayers: readonly number[];
   /**

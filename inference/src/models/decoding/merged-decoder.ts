@@ -35,6 +35,7 @@ export class MergedDecoder implements Decoder {
   readonly #inPlace: boolean;
   readonly #noCache: Readonly<Record<string, Tensor>>;
   readonly batchInvariant: boolean;
+  readonly crossValueBytes = 4;
 
   private constructor(
     session: InferenceSession,

@@ -61,8 +61,7 @@ export function splitState(state: DecoderState, parts: readonly number[]): reado
     const cache = Object.fromEntries(
       Object.entries(state.cache).map(([name, tensor]) => {
         const size = tensor.size / state.rows;
-        const data = (tensor.data as Float32Array).subarray(from * size, (from + rows) * size);
-        return [name, new Tensor('float32', data, [rows, ...tensor.dims.slice(1)])];
+        return [name, like(tensor, numbersOf(tensor).subarray(from * size, (from + rows) * size), rows)];
       }),
     );
     from += rows;
@@ -70,25 +69,38 @@ export function splitState(state: DecoderState, parts: readonly number[]): reado
   });
 }
 
-/** Concatenates float32 tensors along the first dimension; a view where they are adjacent in one buffer. */
+type Numbers = Float32Array<ArrayBuffer> | Int8Array<ArrayBuffer>;
+
+function numbersOf(tensor: Tensor): Numbers {
+  return tensor.data as Numbers;
+}
+
+/** A tensor of the same type, with other numbers. */
+function like(tensor: Tensor, numbers: Numbers, rows: number): Tensor {
+  const dims = [rows, ...tensor.dims.slice(1)];
+  return numbers instanceof Int8Array ? new Tensor('int8', numbers, dims) : new Tensor('float32', numbers, dims);
+}
+
+/** Concatenates tensors of one type along the first dimension; a view where they are adjacent in one buffer. */
 export function joinTensors(tensors: readonly Tensor[]): Tensor {
-  const parts = tensors.map((tensor) => tensor.data as Float32Array);
+  const parts = tensors.map(numbersOf);
   const [first] = parts;
-  if (first === undefined) throw new Error('Expected at least one tensor to join.');
-  const dims = [tensors.reduce((sum, tensor) => sum + (tensor.dims[0] ?? 0), 0), ...(tensors[0]?.dims.slice(1) ?? [])];
+  const [firstTensor] = tensors;
+  if (first === undefined || firstTensor === undefined) throw new Error('Expected at least one tensor to join.');
+  const rows = tensors.reduce((sum, tensor) => sum + (tensor.dims[0] ?? 0), 0);
   const length = parts.reduce((sum, part) => sum + part.length, 0);
-  if (lieBehindEachOther(parts))
-    return new Tensor('float32', new Float32Array(first.buffer, first.byteOffset, length), dims);
-  const joined = new Float32Array(length);
+  const kind = first instanceof Int8Array ? Int8Array : Float32Array;
+  if (lieBehindEachOther(parts)) return like(firstTensor, new kind(first.buffer, first.byteOffset, length), rows);
+  const joined = new kind(length);
   let at = 0;
   for (const part of parts) {
     joined.set(part, at);
     at += part.length;
   }
-  return new Tensor('float32', joined, dims);
+  return like(firstTensor, joined, rows);
 }
 
-function lieBehindEachOther(parts: readonly Float32Array[]): boolean {
+function lieBehindEachOther(parts: readonly Numbers[]): boolean {
   return parts.every((part, index) => {
     const before = parts[index - 1];
     return (

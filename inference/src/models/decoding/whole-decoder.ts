@@ -26,6 +26,7 @@ export class WholeDecoder implements Decoder {
   readonly #sizes: DecoderSizes;
   readonly batchInvariant = true;
   readonly hasProportionalAttention = true;
+  readonly crossValueBytes = 4;
 
   private constructor(session: InferenceSession, sizes: DecoderSizes) {
     this.#session = session;

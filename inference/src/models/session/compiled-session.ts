@@ -1,5 +1,8 @@
-import type { InferenceSession } from 'onnxruntime-node';
-import { graphFacts, type OnnxModel, parseModelFile } from '../../onnx/index.js';
+import { realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { InferenceSession } from 'onnxruntime-node';
+import { graphFacts, type OnnxModel, parseModelFile, writeModel } from '../../onnx/index.js';
+import { externalFilesOf } from './external-data.js';
 import { createSession, openGraph, type SessionChoice } from './open-session.js';
 import { type ReadGraph, withSessionEntries } from './optimized/recipe.js';
 
@@ -22,17 +25,60 @@ export async function openCompiled(path: string, options: SessionChoice, arena =
   return (await openGraph(path, options, { graphTransform: 'compiled', read, arena })).session;
 }
 
+/** A compiled graph changed in memory. */
+export interface ChangedGraph {
+  readonly model: OnnxModel;
+  /** Name and version of the change, for optimized models of it. */
+  readonly version: string;
+}
+
+/** Like `openCompiled`, for a graph that was changed since it was read from `path`. Its weights stay in their file. */
+export async function openChanged(
+  path: string,
+  { model, version }: ChangedGraph,
+  options: SessionChoice,
+  arena = true,
+): Promise<InferenceSession> {
+  const read = () => {
+    const entries = {
+      ...compiledEntries(model),
+      model_external_initializers_file_folder_path: realpathSync(dirname(path)),
+    };
+    const bytes = writeModel(model);
+    return {
+      facts: () => graphFacts(model),
+      changed: true,
+      packs: packs(model),
+      create: async (settings: InferenceSession.SessionOptions) => {
+        await externalFilesOf(path, options.externalFiles ?? []);
+        return InferenceSession.create(bytes, compiledSettings(settings, entries));
+      },
+    };
+  };
+  return (await openGraph(path, options, { graphTransform: `compiled ${version}`, read, arena })).session;
+}
+
 /** Session options for a compiled graph. */
 export function compiledGraph(path: string, model: OnnxModel, externalFiles: readonly string[] | undefined): ReadGraph {
-  // Blockwise products are several times slower unless prepacked. All others are nearly as fast from the mapped file,
-  // whose pages all processes share.
-  const packs = model.graph.nodes.some(({ opType }) => opType === 'MatMulNBits');
-  const entries: Record<string, string> = packs ? {} : { disable_prepacking: '1' };
+  const entries = compiledEntries(model);
   return {
     facts: () => graphFacts(model),
     changed: false,
+    packs: packs(model),
     create: (settings) => createSession(path, compiledSettings(settings, entries), externalFiles),
   };
+}
+
+/**
+ * Blockwise products are several times slower unless prepacked. All others are nearly as fast from the mapped file, whose pages all
+ * processes share.
+ */
+function packs(model: OnnxModel): boolean {
+  return model.graph.nodes.some(({ opType }) => opType === 'MatMulNBits');
+}
+
+function compiledEntries(model: OnnxModel): Readonly<Record<string, string>> {
+  return packs(model) ? {} : { disable_prepacking: '1' };
 }
 
 /** Session settings for a compiled graph, whose weights are safe from overflow, with entries of its own. */

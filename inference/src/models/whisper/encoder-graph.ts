@@ -11,7 +11,7 @@ export const MERGED = 'heimdex_merged';
 export const LOG_COUNTS = 'heimdex_log_counts';
 
 const SOUND = 'heimdex_sound';
-const PLACES = 'heimdex_places';
+const POSITION_ROWS = 'heimdex_position_rows';
 
 /**
  * Adds inputs that select which positions the encoder computes. The outputs of the convolutions and the rows of the
@@ -37,9 +37,9 @@ export function choosePositions(graph: OnnxGraph): boolean {
     0,
     node('Gather', [sound, ROWS], [SOUND], { axis: 1 }),
     // The table is [1500, width] or [1, 1500, width].
-    node('Gather', [table.name, POSITIONS], [PLACES], { axis: table.dims.length - 2 }),
+    node('Gather', [table.name, POSITIONS], [POSITION_ROWS], { axis: table.dims.length - 2 }),
   );
-  addition.inputs = addition.inputs.map((name) => (name === table.name ? PLACES : SOUND));
+  addition.inputs = addition.inputs.map((name) => (name === table.name ? POSITION_ROWS : SOUND));
   for (const attention of attentions) {
     graph.nodes.splice(graph.nodes.indexOf(attention), 1, eitherWay(attention));
   }

@@ -128,7 +128,8 @@ function batchingOf(decoder: Decoder, config: WhisperConfig): ModelFacts['batchi
     const reason = 'each window is decoded alone: in this export its words would depend on its batch';
     return { shared: false, maxItems: 1, reason };
   }
-  const cacheBytes = config.layerCount * 2 * config.headCount * config.headSize * config.audioPositions * 4;
+  const values = config.layerCount * 2 * config.headCount * config.headSize * config.audioPositions;
+  const cacheBytes = values * decoder.crossValueBytes;
   const maxItems = Math.max(1, Math.min(MAX_WINDOWS, Math.floor(MAX_CACHE_BYTES / cacheBytes)));
   const reason = 'windows of one length share the runs of the decoder; the words do not depend on the batch';
   return { shared: maxItems > 1, maxItems, reason };

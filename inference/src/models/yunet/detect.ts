@@ -1,11 +1,11 @@
-import { type Image, ImageResizer } from '../../media/images/index.js';
+import type { Image } from '../../media/images/index.js';
 import type { Face } from '../items.js';
 import { type Enlargement, enlargementOf, isSmallSuspect, isTraced, TRACE, tracesOf } from './enlarge.js';
 import { mergePasses, type Pass } from './merge.js';
 import type { FaceNetwork } from './network.js';
 import { NetworkInputs } from './network-inputs.js';
 import { bestFaces, candidateFaces, type GridOutput, moveFace, overlap, type Scale } from './postprocess.js';
-import { crop, fitImage, type Size, scaledSize } from './preprocess.js';
+import { crop, frameOf, ImageScaler, type Size, scaledSize } from './preprocess.js';
 import { isCut, isSmallImage, type Level, needsTiles, pyramidOf, type Rectangle, wholeSize } from './pyramid.js';
 
 /** Minimum score of a suspected face. */
@@ -46,9 +46,6 @@ const MAX_MEAN_SCORE = 0.8;
 /** Suspected faces enlarged per pass, the best first: together 74,000 network pixels. */
 const MAX_ENLARGED = 8;
 
-/** Traces searched between two looks at the event loop: some 4 ms. */
-const TRACES_A_YIELD = 8;
-
 /** The size an image may be decoded to; the decoder keeps twice that. Undefined: all pixels are needed. */
 export function decodingTarget(shown: Size, tiles: boolean): Size | undefined {
   const { width, height } = wholeSize(shown);
@@ -66,7 +63,7 @@ interface ScaledLevel extends Level {
 /** Finds faces of every size: runs the detector at the levels of a pyramid and merges the results. */
 export class FaceDetector {
   readonly #network: FaceNetwork;
-  readonly #resizer = new ImageResizer();
+  readonly #scaler = new ImageScaler();
   readonly #inputs = new NetworkInputs();
 
   constructor(network: FaceNetwork) {
@@ -102,7 +99,7 @@ export class FaceDetector {
         const sought = found.suspects.filter(({ score }) => score >= SUSPECTED);
         passes.push({ level: index, faces: await this.#enlarged(sought, level, options) });
         if (!traced) continue;
-        const more = await this.#traced(unseen(found.suspects, passes), level, options, yieldToEventLoop);
+        const more = await this.#traced(unseen(found.suspects, passes), level, options);
         passes.push({ level: index + 1, faces: unseen(more, passes) });
       }
       coarser = { level, suspects };
@@ -118,7 +115,7 @@ export class FaceDetector {
     return plain
       .toReversed()
       .map((level) => {
-        const scaled = fitImage(larger, level.size, this.#resizer);
+        const scaled = this.#scaler.scale(larger, level.size);
         const scale = { x: level.size.width / shown.width, y: level.size.height / shown.height };
         larger = scaled;
         return { ...level, image: scaled, scale };
@@ -161,7 +158,7 @@ export class FaceDetector {
         x: (level.scale.x * size.width) / level.size.width,
         y: (level.scale.y * size.height) / level.size.height,
       };
-      const grids = await this.#run(fitImage(level.image, size, this.#resizer));
+      const grids = await this.#run(this.#scaler.scale(level.image, size));
       const scores = candidateFaces(grids, scale, SUSPECTED)
         .filter((other) => overlap(other.box, face.box) > SAME_FACE)
         .map(({ score }) => score);
@@ -177,11 +174,12 @@ export class FaceDetector {
   async #enlarged(suspects: readonly Face[], level: ScaledLevel, options: LookOptions): Promise<readonly Face[]> {
     const faces: Face[] = [];
     const asked = level.tiles === undefined ? options.scoreThreshold : surer(options.scoreThreshold);
-    const small = suspects.filter((face) => isSmallSuspect(face, level.scale, asked));
-    const least = (1 + options.scoreThreshold) / 2;
-    for (const suspect of small.slice(0, MAX_ENLARGED)) {
-      const seen = await this.#search(level, enlargementOf(suspect.box, level.scale, level.image), least);
-      const face = bestFaces(seen, options.nmsThreshold).find(({ box }) => overlap(box, suspect.box) > SAME_FACE);
+    const small = suspects.filter((face) => isSmallSuspect(face, level.scale, asked)).slice(0, MAX_ENLARGED);
+    const enlargements = small.map(({ box }) => enlargementOf(box, level.scale, level.image));
+    const found = await this.#search(level, enlargements, (1 + options.scoreThreshold) / 2);
+    for (const [index, suspect] of small.entries()) {
+      const seen = bestFaces(found[index] ?? [], options.nmsThreshold);
+      const face = seen.find(({ box }) => overlap(box, suspect.box) > SAME_FACE);
       if (face !== undefined) faces.push(face);
     }
     return bestFaces(faces, options.nmsThreshold);
@@ -191,31 +189,49 @@ export class FaceDetector {
    * Finds the faces of a small image, in its own size, that leave a mere trace there. Only the surroundings of the traces are
    * enlarged: the whole image enlarged twice costs five times as much and finds no more.
    */
-  async #traced(
-    candidates: readonly Face[],
-    level: ScaledLevel,
-    options: LookOptions,
-    yieldToEventLoop: () => Promise<boolean>,
-  ): Promise<readonly Face[]> {
-    const faces: Face[] = [];
-    const least = surer(options.scoreThreshold);
-    for (const [index, trace] of tracesOf(candidates, level.image).entries()) {
-      if (index > 0 && index % TRACES_A_YIELD === 0 && !(await yieldToEventLoop())) break;
-      const seen = await this.#search(level, trace, least);
-      faces.push(...seen.filter((face) => isTraced(face, trace, level.image)));
-    }
+  async #traced(candidates: readonly Face[], level: ScaledLevel, options: LookOptions): Promise<readonly Face[]> {
+    const traces = tracesOf(candidates, level.image);
+    const found = await this.#search(level, traces, surer(options.scoreThreshold));
+    const faces = traces.flatMap((trace, index) =>
+      (found[index] ?? []).filter((face) => isTraced(face, trace, level.image)),
+    );
     return bestFaces(faces, options.nmsThreshold);
   }
 
-  /** Candidates in an enlarged part of a level, in pixels of the image as shown. */
-  async #search({ image, scale }: ScaledLevel, { from, size }: Enlargement, least: number): Promise<readonly Face[]> {
-    const grids = await this.#run(fitImage(crop(image, from), size, this.#resizer));
-    const enlarged = { x: (scale.x * size.width) / from.width, y: (scale.y * size.height) / from.height };
-    return candidateFaces(grids, enlarged, least).map((face) => moveFace(face, from.x / scale.x, from.y / scale.y));
+  /** Candidates in each of the enlarged parts of a level, in pixels of the image as shown. Parts of one frame share a run. */
+  async #search(
+    { image, scale }: ScaledLevel,
+    enlargements: readonly Enlargement[],
+    least: number,
+  ): Promise<readonly (readonly Face[])[]> {
+    const found: (readonly Face[])[] = enlargements.map(() => []);
+    const groups = new Map<string, number[]>();
+    for (const [index, { size }] of enlargements.entries()) {
+      const { width, height } = frameOf(size);
+      const group = groups.get(`${width}x${height}`);
+      if (group === undefined) groups.set(`${width}x${height}`, [index]);
+      else group.push(index);
+    }
+    for (const group of groups.values()) {
+      const parts = group.map((index) => enlargements[index] as Enlargement);
+      const images = parts.map(({ from, size }) => this.#scaler.scale(crop(image, from), size));
+      const all = await this.#runAll(images);
+      for (const [at, { from, size }] of parts.entries()) {
+        const enlarged = { x: (scale.x * size.width) / from.width, y: (scale.y * size.height) / from.height };
+        const faces = candidateFaces(all[at] ?? [], enlarged, least);
+        found[group[at] as number] = faces.map((face) => moveFace(face, from.x / scale.x, from.y / scale.y));
+      }
+    }
+    return found;
   }
 
-  #run(image: Image, frame?: Size): Promise<readonly GridOutput[]> {
-    return this.#inputs.with(image, (input) => this.#network.run(input), frame);
+  async #run(image: Image, frame?: Size): Promise<readonly GridOutput[]> {
+    const [grids] = await this.#runAll([image], frame);
+    return grids ?? [];
+  }
+
+  #runAll(images: readonly Image[], frame?: Size): Promise<readonly (readonly GridOutput[])[]> {
+    return this.#inputs.with(images, (input) => this.#network.run(input), frame);
   }
 }
 

@@ -1,4 +1,10 @@
-import { configureImageDecoding, decodePixels, type Image, readImageHeader } from '../../media/images/index.js';
+import {
+  configureImageDecoding,
+  decodePixels,
+  type Image,
+  ImageInterpolator,
+  readImageHeader,
+} from '../../media/images/index.js';
 import type { FaceItem, FaceResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { cancelled, failed, isWaitedFor } from '../outcomes.js';
@@ -10,6 +16,11 @@ import type { Size } from './preprocess.js';
 const MAX_ITEMS = 16;
 /** Images decoded ahead while an earlier one runs. */
 const AHEAD = 3;
+
+/** Spots of 16 pixels, in an image that has an overview; passes until most of the code is compiled. */
+const WARM_UP_SPOTS = 24;
+const WARM_UP_SIDE = 384;
+const WARM_UP_PASSES = 3;
 
 /** Loads YuNet or a detector with the same interface. Throws for any other interface. */
 export async function load(files: ModelFiles, options: LoadOptions): Promise<LoadedModel<FaceItem, FaceResult>> {
@@ -42,10 +53,16 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
     this.#maxPixels = maxPixels;
   }
 
+  /** Searches an image of blurred spots, which has traces of faces: the first call took 40 ms longer than the next ones. */
   async warmUp(): Promise<void> {
-    const image: Image = { width: 640, height: 640, data: new Uint8Array(640 * 640 * 3) };
-    const options = { scoreThreshold: 0.5, nmsThreshold: 0.3, tiles: false };
-    await this.#detector.detect(image, image, options, () => Promise.resolve(true));
+    const spots = { width: WARM_UP_SPOTS, height: WARM_UP_SPOTS, data: new Uint8Array(WARM_UP_SPOTS ** 2 * 3) };
+    for (let at = 0; at < spots.data.length; at += 1)
+      spots.data[at] = ((Math.floor(at / 3) + 1) * 2_654_435_761) >>> 24;
+    const image = new ImageInterpolator().resize(spots, WARM_UP_SIDE, WARM_UP_SIDE);
+    const options = { scoreThreshold: 0.5, nmsThreshold: 0.3, tiles: true };
+    for (let pass = 0; pass < WARM_UP_PASSES; pass += 1) {
+      await this.#detector.detect(image, image, options, () => Promise.resolve(true));
+    }
   }
 
   async run(items: readonly FaceItem[], context: RunContext): Promise<readonly Outcome<FaceResult>[]> {

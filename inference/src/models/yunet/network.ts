@@ -3,10 +3,10 @@ import type { OnnxModel } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { openSession } from '../session/open-session.js';
 import { openTransformedSession } from '../session/transformed-session.js';
+import { freeSizes, fuseHeads, outputNames } from './graph.js';
 import { type GridOutput, STRIDES } from './postprocess.js';
 import { blackInput, COARSEST_STRIDE, type NetworkInput } from './preprocess.js';
 
-const KINDS = ['cls', 'obj', 'bbox', 'kps'] as const;
 /** The size fixed in YuNet's own file; used for graphs that declare none. */
 const USUAL_SIDE = 640;
 /**
@@ -15,11 +15,13 @@ const USUAL_SIDE = 640;
  */
 const FIXED_SIZE_MAKERS: readonly string[] = ['face-pocket'];
 
-/** The detector's graph: one image in, three grids out. */
+/** The detector's graph: images of one size in, three grids for each out. */
 export class FaceNetwork {
   readonly #session: InferenceSession;
   /** Undefined: any multiple of COARSEST_STRIDE. */
   readonly fixedSide: number | undefined;
+  /** Whether several images may share a run. */
+  #batches = false;
   #closed = false;
 
   private constructor(session: InferenceSession, fixedSide: number | undefined) {
@@ -34,32 +36,59 @@ export class FaceNetwork {
    */
   static async open(path: string, options: LoadOptions): Promise<FaceNetwork> {
     let side = USUAL_SIDE;
-    const { session, changed } = await openTransformedSession(path, options, (model) => {
+    const { session, changed } = await openTransformedSession(path, options, (model, read) => {
       side = sideOf(model) ?? USUAL_SIDE;
-      return !FIXED_SIZE_MAKERS.includes(model.producer) && freeSizes(model);
+      if (FIXED_SIZE_MAKERS.includes(model.producer) || !freeSizes(model)) return false;
+      fuseHeads(model, read);
+      return true;
     });
     const network = new FaceNetwork(await checked(session, path), changed ? undefined : side);
-    if (!changed || (await network.#takesAnySize())) return network;
+    if (!changed) return network;
+    network.#batches = await network.#takes(2);
+    if (network.#batches || (await network.#takes(1))) return network;
     await session.release();
     return new FaceNetwork(await openSession(path, options), side);
   }
 
-  async run(input: NetworkInput): Promise<readonly GridOutput[]> {
-    const feeds = { input: new Tensor('float32', input.values, [1, 3, input.height, input.width]) };
-    const outputs = await this.#session.run(feeds);
+  /** Returns the grids of each image. */
+  async run(input: NetworkInput): Promise<readonly (readonly GridOutput[])[]> {
+    if (input.images === 1 || this.#batches) return this.#runTogether(input);
+    const all: (readonly GridOutput[])[] = [];
+    const size = input.values.length / input.images;
+    for (let image = 0; image < input.images; image += 1) {
+      const values = input.values.subarray(image * size, (image + 1) * size);
+      all.push(...(await this.#runTogether({ ...input, values, images: 1 })));
+    }
+    return all;
+  }
+
+  async #runTogether({ values, images, width, height }: NetworkInput): Promise<readonly (readonly GridOutput[])[]> {
+    const outputs = await this.#session.run({ input: new Tensor('float32', values, [images, 3, height, width]) });
     const floats = (name: string): Float32Array => {
       const data = outputs[name]?.data;
       if (!(data instanceof Float32Array)) throw new Error(`Expected ${name} to hold float32.`);
       return data;
     };
-    return STRIDES.map((stride) => ({
+    const grids = STRIDES.map((stride) => ({
       stride,
-      columns: input.width / stride,
+      columns: width / stride,
       cls: floats(`cls_${stride}`),
       obj: floats(`obj_${stride}`),
       bbox: floats(`bbox_${stride}`),
       kps: floats(`kps_${stride}`),
     }));
+    // The cells of all images follow one another.
+    const partOf = (all: Float32Array, image: number): Float32Array =>
+      all.subarray((all.length / images) * image, (all.length / images) * (image + 1));
+    return Array.from({ length: images }, (_, image) =>
+      grids.map(({ cls, obj, bbox, kps, ...grid }) => ({
+        ...grid,
+        cls: partOf(cls, image),
+        obj: partOf(obj, image),
+        bbox: partOf(bbox, image),
+        kps: partOf(kps, image),
+      })),
+    );
   }
 
   async close(): Promise<void> {
@@ -68,12 +97,14 @@ export class FaceNetwork {
     await this.#session.release();
   }
 
-  /** A graph with an internal fixed size fails at another, or returns a grid of the wrong size. */
-  async #takesAnySize(): Promise<boolean> {
-    const input = blackInput(COARSEST_STRIDE * 3, COARSEST_STRIDE * 2);
+  /** A graph with an internal fixed size, or number of images, fails at another, or returns a grid of the wrong size. */
+  async #takes(images: number): Promise<boolean> {
+    const input = blackInput(COARSEST_STRIDE * 3, COARSEST_STRIDE * 2, images);
     try {
-      const grids = await this.run(input);
-      return grids.every(({ stride, cls }) => cls.length === (input.width / stride) * (input.height / stride));
+      const all = await this.#runTogether(input);
+      return all.every((grids) =>
+        grids.every(({ stride, cls }) => cls.length === (input.width / stride) * (input.height / stride)),
+      );
     } catch {
       return false;
     }
@@ -86,20 +117,6 @@ function sideOf({ graph }: OnnxModel): number | undefined {
   return typeof height === 'number' && height === width ? height : undefined;
 }
 
-/** Removes the fixed sizes from a YuNet's declarations; its graph has none inside. Returns false for another graph. */
-function freeSizes({ graph }: OnnxModel): boolean {
-  const [input] = graph.inputs;
-  const outputs = graph.outputs.map(({ name }) => name);
-  if (input?.dims?.length !== 4 || !outputNames().every((name) => outputs.includes(name))) return false;
-  input.dims = [1, 3, 'height', 'width'];
-  for (const output of graph.outputs) {
-    const [batch = 1, , size = null] = output.dims ?? [];
-    output.dims = [batch, `${output.name}_cells`, size];
-  }
-  graph.shapes = [];
-  return true;
-}
-
 async function checked(session: InferenceSession, path: string): Promise<InferenceSession> {
   const missing = outputNames().filter((name) => !session.outputNames.includes(name));
   if (missing.length === 0 && session.inputNames.length === 1 && session.inputNames[0] === 'input') return session;
@@ -108,8 +125,4 @@ async function checked(session: InferenceSession, path: string): Promise<Inferen
     `Expected ${path} to be a YuNet with the input \`input\` and twelve outputs, got ${session.inputNames.join(', ')}` +
       (missing.length > 0 ? ` and no ${missing.join(', ')}.` : '.'),
   );
-}
-
-function outputNames(): readonly string[] {
-  return KINDS.flatMap((kind) => STRIDES.map((stride) => `${kind}_${stride}`));
 }

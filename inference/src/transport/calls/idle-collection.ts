@@ -3,7 +3,7 @@
  * (message-buffer.ts), so collection is triggered here after a given amount, under load and when idle.
  */
 import { MIB } from '@heimdex/common';
-import { collectGarbage } from '../../garbage.js';
+import { collectGarbage } from '../../process/garbage.js';
 import { takenMessageBytes } from '../messages/message-buffer.js';
 
 /** Minimum bytes that justify a collection. */

@@ -1,5 +1,5 @@
-import { Source } from 'mediabunny';
 import { InferenceError } from '../../../errors.js';
+import { mediabunny } from './mediabunny.js';
 
 /** Maximum size of a demuxer's read: packets, clusters and indexes are smaller; a header with a larger size is wrong. */
 const READ_MAX_BYTES = 64 * 1_024 * 1_024;
@@ -39,7 +39,7 @@ export interface ArrivingSourceOptions {
  * ReadableStreamSource, it trusts no size before the bytes have arrived, and bounds the retained bytes by the reading position,
  * not by the stream position. The three methods with an underscore are the library's internal source interface, in 1.61.
  */
-export class ArrivingSource extends Source {
+export class ArrivingSource extends mediabunny.Source {
   readonly #options: ArrivingSourceOptions;
   #parts: Part[] = [];
   #receivedBytes = 0;

@@ -1,4 +1,4 @@
-import { Input } from 'mediabunny';
+import type { Input } from 'mediabunny';
 import { InferenceError } from '../../../errors.js';
 import { PACKET_CODECS } from '../decoders/codecs.js';
 import type { Decoder } from '../decoders/decoder.js';
@@ -10,11 +10,12 @@ import { type ChosenTrack, chooseTrack } from './choose-track.js';
 import { CONTAINER_FORMATS, type ContainerFormat } from './container-formats.js';
 import { describeTracks, type TrackIndex } from './describe-tracks.js';
 import { EditList } from './edit-list.js';
-import type { FrameResync } from './frame-resync.js';
+import type { Resync } from './frame-resync.js';
+import { mediabunny } from './mediabunny.js';
 import { opusDelaySeconds, packetsOf } from './track-packets.js';
 
 const CHUNK_BYTES = 65_536;
-/** A film may have minutes of video without audio packets; the limit catches endless streams. */
+/** A file may have minutes of video without audio packets; the limit catches endless streams. */
 const SILENT_BYTES_MAX = 4 * 1_024 ** 3;
 /** Smaller deficits relative to the index are rounding. */
 const MISSING_SECONDS = 0.5;
@@ -35,7 +36,7 @@ export class ContainerDecoder implements Decoder {
   readonly #input: Input;
   readonly #blocks: AsyncGenerator<readonly TimedBlock[], void, void>;
   readonly #warnings: string[] = [];
-  #resync: FrameResync | undefined;
+  #resync: Resync | undefined;
   /** The first bytes, until a track is chosen. */
   #head: Uint8Array | undefined = new Uint8Array(0);
   #next: Promise<IteratorResult<readonly TimedBlock[], void>> | undefined;
@@ -51,7 +52,7 @@ export class ContainerDecoder implements Decoder {
   ) {
     this.#container = CONTAINER_FORMATS[kind];
     this.#source = new ArrivingSource(this.#container.source);
-    this.#input = new Input({ formats: [this.#container.input()], source: this.#source });
+    this.#input = new mediabunny.Input({ formats: [this.#container.input()], source: this.#source });
     this.#blocks = this.#decode();
   }
 
@@ -78,8 +79,9 @@ export class ContainerDecoder implements Decoder {
 
   async push(chunk: Uint8Array): Promise<readonly TimedBlock[]> {
     this.#resync ??= this.#container.resync?.(chunk);
-    if (this.#head !== undefined && this.#head.length < CHUNK_BYTES) this.#head = joinBytes(this.#head, chunk);
-    this.#source.push(this.#resync?.push(chunk) ?? chunk);
+    const bytes = this.#resync?.push(chunk) ?? chunk;
+    if (this.#head !== undefined && this.#head.length < CHUNK_BYTES) this.#head = joinBytes(this.#head, bytes);
+    this.#source.push(bytes);
     return this.more();
   }
 

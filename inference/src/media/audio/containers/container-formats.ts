@@ -1,16 +1,12 @@
 import { MIB } from '@heimdex/common';
-import {
-  AdtsInputFormat,
-  type InputFormat,
-  MatroskaInputFormat,
-  MpegTsInputFormat,
-  QuickTimeInputFormat,
-} from 'mediabunny';
+import type { InputFormat } from 'mediabunny';
 import type { PacketContainer } from '../formats.js';
-import { transportLayout } from '../transport-layout.js';
 import type { ArrivingSourceOptions } from './arriving-source.js';
-import { adtsLengthAt, FrameResync, transportLengthAt } from './frame-resync.js';
+import { ClusterResync } from './cluster-resync.js';
+import { adtsLengthAt, FrameResync, type Resync } from './frame-resync.js';
+import { mediabunny } from './mediabunny.js';
 import { unsupportedTransportAudio } from './transport-audio.js';
+import { TransportResync } from './transport-resync.js';
 
 /** Maximum bytes buffered for a file with its index at the end. */
 const INDEX_LAST_MAX_BYTES = 256 * MIB;
@@ -18,12 +14,12 @@ const INDEX_LAST_MAX_BYTES = 256 * MIB;
 const TRACKS_WITHIN_BYTES = 32 * MIB;
 
 // Skips the library's detection, since the format is known: old QuickTime files have no `ftyp`.
-class AnyMp4 extends QuickTimeInputFormat {
+class AnyMp4 extends mediabunny.QuickTimeInputFormat {
   async _canReadInput(): Promise<boolean> {
     return true;
   }
 }
-class AnyMatroska extends MatroskaInputFormat {
+class AnyMatroska extends mediabunny.MatroskaInputFormat {
   async _canReadInput(): Promise<boolean> {
     return true;
   }
@@ -34,9 +30,9 @@ export interface ContainerFormat {
   readonly name: string;
   readonly input: () => InputFormat;
   readonly source: ArrivingSourceOptions;
-  /** Creates a filter that drops non-frame bytes before the demuxer, from the first bytes. */
-  readonly resync?: (head: Uint8Array) => FrameResync;
-  /** Names the audio that the demuxer leaves out, from the first bytes. */
+  /** Creates a filter that removes damage before the demuxer, from the first bytes. */
+  readonly resync?: (head: Uint8Array) => Resync;
+  /** Names the audio that the demuxer leaves out, from the first bytes that it gets. */
   readonly unsupportedAudio?: (head: Uint8Array) => readonly string[];
   /** Times are relative to the earliest of all tracks, as in players: a broadcast's clock starts anywhere. */
   readonly broadcastClock: boolean;
@@ -61,7 +57,7 @@ export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat
       openingMaxBytes: INDEX_LAST_MAX_BYTES,
       beyondOpening:
         `its index (moov) is after its media, beyond the first ${INDEX_LAST_MAX_BYTES / MIB} MiB. ` +
-        'Move it to the front (`ffmpeg -i IN -c copy -movflags +faststart OUT`), or let the client read the film from disk: it ' +
+        'Move it to the front (`ffmpeg -i IN -c copy -movflags +faststart OUT`), or let the client read the video from disk: it ' +
         'sends only the audio track',
       padLastRead: false,
     },
@@ -74,6 +70,7 @@ export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat
   matroska: {
     name: 'WebM or Matroska',
     input: () => new AnyMatroska(),
+    resync: () => new ClusterResync(),
     source: { openingMaxBytes: TRACKS_WITHIN_BYTES, beyondOpening: tracksMissing, padLastRead: true },
     broadcastClock: false,
     hasMoov: false,
@@ -83,8 +80,8 @@ export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat
   },
   'mpeg-ts': {
     name: 'MPEG-TS',
-    input: () => new MpegTsInputFormat(),
-    resync: (head) => new FrameResync(transportLengthAt(...transportLayout(head))),
+    input: () => new mediabunny.MpegTsInputFormat(),
+    resync: (head) => new TransportResync(head),
     unsupportedAudio: unsupportedTransportAudio,
     source: { openingMaxBytes: TRACKS_WITHIN_BYTES, beyondOpening: tracksMissing, padLastRead: false },
     broadcastClock: true,
@@ -95,7 +92,7 @@ export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat
   },
   adts: {
     name: 'AAC (ADTS)',
-    input: () => new AdtsInputFormat(),
+    input: () => new mediabunny.AdtsInputFormat(),
     resync: () => new FrameResync(adtsLengthAt),
     source: { openingMaxBytes: TRACKS_WITHIN_BYTES, beyondOpening: tracksMissing, padLastRead: false },
     broadcastClock: false,

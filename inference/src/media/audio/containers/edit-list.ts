@@ -35,7 +35,7 @@ export class EditList {
   /** Restores the media's times: mediabunny subtracts the start of the first entry from every time. */
   get offsetSeconds(): number {
     const first = this.#edits[0];
-    return this.subtractedSeconds ?? (first === undefined ? 0 : first.mediaSeconds - first.filmSeconds);
+    return this.subtractedSeconds ?? (first === undefined ? 0 : first.mediaSeconds - first.movieSeconds);
   }
 
   /** Maps a block; its `timestampSeconds` is that of the media. */
@@ -46,11 +46,11 @@ export class EditList {
     const samplesTo = (mediaSeconds: number) =>
       Math.min(length, Math.max(0, Math.round((mediaSeconds - block.timestampSeconds) * sampleRateHz)));
     const placed: TimedBlock[] = [];
-    for (const { mediaSeconds, filmSeconds, seconds } of this.#edits) {
+    for (const { mediaSeconds, movieSeconds, seconds } of this.#edits) {
       const from = samplesTo(mediaSeconds);
       const to = samplesTo(mediaSeconds + seconds);
       if (from >= to) continue;
-      const timestampSeconds = block.timestampSeconds + from / sampleRateHz - mediaSeconds + filmSeconds;
+      const timestampSeconds = block.timestampSeconds + from / sampleRateHz - mediaSeconds + movieSeconds;
       placed.push({ channels: channels.map((samples) => samples.subarray(from, to)), sampleRateHz, timestampSeconds });
     }
     return placed;

@@ -3,11 +3,21 @@ import { joinBytes } from '../decoders/samples.js';
 /** Returns the length in bytes of the frame at `offset`; undefined: there is none; null: more bytes are needed. */
 export type FrameLengthAt = (bytes: Uint8Array, offset: number) => number | undefined | null;
 
+/** Removes damage from a container before the demuxer, which would stop at it. */
+export interface Resync {
+  /** Bytes of damage so far. */
+  readonly droppedBytes: number;
+  /** Adds bytes and returns those that are decided about. */
+  push(chunk: Uint8Array): Uint8Array;
+  /** Returns the rest at the end. */
+  end(): Uint8Array;
+}
+
 /**
  * Passes complete frames of a stream of frames and drops bytes between them, at which the demuxer would stop. After dropped
  * bytes, a frame is accepted only if another follows it.
  */
-export class FrameResync {
+export class FrameResync implements Resync {
   readonly #lengthAt: FrameLengthAt;
   #held: Uint8Array = new Uint8Array(0);
   #inStep = false;

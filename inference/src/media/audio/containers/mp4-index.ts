@@ -7,8 +7,8 @@
 export interface Edit {
   /** Start in the media, seconds. */
   readonly mediaSeconds: number;
-  /** Start in the film, seconds. */
-  readonly filmSeconds: number;
+  /** Start in the movie (its presentation timeline), seconds. */
+  readonly movieSeconds: number;
   /** Duration, seconds; infinite if unspecified. */
   readonly seconds: number;
 }
@@ -46,7 +46,7 @@ export function readMp4Index(moov: Uint8Array): Mp4Index {
   const tracks = new Map<number, IndexedTrack>();
   const boxes = boxesOf(viewOf(moov));
   const header = boxes.find(({ type }) => type === 'mvhd')?.body;
-  const filmScale = header === undefined ? 0 : timescaleOf(header);
+  const movieScale = header === undefined ? 0 : timescaleOf(header);
   const fragmented = boxes.some(({ type }) => type === 'mvex');
   const delay = isAudioAlone(boxes) ? encoderDelayOf(boxes) : undefined;
   for (const { body } of boxes.filter(({ type }) => type === 'trak')) {
@@ -55,7 +55,7 @@ export function readMp4Index(moov: Uint8Array): Mp4Index {
     if (id === undefined || mediaHeader === undefined) continue;
     const list = find(body, ['edts', 'elst']);
     const edits =
-      list === undefined ? [] : readEdits(list, { filmScale, mediaScale: timescaleOf(mediaHeader), fragmented });
+      list === undefined ? [] : readEdits(list, { movieScale, mediaScale: timescaleOf(mediaHeader), fragmented });
     const gapless = edits.length > 0 || delay === undefined ? undefined : gaplessPart(delay, mediaHeader);
     tracks.set(id, { edits, gapless, alacConfig: alacConfigOf(body), encrypted: entryOf(body, 'enca') !== undefined });
   }
@@ -64,35 +64,35 @@ export function readMp4Index(moov: Uint8Array): Mp4Index {
 
 function readEdits(
   list: DataView,
-  scales: { readonly filmScale: number; readonly mediaScale: number; readonly fragmented: boolean },
+  scales: { readonly movieScale: number; readonly mediaScale: number; readonly fragmented: boolean },
 ): readonly Edit[] {
-  const { filmScale, mediaScale, fragmented } = scales;
-  if (list.byteLength < 8 || filmScale <= 0 || mediaScale <= 0) return [];
+  const { movieScale, mediaScale, fragmented } = scales;
+  if (list.byteLength < 8 || movieScale <= 0 || mediaScale <= 0) return [];
   const version = list.getUint8(0) === 1 ? 1 : 0;
   const size = EDIT_BYTES[version];
   const count = Math.min(list.getUint32(4), Math.floor((list.byteLength - 8) / size), EDITS_MAX);
   const edits: Edit[] = [];
-  let filmSeconds = 0;
+  let movieSeconds = 0;
   for (let index = 0; index < count; index++) {
     const at = 8 + index * size;
     const duration = version === 1 ? Number(list.getBigUint64(at)) : list.getUint32(at);
     const mediaTime = version === 1 ? Number(list.getBigInt64(at + 8)) : list.getInt32(at + 4);
-    const seconds = duration / filmScale;
+    const seconds = duration / movieScale;
     if (mediaTime >= 0) {
       // With fragments, the duration was unknown when the index was written; 0 means the same.
       const open = index === count - 1 && (duration === 0 || fragmented);
       edits.push({
         mediaSeconds: mediaTime / mediaScale,
-        filmSeconds,
+        movieSeconds,
         seconds: open ? Number.POSITIVE_INFINITY : seconds,
       });
     }
-    filmSeconds += seconds;
+    movieSeconds += seconds;
   }
   return edits;
 }
 
-/** The tag counts the times of a track; with a video track, its pictures keep the whole media's times. */
+/** The tag counts the times of a track; with a video track, its frames keep the whole media's times. */
 function isAudioAlone(boxes: readonly Box[]): boolean {
   const tracks = boxes.filter(({ type }) => type === 'trak');
   return tracks.length === 1 && find(tracks[0]?.body as DataView, ['mdia', 'minf', 'smhd']) !== undefined;
@@ -144,7 +144,7 @@ function gaplessPart({ before, after, samples }: EncoderDelay, mediaHeader: Data
     (each) => Math.abs(((before + after + samples) / each) * scale - ticks) <= ticks * DELAY_TOLERANCE,
   );
   if (rate === undefined || ticks <= 0 || scale <= 0 || samples <= 0) return undefined;
-  return { mediaSeconds: before / rate, filmSeconds: 0, seconds: samples / rate };
+  return { mediaSeconds: before / rate, movieSeconds: 0, seconds: samples / rate };
 }
 
 function trackIdOf(track: DataView): number | undefined {

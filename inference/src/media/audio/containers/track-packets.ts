@@ -1,6 +1,7 @@
-import { type EncodedPacket, EncodedPacketSink, type InputAudioTrack } from 'mediabunny';
+import type { EncodedPacket, InputAudioTrack } from 'mediabunny';
 import { opusPreSkip } from '../decoders/opus.js';
 import type { AudioPacket, PacketFormat } from '../decoders/packet-decoder.js';
+import { mediabunny } from './mediabunny.js';
 
 const OPUS_RATE_HZ = 48_000;
 /** A clock that starts later belongs to a longer stream of which this is a part. */
@@ -23,7 +24,7 @@ export async function* packetsOf({
   shiftSeconds,
   fragmentsOffset,
 }: PacketSource): AsyncGenerator<AudioPacket, void, void> {
-  const sink = new EncodedPacketSink(input);
+  const sink = new mediabunny.EncodedPacketSink(input);
   let packet = await sink.getFirstPacket();
   const first = packet?.timestamp ?? 0;
   const shift = first > CLOCK_START_MAX_SECONDS + Math.abs(shiftSeconds) ? -first : shiftSeconds;
@@ -38,7 +39,7 @@ export async function* packetsOf({
   }
 }
 
-/** A fragment as the library looks for the next one: its place, and its samples by track. */
+/** A fragment as the library looks for the next one: its position, and its samples by track. */
 interface Fragment {
   readonly moofOffset: number;
   readonly moofSize: number;

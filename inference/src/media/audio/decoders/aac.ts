@@ -1,4 +1,5 @@
 import { InferenceError } from '../../../errors.js';
+import { HOLE_MIN_SECONDS } from '../timeline.js';
 import { AAC_FRAME_MAX_BYTES, type AacConfig, adtsHeader, parseAacConfig, parseAdtsHeader } from './aac-config.js';
 import { type AacAudio, loadAacLibrary } from './aac-library.js';
 import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
@@ -44,6 +45,8 @@ class AacDecoder implements PacketDecoder {
   #lostFrames = 0;
   #splits = 0;
   #sbrSplits = 0;
+  /** Ends the audio after the blocks before it. */
+  #failure: InferenceError | undefined;
 
   /** Undefined: each packet is an ADTS frame with its header. */
   constructor(
@@ -52,7 +55,9 @@ class AacDecoder implements PacketDecoder {
   ) {}
 
   get warnings(): readonly string[] {
-    return this.#lostFrames === 0 ? [] : [`${this.#lostFrames} damaged AAC frames were replaced by silence.`];
+    const lost = this.#lostFrames === 0 ? [] : [`${this.#lostFrames} damaged AAC frames were replaced by silence.`];
+    // At the end of the audio nobody asks for more, which would throw it.
+    return this.#failure === undefined ? lost : [...lost, this.#failure.message];
   }
 
   async decode(packet: AudioPacket): Promise<readonly TimedBlock[]> {
@@ -71,6 +76,11 @@ class AacDecoder implements PacketDecoder {
   }
 
   async flush(): Promise<readonly TimedBlock[]> {
+    const failure = this.#failure;
+    if (failure !== undefined) {
+      this.#failure = undefined;
+      throw failure;
+    }
     const [first] = this.#packets;
     const config = this.#config;
     if (first === undefined || config === undefined) return [];
@@ -93,19 +103,21 @@ class AacDecoder implements PacketDecoder {
     this.#before = [];
   }
 
-  /** Returns whether a packet does not continue the previous one, by time or configuration. */
+  /** Returns whether a packet does not continue the previous ones, by time or configuration. */
   #isApart(packet: AudioPacket, config: AacConfig): boolean {
+    const [first] = this.#packets;
     const last = this.#packets.at(-1);
-    if (last === undefined) return false;
-    const step = packet.timestampSeconds - last.timestampSeconds;
-    const frameSeconds = FRAME_SAMPLES / config.coreRateHz;
-    return !sameConfig(this.#config, config) || step < 0 || step > frameSeconds + 0.05;
+    if (first === undefined || last === undefined) return false;
+    const goesBack = packet.timestampSeconds < last.timestampSeconds;
+    const endSeconds = first.timestampSeconds + (this.#packets.length * FRAME_SAMPLES) / config.coreRateHz;
+    return !sameConfig(this.#config, config) || goesBack || packet.timestampSeconds > endSeconds + HOLE_MIN_SECONDS;
   }
 
   async #decodeFrames(
     frames: readonly Uint8Array[],
     config: AacConfig,
   ): Promise<readonly Omit<TimedBlock, 'timestampSeconds'>[]> {
+    if (this.#failure !== undefined) return [];
     try {
       const block = await this.#decodeSegment(frames, config);
       this.#before = [...this.#before, ...frames].slice(-WARM_UP_FRAMES);
@@ -114,9 +126,11 @@ class AacDecoder implements PacketDecoder {
       if (error instanceof SbrBegins) return this.#decodeBeforeAndAfterSbr(frames, config);
       this.#splits += 1;
       if (this.#splits > SPLITS_MAX) {
-        throw new InferenceError('AUDIO_UNREADABLE', 'The AAC is damaged in too many positions.', {
+        // What was decoded before is good.
+        this.#failure ??= new InferenceError('AUDIO_UNREADABLE', 'The AAC is damaged in too many positions.', {
           cause: error,
         });
+        return [];
       }
       if (frames.length <= DAMAGED_FRAMES) {
         this.#lostFrames += frames.length;

@@ -26,7 +26,7 @@ export class FlacDecoder implements Decoder {
   }
 
   static async create(): Promise<FlacDecoder> {
-    return new FlacDecoder(await FlacStream.create());
+    return new FlacDecoder(await FlacStream.create(0));
   }
 
   get declaredSeconds(): number | undefined {
@@ -42,7 +42,7 @@ export class FlacDecoder implements Decoder {
     let bytes = this.#held.length === 0 ? chunk : joinBytes(this.#held, chunk);
     for (let start = this.#startIn(bytes); start !== undefined; start = this.#startIn(bytes)) {
       blocks.push(...(await this.#give(bytes.subarray(0, start))), ...(await this.#endStream()));
-      this.#stream = await FlacStream.create();
+      this.#stream = await FlacStream.create(this.#stream.endSeconds);
       this.#streams += 1;
       this.#streamBytes = 0;
       bytes = bytes.subarray(start);

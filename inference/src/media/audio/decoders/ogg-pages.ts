@@ -17,6 +17,10 @@ export interface OggPage {
   readonly bytes: Uint8Array;
   /** Whether the stream begins with this page. */
   readonly begins: OggCodec | undefined;
+  /** Position of the stream at the end of the page's last packet, in samples; undefined: no packet ends in it. */
+  readonly granule: number | undefined;
+  /** Whether pages of the stream are missing before this one. */
+  readonly afterLoss: boolean;
 }
 
 /**
@@ -27,6 +31,7 @@ export class OggPages {
   readonly #crcTable = crcTable();
   #held: Uint8Array = new Uint8Array(0);
   #serial: number | undefined;
+  #sequence = 0;
   #open = false;
   /** Whether a page other than a first one was received. */
   #goneOn = false;
@@ -96,7 +101,11 @@ export class OggPages {
     if (!this.#open || serial !== this.#serial) return undefined;
     if (begins === undefined) this.#goneOn = true;
     if ((flags & FLAG_LAST) !== 0) this.#open = false;
-    return { bytes: page, begins };
+    const sequence = view.getUint32(18, true);
+    const afterLoss = begins === undefined && sequence > this.#sequence + 1;
+    this.#sequence = sequence;
+    const granule = view.getBigInt64(6, true);
+    return { bytes: page, begins, granule: granule < 0n ? undefined : Number(granule), afterLoss };
   }
 }
 

@@ -1,6 +1,7 @@
 import type { AudioTrackInfo } from '../formats.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
-import { type OggCodec, OggPages } from './ogg-pages.js';
+import { type OggCodec, type OggPage, OggPages } from './ogg-pages.js';
+import { OggTimes } from './ogg-times.js';
 import { blockOf, ErrorCount, flacBlockOf } from './wasm.js';
 
 /** Small, because a page of 282 bytes can have 255 packets of up to 8,192 samples per channel. */
@@ -39,7 +40,10 @@ export class OggDecoder implements Decoder {
   readonly warnings: string[] = [];
   readonly #errors = new ErrorCount();
   readonly #pages = new OggPages();
-  #stream: { readonly codec: OggCodec; readonly wasm: WasmOgg } | undefined;
+  #stream: { readonly codec: OggCodec; readonly wasm: WasmOgg; readonly times: OggTimes } | undefined;
+  /** End of the blocks returned so far. */
+  #seconds = 0;
+  #lostSeconds = 0;
   #first: OggCodec | undefined;
 
   get track(): AudioTrackInfo | undefined {
@@ -48,9 +52,12 @@ export class OggDecoder implements Decoder {
 
   async push(chunk: Uint8Array): Promise<readonly DecodedBlock[]> {
     const blocks: DecodedBlock[] = [];
-    for (const { bytes, begins } of this.#pages.push(chunk)) {
-      if (begins !== undefined) blocks.push(...(await this.#begin(begins)));
-      if (this.#stream !== undefined) blocks.push(...this.#take(await this.#stream.wasm.decode(bytes)));
+    for (const page of this.#pages.push(chunk)) {
+      const { bytes, begins } = page;
+      if (begins !== undefined) blocks.push(...(await this.#begin(begins, bytes)));
+      if (this.#stream === undefined) continue;
+      blocks.push(...this.#take(await this.#stream.wasm.decode(bytes), page));
+      this.#stream.times.next(page);
     }
     return blocks;
   }
@@ -58,6 +65,8 @@ export class OggDecoder implements Decoder {
   async finish(): Promise<readonly DecodedBlock[]> {
     const blocks = await this.#end();
     this.warnings.push(...this.#pages.warnings(), ...this.#errors.warnings(NAMES[this.#first ?? 'opus']));
+    if (this.#lostSeconds > 0)
+      this.warnings.push(`${this.#lostSeconds.toFixed(2)} s of missing Ogg pages were replaced by silence.`);
     return blocks;
   }
 
@@ -67,11 +76,11 @@ export class OggDecoder implements Decoder {
   }
 
   /** Starts a stream, after flushing the previous one. */
-  async #begin(codec: OggCodec): Promise<readonly DecodedBlock[]> {
+  async #begin(codec: OggCodec, page: Uint8Array): Promise<readonly DecodedBlock[]> {
     const blocks = await this.#end();
     const wasm: WasmOgg = await LIBRARIES[codec]();
     await wasm.ready;
-    this.#stream = { codec, wasm };
+    this.#stream = { codec, wasm, times: OggTimes.of(codec, page) };
     this.#first ??= codec;
     return blocks;
   }
@@ -83,10 +92,21 @@ export class OggDecoder implements Decoder {
     return blocks;
   }
 
-  #take(decoded: WasmOggDecoded): readonly DecodedBlock[] {
+  #take(decoded: WasmOggDecoded, after?: OggPage): readonly DecodedBlock[] {
     this.#errors.add(decoded.errors);
     const { bitDepth } = decoded;
     const flac = this.#stream?.codec === 'flac' && bitDepth !== undefined;
-    return flac ? flacBlockOf({ ...decoded, bitDepth }) : blockOf(decoded);
+    const blocks = flac ? flacBlockOf({ ...decoded, bitDepth }) : blockOf(decoded);
+    return blocks.map((block) => this.#place(block, after));
+  }
+
+  /** Removes what is before the stream's beginning, and tells the time of a block after missing pages. */
+  #place({ channels, sampleRateHz }: DecodedBlock, after: OggPage | undefined): DecodedBlock {
+    const { early = 0, lost = 0 } = this.#stream?.times.place(channels[0]?.length ?? 0, after) ?? {};
+    const kept = channels.map((samples) => samples.subarray(early));
+    const timestampSeconds = lost === 0 ? undefined : this.#seconds + lost / sampleRateHz;
+    this.#lostSeconds += lost / sampleRateHz;
+    this.#seconds += (lost + (kept[0]?.length ?? 0)) / sampleRateHz;
+    return { channels: kept, sampleRateHz, timestampSeconds };
   }
 }

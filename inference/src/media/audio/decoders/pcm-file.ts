@@ -4,7 +4,7 @@ import { bytesPerSecond, type PcmHeader, type ReadPcmHeader } from './pcm-header
 import { SampleReader } from './samples.js';
 
 const CHUNK_BYTES = 65_536;
-/** Maximum offset of the samples: pictures and tags may be before them. */
+/** Maximum offset of the samples: cover images and tags may precede them. */
 const HEADER_MAX_BYTES = 16 * 1_024 * 1_024;
 
 /** Decodes a file with uncompressed samples after a header: AIFF, AU or CAF. A truncated one is read up to its end, with a warning. */

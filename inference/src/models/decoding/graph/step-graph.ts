@@ -29,7 +29,7 @@ const SWAPPED = { perm: [0, 2, 1, 3] } as const;
 /**
  * Makes the cached branch of a merged decoder return only the new token's keys and values, instead of the whole cache
  * with them appended, and read a cache with spare capacity. The cache then stays in place: before, every step rewrote
- * it, and the runtime's binding copied every output once more. A step's scores are the concatenation of those against
+ * it, and the runtime's binding copied every output again. A step's scores are the concatenation of those against
  * the cache and the one against the token itself. They are equal to the original scores, but the sums over them are in
  * another order.
  *

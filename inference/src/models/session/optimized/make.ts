@@ -7,7 +7,7 @@ import { InferenceSession } from 'onnxruntime-node';
 import { type OnnxGraph, type OnnxModel, type OnnxTensor, parseModel, writeModel } from '../../../onnx/index.js';
 import type { OptimizedKey } from './key.js';
 import { GRAPH_NAME, MANIFEST_NAME, WEIGHTS_NAME, writeManifest } from './manifest.js';
-import { type Recipe, withSessionEntries } from './recipe.js';
+import { type ReadGraph, withSessionEntries } from './recipe.js';
 
 /** Smaller constants stay in the graph's file. */
 const EXTERNAL_MIN_BYTES = 1024;
@@ -23,7 +23,7 @@ export interface MakeRequest {
   readonly key: OptimizedKey;
   /** Bytes of the source, to check for free space. */
   readonly sourceBytes: number;
-  readonly recipe: Recipe;
+  readonly graph: ReadGraph;
   readonly settings: InferenceSession.SessionOptions;
   /** Told when it is saved, opened again and hashed. */
   onProgress(): void;
@@ -35,7 +35,7 @@ export interface MakeRequest {
  * short, when the volume is read-only, and when the runtime cannot read back what it saved.
  */
 export async function makeForm(request: MakeRequest): Promise<readonly OptimizedFile[]> {
-  const { dir, source, key, recipe, settings } = request;
+  const { dir, source, key, graph, settings } = request;
   const parent = dirname(dir);
   await makeDir(parent);
   const { bavail, bsize } = await statfs(parent);
@@ -45,7 +45,6 @@ export async function makeForm(request: MakeRequest): Promise<readonly Optimized
   const temporary = join(parent, `${TEMPORARY_PREFIX}${randomBytes(6).toString('hex')}`);
   await mkdir(temporary, { mode: 0o755 });
   try {
-    const graph = recipe.read();
     const session = await graph.create(saving(settings, temporary));
     await session.release();
     request.onProgress();

@@ -7,7 +7,15 @@ import { checkFiles, readManifest } from './manifest.js';
 import type { OpenedGraph, Recipe } from './recipe.js';
 import { graphBytes } from './size.js';
 import { removeStale } from './stale.js';
-import { type GraphUse, NOT_OPTIMIZED, NOT_RECORDED, type OptimizedOptions, TOO_SMALL, UNKNOWN_BYTES } from './use.js';
+import {
+  type GraphUse,
+  NOT_OPTIMIZED,
+  NOT_RECORDED,
+  NOTHING_TO_PACK,
+  type OptimizedOptions,
+  TOO_SMALL,
+  UNKNOWN_BYTES,
+} from './use.js';
 
 /** Opens the optimized model of a graph, or reports why none is used. Writes only if creating them is enabled. */
 export async function openOptimized(
@@ -31,7 +39,9 @@ export async function openOptimized(
       const sourceBytes = await graphBytes(path);
       if (sourceBytes < options.make.minBytes) return plain(TOO_SMALL);
       if (record === undefined || !(await isWhole(dir, source, record))) {
-        const files = await makeForm({ dir, source, key, sourceBytes, recipe, settings, onProgress });
+        const toSave = recipe.read();
+        if (toSave.packs === false) return plain(NOTHING_TO_PACK);
+        const files = await makeForm({ dir, source, key, sourceBytes, graph: toSave, settings, onProgress });
         made = { source, form, files };
         record = made;
       }

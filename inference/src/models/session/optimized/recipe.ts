@@ -18,6 +18,8 @@ export interface ReadGraph {
   /** Facts of the transformed graph. */
   facts(): GraphFacts;
   readonly changed: boolean;
+  /** Whether the runtime packs weights as it opens the graph. Default true. If not, an optimized model would be a copy of the file. */
+  readonly packs?: boolean;
   create(settings: InferenceSession.SessionOptions): Promise<InferenceSession>;
 }
 

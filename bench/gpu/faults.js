@@ -1,0 +1,133 @@
+/**
+ * What the server does when the GPU is not as it should be: DEVICE=auto, no cuDNN, GPU memory that is full at start or becomes full while
+ * it serves, several workers. Prints a line per trial; see README.md.
+ * Usage: node bench/gpu/faults.js --volume DIR --model NAME:fp16 --python PYTHON --without-cudnn LIBRARY_PATH
+ * (PYTHON has PyTorch, which takes the memory; LIBRARY_PATH is LD_LIBRARY_PATH without the directory of cuDNN)
+ */
+import '../support/offline.js';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { createInferenceClient } from '@heimdex/client';
+import { inRepository, readOptions } from '../support/measure.js';
+
+const options = readOptions({
+  volume: { type: 'string' },
+  model: { type: 'string', default: 'google/siglip-so400m-patch14-384:fp16' },
+  'without-cudnn': { type: 'string' },
+});
+const PORT = '18720';
+const TIMEOUT_MS = 60_000;
+/** Levels of log lines that are not printed. */
+const CALM = ['trace', 'debug', 'info'];
+const FILL = `
+import sys, torch
+free, _ = torch.cuda.mem_get_info()
+held = torch.empty(int(free - float(sys.argv[1]) * 2**30), dtype=torch.uint8, device='cuda')
+print('held', flush=True)
+sys.stdin.read()
+`;
+const images = Object.keys(JSON.parse(readFileSync(inRepository('demo/samples/images/names.json'), 'utf8')))
+  .map((name) => inRepository(`demo/samples/images/${name}`))
+  .filter((path) => existsSync(path))
+  .map((path) => readFileSync(path));
+const batch = Array.from({ length: 16 }, (_, index) => images[index % images.length]);
+
+const gpuMib = () =>
+  Number(
+    execFileSync('nvidia-smi', ['--query-gpu=memory.used', '--format=csv,noheader,nounits'], { encoding: 'utf8' }),
+  );
+
+/** Takes all memory of the GPU but `leftGib`; the result gives it back. */
+async function fillMemory(leftGib) {
+  const child = spawn(options.python, ['-c', FILL, String(leftGib)], { stdio: ['pipe', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  return async () => {
+    child.stdin.end();
+    await once(child, 'exit');
+  };
+}
+
+/** Starts a server, gives it to `work` once it is ready, and prints how it started or ended. */
+async function trial(name, env, work = async () => {}) {
+  const startedAt = performance.now();
+  const child = spawn(process.execPath, [inRepository('inference/bin/heimdex-inference.js')], {
+    env: {
+      ...process.env,
+      MODELS_DIR: options.volume,
+      ASR_MODEL: 'none',
+      VISION_MODEL_NAME: options.model,
+      PORT,
+      LOG_FORMAT: 'json',
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const ended = once(child, 'close');
+  const log = [];
+  const ready = new Promise((resolve) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        const entry = line.startsWith('{') ? JSON.parse(line) : { msg: line };
+        log.push(entry);
+        if (entry.msg === 'Ready') resolve('ready');
+      });
+    }
+  });
+  const outcome = await Promise.race([ready, ended.then(([code, signal]) => `exit ${code ?? signal}`)]);
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  console.log(`${name}: ${outcome} after ${seconds} s`);
+  if (outcome === 'ready') {
+    const { device } = await (await fetch(`http://127.0.0.1:${PORT}/health`)).json();
+    console.log(`  device ${device}, ${gpuMib()} MiB of the GPU in use`);
+    const client = createInferenceClient({ address: `127.0.0.1:${PORT}`, timeoutMs: TIMEOUT_MS });
+    try {
+      await work(client, child);
+    } finally {
+      client.close();
+      child.kill();
+      await ended;
+    }
+  }
+  for (const { level, msg, reason, err } of log.filter(({ level }) => !CALM.includes(level)))
+    console.log(`  ${level ?? ''} ${msg} ${reason ?? err?.message ?? ''}`.slice(0, 900));
+}
+
+async function embed(client, label) {
+  const startedAt = performance.now();
+  const said = await client.embedImage(batch).then(
+    ({ results }) => `${results.filter(({ ok }) => ok).length} vectors`,
+    ({ code, reason, message }) => `${code} ${reason ?? ''}: ${message}`.slice(0, 500),
+  );
+  console.log(`  ${label}: ${said} in ${(performance.now() - startedAt).toFixed(0)} ms, ${gpuMib()} MiB`);
+}
+
+async function rate(client) {
+  const until = performance.now() + 3000;
+  let done = 0;
+  const callers = Array.from({ length: 16 }, async () => {
+    for (; performance.now() < until; done += 1) await client.embedImage([images[0]]);
+  });
+  await Promise.all(callers);
+  console.log(`  ${(done / 3).toFixed(0)} images/s for 16 callers, ${gpuMib()} MiB`);
+}
+
+await trial('DEVICE=auto', { DEVICE: 'auto' }, (client) => embed(client, '16 images'));
+const noCudnn = { LD_LIBRARY_PATH: options['without-cudnn'] };
+await trial('DEVICE=auto without cuDNN', { DEVICE: 'auto', ...noCudnn }, (client) => embed(client, '16 images'));
+await trial('DEVICE=cuda without cuDNN', { DEVICE: 'cuda', ...noCudnn });
+for (const leftGib of [0.4, 1.2]) {
+  const giveBack = await fillMemory(leftGib);
+  await trial(`GPU memory: ${leftGib} GiB free at start`, { DEVICE: 'cuda' }, (client) => embed(client, '16 images'));
+  await giveBack();
+}
+await trial('GPU memory filled while serving', { DEVICE: 'cuda' }, async (client) => {
+  const giveBack = await fillMemory(0.05);
+  await embed(client, 'full');
+  await embed(client, 'full, again');
+  await giveBack();
+  await embed(client, 'given back');
+});
+for (const WORKERS_VISION of ['1', '3'])
+  await trial(`WORKERS_VISION=${WORKERS_VISION}`, { DEVICE: 'cuda', WORKERS_VISION }, rate);

@@ -1,0 +1,147 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { create } from '@bufbuild/protobuf';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import {
+  InferenceService,
+  type TranscribeStreamRequest,
+  type TranscribeStreamResponse,
+  TranscribeStreamResponseSchema,
+} from '@heimdex/gen';
+import { expect } from 'chai';
+import { createInferenceClient, type InferenceClient, type TranscribeEvent } from '../src/index.js';
+import { openVideo } from '../src/video/open-video.js';
+import { failureOf } from './support/failure-of.js';
+import { type FakeService, startFakeService } from './support/fake-service.js';
+
+const CASES = fileURLToPath(new URL('../../../inference/test/audio/cases/', import.meta.url));
+const SOURCES = fileURLToPath(new URL('../src/', import.meta.url));
+const VIDEO = join(CASES, 'video_h264_aac.mkv');
+
+describe('Files given to transcribeFile', () => {
+  let service: FakeService;
+  let client: InferenceClient;
+  let dir: string;
+  let received: Buffer;
+  let audioTracks: (number | undefined)[];
+  let answers: boolean;
+
+  before(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'heimdex-video-'));
+    const transcribeStream = (call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>) => {
+      const chunks: Uint8Array[] = [];
+      call.on('data', ({ message }: TranscribeStreamRequest) => {
+        if (message.case === 'audio') chunks.push(message.value);
+        else audioTracks.push(message.value?.options?.audioTrack);
+      });
+      call.on('error', () => undefined);
+      call.on('end', () => {
+        received = Buffer.concat(chunks);
+        if (!answers) return;
+        const audioTrack = { index: 0, codec: 'AAC', language: 'eng' };
+        const summary = { language: 'en', warnings: ['one'], audioTrack };
+        call.write(create(TranscribeStreamResponseSchema, { message: { case: 'summary', value: summary } }));
+        call.end();
+      });
+    };
+    service = await startFakeService([[InferenceService, { transcribeStream }]]);
+    client = createInferenceClient({ address: service.address });
+  });
+  beforeEach(() => {
+    received = Buffer.alloc(0);
+    audioTracks = [];
+    answers = true;
+  });
+  after(async () => {
+    client.close();
+    service.close();
+    await rm(dir, { recursive: true });
+  });
+
+  async function summaryOf(events: AsyncIterable<TranscribeEvent>) {
+    for await (const event of events) if (event.type === 'summary') return event.summary;
+    throw new Error('expected a summary');
+  }
+
+  it('are sent unchanged if fragments follow the samples of the index', async () => {
+    const path = join(CASES, 'index_then_fragments.mp4');
+    await summaryOf(client.transcribeFile(path));
+    expect(received.equals(await readFile(path))).to.equal(true);
+  });
+
+  for (const name of ['antiphase.m4a', 'adts.aac', 'mp3_rate_change.mp3', 'telephone_gsm.wav', 'chained.opus']) {
+    it(`are sent unchanged if they are not videos: ${name}`, async () => {
+      await summaryOf(client.transcribeFile(join(CASES, name)));
+      expect(received.equals(await readFile(join(CASES, name)))).to.equal(true);
+    });
+  }
+
+  it('are sent unchanged if they are damaged, empty or raw samples', async () => {
+    const video = await readFile(VIDEO);
+    const damaged = join(dir, 'damaged.mkv');
+    const empty = join(dir, 'empty.mp4');
+    await writeFile(damaged, video.subarray(0, 20_000));
+    await writeFile(empty, '');
+    await summaryOf(client.transcribeFile(damaged));
+    expect(received.length).to.equal(20_000);
+    await summaryOf(client.transcribeFile(empty));
+    expect(received.length).to.equal(0);
+    const raw = { encoding: 'pcm_s16le', sampleRateHz: 16_000, channelCount: 1 } as const;
+    await summaryOf(client.transcribeFile(VIDEO, { raw }));
+    expect(received.equals(video)).to.equal(true);
+  });
+
+  it('are reduced to the chosen track of a video, and its index is reported', async () => {
+    const path = join(CASES, 'ac3_first_aac_second.mp4');
+    const { size } = await stat(path);
+    const summary = await summaryOf(client.transcribeFile(path));
+    expect(received.length).to.be.below(size);
+    expect(audioTracks).to.deep.equal([undefined]);
+    expect(summary.audioTrack).to.include({ index: 0 });
+    expect(summary.warnings).to.have.length(2);
+    expect(summary.warnings[0]).to.match(/2 audio tracks; 0 \(AC-3.*\) was used\. Not used: 1 \(AAC/);
+    const other = await summaryOf(client.transcribeFile(path, { audioTrack: 1 }));
+    expect(received.length).to.be.below(15_000);
+    expect(other.audioTrack).to.include({ index: 1, codec: 'AAC' });
+    expect(other.warnings).to.deep.equal(['one']);
+  });
+
+  it('fail with SOURCE_FAILED if they are missing', async () => {
+    const missing = join(dir, 'missing.mp4');
+    const error = await failureOf(summaryOf(client.transcribeFile(missing)));
+    expect(error).to.include({ reason: 'SOURCE_FAILED' });
+  });
+
+  it('are closed if they are not read to the end', async function () {
+    if (!existsSync('/proc/self/fd')) return this.skip();
+    const opened = async () => {
+      const links = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
+      return (await Promise.all(links)).includes(VIDEO);
+    };
+    const chunks = (await openVideo(VIDEO, undefined))?.chunks();
+    expect((await chunks?.next())?.value?.length).to.be.above(0);
+    expect(await opened()).to.equal(true);
+    await chunks?.return();
+    while (await opened()) await nextTurn();
+  });
+
+  it('stop when the signal fires', async () => {
+    answers = false;
+    const stop = new AbortController();
+    const error = failureOf(summaryOf(client.transcribeFile(VIDEO, { signal: stop.signal })));
+    while (audioTracks.length === 0) await nextTurn();
+    stop.abort();
+    expect(await error).to.include({ code: 'CANCELLED', reason: 'ABORTED' });
+  });
+
+  it('load the container library only for videos', async () => {
+    const files = (await readdir(SOURCES, { recursive: true })).filter((name) => name.endsWith('.js'));
+    const texts = await Promise.all(files.map((name) => readFile(join(SOURCES, name), 'utf8')));
+    expect(texts.filter((text) => text.includes("import('mediabunny')"))).to.have.length(1);
+    expect(texts.filter((text) => /from ['"]mediabunny['"]/.test(text))).to.deep.equal([]);
+  });
+});

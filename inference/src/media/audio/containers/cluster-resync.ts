@@ -1,0 +1,180 @@
+import { MIB } from '@heimdex/common';
+import { joinBytes } from '../decoders/samples.js';
+import type { Resync } from './frame-resync.js';
+
+/** Elements of Matroska by their ids (RFC 9559), by where they are. */
+const SEGMENT = 0x18538067;
+const CLUSTER = 0x1f43b675;
+const TIMESTAMP = 0xe7;
+const CRC_32 = 0xbf;
+const VOID = 0xec;
+/** EBML header, SeekHead, Info, Tracks, Cues, Attachments, Chapters and Tags. */
+const BESIDE_CLUSTERS = new Set([
+  SEGMENT,
+  CLUSTER,
+  CRC_32,
+  VOID,
+  0x1a45dfa3,
+  0x114d9b74,
+  0x1549a966,
+  0x1654ae6b,
+  0x1c53bb6b,
+  0x1941a469,
+  0x1043a770,
+  0x1254c367,
+]);
+/** Timestamp, SimpleBlock, BlockGroup, PrevSize, Position, EncryptedBlock and SilentTracks. */
+const IN_CLUSTER = new Set([TIMESTAMP, CRC_32, VOID, 0xa3, 0xa0, 0xab, 0xa7, 0xaf, 0x5854]);
+/** An id of up to four bytes and a size of up to eight. */
+const HEADER_BYTES = 12;
+/** A header, and the id of the cluster's first element. */
+const CLUSTER_START_BYTES = HEADER_BYTES + 1;
+/** Larger blocks than any image. */
+const BLOCK_MAX_BYTES = 64 * MIB;
+const CLUSTER_BYTES = [0x1f, 0x43, 0xb6, 0x75] as const;
+
+interface Header {
+  readonly id: number;
+  /** Size of the body; undefined if unknown. */
+  readonly size: number | undefined;
+  readonly headerBytes: number;
+}
+
+/**
+ * Replaces what is damaged in Matroska and WebM, from the first element that cannot be there to the next cluster, by an element
+ * of the same length without a meaning: in damage, the demuxer follows sizes that lead beyond all later clusters.
+ */
+export class ClusterResync implements Resync {
+  #held: Uint8Array = new Uint8Array(0);
+  /** How many of the held bytes were read, and whether they begin with a block that nothing follows yet. */
+  #heldReadBytes = 0;
+  #heldBlock = false;
+  /** Bytes left of the current element's body. */
+  #left = 0;
+  /** Bytes left of the current cluster; undefined: not in one. */
+  #cluster: number | undefined;
+  #anyCluster = false;
+  #searching = false;
+  #foreign = false;
+  #droppedBytes = 0;
+
+  get droppedBytes(): number {
+    return this.#droppedBytes;
+  }
+
+  push(chunk: Uint8Array): Uint8Array {
+    return this.#pass(chunk, false);
+  }
+
+  end(): Uint8Array {
+    return this.#pass(new Uint8Array(0), true);
+  }
+
+  /** Returns as many bytes as it decided about: a block is right if something that can follow it does. */
+  #pass(chunk: Uint8Array, ended: boolean): Uint8Array {
+    const bytes = this.#held.length === 0 ? new Uint8Array(chunk) : joinBytes(this.#held, chunk);
+    let at = this.#heldReadBytes;
+    let block = this.#heldBlock ? 0 : undefined;
+    while (at < bytes.length && !this.#foreign) {
+      if (this.#left > 0) {
+        const passed = Math.min(this.#left, bytes.length - at);
+        this.#left -= passed;
+        at += passed;
+      } else if (this.#searching) {
+        const found = findCluster(bytes, at, ended);
+        // The rest may be too short for an element of its own.
+        if (found.at - at < 2 && !found.sure) break;
+        fillWithVoid(bytes, at, found.at);
+        this.#droppedBytes += found.at - at;
+        at = found.at;
+        this.#searching = !found.sure;
+        if (!found.sure) break;
+      } else {
+        if (bytes.length - at < HEADER_BYTES) break;
+        const headerBytes = this.#enter(readHeader(bytes, at));
+        if (this.#searching) at = block ?? at;
+        block = this.#searching || !this.#inCluster ? undefined : at;
+        at += headerBytes;
+      }
+    }
+    const decided = this.#foreign || ended ? bytes.length : (block ?? at);
+    this.#held = bytes.slice(decided);
+    this.#heldReadBytes = Math.max(0, at - decided);
+    this.#heldBlock = block !== undefined;
+    return bytes.subarray(0, decided);
+  }
+
+  get #inCluster(): boolean {
+    return this.#cluster !== undefined && this.#cluster > 0;
+  }
+
+  /** Goes into an element; returns the bytes of its header. */
+  #enter(header: Header | undefined): number {
+    const inside = this.#inCluster;
+    const known = header !== undefined && (inside ? IN_CLUSTER : BESIDE_CLUSTERS).has(header.id);
+    const next = header !== undefined && inside && BESIDE_CLUSTERS.has(header.id);
+    if (header === undefined || !(known || next)) {
+      // What is before the first cluster is the demuxer's to judge.
+      if (this.#anyCluster) this.#searching = true;
+      else this.#foreign = true;
+      return 0;
+    }
+    const { id, size, headerBytes } = header;
+    if (known && inside) {
+      const left = (this.#cluster ?? 0) - headerBytes;
+      if (size === undefined || size > Math.min(left, BLOCK_MAX_BYTES)) {
+        this.#searching = true;
+        return 0;
+      }
+      this.#left = size;
+      this.#cluster = left - size;
+      return headerBytes;
+    }
+    this.#cluster = id === CLUSTER ? (size ?? Number.POSITIVE_INFINITY) : undefined;
+    this.#anyCluster ||= id === CLUSTER;
+    this.#left = id === CLUSTER || id === SEGMENT ? 0 : (size ?? 0);
+    return headerBytes;
+  }
+}
+
+/** Where the next cluster begins; if none is sure to, where one may begin at the end of the bytes. */
+function findCluster(bytes: Uint8Array, from: number, ended: boolean): { readonly at: number; readonly sure: boolean } {
+  for (let at = from; at < bytes.length; at++) {
+    // The smallest element has two bytes.
+    if (at === from + 1 || CLUSTER_BYTES.some((byte, index) => (bytes[at + index] ?? byte) !== byte)) continue;
+    if (bytes.length - at < CLUSTER_START_BYTES && !ended) return { at, sure: false };
+    const header = readHeader(bytes, at);
+    const first = bytes[at + (header?.headerBytes ?? 0)];
+    if (header !== undefined && (first === TIMESTAMP || first === CRC_32)) return { at, sure: true };
+  }
+  return { at: bytes.length, sure: false };
+}
+
+/** Writes an element without a meaning over bytes, of which there are none or at least two. */
+function fillWithVoid(bytes: Uint8Array, from: number, to: number): void {
+  const length = to - from;
+  if (length < 2) return;
+  bytes[from] = VOID;
+  if (length < HEADER_BYTES) {
+    bytes[from + 1] = 0x80 | (length - 2);
+    return;
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset + from + 1, 8);
+  view.setBigUint64(0, (1n << 56n) | BigInt(length - 9));
+}
+
+function readHeader(bytes: Uint8Array, at: number): Header | undefined {
+  const idBytes = Math.clz32(bytes[at] ?? 0) - 23;
+  const sizeBytes = Math.clz32(bytes[at + idBytes] ?? 0) - 23;
+  const headerBytes = idBytes + sizeBytes;
+  if (idBytes > 4 || sizeBytes > 8 || at + headerBytes > bytes.length) return undefined;
+  const id = numberOf(bytes.subarray(at, at + idBytes));
+  // The marker is no part of a size. Above 2^53 the last bits are lost: such a size is too large, or unknown (all bits set).
+  const upper = (bytes[at + idBytes] ?? 0) & (0xff >> sizeBytes);
+  const size = numberOf(bytes.subarray(at + idBytes + 1, at + headerBytes), upper);
+  return { id, size: size === 2 ** (7 * sizeBytes) - 1 ? undefined : size, headerBytes };
+}
+
+function numberOf(bytes: Uint8Array, upper = 0): number {
+  return bytes.reduce((number, byte) => number * 256 + byte, upper);
+}

@@ -1,0 +1,60 @@
+import { joinBytes } from '../decoders/samples.js';
+import { transportLayout } from '../transport-layout.js';
+import { FrameResync, type Resync, transportLengthAt } from './frame-resync.js';
+import { audioWithoutName } from './transport-map.js';
+
+const PACKET_BYTES = 188;
+/** Program maps come several times a second; the audio they map begins soon after. */
+const HELD_MAX_BYTES = 1_048_576;
+
+/**
+ * Passes the packets of an MPEG-TS in their plain form of 188 bytes, without damage between them, and names the audio in the
+ * program map that FFmpeg writes into M2TS as private data: Blu-ray has no AAC and no MP3.
+ */
+export class TransportResync implements Resync {
+  readonly #frames: FrameResync;
+  readonly #first: number;
+  readonly #stride: number;
+  /** Packets up to a decision about the program map; undefined: decided. */
+  #held: Uint8Array | undefined = new Uint8Array(0);
+
+  constructor(head: Uint8Array) {
+    [this.#first, this.#stride] = transportLayout(head);
+    this.#frames = new FrameResync(transportLengthAt(this.#first, this.#stride));
+  }
+
+  get droppedBytes(): number {
+    return this.#frames.droppedBytes;
+  }
+
+  push(chunk: Uint8Array): Uint8Array {
+    return this.#named(this.#plain(this.#frames.push(chunk)), false);
+  }
+
+  end(): Uint8Array {
+    const rest = this.#frames.end();
+    return this.#named(rest.subarray(this.#first, this.#first + PACKET_BYTES), true);
+  }
+
+  /** Removes what is around the packets. */
+  #plain(frames: Uint8Array): Uint8Array {
+    if (this.#stride === PACKET_BYTES) return frames;
+    const packets = new Uint8Array((frames.length / this.#stride) * PACKET_BYTES);
+    for (let from = this.#first, to = 0; to < packets.length; from += this.#stride, to += PACKET_BYTES)
+      packets.set(frames.subarray(from, from + PACKET_BYTES), to);
+    return packets;
+  }
+
+  #named(packets: Uint8Array, ended: boolean): Uint8Array {
+    if (this.#held === undefined) return packets;
+    const held = joinBytes(this.#held, packets);
+    const changes = audioWithoutName(held);
+    if (changes === undefined && !ended && held.length < HELD_MAX_BYTES) {
+      this.#held = held;
+      return new Uint8Array(0);
+    }
+    this.#held = undefined;
+    for (const { at, streamType } of changes ?? []) held[at] = streamType;
+    return held;
+  }
+}

@@ -1,0 +1,195 @@
+/** The Prometheus metrics at /metrics. The README lists the names; a test compares them. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ErrorCode } from '../errors.js';
+import type { QueueObserver } from '../scheduling/dispatcher.js';
+import type { CallObserver } from '../transport/calls/call-tracker.js';
+
+/** Name and help of each metric; Node.js's own metrics (`nodejs_*`, `process_*`) are added to them. */
+export const METRICS = {
+  heimdex_requests_total: 'Completed calls, by method, protocol and status code.',
+  heimdex_request_seconds: 'Duration of a call, by method.',
+  heimdex_requests_in_progress: 'Calls in progress, without health calls.',
+  heimdex_queue_items: 'Items waiting in the queue, by model.',
+  heimdex_queue_cost: "Cost of the items waiting in the queue, by model, in the family's unit.",
+  heimdex_queue_seconds: 'Time of an item in the queue, by model.',
+  heimdex_run_seconds: 'Duration of a run in the worker, by model.',
+  heimdex_batch_items: 'Items per run, by model.',
+  heimdex_items_total: 'Items run, by model.',
+  heimdex_item_errors_total: 'Items of answered calls that failed individually, by method and reason (an error code).',
+  heimdex_refused_total: 'Calls refused because the queue was full, by model.',
+  heimdex_workers_ready: 'Ready workers, by model.',
+  heimdex_worker_restarts_total: 'Restarts of lost workers, by model.',
+  heimdex_model_load_seconds: 'Time to load and warm up the model at start, by model.',
+  heimdex_memory_bytes: 'Proportional set size, by process: the server, or the workers of a model.',
+  heimdex_memory_limit_bytes: "Memory for the server and its workers: MEMORY_LIMIT_GB, or the machine's memory.",
+  heimdex_received_bytes_total: 'Bytes received on all connections.',
+  heimdex_sent_bytes_total: 'Bytes sent on all connections.',
+  heimdex_connections: 'Open connections.',
+  heimdex_certificate_expires_timestamp_seconds:
+    'When the certificate in use expires, in seconds since 1970. Only with TLS.',
+} as const;
+type MetricName = keyof typeof METRICS;
+
+const REQUEST_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64];
+
+/** Common item errors by method, initialized to zero; other reasons appear when they occur. */
+const USUAL_ITEM_ERRORS: Readonly<Record<string, readonly ErrorCode[]>> = {
+  EmbedImage: ['IMAGE_UNREADABLE', 'IMAGE_TOO_LARGE'],
+  EmbedText: ['TEXT_TOO_LONG'],
+  DetectFaces: ['IMAGE_UNREADABLE', 'IMAGE_TOO_LARGE'],
+};
+
+/** Values read at each scrape. */
+export interface MetricSources {
+  models(): readonly ModelReading[];
+  requestsInProgress(): number;
+  traffic(): { readonly receivedBytes: number; readonly sentBytes: number; readonly connections: number };
+  serverMemoryBytes(): Promise<number>;
+  readonly memoryLimitBytes: number;
+  /** When the certificate expires, in milliseconds since the epoch; undefined: no TLS. */
+  readonly certificateExpiresAtMs: (() => number) | undefined;
+}
+
+export interface ModelReading {
+  readonly name: string;
+  readonly queueItems: number;
+  readonly queueCost: number;
+  readonly workersReady: number;
+  readonly restarts: number;
+  readonly loadSeconds: number;
+  memoryBytes(): Promise<number>;
+}
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #requests = this.#counter('heimdex_requests_total', ['method', 'protocol', 'code']);
+  readonly #requestSeconds = this.#histogram('heimdex_request_seconds', ['method'], REQUEST_BUCKETS);
+  readonly #queueSeconds = this.#histogram('heimdex_queue_seconds', ['model'], REQUEST_BUCKETS);
+  readonly #runSeconds = this.#histogram('heimdex_run_seconds', ['model'], REQUEST_BUCKETS);
+  readonly #batchItems = this.#histogram('heimdex_batch_items', ['model'], BATCH_BUCKETS);
+  readonly #items = this.#counter('heimdex_items_total', ['model']);
+  readonly #itemErrors = this.#counter('heimdex_item_errors_total', ['method', 'reason']);
+  readonly #refused = this.#counter('heimdex_refused_total', ['model']);
+
+  constructor() {
+    collectDefaultMetrics({ register: this.#registry });
+    // Initialized before the first event: a rate needs a zero to start from.
+    for (const [method, reasons] of Object.entries(USUAL_ITEM_ERRORS)) {
+      for (const reason of reasons) this.#itemErrors.inc({ method, reason }, 0);
+    }
+  }
+
+  /** Observer for the call tracker. */
+  readonly calls: CallObserver = {
+    ended: ({ path, protocol, code, seconds, stats }) => {
+      const method = path.slice(path.lastIndexOf('/') + 1);
+      this.#requests.inc({ method, protocol, code });
+      this.#requestSeconds.observe({ method }, seconds);
+      // Methods and reasons are those of the contract: a few dozen combinations at most.
+      for (const [reason, count] of Object.entries(stats.itemErrorReasons ?? {})) {
+        this.#itemErrors.inc({ method, reason }, count);
+      }
+    },
+  };
+
+  /** Returns the observer for a model's queue. */
+  modelQueue(model: string): QueueObserver {
+    // Initialized before the first event: a rate needs a zero to start from.
+    this.#items.inc({ model }, 0);
+    this.#refused.inc({ model }, 0);
+    return {
+      batch: ({ size, runMs }) => {
+        this.#batchItems.observe({ model }, size);
+        this.#items.inc({ model }, size);
+        this.#runSeconds.observe({ model }, runMs / 1000);
+      },
+      queued: (queueMs) => this.#queueSeconds.observe({ model }, queueMs / 1000),
+      refused: () => this.#refused.inc({ model }),
+    };
+  }
+
+  /** Adds the metrics read at each scrape. Call once. */
+  watch(sources: MetricSources): void {
+    const perModel = (name: MetricName, read: (model: ModelReading) => number) => {
+      this.#gauge(name, ['model'], (gauge) => {
+        for (const model of sources.models()) gauge.set({ model: model.name }, read(model));
+      });
+    };
+    perModel('heimdex_queue_items', ({ queueItems }) => queueItems);
+    perModel('heimdex_queue_cost', ({ queueCost }) => queueCost);
+    perModel('heimdex_workers_ready', ({ workersReady }) => workersReady);
+    perModel('heimdex_model_load_seconds', ({ loadSeconds }) => loadSeconds);
+    this.#collectedCounter('heimdex_worker_restarts_total', ['model'], (counter) => {
+      for (const { name, restarts } of sources.models()) counter.inc({ model: name }, restarts);
+    });
+    this.#gauge('heimdex_requests_in_progress', [], (gauge) => gauge.set(sources.requestsInProgress()));
+    this.#gauge('heimdex_connections', [], (gauge) => gauge.set(sources.traffic().connections));
+    this.#collectedCounter('heimdex_received_bytes_total', [], (counter) => {
+      counter.inc(sources.traffic().receivedBytes);
+    });
+    this.#collectedCounter('heimdex_sent_bytes_total', [], (counter) => counter.inc(sources.traffic().sentBytes));
+    this.#gauge('heimdex_memory_limit_bytes', [], (gauge) => gauge.set(sources.memoryLimitBytes));
+    const { certificateExpiresAtMs } = sources;
+    if (certificateExpiresAtMs !== undefined) {
+      this.#gauge('heimdex_certificate_expires_timestamp_seconds', [], (gauge) =>
+        gauge.set(certificateExpiresAtMs() / 1000),
+      );
+    }
+    this.#gauge('heimdex_memory_bytes', ['process'], async (gauge) => {
+      gauge.set({ process: 'server' }, await sources.serverMemoryBytes());
+      for (const model of sources.models()) gauge.set({ process: model.name }, await model.memoryBytes());
+    });
+  }
+
+  /** Returns the metrics in Prometheus's text format. */
+  async read(): Promise<{ readonly contentType: string; readonly text: string }> {
+    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  #counter<Label extends string>(name: MetricName, labelNames: readonly Label[]): Counter<Label> {
+    return new Counter({ name, help: METRICS[name], labelNames, registers: [this.#registry] });
+  }
+
+  /** Creates a counter whose value is kept elsewhere: it is set at each scrape. */
+  #collectedCounter<Label extends string>(
+    name: MetricName,
+    labelNames: readonly Label[],
+    collect: (counter: Counter<Label>) => void,
+  ): void {
+    new Counter({
+      name,
+      help: METRICS[name],
+      labelNames,
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        collect(this);
+      },
+    });
+  }
+
+  #gauge<Label extends string>(
+    name: MetricName,
+    labelNames: readonly Label[],
+    collect: (gauge: Gauge<Label>) => void | Promise<void>,
+  ): void {
+    new Gauge({
+      name,
+      help: METRICS[name],
+      labelNames,
+      registers: [this.#registry],
+      collect() {
+        return collect(this);
+      },
+    });
+  }
+
+  #histogram<Label extends string>(
+    name: MetricName,
+    labelNames: readonly Label[],
+    buckets: readonly number[],
+  ): Histogram<Label> {
+    return new Histogram({ name, help: METRICS[name], labelNames, buckets: [...buckets], registers: [this.#registry] });
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * OpenTelemetry traces, off unless an endpoint is configured: one span per call, with child spans for its time in the queue and
+ * its runs. Continues the caller's trace (W3C `traceparent`). Spans are created from the statistics of the ended call: without
+ * tracing there is no overhead, and no library is loaded.
+ */
+import type { Attributes, SpanStatusCode } from '@opentelemetry/api';
+import type { Logger } from 'pino';
+import type { EndedCall, Protocol } from '../transport/calls/call-tracker.js';
+
+export interface TracingOptions {
+  /** Base address of an OTLP/HTTP collector: `http://collector:4318`. */
+  readonly endpoint: string;
+  readonly serviceName: string;
+  readonly version: string;
+}
+
+export interface Tracing {
+  ended(call: EndedCall): void;
+  /** Flushes the remaining spans, within a few seconds. */
+  close(): Promise<void>;
+}
+
+const TRACES_PATH = '/v1/traces';
+const CLOSE_TIMEOUT_MS = 3000;
+const EXPORT_TIMEOUT_MS = 10_000;
+/** Maximum queued spans while the collector does not answer; further spans are dropped. */
+const MAX_QUEUED_SPANS = 4096;
+
+/** Loads the libraries and creates the exporter. An unavailable collector is logged and never affects a call. */
+export async function openTracing(options: TracingOptions, log: Logger): Promise<Tracing> {
+  const api = await import('@opentelemetry/api');
+  const { BasicTracerProvider, BatchSpanProcessor } = await import('@opentelemetry/sdk-trace-base');
+  const { resourceFromAttributes } = await import('@opentelemetry/resources');
+  const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http');
+  api.diag.setLogger({
+    error: (message) => log.warn({ tracing: message }, 'traces could not be sent'),
+    warn: (message) => log.debug({ tracing: message }, 'tracing'),
+    info() {},
+    debug() {},
+    verbose() {},
+  });
+  const url = options.endpoint.replace(/\/+$/, '') + TRACES_PATH;
+  const exporter = new OTLPTraceExporter({ url, timeoutMillis: EXPORT_TIMEOUT_MS });
+  const provider = new BasicTracerProvider({
+    resource: resourceFromAttributes({ 'service.name': options.serviceName, 'service.version': options.version }),
+    spanProcessors: [new BatchSpanProcessor(exporter, { maxQueueSize: MAX_QUEUED_SPANS })],
+  });
+  const tracer = provider.getTracer('heimdex-inference', options.version);
+  return {
+    ended(call) {
+      const parent = parentOf(call.traceparent);
+      const root = parent === undefined ? api.ROOT_CONTEXT : api.trace.setSpanContext(api.ROOT_CONTEXT, parent);
+      const span = tracer.startSpan(
+        call.path,
+        { kind: api.SpanKind.SERVER, startTime: call.startedAt, attributes: attributesOf(call) },
+        root,
+      );
+      if (call.code !== 'OK') span.setStatus({ code: ERROR_STATUS, message: call.code });
+      const inside = api.trace.setSpan(root, span);
+      const queueEnd = call.startedAt + (call.stats.queueMs ?? 0);
+      if (call.stats.runMs !== undefined) {
+        tracer.startSpan('queue', { startTime: call.startedAt }, inside).end(queueEnd);
+        tracer.startSpan('run', { startTime: queueEnd }, inside).end(queueEnd + call.stats.runMs);
+      }
+      span.end(call.endedAt);
+    },
+    async close() {
+      const closed = provider.shutdown().catch((error: unknown) => log.warn({ err: error }, 'traces were lost'));
+      await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref())]);
+    },
+  };
+}
+
+const ERROR_STATUS: SpanStatusCode.ERROR = 2;
+
+const RPC_SYSTEMS = {
+  grpc: 'grpc',
+  'grpc-web': 'grpc',
+  connect: 'connect_rpc',
+  openai: 'openai',
+} as const satisfies Record<Protocol, string>;
+
+/** Attribute names follow the semantic conventions for RPC. */
+function attributesOf({ path, protocol, code, stats }: EndedCall): Attributes {
+  const slash = path.lastIndexOf('/');
+  return {
+    'rpc.system': RPC_SYSTEMS[protocol],
+    'rpc.service': path.slice(0, slash),
+    'rpc.method': path.slice(slash + 1),
+    'heimdex.status': code,
+    ...(stats.items === undefined ? {} : { 'heimdex.items': stats.items }),
+    ...(stats.batchSize === undefined ? {} : { 'heimdex.batch_size': stats.batchSize }),
+  };
+}
+
+/** Parses W3C Trace Context, version 00. Undefined for anything else: the call starts a new trace. */
+export function parentOf(traceparent: string | undefined) {
+  const match = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(traceparent ?? '');
+  const [, traceId, spanId, flags] = match ?? [];
+  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
+  if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined;
+  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & 1, isRemote: true };
+}

@@ -1,0 +1,121 @@
+import { expect } from 'chai';
+import { ClusterResync } from '../../src/media/audio/containers/cluster-resync.js';
+import { inParts, transcribe } from './read-audio.js';
+
+const RATE_HZ = 8_000;
+const BLOCK_SAMPLES = 800;
+const BLOCKS = 10;
+
+/** An element of Matroska with a size of eight bytes; `size` other than that of its body claims it. */
+function element(id: string, body: Uint8Array | string, size = body.length): Buffer {
+  const claimed = Buffer.alloc(8);
+  claimed.writeBigUInt64BE((1n << 56n) | BigInt(size));
+  return Buffer.concat([Buffer.from(id, 'hex'), claimed, Buffer.from(body as Uint8Array)]);
+}
+
+const number = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+};
+const real = (value: number): Buffer => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleBE(value);
+  return bytes;
+};
+/** The samples of a second, other ones in each. */
+const second = (index: number): Int16Array =>
+  Int16Array.from({ length: RATE_HZ }, (_, at) => (index + 1) * 1_000 + (at % 700));
+
+/** A second of PCM: ten blocks in a cluster. `claimed`: how many bytes more its header claims. */
+function cluster(index: number, claimed = 0): Buffer {
+  const pcm = Buffer.from(second(index).buffer);
+  const blocks = Array.from({ length: BLOCKS }, (_, at) => {
+    const head = Buffer.from([0x81, 0, 0, 0x80]);
+    head.writeInt16BE(at * 100, 1);
+    return element('a3', Buffer.concat([head, pcm.subarray(at * BLOCK_SAMPLES * 2, (at + 1) * BLOCK_SAMPLES * 2)]));
+  });
+  const body = Buffer.concat([element('e7', number(index * 1_000)), ...blocks]);
+  return element('1f43b675', body, body.length + claimed);
+}
+
+function head(): Buffer {
+  const audio = element(
+    'e1',
+    Buffer.concat([element('b5', real(RATE_HZ)), element('9f', [1] as never), element('6264', [16] as never)]),
+  );
+  const track = [
+    element('d7', number(1)),
+    element('73c5', number(1)),
+    element('83', number(2)),
+    element('86', 'A_PCM/INT/LIT'),
+    audio,
+  ];
+  return Buffer.concat([
+    element('1a45dfa3', element('4282', 'matroska')),
+    // A segment of unknown size.
+    Buffer.from('1853806701ffffffffffffff', 'hex'),
+    element('1549a966', element('2ad7b1', number(1_000_000))),
+    element('1654ae6b', element('ae', Buffer.concat(track))),
+  ]);
+}
+
+/** Reads a file at its own rate, so that samples compare exactly. */
+async function read(content: Uint8Array, size?: number) {
+  const { samples, warnings } = await transcribe(size === undefined ? content : inParts(content, size));
+  return { seconds: samples.length / 16_000, loud: loudSeconds(samples), warnings };
+}
+
+/** Whether most of each half second has sound. */
+function loudSeconds(samples: Float32Array): string {
+  const halves = Array.from({ length: Math.round(samples.length / 8_000) }, (_, half) =>
+    samples.subarray(half * 8_000, (half + 1) * 8_000),
+  );
+  return halves.map((half) => (half.filter((sample) => Math.abs(sample) > 0.02).length > 4_000 ? 'x' : '.')).join('');
+}
+
+describe('A Matroska file', () => {
+  it('that is damaged in a cluster loses no other cluster, and keeps its times', async () => {
+    const whole = [0, 1, 2, 3, 4].map((index) => cluster(index));
+    const noise = Buffer.from(whole[1] as Buffer);
+    for (let at = 8_000; at < 8_400; at++) noise[at] = (at * 7_919) & 0xff;
+    const short = Buffer.concat([(whole[1] as Buffer).subarray(0, 8_100), (whole[1] as Buffer).subarray(8_700)]);
+    for (const damaged of [noise, short]) {
+      const content = Buffer.concat([head(), whole[0] as Buffer, damaged, ...whole.slice(2)]);
+      for (const size of [undefined, 4_096, 997]) {
+        const { seconds, loud, warnings } = await read(content, size);
+        expect(seconds, `${damaged.length} in pieces of ${size}: ${loud} ${warnings}`).to.be.closeTo(5, 0.01);
+        expect(loud).to.equal('xxx.xxxxxx');
+        expect(warnings.join()).to.match(/\d+ bytes of the WebM or Matroska file are damaged and were skipped/);
+      }
+    }
+  });
+
+  it('passes unchanged if it is not damaged, in pieces of any size', () => {
+    const content = Buffer.concat([head(), cluster(0), cluster(1, 500), element('1c53bb6b', 'cues'), cluster(2)]);
+    for (const size of [content.length, 1_000, 13, 1]) {
+      const resync = new ClusterResync();
+      const passed: Uint8Array[] = [];
+      for (let at = 0; at < content.length; at += size) passed.push(resync.push(content.subarray(at, at + size)));
+      passed.push(resync.end());
+      expect(Buffer.concat(passed).equals(content), `${size}`).to.equal(true);
+      expect(resync.droppedBytes).to.equal(0);
+    }
+  });
+
+  it('keeps its length where damage is replaced, in pieces of any size', () => {
+    const garbage = Buffer.alloc(50, 0x11);
+    const content = Buffer.concat([head(), cluster(0), garbage, cluster(1), garbage]);
+    for (const size of [content.length, 1_000, 13, 1]) {
+      const resync = new ClusterResync();
+      const passed: Uint8Array[] = [];
+      for (let at = 0; at < content.length; at += size) passed.push(resync.push(content.subarray(at, at + size)));
+      passed.push(resync.end());
+      const all = Buffer.concat(passed);
+      expect(all.length).to.equal(content.length);
+      expect(all.includes(cluster(1))).to.equal(true);
+      expect(all.includes(garbage)).to.equal(false);
+      expect(resync.droppedBytes).to.be.closeTo(100, 1);
+    }
+  });
+});

@@ -1,0 +1,66 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { inRepository } from '../support/paths.js';
+import { alike, transcribe } from './read-audio.js';
+
+const CODECS = [
+  { ending: 'opus', settings: ['-c:a', 'libopus', '-b:a', '32k'], least: 0.97 },
+  { ending: 'ogg', settings: ['-c:a', 'libvorbis', '-ar', '44100'], least: 0.99 },
+  { ending: 'oga', settings: ['-c:a', 'flac', '-ar', '16000'], least: 0.999 },
+] as const;
+const RATE_HZ = 16_000;
+
+/** Splits a stream into its pages. */
+function pagesOf(content: Buffer): Buffer[] {
+  const starts: number[] = [];
+  for (let at = content.indexOf('OggS'); at >= 0; at = content.indexOf('OggS', at + 4)) starts.push(at);
+  return starts.map((start, index) => content.subarray(start, starts[index + 1] ?? content.length));
+}
+
+describe('The times of Ogg', function () {
+  this.timeout(60_000);
+  let dir: string;
+  let source: Float32Array;
+  const speech = inRepository('demo/samples/speech/party.flac');
+  const pathOf = (name: string) => join(dir, name);
+  const ffmpeg = (...args: string[]) => spawnSync('ffmpeg', ['-v', 'error', '-y', ...args]).status;
+
+  before(async function () {
+    if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
+    dir = await mkdtemp(join(tmpdir(), 'heimdex-ogg-'));
+    source = (await transcribe(await readFile(speech))).samples;
+    for (const { ending, settings } of CODECS) {
+      const pages = ['-page_duration', '500000', pathOf(`whole.${ending}`)];
+      expect(ffmpeg('-i', speech, ...settings, ...pages)).to.equal(0);
+      expect(ffmpeg('-ss', '2.3', '-i', pathOf(`whole.${ending}`), '-c', 'copy', pathOf(`cut.${ending}`))).to.equal(0);
+    }
+  });
+
+  after(async () => {
+    if (dir !== undefined) await rm(dir, { recursive: true });
+  });
+
+  for (const { ending, least } of CODECS) {
+    it(`begin where a cut file tells, not at the page before it: ${ending}`, async () => {
+      const { samples, warnings } = await transcribe(await readFile(pathOf(`cut.${ending}`)));
+      expect(samples.length / RATE_HZ).to.be.closeTo(source.length / RATE_HZ - 2.3, 0.002);
+      expect(alike(source.subarray(3 * RATE_HZ, 5 * RATE_HZ), samples.subarray(0.7 * RATE_HZ), 80).value).to.be.above(
+        least,
+      );
+      expect(warnings).to.deep.equal([]);
+    });
+
+    it(`go on after missing pages, which become silence: ${ending}`, async () => {
+      const pages = pagesOf(await readFile(pathOf(`whole.${ending}`)));
+      const content = Buffer.concat([...pages.slice(0, 5), ...pages.slice(7)]);
+      const { samples, warnings } = await transcribe(content);
+      expect(samples.length / RATE_HZ).to.be.closeTo(source.length / RATE_HZ, 0.03);
+      const end = 5 * RATE_HZ;
+      expect(alike(source.subarray(end, end + 16_000), samples.subarray(end), 480).value).to.be.above(least);
+      expect(warnings.join()).to.match(/s of missing Ogg pages were replaced by silence/);
+    });
+  }
+});

@@ -1,0 +1,114 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { findTransportLayout } from '../../src/media/audio/transport-layout.js';
+import { inRepository } from '../support/paths.js';
+import { alike, fromRoot, inParts, transcribe } from './read-audio.js';
+
+const VIDEO = 'inference/test/audio/cases/video_h264_aac.mpegts';
+const PACKET_BYTES = 188;
+
+/** Packets with bytes before and after each. */
+function wrapped(packets: Uint8Array, before: number, after: number): Uint8Array {
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < packets.length; at += PACKET_BYTES)
+    parts.push(new Uint8Array(before), packets.subarray(at, at + PACKET_BYTES), new Uint8Array(after));
+  return Buffer.concat(parts);
+}
+
+describe('MPEG-TS', function () {
+  this.timeout(60_000);
+
+  it('with a timestamp before each packet, or a checksum after it, has the samples of the plain one', async () => {
+    const video = await fromRoot(VIDEO);
+    const plain = await transcribe(video);
+    for (const content of [wrapped(video, 4, 0), wrapped(video, 0, 16)]) {
+      for (const given of [content, inParts(content, 1_000)]) expect(await transcribe(given)).to.deep.equal(plain);
+    }
+  });
+
+  it('cut in the middle of a packet is read from the next on', async () => {
+    const video = await fromRoot(VIDEO);
+    const plain = await transcribe(video);
+    // The part of a packet before the first one, as if the file had begun earlier.
+    for (const part of [1, 100, 187]) {
+      const content = Buffer.concat([video.subarray(PACKET_BYTES - part, PACKET_BYTES), video]);
+      expect((await transcribe(content)).samples).to.deep.equal(plain.samples);
+    }
+    expect(findTransportLayout(new Uint8Array(8_192))).to.equal(undefined);
+  });
+
+  it('is read with the audio that FFmpeg writes into M2TS as private data, or by a number of Blu-ray', async function () {
+    if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
+    const dir = await mkdtemp(join(tmpdir(), 'heimdex-m2ts-'));
+    try {
+      const speech = inRepository('demo/samples/speech/party.flac');
+      const { samples: source } = await transcribe(await readFile(speech));
+      for (const [encoder, codec] of [
+        ['aac', 'AAC'],
+        ['libmp3lame', 'MP3'],
+        ['eac3', 'E-AC-3'],
+        ['ac3', 'AC-3'],
+      ] as const) {
+        const path = join(dir, `${encoder}.m2ts`);
+        const made = spawnSync('ffmpeg', [
+          '-v',
+          'error',
+          '-i',
+          speech,
+          '-t',
+          '3',
+          '-c:a',
+          encoder,
+          '-ar',
+          '48000',
+          path,
+        ]);
+        expect(made.status, String(made.stderr)).to.equal(0);
+        const { samples, track, warnings } = await transcribe(inParts(await readFile(path), 10_000));
+        expect(track?.codec).to.equal(codec);
+        expect(samples.length / 16_000).to.be.closeTo(3, 0.06);
+        expect(alike(source.subarray(0, 40_000), samples, 1_000).value, encoder).to.be.above(0.95);
+        expect(warnings, encoder).to.deep.equal([]);
+      }
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  });
+});
+
+describe('AAC without a container', () => {
+  it('cut in the middle of a frame is read from the next on', async () => {
+    const content = await fromRoot('inference/test/audio/cases/adts.aac');
+    const whole = await transcribe(content);
+    const cut = await transcribe(content.subarray(100));
+    expect(cut.track?.codec).to.equal('AAC');
+    expect(whole.samples.length - cut.samples.length).to.be.within(1, 2_048);
+  });
+
+  it('is read up to where it is damaged in too many positions', async () => {
+    const frames = framesOf(await fromRoot('inference/test/audio/cases/adts.aac'));
+    const good = Array.from({ length: 300 }, (_, index) => frames[index % frames.length] as Uint8Array);
+    const bad = good.map((frame, index) => {
+      const noise = Uint8Array.from(frame);
+      for (let at = 7; at < noise.length; at++) noise[at] = (at * 7_919 + index * 104_729) >> 3;
+      return noise;
+    });
+    const { samples, warnings } = await transcribe(Buffer.concat([...good, ...bad]));
+    expect(samples.length / 1_024).to.be.above(299);
+    expect(warnings.join()).to.contain('damaged');
+  });
+});
+
+function framesOf(content: Uint8Array): Uint8Array[] {
+  const frames: Uint8Array[] = [];
+  for (let at = 0; at + 7 < content.length; ) {
+    const [a = 0, b = 0, c = 0] = content.subarray(at + 3, at + 6);
+    const length = ((a & 3) << 11) | (b << 3) | (c >> 5);
+    frames.push(content.subarray(at, at + length));
+    at += length;
+  }
+  return frames;
+}

@@ -1,0 +1,72 @@
+import { Health, InferenceService, HealthCheckResponse_ServingStatus as Serving } from '@heimdex/gen';
+import { expect } from 'chai';
+import { outcomes, textRequest } from '../fixtures/embed-calls.js';
+import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { gather } from '../fixtures/grpc-client.js';
+
+const { embedText, getServerInfo } = InferenceService.method;
+
+describe('a server that shuts down', () => {
+  it('finishes calls in progress and refuses new ones', async () => {
+    const fake = await startFakeServer();
+    try {
+      await fake.server.warm;
+      const running = fake.client.value(embedText, textRequest('slow one'));
+      await reached(fake);
+      const closing = fake.server.close();
+      const refused = await fake.client.failure(embedText, textRequest('new'));
+      expect(refused.code).to.equal('UNAVAILABLE');
+      expect((await running).results).to.have.length(1);
+      await closing;
+    } finally {
+      await fake.close();
+    }
+  });
+
+  it('ends calls above the drain time with UNAVAILABLE', async () => {
+    const fake = await startFakeServer({ SHUTDOWN_DRAIN_SECONDS: '0.1' });
+    try {
+      await fake.server.warm;
+      const running = fake.client.failure(embedText, textRequest('hang'));
+      await reached(fake);
+      await fake.server.close();
+      expect(await running).to.include({ code: 'UNAVAILABLE', reason: 'DRAINING' });
+    } finally {
+      await fake.close();
+    }
+  });
+
+  it('notifies health watchers and ends their streams', async () => {
+    const fake = await startFakeServer();
+    try {
+      await fake.server.warm;
+      const watch = fake.client.serverStream(Health.method.watch, { service: '' });
+      await new Promise((resolve) => watch.once('metadata', resolve));
+      const all = gather(watch);
+      await fake.server.close();
+      const result = await all;
+      const statuses = result.ok ? result.value.map(({ status }) => status) : result.error;
+      expect(statuses).to.deep.equal([Serving.SERVING, Serving.NOT_SERVING]);
+    } finally {
+      await fake.close();
+    }
+  });
+
+  it('continues to serve in its grace period while health reports NOT_SERVING', async () => {
+    const fake = await startFakeServer({ SHUTDOWN_GRACE_SECONDS: '0.5' });
+    try {
+      await fake.server.warm;
+      const closing = fake.server.close();
+      expect((await fake.client.value(Health.method.check, { service: '' })).status).to.equal(Serving.NOT_SERVING);
+      expect(await outcomes(fake, 'in time')).to.deep.equal([7]);
+      await closing;
+    } finally {
+      await fake.close();
+    }
+  });
+});
+
+/** Waits until earlier calls have reached the server: a connection keeps their order. */
+async function reached(fake: FakeServer): Promise<void> {
+  await fake.client.value(getServerInfo, {});
+}

@@ -1,0 +1,93 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { expect } from 'chai';
+import { EXIT_CODES } from '../../src/exit-codes.js';
+import { openLog } from '../../src/telemetry/log.js';
+import { pocketServer } from '../fixtures/pocket.js';
+import { PROGRAM, runProgram } from '../fixtures/server-process.js';
+
+const NAME = 'a\u001b[31m\u001b]0;title\u0007b\u202egnp\u009b2J';
+const SHOWN = 'a\\u001b[31m\\u001b]0;title\\u0007b\\u202egnp\\u009b2J';
+
+describe('untrusted text', () => {
+  it('is logged with escaped control characters', () => {
+    let text = '';
+    const log = openLog(
+      { level: 'info', format: 'human' },
+      {
+        write: (chunk: string) => {
+          text += chunk;
+        },
+      },
+    );
+    log.info({ file: NAME, nested: { file: `${NAME}\u009b` } }, `No ${NAME}`);
+    expect(text).to.include(`No ${SHOWN}  file=${SHOWN} nested={"file":"${SHOWN}\\u009b"}\n`);
+    text = '';
+    log.error({ err: Object.assign(new Error(NAME), { stack: `Error: ${NAME}\n    at x` }) }, 'defect');
+    expect(text).to.match(/defect\nError: a\\u001b\[31m.*\n {4}at x\n$/);
+  });
+
+  it('is escaped in start errors', async () => {
+    const { code, stderr } = await runProgram({ HF_HUB_CACHE: `/nowhere/${NAME}`, ASR_MODEL: 'base' });
+    expect(code).to.equal(EXIT_CODES.models);
+    expect(stderr)
+      .to.include(SHOWN)
+      .and.not.match(/(?!\n)[\p{Cc}\u202a-\u202e]/u);
+  });
+});
+
+describe('a server that cannot start', () => {
+  it('logs the reason as JSON with LOG_FORMAT=json', async () => {
+    const { code, stdout, stderr } = await runProgram({ LOG_FORMAT: 'json', PORT: 'abc' });
+    expect(code).to.equal(EXIT_CODES.configuration);
+    const record = JSON.parse(stdout) as Record<string, unknown>;
+    expect(record).to.include({ level: 'fatal', reason: 'configuration', exitStatus: EXIT_CODES.configuration });
+    expect(record.msg).to.contain('PORT');
+    expect(stderr).to.equal('');
+  });
+});
+
+describe('output that cannot be written', () => {
+  it('is an error of --help, with its own exit status', async function () {
+    if (!existsSync('/dev/full')) return this.skip();
+    for (const option of ['--help', '--version']) {
+      const full = openSync('/dev/full', 'w');
+      const child = spawn(process.execPath, [PROGRAM, option], { stdio: ['ignore', full, 'pipe'] });
+      closeSync(full);
+      let stderr = '';
+      child.stderr?.on('data', (chunk) => {
+        stderr += chunk;
+      });
+      const [code] = await once(child, 'close');
+      expect(stderr).to.equal(
+        'heimdex-inference: Cannot write to standard output: ENOSPC: no space left on device, write\n',
+      );
+      expect(code).to.equal(EXIT_CODES.output);
+    }
+  });
+
+  it('stops the log, not the server', async () => {
+    const { server, stop } = await pocketServer();
+    try {
+      server.child.stdout?.destroy();
+      const call = async () => {
+        const response = await fetch(`${server.url}/heimdex.inference.v1.InferenceService/EmbedText`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ texts: ['a red heart'] }),
+        });
+        return response.status;
+      };
+      // Each call writes a log line.
+      while (!server.stderr().includes('the log ends here')) expect(await call()).to.equal(200);
+      expect(await call()).to.equal(200);
+      expect(server.stderr().split('\n')).to.have.length(2);
+      server.child.kill('SIGTERM');
+      const [code] = await once(server.child, 'exit');
+      expect(code).to.equal(EXIT_CODES.ok);
+    } finally {
+      await stop();
+    }
+  });
+});
