@@ -198,8 +198,7 @@ export class Caller {
 
   async #pick(tried: ReadonlySet<Endpoint>, readyMs: number, signal: AbortSignal): Promise<Endpoint> {
     try {
-      const picked = this.#pool.pick(tried);
-      return picked instanceof Promise ? await before(picked, readyMs, signal) : picked;
+      return await before(this.#pool.pick(tried), readyMs, signal);
     } catch (error) {
       if (!(error instanceof TimeUpError)) throw error;
       throw createError('UNAVAILABLE', "the server's name was not resolved in time", {
@@ -211,8 +210,7 @@ export class Caller {
 
   async #metadata(call: CallOptions, readyMs: number, signal: AbortSignal): Promise<Metadata> {
     try {
-      const metadata = metadataOf(this.#options, call);
-      return metadata instanceof Promise ? await before(metadata, readyMs, signal) : metadata;
+      return await before(metadataOf(this.#options, call), readyMs, signal);
     } catch (cause) {
       if (signal.aborted || cause instanceof InferenceClientError) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);

@@ -34,24 +34,15 @@ export function openPool(options: InferenceClientOptions): EndpointPool {
 }
 
 /**
- * Builds the metadata of a call: token, priority and headers. The call's values override the client's. At once unless the token
- * is a function.
+ * Builds the metadata of a call: token, priority and headers. The call's values override the client's.
  * Throws InferenceClientError UNAUTHENTICATED or INVALID_ARGUMENT for an invalid token or header; also whatever the token
  * function throws.
  */
-export function metadataOf(client: InferenceClientOptions, call: CallOptions): Metadata | Promise<Metadata> {
-  const { token } = client;
-  return typeof token === 'function'
-    ? Promise.resolve()
-        .then(token)
-        .then((current) => metadataWith(current, client, call))
-    : metadataWith(token, client, call);
-}
-
-function metadataWith(token: string | undefined, client: InferenceClientOptions, call: CallOptions): Metadata {
+export async function metadataOf(client: InferenceClientOptions, call: CallOptions): Promise<Metadata> {
   const metadata = new Metadata();
   const priority = call.priority ?? client.priority;
   if (priority !== undefined) metadata.set('x-heimdex-priority', priority);
+  const token = typeof client.token === 'function' ? await client.token() : client.token;
   if (token !== undefined && !isSet(metadata, 'authorization', `Bearer ${token}`)) {
     throw createError('UNAUTHENTICATED', 'no token: it contains a line break or an invalid character', {
       reason: 'NO_TOKEN',

@@ -19,14 +19,14 @@ const watchCodec = codecOf(Health.method.watch);
  */
 export class HealthWatch {
   readonly #endpoint: Endpoint;
-  readonly #metadata: () => Metadata | Promise<Metadata>;
+  readonly #metadata: () => Promise<Metadata>;
   #stream: ClientReadableStream<HealthCheckResponse> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
   #stopped = false;
 
   /** @param metadata returns the call's metadata, such as the token; called each time the stream is opened */
-  constructor(endpoint: Endpoint, metadata: () => Metadata | Promise<Metadata> = () => new Metadata()) {
+  constructor(endpoint: Endpoint, metadata: () => Promise<Metadata> = async () => new Metadata()) {
     this.#endpoint = endpoint;
     this.#metadata = metadata;
     void this.#open();

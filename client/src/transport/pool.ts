@@ -49,15 +49,11 @@ export class EndpointPool {
   }
 
   /**
-   * Selects the next server, at once unless a DNS name has to be resolved. Prefers servers not in `tried`.
+   * Selects the next server. Prefers servers not in `tried`.
    * Throws InferenceClientError UNAVAILABLE if a DNS name has no address.
    */
-  pick(tried: ReadonlySet<Endpoint> = new Set()): Endpoint | Promise<Endpoint> {
-    if (this.#names.length > 0) return this.#resolved().then(() => this.#choose(tried));
-    return this.#choose(tried);
-  }
-
-  #choose(tried: ReadonlySet<Endpoint>): Endpoint {
+  async pick(tried: ReadonlySet<Endpoint> = new Set()): Promise<Endpoint> {
+    if (this.#names.length > 0) await this.#resolved();
     const nowMs = this.#parts.now();
     const ranked = this.endpoints.map((endpoint) => ({
       endpoint,
