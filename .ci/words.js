@@ -6,7 +6,7 @@ const WORDS = [
   [/\bfilms?\b/i, 'video'],
   [/\brecordings\b/i, 'audio files, clips'],
   // Not the names of fields in a golden file and in the manifest.
-  [/(?<!\.)\bpictures?\b(?!:)/i, 'image'],
+  [/(?<!\.)\bpictures?\b(?!:|\.index)/i, 'image'],
   [/\b(folders|(a|the) folder)\b/i, 'directory'],
   [/\bcatalogues?\b/i, 'manifest'],
   [/\binventory\b/i, 'cache state'],

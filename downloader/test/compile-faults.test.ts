@@ -188,7 +188,7 @@ describe('a compile', function () {
   });
 
   it('that would not fit beside its checkpoint is refused before the first byte is fetched: exit 6', async function () {
-    volume('small');
+    volume(join(dir.path, 'small'));
     const { stdout } = await runHere(['plan', '--json'], env);
     const { fetch, costs } = JSON.parse(stdout) as { fetch: { bytes: number }; costs: { peakBytes: number } };
     // Room for the files and what is always kept free, but not for the graphs.

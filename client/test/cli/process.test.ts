@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,6 +50,21 @@ describe('the process heimdex', () => {
     expect(result.exitCode).to.equal(3);
     expect(result.stderr).to.contain(`heimdex: ${gone.address} cannot be reached: connect ECONNREFUSED`);
     expect(result.stderr).to.contain('To start it: npx heimdex-inference').and.to.contain('HEIMDEX_ADDRESS=HOST:PORT');
+  });
+
+  it('searches the index of the directory, under its former name as well', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'heimdex-index-'));
+    try {
+      const inDir = async (...args: string[]) =>
+        (await execute(process.execPath, [BIN, ...args, '--address', server.address], { cwd: dir })).stdout;
+      await writeFile(join(dir, 'a.png'), '1,0');
+      await inDir('index', '.');
+      expect(await inDir('search', '1,0')).to.contain('a.png');
+      await rename(join(dir, 'images.index'), join(dir, 'pictures.index'));
+      expect(await inDir('search', '1,0')).to.contain('a.png');
+    } finally {
+      await rm(dir, { recursive: true });
+    }
   });
 
   it('exits with 4 on a timeout', async () => {

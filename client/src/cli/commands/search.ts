@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Model, modelName, valuesOf } from '../../answers.js';
@@ -22,6 +23,8 @@ export interface SearchCommandOptions extends CommonOptions {
 
 /** Default index file of `heimdex index` and `heimdex search`. */
 export const DEFAULT_INDEX = 'images.index';
+/** What `heimdex index` wrote before. Searched for one version longer. */
+const FORMER_INDEX = 'pictures.index';
 
 /** Images with their vectors, from an index or embedded on the fly. */
 interface Gallery {
@@ -92,7 +95,7 @@ async function embedGallery(context: CommandContext, given: readonly string[]): 
 }
 
 async function indexedGallery(given: string | undefined): Promise<Gallery> {
-  const path = given ?? DEFAULT_INDEX;
+  const path = given ?? (!existsSync(DEFAULT_INDEX) && existsSync(FORMER_INDEX) ? FORMER_INDEX : DEFAULT_INDEX);
   try {
     const { images, vectors, model } = await readImageIndex(path);
     return { paths: images.map((image) => join(dirname(path), image.path)), vectors, model };
