@@ -19,7 +19,7 @@ import { unsafePathReason } from './safe-path.js';
  * Version of the compiled graphs. Incremented when the same checkpoint would produce different graphs; models of another
  * version are compiled again.
  */
-export const COMPILER_VERSION = 3;
+export const COMPILER_VERSION = 4;
 
 const MANIFEST_NAME = 'compiled.json';
 const FORMAT_VERSION = 1;

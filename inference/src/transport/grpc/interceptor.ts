@@ -22,6 +22,8 @@ const STATUS_DETAILS = 'grpc-status-details-bin';
 const UNREAD_MS = 120_000;
 /** Compression flag and length: the prefix of a message. */
 const HEAD_BYTES = 5;
+/** grpc-js's name for a message that is not compressed. */
+const UNCOMPRESSED = 'identity';
 
 export interface GuardOptions {
   readonly services: readonly ServedService[];
@@ -218,18 +220,12 @@ class Guarded {
     }
   }
 
-  /** Replaces grpc-js's decompression, which has no size limit. */
+  /** Replaces grpc-js's decompression, which has no size limit. grpc-js calls it for every message, compressed or not. */
   async #unpack(message: Buffer, encoding: string, original: Internals['decompressMessage']): Promise<Buffer> {
-    const { body } = this.incoming;
-    this.#gone ??= new AbortController();
-    if (this.#stream?.closed === true) this.#gone.abort(new InferenceError('CANCELLED', 'The caller gave up.'));
     try {
-      const content = message.subarray(HEAD_BYTES);
-      const known = isEncoding(encoding) && encoding !== 'br';
-      const bytes = known
-        ? await this.#decompressor.unpack(content, encoding, body, this.#gone.signal)
-        : await original(message, encoding);
-      body.keep(bytes.byteLength);
+      const bytes =
+        encoding === UNCOMPRESSED ? message.subarray(HEAD_BYTES) : await this.#decompress(message, encoding, original);
+      this.incoming.body.keep(bytes.byteLength);
       return bytes;
     } catch (error) {
       if (error instanceof InferenceError) {
@@ -241,6 +237,14 @@ class Guarded {
       else throw statusOf(this.#open?.finish(unreadable, 'INTERNAL'));
       throw error;
     }
+  }
+
+  async #decompress(message: Buffer, encoding: string, original: Internals['decompressMessage']): Promise<Buffer> {
+    if (!isEncoding(encoding) || encoding === 'br') return original(message, encoding);
+    this.#gone ??= new AbortController();
+    if (this.#stream?.closed === true) this.#gone.abort(new InferenceError('CANCELLED', 'The caller gave up.'));
+    const { body } = this.incoming;
+    return this.#decompressor.unpack(message.subarray(HEAD_BYTES), encoding, body, this.#gone.signal);
   }
 }
 
