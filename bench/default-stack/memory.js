@@ -9,11 +9,11 @@ import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { createInferenceClient } from '@heimdex/client';
+import { childrenOf, memoryField } from '../support/memory.js';
 
 const [seconds = '40', shared = '../shared'] = process.argv.slice(2);
 const PORT = process.env.PORT ?? '18701';
 const SAMPLE_MS = 250;
-const KIB = 1024;
 
 const startedAtMs = performance.now();
 const since = () => ((performance.now() - startedAtMs) / 1000).toFixed(1);
@@ -35,8 +35,7 @@ const ready = new Promise((resolve, reject) => {
 
 /** CPU seconds of every process of the server so far. On a busy machine they say more than the time that passed. */
 function cpuSeconds() {
-  const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8').trim().split(' ');
-  return [String(server.pid), ...children].filter(Boolean).map((pid) => {
+  return [server.pid, ...childrenOf(server.pid)].map((pid) => {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /, '')
       .split(' ');
@@ -46,10 +45,8 @@ function cpuSeconds() {
 
 /** Name and MiB of every process of the server. */
 function read() {
-  const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8').trim().split(' ');
-  return [String(server.pid), ...children].filter(Boolean).map((pid) => {
-    const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-    const of = (key) => Number(new RegExp(`^${key}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0) / KIB;
+  return [server.pid, ...childrenOf(server.pid)].map((pid) => {
+    const of = (field) => memoryField(pid, field);
     return { pid, pss: of('Pss'), own: of('Pss_Anon'), mapped: of('Pss_File') };
   });
 }

@@ -1,17 +1,9 @@
-// What run.js reads: a program's memory, and speech of a given length.
+// Speech of a given length, for run.js.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const RATE_HZ = 16_000;
 const SPEECH = ['jfk', 'sense_and_sensibility_01_austen_64kb-0870', 'sense_and_sensibility_01_austen_64kb-0930'];
-
-/** Proportional set size of a process and all below it, MiB. Linux only. */
-export function memoryMib(pid) {
-  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-  const own = Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0) / 1024;
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
-  return children.reduce((sum, child) => sum + memoryMib(child), own);
-}
 
 /** The samples of a WAV file, without the chunks before them. */
 function dataOf(wav) {

@@ -16,8 +16,9 @@ import { fileURLToPath } from 'node:url';
 import { createInferenceClient } from '@heimdex/client';
 import { temporaryDir } from '../support/dir.js';
 import { inRepository, readOptions } from '../support/measure.js';
+import { memoryMib } from '../support/memory.js';
 import { wavOf } from '../support/wav.js';
-import { memoryMib, speechOf } from './readings.js';
+import { speechOf } from './readings.js';
 
 const { python, rounds, shared, dir, windows, only } = readOptions({
   dir: { type: 'string' },

@@ -5,12 +5,12 @@
  * (PYTHON has PyTorch, which takes the memory; LIBRARY_PATH is LD_LIBRARY_PATH without the directory of cuDNN)
  */
 import '../support/offline.js';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { createInferenceClient } from '@heimdex/client';
 import { inRepository, readOptions } from '../support/measure.js';
+import { gpuMib, sampleImages } from './support.js';
 
 const options = readOptions({
   volume: { type: 'string' },
@@ -28,16 +28,8 @@ held = torch.empty(int(free - float(sys.argv[1]) * 2**30), dtype=torch.uint8, de
 print('held', flush=True)
 sys.stdin.read()
 `;
-const images = Object.keys(JSON.parse(readFileSync(inRepository('demo/samples/images/names.json'), 'utf8')))
-  .map((name) => inRepository(`demo/samples/images/${name}`))
-  .filter((path) => existsSync(path))
-  .map((path) => readFileSync(path));
+const images = sampleImages();
 const batch = Array.from({ length: 16 }, (_, index) => images[index % images.length]);
-
-const gpuMib = () =>
-  Number(
-    execFileSync('nvidia-smi', ['--query-gpu=memory.used', '--format=csv,noheader,nounits'], { encoding: 'utf8' }),
-  );
 
 /** Takes all memory of the GPU but `leftGib`; the result gives it back. */
 async function fillMemory(leftGib) {

@@ -3,14 +3,15 @@
  * Usage: node bench/gpu/run.js --models small|default --volume DIR [--shared ../shared] [--only NAME,NAME] [--rows NAME,NAME] [--seconds 3]
  */
 import '../support/offline.js';
-import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInferenceClient } from '@heimdex/client';
-import { memoryMib } from '../default-stack/readings.js';
 import { inRepository, readOptions } from '../support/measure.js';
+import { memoryMib } from '../support/memory.js';
+import { gpuMib, sampleImages } from './support.js';
 
 const {
   models,
@@ -54,10 +55,7 @@ const CONFIGURATIONS = [
 const speechDir = inRepository('demo/samples/speech');
 const said = JSON.parse(readFileSync(join(speechDir, 'said.json'), 'utf8'));
 const clips = Object.keys(said).map((name) => ({ name, bytes: readFileSync(join(speechDir, name)) }));
-const images = Object.entries(JSON.parse(readFileSync(inRepository('demo/samples/images/names.json'), 'utf8')))
-  .map(([name]) => inRepository(`demo/samples/images/${name}`))
-  .filter((path) => existsSync(path))
-  .map((path) => readFileSync(path));
+const images = sampleImages();
 const faces = [1, 2, 3, 4].map((n) => readFileSync(inRepository(`demo/samples/faces/faces_${n}.png`)));
 const SHORT = 'a dog in the snow';
 const TEXTS = [
@@ -82,17 +80,6 @@ const running = new Set();
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
-
-function gpuMib() {
-  try {
-    const text = execFileSync('nvidia-smi', ['--query-gpu=memory.used', '--format=csv,noheader,nounits'], {
-      encoding: 'utf8',
-    });
-    return Number(text.trim());
-  } catch {
-    return 0;
-  }
-}
 
 async function start({ name, device, precision, env = {} }) {
   const startedAt = performance.now();

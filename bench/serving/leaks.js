@@ -5,6 +5,7 @@
 // of the serving process, its memory and that of its workers, and queued items.
 import { readdir, readFile } from 'node:fs/promises';
 import { createInferenceClient } from '@heimdex/client';
+import { memoryField } from '../support/memory.js';
 import { at, started, stop, withVolume } from './setup.js';
 
 const CALLS = Number(process.env.CALLS ?? 10_000);
@@ -15,18 +16,12 @@ const CALLERS = 16;
 const image = await readFile(at('demo/samples/images/03-pizza.jpg'));
 const faces = await readFile(at('demo/samples/faces/faces_1.png'));
 
-async function kilobytes(pid, field) {
-  const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
-  return Number(new RegExp(`^${field}: +(\\d+)`, 'm').exec(text)?.[1] ?? 0);
-}
-
 async function inspect(server) {
   const { pid } = server.child;
   const metrics = await (await fetch(`http://${server.address}/metrics`)).text();
   const metric = (name) => metrics.match(new RegExp(`^${name}(?:{[^}]*})? ([0-9.e+]+)$`, 'm'))?.[1] ?? '-';
   const workers = server.log.filter(({ msg }) => msg.startsWith('Loaded in')).map((line) => line.pid);
-  const own = await Promise.all([pid, ...workers].map((one) => kilobytes(one, 'Pss_Anon')));
-  const [serving, ...working] = own.map((size) => Math.round(size / 1024));
+  const [serving, ...working] = [pid, ...workers].map((one) => Math.round(memoryField(one, 'Pss_Anon')));
   return [
     (await readdir(`/proc/${pid}/fd`)).length,
     metric('nodejs_active_handles_total'),

@@ -53,7 +53,9 @@ export async function started(env, cores, program = at('inference/bin/heimdex-in
     env: { ...process.env, ...env, HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'auto' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  process.once('exit', () => child.kill());
+  const kill = () => child.kill();
+  process.once('exit', kill);
+  child.once('close', () => process.off('exit', kill));
   const log = [];
   return new Promise((resolve, reject) => {
     child.once('close', () => reject(new Error('the server ended before it was ready')));

@@ -9,6 +9,7 @@ import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { constants, setPriority } from 'node:os';
 import { createInferenceClient } from '@heimdex/client';
+import { memoryField } from '../support/memory.js';
 import { at, quantile, started, stop, withVolume } from './setup.js';
 
 const MINUTES = Number(process.env.MINUTES ?? 10);
@@ -37,15 +38,10 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const health = async (address) => (await fetch(`http://${address}/health`)).json();
 
 /** Memory (PSS) of the serving process and each worker, MiB. Linux only. */
-async function memoryByProcess({ child, log }) {
+function memoryByProcess({ child, log }) {
   const workers = log.filter(({ msg }) => msg.startsWith('Loaded in'));
   const processes = [['server', child.pid], ...workers.map(({ model, pid }) => [model, pid])];
-  return Promise.all(
-    processes.map(async ([name, pid]) => {
-      const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
-      return `${name} ${Math.round(Number(/^Pss: +(\d+)/m.exec(text)?.[1] ?? 0) / 1024)}`;
-    }),
-  );
+  return processes.map(([name, pid]) => `${name} ${Math.round(memoryField(pid, 'Pss'))}`);
 }
 
 const CALLS = [
@@ -90,7 +86,7 @@ await withVolume(async (fill) => {
     // As many callers as later: a worker that no call reached yet would be smaller than at its start of service.
     await legitimate(() => performance.now() > warmUntil, new Map());
     const before = await health(address);
-    const processesBefore = await memoryByProcess(server);
+    const processesBefore = memoryByProcess(server);
     let maxGb = before.memory_used_gb;
     let lagSeconds = 0;
     const looking = setInterval(() => {
@@ -119,7 +115,7 @@ await withVolume(async (fill) => {
     clearInterval(looking);
     await sleep(REST_SECONDS * 1000);
     const after = await health(address);
-    const processesAfter = await memoryByProcess(server);
+    const processesAfter = memoryByProcess(server);
     const growth = after.memory_used_gb / before.memory_used_gb;
     const lost = server.log.filter(({ msg }) => /lost|defect|ended and started again/.test(msg));
     const unstated = [...ends].filter(([how]) => how !== 'served' && !REFUSED.has(how.split(/[ :]/)[1]));

@@ -8,6 +8,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import '../support/offline.js';
+import { memoryField } from '../support/memory.js';
 
 const RUNS = Number(process.env.RUNS ?? 7);
 const at = (path) => new URL(`../../${path}`, import.meta.url);
@@ -21,7 +22,6 @@ async function loadOnce(index, useOptimized) {
   const environment = readModelEnvironment(process.env);
   const model = (await findModels(environment))[index];
   if (model === undefined) return console.log('null');
-  const { readFileSync } = await import('node:fs');
   const uses = [];
   const cpuBefore = process.cpuUsage();
   const startedAt = performance.now();
@@ -36,13 +36,7 @@ async function loadOnce(index, useOptimized) {
   await loaded.warmUp();
   const wallMs = performance.now() - startedAt;
   const { user, system } = process.cpuUsage(cpuBefore);
-  let ownMib = 0;
-  try {
-    const rollup = readFileSync('/proc/self/smaps_rollup', 'utf8');
-    ownMib = Number(/^Private_Dirty:\s+(\d+)/m.exec(rollup)?.[1]) / 1024;
-  } catch {
-    // Not on Linux.
-  }
+  const ownMib = memoryField('self', 'Private_Dirty');
   const prepared = uses.filter((use) => use.prepared).length;
   console.log(
     JSON.stringify({ family: model.family, loadMs, wallMs, cpuMs: (user + system) / 1000, ownMib, prepared }),

@@ -1,7 +1,6 @@
 /**
  * The CUDA probe program: runs a convolution and a product on the GPU. It is a separate process because a faulty driver or library
- * may crash. Writes
- * one line of JSON: null, or why CUDA does not work.
+ * may crash. Writes one line of JSON: null, or why CUDA does not work.
  */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { newModel, node, tensor, writeModel } from '../onnx/index.js';

@@ -1,9 +1,7 @@
-import { realpathSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { parseModelFile, writeModel } from '../../onnx/index.js';
+import { type InferenceSession, Tensor } from 'onnxruntime-node';
+import { parseModelFile } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
-import { compiledSettings } from '../session/compiled-session.js';
+import { compiledSettings, createChanged } from '../session/compiled-session.js';
 import { externalFilesOf } from '../session/external-data.js';
 import { sessionOptions } from '../session/open-session.js';
 import { attentionsOf, counted, firstRun, layersOf, onePositionEach, outputFrom } from './compiled-graph.js';
@@ -39,14 +37,11 @@ export class WholeDecoder implements Decoder {
     sizes: DecoderSizes,
     options: LoadOptions,
   ): Promise<WholeDecoder> {
-    for (const path of [paths.cross, paths.decoder]) await externalFilesOf(path, options.externalFiles ?? []);
+    await externalFilesOf(paths.cross, options.externalFiles ?? []);
     const model = parseModelFile(paths.decoder);
     joinCross(model, parseModelFile(paths.cross));
-    const settings = compiledSettings(sessionOptions(options), {
-      model_external_initializers_file_folder_path: realpathSync(dirname(paths.decoder)),
-    });
-    const session = await InferenceSession.create(writeModel(model), settings);
-    return new WholeDecoder(session, sizes);
+    const settings = compiledSettings(sessionOptions(options), {});
+    return new WholeDecoder(await createChanged(paths.decoder, model, settings, options.externalFiles), sizes);
   }
 
   get attentionLayers(): readonly number[] {

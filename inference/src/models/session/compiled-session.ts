@@ -39,23 +39,26 @@ export async function openChanged(
   options: SessionChoice,
   arena = true,
 ): Promise<InferenceSession> {
-  const read = () => {
-    const entries = {
-      ...compiledEntries(model),
-      model_external_initializers_file_folder_path: realpathSync(dirname(path)),
-    };
-    const bytes = writeModel(model);
-    return {
-      facts: () => graphFacts(model),
-      changed: true,
-      packs: packs(model),
-      create: async (settings: InferenceSession.SessionOptions) => {
-        await externalFilesOf(path, options.externalFiles ?? []);
-        return InferenceSession.create(bytes, compiledSettings(settings, entries));
-      },
-    };
-  };
+  const read = () => ({
+    facts: () => graphFacts(model),
+    changed: true,
+    packs: packs(model),
+    create: (settings: InferenceSession.SessionOptions) =>
+      createChanged(path, model, compiledSettings(settings, compiledEntries(model)), options.externalFiles),
+  });
   return (await openGraph(path, options, { graphTransform: `compiled ${version}`, read, arena })).session;
+}
+
+/** Creates the session of a graph that was changed since it was read from `path`, whose weights lie beside it. */
+export async function createChanged(
+  path: string,
+  model: OnnxModel,
+  settings: InferenceSession.SessionOptions,
+  externalFiles: readonly string[] = [],
+): Promise<InferenceSession> {
+  await externalFilesOf(path, externalFiles);
+  const beside = { model_external_initializers_file_folder_path: realpathSync(dirname(path)) };
+  return InferenceSession.create(writeModel(model), withSessionEntries(settings, beside));
 }
 
 /** Session options for a compiled graph. */

@@ -1,4 +1,4 @@
-import { joinBytes } from '../decoders/samples.js';
+import { joinAll, joinBytes } from '../decoders/samples.js';
 
 /** Returns the length in bytes of the frame at `offset`; undefined: there is none; null: more bytes are needed. */
 export type FrameLengthAt = (bytes: Uint8Array, offset: number) => number | undefined | null;
@@ -97,12 +97,5 @@ export function transportLengthAt(first: number, stride: number): FrameLengthAt 
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {
   const [only] = parts;
-  if (only !== undefined && parts.length === 1) return only;
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.length;
-  }
-  return bytes;
+  return only !== undefined && parts.length === 1 ? only : joinAll(parts);
 }

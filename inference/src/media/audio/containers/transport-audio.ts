@@ -1,4 +1,4 @@
-import { mapsIn, type StreamEntry, streamsOf } from './transport-map.js';
+import { descriptorsIn, mapsIn, PRIVATE_DATA, REGISTRATION_TAG, type StreamEntry, streamsOf } from './transport-map.js';
 
 /** Audio by stream type that the demuxer leaves out (ISO 13818-1, table 2-34; ATSC A/53; SCTE). */
 const STREAM_TYPES: Readonly<Record<number, string>> = {
@@ -8,7 +8,6 @@ const STREAM_TYPES: Readonly<Record<number, string>> = {
   131: 'Dolby TrueHD',
   134: 'DTS-HD',
 };
-const PRIVATE_DATA = 6;
 const BLU_RAY_PCM = 128;
 /** Audio in private data by its registration descriptor. */
 const REGISTRATIONS: Readonly<Record<string, string>> = {
@@ -19,7 +18,6 @@ const REGISTRATIONS: Readonly<Record<string, string>> = {
   DTS2: 'DTS',
   DTS3: 'DTS',
 };
-const REGISTRATION_TAG = 5;
 
 /** Returns the names of the unsupported audio that the program maps of the first packets list, to name it in an error. */
 export function unsupportedTransportAudio(packets: Uint8Array): readonly string[] {
@@ -33,8 +31,8 @@ function nameOf({ type, descriptors, bluRay }: StreamEntry): string | undefined 
 }
 
 function registered(descriptors: Buffer): string | undefined {
-  for (let at = 0; at + 2 <= descriptors.length; at += 2 + (descriptors[at + 1] ?? 0)) {
-    if (descriptors[at] === REGISTRATION_TAG) return REGISTRATIONS[descriptors.toString('latin1', at + 2, at + 6)];
+  for (const { tag, content } of descriptorsIn(descriptors)) {
+    if (tag === REGISTRATION_TAG) return REGISTRATIONS[content.toString('latin1', 0, 4)];
   }
   return undefined;
 }

@@ -2,13 +2,15 @@
 
 const PACKET_BYTES = 188;
 const SYNC = 0x47;
-const PRIVATE_DATA = 6;
+/** Stream type of data that its descriptors may name. */
+export const PRIVATE_DATA = 6;
 const AAC = 15;
 const MPEG_AUDIO = 3;
 /** E-AC-3 of Blu-ray and of ATSC. */
 const BLU_RAY_EAC3 = 132;
 const ATSC_EAC3 = 135;
-const REGISTRATION_TAG = 5;
+/** Tag of the descriptor that names private data in four letters. */
+export const REGISTRATION_TAG = 5;
 const BLU_RAY_REGISTRATION = 'HDMV';
 
 /** A program map: its section without the checksum, and where it is. */
@@ -82,23 +84,26 @@ export function audioWithoutName(
   return changes;
 }
 
+/** The descriptors of a stream. */
+export function* descriptorsIn(bytes: Buffer): Iterable<{ readonly tag: number; readonly content: Buffer }> {
+  for (let at = 0; at + 2 <= bytes.length; ) {
+    const end = at + 2 + (bytes[at + 1] ?? 0);
+    yield { tag: bytes[at] ?? 0, content: bytes.subarray(at + 2, end) };
+    at = end;
+  }
+}
+
 /** A registration or a descriptor of DVB says what private data is. */
 function hasName(descriptors: Buffer): boolean {
-  for (let at = 0; at + 2 <= descriptors.length; at += 2 + (descriptors[at + 1] ?? 0)) {
-    const tag = descriptors[at] ?? 0;
-    if (tag === REGISTRATION_TAG || tag >= 0x40) return true;
-  }
-  return false;
+  return [...descriptorsIn(descriptors)].some(({ tag }) => tag === REGISTRATION_TAG || tag >= 0x40);
 }
 
 /** The first bytes of a stream's first packet of data (PES). */
 function payloadOf(packets: Uint8Array, pid: number): Buffer | undefined {
   for (let at = 0; at + PACKET_BYTES <= packets.length; at += PACKET_BYTES) {
     const packet = packetAt(packets, at);
-    if (packet[0] !== SYNC || ((packet[1] ?? 0) & 0x40) === 0 || pidOf(packet) !== pid) continue;
-    const control = ((packet[3] ?? 0) >> 4) & 3;
-    const start = control === 3 ? 5 + (packet[4] ?? 0) : 4;
-    return packet.subarray(start + 9 + (packet[start + 8] ?? 0));
+    const start = payloadStart(packet);
+    if (start !== undefined && pidOf(packet) === pid) return packet.subarray(start + 9 + (packet[start + 8] ?? 0));
   }
   return undefined;
 }
@@ -111,12 +116,17 @@ function pidOf(packet: Buffer): number {
   return packet.readUInt16BE(1) & 0x1fff;
 }
 
+/** Where a packet's payload begins; undefined if it has none, or the rest of an earlier one. */
+function payloadStart(packet: Buffer): number | undefined {
+  const control = ((packet[3] ?? 0) >> 4) & 3;
+  if (packet[0] !== SYNC || ((packet[1] ?? 0) & 0x40) === 0 || (control & 1) === 0) return undefined;
+  return control === 3 ? 5 + (packet[4] ?? 0) : 4;
+}
+
 /** Where a section begins in a packet; undefined if none does. */
 function sectionStart(packet: Buffer): number | undefined {
-  if (packet[0] !== SYNC || ((packet[1] ?? 0) & 0x40) === 0) return undefined;
-  const control = ((packet[3] ?? 0) >> 4) & 3;
-  if ((control & 1) === 0) return undefined;
-  const pointer = control === 3 ? 5 + (packet[4] ?? 0) : 4;
+  const pointer = payloadStart(packet);
+  if (pointer === undefined) return undefined;
   const start = pointer + 1 + (packet[pointer] ?? 0);
   return start + 3 > packet.length ? undefined : start;
 }

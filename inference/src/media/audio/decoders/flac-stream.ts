@@ -1,6 +1,7 @@
 import type { FLACDecodedAudio, FLACDecoder as WasmFlac } from '@wasm-audio-decoders/flac';
 import type { DecodedBlock } from './decoder.js';
 import { findFlacFrame } from './flac-frames.js';
+import { joinAll } from './samples.js';
 import { ErrorCount, flacBlockOf } from './wasm.js';
 
 /** Size of `fLaC`, the 4-byte block header, and STREAMINFO. */
@@ -162,10 +163,6 @@ export class FlacStream {
     const samples = (view.getUint8(21) & 0x0f) * 2 ** 32 + view.getUint32(22);
     if (samples > 0 && sampleRateHz > 0) this.#declared = { samples, sampleRateHz };
   }
-}
-
-function joinAll(parts: readonly Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(parts));
 }
 
 async function loadLibrary(): Promise<WasmFlac> {

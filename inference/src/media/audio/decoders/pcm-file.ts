@@ -1,7 +1,7 @@
 import { InferenceError } from '../../../errors.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { bytesPerSecond, type PcmHeader, type ReadPcmHeader } from './pcm-headers.js';
-import { SampleReader } from './samples.js';
+import { joinAll, SampleReader } from './samples.js';
 
 const CHUNK_BYTES = 65_536;
 /** Maximum offset of the samples: cover images and tags may precede them. */
@@ -70,7 +70,7 @@ export class PcmFileDecoder implements Decoder {
   }
 
   #begin(): readonly DecodedBlock[] {
-    const bytes = new Uint8Array(Buffer.concat(this.#parts));
+    const bytes = joinAll(this.#parts);
     this.#parts = [bytes];
     this.#enoughBytes = Math.min(2 * bytes.length, HEADER_MAX_BYTES + 1);
     const header = this.readHeader(new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
