@@ -1,6 +1,6 @@
+import { growTo, newWasmMemory } from '../../wasm.js';
 import type { Image } from './image.js';
 import { type Kernels, openKernels, SLACK_BYTES } from './kernels.js';
-import { growTo, newWasmMemory } from './wasm.js';
 
 /** Bytes of an image's lines copied to the kernels' memory at a time. */
 const BAND_BYTES = 64 * 1024;

@@ -1,6 +1,6 @@
+import { growTo, newWasmMemory } from '../../wasm.js';
 import type { Image } from './image.js';
 import { type Kernels, openKernels, SLACK_BYTES } from './kernels.js';
-import { growTo, newWasmMemory } from './wasm.js';
 
 /** The integer weights of two neighbours sum to this. */
 const ONE = 2048;

@@ -1,5 +1,5 @@
+import { instantiateWasm, type WasmMemory } from '../../wasm.js';
 import { KERNELS_WASM } from './kernels-wasm.js';
-import { instantiateWasm, type WasmMemory } from './wasm.js';
 
 /** Bytes that the loops may read or write past the end of their buffers. */
 export const SLACK_BYTES = 16;

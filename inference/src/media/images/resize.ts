@@ -1,7 +1,7 @@
+import { growTo, newWasmMemory } from '../../wasm.js';
 import type { Image } from './image.js';
 import { type Kernels, openKernels, SLACK_BYTES } from './kernels.js';
 import { type ResampleFilter, type Taps, tapsFor } from './taps.js';
-import { growTo, newWasmMemory } from './wasm.js';
 
 /** Number of sizes with cached weights: images of one directory often have few sizes. */
 const MAX_TAPS = 32;
