@@ -1,6 +1,7 @@
 import type { ExpectedUnused } from '../checkpoint/weights.js';
 import type { Layers } from '../graph/layers.js';
-import { BLOCK_SIZE, quantizeBlocks } from '../graph/quantize.js';
+import { blockSizeOf } from '../graph/products.js';
+import { quantizeBlocks } from '../graph/quantize.js';
 import { type ConfigReader, headSize } from './config.js';
 import { attentionsName, pastName, presentName, WHISPER_VALUES as VALUES } from './whisper-values.js';
 
@@ -248,7 +249,8 @@ function vocabularyProduct(layers: Layers, x: string, vocabulary: number, width:
       yield { rows, values: weights.takeRows(name, [vocabulary, width], row, rows) };
     }
   };
-  if (recipe.vocabulary === 'float32') {
+  const blockSize = blockSizeOf(recipe.vocabulary, width);
+  if (blockSize === undefined) {
     const products: string[] = [];
     for (let row = 0; row < vocabulary; row += graph.productRows) {
       const end = Math.min(vocabulary, row + graph.productRows);
@@ -262,18 +264,18 @@ function vocabularyProduct(layers: Layers, x: string, vocabulary: number, width:
     }
     return products.length === 1 ? (products[0] as string) : graph.op('Concat', products, { axis: 1 });
   }
-  const blocks = Math.ceil(width / BLOCK_SIZE);
+  const blocks = Math.ceil(width / blockSize);
   const scales = new Float32Array(vocabulary * blocks);
   const values = function* (): Generator<Uint8Array> {
     let row = 0;
     for (const slice of slices()) {
-      const quantized = quantizeBlocks(slice.values, slice.rows, width);
+      const quantized = quantizeBlocks(slice.values, slice.rows, width, blockSize);
       scales.set(quantized.scales, row * blocks);
       row += slice.rows;
       yield quantized.values;
     }
   };
-  const table = graph.streamed('vocabulary.weight', 'uint8', [vocabulary, blocks, BLOCK_SIZE], values);
+  const table = graph.streamed('vocabulary.weight', 'uint8', [vocabulary, blocks, blockSize], values);
   const scale = graph.constant('vocabulary.scale', 'float32', [vocabulary, blocks], () => scales);
-  return layers.products.blocks(x, table, scale, vocabulary, width);
+  return layers.products.blocks(x, { weights: table, scales: scale, outputs: vocabulary, inputs: width, blockSize });
 }

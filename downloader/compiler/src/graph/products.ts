@@ -1,6 +1,6 @@
 import { toFloat16 } from '../checkpoint/data-types.js';
 import type { Graph, Lazy } from './graph.js';
-import { BLOCK_SIZE, quantizeBlocks, quantizeColumns, remaindersOf, transposed } from './quantize.js';
+import { blockSizeFor, quantizeBlocks, quantizeColumns, remaindersOf, transposed } from './quantize.js';
 
 /**
  * Forms of a matrix product.
@@ -9,18 +9,39 @@ import { BLOCK_SIZE, quantizeBlocks, quantizeColumns, remaindersOf, transposed }
  * - `row`: activations in 8 bits with one scale per row (token), weights in 8 bits with one scale per output.
  * - `row2`: as row, plus a second 8-bit product for the rounding error of the activations: effectively 16 bits.
  * - `row3`: as row2, plus a third product for the rounding error of the weights: effectively 16 bits too.
- * - `nb8`: weights in 8 bits with one scale per 32 inputs of an output (MatMulNBits, accuracy level 4).
+ * - `nb8`: weights in 8 bits with one scale per 32 inputs of an output, and activations with one per 32 of a row (MatMulNBits, accuracy
+ *   level 4).
+ * - `nb8-64`, `nb8-256`: as nb8, with larger blocks: fewer bytes, faster, less exact. Inputs that such a block does not
+ *   divide get the next smaller one.
  *
  * In none of them does a row depend on the other rows of its batch.
  */
-export const FORMS = ['float32', 'float16', 'row', 'row2', 'row3', 'nb8'] as const;
+export const FORMS = ['float32', 'float16', 'row', 'row2', 'row3', 'nb8', 'nb8-64', 'nb8-256'] as const;
 export type Form = (typeof FORMS)[number];
+
+/** Largest block of each form that has blocks. */
+const BLOCK_SIZES: Readonly<Partial<Record<Form, number>>> = { nb8: 32, 'nb8-64': 64, 'nb8-256': 256 };
+
+/** Inputs per scale of a product in this form; undefined for forms without blocks. */
+export function blockSizeOf(form: Form, inputs: number): number | undefined {
+  const largest = BLOCK_SIZES[form];
+  return largest === undefined ? undefined : blockSizeFor(largest, inputs);
+}
 
 /** Weights of a product: [outputs, inputs], as in torch's linear layers. */
 export interface Matrix {
   readonly values: Lazy<Float32Array>;
   readonly outputs: number;
   readonly inputs: number;
+}
+
+/** A product whose weights and scales, constants of these names, are `quantizeBlocks` of its matrix. */
+export interface BlockProduct {
+  readonly weights: string;
+  readonly scales: string;
+  readonly outputs: number;
+  readonly inputs: number;
+  readonly blockSize: number;
 }
 
 /** Activations have magnitudes of at most 127 steps around 128. */
@@ -70,12 +91,13 @@ export class Products {
       ];
       return graph.op('Cast', [graph.op('MatMul', halves)], { to: FLOAT32 });
     }
-    if (form === 'nb8') {
-      const blocks = Math.ceil(inputs / BLOCK_SIZE);
-      const quantized = once(() => quantizeBlocks(values(), outputs, inputs));
-      const weights = graph.constant(name, 'uint8', [outputs, blocks, BLOCK_SIZE], () => quantized().values);
+    const blockSize = blockSizeOf(form, inputs);
+    if (blockSize !== undefined) {
+      const blocks = Math.ceil(inputs / blockSize);
+      const quantized = once(() => quantizeBlocks(values(), outputs, inputs, blockSize));
+      const weights = graph.constant(name, 'uint8', [outputs, blocks, blockSize], () => quantized().values);
       const scales = graph.constant(`${key}.scale`, 'float32', [outputs, blocks], () => quantized().scales);
-      return this.blocks(x, weights, scales, outputs, inputs);
+      return this.blocks(x, { weights, scales, outputs, inputs, blockSize });
     }
     const quantized = once(() => quantizeColumns(values(), outputs, inputs, this.#overflowSafe));
     const weights = graph.constant(name, 'int8', [inputs, outputs], () => quantized().values);
@@ -99,12 +121,12 @@ export class Products {
   }
 
   /** A product with weights of `quantizeBlocks` that are in the graph already. */
-  blocks(x: string, weights: string, scales: string, outputs: number, inputs: number): string {
+  blocks(x: string, { weights, scales, outputs, inputs, blockSize }: BlockProduct): string {
     return this.#graph.runtimeOp('MatMulNBits', [x, weights, scales], {
       K: inputs,
       N: outputs,
       bits: 8,
-      block_size: BLOCK_SIZE,
+      block_size: blockSize,
       accuracy_level: 4,
     });
   }
