@@ -9,9 +9,10 @@ import { createInferenceClient } from '@heimdex/client';
 import { SERVERS } from './peers/lines.js';
 import { Absent } from './peers/python.js';
 import { cpuKind, printHead, rowOf, writeRows } from './peers/table.js';
-import { quantile, started, stop, timed, withVolume } from './serving/setup.js';
+import { quantile, started, stop, timed, withVolumeOf } from './serving/setup.js';
 import { temporaryDir } from './support/dir.js';
 import { readOptions } from './support/measure.js';
+import { whisperBase } from './support/whisper-base.js';
 
 const options = readOptions({
   /** Whisper base in faster-whisper's format. */
@@ -84,13 +85,14 @@ async function measure(line, client) {
 console.log(`CPU: ${cpu}, ${availableParallelism()} cores; ${options.rounds} rounds\n`);
 printHead();
 const dir = temporaryDir();
-await withVolume(async (fill) => {
+const base = whisperBase(`${options.shared}/models`);
+await withVolumeOf(base === undefined ? [] : [base], async (fill) => {
   for (const { settings, linesOf } of SERVERS) {
     const lines = (await linesOf({ ...options, dir })).filter(({ name }) => name.includes(options.only));
     if (lines.length === 0) continue;
     const filled = await fill(settings);
     if (filled === undefined) {
-      for (const { name } of lines) console.log(`skipped: ${name}: its model is not in the shared directory`);
+      for (const { name } of lines) console.log(`skipped: ${name}: its model is not there (peers/README.md)`);
       continue;
     }
     const server = await started(filled);

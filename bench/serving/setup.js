@@ -10,11 +10,17 @@ import { temporaryDir } from '../support/dir.js';
 export const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 /** Runs `work` with a function that fills a temporary volume for given settings and returns the server settings, or undefined. */
-export async function withVolume(work) {
+export function withVolume(work) {
+  return withVolumeOf([], work);
+}
+
+/** The same with `more` repositories on the hub than the repository's own models and the shared ones. */
+export async function withVolumeOf(more, work) {
   const volume = temporaryDir();
   const shared = await repositoriesIn(at('../shared/models')).catch(() => []);
   const own = await embeddedRepositories();
-  const repositories = [...own, ...shared.filter(({ name }) => own.every((other) => other.name !== name))];
+  const first = [...own, ...more];
+  const repositories = [...first, ...shared.filter(({ name }) => first.every((other) => other.name !== name))];
   const hub = await startHub({ repositories });
   let locks = 0;
   try {
