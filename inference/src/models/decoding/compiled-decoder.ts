@@ -1,5 +1,5 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import { parseModelFile } from '../../onnx/index.js';
+import { type OnnxModel, parseModelFile } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { openChanged, openCompiled } from '../session/compiled-session.js';
 import { weightsForm } from '../session/weights-form.js';
@@ -160,22 +160,21 @@ async function openPair(
   paths: { readonly cross: string; readonly decoder: string },
   options: LoadOptions,
 ): Promise<Pair> {
-  if ((await weightsForm(options)) === 'plain') {
-    const decoder = parseModelFile(paths.decoder);
-    const cross = parseModelFile(paths.cross);
-    if (quantizeCross(decoder, cross)) {
-      const opened = await openChanged(paths.cross, { model: cross, version: QUANTIZED_CROSS }, options, false);
-      try {
-        const session = await openChanged(paths.decoder, { model: decoder, version: QUANTIZED_CROSS }, options);
-        return { cross: opened, session, crossValueBytes: 1 };
-      } catch (error) {
-        await opened.release();
-        throw error;
-      }
-    }
+  const decoder = parseModelFile(paths.decoder);
+  const cross = parseModelFile(paths.cross);
+  const isQuantized = (await weightsForm(options)) === 'plain' && quantizeCross(decoder, cross);
+  const open = (path: string, model: OnnxModel, arena: boolean) =>
+    isQuantized
+      ? openChanged(path, { model, version: QUANTIZED_CROSS }, options, arena)
+      : openCompiled(path, options, arena, model);
+  const opened = await open(paths.cross, cross, false);
+  try {
+    const session = await open(paths.decoder, decoder, true);
+    return { cross: opened, session, crossValueBytes: isQuantized ? 1 : 4 };
+  } catch (error) {
+    await opened.release();
+    throw error;
   }
-  const cross = await openCompiled(paths.cross, options, false);
-  return { cross, session: await openCompiled(paths.decoder, options), crossValueBytes: 4 };
 }
 
 const inputOf = (output: string) => output.replace('present', 'past_key_values');

@@ -19,9 +19,15 @@ export function isCompiled(model: Pick<OnnxModel, 'producer'>): boolean {
  *
  * @param arena - Whether the session keeps the memory of its runs for the next ones. Default true. Without it a graph whose outputs
  *   are most of its memory gives them back with the last tensor; with it Whisper medium's cross attention keeps twice its 295 MB.
+ * @param parsed - The graph, if it has been read from `path` already.
  */
-export async function openCompiled(path: string, options: SessionChoice, arena = true): Promise<InferenceSession> {
-  const read = () => compiledGraph(path, parseModelFile(path), options.externalFiles);
+export async function openCompiled(
+  path: string,
+  options: SessionChoice,
+  arena = true,
+  parsed?: OnnxModel,
+): Promise<InferenceSession> {
+  const read = () => compiledGraph(path, parsed ?? parseModelFile(path), options.externalFiles);
   return (await openGraph(path, options, { graphTransform: 'compiled', read, arena })).session;
 }
 
