@@ -16,10 +16,17 @@ export type EncodingName = (typeof ENCODINGS)[VectorEncoding];
 export function toEmbeddingResult(item: ItemResult<VectorResult>, encoding: EncodingName): EmbeddingResult {
   if (!item.ok) return create(EmbeddingResultSchema, { result: { case: 'error', value: toStatus(item.error) } });
   const { vector, tokenCount, truncated } = item.value;
-  const numbers = encoding === 'bytes' ? { float32Le: toLittleEndian(vector) } : { values: Array.from(vector) };
+  const numbers = encoding === 'bytes' ? { float32Le: toLittleEndian(vector) } : { values: toNumbers(vector) };
   return create(EmbeddingResultSchema, {
     result: { case: 'embedding', value: { ...numbers, tokenCount, truncated } },
   });
+}
+
+/** `Array.from` goes through the array's iterator: 10 times as long. */
+function toNumbers(vector: Float32Array): number[] {
+  const numbers = new Array<number>(vector.length);
+  for (let at = 0; at < vector.length; at += 1) numbers[at] = vector[at] as number;
+  return numbers;
 }
 
 /** Returns the vector's memory on a little-endian machine, a byte-swapped copy on others. */
