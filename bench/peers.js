@@ -1,11 +1,12 @@
 /**
  * This server beside what else does the same, each with its defaults on all cores, in turns: prints how many times as fast it is.
- * Usage: node bench/peers.js --python PYTHON [--model DIR] [--only WORDS] [--rounds 5] [--write]   (after npm run build)
- * Every peer, `--model`, and the results: peers/README.md.
+ * Usage: node bench/peers.js --python PYTHON [--model DIR] [--ggml FILE] [--only WORDS] [--cpus N] [--rounds 5] [--write]
+ * (after npm run build). Every peer, the models of two of them, and the results: peers/README.md.
  */
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInferenceClient } from '@heimdex/client';
+import { useCpus } from './peers/cpus.js';
 import { SERVERS } from './peers/lines.js';
 import { Absent } from './peers/python.js';
 import { cpuKind, printHead, rowOf, writeRows } from './peers/table.js';
@@ -17,14 +18,21 @@ import { whisperBase } from './support/whisper-base.js';
 const options = readOptions({
   /** Whisper base in faster-whisper's format. */
   model: { type: 'string' },
+  /** Whisper base in whisper.cpp's format. */
+  ggml: { type: 'string' },
   /** Only lines whose name holds this. */
   only: { type: 'string', default: '' },
+  /** Only the first N of the CPUs, for all of them; default: all. */
+  cpus: { type: 'string' },
   write: { type: 'boolean', default: false },
 });
+if (options.cpus !== undefined) useCpus(Number(options.cpus));
 // Threads of a peer may spin for a moment after a turn.
 const PAUSE_MS = 200;
-const cpu = cpuKind();
+const cpu = options.cpus === undefined ? cpuKind() : `${cpuKind()}, --cpus ${options.cpus}`;
 const rows = [];
+/** Threads of the speech peers, which do not choose them by the machine. */
+const threads = Math.min(2, availableParallelism());
 
 /** Waits for the workers that start after the server is ready. */
 async function allWorkers({ log }) {
@@ -34,19 +42,20 @@ async function allWorkers({ log }) {
   for (const { model, workers, threads } of loading) console.log(`${model}: ${workers} workers x ${threads} threads`);
 }
 
-/** Returns the ms of one turn of each, and what both answered. */
+/** Returns the ms of a call of each in one turn of both, and what both answered. */
 async function turn(line, client, peer, peerFirst) {
   const round = { ours: 0, peer: Number.POSITIVE_INFINITY };
   const own = async () => {
-    round.ours = await timed(async () => {
+    const ms = await timed(async () => {
       round.own = await line.ours(client);
     });
+    round.ours = ms / line.calls;
     await sleep(PAUSE_MS);
   };
   const others = async () => {
     for (const one of line.turns) {
       const { seconds, result } = await peer.take(one);
-      round.peer = Math.min(round.peer, seconds * 1000);
+      round.peer = Math.min(round.peer, (seconds * 1000) / line.calls);
       round.theirs = result;
       await sleep(PAUSE_MS);
     }
@@ -55,26 +64,25 @@ async function turn(line, client, peer, peerFirst) {
   return round;
 }
 
-async function measure(line, client) {
+async function measure(line, client, server) {
   const peer = await line.start();
   try {
-    await turn(line, client, peer, false);
+    const round = (peerFirst) => line.round?.(client, server, peer) ?? turn(line, client, peer, peerFirst);
+    await round(false);
     const rounds = [];
-    for (let index = 0; index < options.rounds; index += 1)
-      rounds.push(await turn(line, client, peer, index % 2 === 1));
-    const ratios = rounds.map((round) => round.peer / round.ours);
-    const ms = (field) => {
-      const median =
-        quantile(
-          rounds.map((round) => round[field]),
-          0.5,
-        ) / line.calls;
-      return median.toFixed(median < 100 ? 1 : 0);
+    for (let index = 0; index < options.rounds; index += 1) rounds.push(await round(index % 2 === 1));
+    const ratios = rounds.map((one) => one.peer / one.ours);
+    const middle = (field) => {
+      const median = quantile(
+        rounds.map((one) => one[field]),
+        0.5,
+      );
+      return `${median.toFixed(median < 100 ? 1 : 0)}${line.unit === undefined ? '' : ` ${line.unit}`}`;
     };
-    const [low, middle, high] = [0, 0.5, 1].map((share) => quantile(ratios, share).toFixed(2));
+    const [low, median, high] = [0, 0.5, 1].map((share) => quantile(ratios, share).toFixed(2));
     const { own, theirs } = rounds.at(-1);
-    const times = `${middle} (${low} to ${high})`;
-    const row = rowOf([line.name, cpu, line.peer, ms('ours'), ms('peer'), times, line.compare(own, theirs)]);
+    const times = `${median} (${low} to ${high})`;
+    const row = rowOf([line.name, cpu, line.peer, middle('ours'), middle('peer'), times, line.compare(own, theirs)]);
     console.log(row);
     rows.push(row);
   } finally {
@@ -88,7 +96,7 @@ const dir = temporaryDir();
 const base = whisperBase(`${options.shared}/models`);
 await withVolumeOf(base === undefined ? [] : [base], async (fill) => {
   for (const { settings, linesOf } of SERVERS) {
-    const lines = (await linesOf({ ...options, dir })).filter(({ name }) => name.includes(options.only));
+    const lines = (await linesOf({ ...options, dir, threads })).filter(({ name }) => name.includes(options.only));
     if (lines.length === 0) continue;
     const filled = await fill(settings);
     if (filled === undefined) {
@@ -100,7 +108,7 @@ await withVolumeOf(base === undefined ? [] : [base], async (fill) => {
     try {
       await allWorkers(server);
       for (const line of lines) {
-        await measure(line, client).catch((error) => {
+        await measure(line, client, server).catch((error) => {
           if (!(error instanceof Absent)) throw error;
           console.log(`skipped: ${line.name}, ${line.peer}: ${error.message}`);
         });

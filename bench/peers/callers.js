@@ -11,3 +11,10 @@ export async function byCallers(callers, items, call) {
   await Promise.all(Array.from({ length: callers }, caller));
   return answers;
 }
+
+/** Splits items into calls of `size`. */
+export function inCalls(items, size) {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  );
+}

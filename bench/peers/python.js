@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 export class Absent extends Error {}
 
 /**
- * Starts a script with a job. The peer's `take({ do, with })` resolves with `seconds` and `result`. Rejects with Absent if Python or a
- * package is missing.
+ * Starts a script with a job. The peer's `take({ do, with })` resolves with `seconds` and `result`; `pid` is its process. Rejects with
+ * Absent if Python or a package is missing.
  */
 export async function startPython(python, script, job) {
   // Its default environment; this server's workers use huge pages.
@@ -42,5 +42,5 @@ export async function startPython(python, script, job) {
     child.stdin.end();
     await closed;
   };
-  return { take: answer, close };
+  return { take: answer, pid: child.pid, close };
 }

@@ -57,12 +57,15 @@ const orderOf = (turns) =>
 
 /**
  * Returns all of them three times with increasing pauses: two and a half minutes. Nothing repeats within 30 s, which would look
- * like a repetition loop.
+ * like a repetition loop. `pauseSeconds` is the first pause.
  */
-export async function threeMinutes(shared, turns = 3) {
+export async function threeMinutes(shared, turns = 3, pauseSeconds = 0.5) {
   const chunks = await Promise.all(audioFiles(shared).map(samplesOf));
   return joined(
-    orderOf(turns).flatMap(({ turn, index }) => [chunks[index], new Float32Array((0.5 + 0.2 * turn) * RATE)]),
+    orderOf(turns).flatMap(({ turn, index }) => [
+      chunks[index],
+      new Float32Array(Math.round((pauseSeconds + 0.2 * turn) * RATE)),
+    ]),
   );
 }
 

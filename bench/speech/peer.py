@@ -24,13 +24,19 @@ def text_of(path, run):
 
 def transcribe(paths, language, callers):
     """Transcribes the files by several callers of one model, and returns their texts."""
-    one = lambda path: text_of(path, lambda path: model.transcribe(path, beam_size=1, language=language))
+    run = lambda path: model.transcribe(path, beam_size=1, language=language)
     with ThreadPoolExecutor(callers) as pool:
-        return list(pool.map(one, paths))
+        return list(pool.map(lambda path: text_of(path, run), paths))
+
+
+def transcribe_batched(paths, language, _callers):
+    """Transcribes the files one after the other, the windows of each in batches, and returns their texts."""
+    run = lambda path: batched.transcribe(path, beam_size=1, batch_size=8, without_timestamps=False, language=language)
+    return [text_of(path, run) for path in paths]
 
 
 if todo.get("turns"):
-    take_turns({"transcribe": transcribe})
+    take_turns({"transcribe": transcribe, "batched": transcribe_batched})
     sys.exit()
 RUNS = {
     "sequential": lambda path: model.transcribe(path, beam_size=1),

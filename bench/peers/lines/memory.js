@@ -1,0 +1,31 @@
+import { readFileSync } from 'node:fs';
+import { memoryMib } from '../../support/memory.js';
+import { mixedFiles, speechPeers, transcribeAll } from './speech.js';
+
+const CALLERS = 16;
+
+/** Memory (PSS) of all processes, on a server that has served nothing else: after the start, and after calls of 16 callers. */
+export function memory(options) {
+  const peers = Object.values(speechPeers(options));
+  const paths = mixedFiles(options.shared);
+  const contents = paths.map((path) => readFileSync(path));
+  const line = (name, { peer, start }, work) => ({
+    name: `memory of speech, ${name}`,
+    peer,
+    unit: 'MiB',
+    start,
+    round: async (client, server, other) => {
+      await work(client, other);
+      return { ours: memoryMib(server.child.pid), peer: memoryMib(other.pid) };
+    },
+    compare: () => '-',
+  });
+  const called = async (client, other) => {
+    await transcribeAll(client, contents, CALLERS, { language: 'en' });
+    await other.take({ do: 'transcribe', with: [paths, 'en', CALLERS] });
+  };
+  return [
+    ...peers.map((peer) => line('idle', peer, () => {})),
+    ...peers.map((peer) => line(`after ${paths.length} files of ${CALLERS} callers`, peer, called)),
+  ];
+}
