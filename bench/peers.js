@@ -20,7 +20,7 @@ const options = readOptions({
   model: { type: 'string' },
   /** Whisper base in whisper.cpp's format. */
   ggml: { type: 'string' },
-  /** Only lines whose name holds this. */
+  /** Only lines whose "name, peer" holds this. */
   only: { type: 'string', default: '' },
   /** Only the first N of the CPUs, for all of them; default: all. */
   cpus: { type: 'string' },
@@ -96,7 +96,9 @@ const dir = temporaryDir();
 const base = whisperBase(`${options.shared}/models`);
 await withVolumeOf(base === undefined ? [] : [base], async (fill) => {
   for (const { settings, linesOf } of SERVERS) {
-    const lines = (await linesOf({ ...options, dir, threads })).filter(({ name }) => name.includes(options.only));
+    const lines = (await linesOf({ ...options, dir, threads })).filter(({ name, peer }) =>
+      `${name}, ${peer}`.includes(options.only),
+    );
     if (lines.length === 0) continue;
     const filled = await fill(settings);
     if (filled === undefined) {
