@@ -14,27 +14,30 @@ async function freePort() {
   return port;
 }
 
-/**
- * Starts it with flags, to which its port is added, and waits until `GET /health` succeeds. Resolves with `post` (POST of a body to a
- * path; resolves with the parsed JSON), `pid` and `close`. Rejects with Absent if the program is missing or does not start.
- */
-export async function startProgram(program, flags) {
-  const port = await freePort();
-  const args = Object.entries({ ...flags, port }).flatMap(([name, value]) => [`--${name}`, String(value)]);
+/** Starts the process. `ended()` says why it ended, and is empty while it runs. */
+function launch(program, args) {
   // Its default environment; this server's workers use huge pages.
   const { GLIBC_TUNABLES: _, ...env } = process.env;
   const child = spawn(program, args, { stdio: 'ignore', env: { ...env, HF_HUB_OFFLINE: '1' } });
   const kill = () => child.kill();
   process.once('exit', kill);
-  let ended = '';
+  let reason = '';
   child.once('error', (error) => {
-    ended = error.code === 'ENOENT' ? `no ${program} in PATH` : error.message;
+    reason = error.code === 'ENOENT' ? `no ${program} in PATH` : error.message;
   });
   const closed = new Promise((resolve) => child.once('close', resolve));
   child.once('close', (status) => {
-    ended ||= `${program} ended with ${status}`;
+    reason ||= `${program} ended with ${status}`;
   });
-  const address = `http://127.0.0.1:${port}`;
+  const close = async () => {
+    process.off('exit', kill);
+    kill();
+    await closed;
+  };
+  return { pid: child.pid, ended: () => reason, close };
+}
+
+async function untilReady(program, address, ended) {
   const isReady = () =>
     fetch(`${address}/health`).then(
       ({ ok }) => ok,
@@ -42,23 +45,31 @@ export async function startProgram(program, flags) {
     );
   const until = performance.now() + LOAD_MS;
   while (!(await isReady())) {
-    if (ended === '' && performance.now() > until) ended = `${program} was not ready in ${LOAD_MS / 1000} s`;
-    if (ended !== '') {
-      process.off('exit', kill);
-      kill();
-      throw new Absent(ended);
-    }
+    if (ended() !== '') throw new Absent(ended());
+    if (performance.now() > until) throw new Absent(`${program} was not ready in ${LOAD_MS / 1000} s`);
     await sleep(100);
+  }
+}
+
+/**
+ * Starts it with flags, to which its port is added, and waits until `GET /health` succeeds. Resolves with `post` (POST of a body to a
+ * path; resolves with the parsed JSON), `pid` and `close`. Rejects with Absent if the program is missing or does not start.
+ */
+export async function startProgram(program, flags) {
+  const port = await freePort();
+  const args = Object.entries({ ...flags, port }).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const { pid, ended, close } = launch(program, args);
+  const address = `http://127.0.0.1:${port}`;
+  try {
+    await untilReady(program, address, ended);
+  } catch (error) {
+    await close();
+    throw error;
   }
   const post = async (path, body, headers) => {
     const response = await fetch(`${address}${path}`, { method: 'POST', headers, body });
     if (!response.ok) throw new Error(`${program} answered ${response.status}: ${await response.text()}`);
     return response.json();
   };
-  const close = async () => {
-    process.off('exit', kill);
-    kill();
-    await closed;
-  };
-  return { post, pid: child.pid, close };
+  return { post, pid, close };
 }
