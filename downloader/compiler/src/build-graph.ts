@@ -4,6 +4,7 @@ import type { ConfigReader } from './families/config.js';
 import { GraphFile } from './graph/graph-file.js';
 import type { LayeredGraph } from './graph/layered-graph.js';
 import { Layers, type Recipe } from './graph/layers.js';
+import type { InputPeaks } from './graph/products.js';
 import type { WrittenFile } from './graph/weights-file.js';
 
 /** Source and destination of a graph. */
@@ -13,6 +14,8 @@ export interface BuildOptions {
   readonly recipe: Recipe;
   readonly overflowSafe: boolean;
   readonly dir: string;
+  /** Measured by the float32 graph. Default: none. */
+  readonly inputPeaks?: InputPeaks;
 }
 
 /** A written graph: its files, and its layers over them. */
@@ -25,7 +28,8 @@ export interface BuiltGraph {
 export function buildGraph(plan: GraphPlan, options: BuildOptions): BuiltGraph {
   const graph = new GraphFile(options.dir, `${plan.role}.onnx`);
   try {
-    plan.build(new Layers(graph, options.weights, options.recipe, options.overflowSafe), options.config);
+    const { weights, recipe, overflowSafe, inputPeaks } = options;
+    plan.build(new Layers(graph, weights, recipe, overflowSafe, inputPeaks), options.config);
     return { files: graph.finish(), layered: graph.layered() };
   } catch (error) {
     graph.abandon();

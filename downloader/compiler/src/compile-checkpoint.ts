@@ -10,6 +10,7 @@ import { architectureOf, type GraphPlan } from './families/architectures.js';
 import { type Config, ConfigReader } from './families/config.js';
 import { configFromDims } from './families/whisper-names.js';
 import { type Recipe, uniformRecipe } from './graph/layers.js';
+import type { InputPeaks } from './graph/products.js';
 import type { WrittenFile } from './graph/weights-file.js';
 import type { Precision } from './precision.js';
 
@@ -128,9 +129,16 @@ class GraphJob {
     const recipes = precision === 'fp16' ? [HALF_PRECISION] : this.#plan.recipes;
     const minCosine = precision === 'fp16' ? HALF_MIN_COSINE : this.#plan.minCosine;
     const probe = this.#plan.probe(this.#config, outputs, this.#options.emptyText ?? []);
-    const reference = await runFloat32(this.#plan, this.#weights, this.#config, probe, dir, this.#tell('float32'));
+    const { answers: reference, inputPeaks } = await runFloat32(
+      this.#plan,
+      this.#weights,
+      this.#config,
+      probe,
+      dir,
+      this.#tell('float32'),
+    );
     for (const recipe of recipes) {
-      const { files, layered } = this.#build(recipe);
+      const { files, layered } = this.#build(recipe, inputPeaks);
       const answers = await runWritten(layered, role, probe, dir, this.#tell('compare'));
       const cosine = comparison(reference, answers, probe);
       if (cosine >= minCosine) return { graph: { role, files, recipe, cosine }, reference };
@@ -143,9 +151,16 @@ class GraphJob {
     return (share) => this.#onPhase(phase, share);
   }
 
-  #build(recipe: Recipe): BuiltGraph {
+  #build(recipe: Recipe, inputPeaks: InputPeaks = new Map()): BuiltGraph {
     this.#onPhase('build', 0);
     const { overflowSafe, dir } = this.#options;
-    return buildGraph(this.#plan, { weights: this.#weights, config: this.#config, recipe, overflowSafe, dir });
+    return buildGraph(this.#plan, {
+      weights: this.#weights,
+      config: this.#config,
+      recipe,
+      overflowSafe,
+      dir,
+      inputPeaks,
+    });
   }
 }

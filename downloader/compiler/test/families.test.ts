@@ -242,6 +242,32 @@ describe('compiled checkpoints', function () {
     });
   }
 
+  for (const overflowSafe of [false, true]) {
+    it(`keeps a sentence embedder's threshold with outlier inputs in float32, ${overflowSafe ? 'for any CPU' : 'for CPUs with exact byte products'}`, async () => {
+      const file = 'xlm-roberta-tiny-fp32/model.safetensors';
+      const compiled = await CompiledCheckpoint.open(file, uniformRecipe('rowf'), { overflowSafe });
+      expect(await nearness.bert(compiled, 'xlm-roberta-tiny-fp32')).to.be.above(0.999);
+    });
+  }
+
+  it('gives a text the same vector whatever its batch with outlier inputs in float32', async () => {
+    const file = 'xlm-roberta-tiny-fp32/model.safetensors';
+    const compiled = await CompiledCheckpoint.open(file, uniformRecipe('rowf'));
+    const run = async (ids: readonly (readonly number[])[]) => {
+      const attention_mask = integers(ids.map((row) => row.map(() => 1)));
+      const { last_hidden_state } = await compiled.run('model', { input_ids: integers(ids), attention_mask });
+      return last_hidden_state?.data as Float32Array;
+    };
+    const alone = await run([[0, 5, 9, 2]]);
+    const together = await run([
+      [0, 5, 9, 2],
+      [0, 7, 7, 2],
+      [0, 11, 3, 2],
+    ]);
+    await compiled.close();
+    expect(relativeError(together.slice(0, alone.length), alone)).to.be.below(1e-6);
+  });
+
   it('uses the next finer form if the fastest is below the threshold, and reports it', async () => {
     const compiled = await CompiledCheckpoint.compile('siglip-tiny-fp32/model.safetensors', 'int8');
     const [vision] = architectureOf({ model_type: 'siglip' }).graphs;

@@ -17,6 +17,10 @@ export class UnwrittenGraph extends Graph {
   override readonly productRows = 16_384;
   readonly #parts = new Map<string, Lazy<Iterable<ConstantValues>>>();
 
+  constructor(override readonly measuresInputs = false) {
+    super();
+  }
+
   protected override store(constant: OnnxTensor, parts: Lazy<Iterable<ConstantValues>>): OnnxTensor {
     this.#parts.set(constant.name, parts);
     return constant;

@@ -4,9 +4,16 @@ import { CompilerError } from '../errors.js';
 import type { GraphPlan } from '../families/architectures.js';
 import type { ConfigReader } from '../families/config.js';
 import type { LayeredGraph } from '../graph/layered-graph.js';
-import { Layers, uniformRecipe } from '../graph/layers.js';
+import { Layers, PEAKS_PREFIX, uniformRecipe } from '../graph/layers.js';
+import type { InputPeaks } from '../graph/products.js';
 import { type OnLayer, runLayers, UnwrittenGraph, type Values } from './layerwise.js';
 import { openSession } from './session.js';
+
+/** Outputs of the float32 graph, and the largest magnitudes of its products' inputs. */
+export interface Float32Run {
+  readonly answers: Values;
+  readonly inputPeaks: InputPeaks;
+}
 
 /**
  * Runs a graph of the checkpoint in float32 on its probe. `dir` holds one layer at a time. Throws TENSOR_NOT_FINITE if finite
@@ -19,10 +26,15 @@ export async function runFloat32(
   probe: Values,
   dir: string,
   onLayer: OnLayer,
-): Promise<Values> {
-  const graph = new UnwrittenGraph();
+): Promise<Float32Run> {
+  const graph = new UnwrittenGraph(plan.recipes.some((recipe) => Object.values(recipe).includes('rowf')));
   plan.build(new Layers(graph, weights, uniformRecipe('float32'), false), config);
-  const answers = await runLayers(graph.layered(dir), probe, onLayer);
+  const outputs = Object.entries(await runLayers(graph.layered(dir), probe, onLayer));
+  const isPeaks = ([name]: readonly [string, unknown]) => name.startsWith(PEAKS_PREFIX);
+  const answers = Object.fromEntries(outputs.filter((output) => !isPeaks(output)));
+  const inputPeaks = new Map(
+    outputs.filter(isPeaks).map(([name, { data }]) => [name.slice(PEAKS_PREFIX.length), data as Float32Array]),
+  );
   for (const [name, { data }] of Object.entries(answers)) {
     if ((data as Float32Array).every(Number.isFinite)) continue;
     throw new CompilerError(
@@ -30,7 +42,7 @@ export async function runFloat32(
       `Expected finite answers of the ${plan.role} graph in float32, got NaN or infinity in ${name}: its weights are too large. The checkpoint is broken.`,
     );
   }
-  return answers;
+  return { answers, inputPeaks };
 }
 
 /**

@@ -40,6 +40,9 @@ export abstract class Graph {
   /** Rows of a product's matrix that are multiplied in one slice: a graph that is only run may have a vocabulary in several. */
   readonly productRows: number = Number.POSITIVE_INFINITY;
 
+  /** Whether the largest magnitudes of the products' inputs are outputs of the graph too. */
+  readonly measuresInputs: boolean = false;
+
   input(name: string, elementType: ElementType, dims: readonly Dimension[]): string {
     this.inputs.push({ name, elementType, dims: [...dims] });
     return name;

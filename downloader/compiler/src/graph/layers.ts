@@ -3,7 +3,7 @@ import { toFloat16 } from '../checkpoint/data-types.js';
 import type { Weights } from '../checkpoint/weights.js';
 import { CompilerError } from '../errors.js';
 import type { Branch, Graph } from './graph.js';
-import { FLOAT16, FLOAT32, type Form, type Matrix, Products } from './products.js';
+import { FLOAT16, FLOAT32, type Form, type InputPeaks, type Matrix, Products } from './products.js';
 
 /** What a product does in its layer: forms are chosen by it. */
 const PRODUCT_KINDS = [
@@ -38,6 +38,8 @@ export interface Linear {
   readonly outputs: number;
 }
 
+/** Of outputs of a graph that measures: the largest magnitude of each input of a product. */
+export const PEAKS_PREFIX = 'input peaks of ';
 /** Rows of a table that are converted at once. */
 const TABLE_ROWS = 1024;
 const MAX_FLOAT16 = 65504;
@@ -53,8 +55,9 @@ export class Layers {
     readonly weights: Weights,
     readonly recipe: Recipe,
     overflowSafe: boolean,
+    inputPeaks?: InputPeaks,
   ) {
-    this.products = new Products(graph, overflowSafe);
+    this.products = new Products(graph, overflowSafe, inputPeaks);
   }
 
   /** Whether the graph is the float32 one, which keeps every number as it is. */
@@ -71,19 +74,25 @@ export class Layers {
     return this.tensor(name, [size]);
   }
 
-  /** A linear layer, bias included. */
-  linear(x: string, { name, outputs }: Linear, inputs: number, kind: ProductKind): string {
-    return this.joined(x, name, [{ name, outputs }], inputs, kind);
+  /** A linear layer, bias included. `afterGelu`: x is the output of `activation`. */
+  linear(x: string, { name, outputs }: Linear, inputs: number, kind: ProductKind, afterGelu = false): string {
+    return this.joined(x, name, [{ name, outputs }], inputs, kind, afterGelu);
   }
 
   /** Several linear layers over the same activations as one product, side by side. */
-  joined(x: string, key: string, layers: readonly Linear[], inputs: number, kind: ProductKind): string {
+  joined(
+    x: string,
+    key: string,
+    layers: readonly Linear[],
+    inputs: number,
+    kind: ProductKind,
+    afterGelu = false,
+  ): string {
     const outputs = layers.reduce((sum, layer) => sum + layer.outputs, 0);
     const values = () => this.#sideBySide(layers, 'weight', (layer) => [layer.outputs, inputs], outputs * inputs);
-    const product = this.multiply(x, key, { values, outputs, inputs }, kind);
-    if (!layers.some((layer) => this.weights.has(`${layer.name}.bias`))) return product;
-    const bias = () => this.#sideBySide(layers, 'bias', (layer) => [layer.outputs], outputs);
-    return this.graph.op('Add', [product, this.graph.constant(`${key}.bias`, 'float32', [outputs], bias)]);
+    const biased = layers.some((layer) => this.weights.has(`${layer.name}.bias`));
+    const bias = biased ? () => this.#sideBySide(layers, 'bias', (layer) => [layer.outputs], outputs) : undefined;
+    return this.multiply(x, key, { values, outputs, inputs, bias, afterGelu }, kind);
   }
 
   /** Tensors of several layers one behind the other; zeros for a bias that is not there. */
@@ -106,7 +115,12 @@ export class Layers {
     return joined;
   }
 
+  /** `x` times the matrix, plus its bias if there is one. */
   multiply(x: string, key: string, matrix: Matrix, kind: ProductKind): string {
+    if (this.graph.measuresInputs) {
+      const peaks = this.graph.op('ReduceMax', [this.graph.op('Abs', [x]), this.graph.integers(0)], { keepdims: 0 });
+      this.graph.output(`${PEAKS_PREFIX}${key}`, peaks, 'float32', [matrix.inputs]);
+    }
     return this.products.multiply(x, key, matrix, this.recipe[kind]);
   }
 

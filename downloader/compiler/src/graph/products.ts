@@ -1,5 +1,6 @@
 import { toFloat16 } from '../checkpoint/data-types.js';
 import type { Graph, Lazy } from './graph.js';
+import { outlierCount, splitOutliers } from './outliers.js';
 import { blockSizeFor, quantizeBlocks, quantizeColumns, remaindersOf, transposed } from './quantize.js';
 
 /**
@@ -7,6 +8,7 @@ import { blockSizeFor, quantizeBlocks, quantizeColumns, remaindersOf, transposed
  * - `float32`: as in the checkpoint.
  * - `float16`: in half precision, activations and weights, and attention between such products; all other values stay float32.
  * - `row`: activations in 8 bits with one scale per row (token), weights in 8 bits with one scale per output.
+ * - `rowf`: as row, except that the inputs with the largest values and weights stay in float32 (a second, small product).
  * - `row2`: as row, plus a second 8-bit product for the rounding error of the activations: effectively 16 bits.
  * - `row3`: as row2, plus a third product for the rounding error of the weights: effectively 16 bits too.
  * - `nb8`: weights in 8 bits with one scale per 32 inputs of an output, and activations with one per 32 of a row (MatMulNBits, accuracy
@@ -16,7 +18,7 @@ import { blockSizeFor, quantizeBlocks, quantizeColumns, remaindersOf, transposed
  *
  * In none of them does a row depend on the other rows of its batch.
  */
-export const FORMS = ['float32', 'float16', 'row', 'row2', 'row3', 'nb8', 'nb8-64', 'nb8-256'] as const;
+export const FORMS = ['float32', 'float16', 'row', 'rowf', 'row2', 'row3', 'nb8', 'nb8-64', 'nb8-256'] as const;
 export type Form = (typeof FORMS)[number];
 
 /** Largest block of each form that has blocks. */
@@ -33,6 +35,10 @@ export interface Matrix {
   readonly values: Lazy<Float32Array>;
   readonly outputs: number;
   readonly inputs: number;
+  /** [outputs]. */
+  readonly bias?: Lazy<Float32Array> | undefined;
+  /** Whether the activations are GELU's: their rounding needs few steps below 0. Only `rowf` uses it. */
+  readonly afterGelu?: boolean | undefined;
 }
 
 /** A product whose weights and scales, constants of these names, are `quantizeBlocks` of its matrix. */
@@ -47,6 +53,11 @@ export interface BlockProduct {
 /** Activations have magnitudes of at most 127 steps around 128. */
 const STEP = 1 / 127;
 const ZERO_POINT = 128;
+/** After GELU: 16 steps of 255 below 0, where its minimum is -0.17. */
+const GELU_ZERO_POINT = 16;
+const GELU_STEP = 1 / (255 - GELU_ZERO_POINT);
+/** Minimum peak of a row with which GELU's minimum is within these steps. */
+const GELU_MIN_PEAK = 0.17 / GELU_ZERO_POINT / GELU_STEP;
 /** Element types as Cast names them (TensorProto.DataType). */
 export const FLOAT32 = 1;
 export const FLOAT16 = 10;
@@ -61,20 +72,38 @@ interface QuantizedRows {
   rest?: string;
 }
 
+/** Largest magnitude of each input of a product, by the product's key. */
+export type InputPeaks = ReadonlyMap<string, Float32Array>;
+
 /** Writes matrix products in their forms. Activations are [rows, inputs]. */
 export class Products {
   readonly #graph: Graph;
   readonly #overflowSafe: boolean;
+  readonly #inputPeaks: InputPeaks;
   readonly #rows = new Map<string, QuantizedRows>();
 
-  /** @param overflowSafe Whether 8-bit weights are exact with the fast product of CPUs without VNNI. */
-  constructor(graph: Graph, overflowSafe: boolean) {
+  /**
+   * @param overflowSafe Whether 8-bit weights are exact with the fast product of CPUs without VNNI.
+   * @param inputPeaks For the choice of `rowf`; products without are chosen by their weights.
+   */
+  constructor(graph: Graph, overflowSafe: boolean, inputPeaks: InputPeaks = new Map()) {
     this.#graph = graph;
     this.#overflowSafe = overflowSafe;
+    this.#inputPeaks = inputPeaks;
   }
 
-  /** `x` times the matrix, [rows, outputs]. `key` names the constants. */
-  multiply(x: string, key: string, { values, outputs, inputs }: Matrix, form: Form): string {
+  /** `x` times the matrix, plus its bias if there is one, [rows, outputs]. `key` names the constants. */
+  multiply(x: string, key: string, matrix: Matrix, form: Form): string {
+    if (form === 'rowf') return this.#withOutliers(x, key, matrix);
+    const product = this.#product(x, key, matrix, form);
+    return matrix.bias === undefined ? product : this.#graph.op('Add', [product, this.#bias(key, matrix)]);
+  }
+
+  #bias(key: string, { bias, outputs }: Matrix): string {
+    return this.#graph.constant(`${key}.bias`, 'float32', [outputs], bias ?? (() => new Float32Array(outputs)));
+  }
+
+  #product(x: string, key: string, { values, outputs, inputs }: Matrix, form: Exclude<Form, 'rowf'>): string {
     const graph = this.#graph;
     const name = `${key}.weight`;
     if (form === 'float32') {
@@ -120,6 +149,34 @@ export class Products {
     return graph.op('Mul', [sum, peak]);
   }
 
+  /** The bias is added to the float32 product, which the runtime does in the same pass. */
+  #withOutliers(x: string, key: string, matrix: Matrix): string {
+    const graph = this.#graph;
+    const { values, outputs, inputs, afterGelu } = matrix;
+    const count = outlierCount(inputs);
+    const split = once(() => splitOutliers(values(), outputs, inputs, this.#inputPeaks.get(key)));
+    const quantized = once(() => quantizeColumns(split().otherWeights, outputs, inputs, this.#overflowSafe));
+    const weights = graph.constant(`${key}.weight`, 'int8', [inputs, outputs], () => quantized().values);
+    const scales = graph.constant(`${key}.scale`, 'float32', [outputs], () => quantized().scales);
+    const mask = graph.constant(`${key}.others`, 'float32', [inputs], () => split().mask);
+    const indices = graph.constant(`${key}.outliers`, 'int64', [count], () => split().indices);
+    const kept = graph.constant(`${key}.outlier_weight`, 'float32', [count, outputs], () => split().outlierWeights);
+    const outliers = graph.op('Gather', [x, indices], { axis: 1 });
+    const exact = graph.op('Gemm', [outliers, kept, this.#bias(key, matrix)]);
+    const others = graph.op('Mul', [x, mask]);
+    if (afterGelu !== true) {
+      const { peak, steps } = this.#quantized(others);
+      return graph.op('Add', [graph.op('Mul', [this.#integers(steps, weights, STEP, scales), peak]), exact]);
+    }
+    const peak = graph.op('Max', [
+      graph.op('ReduceMax', [others, graph.integers(-1)], { keepdims: 1 }),
+      graph.scalar(GELU_MIN_PEAK),
+    ]);
+    const steps = this.#toSteps(graph.op('Div', [others, peak]), GELU_STEP, GELU_ZERO_POINT);
+    const product = this.#integers(steps, weights, GELU_STEP, scales, GELU_ZERO_POINT);
+    return graph.op('Add', [graph.op('Mul', [product, peak]), exact]);
+  }
+
   /** A product with weights of `quantizeBlocks` that are in the graph already. */
   blocks(x: string, { weights, scales, outputs, inputs, blockSize }: BlockProduct): string {
     return this.#graph.runtimeOp('MatMulNBits', [x, weights, scales], {
@@ -131,20 +188,14 @@ export class Products {
     });
   }
 
-  #integers(steps: string, weights: string, step: number, scales: string): string {
+  #integers(steps: string, weights: string, step: number, scales: string, zeroPoint = ZERO_POINT): string {
     const graph = this.#graph;
-    return graph.runtimeOp('MatMulIntegerToFloat', [
-      steps,
-      weights,
-      graph.scalar(step),
-      scales,
-      graph.byte(ZERO_POINT),
-    ]);
+    return graph.runtimeOp('MatMulIntegerToFloat', [steps, weights, graph.scalar(step), scales, graph.byte(zeroPoint)]);
   }
 
-  #toSteps(values: string, step: number): string {
+  #toSteps(values: string, step: number, zeroPoint = ZERO_POINT): string {
     const graph = this.#graph;
-    return graph.op('QuantizeLinear', [values, graph.scalar(step), graph.byte(ZERO_POINT)]);
+    return graph.op('QuantizeLinear', [values, graph.scalar(step), graph.byte(zeroPoint)]);
   }
 
   /** A row of zeros has 0 / 0: whatever steps come of it, the product is then taken times 0. */
