@@ -1,7 +1,7 @@
 /**
- * Warm-up requests: calls through the path of a native gRPC call, while the models load. V8 compiles code after it has run often, and
- * until then the same call takes several times the CPU time. The requests go to a second gRPC server without a port, whose model is a
- * stand-in, so that they are neither logged nor counted, and need no token.
+ * Warm-up requests: calls through the path of a native gRPC call, while the models load. V8 compiles each function when it first runs, so
+ * that a first call takes several times the CPU time of later ones. The requests go to a second gRPC server without a port, whose model is
+ * a stand-in: they are neither logged nor counted, and need no token.
  */
 import http2, { type ClientHttp2Session } from 'node:http2';
 import { create, toBinary } from '@bufbuild/protobuf';
@@ -23,10 +23,10 @@ import { createGrpcServer, plaintextInjector } from './transport/grpc/grpc-serve
 import { MessageDecoder, messageLimits } from './transport/messages/message-decoder.js';
 import { VERSION } from './version.js';
 
-/** More calls gain little: V8 has compiled most of the path then. */
-const MAX_CALLS = 48;
+/** The first call of each function takes most of the time: more calls gain little. */
+const MAX_CALLS = 16;
 /** The models load meanwhile, often on the same cores. */
-const MAX_MS = 250;
+const MAX_MS = 150;
 /** Dimensions of the stand-in's vectors, as of a small embedder. */
 const DIMENSIONS = 384;
 const MEMORY_BYTES = 64 * 1024 * 1024;
