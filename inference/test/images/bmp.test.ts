@@ -71,7 +71,7 @@ async function shownBy(content: Buffer): Promise<number[][]> {
 }
 
 describe('BMP images', () => {
-  before(() => configureImageDecoding({ threads: 1 }));
+  before(() => configureImageDecoding());
 
   it('are read with every header of Windows and OS/2', async () => {
     for (const header of [12, 16, 40, 52, 56, 64, 108, 124] as const) {

@@ -66,7 +66,7 @@ function bomb(width: number, height: number): Buffer {
 }
 
 describe('decoding images', () => {
-  before(() => configureImageDecoding({ threads: 1 }));
+  before(() => configureImageDecoding());
 
   it('reads every format it names', async () => {
     const files = {
@@ -208,6 +208,20 @@ describe('decoding images', () => {
     expect((await decodeImage(named, LIMIT)).header.otherColours).to.equal(false);
     expect((await decodeImage(wide, LIMIT)).header.toSrgb).to.not.equal(undefined);
     expect((await decodeImage(named, LIMIT)).image).to.deep.equal((await decodeImage(plain, LIMIT)).image);
+  });
+
+  it('reduces an image for a much smaller model where that takes less time than to resize all of its pixels', async () => {
+    const sizeOf = async (file: Sharp): Promise<readonly number[]> => {
+      const options = { maxPixels: 2_000_000, target: { width: 40, height: 40 } };
+      const { image } = await decodeImage(await file.toBuffer(), options);
+      return [image.width, image.height];
+    };
+    expect(await sizeOf(halves(300, 200).png())).to.deep.equal([300, 200]);
+    expect(await sizeOf(halves(310, 210).jpeg())).to.deep.equal([310, 210]);
+    // Fewer pixels to decode, to convert, or to resize.
+    expect(await sizeOf(halves(400, 330).jpeg())).to.deep.equal([80, 80]);
+    expect(await sizeOf(halves(300, 200).withIccProfile('p3').png())).to.deep.equal([80, 80]);
+    expect(await sizeOf(halves(1200, 900).png())).to.deep.equal([80, 80]);
   });
 
   it('reads the first frame of an animation', async () => {

@@ -19,7 +19,7 @@ const INTERNAL =
   /vips|libheif|libde265|jxl_oxide|wasm|rust|sharp|null|undefined|unreachable|tiff2|buffer|RuntimeError|\bat \//i;
 
 describe('damaged images', () => {
-  before(() => configureImageDecoding({ threads: 1 }));
+  before(() => configureImageDecoding());
 
   for (const name of FILES) {
     it(`refuses a ${name} that was cut off, by its format`, async () => {

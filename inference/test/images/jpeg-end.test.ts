@@ -12,7 +12,7 @@ async function photograph(options: JpegOptions = {}, grey = false): Promise<Buff
 }
 
 describe('the end of a JPEG', () => {
-  before(() => configureImageDecoding({ threads: 1 }));
+  before(() => configureImageDecoding());
 
   it('may lack its marker, as in files of some cameras', async () => {
     const inks = await sharp(await photograph())

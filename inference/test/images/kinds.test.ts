@@ -181,7 +181,7 @@ const EXPECTED: readonly Expected[] = [
 ];
 
 describe('images of every kind', () => {
-  before(() => configureImageDecoding({ threads: 1 }));
+  before(() => configureImageDecoding());
 
   for (const [name, width, height, pixels, mean] of EXPECTED) {
     it(`shows ${name} as other decoders do`, async () => {

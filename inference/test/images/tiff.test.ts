@@ -42,7 +42,7 @@ const FLOAT: TiffTag = [339, 3, [3]];
 const THUMBNAIL: TiffTag = [254, 4, [1]];
 
 describe('TIFF images', () => {
-  before(() => configureImageDecoding({ threads: 1 }));
+  before(() => configureImageDecoding());
 
   it('show their colours with any additional samples', async () => {
     expect(await firstPixel(page(ORANGE, { samples: 3 }))).to.deep.equal(ORANGE);

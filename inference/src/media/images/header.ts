@@ -23,6 +23,8 @@ export interface ImageHeader {
   readonly height: number;
   /** Whether the stored pixels are not upright. */
   readonly turned: boolean;
+  /** Whether its pixels, as opened, certainly have no alpha channel. */
+  readonly opaque: boolean;
   /** Whether the decoder must convert its colours to sRGB. */
   readonly otherColours: boolean;
   /** A faster colour conversion, if the profile is simple enough. */
@@ -82,7 +84,7 @@ function fromMetadata(format: ImageFormat, metadata: Metadata): ImageHeader {
   const toSrgb = profile !== undefined && plain ? srgbConversion(profile) : undefined;
   const otherColours = profile !== undefined && toSrgb === undefined;
   const turned = (metadata.orientation ?? 1) > 1;
-  return { format, width, height, turned, otherColours, toSrgb, load: undefined };
+  return { format, width, height, turned, opaque: !metadata.hasAlpha, otherColours, toSrgb, load: undefined };
 }
 
 function bmpHeader(content: Uint8Array): ImageHeader {
@@ -107,13 +109,13 @@ function ownHeader(
 ): ImageHeader {
   const toSrgb = profile === undefined || isSrgbProfile(profile) ? undefined : srgbConversion(profile);
   const load = (content: Uint8Array): Promise<Sharp> => openOnThread({ format, content, width, height });
-  return { format, width, height, turned: false, otherColours: false, toSrgb, load };
+  return { format, width, height, turned: false, opaque: false, otherColours: false, toSrgb, load };
 }
 
 async function gifHeader(content: Uint8Array): Promise<ImageHeader> {
   const header = fromMetadata('GIF', await openImage(content).metadata());
   const frame = partialGifFrame(content);
-  return frame === undefined ? header : { ...header, load: (bytes) => openGifCanvas(bytes, frame) };
+  return frame === undefined ? header : { ...header, opaque: false, load: (bytes) => openGifCanvas(bytes, frame) };
 }
 
 /** libvips parses HEIF with any codec but decodes only AV1. */
@@ -160,7 +162,7 @@ async function tiffHeader(content: Uint8Array, maxPixels: number): Promise<Image
   const maxBytes = maxPixels * TIFF_BYTES_PER_PIXEL;
   const pixels = header.width * header.height;
   const load = (bytes: Uint8Array): Promise<Sharp> => openTiffSamples(bytes, page, { maxBytes, pixels, turned });
-  return { ...header, otherColours: false, toSrgb, load };
+  return { ...header, opaque: false, otherColours: false, toSrgb, load };
 }
 
 function loadOptions({ page, subifd }: TiffPage): { page: number; subifd?: number } {

@@ -46,7 +46,9 @@ export class ImageInterpolator {
     columns: Neighbours,
     rows: Neighbours,
   ): Uint8Array {
-    const sourceAt = width * COLUMN_NUMBERS * 4;
+    const lineBytes = width * 3 * 2 + SLACK_BYTES;
+    const linesAt = width * COLUMN_NUMBERS * 4;
+    const sourceAt = linesAt + 2 * lineBytes;
     const targetAt = sourceAt + source.length + SLACK_BYTES;
     const bytes = (end - row) * width * 3;
     growTo(this.#memory, targetAt + bytes + SLACK_BYTES);
@@ -57,11 +59,19 @@ export class ImageInterpolator {
       numbers[column * COLUMN_NUMBERS + 2] = columns.weight[column] as number;
     }
     new Uint8Array(this.#memory.buffer).set(source, sourceAt);
+    // Enlarging, several lines of the result lie between the same two of the image.
+    const held = [-1, -1];
+    const across = (sourceRow: number): number => {
+      const slot = sourceRow % 2;
+      const lineAt = linesAt + slot * lineBytes;
+      if (held[slot] !== sourceRow) this.#kernels.across(sourceAt + (sourceRow - from) * line, lineAt, width, 0);
+      held[slot] = sourceRow;
+      return lineAt;
+    };
     for (let at = row; at < end; at += 1) {
-      const above = sourceAt + ((rows.first[at] as number) - from) * line;
-      const below = sourceAt + ((rows.second[at] as number) - from) * line;
-      const target = targetAt + (at - row) * width * 3;
-      this.#kernels.interpolate(above, below, target, width, 0, rows.weight[at] as number);
+      const above = across(rows.first[at] as number);
+      const below = across(rows.second[at] as number);
+      this.#kernels.between(above, below, targetAt + (at - row) * width * 3, width * 3, rows.weight[at] as number);
     }
     return new Uint8Array(this.#memory.buffer, targetAt, bytes);
   }

@@ -8,7 +8,8 @@ export const SLACK_BYTES = 16;
 export interface Kernels {
   /**
    * Writes one line of `pixels` pixels, three bytes each. Per pixel, as 32-bit numbers: byte offsets from `source` at
-   * `offsets`, byte counts of the weights at `counts`, weights at `weights`, `stride` bytes apart.
+   * `offsets`, byte counts of the weights at `counts`, weights at `weights`, `stride` bytes apart. The weights of two taps are four 16-bit
+   * numbers: the lowest 11 bits of both, then the rest of both. The last pair may have a second tap of weight 0.
    */
   columns(
     source: number,
@@ -22,10 +23,12 @@ export interface Kernels {
   /** One line of `bytes` bytes from lines that begin at `source` and lie `bytes` apart, with one of `count` bytes of weights each. */
   rows(source: number, target: number, bytes: number, weights: number, count: number): void;
   /**
-   * One line of `pixels` pixels between the lines at `above` and `below`. Per pixel, as 32-bit numbers at `columns`: byte offsets of two
-   * neighbours, and the weight of the second of 2048. `lower` is the weight of the line below.
+   * One line of `pixels` pixels as three 16-bit numbers each, a sixteenth of 2048 times a byte. Per pixel, as 32-bit numbers at `columns`:
+   * byte offsets of two neighbours from `source`, and the weight of the second of 2048.
    */
-  interpolate(above: number, below: number, target: number, pixels: number, columns: number, lower: number): void;
+  across(source: number, target: number, pixels: number, columns: number): void;
+  /** One line of `bytes` bytes between two lines of `across`. `lower` is the weight of the line below, of 2048. */
+  between(above: number, below: number, target: number, bytes: number, lower: number): void;
   /**
    * One line of `pixels` pixels as floats: red to `first`, green to `second`, blue to `third`, and zeros up to `width`, a multiple of four.
    */

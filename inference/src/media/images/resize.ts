@@ -8,6 +8,10 @@ const MAX_TAPS = 32;
 /** Larger weights are not cached: those of a line of a million pixels would hold megabytes. */
 const MAX_WEIGHTS_KEPT = 100_000;
 
+/** A weight in two parts of 16 bits. */
+const LOW_BITS = 11;
+const LOW_PART = (1 << LOW_BITS) - 1;
+
 /** Location of one direction's weights in the kernels' memory. */
 interface StoredTaps {
   readonly taps: Taps;
@@ -36,16 +40,17 @@ export class ImageResizer {
     const down = image.height === height ? undefined : this.#tapsFor(image.height, height, filter);
     // Weights, image, result of the columns and result of the rows are adjacent: nothing is copied in between.
     const middleBytes = across === undefined ? 0 : width * image.height * 3 + SLACK_BYTES;
-    const source = tapsBytes(across) + tapsBytes(down);
+    const rowTaps = across === undefined ? 0 : tapsBytes(across, pairedStride(across));
+    const source = rowTaps + (down === undefined ? 0 : tapsBytes(down, down.stride));
     // Rows are read and written sixteen bytes at a time.
     const middle = source + image.data.length + SLACK_BYTES;
     const target = middle + middleBytes;
     const end = down === undefined ? target : target + width * height * 3 + SLACK_BYTES;
     growTo(this.#memory, end);
     new Uint8Array(this.#memory.buffer).set(image.data, source);
-    if (across !== undefined) this.#resizeColumns(image, this.#store(across, 0), source, middle);
+    if (across !== undefined) this.#resizeColumns(image, this.#storePairs(across, 0), source, middle);
     const from = across === undefined ? source : middle;
-    if (down !== undefined) this.#resizeRows(this.#store(down, tapsBytes(across)), from, target, width * 3);
+    if (down !== undefined) this.#resizeRows(this.#store(down, rowTaps), from, target, width * 3);
     const start = down === undefined ? middle : target;
     return { width, height, data: new Uint8Array(this.#memory.buffer).slice(start, start + width * height * 3) };
   }
@@ -68,7 +73,7 @@ export class ImageResizer {
     const count = taps.starts.length;
     for (let row = 0; row < height; row += 1) {
       const [from, to] = [source + row * width * 3, target + row * count * 3];
-      this.#kernels.columns(from, to, count, at.offsets, at.counts, at.weights, taps.stride * 4);
+      this.#kernels.columns(from, to, count, at.offsets, at.counts, at.weights, pairedStride(taps) * 4);
     }
   }
 
@@ -80,22 +85,49 @@ export class ImageResizer {
     }
   }
 
-  /** Writes weights to the kernels' memory. */
+  /** Writes weights to the kernels' memory, one by one. */
   #store(taps: Taps, offsets: number): StoredTaps {
+    const stored = this.#storeRanges(taps, offsets, 1);
+    new Int32Array(this.#memory.buffer).set(taps.weights, stored.weights / 4);
+    return stored;
+  }
+
+  /** Writes weights in pairs, as `columns` of the kernels reads them. */
+  #storePairs(taps: Taps, offsets: number): StoredTaps {
+    const stored = this.#storeRanges(taps, offsets, 2);
+    const stride = pairedStride(taps);
+    const parts = new Int16Array(this.#memory.buffer, stored.weights, taps.starts.length * stride * 2);
+    parts.fill(0);
+    for (const [index, count] of taps.counts.entries()) {
+      for (let tap = 0; tap < count; tap += 1) {
+        const weight = taps.weights[index * taps.stride + tap] as number;
+        const at = (index * stride + (tap & ~1)) * 2 + (tap & 1);
+        parts[at] = weight & LOW_PART;
+        parts[at + 2] = weight >> LOW_BITS;
+      }
+    }
+    return stored;
+  }
+
+  /** Writes where the weights of each pixel apply. They are read in groups. */
+  #storeRanges(taps: Taps, offsets: number, group: 1 | 2): StoredTaps {
     const count = taps.starts.length;
     const counts = offsets + count * 4;
-    const weights = counts + count * 4;
     const numbers = new Int32Array(this.#memory.buffer);
     for (let index = 0; index < count; index += 1) {
       numbers[offsets / 4 + index] = (taps.starts[index] as number) * 3;
-      numbers[counts / 4 + index] = (taps.counts[index] as number) * 4;
+      numbers[counts / 4 + index] = Math.ceil((taps.counts[index] as number) / group) * group * 4;
     }
-    numbers.set(taps.weights, weights / 4);
-    return { taps, offsets, counts, weights };
+    return { taps, offsets, counts, weights: counts + count * 4 };
   }
 }
 
-/** Bytes of the weights in the kernels' memory: offsets, counts and values. */
-function tapsBytes(taps: Taps | undefined): number {
-  return taps === undefined ? 0 : (taps.starts.length * 2 + taps.weights.length) * 4;
+/** 32-bit numbers per pixel of weights in pairs. */
+function pairedStride({ stride }: Taps): number {
+  return stride + (stride % 2);
+}
+
+/** Bytes of the weights in the kernels' memory: offsets, counts and `stride` values each. */
+function tapsBytes({ starts }: Taps, stride: number): number {
+  return starts.length * (2 + stride) * 4;
 }

@@ -41,7 +41,7 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
 }
 
 async function openImages(files: ModelFiles, path: string, options: LoadOptions): Promise<ImageEmbedder> {
-  configureImageDecoding({ threads: options.threads });
+  configureImageDecoding();
   const config = await imageConfigOf(files, path);
   // Before reading weights, so that an unsupported model fails at once.
   readImageRecipe(config, 1);

@@ -28,7 +28,7 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
   if (path === undefined) {
     throw new Error(`Expected ${files.id} to have weights named model, got ${Object.keys(files.weights).join(', ')}.`);
   }
-  configureImageDecoding({ threads: options.threads });
+  configureImageDecoding();
   const network = await FaceNetwork.open(path, options);
   return new YuNet(network, options.maxImagePixels);
 }
