@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
+import sharp from 'sharp';
 import {
+  type DecodedImage,
   decodeImage,
   FloatPlanes,
   type Image,
@@ -50,6 +52,16 @@ const OPENCV = [
 ] as const;
 const AIRPLANE = 'f5fa8efda87c1bdd';
 
+/** Sizes of photographs that a decoder reduces by 2, 4 and 8. */
+const LARGE = [
+  [640, 400],
+  [1280, 720],
+  [4000, 3000],
+] as const;
+/** Levels of 255. */
+const MAX_DIFFERENCE = 12;
+const MAX_MEAN_DIFFERENCE = 0.5;
+
 describe('resizing images', () => {
   const resizer = new ImageResizer();
   const interpolator = new ImageInterpolator();
@@ -64,6 +76,24 @@ describe('resizing images', () => {
     const file = await readFile(inRepository('demo/samples/images/04-airplane.png'));
     const { image } = await decodeImage(file, { maxPixels: 1_000_000 });
     expect(digest(resizer.resize(image, 96, 96, 'bicubic'))).to.equal(AIRPLANE);
+  });
+
+  it('differs by a few levels from an image decoded whole if its decoder has reduced it to twice the size', async () => {
+    const photo = await readFile(inRepository('demo/samples/images/04-airplane.png'));
+    for (const [width, height] of LARGE) {
+      const jpeg = await sharp(photo).flatten().resize(width, height, { fit: 'fill' }).jpeg({ quality: 90 }).toBuffer();
+      const maxPixels = width * height;
+      const [whole, reduced] = await Promise.all([
+        decodeImage(jpeg, { maxPixels }),
+        decodeImage(jpeg, { maxPixels, target: { width: 96, height: 96 } }),
+      ]);
+      expect([reduced.image.width, reduced.image.height]).to.deep.equal([192, 192]);
+      const small = ({ image }: DecodedImage) => resizer.resize(image, 96, 96, 'bicubic').data;
+      const other = small(reduced);
+      const differences = small(whole).map((level, at) => Math.abs(level - (other[at] ?? 0)));
+      expect(Math.max(...differences), `${width} x ${height}`).to.be.at.most(MAX_DIFFERENCE);
+      expect(differences.reduce((sum, one) => sum + one, 0) / differences.length).to.be.below(MAX_MEAN_DIFFERENCE);
+    }
   });
 
   it('leaves an image of the right size alone', () => {
