@@ -76,10 +76,7 @@ async function serve(program: Program, settings: Config): Promise<void> {
   if (program.stop.aborted) return;
   const config: Config = { ...settings, device };
   // Imported late: errors in the settings or the volume are reported without waiting for it.
-  const [{ startServer }, { sendWarmUpRequests }] = await Promise.all([
-    import('./server.js'),
-    import('./warm-up-requests.js'),
-  ]);
+  const { startServer } = await import('./server.js');
   const stopped = aborted(program.stop);
   const failure = new Failure();
   const server = await startServer({ config, models, machine: readMachine(), log, failed: failure.raise });
@@ -88,14 +85,9 @@ async function serve(program: Program, settings: Config): Promise<void> {
     { version: VERSION, volume: config.models.cacheDir, device: config.device },
     `Listening on ${address}:${port}`,
   );
-  // Does not delay health: the models take longer to load.
-  const warmUp = sendWarmUpRequests(config.limits, log, program.stop).catch((error: unknown) => {
-    log.debug({ err: error }, 'warm-up requests failed');
-  });
   try {
     await Promise.race([verify(server, models, config, { stop: program.stop, log }), stopped]);
     await Promise.race([server.warm, failure.raised, stopped]);
-    await warmUp;
     if (!program.stop.aborted) log.info({ models: server.state.report().modelsLoaded }, 'Ready');
     await Promise.race([failure.raised, stopped]);
   } catch (error) {

@@ -2,6 +2,7 @@
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import grpc from '@grpc/grpc-js';
 import { FatalError } from '../exit-codes.js';
 import type { ServedService } from '../services/service.js';
 import type { TlsPort } from './auth/tls.js';
@@ -10,7 +11,7 @@ import type { CallTracker } from './calls/call-tracker.js';
 import { collectWhenIdle } from './calls/idle-collection.js';
 import { httpCalls } from './connect/admit-calls.js';
 import { createConnectListener } from './connect/connect-listener.js';
-import { createGrpcServer, plaintextInjector } from './grpc/grpc-server.js';
+import { createGrpcServer } from './grpc/grpc-server.js';
 import { watchStreams } from './grpc/http2-server.js';
 import { addReflection } from './grpc/reflection.js';
 import { Connections } from './http/connections.js';
@@ -81,7 +82,7 @@ export async function listenAll(options: ListenAllOptions): Promise<PortListener
       stream.once('end', call.arrived).once('close', call.ended);
     },
   });
-  const injector = plaintextInjector(native);
+  const injector = native.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   const listener = await listen({
     host: options.host,
     port: options.port,

@@ -30,12 +30,6 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
   return model;
 }
 
-/** Warm-up runs, and their maximum time: large models run few. */
-const WARM_UP_RUNS = 16;
-const WARM_UP_MS = 50;
-const WARM_UP_WORDS = 'some words of a short text ';
-const WARM_UP_LENGTHS = 4;
-
 interface Waiting {
   readonly item: TextItem;
   readonly index: number;
@@ -68,14 +62,8 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
     this.#dimensions = outcome?.ok === true ? outcome.value.vector.length : 0;
   }
 
-  /** Runs texts of several lengths: the runtime allocates, and V8 compiles, in the first runs. */
-  async warmUp(): Promise<void> {
-    const untilMs = performance.now() + WARM_UP_MS;
-    for (let run = 0; run < WARM_UP_RUNS && performance.now() < untilMs; run += 1) {
-      const text = WARM_UP_WORDS.repeat(1 + (run % WARM_UP_LENGTHS));
-      await this.run([{ type: 'text', text, normalize: true, truncate: true }], UNCANCELLED);
-    }
-  }
+  /** The graph has run: `measure` did it. */
+  async warmUp(): Promise<void> {}
 
   async run(items: readonly TextItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = items.map(() => cancelled());

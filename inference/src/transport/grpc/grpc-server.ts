@@ -60,11 +60,6 @@ export function createGrpcServer(
   return server;
 }
 
-/** Hands connections to the server that are not encrypted, or no longer. */
-export function plaintextInjector(server: grpc.Server): grpc.ConnectionInjector {
-  return server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
-}
-
 function definition(service: ServedService): grpc.ServiceDefinition {
   const methods = service.methods.map(({ method, path, kind }) => {
     const attributes: grpc.MethodDefinition<Uint8Array, Uint8Array> = {
