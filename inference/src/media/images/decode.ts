@@ -20,8 +20,8 @@ const DECODE_LIMIT = {
  * later.
  */
 const LARGE = 4;
-/** Below this ImageResizer alone takes less time: a quarter of libvips' for 640 x 427 pixels. */
-const MIN_REDUCED_PIXELS = 1_000_000;
+/** Below this ImageResizer alone takes less time; at 1280 x 720 libvips takes a tenth less of the whole. */
+const MIN_REDUCED_PIXELS = 500_000;
 
 export interface DecodeOptions {
   /** Maximum width times height. Checked against the header before decoding. */
