@@ -51,13 +51,6 @@ const ROW2: Recipe = { ...uniformRecipe('row2'), vocabulary: 'nb8' };
 const OUTLIERS: Recipe = uniformRecipe('rowf');
 /** Nearer to float32: the second feed-forward product has most of the rounding error. */
 const FINER_OUTLIERS: Recipe = { ...OUTLIERS, 'feed-forward 2': 'row3' };
-/** Sentence embedders are sensitive to rounded inputs of attention and feed-forward, and to one scale per output of the second. */
-const MIX: Recipe = { ...uniformRecipe('row2'), 'attention output': 'row', 'feed-forward 2': 'nb8' };
-/** Nearer to float32, and faster for long texts: blocks take longer than three products. Slower for short ones: twice the weights to read. */
-const LONG_MIX: Recipe = { ...MIX, 'feed-forward 2': 'row3' };
-/** Short texts are sensitive to the rounding of the weights. */
-const FINER_MIX: Recipe = { ...MIX, 'attention input': 'row3', 'attention output': 'row2' };
-const FINEST_MIX: Recipe = { ...FINER_MIX, 'feed-forward 1': 'row3' };
 const FINE_ROW: Recipe = { ...ROW2, 'attention input': 'row3', 'feed-forward 1': 'row3' };
 /** Nearly exact, and half as much again as ROW2. */
 const ROW3: Recipe = { ...uniformRecipe('row3'), vocabulary: 'nb8' };
@@ -72,10 +65,11 @@ const bert: Architecture = {
     {
       role: 'model',
       build: buildBert,
-      recipes: [OUTLIERS, FINER_OUTLIERS, MIX, LONG_MIX, FINER_MIX, FINEST_MIX, ROW3],
+      recipes: [OUTLIERS, FINER_OUTLIERS, ROW3],
       probe: bertProbe,
       comparison: compareTexts,
-      minCosine: 0.999,
+      // Other texts come out up to 0.0005 lower than those of the probe: so they are at 0.999 as well.
+      minCosine: 0.9995,
     },
   ],
   unused: BERT_UNUSED,
