@@ -18,6 +18,7 @@ import { QUANTIZED_CROSS, quantizeCross } from './graph/quantized-cross.js';
 import { PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
 import { LOG_COUNTS } from './graph/token-merging.js';
 import { append, stepMask, withCapacity } from './kv-cache.js';
+import { eachRow, joinTensors } from './state-rows.js';
 
 /**
  * A decoder exported by the compiler as two graphs. One computes the cross-attention keys and values, once per audio
@@ -89,9 +90,7 @@ export class CompiledDecoder implements Decoder {
     const audios = states.dims[0] ?? 1;
     const length = prompts[0]?.length ?? 0;
     const transcribed: Record<string, Tensor> = { [LOG_COUNTS]: logCounts ?? onePositionEach(audios) };
-    for (const [name, value] of Object.entries(await this.#cross.run({ encoder_hidden_states: states }))) {
-      transcribed[inputOf(name)] = value as Tensor;
-    }
+    for (const [name, value] of Object.entries(await this.#keysAndValues(states))) transcribed[inputOf(name)] = value;
     const feeds = { ...transcribed, ...firstRun(this.#sizes, prompts.length, length) };
     const outputs = await this.#run(feeds, prompts, positions, attentionLayers);
     const cache: Record<string, Tensor> = { ...transcribed };
@@ -127,6 +126,17 @@ export class CompiledDecoder implements Decoder {
   async close(): Promise<void> {
     await this.#cross.release();
     await this.#session.release();
+  }
+
+  /** One audio at a time: the memory that a run keeps for the next is then that of one. */
+  async #keysAndValues(states: Tensor): Promise<Readonly<Record<string, Tensor>>> {
+    const runs: Record<string, Tensor>[] = [];
+    for (const audio of eachRow(states)) {
+      runs.push((await this.#cross.run({ encoder_hidden_states: audio })) as Record<string, Tensor>);
+    }
+    return Object.fromEntries(
+      this.#cross.outputNames.map((name) => [name, joinTensors(runs.map((run) => run[name] as Tensor))]),
+    );
   }
 
   #run(
@@ -167,7 +177,8 @@ async function openPair(
     isQuantized
       ? openChanged(path, { model, version: QUANTIZED_CROSS }, options, arena)
       : openCompiled(path, options, arena, model);
-  const opened = await open(paths.cross, cross, false);
+  // In 8 bits, intermediate results are most of a run's memory; without an arena the kernel zeroes pages for each of them: half the time.
+  const opened = await open(paths.cross, cross, isQuantized);
   try {
     const session = await open(paths.decoder, decoder, true);
     return { cross: opened, session, crossValueBytes: isQuantized ? 1 : 4 };

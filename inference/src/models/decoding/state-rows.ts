@@ -81,6 +81,16 @@ function like(tensor: Tensor, numbers: Numbers, rows: number): Tensor {
   return numbers instanceof Int8Array ? new Tensor('int8', numbers, dims) : new Tensor('float32', numbers, dims);
 }
 
+/** The rows of a tensor, as views. */
+export function eachRow(tensor: Tensor): readonly Tensor[] {
+  const rows = tensor.dims[0] ?? 1;
+  if (rows === 1) return [tensor];
+  const size = tensor.size / rows;
+  return Array.from({ length: rows }, (_, row) =>
+    like(tensor, numbersOf(tensor).subarray(row * size, (row + 1) * size), 1),
+  );
+}
+
 /** Concatenates tensors of one type along the first dimension; a view where they are adjacent in one buffer. */
 export function joinTensors(tensors: readonly Tensor[]): Tensor {
   const parts = tensors.map(numbersOf);
