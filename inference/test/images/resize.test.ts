@@ -54,8 +54,8 @@ const AIRPLANE = 'f5fa8efda87c1bdd';
 
 /** Sizes of photographs that a decoder reduces by 2, 4 and 8. */
 const LARGE = [
-  [640, 400],
   [1280, 720],
+  [1920, 1080],
   [4000, 3000],
 ] as const;
 /** Levels of 255. */
