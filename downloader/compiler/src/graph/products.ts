@@ -164,17 +164,19 @@ export class Products {
     const outliers = graph.op('Gather', [x, indices], { axis: 1 });
     const exact = graph.op('Gemm', [outliers, kept, this.#bias(key, matrix)]);
     const others = graph.op('Mul', [x, mask]);
-    if (afterGelu !== true) {
-      const { peak, steps } = this.#quantized(others);
-      return graph.op('Add', [graph.op('Mul', [this.#integers(steps, weights, STEP, scales), peak]), exact]);
-    }
-    const peak = graph.op('Max', [
-      graph.op('ReduceMax', [others, graph.integers(-1)], { keepdims: 1 }),
-      graph.scalar(GELU_MIN_PEAK),
-    ]);
-    const steps = this.#toSteps(graph.op('Div', [others, peak]), GELU_STEP, GELU_ZERO_POINT);
-    const product = this.#integers(steps, weights, GELU_STEP, scales, GELU_ZERO_POINT);
+    const { peak, steps, step, zeroPoint } =
+      afterGelu === true ? this.#geluSteps(others) : { ...this.#quantized(others), step: STEP, zeroPoint: ZERO_POINT };
+    const product = this.#integers(steps, weights, step, scales, zeroPoint);
     return graph.op('Add', [graph.op('Mul', [product, peak]), exact]);
+  }
+
+  /** GELU's outputs in 8 bits. They have no large magnitudes below 0, and a row's peak is its maximum. */
+  #geluSteps(x: string) {
+    const graph = this.#graph;
+    const highest = graph.op('ReduceMax', [x, graph.integers(-1)], { keepdims: 1 });
+    const peak = graph.op('Max', [highest, graph.scalar(GELU_MIN_PEAK)]);
+    const steps = this.#toSteps(graph.op('Div', [x, peak]), GELU_STEP, GELU_ZERO_POINT);
+    return { peak, steps, step: GELU_STEP, zeroPoint: GELU_ZERO_POINT };
   }
 
   /** A product with weights of `quantizeBlocks` that are in the graph already. */

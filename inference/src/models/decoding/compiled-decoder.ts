@@ -128,10 +128,13 @@ export class CompiledDecoder implements Decoder {
     await this.#session.release();
   }
 
-  /** One audio at a time: the memory that a run keeps for the next is then that of one. */
+  /**
+   * In 8 bits one audio at a time: the memory that a run keeps for the next is then that of one. In float32 nothing is kept, and joining
+   * the results would hold them twice.
+   */
   async #keysAndValues(states: Tensor): Promise<Readonly<Record<string, Tensor>>> {
     const runs: Record<string, Tensor>[] = [];
-    for (const audio of eachRow(states)) {
+    for (const audio of this.crossValueBytes === 1 ? eachRow(states) : [states]) {
       runs.push((await this.#cross.run({ encoder_hidden_states: audio })) as Record<string, Tensor>);
     }
     return Object.fromEntries(
