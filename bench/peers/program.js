@@ -1,7 +1,7 @@
 // A peer that is a program with an HTTP server, if it is in PATH.
-import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startProcess } from './process.js';
 import { Absent } from './python.js';
 
 const LOAD_MS = 60_000;
@@ -16,24 +16,14 @@ async function freePort() {
 
 /** Starts the process. `ended()` says why it ended, and is empty while it runs. */
 function launch(program, args) {
-  // Its default environment; this server's workers use huge pages.
-  const { GLIBC_TUNABLES: _, ...env } = process.env;
-  const child = spawn(program, args, { stdio: 'ignore', env: { ...env, HF_HUB_OFFLINE: '1' } });
-  const kill = () => child.kill();
-  process.once('exit', kill);
+  const { child, close } = startProcess(program, args, 'ignore');
   let reason = '';
   child.once('error', (error) => {
     reason = error.code === 'ENOENT' ? `no ${program} in PATH` : error.message;
   });
-  const closed = new Promise((resolve) => child.once('close', resolve));
   child.once('close', (status) => {
     reason ||= `${program} ended with ${status}`;
   });
-  const close = async () => {
-    process.off('exit', kill);
-    kill();
-    await closed;
-  };
   return { pid: child.pid, ended: () => reason, close };
 }
 
