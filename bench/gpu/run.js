@@ -66,7 +66,7 @@ const TEXTS = [
   'word '.repeat(60),
   'The old man and the sea, a story of a fisherman. '.repeat(12),
 ];
-const LONG = 'The old man and the sea, a story of a fisherman. '.repeat(46);
+const LONG = 'The old man and the sea, a story of a fisherman. '.repeat(20);
 const FIXED = {
   language: 'en',
   timestamps: 'none',
@@ -220,6 +220,13 @@ const cosine = (a, b) => {
   return ab / Math.sqrt(aa * bb);
 };
 
+/** The least cosine of vectors of a call of several items to those of the same items alone. */
+async function batchEffect(client, answers) {
+  const [image] = vectorOf(await client.embedImage([images[0]]));
+  const [sentence] = vectorOf(await client.embedText([SHORT], { model: 'text' }));
+  return Math.min(cosine(image, answers.images[0]), cosine(sentence, answers.sentences[0]));
+}
+
 function compare(name, answers, against, reference) {
   const least = (key) =>
     Math.min(
@@ -274,6 +281,7 @@ for (const configuration of CONFIGURATIONS) {
       if (other !== name && results[other]?.answers !== undefined)
         compare(name, result.answers, other, results[other].answers);
     }
+    console.log(`  in a call of several and alone: cosine ${(await batchEffect(client, result.answers)).toFixed(8)}`);
     if (configuration.answersOnly !== true) {
       result.times = await timesOf(client);
       for (const [key, value] of Object.entries(result.times)) console.log(`  ${key}: ${value.toFixed(2)}`);

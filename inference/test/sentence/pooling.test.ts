@@ -68,6 +68,12 @@ describe('batches of texts', () => {
     expect(sizes).to.deep.equal([[255, 255], [256], [300], [512], [512]]);
   });
 
+  it('are larger on a GPU, where a run costs as much as hundreds of tokens', () => {
+    const lengths = [512, 255, 7, 255, 512, 2048];
+    const sizes = planBatches(lengths, 'cuda').map((batch) => sizesOf(batch, lengths));
+    expect(sizes).to.deep.equal([[7, 255, 255], [512, 512], [2048]]);
+  });
+
   it('are padded on the right, with a mask over what is text', () => {
     const packed = packTexts(
       [

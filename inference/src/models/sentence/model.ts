@@ -25,7 +25,7 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
   const recipe = await readSentenceRecipe(files, path);
   const tokenizer = await loadTokenizer(tokenizerPath, await findBeside(files.dir, path, 'tokenizer_config.json'));
   const network = await SentenceNetwork.open(path, recipe, options);
-  const model = new SentenceEmbedder(network, tokenizer, recipe);
+  const model = new SentenceEmbedder(network, tokenizer, recipe, options.device);
   await model.measure();
   return model;
 }
@@ -40,12 +40,19 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
   readonly #network: SentenceNetwork;
   readonly #tokenizer: TextTokenizer;
   readonly #recipe: SentenceRecipe;
+  readonly #device: LoadOptions['device'];
   #dimensions = 0;
 
-  constructor(network: SentenceNetwork, tokenizer: TextTokenizer, recipe: SentenceRecipe) {
+  constructor(
+    network: SentenceNetwork,
+    tokenizer: TextTokenizer,
+    recipe: SentenceRecipe,
+    device: LoadOptions['device'],
+  ) {
     this.#network = network;
     this.#tokenizer = tokenizer;
     this.#recipe = recipe;
+    this.#device = device;
   }
 
   get facts(): ModelFacts {
@@ -90,9 +97,8 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
 
   #share(waiting: readonly Waiting[]): readonly (readonly Waiting[])[] {
     if (!this.#network.shared) return waiting.map((one) => [one]);
-    return planBatches(waiting.map(({ text }) => text.ids.length)).map((indices) =>
-      indices.map((index) => waiting[index] as Waiting),
-    );
+    const lengths = waiting.map(({ text }) => text.ids.length);
+    return planBatches(lengths, this.#device).map((indices) => indices.map((index) => waiting[index] as Waiting));
   }
 
   async #embed(batch: readonly Waiting[], outcomes: Outcome<VectorResult>[]): Promise<void> {

@@ -46,7 +46,7 @@ async function openImages(files: ModelFiles, path: string, options: LoadOptions)
   // Before reading weights, so that an unsupported model fails at once.
   readImageRecipe(config, 1);
   const tower = await Tower.open(path, 'pixel_values', options);
-  return new ImageEmbedder(tower, readImageRecipe(config, tower.fixedSize), options.maxImagePixels);
+  return new ImageEmbedder(tower, readImageRecipe(config, tower.fixedSize), options);
 }
 
 /** The image preprocessing recipe in either of its forms; empty if the repository has none. */
