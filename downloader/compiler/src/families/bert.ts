@@ -88,7 +88,6 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
       { name: `${name}.output.dense`, outputs: width },
       feedForward,
       'feed-forward 2',
-      true,
     );
     hidden = layers.norm(graph.op('Add', [hidden, fed]), `${name}.output.LayerNorm`, width, epsilon);
     graph.cut();

@@ -74,25 +74,18 @@ export class Layers {
     return this.tensor(name, [size]);
   }
 
-  /** A linear layer, bias included. `afterGelu`: x is the output of `activation`. */
-  linear(x: string, { name, outputs }: Linear, inputs: number, kind: ProductKind, afterGelu = false): string {
-    return this.joined(x, name, [{ name, outputs }], inputs, kind, afterGelu);
+  /** A linear layer, bias included. */
+  linear(x: string, { name, outputs }: Linear, inputs: number, kind: ProductKind): string {
+    return this.joined(x, name, [{ name, outputs }], inputs, kind);
   }
 
   /** Several linear layers over the same activations as one product, side by side. */
-  joined(
-    x: string,
-    key: string,
-    layers: readonly Linear[],
-    inputs: number,
-    kind: ProductKind,
-    afterGelu = false,
-  ): string {
+  joined(x: string, key: string, layers: readonly Linear[], inputs: number, kind: ProductKind): string {
     const outputs = layers.reduce((sum, layer) => sum + layer.outputs, 0);
     const values = () => this.#sideBySide(layers, 'weight', (layer) => [layer.outputs, inputs], outputs * inputs);
     const biased = layers.some((layer) => this.weights.has(`${layer.name}.bias`));
     const bias = biased ? () => this.#sideBySide(layers, 'bias', (layer) => [layer.outputs], outputs) : undefined;
-    return this.multiply(x, key, { values, outputs, inputs, bias, afterGelu }, kind);
+    return this.multiply(x, key, { values, outputs, inputs, bias }, kind);
   }
 
   /** Tensors of several layers one behind the other; zeros for a bias that is not there. */
@@ -121,7 +114,8 @@ export class Layers {
       const peaks = this.graph.op('ReduceMax', [this.graph.op('Abs', [x]), this.graph.integers(0)], { keepdims: 0 });
       this.graph.output(`${PEAKS_PREFIX}${key}`, peaks, 'float32', [matrix.inputs]);
     }
-    return this.products.multiply(x, key, matrix, this.recipe[kind]);
+    // The second feed-forward product follows `activation`.
+    return this.products.multiply(x, key, { ...matrix, afterGelu: kind === 'feed-forward 2' }, this.recipe[kind]);
   }
 
   norm(x: string, name: string, size: number, epsilon: number): string {
@@ -152,12 +146,18 @@ export class Layers {
     const { graph } = this;
     const { width, heads, dims, mask, unpadded, merged } = attention;
     const layers = projections.map((projection) => ({ name: `${name}.${projection}`, outputs: width }));
-    const joined = this.joined(x, `${name}.qkv`, layers, width, 'attention input');
+    const form = this.recipe['attention input'];
     // In half precision a GPU has kernels that hold no table of scores, and sum in float32. What comes from a product in half
     // precision is in its range.
-    const half = this.recipe['attention input'] === 'float16';
+    const half = form === 'float16';
     const cast = (value: string, to: number) => (half ? graph.op('Cast', [value], { to }) : value);
-    const parts = graph.ops('Split', [cast(joined, FLOAT16)], 3, { axis: 1, num_outputs: 3 });
+    const joined = () =>
+      graph.ops('Split', [cast(this.joined(x, `${name}.qkv`, layers, width, 'attention input'), FLOAT16)], 3, {
+        axis: 1,
+        num_outputs: 3,
+      });
+    // Three products in this form take as long as one, and need not be split.
+    const parts = form === 'row' ? layers.map((layer) => this.linear(x, layer, width, 'attention input')) : joined();
     const elementType = half ? 'float16' : 'float32';
     const sequences = parts.map((part) => graph.op('Reshape', [part, dims]));
     const operator = 'MultiHeadAttention';
