@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
-import { type JsonObject, readJsonObject, readOptionalObject } from '../../json.js';
+import { isObject, type JsonObject, numberAt, objectAt, readJsonObject, readOptionalObject } from '../../json.js';
 import type { WhisperConfig } from './config.js';
 import type { KnownTokens } from './generation-defaults.js';
+import { TokenTexts } from './token-texts.js';
 
 /** Special tokens. */
 export interface SpecialTokens {
@@ -24,7 +25,6 @@ interface HubTokenizer {
     ids: readonly number[],
     options: { readonly skip_special_tokens: boolean; readonly clean_up_tokenization_spaces: boolean },
   ): string;
-  token_to_id(token: string): number | undefined;
 }
 
 /** What a token with an incomplete UTF-8 sequence decodes to. */
@@ -34,11 +34,12 @@ const NO_WORD = /[^\p{L}\p{N}\p{M}\uFFFD']/gu;
 /** Parsed tokenizer.json. */
 export class WhisperTokenizer implements KnownTokens {
   readonly json: JsonObject;
-  readonly tokenizer: HubTokenizer;
+  readonly #settings: JsonObject;
+  #library: HubTokenizer | undefined;
 
   private constructor(json: JsonObject, settings: JsonObject) {
     this.json = json;
-    this.tokenizer = new Tokenizer(json, settings);
+    this.#settings = settings;
   }
 
   /**
@@ -53,22 +54,46 @@ export class WhisperTokenizer implements KnownTokens {
     return new WhisperTokenizer(json, settings);
   }
 
-  readonly id = (token: string): number | undefined => this.tokenizer.token_to_id(token);
+  static unpack(packed: Buffer): WhisperTokenizer {
+    const [json, settings] = JSON.parse(packed.toString());
+    return new WhisperTokenizer(json, settings);
+  }
+
+  /** As bytes outside of V8's heap, a tenth of the objects. */
+  pack(): Buffer {
+    return Buffer.from(JSON.stringify([this.json, this.#settings]));
+  }
+
+  get library(): HubTokenizer {
+    const library: HubTokenizer = this.#library ?? new Tokenizer(this.json, this.#settings);
+    this.#library = library;
+    return library;
+  }
+
+  readonly id = (token: string): number | undefined => {
+    const added = Array.isArray(this.json.added_tokens) ? this.json.added_tokens.filter(isObject) : [];
+    const own = added.findLast(({ content }) => content === token) ?? {};
+    return numberAt(own, 'id') ?? numberAt(objectAt(objectAt(this.json, 'model'), 'vocab'), token);
+  };
 
   /** A text as it stands, without special tokens. */
-  readonly encode = (text: string): readonly number[] => this.tokenizer.encode(text, { add_special_tokens: false }).ids;
+  readonly encode = (text: string): readonly number[] => this.library.encode(text, { add_special_tokens: false }).ids;
 }
 
 /** Converts text to tokens and back with the repository's tokenizer.json. */
 export class Vocabulary {
-  readonly #tokenizer: HubTokenizer;
+  readonly #decode: (tokens: readonly number[]) => string;
+  /** Few callers give a text before the first window, or hotwords. */
+  readonly #packed: Buffer;
+  #encoder: WhisperTokenizer | undefined;
   readonly #plainWords = new Map<number, string>();
   readonly special: SpecialTokens;
 
-  constructor({ tokenizer, id: idOf }: WhisperTokenizer, config: WhisperConfig) {
-    this.#tokenizer = tokenizer;
+  constructor(tokenizer: WhisperTokenizer, config: WhisperConfig) {
+    this.#packed = tokenizer.pack();
+    this.#decode = decoderOf(tokenizer);
     const id = (...names: readonly string[]) =>
-      names.map((name) => idOf(`<|${name}|>`)).find((found) => found !== undefined);
+      names.map((name) => tokenizer.id(`<|${name}|>`)).find((found) => found !== undefined);
     const noTimestamps = config.noTimestamps ?? id('notimestamps');
     if (noTimestamps === undefined) throw new Error('Expected a Whisper tokenizer with <|notimestamps|>, got none.');
     this.special = {
@@ -86,14 +111,15 @@ export class Vocabulary {
 
   /** A text as it stands, without special tokens. */
   encode(text: string): readonly number[] {
-    return this.#tokenizer.encode(text, { add_special_tokens: false }).ids;
+    this.#encoder ??= WhisperTokenizer.unpack(this.#packed);
+    return this.#encoder.encode(text);
   }
 
   /** Decodes tokens to text, without special tokens and timestamps. */
   decode(tokens: readonly number[]): string {
     const text = tokens.filter((token) => this.isText(token));
     if (text.length === 0) return '';
-    return this.#tokenizer.decode(text, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
+    return this.#decode(text);
   }
 
   /**
@@ -113,4 +139,11 @@ export class Vocabulary {
   isText(token: number): boolean {
     return token < this.special.endOfText;
   }
+}
+
+function decoderOf(tokenizer: WhisperTokenizer): (tokens: readonly number[]) => string {
+  const texts = TokenTexts.read(tokenizer.json);
+  if (texts !== undefined) return (tokens) => texts.decode(tokens);
+  const { library } = tokenizer;
+  return (tokens) => library.decode(tokens, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
 }
