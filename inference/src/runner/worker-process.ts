@@ -6,7 +6,6 @@ import { InferenceError } from '../errors.js';
 import type { LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
 import type { GraphUse } from '../models/session/optimized/use.js';
-import { V8_FLAGS } from '../process/malloc-settings.js';
 import { readProcessWork, type WorkReading } from '../process/work-reading.js';
 import { sampleIntervalMs, WorkTimer } from '../process/work-timer.js';
 import type { Executor, ExecutorAnswer, RunOptions } from '../scheduling/executor.js';
@@ -69,9 +68,16 @@ interface Run {
 
 /**
  * A worker collects garbage on its own thread. Its heap holds large arrays, which parallel collection does not speed up: V8's
- * helper threads took a sixth of the time of a long audio file from the other workers and saved nothing.
+ * helper threads took a sixth of the time of a long audio file from the other workers and saved nothing. For the same reason it marks
+ * at once: in parts, between the runs of a decoder, that takes twice as long. The rest of the heap is small: a young generation of 4 MiB
+ * is collected as fast as one of 16, of which the largest that a model's files needed while it loaded is kept.
  */
-const NODE_FLAGS = ['--enable-source-maps', '--single-threaded-gc', ...V8_FLAGS];
+const NODE_FLAGS = [
+  '--enable-source-maps',
+  '--single-threaded-gc',
+  '--no-incremental-marking',
+  '--max-semi-space-size=4',
+];
 
 /**
  * Starts in the constructor. `ready` resolves when the model is loaded and warm, and rejects if that fails; `ended` resolves
