@@ -39,16 +39,16 @@ async function nearness<T extends Item>(
   );
 }
 
-// Weights for any CPU are rounded more; those for CPUs with exact byte products are right on no other.
+// Weights for any CPU are rounded more; those for CPUs with exact byte products are right on no other. fp32 is tested against PyTorch where
+// checkpoints are compiled.
 for (const [precision, overflowSafe] of [
   ['int8', true],
   ['int8', false],
   ['fp16', true],
-  ['fp32', true],
 ] as const) {
   describe(`trained checkpoints in ${precision}${overflowSafe ? '' : ' for CPUs with exact byte products'}`, function () {
     this.timeout(120_000);
-    const mark = (int8: number) => (precision === 'int8' ? int8 : precision === 'fp16' ? 0.9999 : 0.999_999);
+    const mark = (int8: number) => (precision === 'int8' ? int8 : 0.9999);
 
     before(function () {
       if (!overflowSafe && !hasExactByteProducts()) {

@@ -205,16 +205,5 @@ describe('Silero voice activity', function () {
         await model.close();
       }
     });
-
-    it('refuses the filter if the detector is disabled', async function () {
-      needsShared(this, WHISPER_BASE);
-      const model = await loadWhisper(whisperFiles(), OPTIONS);
-      try {
-        const error = await rejection(transcribeWith(model, new Float32Array(16_000), { vadFilter: true }));
-        expect((error as InferenceError).code).to.equal('FEATURE_DISABLED');
-      } finally {
-        await model.close();
-      }
-    });
   });
 });
