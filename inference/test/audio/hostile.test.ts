@@ -141,7 +141,7 @@ describe('A damaged audio file', () => {
     }
   });
 
-  for (const name of ['speech-44k-stereo.mp3', 'speech-16k-mono.mp3', 'speech-8k-mono.mp3']) {
+  for (const name of ['speech-44k-stereo.mp3', 'speech-8k-mono.mp3']) {
     it(`of MP3 is read up to its end if truncated, with a warning: ${name}`, async () => {
       const bytes = await fixture(name);
       const whole = await transcribe(bytes);
@@ -151,13 +151,14 @@ describe('A damaged audio file', () => {
       expect(cut.warnings).to.have.length(1);
       expect(cut.warnings[0]).to.contain('The MP3 is truncated');
     });
-
-    it(`of MP3 with a tag at its end causes no warning: ${name}`, async () => {
-      const tag = Buffer.alloc(128);
-      tag.write('TAG');
-      expect((await transcribe(Buffer.concat([await fixture(name), tag]))).warnings).to.deep.equal([]);
-    });
   }
+
+  it('of MP3 with a tag at its end causes no warning', async () => {
+    const tag = Buffer.alloc(128);
+    tag.write('TAG');
+    const tagged = Buffer.concat([await fixture('speech-44k-stereo.mp3'), tag]);
+    expect((await transcribe(tagged)).warnings).to.deep.equal([]);
+  });
 
   it('without its MP4 index is rejected with the reason', async () => {
     const bytes = await fixture('speech-44k-stereo.m4a');

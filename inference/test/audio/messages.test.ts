@@ -32,7 +32,8 @@ async function said(content: Uint8Array): Promise<{ texts: readonly string[]; ca
 
 describe('Messages about damaged audio files', () => {
   it('are not from a library: an MP4 with an atom of size 0', async () => {
-    const m4a = await fixture('speech-48k-mono-faststart.m4a');
+    // Its index, and the first of its samples.
+    const m4a = (await fixture('speech-48k-mono-faststart.m4a')).subarray(0, 3_000);
     const view = Buffer.from(m4a);
     for (const atom of [
       'ftyp',
@@ -62,11 +63,11 @@ describe('Messages about damaged audio files', () => {
       const random = new Random(7);
       const whole = (await fixture(name)).subarray(0, 12_000);
       let refused = 0;
-      for (let turn = 0; turn < 6; turn += 1) {
+      for (let turn = 0; turn < 4; turn += 1) {
         const broken = Uint8Array.from(whole);
         // The first bytes are unchanged: the format is still detected.
         for (let change = 0; change < 10; change += 1) {
-          broken[48 + random.below(turn < 3 ? 600 : 6000)] = random.below(256);
+          broken[48 + random.below(turn < 2 ? 600 : 6000)] = random.below(256);
         }
         const { texts, cause } = await said(broken);
         refused += texts.length;

@@ -21,8 +21,8 @@ const asFloats = (chunks: readonly Int16Array[]): number[] =>
 describe('A video', function () {
   this.timeout(120_000);
 
-  it('of a gigabyte is read completely, with bounded memory', async () => {
-    const chunks = Array.from({ length: 240 }, (_, index) => chunk(index));
+  it('of half a gigabyte is read completely, with bounded memory', async () => {
+    const chunks = Array.from({ length: 120 }, (_, index) => chunk(index));
     let highestBytes = 0;
     const before = process.memoryUsage().rss;
     async function* watched(): AsyncGenerator<Uint8Array> {
@@ -41,14 +41,14 @@ describe('A video', function () {
       }
     }
     await source.close();
-    expect(at).to.equal(240 * 8_000);
+    expect(at).to.equal(120 * 8_000);
     expect(source.warnings).to.deep.equal([]);
-    expect(highestBytes / MIB).to.be.below(300);
+    expect(highestBytes / MIB).to.be.below(150);
   });
 
   it('with its index at the end is read, whole and in chunks', async () => {
     const chunks = [chunk(1), chunk(2), chunk(3)];
-    const content = whole(mp4File({ chunks, betweenBytes: 30 * MIB, indexLast: true }));
+    const content = whole(mp4File({ chunks, betweenBytes: 4 * MIB, indexLast: true }));
     for (const given of [content, inParts(content, 65_536)]) {
       const { samples, warnings } = await transcribe(given);
       expect([...samples]).to.deep.equal(asFloats(chunks));
@@ -180,7 +180,7 @@ describe('A damaged video', function () {
 
     it(`does not fail unexpectedly with any wrong bits: ${name}`, async () => {
       const bytes = await fromRoot(`inference/test/audio/cases/${name}`);
-      for (const seed of [1, 2, 3]) {
+      for (const seed of [1, 2]) {
         const below = numbers(seed);
         const damaged = bytes.slice();
         const view = new DataView(damaged.buffer);
