@@ -72,7 +72,9 @@ describe('the Python packages', function () {
 
   /** Whether Python has a module; says so where it has none. */
   const has = async (module: string): Promise<boolean> => {
-    const found = await ask(`import ${module}; print("true")`).catch(() => false);
+    const found = await ask(
+      `import importlib.util as util; print("true" if util.find_spec("${module}") else "false")`,
+    ).catch(() => false);
     if (found !== true)
       console.log(`      No Python with ${module}: it is not tested (HEIMDEX_TEST_PYTHON names one).`);
     return found === true;

@@ -5,7 +5,7 @@ import { optimizedDir } from '@heimdex/cache';
 import { expect } from 'chai';
 import { NOT_OPTIMIZED, NOT_RECORDED } from '../../src/models/session/optimized/use.js';
 import { runProgram, startProgram } from '../fixtures/server-process.js';
-import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
+import { copyVolume, DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
 import { inRepository } from '../support/paths.js';
 import { answers, formDirs, prepare, SIGLIP, TEXTS, VISION_ONLY } from './forms.js';
 
@@ -15,15 +15,25 @@ async function listing(dir: string): Promise<string[]> {
   return entries.map((entry) => `${entry.parentPath}/${entry.name}`).sort();
 }
 
+const bareVolume = () => makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
+
 describe('optimized models', () => {
+  /** Prepared once; each test changes a copy. */
+  let original: Volume;
+  let messages: readonly string[];
   let volume: Volume;
+  before(async () => {
+    original = await bareVolume();
+    messages = await prepare(original, VISION_ONLY);
+  });
+  after(() => original.remove());
   beforeEach(async () => {
-    volume = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
+    volume = await copyVolume(original);
   });
   afterEach(() => volume.remove());
 
   it('are created once, and used and logged by the server, which does not change the volume', async () => {
-    expect(await prepare(volume, VISION_ONLY)).to.deep.equal(['Prepared', 'Prepared']);
+    expect(messages).to.deep.equal(['Prepared', 'Prepared']);
     expect(await prepare(volume, VISION_ONLY)).to.deep.equal(['Already prepared', 'Already prepared']);
     const before = await listing(volume.cacheDir);
     const server = await startProgram({ HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY });
@@ -36,17 +46,9 @@ describe('optimized models', () => {
     expect(await listing(volume.cacheDir)).to.deep.equal(before);
   });
 
-  it('are not created for small graphs', async () => {
-    const messages = await prepare(volume, VISION_ONLY, '1000');
-    expect(messages).to.have.length(2);
-    for (const message of messages) expect(message).to.match(/^Skipped: it is small/);
-    expect(await formDirs(volume)).to.deep.equal([]);
-  });
-
   it('produce the same bits as the original files', async () => {
     const content = await readFile(inRepository('demo/samples/images/03-pizza.jpg'));
     const items = [...TEXTS, { type: 'image', content, normalize: true }];
-    await prepare(volume, VISION_ONLY);
     const plain = await answers(volume, VISION_ONLY, items, false);
     const prepared = await answers(volume, VISION_ONLY, items, true);
     expect(prepared.uses.map((use) => use.prepared)).to.deep.equal([true, true]);
@@ -55,7 +57,6 @@ describe('optimized models', () => {
   });
 
   it('are ignored if a bit is wrong, and created again by the next run', async () => {
-    await prepare(volume, VISION_ONLY);
     const [dir = ''] = await formDirs(volume);
     const path = join(dir, 'model.data');
     const bytes = await readFile(path);
@@ -68,7 +69,6 @@ describe('optimized models', () => {
   });
 
   it('that were replaced are not used, with any manifest', async () => {
-    await prepare(volume, VISION_ONLY);
     const [dir = '', other = ''] = await formDirs(volume);
     // A complete optimized model of this program, with its manifest.
     for (const name of ['model.onnx', 'model.data']) await cp(join(other, name), join(dir, name));
@@ -78,7 +78,6 @@ describe('optimized models', () => {
   });
 
   it('with changed facts are not used', async () => {
-    await prepare(volume, VISION_ONLY);
     for (const dir of await formDirs(volume)) {
       const path = join(dir, 'manifest.json');
       await writeFile(path, (await readFile(path, 'utf8')).replace('"changed": ', '"changed":  '));
@@ -88,7 +87,6 @@ describe('optimized models', () => {
   });
 
   it('that are not in the lock file are not used, and created again by the next run', async () => {
-    await prepare(volume, VISION_ONLY);
     const lock = join(volume.cacheDir, 'models.lock.json');
     const before = await readFile(lock, 'utf8');
     await rm(lock);
@@ -100,22 +98,7 @@ describe('optimized models', () => {
     );
   });
 
-  it('are recorded in a lock file outside the volume, which the volume cannot change', async () => {
-    const elsewhere = await mkdtemp(join(tmpdir(), 'heimdex-lock-'));
-    try {
-      const env = { ...VISION_ONLY, MODELS_LOCK: join(elsewhere, 'models.lock.json') };
-      await prepare(volume, env);
-      expect(await readdir(elsewhere)).to.deep.equal(['models.lock.json']);
-      expect((await answers(volume, env, TEXTS, true)).uses.map((use) => use.prepared)).to.deep.equal([true, true]);
-      await writeFile(join(volume.cacheDir, 'models.lock.json'), '{}');
-      expect((await answers(volume, env, TEXTS, true)).uses.map((use) => use.prepared)).to.deep.equal([true, true]);
-    } finally {
-      await rm(elsewhere, { recursive: true, force: true });
-    }
-  });
-
   it('of another CPU are not used, but kept; those of another runtime are removed', async () => {
-    await prepare(volume, VISION_ONLY);
     const manifests = await Promise.all(
       (await formDirs(volume)).map(async (dir, index) => {
         const key = index === 0 ? { cpu: ['another'] } : { runtime: '0.0.1' };
@@ -135,8 +118,37 @@ describe('optimized models', () => {
     expect(after).to.include(manifests[0]);
     expect(after).not.to.include(manifests[1]);
   });
+});
 
-  it('cause a clear error if the volume is not writable', async () => {
+describe('a volume without optimized models', () => {
+  let volume: Volume;
+  beforeEach(async () => {
+    volume = await bareVolume();
+  });
+  afterEach(() => volume.remove());
+
+  it('gets none for small graphs', async () => {
+    const messages = await prepare(volume, VISION_ONLY, '1000');
+    expect(messages).to.have.length(2);
+    for (const message of messages) expect(message).to.match(/^Skipped: it is small/);
+    expect(await formDirs(volume)).to.deep.equal([]);
+  });
+
+  it('has them recorded in a lock file outside, which the volume cannot change', async () => {
+    const elsewhere = await mkdtemp(join(tmpdir(), 'heimdex-lock-'));
+    try {
+      const env = { ...VISION_ONLY, MODELS_LOCK: join(elsewhere, 'models.lock.json') };
+      await prepare(volume, env);
+      expect(await readdir(elsewhere)).to.deep.equal(['models.lock.json']);
+      expect((await answers(volume, env, TEXTS, true)).uses.map((use) => use.prepared)).to.deep.equal([true, true]);
+      await writeFile(join(volume.cacheDir, 'models.lock.json'), '{}');
+      expect((await answers(volume, env, TEXTS, true)).uses.map((use) => use.prepared)).to.deep.equal([true, true]);
+    } finally {
+      await rm(elsewhere, { recursive: true, force: true });
+    }
+  });
+
+  it('that is not writable causes a clear error', async () => {
     await writeFile(optimizedDir(volume.cacheDir), 'in the way');
     const env = { HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY };
     const { code, stderr } = await runProgram(env, ['prepare']);

@@ -64,19 +64,10 @@ const ONE = [1];
 const ALL = [1_000_000_000];
 const MIXED = [1, 40_990, 7, 64 * 1024, 1000];
 
-const EVERY_CONTAINER: readonly AudioFile[] = [
-  file(join(FIXTURES, 'speech-44k-stereo.mp3'), ONE, ALL),
-  file(join(FIXTURES, 'speech-48k-stereo.vorbis.ogg'), ONE),
-  file(join(FIXTURES, 'speech-48k-stereo.opus'), ONE),
-  file(join(FIXTURES, 'speech-48k-mono.flac.ogg'), [333]),
+/** Kinds of files; that each container has the same samples in chunks is tested where they are decoded. */
+const KINDS: readonly AudioFile[] = [
   file(join(FIXTURES, 'speech-44k-stereo.m4a'), ONE, ALL),
-  file(join(FIXTURES, 'speech-48k-mono-faststart.m4a'), ONE),
-  file(join(CASES, 'faststart_video_loses_end.mp4'), [1024], [65_536]),
-  file(join(CASES, 'quicktime_aac.mov'), [1024]),
   file(join(CASES, 'video_vp8_opus.webm'), [1024]),
-  file(join(CASES, 'video_h264_aac.mkv'), [1024]),
-  file(join(CASES, 'video_h264_aac.mpegts'), [1024]),
-  file(join(CASES, 'adts.aac'), [1024]),
   file(join(CASES, 'chained.opus'), [1024]),
   file(join(DEMO, 'party.flac'), MIXED),
   {
@@ -97,15 +88,12 @@ const EVERY_CONTAINER: readonly AudioFile[] = [
 ];
 
 for (const [family, setting, audioFiles] of [
-  ['Moonshine', 'moonshine-tiny', EVERY_CONTAINER],
+  ['Moonshine', 'moonshine-tiny', KINDS],
   [
     'Whisper',
     'onnx-community/whisper-base_timestamped',
     [
-      file(join(FIXTURES, 'speech-44k-stereo.mp3'), ONE),
       file(join(FIXTURES, 'speech-48k-stereo.opus'), ONE),
-      file(join(CASES, 'fragmented_video_loses_end.mp4'), [1024]),
-      file(join(SHARED, 'jfk.flac'), MIXED),
       file(join(SHARED, 'sense_and_sensibility_01_austen_64kb-0930.wav'), [1, 2, 3]),
     ],
   ],
@@ -124,7 +112,12 @@ for (const [family, setting, audioFiles] of [
       const embedded = (await embeddedRepositories()).find(({ name }) => name === MOONSHINE);
       const snapshots = family === 'Whisper' ? { [WHISPER]: shared } : { [MOONSHINE]: embedded?.files ?? [] };
       volume = await makeVolume({ snapshots });
-      server = await startProgram({ HF_HUB_CACHE: volume.cacheDir, ASR_MODEL: setting, VISION_MODEL_NAME: 'none' });
+      server = await startProgram({
+        HF_HUB_CACHE: volume.cacheDir,
+        ASR_MODEL: setting,
+        VISION_MODEL_NAME: 'none',
+        MAX_MESSAGE_MIB: '16',
+      });
       client = createInferenceClient({ address: server.address });
     });
     after(async () => {
@@ -153,7 +146,7 @@ for (const [family, setting, audioFiles] of [
       const chunks = Array.from({ length: 8 }, (_, index) =>
         Int16Array.from(samples.subarray(index * RATE, (index + 1) * RATE), (sample) => Math.round(sample * 32_767)),
       );
-      const video = mp4File({ chunks: chunks.filter(({ length }) => length > 0), betweenBytes: 20 * 1_048_576 });
+      const video = mp4File({ chunks: chunks.filter(({ length }) => length > 0), betweenBytes: 4 * 1_048_576 });
       const transcribed = await streamed(client, video, {});
       expect(transcribed.text).to.equal((await unary(client, await readFile(join(DEMO, 'party.flac')), {})).text);
       expect(transcribed.warnings).to.deep.equal([]);
@@ -169,7 +162,7 @@ for (const [family, setting, audioFiles] of [
 
     it('are cancelled at their deadline, and the worker serves the next one', async () => {
       const second = pcm16((await samplesOf(join(DEMO, 'party.flac'))).subarray(RATE, 2 * RATE));
-      const long = Buffer.concat(Array.from({ length: 1500 }, () => second));
+      const long = Buffer.concat(Array.from({ length: 480 }, () => second));
       const raw = { encoding: 'pcm_s16le', sampleRateHz: RATE, channelCount: 1 } as const;
       const options = { raw, timeoutMs: 2000, headers: { 'x-request-id': 'late' } };
       const error = await client.transcribe(long, options).catch((reason: unknown) => reason);
@@ -211,7 +204,6 @@ for (const [family, setting, audioFiles] of [
         // Lossless: the text is equal to the last comma.
         ['-f', 'wav'],
         ['-f', 'flac'],
-        ['-c:a', 'libvorbis', '-f', 'ogg'],
         ['-c:a', 'aac', '-f', 'mp4', '-movflags', 'frag_keyframe+empty_moov'],
       ]) {
         const make = `ffmpeg -v error -i "$0" ${container.join(' ')} -`;

@@ -73,7 +73,6 @@ describe('Videos that the client reads from the disk', function () {
 
   for (const [name, options] of [
     ['fragmented_video_loses_end.mp4', {}],
-    ['faststart_video_loses_end.mp4', {}],
     ['audio_starts_2s_late.mp4', {}],
     ['video_opus_in.mp4', {}],
     ['quicktime_aac.mov', {}],
@@ -99,13 +98,13 @@ describe('Videos that the client reads from the disk', function () {
 
   it('send only their audio, for any video', async () => {
     const path = join(dir, 'junk.mp4');
-    await writeNoiseVideo(path, join(CASES, 'quicktime_aac.mov'), { imageBytes: 40 * MIB, repeats: 2 });
+    await writeNoiseVideo(path, join(CASES, 'quicktime_aac.mov'), { imageBytes: 8 * MIB, repeats: 2 });
     const whole = await answerOf(client.transcribeStream(createReadStream(path), {}));
     let video: unknown;
     const sent = await sentFor(async () => {
       video = await answerOf(client.transcribeFile(path));
     });
-    expect((await stat(path)).size).to.be.above(40 * MIB);
+    expect((await stat(path)).size).to.be.above(8 * MIB);
     expect(sent).to.be.below(100_000);
     expect(video).to.deep.equal(whole);
     const heimdex = [HEIMDEX, 'transcribe', path, '--address', proxy.address];

@@ -29,7 +29,7 @@ function thief(path: string): Uint8Array {
 }
 
 describe('a hostile model', () => {
-  for (const path of ['/etc/passwd', '../../../../../../../../../../etc/passwd', '/proc/self/environ']) {
+  for (const path of ['/etc/passwd', '../../../../../../../../../../etc/passwd']) {
     it(`cannot read ${path}: the server exits and reports the reference`, async () => {
       const dir = join(DEMO_MODELS, SIGLIP);
       const names = (await readdir(dir, { recursive: true, withFileTypes: true })).filter((one) => one.isFile());

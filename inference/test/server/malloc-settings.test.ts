@@ -91,7 +91,8 @@ describe('the restart of the server with the memory settings', () => {
       client.close();
       expect(results.map(({ result }) => result.case)).to.deep.equal(['embedding']);
       expect(await pocket.server.stop('SIGTERM')).to.equal(EXIT_CODES.ok);
-      expect(pocket.server.log.at(-1)?.msg).to.equal('ended');
+      // Not as the last line: on a busy machine one that was being written may come after it.
+      await pocket.server.logged('ended');
     });
   });
 

@@ -22,16 +22,23 @@ function canUnshare(...flags: string[]): boolean {
 }
 
 describe('offline', () => {
-  it('serves without a network', async function () {
-    if (!canUnshare('-rn')) {
-      console.log('      skipped: network namespaces are not permitted here');
+  it('serves without a network from a read-only volume', async function () {
+    if (!canUnshare('-rnm')) {
+      console.log('      skipped: namespaces of networks and mounts are not permitted here');
       return this.skip();
     }
     const volume = await pocketVolume();
     try {
+      const { cacheDir } = volume;
       // The namespace has only a loopback interface; the caller runs in it as well.
-      const script = 'ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null || true; exec "$@"';
-      const server = await startProgram(pocketEnv(volume), { command: ['unshare', '-rn', 'sh', '-c', script, 'sh'] });
+      const script = [
+        '(ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null || true)',
+        `mount --bind "${cacheDir}" "${cacheDir}"`,
+        `mount -o remount,bind,ro "${cacheDir}"`,
+        `! touch "${cacheDir}/x" 2>/dev/null`,
+        'exec "$@"',
+      ].join(' && ');
+      const server = await startProgram(pocketEnv(volume), { command: ['unshare', '-rnm', 'sh', '-c', script, 'sh'] });
       try {
         const body = JSON.stringify({ texts: ['a red heart'] });
         const answer = execFileSync('nsenter', [
@@ -49,7 +56,7 @@ describe('offline', () => {
     }
   });
 
-  it('contacts no proxy and no hub, even if set in the environment', async () => {
+  it('contacts no proxy and no hub, even if set in the environment, of which workers get what they need, and does not change the volume', async () => {
     let requests = 0;
     const trap = net.createServer((socket) => {
       requests += 1;
@@ -57,8 +64,9 @@ describe('offline', () => {
     });
     await new Promise<void>((resolve) => trap.listen(0, '127.0.0.1', resolve));
     const url = `http://127.0.0.1:${(trap.address() as net.AddressInfo).port}`;
-    const { server, stop } = await pocketServer({
+    const { server, volume, stop } = await pocketServer({
       HF_ENDPOINT: url,
+      HF_TOKEN: 'hf_secret',
       HTTP_PROXY: url,
       HTTPS_PROXY: url,
       HF_HUB_OFFLINE: '0',
@@ -66,61 +74,18 @@ describe('offline', () => {
     });
     const client = new GrpcClient(server.address);
     try {
-      await client.value(embedText, { texts: ['pizza'] });
-      expect(await server.stop()).to.equal(EXIT_CODES.ok);
-      expect(requests).to.equal(0);
-    } finally {
-      client.close();
-      trap.close();
-      await stop();
-    }
-  });
-
-  it('serves from a read-only volume', async function () {
-    if (!canUnshare('-rm')) {
-      console.log('      skipped: mount namespaces are not permitted here');
-      return this.skip();
-    }
-    const volume = await pocketVolume();
-    try {
-      const { cacheDir } = volume;
-      const script = `mount --bind "${cacheDir}" "${cacheDir}" && mount -o remount,bind,ro "${cacheDir}" && ! touch "${cacheDir}/x" 2>/dev/null && exec "$@"`;
-      const server = await startProgram(pocketEnv(volume), { command: ['unshare', '-rm', 'sh', '-c', script, 'sh'] });
-      const client = new GrpcClient(server.address);
-      try {
-        const { results } = await client.value(embedText, { texts: ['pizza'] });
-        expect(results[0]?.result.case).to.equal('embedding');
-      } finally {
-        client.close();
-        await server.stop();
-      }
-    } finally {
-      await volume.remove();
-    }
-  });
-
-  it('does not change the volume', async () => {
-    const { server, volume, stop } = await pocketServer();
-    const client = new GrpcClient(server.address);
-    try {
       const before = await snapshot(volume.cacheDir);
-      await client.value(embedText, { texts: ['pizza'] });
-      await server.stop();
-      expect(await snapshot(volume.cacheDir)).to.deep.equal(before);
-    } finally {
-      client.close();
-      await stop();
-    }
-  });
-
-  it('passes only the needed environment variables to workers', async () => {
-    const { server, stop } = await pocketServer({ HF_TOKEN: 'hf_secret' });
-    try {
       const pid = server.log.find((line) => typeof line.pid === 'number')?.pid;
       const names = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0').map((entry) => entry.split('=')[0]);
       expect(names).not.to.include('HF_TOKEN');
       expect(names).to.include('HF_HUB_OFFLINE');
+      await client.value(embedText, { texts: ['pizza'] });
+      expect(await server.stop()).to.equal(EXIT_CODES.ok);
+      expect(requests).to.equal(0);
+      expect(await snapshot(volume.cacheDir)).to.deep.equal(before);
     } finally {
+      client.close();
+      trap.close();
       await stop();
     }
   });

@@ -72,7 +72,9 @@ describe('signals', () => {
     await pocket.server.stop('SIGKILL');
     await Promise.all(workers.map(gone));
   });
+});
 
+describe('signals without a loaded model', () => {
   it('SIGKILL leaves no worker running that hangs in a run', async () => {
     const program = spawn(process.execPath, [FAKE_PROGRAM], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [text] = await once(program.stdout, 'data');
@@ -87,7 +89,7 @@ describe('signals', () => {
     await Promise.all(pids.map(gone));
   });
 
-  it('stop a server that is still loading', async () => {
+  it('SIGTERM stops a server that is still loading', async () => {
     const cold = await pocketServer({}, { cold: true });
     try {
       expect(await cold.server.stop('SIGTERM')).to.equal(EXIT_CODES.ok);

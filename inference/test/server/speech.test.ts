@@ -178,6 +178,11 @@ describe('speech with Moonshine', () => {
         'TIMESTAMPS_UNSUPPORTED',
       ],
       [
+        'voice activity, which is not loaded',
+        { audio: { content: flac }, options: { vadFilter: true } },
+        'FEATURE_DISABLED',
+      ],
+      [
         'longer than allowed',
         {
           audio: {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
 import { pocketEnv, pocketVolume } from '../fixtures/pocket.js';
-import { runProgram, startProgram } from '../fixtures/server-process.js';
+import { runHere, runProgram, startProgram } from '../fixtures/server-process.js';
 import { ROOT, type Volume } from '../fixtures/volume.js';
 
 const SIGLIP = 'heimdex/siglip-pocket';
@@ -32,29 +32,29 @@ describe('the program', () => {
   });
 
   it('reports all invalid variables at once', async () => {
-    const { code, stderr, stdout } = await runProgram({ PORT: 'eight', FEATURE_FACE: 'perhaps', MAX_QUEUE: '-1' });
+    const { code, stderr, stdout } = await runHere({ PORT: 'eight', FEATURE_FACE: 'perhaps', MAX_QUEUE: '-1' });
     expect(code).to.equal(EXIT_CODES.configuration);
     for (const name of ['PORT', 'FEATURE_FACE', 'MAX_QUEUE']) expect(stderr).to.include(name);
     expect(stdout).to.equal('');
   });
 
   it('lists the known models for an unknown one', async () => {
-    const { code, stderr } = await runProgram({ ASR_MODEL: 'enormous' });
+    const { code, stderr } = await runHere({ ASR_MODEL: 'enormous' });
     expect(code).to.equal(EXIT_CODES.configuration);
     expect(stderr).to.include('ASR_MODEL').and.include('enormous').and.include('medium');
   });
 
   it('warns of a misspelt variable, and suggests a model', async () => {
-    const { code, stdout } = await runProgram({ ASR_MODLE: 'base', HF_HUB_CACHE: '/nowhere' });
+    const { code, stdout } = await runHere({ ASR_MODLE: 'base', HF_HUB_CACHE: '/nowhere' });
     expect(code).to.equal(EXIT_CODES.models);
     expect(stdout).to.include('did you mean ASR_MODEL?');
-    const misspelt = await runProgram({ ASR_MODEL: 'meduim' });
+    const misspelt = await runHere({ ASR_MODEL: 'meduim' });
     expect(misspelt.code).to.equal(EXIT_CODES.configuration);
     expect(misspelt.stderr).to.include('did you mean "medium"?');
   });
 
   it('does not start without a feature', async () => {
-    const { code, stderr } = await runProgram({ ASR_MODEL: 'none', VISION_MODEL_NAME: 'none' });
+    const { code, stderr } = await runHere({ ASR_MODEL: 'none', VISION_MODEL_NAME: 'none' });
     expect(code).to.equal(EXIT_CODES.configuration);
     expect(stderr).to.include('ASR_MODEL');
   });
@@ -69,7 +69,7 @@ describe('a faulty volume', () => {
 
   /** Expects the exit status for models and a message with role, file, path, variable and command. */
   async function expectRefusal(words: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    const { code, stderr, stdout } = await runProgram({ ...pocketEnv(volume), ...env });
+    const { code, stderr, stdout } = await runHere({ ...pocketEnv(volume), ...env });
     expect(code, stderr).to.equal(EXIT_CODES.models);
     for (const word of [...words, 'heimdex-downloader download']) expect(stderr).to.include(word);
     return stdout;
