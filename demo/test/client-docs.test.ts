@@ -61,6 +61,7 @@ describe("the client's documentation, on a real server", () => {
     const tsc = join(PROJECT_DIR, 'node_modules/typescript/bin/tsc');
     const options = [
       '--strict',
+      '--skipLibCheck',
       '--noUncheckedIndexedAccess',
       '--module',
       'nodenext',

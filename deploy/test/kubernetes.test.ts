@@ -50,6 +50,15 @@ interface Resource {
 
 const DIR = 'deploy/kubernetes/overlays';
 const overlays = readdirSync(`${ROOT}${DIR}`).filter((name) => !name.startsWith('.'));
+const renderings = new Map<string, string>();
+
+/** The resources of an overlay, rendered once. */
+function rendered(overlay: string): string {
+  const known = renderings.get(overlay) ?? output('kubectl', ['kustomize', `${DIR}/${overlay}`]);
+  renderings.set(overlay, known);
+  return known;
+}
+
 /** Volume types allowed by the restricted pod security profile. */
 const RESTRICTED_VOLUMES = [
   'configMap',
@@ -73,7 +82,7 @@ for (const overlay of overlays) {
         console.log('      kubectl is not installed: the overlays are not rendered');
         this.skip();
       }
-      resources = parseYaml<Resource>(output('kubectl', ['kustomize', `${DIR}/${overlay}`]));
+      resources = parseYaml<Resource>(rendered(overlay));
       pods = resources.flatMap(({ spec }) => spec?.template?.spec ?? []);
       const found = resources.find(({ kind }) => kind === 'Deployment')?.spec?.template?.spec;
       if (found === undefined) throw new Error('Expected a Deployment');
@@ -216,7 +225,7 @@ describe('the Job of the models', () => {
 describe(`${DIR}/tls`, () => {
   it('scrapes the servers over HTTPS with the CA', function () {
     if (!has('kubectl', 'kustomize', '--help')) this.skip();
-    const resources = parseYaml<Resource>(output('kubectl', ['kustomize', `${DIR}/tls`]));
+    const resources = parseYaml<Resource>(rendered('tls'));
     const monitor = resources.find(({ kind }) => kind === 'ServiceMonitor');
     expect(monitor?.spec?.endpoints?.[0]).to.deep.include({
       scheme: 'https',
@@ -228,7 +237,7 @@ describe(`${DIR}/tls`, () => {
 describe(`${DIR}/gpu`, () => {
   it('configures the GPU for both programs', function () {
     if (!has('kubectl', 'kustomize', '--help')) this.skip();
-    const resources = parseYaml<Resource>(output('kubectl', ['kustomize', `${DIR}/gpu`]));
+    const resources = parseYaml<Resource>(rendered('gpu'));
     const devices = resources.flatMap(({ kind, data }) => (kind === 'ConfigMap' ? [data?.DEVICE] : []));
     expect(devices).to.deep.equal(['cuda']);
   });
@@ -245,9 +254,8 @@ describe(DIR, function () {
         this.skip();
       }
       // In one run: reading the schemas takes most of the time.
-      const rendered = overlays.map((overlay) => output('kubectl', ['kustomize', `${DIR}/${overlay}`]));
       const location = `${schemas}/{{.ResourceKind}}{{.KindSuffix}}.json`;
-      output('kubeconform', ['-strict', '-schema-location', location], rendered.join('---\n'));
+      output('kubeconform', ['-strict', '-schema-location', location], overlays.map(rendered).join('---\n'));
     });
   }
 });
