@@ -21,12 +21,14 @@ const WORKSPACES = [
 
 /** The files that take longest, in this order. */
 const SLOW = [
-  'downloader/test/compile-faults',
+  'inference/test/server/audio-files',
   'inference/test/server/faults',
   'inference/test/live/server',
   'inference/test/server/client-videos',
   'inference/test/server/preemption',
   'inference/test/whisper/whisper',
+  'downloader/test/compile-faults',
+  'inference/test/whisper/together',
   'demo/test/demo',
   'demo/test/client-docs',
   'inference/test/server/abuse',
