@@ -184,7 +184,7 @@ export class Products {
     const graph = this.#graph;
     const highest = graph.op('ReduceMax', [x, graph.integers(-1)], { keepdims: 1 });
     const peak = graph.op('Max', [highest, graph.scalar(GELU_MIN_PEAK)]);
-    const steps = this.#toSteps(graph.op('Div', [x, peak]), GELU_STEP, GELU_ZERO_POINT);
+    const steps = this.#toSteps(this.#dividedBy(x, peak), GELU_STEP, GELU_ZERO_POINT);
     return { peak, steps, step: GELU_STEP, zeroPoint: GELU_ZERO_POINT };
   }
 
@@ -209,13 +209,18 @@ export class Products {
     return graph.op('QuantizeLinear', [values, graph.scalar(step), graph.byte(zeroPoint)]);
   }
 
-  /** A row of zeros has 0 / 0: whatever steps come of it, the product is then taken times 0. */
+  /** Each row by its peak. Div takes twice as long. */
+  #dividedBy(x: string, peak: string): string {
+    return this.#graph.op('Mul', [x, this.#graph.op('Reciprocal', [peak])]);
+  }
+
+  /** A row of zeros has 0 times infinity: whatever steps come of it, the product is then taken times 0. */
   #quantized(x: string): QuantizedRows {
     const known = this.#rows.get(x);
     if (known !== undefined) return known;
     const graph = this.#graph;
     const peak = graph.op('ReduceMax', [graph.op('Abs', [x]), graph.integers(-1)], { keepdims: 1 });
-    const scaled = graph.op('Div', [x, peak]);
+    const scaled = this.#dividedBy(x, peak);
     const rows: QuantizedRows = { peak, scaled, steps: this.#toSteps(scaled, STEP) };
     this.#rows.set(x, rows);
     return rows;
