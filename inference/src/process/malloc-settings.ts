@@ -11,8 +11,8 @@ export const MALLOC_SETTINGS = {
 } as const;
 
 /**
- * V8's flags for every process. Node.js 24 lets the young generation grow to twice that of Node.js 20, and V8 keeps it: 28 MiB a process
- * for no less time in collections.
+ * V8's flags for the serving process. Node.js 24 lets the young generation grow to twice that of Node.js 20, and V8 keeps it: 28 MiB for
+ * no less time in collections.
  */
 export const V8_FLAGS = ['--max-semi-space-size=16'] as const;
 
