@@ -12,6 +12,9 @@ type AnyModel = LoadedModel<unknown, unknown>;
 type LoadMessage = Extract<ToWorker, { type: 'load' }>;
 type RunMessage = Extract<ToWorker, { type: 'run' }>;
 
+/** A run that settles no item reports its progress this often: a message costs both processes a tenth of a millisecond. */
+const PROGRESS_INTERVAL_MS = 50;
+
 /** Returns the function that receives the server's messages. */
 export function serve(
   send: (message: FromWorker) => void,
@@ -75,15 +78,20 @@ export function serve(
     const startedAt = performance.now();
     const reported = new Set<number>();
     let settled: SettledItem[] = [];
+    let reportedAt = startedAt;
     const context: RunContext = {
       signals,
       settled(index, outcome) {
         settled.push({ index, outcome: toWireOutcome(outcome), runMs: performance.now() - startedAt });
       },
       async yieldToEventLoop() {
-        send({ type: 'progress', id, settled });
-        for (const { index } of settled) reported.add(index);
-        settled = [];
+        const now = performance.now();
+        if (settled.length > 0 || now - reportedAt >= PROGRESS_INTERVAL_MS) {
+          send({ type: 'progress', id, settled });
+          for (const { index } of settled) reported.add(index);
+          settled = [];
+          reportedAt = now;
+        }
         await new Promise((resolve) => setImmediate(resolve));
         await onYield();
       },
