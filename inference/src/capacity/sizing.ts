@@ -15,10 +15,11 @@ const MAX_WORKERS = 8;
  */
 const THREADS_PER_CORE = 2;
 /**
- * A text model that needs no more than this runs on one thread per core: the second thread's wake-ups cost more than it saves, for a
- * lone caller too (MiniLM in 8 bits, 155 MiB: 3.2 ms a run instead of 3.9, 453 texts/s instead of 421; bench/serving).
+ * A model that needs no more than this runs on one thread per core: the second thread's wake-ups cost more than it saves, for a
+ * lone caller too (MiniLM in 8 bits, 155 MiB: 3.2 ms a run instead of 3.9, 453 texts/s instead of 421; siglip-pocket, 137 MiB: a tenth
+ * less CPU an image; bench/serving, bench/vision). An image is more tokens than a text, so its model must be smaller.
  */
-const SMALL_TEXT_MODEL_BYTES = 184 * MIB;
+const SMALL_MODEL_BYTES: Partial<Record<Role, number>> = { text: 184 * MIB, vision: 144 * MIB };
 /** Maximum fraction of the memory that additional workers may use. */
 const MAX_MEMORY_FRACTION = 0.75;
 /** Memory reserved per worker, as a multiple of its need: it grows with large requests. Measured: up to twice. */
@@ -90,7 +91,7 @@ function threadsOf(model: SizedModel, workers: number, cores: number): number {
 }
 
 function isSmall({ role, needBytes }: SizedModel): boolean {
-  return role === 'text' && needBytes <= SMALL_TEXT_MODEL_BYTES;
+  return needBytes <= (SMALL_MODEL_BYTES[role] ?? 0);
 }
 
 function reservedBytes({ needBytes }: SizedModel): number {

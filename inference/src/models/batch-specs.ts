@@ -11,6 +11,11 @@ export const TOKEN_BATCH: BatchSpec = {
   bytesPerCost: () => 64 * KIB,
   maxPadding: 0.1,
 };
+/** At least eight images, so that some are decoded while others run. A large model yields to other calls between images. */
+export const IMAGE_BATCH: BatchSpec = {
+  ...TOKEN_BATCH,
+  maxCost: (threads) => Math.max(4608, TOKEN_BATCH.maxCost(threads)),
+};
 /** Batching faces gains only that the next images are decoded meanwhile, whatever the thread count. */
 export const PIXEL_BATCH: BatchSpec = {
   maxCost: () => 8 * MIB,

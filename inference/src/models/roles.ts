@@ -30,7 +30,7 @@ export const ROLE_SPECS = {
     enable: 'set VISION_MODEL_NAME to a model such as Xenova/siglip-base-patch16-224',
     batch: {
       unit: 'Maximum tokens per batch (an image counts 576, a text 64)',
-      usual: '2304 per thread',
+      usual: '2304 per thread, at least 4608',
       example: '1152',
     },
   },

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { chooseWorkers, type SizedModel } from '../../src/capacity/sizing.js';
-import { PIXEL_BATCH, SPEECH_BATCH, TOKEN_BATCH } from '../../src/models/batch-specs.js';
+import { IMAGE_BATCH, PIXEL_BATCH, SPEECH_BATCH, TOKEN_BATCH } from '../../src/models/batch-specs.js';
 import type { Role } from '../../src/models/roles.js';
 import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
 
@@ -27,7 +27,7 @@ function sizes(models: readonly SizedModel[], machine: Given, config: Settings =
   return Object.fromEntries([...chosen].map(([role, { workers, threads }]) => [role, `${workers} x ${threads}`]));
 }
 
-const BATCHES = { speech: SPEECH_BATCH, vision: TOKEN_BATCH, text: TOKEN_BATCH, faces: PIXEL_BATCH } as const;
+const BATCHES = { speech: SPEECH_BATCH, vision: IMAGE_BATCH, text: TOKEN_BATCH, faces: PIXEL_BATCH } as const;
 const model = (role: Role, needBytes = SMALL): SizedModel => ({ role, needBytes, batch: BATCHES[role] });
 
 describe('workers and threads', () => {
@@ -49,9 +49,11 @@ describe('workers and threads', () => {
     expect([1, 2, 4, 64].map(of)).to.deep.equal(['1 x 1', '2 x 2', '4 x 2', '8 x 2']);
   });
 
-  it('are one thread per core for a small text model', () => {
+  it('are one thread per core for a small model of texts or images', () => {
     const of = (cores: number, config: Settings = {}) =>
       sizes([model('text', 0.15 * GIB)], { cores, memoryGib: 1000 }, config).text;
+    expect(sizes([model('vision', 0.135 * GIB)], { cores: 2, memoryGib: 1000 }).vision).to.equal('2 x 1');
+    expect(sizes([model('vision', 0.15 * GIB)], { cores: 2, memoryGib: 1000 }).vision).to.equal('2 x 2');
     expect([1, 2, 4, 8, 64].map((cores) => of(cores))).to.deep.equal(['1 x 1', '2 x 1', '4 x 1', '8 x 1', '8 x 4']);
     expect(of(2, { workers: { ...NOTHING_SET, text: 1 } })).to.equal('1 x 2');
     expect(sizes([model('text')], { cores: 2, memoryGib: 1000 }).text).to.equal('2 x 2');
@@ -102,7 +104,7 @@ describe('the batch limit', () => {
 
   it('grows with the threads of a worker; for speech it is four windows', () => {
     const plenty = (cores: number) => ({ cores, memoryGib: 1000 });
-    expect([1, 2, 4, 64].map((cores) => budget('vision', plenty(cores)))).to.deep.equal([2304, 4608, 9216, 9216]);
+    expect([1, 2, 4, 64].map((cores) => budget('vision', plenty(cores)))).to.deep.equal([4608, 4608, 9216, 9216]);
     expect([1, 64].map((cores) => budget('text', plenty(cores), { threads: 2 }))).to.deep.equal([4608, 4608]);
     expect([1, 64].map((cores) => budget('speech', plenty(cores)))).to.deep.equal([120, 120]);
     expect([1, 64].map((cores) => budget('faces', plenty(cores)))).to.deep.equal([8 * 1024 ** 2, 8 * 1024 ** 2]);

@@ -1,4 +1,4 @@
-import { TOKEN_BATCH } from '../batch-specs.js';
+import { IMAGE_BATCH } from '../batch-specs.js';
 import type { ImageItem, TextItem } from '../items.js';
 import type { FamilySpec } from '../model.js';
 
@@ -12,6 +12,6 @@ export const siglipSpec: FamilySpec<ImageItem | TextItem> = {
   healthName: () => 'siglip',
   cost: (item) => (item.type === 'text' ? TEXT_COST_TOKENS : IMAGE_COST_TOKENS),
   costUnit: 'tokens',
-  batch: TOKEN_BATCH,
+  batch: IMAGE_BATCH,
   kind: (item) => item.type,
 };
