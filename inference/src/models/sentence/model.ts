@@ -73,7 +73,7 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
   async warmUp(): Promise<void> {}
 
   async run(items: readonly TextItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
-    const outcomes: Outcome<VectorResult>[] = items.map(() => cancelled());
+    const outcomes: Outcome<VectorResult>[] = [];
     const waiting: Waiting[] = [];
     for (const [index, item] of items.entries()) {
       if (!isWaitedFor(context, index)) continue;
@@ -88,7 +88,8 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
       if (wanted.length > 0) await this.#embed(wanted, outcomes);
       for (const { index } of wanted) context.settled?.(index, outcomes[index] as Outcome<VectorResult>);
     }
-    return outcomes;
+    // Made for those alone: an error with its stack costs some 15 µs, of 180 around the run of a short text.
+    return items.map((_, index) => outcomes[index] ?? cancelled());
   }
 
   close(): Promise<void> {

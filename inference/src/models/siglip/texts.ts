@@ -25,7 +25,7 @@ export class TextEmbedder {
   }
 
   async run(items: readonly TextItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
-    const outcomes: Outcome<VectorResult>[] = items.map(() => cancelled());
+    const outcomes: Outcome<VectorResult>[] = [];
     const waiting: { readonly item: TextItem; readonly index: number; readonly text: TokenizedText }[] = [];
     for (const [index, item] of items.entries()) {
       const text = tokenizeText(item.text, this.#recipe);
@@ -45,7 +45,7 @@ export class TextEmbedder {
         context.settled?.(index, { ok: true, value });
       });
     }
-    return outcomes;
+    return items.map((_, index) => outcomes[index] ?? cancelled());
   }
 
   /** Runs one word; returns the vector's dimensions. */
