@@ -155,8 +155,10 @@ function replace(part: OnnxGraph, product: Product, weights: Weights, axesAsInpu
       axesAsInput
         ? node('ReduceMax', [name('magnitude'), AXES_NAME], [name('peak')], { keepdims: 1 })
         : node('ReduceMax', [name('magnitude')], [name('peak')], { axes: [-1], keepdims: 1 }),
-      // A row of zeros quantizes 0 / 0 to an arbitrary value, but its scale of 0 makes the product 0.
-      node('Div', [values, name('peak')], [name('scaled')]),
+      // A row of zeros quantizes 0 times infinity to an arbitrary value, but its scale of 0 makes the product 0. Dividing by the peak takes
+      // twice as long as multiplying.
+      node('Reciprocal', [name('peak')], [name('inverse')]),
+      node('Mul', [values, name('inverse')], [name('scaled')]),
       node('QuantizeLinear', [name('scaled'), SCALE_NAME, ZERO_NAME], [name('quantized')]),
     );
   }

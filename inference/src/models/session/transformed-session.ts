@@ -66,6 +66,9 @@ async function recipeOf(
   return { graphTransform: `${graphTransform.version} ${weights}`, read };
 }
 
+/** The fused operator takes 1.2 times as long as an Add and a Gelu. */
+const UNFUSED = { optimization: { disable_specified_optimizers: 'BiasGeluFusion' } };
+
 const READ_NOTHING: ReadTensor = () => undefined;
 
 function rewrite(
@@ -93,6 +96,9 @@ function rewrite(
   return {
     facts: () => graphFacts(model),
     changed: true,
-    create: (settings) => InferenceSession.create(bytes, withSessionEntries(settings, entries)),
+    create: (settings) => {
+      const { extra, ...others } = withSessionEntries(settings, entries);
+      return InferenceSession.create(bytes, { ...others, extra: { ...extra, ...UNFUSED } });
+    },
   };
 }
