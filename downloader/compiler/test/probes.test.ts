@@ -1,5 +1,7 @@
 import { expect } from 'chai';
-import { bertProbe, siglipTextProbe } from '../src/check/probes.js';
+import { Tensor } from 'onnxruntime-node';
+import { compareLogits } from '../src/check/comparison.js';
+import { bertProbe, siglipTextProbe, whisperDecoderProbe } from '../src/check/probes.js';
 import { ConfigReader } from '../src/index.js';
 
 /** Ids of each text, without its padding. */
@@ -44,5 +46,53 @@ describe('the inputs of the self-check', () => {
       return text.length - 1 - text.findLastIndex((id) => id !== 1n);
     });
     expect(padding).to.deep.equal([0, 12, 15, 15, 16]);
+  });
+
+  it("of Whisper's decoder begin as every text does, without and with timestamps", () => {
+    const beginnings = [51_865, 51_866, 51_864].map((vocabulary) => {
+      const config = new ConfigReader({
+        d_model: 8,
+        decoder_attention_heads: 2,
+        decoder_layers: 1,
+        vocab_size: vocabulary,
+      });
+      const { input_ids: ids } = whisperDecoderProbe(config, {}, []);
+      const all = Array.from((ids as Tensor).data as BigInt64Array, Number);
+      return [all.slice(0, 4), all.slice(32, 36)];
+    });
+    expect(beginnings.slice(0, 2)).to.deep.equal([
+      [
+        [50_258, 50_259, 50_359, 50_363],
+        [50_258, 50_259, 50_359, 50_364],
+      ],
+      [
+        [50_258, 50_259, 50_360, 50_364],
+        [50_258, 50_259, 50_360, 50_365],
+      ],
+    ]);
+    expect(beginnings[2]?.map((text) => text.slice(0, 2))).to.deep.equal([
+      [50_257, 50_362],
+      [50_257, 50_363],
+    ]);
+  });
+});
+
+describe("the comparison of Whisper's scores", () => {
+  const scores = (...values: readonly number[]) => ({
+    logits: new Tensor('float32', values, [1, values.length / 4, 4]),
+  });
+  const reference = scores(...Array.from({ length: 80 }, (_, index) => [3, -1, 0, -2][index % 4] as number));
+  const changed = (change: (value: number, index: number) => number) =>
+    compareLogits(reference, scores(...(reference.logits.data as Float32Array).map(change)), {});
+
+  it('is not moved by what all scores of a token have in common', () => {
+    expect(changed((value) => value + 100)).to.be.closeTo(1, 1e-6);
+  });
+
+  it('is the mean of all tokens, and less if one of them is far off', () => {
+    const slightly = changed((value, index) => value + (index % 4 === 1 ? 0.1 : 0));
+    expect(slightly).to.be.within(0.999, 0.9999);
+    // One of twenty tokens says the opposite: the mean is 0.9.
+    expect(changed((value, index) => (index < 4 ? -value : value))).to.be.closeTo(0.75, 1e-6);
   });
 });

@@ -88,6 +88,17 @@ describe('keys and values of the audio in 8 bits', function () {
     const decoder = await open(whole, 'plain');
     expect(decoder.crossValueBytes).to.equal(4);
     await decoder.close();
+    // A decoder for which the compiler fell back to float32.
+    const weights = { ...compiled.files.weights, decoder: whole.files.weights.decoder ?? '' };
+    const externalFiles = [...(compiled.options.externalFiles ?? []), ...(whole.options.externalFiles ?? [])];
+    const mixed = {
+      ...compiled,
+      files: { ...compiled.files, weights },
+      options: { ...compiled.options, externalFiles },
+    };
+    const other = await open(mixed, 'plain');
+    expect(other.crossValueBytes).to.equal(4);
+    await other.close();
     await whole.remove();
   });
 });

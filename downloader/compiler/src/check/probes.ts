@@ -13,9 +13,16 @@ export type Probe = (config: ConfigReader, outputs: Values, emptyText: readonly 
 
 /** Computed positions of the encoder: 6 s. */
 const PROBE_POSITIONS = 300;
-const PROBE_TOKENS = 8;
+/** Tokens of each of the decoder's texts. */
+const PROBE_TOKENS = 32;
 const SHORT_TEXT = 24;
 const LONG_TEXT = 64;
+
+/** Of Whisper's vocabularies: the smallest of several languages, the tokens that begin a text, and how many timestamps stand at their ends. */
+const MULTILINGUAL = 51_865;
+const START = 50_258;
+const START_ENGLISH = 50_257;
+const TIMESTAMPS = 1501;
 
 /** Values that vary smoothly over two axes, like brightness and sound, with some noise; -1 to 1. [planes, rows, columns]. */
 function smooth(planes: number, rows: number, columns: number, seed: number): Float32Array {
@@ -116,18 +123,26 @@ export const whisperCrossProbe: Probe = (_config, outputs) => ({
   [WHISPER_VALUES.states]: outputs[WHISPER_VALUES.encoded] as Tensor,
 });
 
-/** A prompt over the outputs of the float32 graphs. */
+/**
+ * The beginnings of a text without timestamps and of one with them, over the outputs of the float32 graphs. Words are drawn by Zipf's law:
+ * tokens are numbered by their frequency. Without the tokens that begin every text the first one, to which all others attend, is a
+ * word: there the rounding error is many times as large, by chance, and of forms in another order.
+ */
 export const whisperDecoderProbe: Probe = (config, outputs) => {
   const heads = config.count('decoder_attention_heads');
   const size = config.count('d_model') / heads;
+  const vocabulary = config.count('vocab_size');
+  const texts = textBeginnings(vocabulary);
+  const words = textWords(texts.length * PROBE_TOKENS, vocabulary);
+  const ids = texts.flatMap((text, row) => [
+    ...text,
+    ...words.slice(row * PROBE_TOKENS + text.length, (row + 1) * PROBE_TOKENS),
+  ]);
   const mask = new Float32Array(PROBE_TOKENS ** 2);
   for (let row = 0; row < PROBE_TOKENS; row++)
     mask.fill(Number.NEGATIVE_INFINITY, row * PROBE_TOKENS + row + 1, (row + 1) * PROBE_TOKENS);
   const feeds: Record<string, Tensor> = {
-    [WHISPER_VALUES.tokens]: new Tensor('int64', tokens(PROBE_TOKENS, config.count('vocab_size'), 6), [
-      1,
-      PROBE_TOKENS,
-    ]),
+    [WHISPER_VALUES.tokens]: new Tensor('int64', BigInt64Array.from(ids, BigInt), [texts.length, PROBE_TOKENS]),
     [WHISPER_VALUES.pastLength]: new Tensor('int64', [0n], [1]),
     [WHISPER_VALUES.mask]: new Tensor('float32', mask, [1, 1, PROBE_TOKENS, PROBE_TOKENS]),
     [WHISPER_VALUES.encoderLogCounts]: new Tensor('float32', [0], [1, 1, 1, 1]),
@@ -135,10 +150,47 @@ export const whisperDecoderProbe: Probe = (config, outputs) => {
   };
   for (let layer = 0; layer < config.count('decoder_layers'); layer++) {
     for (const side of ['key', 'value'] as const) {
-      feeds[pastName(layer, 'decoder', side)] = new Tensor('float32', new Float32Array(0), [1, heads, 0, size]);
+      const empty = new Tensor('float32', new Float32Array(0), [texts.length, heads, 0, size]);
+      feeds[pastName(layer, 'decoder', side)] = empty;
       const name = pastName(layer, 'encoder', side);
       feeds[name] = outputs[name.replace('past_key_values', 'present')] as Tensor;
     }
   }
   return feeds;
 };
+
+/**
+ * What stands before a text, without and with timestamps: start, language, task, and no timestamps or the first one. English-only models
+ * have no language and task. The numbers are those of OpenAI's tokenizers; in a smaller vocabulary they are any tokens.
+ */
+function textBeginnings(vocabulary: number): readonly (readonly number[])[] {
+  const noTimestamps = vocabulary - TIMESTAMPS - 1;
+  const first = vocabulary < MULTILINGUAL ? [START_ENGLISH] : [START, START + 1, noTimestamps - 4];
+  return [noTimestamps, noTimestamps + 1].map((last) => [...first, last].map((id) => Math.abs(id) % vocabulary));
+}
+
+function textWords(count: number, vocabulary: number): number[] {
+  const random = randomNumbers(6);
+  const words = Math.log(Math.min(START_ENGLISH - 1, vocabulary));
+  return Array.from({ length: count }, () => Math.floor(Math.exp(random() * words)));
+}
+
+const CROSS_INPUT = /\.encoder\.(key|value)$/;
+
+/** The same with keys and values of the audio as the server keeps them: in 8 bits, one scale per position and head. */
+export function withRoundedCross(probe: Values): Values {
+  return Object.fromEntries(
+    Object.entries(probe).map(([name, value]) => [name, CROSS_INPUT.test(name) ? rounded(value) : value]),
+  );
+}
+
+function rounded({ data, dims }: Tensor): Tensor {
+  const values = (data as Float32Array).slice();
+  const size = dims.at(-1) ?? 1;
+  for (let at = 0; at < values.length; at += size) {
+    const row = values.subarray(at, at + size);
+    const step = row.reduce((peak, value) => Math.max(peak, Math.abs(value)), 0) / 127;
+    if (step > 0) for (let i = 0; i < size; i++) row[i] = Math.round((row[i] as number) / step) * step;
+  }
+  return new Tensor('float32', values, dims);
+}

@@ -31,8 +31,9 @@ export function quantizeCross(decoder: OnnxModel, cross: OnnxModel): boolean {
   const layers = decoder.graph.inputs.flatMap(({ name }) => ENCODER_KEY.exec(name)?.[1] ?? []);
   const attentions = layers.map((layer) => attentionOf(decoder.graph, layer));
   const sources = layers.map((layer) => (['key', 'value'] as const).map((side) => sourceOf(cross.graph, layer, side)));
-  // Whoever compiled to more bits wants them.
-  if (!cross.graph.nodes.some(({ opType }) => opType === 'MatMulIntegerToFloat')) return false;
+  // Whoever compiled to more bits wants them, and the compiler falls back to them for a decoder that 8 bits are too few for.
+  if (![decoder, cross].every(({ graph }) => graph.nodes.some(({ opType }) => EIGHT_BIT_PRODUCTS.has(opType))))
+    return false;
   if (layers.length === 0 || attentions.includes(undefined) || sources.flat().includes(undefined)) return false;
   for (const attention of attentions) if (attention !== undefined) attend(decoder.graph, attention);
   for (const source of sources.flat()) if (source !== undefined) quantize(cross.graph, source);
@@ -43,6 +44,8 @@ export function quantizeCross(decoder: OnnxModel, cross: OnnxModel): boolean {
   }
   return true;
 }
+
+const EIGHT_BIT_PRODUCTS: ReadonlySet<string> = new Set(['MatMulIntegerToFloat', 'MatMulNBits']);
 
 const ENCODER_KEY = /^past_key_values\.(\d+)\.encoder\.key$/;
 
