@@ -10,7 +10,7 @@ import { useCpus } from './peers/cpus.js';
 import { SERVERS } from './peers/lines.js';
 import { Absent } from './peers/python.js';
 import { cpuKind, printHead, rowOf, writeRows } from './peers/table.js';
-import { quantile, started, stop, timed, withVolumeOf } from './serving/setup.js';
+import { prepare, quantile, started, stop, timed, withVolumeOf } from './serving/setup.js';
 import { temporaryDir } from './support/dir.js';
 import { readOptions } from './support/measure.js';
 import { whisperBase } from './support/whisper-base.js';
@@ -105,6 +105,7 @@ await withVolumeOf(base === undefined ? [] : [base], async (fill) => {
       for (const { name } of lines) console.log(`skipped: ${name}: its model is not there (peers/README.md)`);
       continue;
     }
+    await prepare(filled);
     const server = await started(filled);
     const client = createInferenceClient({ address: server.address });
     try {

@@ -9,6 +9,18 @@ import { temporaryDir } from '../support/dir.js';
 
 export const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
+/** Runs a program of this repository, and resolves with its exit status. */
+function ended(program, args, env) {
+  const child = spawn(process.execPath, [at(program), ...args], { env: { ...process.env, ...env }, stdio: 'ignore' });
+  return new Promise((resolve) => child.once('close', resolve));
+}
+
+/** Optimizes the models of a filled volume, with the smallest size that compose has by default. */
+export async function prepare(settings) {
+  const status = await ended('inference/bin/heimdex-inference.js', ['prepare', '--min-mb', '4'], settings);
+  if (status !== 0) throw new Error(`prepare ended with ${status}`);
+}
+
 /** Runs `work` with a function that fills a temporary volume for given settings and returns the server settings, or undefined. */
 export function withVolume(work) {
   return withVolumeOf([], work);
@@ -35,12 +47,7 @@ export async function withVolumeOf(more, work) {
         ...chosen,
       };
       const settings = { ...env, HF_ENDPOINT: hub.url, MODELS_LOCK: lock };
-      const download = spawn(process.execPath, [at('downloader/bin/heimdex-downloader.js')], {
-        env: { ...process.env, ...settings },
-        stdio: 'ignore',
-      });
-      const status = await new Promise((resolve) => download.once('close', resolve));
-      return status === 0 ? settings : undefined;
+      return (await ended('downloader/bin/heimdex-downloader.js', [], settings)) === 0 ? settings : undefined;
     });
   } finally {
     await hub.close();
