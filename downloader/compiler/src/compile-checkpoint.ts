@@ -124,7 +124,7 @@ class GraphJob {
 
   /** Finds the fastest recipe that is close enough to float32. */
   async inFewerBits(outputs: Values): Promise<Done> {
-    const { role, comparison, served } = this.#plan;
+    const { role, comparison, roundProbe } = this.#plan;
     const { dir, precision } = this.#options;
     const recipes = precision === 'fp16' ? [HALF_PRECISION] : this.#plan.recipes;
     const minCosine = precision === 'fp16' ? HALF_MIN_COSINE : this.#plan.minCosine;
@@ -137,10 +137,10 @@ class GraphJob {
       dir,
       this.#tell('float32'),
     );
-    const fed = precision === 'int8' && served !== undefined ? served(probe) : probe;
+    if (precision === 'int8') roundProbe?.(probe);
     for (const recipe of recipes) {
       const { files, layered } = this.#build(recipe, inputPeaks);
-      const answers = await runWritten(layered, role, fed, dir, this.#tell('compare'));
+      const answers = await runWritten(layered, role, probe, dir, this.#tell('compare'));
       const cosine = comparison(reference, answers, probe);
       if (cosine >= minCosine) return { graph: { role, files, recipe, cosine }, reference };
       for (const { name } of files) rmSync(join(dir, name));

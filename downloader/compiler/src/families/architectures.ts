@@ -3,12 +3,12 @@ import type { Values } from '../check/layerwise.js';
 import {
   bertProbe,
   type Probe,
+  roundCross,
   siglipTextProbe,
   siglipVisionProbe,
   whisperCrossProbe,
   whisperDecoderProbe,
   whisperEncoderProbe,
-  withRoundedCross,
 } from '../check/probes.js';
 import { type Checkpoint, shown } from '../checkpoint/checkpoint.js';
 import { type ExpectedUnused, type Renaming, withoutPrefix } from '../checkpoint/weights.js';
@@ -34,8 +34,8 @@ export interface GraphPlan {
   /** 8-bit recipes from the fastest to the finest; float32 follows the last. */
   readonly recipes: readonly Recipe[];
   readonly probe: Probe;
-  /** The probe as the server would feed it to an 8-bit graph, if that differs. */
-  readonly served?: (probe: Values) => Values;
+  /** Rounds what the server feeds to an 8-bit graph in fewer bits. */
+  readonly roundProbe?: (probe: Values) => void;
   /** How to compare its outputs with float32. */
   readonly comparison: Comparison;
   /** Minimum cosine to float32; below it the next finer recipe is used. */
@@ -109,7 +109,7 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
         build: buildWhisperDecoder,
         recipes: [LARGE_BLOCKS, MEDIUM_BLOCKS, BLOCKS, ROW3],
         probe: whisperDecoderProbe,
-        served: withRoundedCross,
+        roundProbe: roundCross,
         comparison: compareLogits,
         // Whisper base and tiny.en have 0.9984 and 0.9978 in blocks of 256, with the words of blocks of 32 (0.9993), and other random
         // words move it by 0.0003.
