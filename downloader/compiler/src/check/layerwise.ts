@@ -14,7 +14,7 @@ export type Values = Readonly<Record<string, Tensor>>;
 
 /** A graph whose constants are created, written, run and deleted layer by layer: the disk holds only the largest layer. */
 export class UnwrittenGraph extends Graph {
-  override readonly productRows = 16_384;
+  override readonly productRows = 8192;
   readonly #parts = new Map<string, Lazy<Iterable<ConstantValues>>>();
 
   constructor(override readonly measuresInputs = false) {

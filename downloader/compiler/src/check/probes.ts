@@ -13,6 +13,8 @@ export type Probe = (config: ConfigReader, outputs: Values, emptyText: readonly 
 
 /** Computed positions of the encoder: 6 s. */
 const PROBE_POSITIONS = 300;
+/** Those that the decoder attends to: their keys and values for all layers of the largest Whisper are 50 MB. */
+const CROSS_POSITIONS = 150;
 /** Tokens of each of the decoder's texts. */
 const PROBE_TOKENS = 32;
 const SHORT_TEXT = 24;
@@ -119,9 +121,12 @@ export const whisperEncoderProbe: Probe = (config) => {
 };
 
 /** Outputs of the float32 encoder. */
-export const whisperCrossProbe: Probe = (_config, outputs) => ({
-  [WHISPER_VALUES.states]: outputs[WHISPER_VALUES.encoded] as Tensor,
-});
+export const whisperCrossProbe: Probe = (config, outputs) => {
+  const { data } = outputs[WHISPER_VALUES.encoded] as Tensor;
+  const width = config.count('d_model');
+  const states = (data as Float32Array).subarray(0, CROSS_POSITIONS * width);
+  return { [WHISPER_VALUES.states]: new Tensor('float32', states, [1, CROSS_POSITIONS, width]) };
+};
 
 /**
  * The beginnings of a text without timestamps and of one with them, over the outputs of the float32 graphs. Words are drawn by Zipf's law:
