@@ -1,13 +1,12 @@
 import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from '@heimdex/onnx';
-import { node, tensor } from '@heimdex/onnx';
+import { GELU_MIN_PEAK, GELU_STEPS, node, ROW_STEPS, tensor } from '@heimdex/onnx';
+import { type GraphValues, isGelu } from './gelu.js';
 import { isOverflowSafe, overflowSafe, type ReadTensor, readInline, type Weights } from './overflow-safe-weights.js';
 
-/** Maximum magnitude of an 8-bit activation; the zero point is 128. */
-const STEPS = 127;
-const ZERO = 128;
-
-const SCALE_NAME = 'heimdex_row_scale';
-const ZERO_NAME = 'heimdex_row_zero';
+/** Names of the constants with which rows are quantized. */
+const ROWS = { step: 'heimdex_row_scale', zeroPoint: 'heimdex_row_zero' };
+const GELU_ROWS = { step: 'heimdex_gelu_scale', zeroPoint: 'heimdex_gelu_zero' };
+const GELU_PEAK_NAME = 'heimdex_gelu_peak';
 const AXES_NAME = 'heimdex_row_axes';
 /** Name suffix of activations quantized per row. */
 const QUANTIZED = '/heimdex_quantized';
@@ -21,15 +20,17 @@ interface Product {
   /** The node that quantizes the activations, and its graph. */
   readonly quantize: OnnxNode;
   readonly quantizeIn: OnnxGraph;
+  /** Whether the activations are GELU's: they have no large magnitudes below 0. */
+  readonly afterGelu: boolean;
   readonly weights: Weights;
 }
 
 /**
  * Changes a dynamic int8 graph to scale its activations per row (token) instead of per tensor. quantize_dynamic uses one scale for
  * all tokens of all sequences: one row with large values reduces the precision of all others, and a row's result depends on its
- * batch. CTranslate2 also uses one scale per row. Weights available from `read` are made overflow-safe (`makeOverflowSafe`): the
- * fast product of every CPU is exact with them. Also handles branches of If. Returns the number of changed products; products of
- * other forms are not changed.
+ * batch. CTranslate2 also uses one scale per row. GELU's outputs are rounded as in compiled graphs. Weights available from `read` are
+ * made overflow-safe (`makeOverflowSafe`): the fast product of every CPU is exact with them. Also handles branches of If. Returns the
+ * number of changed products; products of other forms are not changed.
  */
 export function quantizePerToken(model: OnnxModel, read: ReadTensor = readInline): number {
   const { graph } = model;
@@ -59,10 +60,17 @@ export function quantizePerToken(model: OnnxModel, read: ReadTensor = readInline
   collectReads(graph, stillRead);
   graph.initializers = graph.initializers.filter((one) => !safeWeights.has(one) || stillRead.has(one.name));
   graph.initializers.push(
-    tensor(SCALE_NAME, [], Float32Array.of(1 / STEPS)),
-    tensor(ZERO_NAME, [], Uint8Array.of(ZERO)),
+    tensor(ROWS.step, [], Float32Array.of(ROW_STEPS.step)),
+    tensor(ROWS.zeroPoint, [], Uint8Array.of(ROW_STEPS.zeroPoint)),
     ...[...safeWeights.values()].flatMap(({ values, scale }) => [values, scale]),
   );
+  if (products.some(({ afterGelu }) => afterGelu)) {
+    graph.initializers.push(
+      tensor(GELU_ROWS.step, [], Float32Array.of(GELU_STEPS.step)),
+      tensor(GELU_ROWS.zeroPoint, [], Uint8Array.of(GELU_STEPS.zeroPoint)),
+      tensor(GELU_PEAK_NAME, [], Float32Array.of(GELU_MIN_PEAK)),
+    );
+  }
   if (axesAsInput) graph.initializers.push(tensor(AXES_NAME, [1], BigInt64Array.of(-1n)));
   if (!model.opsets.has('com.microsoft')) model.opsets.set('com.microsoft', 1n);
   return products.length;
@@ -104,6 +112,15 @@ function findProducts(part: OnnxGraph, outer: OnnxGraph, weights: ReadonlyMap<st
   for (const reader of part.nodes) {
     for (const name of reader.inputs) readers.set(name, [...(readers.get(name) ?? []), reader]);
   }
+  const constants = new Map(weights);
+  for (const { maker } of makers.values()) {
+    const constant = maker.opType === 'Constant' ? maker.attributes[0]?.tensor : undefined;
+    if (constant !== undefined) constants.set(maker.outputs[0] ?? '', constant);
+  }
+  const values: GraphValues = {
+    makerOf: (name) => makers.get(name)?.maker,
+    constantOf: (name) => constants.get(name),
+  };
   const onlyReader = (name: string | undefined, opType: string) => {
     const [reader, ...others] = readers.get(name ?? '') ?? [];
     return others.length === 0 && reader?.opType === opType ? reader : undefined;
@@ -138,6 +155,7 @@ function findProducts(part: OnnxGraph, outer: OnnxGraph, weights: ReadonlyMap<st
         scales,
         quantize: source.maker,
         quantizeIn: source.graph,
+        afterGelu: isGelu(source.maker.inputs[0] ?? '', values),
         weights: { values: weightValues, scale: weightScale, zero: weightZero },
       },
     ];
@@ -147,19 +165,23 @@ function findProducts(part: OnnxGraph, outer: OnnxGraph, weights: ReadonlyMap<st
 function replace(part: OnnxGraph, product: Product, weights: Weights, axesAsInput: boolean): void {
   const [values = ''] = product.quantize.inputs;
   const name = (what: string) => `${values}/heimdex_${what}`;
+  const rows = product.afterGelu ? GELU_ROWS : ROWS;
   if (!product.quantizeIn.nodes.some(({ outputs }) => outputs[0] === name('quantized'))) {
+    const highest = (of: string, result: string) =>
+      axesAsInput
+        ? node('ReduceMax', [of, AXES_NAME], [result], { keepdims: 1 })
+        : node('ReduceMax', [of], [result], { axes: [-1], keepdims: 1 });
     product.quantizeIn.nodes.splice(
       product.quantizeIn.nodes.indexOf(product.quantize),
       0,
-      node('Abs', [values], [name('magnitude')]),
-      axesAsInput
-        ? node('ReduceMax', [name('magnitude'), AXES_NAME], [name('peak')], { keepdims: 1 })
-        : node('ReduceMax', [name('magnitude')], [name('peak')], { axes: [-1], keepdims: 1 }),
+      ...(product.afterGelu
+        ? [highest(values, name('highest')), node('Max', [name('highest'), GELU_PEAK_NAME], [name('peak')])]
+        : [node('Abs', [values], [name('magnitude')]), highest(name('magnitude'), name('peak'))]),
       // A row of zeros quantizes 0 times infinity to an arbitrary value, but its scale of 0 makes the product 0. Dividing by the peak takes
       // twice as long as multiplying.
       node('Reciprocal', [name('peak')], [name('inverse')]),
       node('Mul', [values, name('inverse')], [name('scaled')]),
-      node('QuantizeLinear', [name('scaled'), SCALE_NAME, ZERO_NAME], [name('quantized')]),
+      node('QuantizeLinear', [name('scaled'), rows.step, rows.zeroPoint], [name('quantized')]),
     );
   }
   const [result = ''] = product.scale.outputs;
@@ -171,9 +193,9 @@ function replace(part: OnnxGraph, product: Product, weights: Weights, axesAsInpu
       [
         name('quantized'),
         weights.values.name,
-        SCALE_NAME,
+        rows.step,
         weights.scale.name,
-        ZERO_NAME,
+        rows.zeroPoint,
         ...(weights.zero === undefined ? [] : [weights.zero.name]),
       ],
       [`${result}/heimdex_unscaled`],

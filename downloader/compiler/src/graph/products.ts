@@ -1,3 +1,4 @@
+import { GELU_MIN_PEAK, GELU_STEPS, ROW_STEPS, type RowSteps } from '@heimdex/onnx';
 import { toFloat16 } from '../checkpoint/data-types.js';
 import type { Graph, Lazy } from './graph.js';
 import { outlierCount, splitOutliers } from './outliers.js';
@@ -50,19 +51,11 @@ export interface BlockProduct {
   readonly blockSize: number;
 }
 
-/** Activations have magnitudes of at most 127 steps around 128. */
-const STEP = 1 / 127;
-const ZERO_POINT = 128;
-/** After GELU: 16 steps of 255 below 0, where its minimum is -0.17. */
-const GELU_ZERO_POINT = 16;
-const GELU_STEP = 1 / (255 - GELU_ZERO_POINT);
-/** Minimum peak of a row with which GELU's minimum is within these steps. */
-const GELU_MIN_PEAK = 0.17 / GELU_ZERO_POINT / GELU_STEP;
 /** Element types as Cast names them (TensorProto.DataType). */
 export const FLOAT32 = 1;
 export const FLOAT16 = 10;
 /** A step of the rest: half a step of the first rounding in 127 steps. */
-const REST_STEP = STEP / 254;
+const REST_STEPS: RowSteps = { step: ROW_STEPS.step / 254, zeroPoint: ROW_STEPS.zeroPoint };
 
 /** Activations of several products are quantized once. */
 interface QuantizedRows {
@@ -137,11 +130,11 @@ export class Products {
     const scales = graph.constant(`${key}.scale`, 'float32', [outputs], () => quantized().scales);
     if (form === 'row') return this.#rowProduct(x, weights, scales, matrix);
     const { peak, steps } = this.#quantized(x);
-    let sum = this.#integers(steps, weights, STEP, scales);
+    let sum = this.#integers(steps, weights, ROW_STEPS, scales);
     const add = (product: string) => {
       sum = graph.op('Add', [sum, product]);
     };
-    add(this.#integers(this.#rest(x), weights, REST_STEP, scales));
+    add(this.#integers(this.#rest(x), weights, REST_STEPS, scales));
     if (form === 'row3') {
       const left = once(() => {
         const remainders = remaindersOf(values(), quantized(), outputs, inputs);
@@ -149,7 +142,7 @@ export class Products {
       });
       const rest = graph.constant(`${key}.rest`, 'int8', [inputs, outputs], () => left().values);
       const restScales = graph.constant(`${key}.rest_scale`, 'float32', [outputs], () => left().scales);
-      add(this.#integers(steps, rest, STEP, restScales));
+      add(this.#integers(steps, rest, ROW_STEPS, restScales));
     }
     return graph.op('Mul', [sum, peak]);
   }
@@ -174,18 +167,17 @@ export class Products {
 
   /** A product with activations in 8 bits, one scale per row. */
   #rowProduct(x: string, weights: string, scales: string, { afterGelu }: Matrix): string {
-    const { peak, steps, step, zeroPoint } =
-      afterGelu === true ? this.#geluSteps(x) : { ...this.#quantized(x), step: STEP, zeroPoint: ZERO_POINT };
-    return this.#graph.op('Mul', [this.#integers(steps, weights, step, scales, zeroPoint), peak]);
+    const [{ peak, steps }, form] =
+      afterGelu === true ? [this.#quantizedGelu(x), GELU_STEPS] : [this.#quantized(x), ROW_STEPS];
+    return this.#graph.op('Mul', [this.#integers(steps, weights, form, scales), peak]);
   }
 
   /** GELU's outputs in 8 bits. They have no large magnitudes below 0, and a row's peak is its maximum. */
-  #geluSteps(x: string) {
+  #quantizedGelu(x: string) {
     const graph = this.#graph;
     const highest = graph.op('ReduceMax', [x, graph.integers(-1)], { keepdims: 1 });
     const peak = graph.op('Max', [highest, graph.scalar(GELU_MIN_PEAK)]);
-    const steps = this.#toSteps(this.#dividedBy(x, peak), GELU_STEP, GELU_ZERO_POINT);
-    return { peak, steps, step: GELU_STEP, zeroPoint: GELU_ZERO_POINT };
+    return { peak, steps: this.#toSteps(this.#dividedBy(x, peak), GELU_STEPS) };
   }
 
   /** A product with weights of `quantizeBlocks` that are in the graph already. */
@@ -199,12 +191,12 @@ export class Products {
     });
   }
 
-  #integers(steps: string, weights: string, step: number, scales: string, zeroPoint = ZERO_POINT): string {
+  #integers(steps: string, weights: string, { step, zeroPoint }: RowSteps, scales: string): string {
     const graph = this.#graph;
     return graph.runtimeOp('MatMulIntegerToFloat', [steps, weights, graph.scalar(step), scales, graph.byte(zeroPoint)]);
   }
 
-  #toSteps(values: string, step: number, zeroPoint = ZERO_POINT): string {
+  #toSteps(values: string, { step, zeroPoint }: RowSteps): string {
     const graph = this.#graph;
     return graph.op('QuantizeLinear', [values, graph.scalar(step), graph.byte(zeroPoint)]);
   }
@@ -221,7 +213,7 @@ export class Products {
     const graph = this.#graph;
     const peak = graph.op('ReduceMax', [graph.op('Abs', [x]), graph.integers(-1)], { keepdims: 1 });
     const scaled = this.#dividedBy(x, peak);
-    const rows: QuantizedRows = { peak, scaled, steps: this.#toSteps(scaled, STEP) };
+    const rows: QuantizedRows = { peak, scaled, steps: this.#toSteps(scaled, ROW_STEPS) };
     this.#rows.set(x, rows);
     return rows;
   }
@@ -232,9 +224,9 @@ export class Products {
     rows.rest ??= this.#toSteps(
       graph.op('Sub', [
         rows.scaled,
-        graph.op('DequantizeLinear', [rows.steps, graph.scalar(STEP), graph.byte(ZERO_POINT)]),
+        graph.op('DequantizeLinear', [rows.steps, graph.scalar(ROW_STEPS.step), graph.byte(ROW_STEPS.zeroPoint)]),
       ]),
-      REST_STEP,
+      REST_STEPS,
     );
     return rows.rest;
   }

@@ -14,7 +14,7 @@ const FIRST_KEYS = 'past_key_values.0.decoder.key';
 
 /** Transforms of a decoder's graph. */
 const DECODER_TRANSFORM: GraphTransform = {
-  version: 'merged-decoder-7',
+  version: 'merged-decoder-8',
   change(model, read) {
     const chooses = chooseLogitPositions(model.graph);
     const merges = addProportionalAttention(model);

@@ -5,7 +5,7 @@ import { type GraphTransform, openTransformedSession } from './transformed-sessi
 
 /** Dynamic int8 products with per-row scales. */
 export const ROW_SCALES: GraphTransform = {
-  version: 'row-scales-4',
+  version: 'row-scales-5',
   change: (model, read) => quantizePerToken(model, read) > 0,
 };
 

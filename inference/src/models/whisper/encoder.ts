@@ -9,7 +9,7 @@ import { WINDOW_FRAMES } from './mel.js';
 
 /** Transforms of an encoder's graph. */
 const ENCODER_TRANSFORM: GraphTransform = {
-  version: 'whisper-encoder-5',
+  version: 'whisper-encoder-6',
   change(model, read) {
     const fused = fuseAttention(model) > 0;
     const chooses = choosePositions(model.graph);
