@@ -53,7 +53,8 @@ export async function openChanged(
     create: (settings: InferenceSession.SessionOptions) =>
       createChanged(path, model, compiledSettings(settings, compiledEntries(model)), options.externalFiles),
   });
-  return (await openGraph(path, options, { graphTransform: savedAs(`compiled ${version}`, model), read, arena })).session;
+  return (await openGraph(path, options, { graphTransform: savedAs(`compiled ${version}`, model), read, arena }))
+    .session;
 }
 
 /** Creates the session of a graph that was changed since it was read from `path`, whose weights lie beside it. */
