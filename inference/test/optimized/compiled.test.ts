@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
 import { openCompiled } from '../../src/models/session/compiled-session.js';
-import { type GraphUse, isUnusable } from '../../src/models/session/optimized/use.js';
+import { type GraphUse, isUnusable, NOT_READ_BACK, NOTHING_TO_PACK } from '../../src/models/session/optimized/use.js';
 import { type CompiledRepository, compileRepository } from '../support/compiled.js';
 import { inShared, needsShared } from '../support/paths.js';
 
@@ -63,8 +63,11 @@ describe('optimized models of a compiled checkpoint', function () {
     const { encoder = '', decoder = '' } = compiled.files.weights;
     const uses: GraphUse[] = [];
     for (const path of [encoder, decoder]) await (await openPrepared(compiled, path, uses)).release();
-    expect(uses.map(({ graph, prepared }) => [graph, prepared])).to.deep.equal([['encoder.onnx', false]]);
-    expect(isUnusable(uses[0] as GraphUse)).to.equal(false);
+    expect(uses.map(({ graph, prepared, reason }) => [graph, prepared, reason])).to.deep.equal([
+      ['encoder.onnx', false, NOTHING_TO_PACK],
+      ['decoder.onnx', false, NOT_READ_BACK],
+    ]);
+    expect(uses.filter(isUnusable)).to.deep.equal([]);
     expect(await readdir(dir)).to.deep.equal([]);
     await compiled.remove();
   });

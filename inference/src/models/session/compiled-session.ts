@@ -27,9 +27,8 @@ export async function openCompiled(
   arena = true,
   parsed?: OnnxModel,
 ): Promise<InferenceSession> {
-  const model = parsed ?? parseModelFile(path);
-  const read = () => compiledGraph(path, model, options.externalFiles);
-  return (await openGraph(path, options, { graphTransform: savedAs('compiled', model), read, arena })).session;
+  const read = () => compiledGraph(path, parsed ?? parseModelFile(path), options.externalFiles);
+  return (await openGraph(path, options, { graphTransform: 'compiled', read, arena })).session;
 }
 
 /** A compiled graph changed in memory. */
@@ -53,8 +52,7 @@ export async function openChanged(
     create: (settings: InferenceSession.SessionOptions) =>
       createChanged(path, model, compiledSettings(settings, compiledEntries(model)), options.externalFiles),
   });
-  return (await openGraph(path, options, { graphTransform: savedAs(`compiled ${version}`, model), read, arena }))
-    .session;
+  return (await openGraph(path, options, { graphTransform: `compiled ${version}`, read, arena })).session;
 }
 
 /** Creates the session of a graph that was changed since it was read from `path`, whose weights lie beside it. */
@@ -88,14 +86,6 @@ export function compiledGraph(path: string, model: OnnxModel, externalFiles: rea
 function packs(model: OnnxModel): boolean {
   const operators = new Set(model.graph.nodes.map(({ opType }) => opType));
   return operators.has('MatMulNBits') || (operators.has('MatMulIntegerToFloat') && operators.has('Gemm'));
-}
-
-/**
- * The name of an optimized model of a compiled graph; undefined if there must be none: onnxruntime 1.30 saves the packed weights of blockwise
- * products, and a session that reads them back gives other numbers (Whisper base: no words at all).
- */
-function savedAs(name: string, model: OnnxModel): string | undefined {
-  return model.graph.nodes.some(({ opType }) => opType === 'MatMulNBits') ? undefined : name;
 }
 
 function compiledEntries(model: OnnxModel): Readonly<Record<string, string>> {

@@ -1,6 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import type { OptimizedRecord } from '@heimdex/cache';
 import type { InferenceSession } from 'onnxruntime-node';
+import type { GraphFacts } from '../../../onnx/index.js';
 import { formName, type OptimizedKey, optimizedKey } from './key.js';
 import { makeForm, openForm } from './make.js';
 import { checkFiles, readManifest } from './manifest.js';
@@ -10,6 +11,7 @@ import { removeStale } from './stale.js';
 import {
   type GraphUse,
   NOT_OPTIMIZED,
+  NOT_READ_BACK,
   NOT_RECORDED,
   NOTHING_TO_PACK,
   type OptimizedOptions,
@@ -41,6 +43,7 @@ export async function openOptimized(
       if (record === undefined || !(await isWhole(dir, source, record))) {
         const toSave = recipe.read();
         if (toSave.packs === false) return plain(NOTHING_TO_PACK);
+        if (!isReadBack(toSave.facts())) return plain(NOT_READ_BACK);
         const files = await makeForm({ dir, source, key, sourceBytes, graph: toSave, settings, onProgress });
         made = { source, form, files };
         record = made;
@@ -51,6 +54,8 @@ export async function openOptimized(
     const manifest = await readManifest(dir);
     if (manifest === undefined) return plain(NOT_OPTIMIZED);
     if (record === undefined) return plain(NOT_RECORDED);
+    // Programs before this check made them.
+    if (!isReadBack(manifest.facts)) return plain(NOT_READ_BACK);
     await checkFiles(dir, record.files, options.verify);
     if (manifest.source !== source || !sameKey(manifest.key, key)) return plain('the form is of another source');
     const session = await openForm(dir, settings);
@@ -64,6 +69,14 @@ export async function openOptimized(
     const { graph: none, use } = plain(`the form cannot be ${options.make === undefined ? 'used' : 'made'}: ${reason}`);
     return { graph: none, use: options.make !== undefined && isRefusal(error) ? { ...use, unwritable: true } : use };
   }
+}
+
+/**
+ * Whether a session computes the same numbers with the packed weights that another one saved. Of blockwise products onnxruntime 1.30 reads
+ * them back as NaN in some shapes (inputs of 512 and 768, of 4 bits 1024 as well): Whisper base said nothing.
+ */
+function isReadBack({ opTypes }: GraphFacts): boolean {
+  return !opTypes.has('com.microsoft::MatMulNBits');
 }
 
 function bytesOf({ files }: OptimizedRecord): number {

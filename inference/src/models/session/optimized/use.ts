@@ -35,10 +35,13 @@ export interface GraphUse {
 export const NOT_OPTIMIZED = 'it is not prepared for this runtime and CPU';
 export const TOO_SMALL = 'it is small, and loads as fast as it is';
 export const NOTHING_TO_PACK = 'it runs from its file as it is';
+export const NOT_READ_BACK = 'the runtime does not read the packed weights of its blockwise products back';
 export const NOT_RECORDED = 'the lock file has no record of it: to create and record it, run heimdex-inference prepare';
 export const UNKNOWN_BYTES = 'nothing says the hash of its bytes';
 
 /** Whether an optimized model should have been used but could not be. */
 export function isUnusable({ reason }: GraphUse): boolean {
-  return reason !== undefined && ![NOT_OPTIMIZED, TOO_SMALL, NOTHING_TO_PACK, UNKNOWN_BYTES].includes(reason);
+  return (
+    reason !== undefined && ![NOT_OPTIMIZED, TOO_SMALL, NOTHING_TO_PACK, NOT_READ_BACK, UNKNOWN_BYTES].includes(reason)
+  );
 }
