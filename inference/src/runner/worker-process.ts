@@ -6,6 +6,7 @@ import { InferenceError } from '../errors.js';
 import type { LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
 import type { GraphUse } from '../models/session/optimized/use.js';
+import { WORKER_FLAGS } from '../process/malloc-settings.js';
 import { readProcessWork, type WorkReading } from '../process/work-reading.js';
 import { sampleIntervalMs, WorkTimer } from '../process/work-timer.js';
 import type { Executor, ExecutorAnswer, RunOptions } from '../scheduling/executor.js';
@@ -67,20 +68,6 @@ interface Run {
 }
 
 /**
- * A worker collects garbage on its own thread. Its heap holds large arrays, which parallel collection does not speed up: V8's
- * helper threads took a sixth of the time of a long audio file from the other workers and saved nothing. For the same reason it marks
- * at once: in parts, between the runs of a decoder, that takes twice as long. What a run leaves lies outside the heap, images and
- * tensors, and a collection of the young generation frees it: with one of 16 MiB it piled up until a full collection, 11 ms of every
- * twelfth face call.
- */
-const NODE_FLAGS = [
-  '--enable-source-maps',
-  '--single-threaded-gc',
-  '--no-incremental-marking',
-  '--max-semi-space-size=4',
-];
-
-/**
  * Starts in the constructor. `ready` resolves when the model is loaded and warm, and rejects if that fails; `ended` resolves
  * when the process has ended, for any reason.
  */
@@ -107,7 +94,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
 
   constructor(options: WorkerProcessOptions) {
     this.#options = options;
-    this.#child = spawn(process.execPath, [...NODE_FLAGS, options.program], {
+    this.#child = spawn(process.execPath, [...WORKER_FLAGS, options.program], {
       env: options.env,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     });
