@@ -1,5 +1,5 @@
 /** Returns a worker's memory between its runs: tensors, large images and audio. */
-import { collectGarbage } from '../process/garbage.js';
+import { collectGarbage, compactHeap } from '../process/garbage.js';
 
 /** Growth that justifies a collection. */
 const WORTH_BYTES = 32 * 1024 * 1024;
@@ -9,17 +9,20 @@ const REST_MS = 1000;
 const MAX_COLLECTIONS = 10;
 
 /**
- * Returns a function to call at the end of each run. One second after the last run garbage is collected, and again while large buffers
- * arrive.
+ * Returns a function to call when the model is loaded and at the end of each run. One second later garbage is collected, and again while
+ * large buffers arrive. The first time the heap is compacted as well: parsed graphs and vocabularies are most of it.
  */
 export function collectAtRest(): () => void {
   let keptBytes = 0;
   let collections = 0;
   let timer: NodeJS.Timeout | undefined;
+  let compacted = false;
   const grown = () => process.memoryUsage().arrayBuffers - keptBytes >= WORTH_BYTES;
   const check = () => {
     // Tensors of the runtime live until V8 collects them, and an idle process does not: 295 MB of a window's keys and values.
-    collectGarbage();
+    if (compacted) collectGarbage();
+    else void compactHeap();
+    compacted = true;
     if (!grown()) return;
     // An image that is just arriving, and will be used up.
     collections += 1;
