@@ -1,10 +1,18 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hashFile, type OptimizedRecord } from '@heimdex/cache';
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
 import { openCompiled } from '../../src/models/session/compiled-session.js';
-import { type GraphUse, isUnusable, NOT_READ_BACK, NOTHING_TO_PACK } from '../../src/models/session/optimized/use.js';
+import { MANIFEST_NAME } from '../../src/models/session/optimized/manifest.js';
+import {
+  type GraphUse,
+  isUnusable,
+  NOT_READ_BACK,
+  NOTHING_TO_PACK,
+  type OptimizedOptions,
+} from '../../src/models/session/optimized/use.js';
 import { type CompiledRepository, compileRepository } from '../support/compiled.js';
 import { inShared, needsShared } from '../support/paths.js';
 
@@ -28,18 +36,19 @@ describe('optimized models of a compiled checkpoint', function () {
   });
   afterEach(() => rm(dir, { recursive: true, force: true }));
 
-  const openPrepared = (compiled: CompiledRepository, path: string, uses: GraphUse[]) =>
+  const openFrom = (
+    compiled: CompiledRepository,
+    path: string,
+    uses: GraphUse[],
+    prepared: Pick<OptimizedOptions, 'records' | 'make'>,
+  ) =>
     openCompiled(path, {
       ...compiled.options,
-      prepared: {
-        dir,
-        sources: { [path]: '1'.repeat(64) },
-        records: [],
-        verify: 'full',
-        make: { minBytes: 0 },
-      },
+      prepared: { dir, sources: { [path]: '1'.repeat(64) }, verify: 'full', ...prepared },
       onGraph: (use) => uses.push(use),
     });
+  const openPrepared = (compiled: CompiledRepository, path: string, uses: GraphUse[]) =>
+    openFrom(compiled, path, uses, { records: [], make: { minBytes: 0 } });
 
   it('give the numbers of the graph, whose weights are packed', async () => {
     const compiled = await compileTiny('xlm-roberta-tiny-fp32');
@@ -69,6 +78,24 @@ describe('optimized models of a compiled checkpoint', function () {
     ]);
     expect(uses.filter(isUnusable)).to.deep.equal([]);
     expect(await readdir(dir)).to.deep.equal([]);
+    await compiled.remove();
+  });
+
+  it('are not used if an older program made them of a graph with blockwise products', async () => {
+    const compiled = await compileTiny('xlm-roberta-tiny-fp32');
+    const { model = '' } = compiled.files.weights;
+    const uses: GraphUse[] = [];
+    await (await openPrepared(compiled, model, uses)).release();
+    const made = uses[0]?.made as OptimizedRecord;
+    const path = join(dir, made.source, made.form, MANIFEST_NAME);
+    const manifest = JSON.parse(await readFile(path, 'utf8'));
+    manifest.facts.opTypes.push('com.microsoft::MatMulNBits');
+    const text = JSON.stringify(manifest);
+    await writeFile(path, text);
+    const changed = { sizeBytes: text.length, sha256: await hashFile('sha256', path) };
+    const files = made.files.map((file) => (file.name === MANIFEST_NAME ? { ...file, ...changed } : file));
+    await (await openFrom(compiled, model, uses, { records: [{ ...made, files }] })).release();
+    expect([uses[1]?.prepared, uses[1]?.reason]).to.deep.equal([false, NOT_READ_BACK]);
     await compiled.remove();
   });
 });
