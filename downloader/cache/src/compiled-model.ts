@@ -19,7 +19,7 @@ import { unsafePathReason } from './safe-path.js';
  * Version of the compiled graphs. Incremented when those of the version before are not to be served any more: all are compiled again, which
  * takes minutes on every volume. A form that is added does not need it, because a model keeps the form that passed its threshold.
  */
-export const COMPILER_VERSION = 5;
+export const COMPILER_VERSION = 6;
 
 const MANIFEST_NAME = 'compiled.json';
 const FORMAT_VERSION = 1;

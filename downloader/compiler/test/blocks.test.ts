@@ -3,7 +3,6 @@ import { Tensor } from 'onnxruntime-node';
 import { runLayers, UnwrittenGraph } from '../src/check/layerwise.js';
 import { randomNumbers } from '../src/check/random-numbers.js';
 import { type Form, Products } from '../src/graph/products.js';
-import { blockSizeFor } from '../src/graph/quantize.js';
 import { temporaryDir } from './support/dir.js';
 
 const OUTPUTS = 24;
@@ -42,16 +41,9 @@ describe('a product in blocks', () => {
     return Math.sqrt(wrong / all);
   }
 
-  it('has the largest block of its form that divides the inputs, of at least 32', () => {
-    expect([1024, 768, 384, 320, 80].map((inputs) => blockSizeFor(256, inputs))).to.deep.equal([256, 256, 128, 64, 32]);
-    expect(blockSizeFor(64, 4096)).to.equal(64);
-  });
-
   it('is within 2 % of float32 for any number of inputs', async () => {
     for (const inputs of [80, 96, 320, 384, 512, 1280]) {
-      for (const form of ['nb8', 'nb8-64', 'nb8-256'] as const) {
-        expect(await errorOf(form, inputs), `${form} of ${inputs}`).to.be.below(0.02);
-      }
+      expect(await errorOf('nb8', inputs), String(inputs)).to.be.below(0.02);
     }
   });
 });

@@ -1,11 +1,12 @@
 import type { HubFile } from '@heimdex/hub';
 import { randomTensors, safetensorsFile, torchFile, whisperShapes } from '@heimdex/hub';
 import { expect } from 'chai';
+import { weightsForm } from '../../src/models/session/weights-form.js';
 import { load } from '../../src/models/whisper/model.js';
 import { type CompiledRepository, compileRepository } from '../support/compiled.js';
 import { openAiTensors, whisperTensors } from '../support/ctranslate2.js';
 import { expectGoldenSpeech, goldenSpeech } from '../support/golden-speech.js';
-import { inShared, needsShared } from '../support/paths.js';
+import { inShared, needsShared, OPTIONS } from '../support/paths.js';
 import { inCheckpoints, needsCheckpoint } from '../support/real-checkpoints.js';
 import { WHISPER_BASE, type WhisperModel } from '../support/whisper.js';
 
@@ -22,10 +23,13 @@ describe('Whisper base, compiled from its checkpoint', function () {
     const small = ['config.json', 'generation_config.json', 'preprocessor_config.json', 'tokenizer.json'];
     const files: HubFile[] = small.map((name) => ({ path: name, file: inShared(`${WHISPER_BASE}/${name}`) }));
     const bytes = safetensorsFile(whisperTensors(PARTS.map(inCheckpoints)));
-    compiled = await compileRepository({
-      name: 'openai/whisper-base',
-      files: [...files, { path: 'model.safetensors', bytes }],
-    });
+    // As the downloader does: for this CPU.
+    const overflowSafe = (await weightsForm(OPTIONS)) === 'overflow-safe';
+    compiled = await compileRepository(
+      { name: 'openai/whisper-base', files: [...files, { path: 'model.safetensors', bytes }] },
+      'model.safetensors',
+      { overflowSafe },
+    );
     model = await load(compiled.files, compiled.options);
   });
   after(async () => {

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { hashFile, type OptimizedRecord } from '@heimdex/cache';
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
+import { CompiledDecoder } from '../../src/models/decoding/compiled-decoder.js';
+import { seededRandom } from '../../src/models/decoding/random.js';
 import { openCompiled } from '../../src/models/session/compiled-session.js';
 import { MANIFEST_NAME } from '../../src/models/session/optimized/manifest.js';
 import {
@@ -13,10 +15,15 @@ import {
   NOTHING_TO_PACK,
   type OptimizedOptions,
 } from '../../src/models/session/optimized/use.js';
+import { newModel, node, type OnnxModel, tensor, writeModel } from '../../src/onnx/index.js';
 import { type CompiledRepository, compileRepository } from '../support/compiled.js';
 import { inShared, needsShared } from '../support/paths.js';
 
 const CHECKPOINTS = 'models/checkpoints';
+const RUNTIME = 'com.microsoft';
+/** Of the random Whisper. */
+const WIDTH = 64;
+const SIZES = { layerCount: 2, headCount: 4, headSize: WIDTH / 4 };
 
 async function compileTiny(name: string): Promise<CompiledRepository> {
   const files = ['config.json', 'model.safetensors'].map((path) => ({
@@ -36,19 +43,19 @@ describe('optimized models of a compiled checkpoint', function () {
   });
   afterEach(() => rm(dir, { recursive: true, force: true }));
 
-  const openFrom = (
+  const preparedIn = (
+    path: string,
+    more: Pick<OptimizedOptions, 'records' | 'make'> = { records: [], make: { minBytes: 0 } },
+  ) => ({
+    prepared: { dir, sources: { [path]: '1'.repeat(64) }, verify: 'full' as const, ...more },
+  });
+
+  const openPrepared = (
     compiled: CompiledRepository,
     path: string,
     uses: GraphUse[],
-    prepared: Pick<OptimizedOptions, 'records' | 'make'>,
-  ) =>
-    openCompiled(path, {
-      ...compiled.options,
-      prepared: { dir, sources: { [path]: '1'.repeat(64) }, verify: 'full', ...prepared },
-      onGraph: (use) => uses.push(use),
-    });
-  const openPrepared = (compiled: CompiledRepository, path: string, uses: GraphUse[]) =>
-    openFrom(compiled, path, uses, { records: [], make: { minBytes: 0 } });
+    more?: Pick<OptimizedOptions, 'records' | 'make'>,
+  ) => openCompiled(path, { ...compiled.options, ...preparedIn(path, more), onGraph: (use) => uses.push(use) });
 
   it('give the numbers of the graph, whose weights are packed', async () => {
     const compiled = await compileTiny('xlm-roberta-tiny-fp32');
@@ -67,15 +74,32 @@ describe('optimized models of a compiled checkpoint', function () {
     await compiled.remove();
   });
 
-  it('are not made of a graph that would only be copied, nor of blockwise products, which the runtime does not read back', async () => {
+  it('of a decoder give its numbers, of a prompt and of one token', async () => {
     const compiled = await compileTiny('whisper-tiny-random-fp32');
-    const { encoder = '', decoder = '' } = compiled.files.weights;
+    const { cross = '', decoder = '' } = compiled.files.weights;
     const uses: GraphUse[] = [];
-    for (const path of [encoder, decoder]) await (await openPrepared(compiled, path, uses)).release();
-    expect(uses.map(({ graph, prepared, reason }) => [graph, prepared, reason])).to.deep.equal([
-      ['encoder.onnx', false, NOTHING_TO_PACK],
-      ['decoder.onnx', false, NOT_READ_BACK],
-    ]);
+    const outputs: unknown[] = [];
+    const prepared = { ...preparedIn(decoder), onGraph: (use: GraphUse) => uses.push(use) };
+    for (const more of [{}, prepared]) {
+      const opened = await CompiledDecoder.open({ cross, decoder }, SIZES, { ...compiled.options, ...more });
+      const states = new Tensor('float32', numbers(8 * WIDTH, 3), [1, 8, WIDTH]);
+      const first = await opened.start({ states }, [[7, 11, 2, 9]]);
+      const scores = [...first.logits(0)];
+      outputs.push([scores, [...(await opened.step(first.state, [5])).logits(0)]]);
+      await opened.close();
+      expect(scores.every(Number.isFinite)).to.equal(true);
+    }
+    expect(uses.filter((use) => use.prepared).map(({ graph }) => graph)).to.deep.equal(['decoder.onnx']);
+    expect(outputs[1]).to.deep.equal(outputs[0]);
+    await compiled.remove();
+  });
+
+  it('are not made of a graph that would only be copied', async () => {
+    const compiled = await compileTiny('whisper-tiny-random-fp32');
+    const { encoder = '' } = compiled.files.weights;
+    const uses: GraphUse[] = [];
+    await (await openPrepared(compiled, encoder, uses)).release();
+    expect(uses.map(({ prepared, reason }) => [prepared, reason])).to.deep.equal([[false, NOTHING_TO_PACK]]);
     expect(uses.filter(isUnusable)).to.deep.equal([]);
     expect(await readdir(dir)).to.deep.equal([]);
     await compiled.remove();
@@ -94,8 +118,53 @@ describe('optimized models of a compiled checkpoint', function () {
     await writeFile(path, text);
     const changed = { sizeBytes: text.length, sha256: await hashFile('sha256', path) };
     const files = made.files.map((file) => (file.name === MANIFEST_NAME ? { ...file, ...changed } : file));
-    await (await openFrom(compiled, model, uses, { records: [{ ...made, files }] })).release();
+    await (await openPrepared(compiled, model, uses, { records: [{ ...made, files }] })).release();
     expect([uses[1]?.prepared, uses[1]?.reason]).to.deep.equal([false, NOT_READ_BACK]);
     await compiled.remove();
   });
+
+  it('are not made of blockwise products, which the runtime does not read back', async () => {
+    const path = join(dir, 'blocks.onnx');
+    await writeFile(path, writeModel(blockwise()));
+    const uses: GraphUse[] = [];
+    const options = {
+      device: 'cpu' as const,
+      threads: 1,
+      ...preparedIn(path),
+      onGraph: (use: GraphUse) => uses.push(use),
+    };
+    await (await openCompiled(path, options)).release();
+    expect(uses.map(({ prepared, reason }) => [prepared, reason])).to.deep.equal([[false, NOT_READ_BACK]]);
+    expect(uses.filter(isUnusable)).to.deep.equal([]);
+    expect(await readdir(dir)).to.deep.equal(['blocks.onnx']);
+  });
 });
+
+function numbers(count: number, seed: number): Float32Array {
+  const random = seededRandom(seed);
+  return Float32Array.from({ length: count }, () => random() - 0.5);
+}
+
+/** A product as the compiler writes it in blocks of 32. */
+function blockwise(): OnnxModel {
+  const model = newModel({
+    name: 'blocks',
+    nodes: [
+      node(
+        'MatMulNBits',
+        ['x', 'w', 's'],
+        ['y'],
+        { K: 32, N: 16, bits: 8, block_size: 32, accuracy_level: 4 },
+        RUNTIME,
+      ),
+    ],
+    initializers: [
+      tensor('w', [16, 1, 32], new Uint8Array(16 * 32).fill(130)),
+      tensor('s', [16, 1], new Float32Array(16).fill(0.1)),
+    ],
+    inputs: [{ name: 'x', elementType: 'float32', dims: ['rows', 32] }],
+    outputs: [{ name: 'y', elementType: 'float32', dims: ['rows', 16] }],
+  });
+  model.opsets.set(RUNTIME, 1n);
+  return model;
+}

@@ -5,7 +5,7 @@ import type { GraphPlan } from '../families/architectures.js';
 import type { ConfigReader } from '../families/config.js';
 import type { LayeredGraph } from '../graph/layered-graph.js';
 import { Layers, PEAKS_PREFIX, uniformRecipe } from '../graph/layers.js';
-import type { InputPeaks } from '../graph/products.js';
+import { type InputPeaks, usesPeaks } from '../graph/products.js';
 import { type OnLayer, runLayers, UnwrittenGraph, type Values } from './layerwise.js';
 import { openSession } from './session.js';
 
@@ -27,7 +27,7 @@ export async function runFloat32(
   dir: string,
   onLayer: OnLayer,
 ): Promise<Float32Run> {
-  const graph = new UnwrittenGraph(plan.recipes.some((recipe) => Object.values(recipe).includes('rowf')));
+  const graph = new UnwrittenGraph(plan.recipes.some((recipe) => Object.values(recipe).some(usesPeaks)));
   plan.build(new Layers(graph, weights, uniformRecipe('float32'), false), config);
   const outputs = Object.entries(await runLayers(graph.layered(dir), probe, onLayer));
   const isPeaks = ([name]: readonly [string, unknown]) => name.startsWith(PEAKS_PREFIX);

@@ -54,6 +54,17 @@ export abstract class Graph {
     this.outputs.push({ name, elementType, dims: [...dims] });
   }
 
+  /**
+   * Declares a value that no operator reads yet as an output under `name`: the last operator writes it. Returns `name`, for its readers.
+   */
+  named(name: string, value: string, elementType: ElementType, dims: readonly Dimension[]): string {
+    const last = this.layers.at(-1)?.at(-1);
+    if (last?.outputs[0] !== value) throw new Error(`Expected the last operator to write ${value}.`);
+    last.outputs = [name];
+    this.outputs.push({ name, elementType, dims: [...dims] });
+    return name;
+  }
+
   /** Adds a constant; an existing one of that name is reused. Returns its name. */
   constant(name: string, elementType: ElementType, dims: readonly number[], values: Lazy<ConstantValues>): string {
     return this.streamed(name, elementType, dims, function* () {

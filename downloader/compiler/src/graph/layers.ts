@@ -3,7 +3,8 @@ import { toFloat16 } from '../checkpoint/data-types.js';
 import type { Weights } from '../checkpoint/weights.js';
 import { CompilerError } from '../errors.js';
 import type { Branch, Graph } from './graph.js';
-import { FLOAT16, FLOAT32, type Form, type InputPeaks, type Matrix, Products } from './products.js';
+import { FLOAT16, FLOAT32, type Form, type InputPeaks, isSmooth, type Matrix, Products } from './products.js';
+import { type Divisors, dividedBy, inputDivisors, scaledWeights } from './smoothing.js';
 
 /** What a product does in its layer: forms are chosen by it. */
 const PRODUCT_KINDS = [
@@ -49,6 +50,7 @@ const RUNTIME_DOMAIN = 'com.microsoft';
 /** Layers of transformers. Activations are [rows, width]: sequences stand one after the other, and attention parts them. */
 export class Layers {
   readonly products: Products;
+  readonly #inputPeaks: InputPeaks | undefined;
 
   constructor(
     readonly graph: Graph,
@@ -57,6 +59,7 @@ export class Layers {
     overflowSafe: boolean,
     inputPeaks?: InputPeaks,
   ) {
+    this.#inputPeaks = inputPeaks;
     this.products = new Products(graph, overflowSafe, inputPeaks);
   }
 
@@ -79,12 +82,32 @@ export class Layers {
     return this.joined(x, name, [{ name, outputs }], inputs, kind);
   }
 
-  /** Several linear layers over the same activations as one product, side by side. */
-  joined(x: string, key: string, layers: readonly Linear[], inputs: number, kind: ProductKind): string {
+  /**
+   * Several linear layers over the same activations as one product, side by side. `divisors.inputs` is what the activations were divided
+   * by, `divisors.outputs` what the product shall be.
+   */
+  joined(
+    x: string,
+    key: string,
+    layers: readonly Linear[],
+    inputs: number,
+    kind: ProductKind,
+    divisors: Divisors = {},
+  ): string {
     const outputs = layers.reduce((sum, layer) => sum + layer.outputs, 0);
-    const values = () => this.#sideBySide(layers, 'weight', (layer) => [layer.outputs, inputs], outputs * inputs);
+    const values = () =>
+      scaledWeights(
+        this.#sideBySide(layers, 'weight', (layer) => [layer.outputs, inputs], outputs * inputs),
+        divisors,
+      );
     const biased = layers.some((layer) => this.weights.has(`${layer.name}.bias`));
-    const bias = biased ? () => this.#sideBySide(layers, 'bias', (layer) => [layer.outputs], outputs) : undefined;
+    const bias = biased
+      ? () =>
+          dividedBy(
+            this.#sideBySide(layers, 'bias', (layer) => [layer.outputs], outputs),
+            divisors.outputs,
+          )
+      : undefined;
     return this.multiply(x, key, { values, outputs, inputs, bias }, kind);
   }
 
@@ -108,18 +131,52 @@ export class Layers {
     return joined;
   }
 
+  /**
+   * What to divide the inputs of a product by, before it; undefined if its form does not ask for that, or its inputs were not measured.
+   * `matrices` are its weights, [outputs, inputs] each.
+   */
+  smoothing(key: string, matrices: () => Iterable<Float32Array>, kind: ProductKind): Float32Array | undefined {
+    const peaks = this.#inputPeaks?.get(key);
+    return peaks === undefined || !isSmooth(this.recipe[kind]) ? undefined : inputDivisors(peaks, matrices());
+  }
+
+  /** A norm and the linear layers that read it, side by side; nothing else does. */
+  normed(
+    x: string,
+    norm: { readonly name: string; readonly epsilon: number },
+    product: { readonly key: string; readonly layers: readonly Linear[]; readonly kind: ProductKind },
+    width: number,
+    outputs?: Float32Array,
+  ): string {
+    const { key, layers, kind } = product;
+    const matrices = () => layers.map((layer) => this.weights.take(`${layer.name}.weight`, [layer.outputs, width]));
+    const inputs = this.smoothing(key, matrices, kind);
+    const rows = this.norm(x, norm.name, width, norm.epsilon, inputs);
+    return this.joined(rows, key, layers, width, kind, { inputs, outputs });
+  }
+
+  /** The largest magnitudes of a product's inputs, if the graph measures them. */
+  measure(x: string, key: string, inputs: number): void {
+    if (!this.graph.measuresInputs) return;
+    const peaks = this.graph.op('ReduceMax', [this.graph.op('Abs', [x]), this.graph.integers(0)], { keepdims: 0 });
+    this.graph.output(`${PEAKS_PREFIX}${key}`, peaks, 'float32', [inputs]);
+  }
+
   /** `x` times the matrix, plus its bias if there is one. */
   multiply(x: string, key: string, matrix: Matrix, kind: ProductKind): string {
-    if (this.graph.measuresInputs) {
-      const peaks = this.graph.op('ReduceMax', [this.graph.op('Abs', [x]), this.graph.integers(0)], { keepdims: 0 });
-      this.graph.output(`${PEAKS_PREFIX}${key}`, peaks, 'float32', [matrix.inputs]);
-    }
+    this.measure(x, key, matrix.inputs);
     // The second feed-forward product follows `activation`.
     return this.products.multiply(x, key, { ...matrix, afterGelu: kind === 'feed-forward 2' }, this.recipe[kind]);
   }
 
-  norm(x: string, name: string, size: number, epsilon: number): string {
-    const inputs = [x, this.vector(`${name}.weight`, size), this.vector(`${name}.bias`, size)];
+  /** A layer norm, whose outputs are divided by `divisors`. */
+  norm(x: string, name: string, size: number, epsilon: number, divisors?: Float32Array): string {
+    const [weight, bias] = (['weight', 'bias'] as const).map((part) =>
+      this.graph.constant(`${name}.${part}`, 'float32', [size], () =>
+        dividedBy(this.weights.take(`${name}.${part}`, [size]), divisors),
+      ),
+    );
+    const inputs = [x, weight as string, bias as string];
     return this.graph.op('LayerNormalization', inputs, { axis: -1, epsilon: { float: epsilon } });
   }
 

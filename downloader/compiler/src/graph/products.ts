@@ -2,7 +2,7 @@ import { GELU_MIN_PEAK, GELU_STEPS, ROW_STEPS, type RowSteps } from '@heimdex/on
 import { toFloat16 } from '../checkpoint/data-types.js';
 import type { Graph, Lazy } from './graph.js';
 import { outlierCount, splitOutliers } from './outliers.js';
-import { blockSizeFor, quantizeBlocks, quantizeColumns, remaindersOf, transposed } from './quantize.js';
+import { BLOCK_SIZE, quantizeBlocks, quantizeColumns, remaindersOf, transposed } from './quantize.js';
 
 /**
  * Forms of a matrix product.
@@ -11,25 +11,23 @@ import { blockSizeFor, quantizeBlocks, quantizeColumns, remaindersOf, transposed
  * - `row`: activations in 8 bits with one scale per row (token), weights in 8 bits with one scale per output.
  * - `rowf`: as row, except that the inputs with the largest values and weights stay in float32 (a second, small product).
  * - `row2`: as row, plus a second 8-bit product for the rounding error of the activations: effectively 16 bits.
+ * - `smooth`: as row, after a norm whose outputs are evened out (smoothing.ts); `Layers` does that.
+ * - `smooth2`: as smooth, with activations in 16 bits as two rows of one product, which reads its weights once.
  * - `row3`: as row2, plus a third product for the rounding error of the weights: effectively 16 bits too.
  * - `nb8`: weights in 8 bits with one scale per 32 inputs of an output, and activations with one per 32 of a row (MatMulNBits, accuracy
  *   level 4).
- * - `nb8-64`, `nb8-256`: as nb8, with larger blocks: fewer bytes, faster, less exact. Inputs that such a block does not
- *   divide get the next smaller one.
  *
  * In none of them does a row depend on the other rows of its batch.
  */
-export const FORMS = ['float32', 'float16', 'row', 'rowf', 'row2', 'row3', 'nb8', 'nb8-64', 'nb8-256'] as const;
+export const FORMS = ['float32', 'float16', 'row', 'rowf', 'row2', 'row3', 'smooth', 'smooth2', 'nb8'] as const;
 export type Form = (typeof FORMS)[number];
 
-/** Largest block of each form that has blocks. */
-const BLOCK_SIZES: Readonly<Partial<Record<Form, number>>> = { nb8: 32, 'nb8-64': 64, 'nb8-256': 256 };
+export const isSmooth = (form: Form) => form === 'smooth' || form === 'smooth2';
+/** Forms for which the largest magnitudes of a product's inputs are measured. */
+export const usesPeaks = (form: Form) => form === 'rowf' || isSmooth(form);
 
 /** Inputs per scale of a product in this form; undefined for forms without blocks. */
-export function blockSizeOf(form: Form, inputs: number): number | undefined {
-  const largest = BLOCK_SIZES[form];
-  return largest === undefined ? undefined : blockSizeFor(largest, inputs);
-}
+export const blockSizeOf = (form: Form) => (form === 'nb8' ? BLOCK_SIZE : undefined);
 
 /** Weights of a product: [outputs, inputs], as in torch's linear layers. */
 export interface Matrix {
@@ -71,7 +69,6 @@ export type InputPeaks = ReadonlyMap<string, Float32Array>;
 /** Writes matrix products in their forms. Activations are [rows, inputs]. */
 export class Products {
   readonly #graph: Graph;
-  readonly #overflowSafe: boolean;
   readonly #inputPeaks: InputPeaks;
   readonly #rows = new Map<string, QuantizedRows>();
 
@@ -79,9 +76,12 @@ export class Products {
    * @param overflowSafe Whether 8-bit weights are exact with the fast product of CPUs without VNNI.
    * @param inputPeaks For the choice of `rowf`; products without are chosen by their weights.
    */
-  constructor(graph: Graph, overflowSafe: boolean, inputPeaks: InputPeaks = new Map()) {
+  constructor(
+    graph: Graph,
+    readonly overflowSafe: boolean,
+    inputPeaks: InputPeaks = new Map(),
+  ) {
     this.#graph = graph;
-    this.#overflowSafe = overflowSafe;
     this.#inputPeaks = inputPeaks;
   }
 
@@ -91,7 +91,7 @@ export class Products {
     const product = this.#product(x, key, matrix, form);
     if (matrix.bias === undefined) return product;
     // ONNX Runtime would make one operator of a vector, an addition and a GELU, which takes 1.2 times as long as they do apart.
-    const shape = form === 'row' ? [1, matrix.outputs] : [matrix.outputs];
+    const shape = form === 'row' || form === 'smooth' ? [1, matrix.outputs] : [matrix.outputs];
     return this.#graph.op('Add', [product, this.#bias(key, matrix, shape)]);
   }
 
@@ -117,7 +117,7 @@ export class Products {
       ];
       return graph.op('Cast', [graph.op('MatMul', halves)], { to: FLOAT32 });
     }
-    const blockSize = blockSizeOf(form, inputs);
+    const blockSize = blockSizeOf(form);
     if (blockSize !== undefined) {
       const blocks = Math.ceil(inputs / blockSize);
       const quantized = once(() => quantizeBlocks(values(), outputs, inputs, blockSize));
@@ -125,10 +125,11 @@ export class Products {
       const scales = graph.constant(`${key}.scale`, 'float32', [outputs, blocks], () => quantized().scales);
       return this.blocks(x, { weights, scales, outputs, inputs, blockSize });
     }
-    const quantized = once(() => quantizeColumns(values(), outputs, inputs, this.#overflowSafe));
+    const quantized = once(() => quantizeColumns(values(), outputs, inputs, this.overflowSafe));
     const weights = graph.constant(name, 'int8', [inputs, outputs], () => quantized().values);
     const scales = graph.constant(`${key}.scale`, 'float32', [outputs], () => quantized().scales);
-    if (form === 'row') return this.#rowProduct(x, weights, scales, matrix);
+    if (form === 'row' || form === 'smooth') return this.#rowProduct(x, weights, scales, matrix, form);
+    if (form === 'smooth2') return this.twoRows(x, weights, scales);
     const { peak, steps } = this.#quantized(x);
     let sum = this.#integers(steps, weights, ROW_STEPS, scales);
     const add = (product: string) => {
@@ -138,7 +139,7 @@ export class Products {
     if (form === 'row3') {
       const left = once(() => {
         const remainders = remaindersOf(values(), quantized(), outputs, inputs);
-        return quantizeColumns(remainders, outputs, inputs, this.#overflowSafe);
+        return quantizeColumns(remainders, outputs, inputs, this.overflowSafe);
       });
       const rest = graph.constant(`${key}.rest`, 'int8', [inputs, outputs], () => left().values);
       const restScales = graph.constant(`${key}.rest_scale`, 'float32', [outputs], () => left().scales);
@@ -153,7 +154,7 @@ export class Products {
     const { values, outputs, inputs } = matrix;
     const count = outlierCount(inputs);
     const split = once(() => splitOutliers(values(), outputs, inputs, this.#inputPeaks.get(key)));
-    const quantized = once(() => quantizeColumns(split().otherWeights, outputs, inputs, this.#overflowSafe));
+    const quantized = once(() => quantizeColumns(split().otherWeights, outputs, inputs, this.overflowSafe));
     const weights = graph.constant(`${key}.weight`, 'int8', [inputs, outputs], () => quantized().values);
     const scales = graph.constant(`${key}.scale`, 'float32', [outputs], () => quantized().scales);
     const mask = graph.constant(`${key}.others`, 'float32', [inputs], () => split().mask);
@@ -166,18 +167,39 @@ export class Products {
   }
 
   /** A product with activations in 8 bits, one scale per row. */
-  #rowProduct(x: string, weights: string, scales: string, { afterGelu }: Matrix): string {
-    const [{ peak, steps }, form] =
-      afterGelu === true ? [this.#quantizedGelu(x), GELU_STEPS] : [this.#quantized(x), ROW_STEPS];
-    return this.#graph.op('Mul', [this.#integers(steps, weights, form, scales), peak]);
+  #rowProduct(
+    x: string,
+    weights: string,
+    scales: string,
+    { afterGelu }: Matrix,
+    form: 'row' | 'smooth' = 'row',
+  ): string {
+    const fewNodes = form === 'smooth';
+    const [{ peak, steps }, rowSteps] =
+      afterGelu === true ? [this.#quantizedGelu(x, fewNodes), GELU_STEPS] : [this.#quantized(x, fewNodes), ROW_STEPS];
+    return this.#graph.op('Mul', [this.#integers(steps, weights, rowSteps, scales), peak]);
+  }
+
+  /**
+   * A product with activations in 16 bits: a row of 8 bits, and one of its rest, of the same product. Of one token the weights are what
+   * takes time, and they are read once. `weights` and `scales` are `quantizeColumns` of the matrix.
+   */
+  twoRows(x: string, weights: string, scales: string): string {
+    const graph = this.#graph;
+    const { peak, steps } = this.#quantized(x, true);
+    const rows = graph.op('Concat', [steps, this.#rest(x, true)], { axis: 0 });
+    const product = this.#integers(rows, weights, ROW_STEPS, scales);
+    const [first = '', rest = ''] = graph.ops('Split', [product], 2, { axis: 0, num_outputs: 2 });
+    const restStep = graph.scalar(REST_STEPS.step / ROW_STEPS.step);
+    return graph.op('Mul', [graph.op('Add', [first, graph.op('Mul', [rest, restStep])]), peak]);
   }
 
   /** GELU's outputs in 8 bits. They have no large magnitudes below 0, and a row's peak is its maximum. */
-  #quantizedGelu(x: string) {
+  #quantizedGelu(x: string, fewNodes: boolean) {
     const graph = this.#graph;
     const highest = graph.op('ReduceMax', [x, graph.integers(-1)], { keepdims: 1 });
     const peak = graph.op('Max', [highest, graph.scalar(GELU_MIN_PEAK)]);
-    return { peak, steps: this.#toSteps(this.#dividedBy(x, peak), GELU_STEPS) };
+    return { peak, steps: this.#toSteps(this.#dividedBy(x, peak, fewNodes), GELU_STEPS) };
   }
 
   /** A product with weights of `quantizeBlocks` that are in the graph already. */
@@ -201,26 +223,27 @@ export class Products {
     return graph.op('QuantizeLinear', [values, graph.scalar(step), graph.byte(zeroPoint)]);
   }
 
-  /** Each row by its peak. Div takes twice as long. */
-  #dividedBy(x: string, peak: string): string {
+  /** Each row by its peak. Div takes twice as long for many rows, but of one row two operators take longer than one. */
+  #dividedBy(x: string, peak: string, fewNodes: boolean): string {
+    if (fewNodes) return this.#graph.op('Div', [x, peak]);
     return this.#graph.op('Mul', [x, this.#graph.op('Reciprocal', [peak])]);
   }
 
   /** A row of zeros has 0 times infinity: whatever steps come of it, the product is then taken times 0. */
-  #quantized(x: string): QuantizedRows {
+  #quantized(x: string, fewNodes = false): QuantizedRows {
     const known = this.#rows.get(x);
     if (known !== undefined) return known;
     const graph = this.#graph;
     const peak = graph.op('ReduceMax', [graph.op('Abs', [x]), graph.integers(-1)], { keepdims: 1 });
-    const scaled = this.#dividedBy(x, peak);
+    const scaled = this.#dividedBy(x, peak, fewNodes);
     const rows: QuantizedRows = { peak, scaled, steps: this.#toSteps(scaled, ROW_STEPS) };
     this.#rows.set(x, rows);
     return rows;
   }
 
-  #rest(x: string): string {
+  #rest(x: string, fewNodes = false): string {
     const graph = this.#graph;
-    const rows = this.#quantized(x);
+    const rows = this.#quantized(x, fewNodes);
     rows.rest ??= this.#toSteps(
       graph.op('Sub', [
         rows.scaled,

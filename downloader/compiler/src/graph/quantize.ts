@@ -110,15 +110,8 @@ export interface QuantizedBlocks {
   readonly scales: Float32Array;
 }
 
-/** Smallest block that `blockSizeFor` returns. */
-const MIN_BLOCK_SIZE = 32;
-
-/** Returns the largest power of two of at most `largest`, and at least 32, that divides the inputs; 32 where none does. */
-export function blockSizeFor(largest: number, inputs: number): number {
-  let size = largest;
-  while (size > MIN_BLOCK_SIZE && inputs % size !== 0) size /= 2;
-  return size;
-}
+/** Inputs that share a scale. */
+export const BLOCK_SIZE = 32;
 
 /**
  * Quantizes weights for the runtime's MatMulNBits: 8 bits, one scale per `blockSize` inputs of an output (symmetric). The last block

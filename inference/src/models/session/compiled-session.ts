@@ -79,13 +79,15 @@ export function compiledGraph(path: string, model: OnnxModel, externalFiles: rea
 }
 
 /**
- * Blockwise products are several times slower unless prepacked, and a sentence embedder whose 8-bit products have outlier inputs in float32
- * (Gemm) takes 1.7 times as long for 12 tokens and 1.1 for 512. All others are nearly as fast from the mapped file, whose pages all
- * processes share.
+ * Blockwise products are several times slower unless prepacked. A step of a decoder takes 1.8 times as long: packing the weights takes longer
+ * than multiplying the few rows of a step. A sentence embedder whose 8-bit products have outlier inputs in float32 (Gemm) takes 1.7 times as
+ * long for 12 tokens and 1.1 for 512. All others are nearly as fast from the mapped file, whose pages all processes share.
  */
-function packs(model: OnnxModel): boolean {
-  const operators = new Set(model.graph.nodes.map(({ opType }) => opType));
-  return operators.has('MatMulNBits') || (operators.has('MatMulIntegerToFloat') && operators.has('Gemm'));
+function packs({ graph }: OnnxModel): boolean {
+  const operators = new Set(graph.nodes.map(({ opType }) => opType));
+  if (operators.has('MatMulNBits')) return true;
+  if (!operators.has('MatMulIntegerToFloat')) return false;
+  return operators.has('Gemm') || graph.inputs.some(({ name }) => name.startsWith('past_key_values.'));
 }
 
 function compiledEntries(model: OnnxModel): Readonly<Record<string, string>> {
