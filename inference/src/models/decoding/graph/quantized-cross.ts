@@ -1,9 +1,15 @@
 import { node, type OnnxGraph, type OnnxModel, type OnnxNode, tensor } from '../../../onnx/index.js';
 
 /** Version of the change, for optimized models of it. */
-export const QUANTIZED_CROSS = 'cross-8-bit-2';
+export const QUANTIZED_CROSS = 'cross-8-bit-3';
 
 const RUNTIME = 'com.microsoft';
+/** The element type in a Cast. */
+const FLOAT32 = 1;
+/** More rows than a prompt has: a scale applies to a position of all of them. */
+const ALL_ROWS = 1 << 20;
+/** The first opset with a scale per block of rows. */
+const OPSET = 21n;
 const CONSTANTS = {
   lastAxis: 'heimdex_cross_axis',
   /** Steps of keys, values and queries: their peak is 127 of them. */
@@ -11,6 +17,10 @@ const CONSTANTS = {
   one: 'heimdex_cross_one',
   int8Zero: 'heimdex_cross_int8_zero',
   queryZero: 'heimdex_cross_query_zero',
+  /** A query of zeros, to be as long as keys are. */
+  queryZeros: 'heimdex_cross_query_zeros',
+  /** The step of a query times that of a key. */
+  productStep: 'heimdex_cross_product_step',
   /** Steps of the weights, from 0 to their peak, and of what their rounding leaves. */
   weightStep: 'heimdex_cross_weight_step',
   weightZero: 'heimdex_cross_weight_zero',
@@ -19,6 +29,10 @@ const CONSTANTS = {
 } as const;
 
 const scaleOf = (name: string) => `${name}_scale`;
+/** What the scores of queries that are all 0 come to, whose steps are 128. */
+const shiftOf = (name: string) => `${name}_shift`;
+const extrasOf = (name: string, side: 'key' | 'value') =>
+  side === 'key' ? [scaleOf(name), shiftOf(name)] : [scaleOf(name)];
 
 /**
  * Changes a compiled pair of graphs so that the cross attention's keys and values are 8-bit numbers with a scale per position and head.
@@ -41,6 +55,7 @@ export function quantizeCross(decoder: OnnxModel, cross: OnnxModel): boolean {
     graph.initializers.push(...constants());
     graph.shapes = [];
     opsets.set(RUNTIME, 1n);
+    opsets.set('', OPSET);
   }
   return true;
 }
@@ -82,7 +97,11 @@ function attend(graph: OnnxGraph, { key, value, transpose, scores, context }: At
     node('ReduceMax', [own('abs'), lastAxis], [own('peak')], { keepdims: 1 }),
     node('Div', [queries, own('peak')], [own('scaled')]),
     node('QuantizeLinear', [own('scaled'), step, queryZero], [own('steps')]),
-    node('MatMulIntegerToFloat', [own('steps'), key, step, scaleOf(key), queryZero], [own('product')], {}, RUNTIME),
+    // Of one row without a zero point the runtime reads the keys as they lie; otherwise it packs them first, which takes longer than the
+    // product.
+    node('MatMulInteger', [own('steps'), key], [own('sums')]),
+    node('DequantizeLinear', [own('sums'), scaleOf(key)], [own('shifted')], { axis: 2, block_size: ALL_ROWS }),
+    node('Sub', [own('shifted'), shiftOf(key)], [own('product')]),
     node('Mul', [own('product'), own('peak')], [product]),
   ]);
   const [weights = ''] = context.inputs;
@@ -91,7 +110,8 @@ function attend(graph: OnnxGraph, { key, value, transpose, scores, context }: At
   replace(graph, context, [
     node('Mul', [weights, scaleOf(value)], [its('weights')]),
     node('ReduceMax', [its('weights'), lastAxis], [its('peak')], { keepdims: 1 }),
-    node('Div', [its('weights'), its('peak')], [its('scaled')]),
+    node('Reciprocal', [its('peak')], [its('inverse')]),
+    node('Mul', [its('weights'), its('inverse')], [its('scaled')]),
     // Half a step less before rounding is rounding down: the rest is not negative, and both are rows of one product, which packs the
     // values once.
     node('Sub', [its('scaled'), halfStep], [its('lowered')]),
@@ -113,7 +133,11 @@ function attend(graph: OnnxGraph, { key, value, transpose, scores, context }: At
     const dims = input.name === key ? [audios, heads, size, positions] : [audios, heads, positions, size];
     return [
       { ...input, elementType: 'int8' as const, dims },
-      { name: scaleOf(input.name), elementType: 'float32' as const, dims: [audios, heads, 1, positions] },
+      ...extrasOf(input.name, input.name === key ? 'key' : 'value').map((name) => ({
+        name,
+        elementType: 'float32' as const,
+        dims: [audios, heads, 1, positions],
+      })),
     ];
   });
 }
@@ -138,7 +162,7 @@ function sourceOf({ nodes }: OnnxGraph, layer: string, side: 'key' | 'value'): S
 }
 
 function quantize(graph: OnnxGraph, { name, side, transpose, identity }: Source): void {
-  const { lastAxis, step, int8Zero } = CONSTANTS;
+  const { lastAxis, step, productStep, int8Zero } = CONSTANTS;
   const [values = ''] = transpose.inputs;
   const own = (part: string) => `${name}/heimdex_${part}`;
   replace(graph, identity, []);
@@ -149,8 +173,10 @@ function quantize(graph: OnnxGraph, { name, side, transpose, identity }: Source)
     // A position of zeros is 0 / 0: whatever steps come of it are taken times a scale of 0.
     node('QuantizeLinear', [own('scaled'), step, int8Zero], [own('steps')]),
     node('Transpose', [own('steps')], [name], { perm: side === 'key' ? [0, 2, 3, 1] : [0, 2, 1, 3] }),
-    node('Mul', [own('peak'), step], [own('scale')]),
+    // A key's scale is that of its products: the queries' steps are in it.
+    node('Mul', [own('peak'), side === 'key' ? productStep : step], [own('scale')]),
     node('Transpose', [own('scale')], [scaleOf(name)], { perm: [0, 2, 3, 1] }),
+    ...(side === 'key' ? shiftNodes(name, own) : []),
   ]);
   graph.outputs = graph.outputs.flatMap((output) => {
     if (output.name !== name) return [output];
@@ -158,9 +184,24 @@ function quantize(graph: OnnxGraph, { name, side, transpose, identity }: Source)
     const dims = side === 'key' ? [audios, heads, size, positions] : [audios, heads, positions, size];
     return [
       { ...output, elementType: 'int8' as const, dims },
-      { name: scaleOf(name), elementType: 'float32' as const, dims: [audios, heads, 1, positions] },
+      ...extrasOf(name, side).map((extra) => ({
+        name: extra,
+        elementType: 'float32' as const,
+        dims: [audios, heads, 1, positions],
+      })),
     ];
   });
+}
+
+/** The product of keys and queries that are all 0. */
+function shiftNodes(name: string, own: (part: string) => string): OnnxNode[] {
+  return [
+    node('Shape', [name], [own('size')], { start: 2, end: 3 }),
+    node('Expand', [CONSTANTS.queryZeros, own('size')], [own('zero_query')]),
+    node('MatMulInteger', [own('zero_query'), name], [own('sums')]),
+    node('Cast', [own('sums')], [own('floats')], { to: FLOAT32 }),
+    node('Mul', [own('floats'), scaleOf(name)], [shiftOf(name)]),
+  ];
 }
 
 function replace(graph: OnnxGraph, old: OnnxNode, by: readonly OnnxNode[]): void {
@@ -173,9 +214,11 @@ function constants() {
     tensor(CONSTANTS.lastAxis, [1], BigInt64Array.of(-1n)),
     tensor(CONSTANTS.int8Zero, [], Int8Array.of(0)),
     tensor(CONSTANTS.queryZero, [], Uint8Array.of(128)),
+    tensor(CONSTANTS.queryZeros, [1, 1], Uint8Array.of(128)),
     tensor(CONSTANTS.weightZero, [], Uint8Array.of(0)),
     number(CONSTANTS.one, 1),
     number(CONSTANTS.step, 1 / 127),
+    number(CONSTANTS.productStep, 1 / (127 * 127)),
     number(CONSTANTS.weightStep, 1 / 255),
     number(CONSTANTS.halfStep, 0.5 / 255),
     number(CONSTANTS.restStep, 1 / (255 * 255)),
