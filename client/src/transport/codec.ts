@@ -1,4 +1,5 @@
-import { type DescMessage, type DescMethod, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { type DescMessage, type DescMethod, fromBinary, type MessageShape } from '@bufbuild/protobuf';
+import { encodeMessage } from './encode.js';
 
 /** The path and the message serializers of a gRPC method. */
 export interface MethodCodec<Input, Output> {
@@ -21,10 +22,7 @@ export function codecOf<Input extends DescMessage, Output extends DescMessage>(
   return {
     name: method.name,
     path: `/${method.parent.typeName}/${method.name}`,
-    serialize: (message) => {
-      const bytes = toBinary(method.input, message);
-      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    },
+    serialize: (message) => encodeMessage(method.input, message),
     deserialize: (bytes) => fromBinary(method.output, bytes),
   };
 }
