@@ -6,8 +6,8 @@ import { type ConstantValues, Graph, type Lazy } from './graph.js';
 import type { LayeredGraph } from './layered-graph.js';
 import { WeightsFile, type WrittenFile } from './weights-file.js';
 
-/** Gelu as an operator came with 20. */
-const OPSET = 20n;
+/** QuantizeLinear with a scale per row came with 21. */
+const OPSET = 21n;
 const IR_VERSION = 10n;
 
 /** A model of the operators that graphs are built of. */

@@ -2,7 +2,7 @@ import { shown } from '../checkpoint/checkpoint.js';
 import { toFloat16 } from '../checkpoint/data-types.js';
 import type { Weights } from '../checkpoint/weights.js';
 import { CompilerError } from '../errors.js';
-import type { Branch, Graph } from './graph.js';
+import type { Branch, Graph, Lazy } from './graph.js';
 import { FLOAT16, FLOAT32, type Form, type InputPeaks, isSmooth, type Matrix, Products } from './products.js';
 import { type Divisors, dividedBy, inputDivisors, scaledWeights } from './smoothing.js';
 
@@ -94,21 +94,28 @@ export class Layers {
     kind: ProductKind,
     divisors: Divisors = {},
   ): string {
-    const outputs = layers.reduce((sum, layer) => sum + layer.outputs, 0);
+    const bias = this.#biasOf(layers, divisors);
+    return this.multiply(x, key, { ...this.#matrixOf(layers, inputs, divisors), bias }, kind);
+  }
+
+  #matrixOf(layers: readonly Linear[], inputs: number, divisors: Divisors = {}): Matrix {
+    const outputs = outputsOf(layers);
     const values = () =>
       scaledWeights(
         this.#sideBySide(layers, 'weight', (layer) => [layer.outputs, inputs], outputs * inputs),
         divisors,
       );
-    const biased = layers.some((layer) => this.weights.has(`${layer.name}.bias`));
-    const bias = biased
-      ? () =>
-          dividedBy(
-            this.#sideBySide(layers, 'bias', (layer) => [layer.outputs], outputs),
-            divisors.outputs,
-          )
-      : undefined;
-    return this.multiply(x, key, { values, outputs, inputs, bias }, kind);
+    return { values, outputs, inputs };
+  }
+
+  /** The biases of several layers one behind the other; undefined if none has one. */
+  #biasOf(layers: readonly Linear[], divisors: Divisors = {}): Lazy<Float32Array> | undefined {
+    if (!layers.some((layer) => this.weights.has(`${layer.name}.bias`))) return undefined;
+    return () =>
+      dividedBy(
+        this.#sideBySide(layers, 'bias', (layer) => [layer.outputs], outputsOf(layers)),
+        divisors.outputs,
+      );
   }
 
   /** Tensors of several layers one behind the other; zeros for a bias that is not there. */
@@ -166,7 +173,8 @@ export class Layers {
   multiply(x: string, key: string, matrix: Matrix, kind: ProductKind): string {
     this.measure(x, key, matrix.inputs);
     // The second feed-forward product follows `activation`.
-    return this.products.multiply(x, key, { ...matrix, afterGelu: kind === 'feed-forward 2' }, this.recipe[kind]);
+    const rows = { afterGelu: kind === 'feed-forward 2', commonRows: kind !== 'head' };
+    return this.products.multiply(x, key, { ...matrix, ...rows }, this.recipe[kind]);
   }
 
   /** A layer norm, whose outputs are divided by `divisors`. */
@@ -208,37 +216,42 @@ export class Layers {
     // precision is in its range.
     const half = form === 'float16';
     const cast = (value: string, to: number) => (half ? graph.op('Cast', [value], { to }) : value);
+    // The operator adds the biases as it parts the heads, which is a pass over the activations less.
+    const apart = form !== 'float32' && !half ? this.#biasOf(layers) : undefined;
+    const bias = apart === undefined ? '' : graph.constant(`${name}.qkv.bias`, 'float32', [outputsOf(layers)], apart);
+    const product = (key: string, parts: readonly Linear[]) =>
+      apart === undefined
+        ? this.joined(x, key, parts, width, 'attention input')
+        : this.multiply(x, key, this.#matrixOf(parts, width), 'attention input');
     const joined = () =>
-      graph.ops('Split', [cast(this.joined(x, `${name}.qkv`, layers, width, 'attention input'), FLOAT16)], 3, {
-        axis: 1,
-        num_outputs: 3,
-      });
+      graph.ops('Split', [cast(product(`${name}.qkv`, layers), FLOAT16)], 3, { axis: 1, num_outputs: 3 });
     // Three products in this form take as long as one, and need not be split.
-    const parts = form === 'row' ? layers.map((layer) => this.linear(x, layer, width, 'attention input')) : joined();
+    const parts = form === 'row' ? layers.map((layer) => product(layer.name, [layer])) : joined();
     const elementType = half ? 'float16' : 'float32';
     const sequences = parts.map((part) => graph.op('Reshape', [part, dims]));
     const operator = 'MultiHeadAttention';
     const attributes = { num_heads: heads };
-    const plain = (branch: Branch) => branch(operator, sequences, attributes, RUNTIME_DOMAIN);
+    const plainInputs = bias === '' ? sequences : [...sequences, bias];
+    const plain = (branch: Branch) => branch(operator, plainInputs, attributes, RUNTIME_DOMAIN);
     // With a mask, or with scores added, the operator holds the whole table of weights: only where it must.
     const context =
       merged !== undefined
         ? graph.either(
             merged.condition,
             (branch) =>
-              branch(operator, [...sequences, '', '', cast(merged.logCounts, FLOAT16)], attributes, RUNTIME_DOMAIN),
+              branch(operator, [...sequences, bias, '', cast(merged.logCounts, FLOAT16)], attributes, RUNTIME_DOMAIN),
             plain,
             3,
             elementType,
           )
         : mask === undefined
-          ? graph.runtimeOp(operator, sequences, attributes)
+          ? graph.runtimeOp(operator, plainInputs, attributes)
           : unpadded === undefined
-            ? graph.runtimeOp(operator, [...sequences, '', mask], attributes)
+            ? graph.runtimeOp(operator, [...sequences, bias, mask], attributes)
             : graph.either(
                 unpadded,
                 plain,
-                (branch) => branch(operator, [...sequences, '', mask], attributes, RUNTIME_DOMAIN),
+                (branch) => branch(operator, [...sequences, bias, mask], attributes, RUNTIME_DOMAIN),
                 3,
                 elementType,
               );
@@ -282,6 +295,10 @@ export interface AttentionShape {
    * the scores, the logarithm of how many positions each row stands for.
    */
   readonly merged?: { readonly condition: string; readonly logCounts: string };
+}
+
+function outputsOf(layers: readonly Linear[]): number {
+  return layers.reduce((sum, layer) => sum + layer.outputs, 0);
 }
 
 function fitsFloat16(slices: Iterable<Float32Array>): boolean {

@@ -38,6 +38,8 @@ export interface Matrix {
   readonly bias?: Lazy<Float32Array> | undefined;
   /** Whether the activations are GELU's: their rounding needs few steps below 0. `row` and `rowf` use it. */
   readonly afterGelu?: boolean | undefined;
+  /** Whether the activations have as many rows as most others of the graph, which then share a value of that length. */
+  readonly commonRows?: boolean | undefined;
 }
 
 /** A product whose weights and scales, constants of these names, are `quantizeBlocks` of its matrix. */
@@ -63,6 +65,13 @@ interface QuantizedRows {
   rest?: string;
 }
 
+/** Activations in 8 bits, and what a product of them is taken times, [rows, 1]. */
+interface RowSums {
+  readonly steps: string;
+  readonly rowSteps: RowSteps;
+  readonly scale: string;
+}
+
 /** Largest magnitude of each input of a product, by the product's key. */
 export type InputPeaks = ReadonlyMap<string, Float32Array>;
 
@@ -71,6 +80,9 @@ export class Products {
   readonly #graph: Graph;
   readonly #inputPeaks: InputPeaks;
   readonly #rows = new Map<string, QuantizedRows>();
+  readonly #steps = new Map<string, RowSums>();
+  /** By zero point: that byte once per row, for activations with the common number of rows. */
+  readonly #zeroPoints = new Map<number, string>();
 
   /**
    * @param overflowSafe Whether 8-bit weights are exact with the fast product of CPUs without VNNI.
@@ -92,11 +104,7 @@ export class Products {
     if (matrix.bias === undefined) return product;
     // ONNX Runtime would make one operator of a vector, an addition and a GELU, which takes 1.2 times as long as they do apart.
     const shape = form === 'row' || form === 'smooth' ? [1, matrix.outputs] : [matrix.outputs];
-    return this.#graph.op('Add', [product, this.#bias(key, matrix, shape)]);
-  }
-
-  #bias(key: string, { bias, outputs }: Matrix, shape: readonly number[] = [outputs]): string {
-    return this.#graph.constant(`${key}.bias`, 'float32', shape, bias ?? (() => new Float32Array(outputs)));
+    return this.#graph.op('Add', [product, this.#graph.constant(`${key}.bias`, 'float32', shape, matrix.bias)]);
   }
 
   #product(x: string, key: string, matrix: Matrix, form: Exclude<Form, 'rowf'>): string {
@@ -148,10 +156,10 @@ export class Products {
     return graph.op('Mul', [sum, peak]);
   }
 
-  /** The bias is added to the float32 product, which the runtime does in the same pass. */
+  /** The bias is one more weight of the float32 product, of an input that is 1: added to it, it takes half as long as the product. */
   #withOutliers(x: string, key: string, matrix: Matrix): string {
     const graph = this.#graph;
-    const { values, outputs, inputs } = matrix;
+    const { values, outputs, inputs, bias } = matrix;
     const count = outlierCount(inputs);
     const split = once(() => splitOutliers(values(), outputs, inputs, this.#inputPeaks.get(key)));
     const quantized = once(() => quantizeColumns(split().otherWeights, outputs, inputs, this.overflowSafe));
@@ -159,25 +167,23 @@ export class Products {
     const scales = graph.constant(`${key}.scale`, 'float32', [outputs], () => quantized().scales);
     const mask = graph.constant(`${key}.others`, 'float32', [inputs], () => split().mask);
     const indices = graph.constant(`${key}.outliers`, 'int64', [count], () => split().indices);
-    const kept = graph.constant(`${key}.outlier_weight`, 'float32', [count, outputs], () => split().outlierWeights);
-    const outliers = graph.op('Gather', [x, indices], { axis: 1 });
-    const exact = graph.op('Gemm', [outliers, kept, this.#bias(key, matrix)]);
+    const rows = bias === undefined ? count : count + 1;
+    const kept = graph.streamed(`${key}.outlier_weight`, 'float32', [rows, outputs], function* () {
+      yield split().outlierWeights;
+      if (bias !== undefined) yield bias();
+    });
+    const gathered = graph.op('Gather', [x, indices], { axis: 1 });
+    const outliers =
+      bias === undefined ? gathered : graph.op('Pad', [gathered, graph.integers(0, 0, 0, 1), graph.scalar(1)]);
+    const exact = graph.op('MatMul', [outliers, kept]);
     const others = graph.op('Mul', [x, mask]);
     return graph.op('Add', [this.#rowProduct(others, weights, scales, matrix), exact]);
   }
 
   /** A product with activations in 8 bits, one scale per row. */
-  #rowProduct(
-    x: string,
-    weights: string,
-    scales: string,
-    { afterGelu }: Matrix,
-    form: 'row' | 'smooth' = 'row',
-  ): string {
-    const fewNodes = form === 'smooth';
-    const [{ peak, steps }, rowSteps] =
-      afterGelu === true ? [this.#quantizedGelu(x, fewNodes), GELU_STEPS] : [this.#quantized(x, fewNodes), ROW_STEPS];
-    return this.#graph.op('Mul', [this.#integers(steps, weights, rowSteps, scales), peak]);
+  #rowProduct(x: string, weights: string, scales: string, matrix: Matrix, form: 'row' | 'smooth' = 'row'): string {
+    const { steps, rowSteps, scale } = form === 'smooth' ? this.#dividedSteps(x, matrix) : this.#inSteps(x, matrix);
+    return this.#graph.op('Mul', [this.#integers(steps, weights, rowSteps, scales), scale]);
   }
 
   /**
@@ -194,12 +200,45 @@ export class Products {
     return graph.op('Mul', [graph.op('Add', [first, graph.op('Mul', [rest, restStep])]), peak]);
   }
 
-  /** GELU's outputs in 8 bits. They have no large magnitudes below 0, and a row's peak is its maximum. */
-  #quantizedGelu(x: string, fewNodes: boolean) {
+  /** A row's scale is divided by as it is quantized, in one pass. */
+  #inSteps(x: string, matrix: Matrix): RowSums {
+    const known = this.#steps.get(x);
+    if (known !== undefined) return known;
     const graph = this.#graph;
-    const highest = graph.op('ReduceMax', [x, graph.integers(-1)], { keepdims: 1 });
-    const peak = graph.op('Max', [highest, graph.scalar(GELU_MIN_PEAK)]);
-    return { peak, steps: this.#toSteps(this.#dividedBy(x, peak, fewNodes), GELU_STEPS) };
+    const { step, zeroPoint } = matrix.afterGelu === true ? GELU_STEPS : ROW_STEPS;
+    const scale = graph.op('Mul', [this.#peakOf(x, matrix), graph.scalar(step)]);
+    const zeroPoints = this.#zeroPointsOf(scale, zeroPoint, matrix.commonRows === true);
+    const steps = graph.op('QuantizeLinear', [x, scale, zeroPoints], { axis: 1, block_size: matrix.inputs });
+    const rows: RowSums = { steps, rowSteps: { step: 1, zeroPoint }, scale };
+    this.#steps.set(x, rows);
+    return rows;
+  }
+
+  /** The same with fewer operators, for few rows. */
+  #dividedSteps(x: string, matrix: Matrix): RowSums {
+    if (matrix.afterGelu !== true) {
+      const { peak, steps } = this.#quantized(x, true);
+      return { steps, rowSteps: ROW_STEPS, scale: peak };
+    }
+    const peak = this.#peakOf(x, matrix);
+    return { steps: this.#toSteps(this.#dividedBy(x, peak, true), GELU_STEPS), rowSteps: GELU_STEPS, scale: peak };
+  }
+
+  /** The largest magnitude of each row, [rows, 1]. GELU's outputs have no large ones below 0: theirs is the maximum. */
+  #peakOf(x: string, { afterGelu }: Matrix): string {
+    const graph = this.#graph;
+    const values = afterGelu === true ? x : graph.op('Abs', [x]);
+    const highest = graph.op('ReduceMax', [values, graph.integers(-1)], { keepdims: 1 });
+    return afterGelu === true ? graph.op('Max', [highest, graph.scalar(GELU_MIN_PEAK)]) : highest;
+  }
+
+  #zeroPointsOf(scale: string, zeroPoint: number, isCommon: boolean): string {
+    const known = isCommon ? this.#zeroPoints.get(zeroPoint) : undefined;
+    if (known !== undefined) return known;
+    const graph = this.#graph;
+    const bytes = graph.op('Expand', [graph.byte(zeroPoint), graph.op('Shape', [scale])]);
+    if (isCommon) this.#zeroPoints.set(zeroPoint, bytes);
+    return bytes;
   }
 
   /** A product with weights of `quantizeBlocks` that are in the graph already. */
