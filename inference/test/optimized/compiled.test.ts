@@ -25,12 +25,12 @@ const RUNTIME = 'com.microsoft';
 const WIDTH = 64;
 const SIZES = { layerCount: 2, headCount: 4, headSize: WIDTH / 4 };
 
-async function compileTiny(name: string): Promise<CompiledRepository> {
+async function compileTiny(name: string, precision: 'int8' | 'fp32' = 'int8'): Promise<CompiledRepository> {
   const files = ['config.json', 'model.safetensors'].map((path) => ({
     path,
     file: inShared(`${CHECKPOINTS}/${name}/${path}`),
   }));
-  return compileRepository({ name: `tiny/${name}`, files });
+  return compileRepository({ name: `tiny/${name}`, files }, 'model.safetensors', { precision });
 }
 
 describe('optimized models of a compiled checkpoint', function () {
@@ -95,7 +95,7 @@ describe('optimized models of a compiled checkpoint', function () {
   });
 
   it('are not made of a graph that would only be copied', async () => {
-    const compiled = await compileTiny('whisper-tiny-random-fp32');
+    const compiled = await compileTiny('whisper-tiny-random-fp32', 'fp32');
     const { encoder = '' } = compiled.files.weights;
     const uses: GraphUse[] = [];
     await (await openPrepared(compiled, encoder, uses)).release();
