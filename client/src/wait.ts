@@ -14,10 +14,15 @@ export class TimeUpError extends Error {
 }
 
 /**
- * Returns the promise's value. Rejects with TimeUpError after `deadlineMs` (milliseconds since the epoch), or with the
+ * Returns the value, or the promise's value. Rejects with TimeUpError after `deadlineMs` (milliseconds since the epoch), or with the
  * signal's reason when it fires. The promise itself continues.
  */
-export async function before<T>(promise: Promise<T>, deadlineMs: number, signal: AbortSignal): Promise<T> {
+export async function before<T>(promise: T | Promise<T>, deadlineMs: number, signal: AbortSignal): Promise<T> {
+  // Every call waits for a server and a token, which are usually there: no timer then.
+  if (!(promise instanceof Promise)) {
+    signal.throwIfAborted();
+    return promise;
+  }
   let timer: NodeJS.Timeout | undefined;
   const timeUp = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new TimeUpError('deadline exceeded')), Math.max(0, deadlineMs - Date.now()));

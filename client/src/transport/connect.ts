@@ -28,21 +28,25 @@ export function openPool(options: InferenceClientOptions): EndpointPool {
         tls?.cert !== undefined,
       ),
     lookup: options.lookup ?? lookUp,
-    watch: (endpoint) => new HealthWatch(endpoint, () => metadataOf(options, {})),
+    watch: (endpoint) => new HealthWatch(endpoint, async () => metadataOf(options, {})),
     now: Date.now,
   });
 }
 
 /**
  * Builds the metadata of a call: token, priority and headers. The call's values override the client's.
- * Throws InferenceClientError UNAUTHENTICATED or INVALID_ARGUMENT for an invalid token or header; also whatever the token
- * function throws.
+ * A promise if the token is a function. Throws, or rejects with, InferenceClientError UNAUTHENTICATED or INVALID_ARGUMENT for an invalid
+ * token or header; also whatever the token function throws.
  */
-export async function metadataOf(client: InferenceClientOptions, call: CallOptions): Promise<Metadata> {
+export function metadataOf(client: InferenceClientOptions, call: CallOptions): Metadata | Promise<Metadata> {
+  if (typeof client.token !== 'function') return metadataWith(client.token, client, call);
+  return Promise.resolve(client.token()).then((token) => metadataWith(token, client, call));
+}
+
+function metadataWith(token: string | undefined, client: InferenceClientOptions, call: CallOptions): Metadata {
   const metadata = new Metadata();
   const priority = call.priority ?? client.priority;
   if (priority !== undefined) metadata.set('x-heimdex-priority', priority);
-  const token = typeof client.token === 'function' ? await client.token() : client.token;
   if (token !== undefined && !isSet(metadata, 'authorization', `Bearer ${token}`)) {
     throw createError('UNAUTHENTICATED', 'no token: it contains a line break or an invalid character', {
       reason: 'NO_TOKEN',

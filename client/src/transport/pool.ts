@@ -50,10 +50,13 @@ export class EndpointPool {
 
   /**
    * Selects the next server. Prefers servers not in `tried`.
-   * Throws InferenceClientError UNAVAILABLE if a DNS name has no address.
+   * A promise if DNS names may have to be resolved, which rejects with InferenceClientError UNAVAILABLE if they have no address.
    */
-  async pick(tried: ReadonlySet<Endpoint> = new Set()): Promise<Endpoint> {
-    if (this.#names.length > 0) await this.#resolved();
+  pick(tried: ReadonlySet<Endpoint> = new Set()): Endpoint | Promise<Endpoint> {
+    return this.#names.length > 0 ? this.#resolved().then(() => this.#choose(tried)) : this.#choose(tried);
+  }
+
+  #choose(tried: ReadonlySet<Endpoint>): Endpoint {
     const nowMs = this.#parts.now();
     const ranked = this.endpoints.map((endpoint) => ({
       endpoint,
