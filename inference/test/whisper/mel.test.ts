@@ -2,7 +2,7 @@ import { WhisperFeatureExtractor } from '@huggingface/transformers';
 import { expect } from 'chai';
 import { MelExtractor } from '../../src/models/whisper/mel.js';
 import { melFilters } from '../../src/models/whisper/mel-filters.js';
-import { inRepository, OPTIONS } from '../support/paths.js';
+import { inRepository } from '../support/paths.js';
 import { samplesOf } from '../support/speech.js';
 
 function reference(melCount: number) {
@@ -37,7 +37,7 @@ describe('the log-mel spectrogram', () => {
   }
 
   it("equals the reference's to 1e-4: speech, a chirp to the last sample, a tone, silence, one sample", async () => {
-    const ours = await MelExtractor.open(80, OPTIONS);
+    const ours = await MelExtractor.open(80);
     try {
       const inputs = {
         speech: await samplesOf(inRepository('demo/samples/speech/search.flac')),
@@ -57,7 +57,7 @@ describe('the log-mel spectrogram', () => {
   });
 
   it('computes only the requested frames', async () => {
-    const mel = await MelExtractor.open(80, OPTIONS);
+    const mel = await MelExtractor.open(80);
     try {
       const samples = Float32Array.from({ length: 40_000 }, (_, i) => Math.sin(i / 9) * Math.sin(i / 4000));
       const whole = await mel.extract(samples);
@@ -72,7 +72,7 @@ describe('the log-mel spectrogram', () => {
   });
 
   it('pads with zeros after the sound, if requested', async () => {
-    const mel = await MelExtractor.open(80, OPTIONS);
+    const mel = await MelExtractor.open(80);
     try {
       const samples = Float32Array.from({ length: 40_000 }, (_, i) => Math.sin(i / 9));
       const [silence, zeros] = [await mel.extract(samples), await mel.extract(samples, 3000, 'zeros')];

@@ -37,7 +37,7 @@ export async function load(
     return part;
   };
   try {
-    const mel = keep(await MelExtractor.open(config.melCount, options));
+    const mel = keep(await MelExtractor.open(config.melCount));
     const encoder = keep(await Encoder.open(encoderPath, config.melCount, options));
     const compiledDecoder = options.device === 'cpu' ? CompiledDecoder : WholeDecoder;
     const decoder: Decoder = keep(
