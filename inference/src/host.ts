@@ -8,6 +8,7 @@ import type { ConfiguredModel } from './models/find.js';
 import { type AnySpec, SPECS } from './models/registry.js';
 import { deviceOf } from './models/roles.js';
 import { preparedOptions } from './models/session/optimized/options.js';
+import type { CoreShare } from './runner/core-share.js';
 import { Pool } from './runner/pool.js';
 import type { QueueObserver } from './scheduling/dispatcher.js';
 import { ModelQueue } from './scheduling/model-queue.js';
@@ -22,6 +23,8 @@ const SAMPLES_PER_PING = 5;
 export interface HostOptions {
   readonly config: Config;
   readonly size: WorkerSize;
+  /** The cores that the workers of all models share. */
+  readonly cores: CoreShare;
   readonly log: Logger;
   /** Default WORKER_PROGRAM. */
   readonly workerProgram?: string | undefined;
@@ -54,7 +57,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
   const { costUnit } = spec;
   const device = deviceOf(role, config.device);
   const healthName = spec.healthName(files.id);
-  const { workers, threads, batchCost } = options.size;
+  const { workers, threads, sharedThreads, wideWorkers, batchCost } = options.size;
   const modelQueue = new ModelQueue<unknown, unknown>({
     name: healthName,
     cost: (item) => spec.cost(item as never),
@@ -72,14 +75,17 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
     pool = new Pool({
       name: healthName,
       workers,
+      wideWorkers,
       worker: {
         program: options.workerProgram ?? WORKER_PROGRAM,
         env: config.workerEnv,
         family,
         files,
+        cores: options.cores,
         load: {
           device,
           threads,
+          sharedThreads,
           maxImagePixels: config.limits.maxImagePixels,
           ...(config.useOptimized ? { prepared: preparedOptions(config.models.cacheDir, model, config.verify) } : {}),
         },

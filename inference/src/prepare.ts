@@ -21,6 +21,7 @@ import { SPECS } from './models/registry.js';
 import { preparedOptions } from './models/session/optimized/options.js';
 import { graphBytes } from './models/session/optimized/size.js';
 import { TOO_SMALL } from './models/session/optimized/use.js';
+import { CoreShare } from './runner/core-share.js';
 import { WorkerProcess, type WorkerReady } from './runner/worker-process.js';
 
 export interface PrepareOptions {
@@ -128,6 +129,7 @@ async function loadOnce(model: ConfiguredModel, { config, log, minBytes, stop }:
     env: config.workerEnv,
     family,
     files,
+    cores: new CoreShare(Number.POSITIVE_INFINITY),
     load: { device: 'cpu', threads: config.threads ?? 1, maxImagePixels: config.limits.maxImagePixels, prepared },
     limits: {
       loadMs: config.worker.loadTimeoutMs,

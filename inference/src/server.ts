@@ -13,6 +13,7 @@ import { createHost, type Host } from './host.js';
 import type { ConfiguredModel } from './models/find.js';
 import { SPECS } from './models/registry.js';
 import { deviceOf, type Role } from './models/roles.js';
+import { CoreShare } from './runner/core-share.js';
 import { processMemoryBytes } from './runner/memory.js';
 import type { ServedModel } from './services/engine.js';
 import { refusalOf } from './services/features.js';
@@ -66,10 +67,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const changed = () => state.update();
   const limitBytes = config.memoryLimitBytes > 0 ? config.memoryLimitBytes : machine.memoryBytes;
   const sizes = sizesOf(options, limitBytes);
+  const cores = new CoreShare(machine.cores);
   const hosts = sizes.map(({ model, size }) => {
     const maxWorkerBytes = workerLimitBytes(needOf(model, config), config.worker.memoryLimitBytes, limitBytes);
     const observer = metrics.modelQueue(SPECS[model.family].healthName(model.files.id));
-    return createHost(model, { config, log, size, workerProgram, maxWorkerBytes, observer, changed, failed });
+    return createHost(model, { config, log, size, cores, workerProgram, maxWorkerBytes, observer, changed, failed });
   });
   for (const { served } of hosts) models.set(served.role, served);
   const memoryBytes = cached(async () => {

@@ -28,8 +28,12 @@ const RESERVE_BYTES = 128 * MIB;
 
 export interface WorkerSize {
   readonly workers: number;
-  /** Threads per worker. */
+  /** Threads of a run that has the cores for itself. */
   readonly threads: number;
+  /** Threads of a run while others need the cores too. */
+  readonly sharedThreads: number;
+  /** Workers with `threads`, as many as have a core for each; the others, which run while these are busy, have `sharedThreads`. At least 1. */
+  readonly wideWorkers: number;
   /** Maximum total cost per run, in the family's unit. */
   readonly batchCost: number;
 }
@@ -75,7 +79,10 @@ export function chooseWorkers(
     const workers = counts.get(role) ?? 1;
     const threads = config.threads ?? threadsOf(model, workers, cores);
     const batchCost = config.batchCosts[role] ?? batchBudget({ batch, threads, needBytes, freeBytes });
-    return [role, { workers, threads, batchCost }] as const;
+    const isConfigured = config.threads !== undefined;
+    const sharedThreads = isConfigured ? threads : Math.min(threads, Math.ceil(cores / workers));
+    const wideWorkers = isConfigured ? workers : Math.max(1, Math.min(workers, Math.floor(cores / threads)));
+    return [role, { workers, threads, sharedThreads, wideWorkers, batchCost }] as const;
   });
   return new Map(sizes);
 }

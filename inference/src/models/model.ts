@@ -33,6 +33,10 @@ export interface LoadOptions {
   readonly device: 'cpu' | 'cuda';
   /** Threads per run. Default 1: one thread per session and one session per core is fastest (see README). */
   readonly threads: number;
+  /** Threads of a run while others need the cores too. Default: `threads`. */
+  readonly sharedThreads?: number;
+  /** Whether others need them now; kept up to date by the worker. Absent: never. */
+  readonly cores?: { readonly shared: boolean };
   /** Maximum image size to decode, width times height. */
   readonly maxImagePixels: number;
   /** Form of 8-bit weights. Absent: chosen for this machine's CPU (`weightsForm`). */

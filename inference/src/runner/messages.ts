@@ -20,6 +20,8 @@ export type ToWorker =
       readonly preempting: boolean;
     }
   | { readonly type: 'cancel'; readonly id: number; readonly index: number }
+  /** Whether other runs need the cores too. Sent before or during a run, if it has changed. */
+  | { readonly type: 'cores'; readonly shared: boolean }
   | { readonly type: 'ping' };
 
 /** Worker to server. */

@@ -12,6 +12,8 @@ export interface PoolOptions {
   /** The model's name in logs and messages, such as `siglip`. */
   readonly name: string;
   readonly workers: number;
+  /** Number of workers with the threads of `worker.load`; the others have its `sharedThreads`. */
+  readonly wideWorkers: number;
   readonly worker: Omit<WorkerProcessOptions, 'answered' | 'output' | 'slow'>;
   /** Maximum consecutive losses without a successful run between them; then the pool gives up. */
   readonly maxLosses: number;
@@ -102,8 +104,11 @@ export class Pool {
   /** Runs one worker from its start to its end. */
   async #runWorker(index: number) {
     const { name, log } = this.#options;
+    const { load } = this.#options.worker;
+    const threads = index < this.#options.wideWorkers ? load.threads : (load.sharedThreads ?? load.threads);
     const worker: WorkerProcess = new WorkerProcess({
       ...this.#options.worker,
+      load: { ...load, threads },
       answered: () => {
         this.#losses = 0;
       },

@@ -3,14 +3,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { InferenceError } from '../errors.js';
-import type { LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/model.js';
+import type { LoadOptions, ModelFacts, ModelFiles } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
 import type { GraphUse } from '../models/session/optimized/use.js';
 import { WORKER_FLAGS } from '../process/malloc-settings.js';
 import { readProcessWork, type WorkReading } from '../process/work-reading.js';
 import { sampleIntervalMs, WorkTimer } from '../process/work-timer.js';
 import type { Executor, ExecutorAnswer, RunOptions } from '../scheduling/executor.js';
-import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker, type WireOutcome } from './messages.js';
+import type { CoreShare, CoreUser } from './core-share.js';
+import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker } from './messages.js';
 import { type FramePipe, openFramePipe, WORKER_PIPE_FD } from './pipe.js';
 import { lowerPriority } from './priority.js';
 import { type SlowRun, SlowRuns } from './slow-runs.js';
@@ -36,6 +37,8 @@ export interface WorkerProcessOptions {
   readonly family: FamilyName;
   readonly files: ModelFiles;
   readonly load: LoadOptions;
+  /** The cores that all workers share. */
+  readonly cores: CoreShare;
   readonly limits: WorkerLimits;
   /** Called when a run has given its answer. */
   answered?(): void;
@@ -74,6 +77,7 @@ interface Run {
 export class WorkerProcess implements Executor<unknown, unknown> {
   readonly ready: Promise<WorkerReady>;
   readonly ended: Promise<WorkerEnd>;
+  readonly threads: number;
   readonly #options: WorkerProcessOptions;
   readonly #child: ChildProcess;
   readonly #pipe: FramePipe<ToWorker>;
@@ -88,12 +92,14 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   readonly #limit: WorkTimer;
   readonly #stopWatching: () => void;
   readonly #slowRuns: SlowRuns;
+  readonly #cores: CoreUser;
   /** Why it is being killed; set before the process has ended. */
   #endReason: string | undefined;
   #loadFailure = false;
 
   constructor(options: WorkerProcessOptions) {
     this.#options = options;
+    this.threads = options.load.threads;
     this.#child = spawn(process.execPath, [...WORKER_FLAGS, options.program], {
       env: options.env,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
@@ -125,6 +131,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       progress: () => this.#progress,
       report: (run) => options.slow(run),
     });
+    this.#cores = options.cores.user(this.threads, (shared) => this.#pipe.send({ type: 'cores', shared }));
     this.#watchLoading();
     this.#pipe.send({ type: 'load', family: options.family, files: options.files, options: options.load });
   }
@@ -149,6 +156,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       if (this.#endReason !== undefined) return reject(this.#lost(this.#endReason));
       this.#runs.set(id, { runOptions, resolve, reject });
       this.#watchRun();
+      this.#cores.begin();
       this.#pipe.send({ type: 'run', id, items, preempting: runOptions.preempting });
     }).finally(() => {
       stopWatching();
@@ -188,7 +196,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
         const { outcomes, runMs } = message;
         return this.#endRun(message.id, (run) => {
           this.#options.answered?.();
-          run.resolve({ outcomes: outcomes.map(toOutcome), runMs });
+          run.resolve({ outcomes: outcomes.map((one) => (one === null ? undefined : fromWireOutcome(one))), runMs });
         });
       }
       case 'broken': {
@@ -250,6 +258,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   #watchIdle(): void {
     const { heartbeatMs } = this.#options.limits;
     clearTimeout(this.#ping);
+    this.#cores.end();
     this.#limit.clear();
     this.#ping = setTimeout(() => {
       this.#watch(heartbeatMs, `no answer to a ping for ${heartbeatMs} ms while idle`);
@@ -268,6 +277,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     this.#stopWatching();
     const reason = this.#endReason ?? exitReason;
     this.#endReason = reason;
+    this.#cores.end();
     this.#pipe.close();
     this.#settleReady.reject(new Error(reason));
     const runs = [...this.#runs.values()];
@@ -286,8 +296,4 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       cause: new Error(reason),
     });
   }
-}
-
-function toOutcome(outcome: WireOutcome | null): Outcome<unknown> | undefined {
-  return outcome === null ? undefined : fromWireOutcome(outcome);
 }

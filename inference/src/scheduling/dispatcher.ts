@@ -69,10 +69,12 @@ export class Dispatcher<Item, Result> {
 
   /**
    * Runs a batch on the idle worker that ran last: its weights and threads are still in the caches. Taking turns costs a lone
-   * caller of a small model a quarter of each call (bench/serving). Throws if there is none.
+   * caller of a small model a quarter of each call (bench/serving). One with more threads goes first. Throws if there is none.
    */
   run(batch: Batch<Item, Result>): void {
-    const executor = [...this.#idle].at(-1);
+    const idle = [...this.#idle];
+    const threads = Math.max(...idle.map((one) => one.threads ?? 1));
+    const executor = idle.findLast((one) => (one.threads ?? 1) === threads);
     if (executor === undefined) throw new Error('no worker is idle');
     this.#idle.delete(executor);
     const cost = sumOfCosts(batch);

@@ -24,6 +24,7 @@ export function serve(
   const scheduleCollection = collectAtRest();
   /** Abort controllers of the unfinished runs, one per item. */
   const controllers = new Map<number, readonly AbortController[]>();
+  const cores = { shared: false };
   /** Serializes all uses of the model. */
   let work: Promise<void> = Promise.resolve();
   const enqueue = (task: () => Promise<void>) => {
@@ -53,6 +54,7 @@ export function serve(
       const graphs: GraphUse[] = [];
       const options = {
         ...message.options,
+        cores,
         onGraph: (use: GraphUse) => void graphs.push(use),
         onProgress: () => send({ type: 'loading' }),
       };
@@ -127,6 +129,9 @@ export function serve(
         controllers
           .get(message.id)
           ?.[message.index]?.abort(new InferenceError('CANCELLED', 'The caller no longer waits for this item.'));
+        return;
+      case 'cores':
+        cores.shared = message.shared;
         return;
       case 'ping':
         return send({ type: 'pong' });

@@ -44,6 +44,23 @@ describe('workers and threads', () => {
     ]);
   });
 
+  it('are fewer threads where others need the cores: as many workers have all of theirs as have a core for each', () => {
+    const of = (cores: number, config: Settings = {}) => {
+      const size = choose([model('speech')], { cores, memoryGib: 1000 }, config).get('speech');
+      return `${size?.wideWorkers} of ${size?.workers} x ${size?.threads}, ${size?.sharedThreads}`;
+    };
+    expect([1, 2, 3, 4, 8, 64].map((cores) => of(cores))).to.deep.equal([
+      '1 of 1 x 1, 1',
+      '1 of 2 x 2, 1',
+      '1 of 2 x 3, 2',
+      '1 of 2 x 4, 2',
+      '2 of 4 x 4, 2',
+      '8 of 8 x 4, 4',
+    ]);
+    expect(of(2, { workers: { ...NOTHING_SET, speech: 1 } })).to.equal('1 of 1 x 2, 2');
+    expect(of(2, { threads: 2 })).to.equal('2 of 2 x 2, 2');
+  });
+
   it('are one worker per core for faces, with at most two threads each', () => {
     const of = (cores: number) => sizes([model('faces')], { cores, memoryGib: 1000 }).faces;
     expect([1, 2, 4, 64].map(of)).to.deep.equal(['1 x 1', '2 x 2', '4 x 2', '8 x 2']);

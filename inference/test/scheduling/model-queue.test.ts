@@ -64,6 +64,20 @@ describe('ModelQueue', () => {
     expect([executor.runs.length, second.runs.length]).to.deep.equal([0, 3]);
   });
 
+  it('assigns a single caller the worker with the most threads', async () => {
+    const { modelQueue } = createModelQueue();
+    const [narrow, wide] = [new ManualExecutor(1), new ManualExecutor(2)];
+    for (const executor of [narrow, wide]) modelQueue.addExecutor(executor);
+    const both = ['one', 'other'].map((item) => modelQueue.admit(request).submit(item, NEVER));
+    await settled();
+    wide.at(0).answer();
+    narrow.at(0).answer();
+    await Promise.all(both);
+    void modelQueue.admit(request).submit('next', NEVER);
+    await settled();
+    expect([narrow.runs.length, wide.runs.length]).to.deep.equal([1, 2]);
+  });
+
   it('rejects an item with its own error', async () => {
     const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);

@@ -17,6 +17,8 @@ interface Run {
 export class ManualExecutor implements Executor<string, string> {
   readonly runs: Run[] = [];
 
+  constructor(readonly threads = 1) {}
+
   run(
     items: readonly string[],
     signals: readonly AbortSignal[],

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { InferenceSession } from 'onnxruntime-node';
 import { readGraphFacts } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
+import { createSharing } from './core-sharing.js';
 import { externalFilesOf, readExternalFile } from './external-data.js';
 import { openOptimized } from './optimized/open.js';
 import { type OpenedGraph, type Recipe, withSessionEntries } from './optimized/recipe.js';
@@ -34,7 +35,7 @@ export function sessionOptions(options: Pick<LoadOptions, 'device' | 'threads'>)
 /** The load options that apply to opening a graph. */
 export type SessionChoice = Pick<
   LoadOptions,
-  'device' | 'threads' | 'externalFiles' | 'prepared' | 'onGraph' | 'onProgress' | 'weights'
+  'cores' | 'device' | 'sharedThreads' | 'threads' | 'externalFiles' | 'prepared' | 'onGraph' | 'onProgress' | 'weights'
 >;
 
 /** Like `openGraph`, for an untransformed file. */
@@ -63,13 +64,18 @@ export async function openGraph(
   const settings = { ...sessionOptions(options), enableCpuMemArena: recipe.arena ?? true };
   // A GPU uses its own weight layout.
   if (options.prepared !== undefined && options.device === 'cpu' && recipe.graphTransform !== undefined) {
-    const { graph, use } = await openOptimized(options.prepared, path, recipe, settings, options.onProgress);
+    const { graph, use } = await openOptimized(options.prepared, path, recipe, {
+      settings,
+      open: (create) => createSharing(settings, options, create),
+      onProgress: options.onProgress,
+    });
     options.onGraph?.(use);
     options.onProgress?.();
     if (graph !== undefined) return graph;
   }
-  const { create, facts, changed } = recipe.read();
-  const session = await create(settings);
+  const { create, facts, changed, packs } = recipe.read();
+  // Each session would pack a copy of the weights.
+  const session = packs === false ? await createSharing(settings, options, create) : await create(settings);
   options.onProgress?.();
   return { session, facts, changed };
 }

@@ -19,13 +19,20 @@ import {
   UNKNOWN_BYTES,
 } from './use.js';
 
+export interface OptimizedSession {
+  readonly settings: InferenceSession.SessionOptions;
+  /** Creates what stands for the session, one or several, of the optimized model. */
+  open(create: (settings: InferenceSession.SessionOptions) => Promise<InferenceSession>): Promise<InferenceSession>;
+  /** Told of each step of saving one. */
+  readonly onProgress?: (() => void) | undefined;
+}
+
 /** Opens the optimized model of a graph, or reports why none is used. Writes only if creating them is enabled. */
 export async function openOptimized(
   options: OptimizedOptions,
   path: string,
   recipe: Recipe,
-  settings: InferenceSession.SessionOptions,
-  onProgress: () => void = () => {},
+  { settings, open, onProgress = () => {} }: OptimizedSession,
 ): Promise<{ readonly graph: OpenedGraph | undefined; readonly use: GraphUse }> {
   const graph = basename(path);
   const plain = (reason: string) => ({ graph: undefined, use: { graph, prepared: false, reason } });
@@ -58,7 +65,7 @@ export async function openOptimized(
     if (!isReadBack(manifest.facts)) return plain(NOT_READ_BACK);
     await checkFiles(dir, record.files, options.verify);
     if (manifest.source !== source || !sameKey(manifest.key, key)) return plain('the form is of another source');
-    const session = await openForm(dir, settings);
+    const session = await open((own) => openForm(dir, own));
     const opened: OpenedGraph = { session, facts: () => manifest.facts, changed: manifest.changed };
     return {
       graph: opened,

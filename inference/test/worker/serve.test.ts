@@ -1,0 +1,47 @@
+import { expect } from 'chai';
+import type { LoadOptions } from '../../src/models/model.js';
+import type { FromWorker } from '../../src/runner/messages.js';
+import { serve } from '../../src/worker/serve.js';
+import { OPTIONS } from '../support/paths.js';
+
+describe('a worker process', () => {
+  it('tells its model, during a run as well, whether other runs need the cores', async () => {
+    const facts = { dimensions: 0, batching: { shared: false, maxItems: 1, reason: '' } };
+    /** Calls its item, yields, and answers with what it was told before and after. */
+    const load = async (_: unknown, { cores }: LoadOptions) => ({
+      facts,
+      warmUp: async () => {},
+      close: async () => {},
+      run: async ([item]: readonly unknown[], context: { yieldToEventLoop(): Promise<void> }) => {
+        const before = cores?.shared;
+        (item as () => void)();
+        await context.yieldToEventLoop();
+        return [{ ok: true as const, value: [before, cores?.shared] }];
+      },
+    });
+    const loaders = { whisper: load, moonshine: load, siglip: load, sentence: load, yunet: load };
+    let sent: (message: FromWorker) => void = () => {};
+    const next = (type: FromWorker['type']) =>
+      new Promise<FromWorker>((resolve) => {
+        sent = (message) => message.type === type && resolve(message);
+      });
+    const receive = serve((message) => sent(message), loaders);
+    const files = { id: 'org/name', revision: '', variant: '', dir: '', weights: {} };
+    const ready = next('ready');
+    receive({ type: 'load', family: 'whisper', files, options: OPTIONS });
+    await ready;
+    const run = async (id: number, item = () => {}) => {
+      const result = next('result');
+      receive({ type: 'run', id, items: [item], preempting: false });
+      return result;
+    };
+    const told = (result: FromWorker) => (result.type === 'result' ? result.outcomes : undefined);
+    expect(told(await run(1))).to.deep.equal([{ ok: true, value: [false, false] }]);
+    receive({ type: 'cores', shared: true });
+    expect(told(await run(2))).to.deep.equal([{ ok: true, value: [true, true] }]);
+    receive({ type: 'cores', shared: false });
+    expect(told(await run(3, () => receive({ type: 'cores', shared: true })))).to.deep.equal([
+      { ok: true, value: [false, true] },
+    ]);
+  });
+});
