@@ -79,9 +79,9 @@ export function chooseWorkers(
     const workers = counts.get(role) ?? 1;
     const threads = config.threads ?? threadsOf(model, workers, cores);
     const batchCost = config.batchCosts[role] ?? batchBudget({ batch, threads, needBytes, freeBytes });
-    const isConfigured = config.threads !== undefined;
-    const sharedThreads = isConfigured ? threads : Math.min(threads, Math.ceil(cores / workers));
-    const wideWorkers = isConfigured ? workers : Math.max(1, Math.min(workers, Math.floor(cores / threads)));
+    const divides = config.threads === undefined && ROLE_SPECS[role].dividesCores;
+    const sharedThreads = divides ? Math.min(threads, Math.ceil(cores / workers)) : threads;
+    const wideWorkers = divides ? Math.max(1, Math.min(workers, Math.floor(cores / threads))) : workers;
     return [role, { workers, threads, sharedThreads, wideWorkers, batchCost }] as const;
   });
   return new Map(sizes);

@@ -5,6 +5,8 @@
 export interface RoleSpec {
   /** More threads than this gain little in one run (bench/serving). */
   readonly maxThreads: number;
+  /** Whether its workers divide busy cores. For runs of many steps: one of a single step keeps its few threads when other runs end. */
+  readonly dividesCores: boolean;
   /** Whether its models run on a GPU if there is one. */
   readonly usesGpu: boolean;
   /** How to enable it, for the FEATURE_DISABLED message. */
@@ -16,6 +18,7 @@ export interface RoleSpec {
 export const ROLE_SPECS = {
   speech: {
     maxThreads: 4,
+    dividesCores: true,
     usesGpu: true,
     enable: 'set ASR_MODEL to a model such as base',
     batch: {
@@ -26,6 +29,7 @@ export const ROLE_SPECS = {
   },
   vision: {
     maxThreads: 4,
+    dividesCores: false,
     usesGpu: true,
     enable: 'set VISION_MODEL_NAME to a model such as Xenova/siglip-base-patch16-224',
     batch: {
@@ -36,6 +40,7 @@ export const ROLE_SPECS = {
   },
   text: {
     maxThreads: 4,
+    dividesCores: false,
     usesGpu: true,
     enable: 'set LOAD_BGE_M3=true',
     batch: { unit: 'Maximum tokens per batch, padding included', usual: '2304 per thread', example: '8192' },
@@ -43,6 +48,7 @@ export const ROLE_SPECS = {
   faces: {
     // A lone caller of an image of 0.9 million pixels gains a fifth, four callers a third (bench/vision); more threads nothing.
     maxThreads: 2,
+    dividesCores: false,
     // On a GPU the runtime searches the fastest convolutions again for every size of an image: 3 s a photograph instead of 29 ms (bench/gpu).
     usesGpu: false,
     enable: 'set FEATURE_FACE=true',

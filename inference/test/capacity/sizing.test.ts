@@ -44,7 +44,7 @@ describe('workers and threads', () => {
     ]);
   });
 
-  it('are fewer threads where others need the cores: as many workers have all of theirs as have a core for each', () => {
+  it('are fewer threads of speech where others need the cores: as many workers have all of theirs as have a core for each', () => {
     const of = (cores: number, config: Settings = {}) => {
       const size = choose([model('speech')], { cores, memoryGib: 1000 }, config).get('speech');
       return `${size?.wideWorkers} of ${size?.workers} x ${size?.threads}, ${size?.sharedThreads}`;
@@ -59,6 +59,8 @@ describe('workers and threads', () => {
     ]);
     expect(of(2, { workers: { ...NOTHING_SET, speech: 1 } })).to.equal('1 of 1 x 2, 2');
     expect(of(2, { threads: 2 })).to.equal('2 of 2 x 2, 2');
+    const images = choose([model('vision')], { cores: 2, memoryGib: 1000 }).get('vision');
+    expect([images?.wideWorkers, images?.sharedThreads]).to.deep.equal([2, 2]);
   });
 
   it('are one worker per core for faces, with at most two threads each', () => {
