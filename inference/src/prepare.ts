@@ -13,6 +13,8 @@ import {
   recordOptimized,
 } from '@heimdex/cache';
 import type { Logger } from 'pino';
+import { readMachine } from './capacity/machine.js';
+import { sizesOf } from './capacity/model-sizes.js';
 import type { Config } from './config/config.js';
 import { FatalError } from './exit-codes.js';
 import { WORKER_PROGRAM } from './host.js';
@@ -29,6 +31,8 @@ export interface PrepareOptions {
   readonly log: Logger;
   /** Graphs with fewer bytes are skipped. */
   readonly minBytes: number;
+  /** Whether compiled models that one worker serves are prepared too, for several servers on one machine. */
+  readonly all: boolean;
   readonly stop: AbortSignal;
 }
 
@@ -54,9 +58,11 @@ export async function prepare(options: PrepareOptions): Promise<void> {
   } catch (cause) {
     throw unwritable(root, cause);
   }
+  const sizes = sizesOf(models, config, readMachine());
   for (const model of models) {
     if (stop.aborted) throw new FatalError('interrupted', 'interrupted; the models prepared so far are kept');
-    await prepareModel(model, root, options);
+    const shared = options.all || (sizes.get(model.role)?.workers ?? 1) > 1;
+    await prepareModel(model, root, { ...options, shared });
   }
 }
 
@@ -81,7 +87,10 @@ function unwritable(target: string, cause: unknown): FatalError {
   );
 }
 
-async function prepareModel(model: ConfiguredModel, root: string, options: PrepareOptions): Promise<void> {
+/** `shared`: whether several processes serve the model. */
+type ModelOptions = PrepareOptions & { readonly shared: boolean };
+
+async function prepareModel(model: ConfiguredModel, root: string, options: ModelOptions): Promise<void> {
   const { log } = options;
   const name = SPECS[model.family].healthName(model.files.id);
   const paths = Object.values(model.files.weights);
@@ -121,9 +130,12 @@ async function prepareModel(model: ConfiguredModel, root: string, options: Prepa
 }
 
 /** Loads and warms up the model as the server does, and creates the missing optimized models. */
-async function loadOnce(model: ConfiguredModel, { config, log, minBytes, stop }: PrepareOptions): Promise<WorkerReady> {
+async function loadOnce(
+  model: ConfiguredModel,
+  { config, log, minBytes, shared, stop }: ModelOptions,
+): Promise<WorkerReady> {
   const { family, files } = model;
-  const prepared = { ...preparedOptions(config.models.cacheDir, model, 'full'), make: { minBytes } };
+  const prepared = { ...preparedOptions(config.models.cacheDir, model, 'full'), make: { minBytes, shared } };
   const worker = new WorkerProcess({
     program: WORKER_PROGRAM,
     env: config.workerEnv,

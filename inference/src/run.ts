@@ -147,13 +147,14 @@ const PREPARE_MIN_MB = 4;
 interface Arguments {
   /** Text to print; nothing else is done. */
   readonly text?: string | undefined;
-  readonly prepare?: { readonly minBytes: number } | undefined;
+  readonly prepare?: { readonly minBytes: number; readonly all: boolean } | undefined;
 }
 
 /** Parses the arguments. Throws a FatalError for unknown ones. */
 function readArguments(argv: readonly string[]): Arguments {
   const options = {
     'min-mb': { type: 'string' },
+    all: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'V' },
   } as const;
@@ -165,14 +166,16 @@ function readArguments(argv: readonly string[]): Arguments {
     if (others.length > 0 || (command !== 'serve' && command !== 'prepare')) {
       throw new Error(`Unknown command "${positionals.join(' ')}"; expected serve (the default) or prepare`);
     }
-    const { 'min-mb': minMb } = values;
+    const { 'min-mb': minMb, all } = values;
     if (command === 'serve') {
-      if (minMb !== undefined) throw new Error('--min-mb is only for prepare');
+      for (const option of ['min-mb', 'all'] as const) {
+        if (values[option] !== undefined) throw new Error(`--${option} is only for prepare`);
+      }
       return {};
     }
     const size = Number(minMb ?? PREPARE_MIN_MB);
     if (!Number.isFinite(size) || size < 0) throw new Error(`--min-mb must be a number of at least 0, got "${minMb}"`);
-    return { prepare: { minBytes: size * MIB } };
+    return { prepare: { minBytes: size * MIB, all: all === true } };
   } catch (cause) {
     const problem = cause instanceof Error ? cause.message : String(cause);
     throw new FatalError('configuration', `${problem}. See: heimdex-inference --help`, { cause });

@@ -4,15 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Machine } from './capacity/machine.js';
 import { checkMemory, type ModelNeed, workerLimitBytes } from './capacity/memory-budget.js';
-import { type MemoryNeed, memoryNeed } from './capacity/memory-need.js';
-import { chooseWorkers } from './capacity/sizing.js';
+import { memoryLimitOf, needOf, sizesOf } from './capacity/model-sizes.js';
 import type { Config } from './config/config.js';
 import { InferenceError } from './errors.js';
 import type { FatalError } from './exit-codes.js';
 import { createHost, type Host } from './host.js';
 import type { ConfiguredModel } from './models/find.js';
 import { SPECS } from './models/registry.js';
-import { deviceOf, type Role } from './models/roles.js';
+import type { Role } from './models/roles.js';
 import { CoreShare } from './runner/core-share.js';
 import { processMemoryBytes } from './runner/memory.js';
 import type { ServedModel } from './services/engine.js';
@@ -65,8 +64,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const models = new Map<Role, ServedModel>();
   const state = new ServerState(models);
   const changed = () => state.update();
-  const limitBytes = config.memoryLimitBytes > 0 ? config.memoryLimitBytes : machine.memoryBytes;
-  const sizes = sizesOf(options, limitBytes);
+  const limitBytes = memoryLimitOf(config, machine);
+  const sizes = sizedModels(options, limitBytes);
   const cores = new CoreShare(machine.cores);
   const hosts = sizes.map(({ model, size }) => {
     const maxWorkerBytes = workerLimitBytes(needOf(model, config), config.worker.memoryLimitBytes, limitBytes);
@@ -189,17 +188,9 @@ function readingOf({ served, restarts }: Host): ModelReading {
   };
 }
 
-function needOf({ found, role }: ConfiguredModel, { device }: Config): MemoryNeed {
-  return memoryNeed(found, deviceOf(role, device));
-}
-
 /** Chooses workers and threads. Throws a FatalError if the models do not fit into memory. */
-function sizesOf({ models, config, machine, log }: ServerOptions, memoryBytes: number) {
-  const needs = models.map((model) => {
-    const { ownBytes, mappedBytes } = needOf(model, config);
-    return { role: model.role, needBytes: ownBytes + mappedBytes, batch: SPECS[model.family].batch };
-  });
-  const sizes = chooseWorkers(needs, config, { cores: machine.cores, memoryBytes });
+function sizedModels({ models, config, machine, log }: ServerOptions, memoryBytes: number) {
+  const sizes = sizesOf(models, config, machine);
   const sized = models.flatMap((model) => {
     const size = sizes.get(model.role);
     return size === undefined ? [] : [{ model, size }];

@@ -38,6 +38,7 @@ export function helpText(): string {
     entry('--help, -h', 'Show this text.'),
     entry('--version, -V', 'Show the version.'),
     entry('--min-mb N', 'prepare: skip graphs with fewer MiB. Default: 4.'),
+    entry('--all', 'prepare: compiled models of one worker too, for several servers on one machine.'),
     '',
     'Environment, shared with heimdex-downloader:',
     ...Object.values(MODEL_VARIABLES).map((variable) => variableEntry(variable, NAME_COLUMNS)),

@@ -12,6 +12,7 @@ import {
   type GraphUse,
   isUnusable,
   NOT_READ_BACK,
+  NOT_SHARED,
   NOTHING_TO_PACK,
   type OptimizedOptions,
 } from '../../src/models/session/optimized/use.js';
@@ -45,7 +46,7 @@ describe('optimized models of a compiled checkpoint', function () {
 
   const preparedIn = (
     path: string,
-    more: Pick<OptimizedOptions, 'records' | 'make'> = { records: [], make: { minBytes: 0 } },
+    more: Pick<OptimizedOptions, 'records' | 'make'> = { records: [], make: { minBytes: 0, shared: true } },
   ) => ({
     prepared: { dir, sources: { [path]: '1'.repeat(64) }, verify: 'full' as const, ...more },
   });
@@ -102,6 +103,25 @@ describe('optimized models of a compiled checkpoint', function () {
     expect(uses.map(({ prepared, reason }) => [prepared, reason])).to.deep.equal([[false, NOTHING_TO_PACK]]);
     expect(uses.filter(isUnusable)).to.deep.equal([]);
     expect(await readdir(dir)).to.deep.equal([]);
+    await compiled.remove();
+  });
+
+  it('are not made for one worker, which packs the weights as it loads, and used if they were made for several', async () => {
+    const compiled = await compileTiny('xlm-roberta-tiny-fp32');
+    const { model = '' } = compiled.files.weights;
+    const uses: GraphUse[] = [];
+    const openFor = async (shared: boolean, records: readonly OptimizedRecord[]) =>
+      (await openPrepared(compiled, model, uses, { records, make: { minBytes: 0, shared } })).release();
+    await openFor(false, []);
+    expect(await readdir(dir)).to.deep.equal([]);
+    await openFor(true, []);
+    await openFor(false, [uses[1]?.made as OptimizedRecord]);
+    expect(uses.map(({ prepared, reason }) => [prepared, reason])).to.deep.equal([
+      [false, NOT_SHARED],
+      [true, undefined],
+      [true, undefined],
+    ]);
+    expect(uses.filter(isUnusable)).to.deep.equal([]);
     await compiled.remove();
   });
 

@@ -13,6 +13,7 @@ import {
   NOT_OPTIMIZED,
   NOT_READ_BACK,
   NOT_RECORDED,
+  NOT_SHARED,
   NOTHING_TO_PACK,
   type OptimizedOptions,
   TOO_SMALL,
@@ -50,6 +51,7 @@ export async function openOptimized(
       if (record === undefined || !(await isWhole(dir, source, record))) {
         const toSave = recipe.read();
         if (toSave.packs === false) return plain(NOTHING_TO_PACK);
+        if (toSave.packs === true && !options.make.shared) return plain(NOT_SHARED);
         if (!isReadBack(toSave.facts())) return plain(NOT_READ_BACK);
         const files = await makeForm({ dir, source, key, sourceBytes, graph: toSave, settings, onProgress });
         made = { source, form, files };

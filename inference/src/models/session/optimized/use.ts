@@ -12,8 +12,11 @@ export interface OptimizedOptions {
   readonly records: readonly OptimizedRecord[];
   /** Whether to compare the content of an optimized model with its record before use, or only the file sizes. */
   readonly verify: 'full' | 'quick';
-  /** Set by `prepare` only: create missing or damaged optimized models for graphs of at least this many bytes. */
-  readonly make?: { readonly minBytes: number };
+  /**
+   * Set by `prepare` only: create missing or damaged optimized models for graphs of at least this many bytes, and of compiled models if several
+   * workers share them (`shared`).
+   */
+  readonly make?: { readonly minBytes: number; readonly shared: boolean };
 }
 
 /** How a graph was opened. */
@@ -35,6 +38,7 @@ export interface GraphUse {
 export const NOT_OPTIMIZED = 'it is not prepared for this runtime and CPU';
 export const TOO_SMALL = 'it is small, and loads as fast as it is';
 export const NOTHING_TO_PACK = 'it runs from its file as it is';
+export const NOT_SHARED = 'its only worker packs it as fast; to share it among servers, run prepare --all';
 export const NOT_READ_BACK = 'the runtime does not read the packed weights of its blockwise products back';
 export const NOT_RECORDED = 'the lock file has no record of it: to create and record it, run heimdex-inference prepare';
 export const UNKNOWN_BYTES = 'nothing says the hash of its bytes';
@@ -42,6 +46,7 @@ export const UNKNOWN_BYTES = 'nothing says the hash of its bytes';
 /** Whether an optimized model should have been used but could not be. */
 export function isUnusable({ reason }: GraphUse): boolean {
   return (
-    reason !== undefined && ![NOT_OPTIMIZED, TOO_SMALL, NOTHING_TO_PACK, NOT_READ_BACK, UNKNOWN_BYTES].includes(reason)
+    reason !== undefined &&
+    ![NOT_OPTIMIZED, TOO_SMALL, NOTHING_TO_PACK, NOT_SHARED, NOT_READ_BACK, UNKNOWN_BYTES].includes(reason)
   );
 }
