@@ -1,9 +1,10 @@
 import type { Weights } from './checkpoint/weights.js';
 import type { GraphPlan } from './families/architectures.js';
 import type { ConfigReader } from './families/config.js';
+import type { Recipe } from './graph/forms.js';
 import { GraphFile } from './graph/graph-file.js';
 import type { LayeredGraph } from './graph/layered-graph.js';
-import { Layers, type Recipe } from './graph/layers.js';
+import { Layers } from './graph/layers.js';
 import type { InputPeaks } from './graph/products.js';
 import type { WrittenFile } from './graph/weights-file.js';
 

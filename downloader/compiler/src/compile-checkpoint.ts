@@ -9,7 +9,7 @@ import { CompilerError } from './errors.js';
 import { architectureOf, type GraphPlan } from './families/architectures.js';
 import { type Config, ConfigReader } from './families/config.js';
 import { configFromDims } from './families/whisper-names.js';
-import { type Recipe, uniformRecipe } from './graph/layers.js';
+import { type Recipe, uniformRecipe } from './graph/forms.js';
 import type { InputPeaks } from './graph/products.js';
 import type { WrittenFile } from './graph/weights-file.js';
 import type { Precision } from './precision.js';

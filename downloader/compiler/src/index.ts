@@ -8,7 +8,6 @@ export { type Architecture, architectureOf, type GraphPlan, MODEL_TYPES } from '
 export { type Config, ConfigReader } from './families/config.js';
 export { configFromDims } from './families/whisper-names.js';
 export * from './families/whisper-values.js';
-export { type Recipe, uniformRecipe } from './graph/layers.js';
-export { FORMS, type Form } from './graph/products.js';
+export { FORMS, type Form, type Recipe, uniformRecipe } from './graph/forms.js';
 export type { WrittenFile } from './graph/weights-file.js';
 export { PRECISIONS, type Precision } from './precision.js';

@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
 import { runLayers, UnwrittenGraph } from '../src/check/layerwise.js';
 import { randomNumbers } from '../src/check/random-numbers.js';
-import { type Form, Products } from '../src/graph/products.js';
+import type { Form } from '../src/graph/forms.js';
+import { Products } from '../src/graph/products.js';
 import { dividedBy, inputDivisors, scaledWeights } from '../src/graph/smoothing.js';
 import { temporaryDir } from './support/dir.js';
 

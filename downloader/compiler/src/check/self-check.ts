@@ -3,9 +3,10 @@ import type { Weights } from '../checkpoint/weights.js';
 import { CompilerError } from '../errors.js';
 import type { GraphPlan } from '../families/architectures.js';
 import type { ConfigReader } from '../families/config.js';
+import { uniformRecipe, usesPeaks } from '../graph/forms.js';
 import type { LayeredGraph } from '../graph/layered-graph.js';
-import { Layers, PEAKS_PREFIX, uniformRecipe } from '../graph/layers.js';
-import { type InputPeaks, usesPeaks } from '../graph/products.js';
+import { Layers, PEAKS_PREFIX } from '../graph/layers.js';
+import type { InputPeaks } from '../graph/products.js';
 import { type OnLayer, runLayers, UnwrittenGraph, type Values } from './layerwise.js';
 import { openSession } from './session.js';
 

@@ -13,7 +13,8 @@ import {
 import { type Checkpoint, shown } from '../checkpoint/checkpoint.js';
 import { type ExpectedUnused, type Renaming, withoutPrefix } from '../checkpoint/weights.js';
 import { CompilerError } from '../errors.js';
-import { type Layers, type Recipe, uniformRecipe } from '../graph/layers.js';
+import { type Recipe, uniformRecipe } from '../graph/forms.js';
+import type { Layers } from '../graph/layers.js';
 import { BERT_PREFIXES, BERT_UNUSED, buildBert, currentBertName } from './bert.js';
 import type { Config, ConfigReader } from './config.js';
 import { buildSiglipText, buildSiglipVision, SIGLIP_UNUSED } from './siglip.js';

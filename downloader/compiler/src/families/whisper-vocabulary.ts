@@ -1,5 +1,5 @@
+import { blockSizeOf, isSmooth } from '../graph/forms.js';
 import type { Layers } from '../graph/layers.js';
-import { blockSizeOf, isSmooth } from '../graph/products.js';
 import { quantizeBlocks, quantizeColumns } from '../graph/quantize.js';
 import { scaledWeights } from '../graph/smoothing.js';
 import { EPSILON } from './whisper-parts.js';

@@ -2,28 +2,10 @@ import { shown } from '../checkpoint/checkpoint.js';
 import { toFloat16 } from '../checkpoint/data-types.js';
 import type { Weights } from '../checkpoint/weights.js';
 import { CompilerError } from '../errors.js';
+import { isSmooth, type ProductKind, type Recipe } from './forms.js';
 import type { Branch, Graph, Lazy } from './graph.js';
-import { FLOAT16, FLOAT32, type Form, type InputPeaks, isSmooth, type Matrix, Products } from './products.js';
+import { FLOAT16, FLOAT32, type InputPeaks, type Matrix, Products } from './products.js';
 import { type Divisors, dividedBy, inputDivisors, scaledWeights } from './smoothing.js';
-
-/** What a product does in its layer: forms are chosen by it. */
-const PRODUCT_KINDS = [
-  'attention input',
-  'attention output',
-  'feed-forward 1',
-  'feed-forward 2',
-  'head',
-  'vocabulary',
-] as const;
-export type ProductKind = (typeof PRODUCT_KINDS)[number];
-
-/** The form of each kind of product. */
-export type Recipe = Readonly<Record<ProductKind, Form>>;
-
-/** All kinds in one form. */
-export function uniformRecipe(form: Form): Recipe {
-  return Object.fromEntries(PRODUCT_KINDS.map((kind) => [kind, form])) as Recipe;
-}
 
 /** Activation functions, by their names in config.json. */
 const ACTIVATIONS: Readonly<Record<string, string>> = {
