@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { memoryMib } from '../../support/memory.js';
 import { mixedFiles, speechPeers, transcribeAll } from './speech.js';
 
 const CALLERS = 16;
+/** From the start to rest: a worker gives back what its start has left a second later. */
+const REST_MS = 2000;
 
 /** Memory (PSS) of all processes, on a server that has served nothing else: after the start, and after calls of 16 callers. */
 export function memory(options) {
@@ -25,7 +28,7 @@ export function memory(options) {
     await other.take({ do: 'transcribe', with: [paths, 'en', CALLERS] });
   };
   return [
-    ...peers.map((peer) => line('idle', peer, () => {})),
+    ...peers.map((peer) => line('idle', peer, () => sleep(REST_MS))),
     ...peers.map((peer) => line(`after ${paths.length} files of ${CALLERS} callers`, peer, called)),
   ];
 }
