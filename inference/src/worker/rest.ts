@@ -18,10 +18,11 @@ export function collectAtRest(): () => void {
   let timer: NodeJS.Timeout | undefined;
   let compacted = false;
   const grown = () => process.memoryUsage().arrayBuffers - keptBytes >= WORTH_BYTES;
-  const check = () => {
+  /** Never rejects. */
+  const check = async () => {
     // Tensors of the runtime live until V8 collects them, and an idle process does not: 295 MB of a window's keys and values.
     if (compacted) collectGarbage();
-    else void compactHeap();
+    else await compactHeap();
     compacted = true;
     if (!grown()) return;
     // An image that is just arriving, and will be used up.

@@ -182,7 +182,7 @@ export class Products {
     if (known !== undefined) return known;
     const graph = this.#graph;
     const { step, zeroPoint } = matrix.afterGelu === true ? GELU_STEPS : ROW_STEPS;
-    const scale = graph.op('Mul', [this.#peakOf(x, matrix), graph.scalar(step)]);
+    const scale = graph.op('Mul', [this.#peakOf(x, matrix.afterGelu), graph.scalar(step)]);
     const zeroPoints = this.#zeroPointsOf(scale, zeroPoint, matrix.commonRows === true);
     const steps = graph.op('QuantizeLinear', [x, scale, zeroPoints], { axis: 1, block_size: matrix.inputs });
     const rows: RowSums = { steps, rowSteps: { step: 1, zeroPoint }, scale };
@@ -196,16 +196,16 @@ export class Products {
       const { peak, steps } = this.#quantized(x, true);
       return { steps, rowSteps: ROW_STEPS, scale: peak };
     }
-    const peak = this.#peakOf(x, matrix);
+    const peak = this.#peakOf(x, true);
     return { steps: this.#toSteps(this.#dividedBy(x, peak, true), GELU_STEPS), rowSteps: GELU_STEPS, scale: peak };
   }
 
   /** The largest magnitude of each row, [rows, 1]. GELU's outputs have no large ones below 0: theirs is the maximum. */
-  #peakOf(x: string, { afterGelu }: Matrix): string {
+  #peakOf(x: string, afterGelu = false): string {
     const graph = this.#graph;
-    const values = afterGelu === true ? x : graph.op('Abs', [x]);
+    const values = afterGelu ? x : graph.op('Abs', [x]);
     const highest = graph.op('ReduceMax', [values, graph.integers(-1)], { keepdims: 1 });
-    return afterGelu === true ? graph.op('Max', [highest, graph.scalar(GELU_MIN_PEAK)]) : highest;
+    return afterGelu ? graph.op('Max', [highest, graph.scalar(GELU_MIN_PEAK)]) : highest;
   }
 
   #zeroPointsOf(scale: string, zeroPoint: number, isCommon: boolean): string {
@@ -248,8 +248,7 @@ export class Products {
   #quantized(x: string, fewNodes = false): QuantizedRows {
     const known = this.#rows.get(x);
     if (known !== undefined) return known;
-    const graph = this.#graph;
-    const peak = graph.op('ReduceMax', [graph.op('Abs', [x]), graph.integers(-1)], { keepdims: 1 });
+    const peak = this.#peakOf(x);
     const scaled = this.#dividedBy(x, peak, fewNodes);
     const rows: QuantizedRows = { peak, scaled, steps: this.#toSteps(scaled, ROW_STEPS) };
     this.#rows.set(x, rows);

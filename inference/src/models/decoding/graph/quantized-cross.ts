@@ -1,4 +1,4 @@
-import { node, type OnnxGraph, type OnnxModel, type OnnxNode, tensor } from '../../../onnx/index.js';
+import { node, type OnnxGraph, type OnnxModel, type OnnxNode, type OnnxValue, tensor } from '../../../onnx/index.js';
 
 /** Version of the change, for optimized models of it. */
 export const QUANTIZED_CROSS = 'cross-8-bit-3';
@@ -31,8 +31,18 @@ const CONSTANTS = {
 const scaleOf = (name: string) => `${name}_scale`;
 /** What the scores of queries that are all 0 come to, whose steps are 128. */
 const shiftOf = (name: string) => `${name}_shift`;
-const extrasOf = (name: string, side: 'key' | 'value') =>
-  side === 'key' ? [scaleOf(name), shiftOf(name)] : [scaleOf(name)];
+
+/** Keys or values as both graphs declare them: 8-bit numbers, in place of floats [audios, heads, positions, size], and what goes with them. */
+function valuesOf(float: OnnxValue, side: 'key' | 'value'): OnnxValue[] {
+  const { name } = float;
+  const [audios = null, heads = null, positions = null, size = null] = float.dims ?? [];
+  const dims = side === 'key' ? [audios, heads, size, positions] : [audios, heads, positions, size];
+  const extras = side === 'key' ? [scaleOf(name), shiftOf(name)] : [scaleOf(name)];
+  return [
+    { ...float, elementType: 'int8', dims },
+    ...extras.map((extra): OnnxValue => ({ name: extra, elementType: 'float32', dims: [audios, heads, 1, positions] })),
+  ];
+}
 
 /**
  * Changes a compiled pair of graphs so that the cross attention's keys and values are 8-bit numbers with a scale per position and head.
@@ -129,16 +139,7 @@ function attend(graph: OnnxGraph, { key, value, transpose, scores, context }: At
   replace(graph, transpose, []);
   graph.inputs = graph.inputs.flatMap((input) => {
     if (input.name !== key && input.name !== value) return [input];
-    const [audios = null, heads = null, positions = null, size = null] = input.dims ?? [];
-    const dims = input.name === key ? [audios, heads, size, positions] : [audios, heads, positions, size];
-    return [
-      { ...input, elementType: 'int8' as const, dims },
-      ...extrasOf(input.name, input.name === key ? 'key' : 'value').map((name) => ({
-        name,
-        elementType: 'float32' as const,
-        dims: [audios, heads, 1, positions],
-      })),
-    ];
+    return valuesOf(input, input.name === key ? 'key' : 'value');
   });
 }
 
@@ -180,16 +181,7 @@ function quantize(graph: OnnxGraph, { name, side, transpose, identity }: Source)
   ]);
   graph.outputs = graph.outputs.flatMap((output) => {
     if (output.name !== name) return [output];
-    const [audios = null, heads = null, positions = null, size = null] = output.dims ?? [];
-    const dims = side === 'key' ? [audios, heads, size, positions] : [audios, heads, positions, size];
-    return [
-      { ...output, elementType: 'int8' as const, dims },
-      ...extrasOf(name, side).map((extra) => ({
-        name: extra,
-        elementType: 'float32' as const,
-        dims: [audios, heads, 1, positions],
-      })),
-    ];
+    return valuesOf(output, side);
   });
 }
 
