@@ -9,7 +9,7 @@ describe('the environment of a worker', () => {
     expect(workerEnv.GLIBC_TUNABLES?.split(':')).to.deep.equal([
       'glibc.malloc.hugetlb=1',
       'glibc.malloc.arena_max=2',
-      'glibc.malloc.mmap_threshold=1048576',
+      'glibc.malloc.mmap_threshold=262144',
       'glibc.malloc.trim_threshold=8388608',
     ]);
   });
