@@ -68,7 +68,7 @@ async function measure(line, client, server) {
   const peer = await line.start();
   try {
     const round = (peerFirst) => line.round?.(client, server, peer) ?? turn(line, client, peer, peerFirst);
-    await round(false);
+    for (let count = line.settling ?? 1; count > 0; count -= 1) await round(false);
     const rounds = [];
     for (let index = 0; index < options.rounds; index += 1) rounds.push(await round(index % 2 === 1));
     const ratios = rounds.map((one) => one.peer / one.ours);

@@ -5,10 +5,12 @@ const README = new URL('README.md', import.meta.url);
 const [BEGIN, END] = ['<!-- measured -->\n', '<!-- /measured -->'];
 const HEAD = '| what | CPU | peer | this server, ms a call | peer, ms | times as fast, median (range) | answers |';
 
-/** Returns `VNNI` or `no VNNI`; without /proc/cpuinfo `unknown`. */
+/** Returns by what the CPU multiplies 8-bit matrices: `AMX`, `VNNI` or `no VNNI`; without /proc/cpuinfo `unknown`. */
 export function cpuKind() {
   try {
-    return /\b(avx512|avx)_vnni\b/.test(readFileSync('/proc/cpuinfo', 'utf8')) ? 'VNNI' : 'no VNNI';
+    const flags = readFileSync('/proc/cpuinfo', 'utf8');
+    if (/\bamx_int8\b/.test(flags)) return 'AMX';
+    return /\b(avx512|avx)_vnni\b/.test(flags) ? 'VNNI' : 'no VNNI';
   } catch {
     return 'unknown';
   }

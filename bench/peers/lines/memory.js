@@ -4,10 +4,10 @@ import { memoryMib } from '../../support/memory.js';
 import { mixedFiles, speechPeers, transcribeAll } from './speech.js';
 
 const CALLERS = 16;
-/** From the start to rest: a worker gives back what its start has left a second later. */
+/** From the start or a call to rest: a worker gives back what they have left a second later. */
 const REST_MS = 2000;
 
-/** Memory (PSS) of all processes, on a server that has served nothing else: after the start, and after calls of 16 callers. */
+/** Memory (PSS) of all processes at rest, on a server that has served nothing else: after the start, and after calls of 16 callers. */
 export function memory(options) {
   const peers = Object.values(speechPeers(options));
   const paths = mixedFiles(options.shared);
@@ -26,6 +26,7 @@ export function memory(options) {
   const called = async (client, other) => {
     await transcribeAll(client, contents, CALLERS, { language: 'en' });
     await other.take({ do: 'transcribe', with: [paths, 'en', CALLERS] });
+    await sleep(REST_MS);
   };
   return [
     ...peers.map((peer) => line('idle', peer, () => sleep(REST_MS))),
