@@ -15,12 +15,15 @@ type ReadText = (path: string) => string | undefined;
 
 /** Reads the machine's limits; `readText` returns a file's text or undefined (replaced in tests). */
 export function readMachine(readText: ReadText = readIfExists): Machine {
-  const groups = groupsOf(readText);
-  const quotas = [...groups.map((group) => cores(readText, group)), coresOfV1(readText)];
-  const memory = [
-    ...groups.map((group) => positive(readText(`${group}/memory.max`))),
-    positive(readText(`${CGROUPS}/memory/memory.limit_in_bytes`)),
+  const groups = groupsOf(readText, '', CGROUPS);
+  const quotas = [
+    ...groups.map((group) => cores(readText, group)),
+    ...groupsOf(readText, 'cpu', `${CGROUPS}/cpu`).map((group) => coresOfV1(readText, group)),
   ];
+  const memory = [
+    ...groups.map((group) => `${group}/memory.max`),
+    ...groupsOf(readText, 'memory', `${CGROUPS}/memory`).map((group) => `${group}/memory.limit_in_bytes`),
+  ].map((path) => positive(readText(path)));
   return {
     // Rounded down for threads: a quota of 1.5 cores is one core; less than one core counts as one.
     cores: Math.max(1, Math.floor(minimum(availableParallelism(), quotas))),
@@ -29,14 +32,18 @@ export function readMachine(readText: ReadText = readIfExists): Machine {
 }
 
 /**
- * Returns the directories of this process's cgroup (version 2) and its ancestors: each may set a limit. In a container the
- * process's own cgroup is the root; in a systemd unit it is not.
+ * Returns the directories of this process's cgroup below `root` and its ancestors: each may set a limit. In a container the process's own
+ * cgroup is the root; in a systemd unit it is not. `controller` is one of version 1, or empty for version 2.
  */
-function groupsOf(readText: ReadText): readonly string[] {
-  const own = /^0::(\/.*)$/m.exec(readText('/proc/self/cgroup') ?? '')?.[1] ?? '/';
-  const groups = [CGROUPS];
-  for (let path = posix.normalize(own); path !== '/' && path !== '.'; path = posix.dirname(path)) {
-    groups.push(posix.join(CGROUPS, path));
+function groupsOf(readText: ReadText, controller: string, root: string): readonly string[] {
+  const lines = (readText('/proc/self/cgroup') ?? '').split('\n').map((line) => line.split(':'));
+  const own = lines
+    .find(([, controllers]) => controllers?.split(',').includes(controller))
+    ?.slice(2)
+    .join(':');
+  const groups = [root];
+  for (let path = posix.normalize(own ?? '/'); path !== '/' && path !== '.'; path = posix.dirname(path)) {
+    groups.push(posix.join(root, path));
   }
   return groups;
 }
@@ -46,10 +53,8 @@ function cores(readText: ReadText, group: string): number | undefined {
   return quotient(quota, period);
 }
 
-/** The CPU quota of cgroup version 1. */
-function coresOfV1(readText: ReadText): number | undefined {
-  const dir = `${CGROUPS}/cpu`;
-  return quotient(readText(`${dir}/cpu.cfs_quota_us`), readText(`${dir}/cpu.cfs_period_us`));
+function coresOfV1(readText: ReadText, group: string): number | undefined {
+  return quotient(readText(`${group}/cpu.cfs_quota_us`), readText(`${group}/cpu.cfs_period_us`));
 }
 
 function quotient(quota: string | undefined, period: string | undefined): number | undefined {

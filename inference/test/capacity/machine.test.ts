@@ -46,6 +46,18 @@ describe('readMachine', () => {
     expect(read(files)).to.deep.equal({ cores: 1, memoryBytes: 300 * MIB });
   });
 
+  it('returns them of version 1 too, whose controllers have groups of their own', () => {
+    const files = {
+      '/proc/self/cgroup':
+        '9:name=systemd:/user\n4:memory:/system.slice/heimdex.service\n3:cpu,cpuacct:/system.slice\n0::/\n',
+      '/sys/fs/cgroup/cpu/system.slice/cpu.cfs_quota_us': '100000\n',
+      '/sys/fs/cgroup/cpu/system.slice/cpu.cfs_period_us': '100000\n',
+      '/sys/fs/cgroup/memory/memory.limit_in_bytes': '9223372036854771712\n',
+      '/sys/fs/cgroup/memory/system.slice/heimdex.service/memory.limit_in_bytes': `${300 * MIB}\n`,
+    };
+    expect(read(files)).to.deep.equal({ cores: 1, memoryBytes: 300 * MIB });
+  });
+
   it('ignores a cgroup path that does not exist', () => {
     expect(read({ '/proc/self/cgroup': '0::/../../other\n' }).memoryBytes).to.equal(totalmem());
   });
