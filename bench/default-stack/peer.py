@@ -1,10 +1,9 @@
-"""The Python service's models by the programs it uses: openai-whisper, transformers, OpenCV. Reads one JSON command a line and answers
-each with one: {"do": NAME} -> {"seconds": ...}. Usage: peer.py DIR WORK   (DIR in hub layout; WORK keeps OpenAI's form of Whisper)"""
+"""The Python service's models by the programs it uses: openai-whisper, transformers, OpenCV, in turns. Reads a job: `dir` in hub layout;
+`work`, which keeps OpenAI's form of Whisper."""
 
 import json
 import os
 import sys
-import time
 import wave
 
 import cv2
@@ -15,8 +14,12 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerFast, SiglipImageProcessor, SiglipModel, XLMRobertaModel
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from peer import job, take_turns
+
 THREADS = 2
-directory, work = sys.argv[1:]
+options = job()
+directory, work = options["dir"], options["work"]
 torch.set_num_threads(THREADS)
 torch.set_grad_enabled(False)
 cv2.setNumThreads(THREADS)
@@ -135,7 +138,12 @@ def inputs(photo):
     return {"text": text, "tokens": len(words.encode(text)), "files": [openai_file("medium"), openai_file("base")]}
 
 
+def versions():
+    return {"torch": torch.__version__, "whisper": whisper.__version__}
+
+
 COMMANDS = {
+    "versions": versions,
     "load": load,
     "load base": load_base,
     "inputs": inputs,
@@ -145,9 +153,4 @@ COMMANDS = {
     "minute": minute,
     "faces": faces,
 }
-print(json.dumps({"torch": torch.__version__, "whisper": whisper.__version__}), flush=True)
-for line in sys.stdin:
-    command = json.loads(line)
-    started = time.perf_counter()
-    answer = COMMANDS[command["do"]](*command.get("with", [])) or {}
-    print(json.dumps({"seconds": time.perf_counter() - started, **answer}), flush=True)
+take_turns(COMMANDS)

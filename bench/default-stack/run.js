@@ -6,16 +6,15 @@
  *        [--shared ../shared]
  */
 import '../support/offline.js';
-import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { createInferenceClient } from '@heimdex/client';
+import { startPython } from '../peers/python.js';
+import { started, stop } from '../serving/setup.js';
 import { temporaryDir } from '../support/dir.js';
-import { inRepository, readOptions } from '../support/measure.js';
+import { readOptions } from '../support/measure.js';
 import { memoryMib } from '../support/memory.js';
 import { wavOf } from '../support/wav.js';
 import { speechOf } from './readings.js';
@@ -34,60 +33,21 @@ const TIMEOUT_MS = 600_000;
 const PAUSE_MS = 500;
 const ONE = { WORKERS_SPEECH: '1', WORKERS_VISION: '1', WORKERS_TEXT: '1', WORKERS_FACES: '1' };
 const work = temporaryDir();
-const running = new Set();
-process.once('exit', () => {
-  for (const child of running) child.kill();
-});
 
 const secondsSince = (startedAt) => (performance.now() - startedAt) / 1000;
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
-async function stop(child) {
-  running.delete(child);
-  const gone = new Promise((resolve) => child.once('exit', resolve));
-  child.kill();
-  await gone;
-}
-
 /** Starts this server; `seconds` to the moment it serves. */
-async function startServer(port, variables) {
+async function startServer(variables) {
   const startedAt = performance.now();
-  const env = { ...process.env, ...ONE, WORKER_THREADS: String(THREADS), ...variables, PORT: port, LOG_FORMAT: 'json' };
-  const child = spawn(process.execPath, [inRepository('inference/bin/heimdex-inference.js')], {
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  running.add(child);
-  await new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`The server ended with ${code}`)));
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      if (JSON.parse(line).msg === 'Ready') resolve();
-    });
-  });
-  return { child, seconds: secondsSince(startedAt) };
+  const server = await started({ ...ONE, WORKER_THREADS: String(THREADS), ...variables });
+  return { ...server, seconds: secondsSince(startedAt) };
 }
 
-/** Starts Python; `ask` resolves with its answer to a command. */
+/** Starts Python; `ask` resolves with the seconds of a command and its result. */
 async function startPeer() {
-  // The server's workers use huge pages; Python gets its default environment.
-  const { GLIBC_TUNABLES: _, ...env } = process.env;
-  const child = spawn(python, [fileURLToPath(new URL('peer.py', import.meta.url)), dir, work], {
-    env: { ...env, HF_HUB_OFFLINE: '1' },
-    stdio: ['pipe', 'pipe', process.env.PEER_LOG === undefined ? 'ignore' : 'inherit'],
-  });
-  running.add(child);
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = async () => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error('The Python peer ended; PEER_LOG=1 shows why');
-    return JSON.parse(value);
-  };
-  const versions = await next();
-  const ask = (command, ...args) => {
-    child.stdin.write(`${JSON.stringify({ do: command, with: args })}\n`);
-    return next();
-  };
-  return { child, versions, ask };
+  const { take, pid, close } = await startPython(python, '../default-stack/peer.py', { dir, work });
+  return { ask: (command, ...args) => take({ do: command, with: args }), pid, close };
 }
 
 function print(name, ours, theirs, unit, digits) {
@@ -127,9 +87,9 @@ async function compare(
 
 const photo = join(shared, 'samples/photos/astronaut.png');
 const first = await startPeer();
-const { text, tokens } = await first.ask('inputs', photo);
-await stop(first.child);
-const { versions } = first;
+const { text, tokens } = (await first.ask('inputs', photo)).result;
+const { result: versions } = await first.ask('versions');
+await first.close();
 console.log(
   `Python: openai-whisper ${versions.whisper}, torch ${versions.torch}; ${THREADS} threads; medians of ${rounds}\n`,
 );
@@ -140,8 +100,8 @@ const ready = { ours: [], theirs: [] };
 let server;
 let peer;
 for (let round = 0; round < rounds; round++) {
-  if (round > 0) await Promise.all([stop(server.child), stop(peer.child)]);
-  server = await startServer('18702', ALL);
+  if (round > 0) await Promise.all([stop(server), peer.close()]);
+  server = await startServer(ALL);
   ready.ours.push(server.seconds);
   const startedAt = performance.now();
   peer = await startPeer();
@@ -149,9 +109,9 @@ for (let round = 0; round < rounds; round++) {
   ready.theirs.push(secondsSince(startedAt));
 }
 print('start to ready, files in the page cache', ready.ours, ready.theirs, 's', 1);
-print('memory (PSS) when ready', [memoryMib(server.child.pid)], [memoryMib(peer.child.pid)], 'MiB', 0);
+print('memory (PSS) when ready', [memoryMib(server.child.pid)], [memoryMib(peer.pid)], 'MiB', 0);
 
-const client = createInferenceClient({ address: '127.0.0.1:18702', timeoutMs: TIMEOUT_MS });
+const client = createInferenceClient({ address: server.address, timeoutMs: TIMEOUT_MS });
 const jpegPath = join(work, 'photo.jpg');
 const jpeg = readFileSync(jpegPath);
 const SHORT = 'a dog in the snow';
@@ -173,7 +133,7 @@ await compare(`a text of ${tokens} tokens (BGE-M3)`, ownSentence(text), () => pe
 const portrait = readFileSync(photo);
 const ownFaces = () => client.detectFaces([portrait], { scoreThreshold: 0.6 });
 await compare('faces of a photograph of 512x512, from PNG', ownFaces, () => peer.ask('faces', photo), { unit: 'ms' });
-print('memory (PSS) after these calls', [memoryMib(server.child.pid)], [memoryMib(peer.child.pid)], 'MiB', 0);
+print('memory (PSS) after these calls', [memoryMib(server.child.pid)], [memoryMib(peer.pid)], 'MiB', 0);
 
 // Random weights: at temperature 0 alone, and no result repeated. They end a window after 72 tokens, with no text before it (make.js).
 const fixed = { language: 'en', temperatures: [0], compressionRatioThreshold: 1000, logProbThreshold: -1000 };
@@ -193,9 +153,9 @@ const sharing = await compare(
   () => ({ seconds: speech?.[1].seconds }),
   { warm: false, turns: Number(windows) },
 );
-print('memory (PSS) after speech as well', [memoryMib(server.child.pid)], [memoryMib(peer.child.pid)], 'MiB', 0);
-const base = await startServer('18703', { ASR_MODEL: 'base', VISION_MODEL_NAME: 'none' });
-const baseClient = createInferenceClient({ address: '127.0.0.1:18703', timeoutMs: TIMEOUT_MS });
+print('memory (PSS) after speech as well', [memoryMib(server.child.pid)], [memoryMib(peer.pid)], 'MiB', 0);
+const base = await startServer({ ASR_MODEL: 'base', VISION_MODEL_NAME: 'none' });
+const baseClient = createInferenceClient({ address: base.address, timeoutMs: TIMEOUT_MS });
 await peer.ask('load base');
 const said = await compare(
   'a minute of speech, Whisper base, its own weights',
@@ -205,14 +165,14 @@ const said = await compare(
 );
 if (said !== undefined)
   console.log(
-    `\nWords of the minute: ${said.map(({ text: words }) => words.trim().split(/\s+/).length).join(' and ')}.`,
+    `\nWords of the minute: ${[said[0], said[1].result].map(({ text: words }) => words.trim().split(/\s+/).length).join(' and ')}.`,
   );
 if (speech !== undefined && sharing !== undefined) {
   const [[own, other], [together]] = [speech, sharing];
   console.log(
-    `Tokens of the two windows: ${own.map(tokensOf).join(' + ')}, and ${other.tokens}; shared: ${tokensOf(together)}.`,
+    `Tokens of the two windows: ${own.map(tokensOf).join(' + ')}, and ${other.result.tokens}; shared: ${tokensOf(together)}.`,
   );
 }
 client.close();
 baseClient.close();
-await Promise.all([stop(server.child), stop(peer.child), stop(base.child)]);
+await Promise.all([stop(server), peer.close(), stop(base)]);

@@ -130,9 +130,9 @@ describe('the batch limit', () => {
   });
 
   it('uses at most half of the memory left by the models', () => {
-    // Besides the server's 150 MiB and the model, 106 MiB are free; half of that, at 4.3 MiB per second or 64 KiB per token.
+    // Besides the server's 150 MiB and the model, 106 MiB are free; half of that, at 2.6 MiB per second or 64 KiB per token.
     const machine = { cores: 1, memoryGib: 0.5 };
-    expect(budget('speech', machine)).to.equal(12);
+    expect(budget('speech', machine)).to.equal(20);
     expect(budget('vision', machine)).to.equal(848);
     expect(budget('speech', { cores: 1, memoryGib: 0.1 })).to.equal(1);
   });
