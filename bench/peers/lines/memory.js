@@ -4,8 +4,8 @@ import { memoryMib } from '../../support/memory.js';
 import { mixedFiles, speechPeers, transcribeAll } from './speech.js';
 
 const CALLERS = 16;
-/** From the start or a call to rest: a worker gives back what they have left a second later. */
-const REST_MS = 2000;
+/** From the start or a call to rest: a worker gives back what they have left 2.5 s later. */
+const REST_MS = 4000;
 
 /** Memory (PSS) of all processes at rest, on a server that has served nothing else: after the start, and after calls of 16 callers. */
 export function memory(options) {
