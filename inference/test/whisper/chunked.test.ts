@@ -75,11 +75,11 @@ function segmentsOf(events: readonly SpeechEvent[]): { from: number; to: number;
 }
 
 describe('an audio file whose windows do not depend on each other', () => {
-  it('is cut in pauses, four chunks in the queue at a time, nothing left out and nothing twice', async () => {
+  it('is cut in pauses, eight chunks in the queue at a time, nothing left out and nothing twice', async () => {
     const worker = new Worker();
-    const samples = sound(150);
+    const samples = sound(270);
     const events = await transcribe(worker, sourceOf(samples), { initialPrompt: 'Ask not.' });
-    expect(worker.most).to.equal(4);
+    expect(worker.most).to.equal(8);
     expect(worker.windows.map(({ promptText }) => promptText)).to.deep.equal([
       'Ask not.',
       ...new Array(worker.windows.length - 1).fill(undefined),
@@ -91,9 +91,9 @@ describe('an audio file whose windows do not depend on each other', () => {
       expect(from).to.be.closeTo(at, 1e-9);
       at = to;
       // Each second begins with its pause.
-      if (at < 150) expect(at % 1).to.be.within(0.1, 0.3);
+      if (at < 270) expect(at % 1).to.be.within(0.1, 0.3);
     }
-    expect(at).to.equal(150);
+    expect(at).to.equal(270);
     const bytes = (part: Float32Array) => Buffer.from(part.buffer, part.byteOffset, part.byteLength);
     const transcribed = Buffer.concat(worker.windows.map((window) => bytes(window.samples)));
     expect(transcribed.equals(bytes(samples))).to.equal(true);
@@ -122,11 +122,11 @@ describe('an audio file whose windows do not depend on each other', () => {
 
   it('uses the first detected language', async () => {
     const worker = new Worker(({ language }, index) => ({ language: language ?? (index === 1 ? 'cy' : 'en') }));
-    await transcribe(worker, sourceOf(sound(150)));
+    await transcribe(worker, sourceOf(sound(270)));
     const again = worker.windows.filter(({ samples }) => samples.length === worker.windows[1]?.samples.length);
     expect(worker.windows[1]?.language).to.equal(undefined);
     expect(again.map(({ language }) => language)).to.include('en');
-    expect(worker.windows.slice(5).every(({ language }) => language === 'en')).to.equal(true);
+    expect(worker.windows.slice(9).every(({ language }) => language === 'en')).to.equal(true);
   });
 
   it('is transcribed as it arrives: a complete chunk does not wait for the next one', async () => {

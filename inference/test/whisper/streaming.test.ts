@@ -71,7 +71,7 @@ describe('a long audio file', function () {
 
   for (const [name, overrides, most] of [
     ['window by window', {}, 31],
-    ['several windows at a time', { conditionOnPreviousText: false }, 121],
+    ['several windows at a time', { conditionOnPreviousText: false }, 241],
     ['with voice activity', { vadFilter: true }, 64],
     [
       'with voice activity that cuts',
