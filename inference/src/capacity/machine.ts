@@ -15,14 +15,15 @@ type ReadText = (path: string) => string | undefined;
 
 /** Reads the machine's limits; `readText` returns a file's text or undefined (replaced in tests). */
 export function readMachine(readText: ReadText = readIfExists): Machine {
-  const groups = groupsOf(readText, '', CGROUPS);
+  const own = readText('/proc/self/cgroup') ?? '';
+  const groups = groupsOf(own, '', CGROUPS);
   const quotas = [
     ...groups.map((group) => cores(readText, group)),
-    ...groupsOf(readText, 'cpu', `${CGROUPS}/cpu`).map((group) => coresOfV1(readText, group)),
+    ...groupsOf(own, 'cpu', `${CGROUPS}/cpu`).map((group) => coresOfV1(readText, group)),
   ];
   const memory = [
     ...groups.map((group) => `${group}/memory.max`),
-    ...groupsOf(readText, 'memory', `${CGROUPS}/memory`).map((group) => `${group}/memory.limit_in_bytes`),
+    ...groupsOf(own, 'memory', `${CGROUPS}/memory`).map((group) => `${group}/memory.limit_in_bytes`),
   ].map((path) => positive(readText(path)));
   return {
     // Rounded down for threads: a quota of 1.5 cores is one core; less than one core counts as one.
@@ -33,17 +34,15 @@ export function readMachine(readText: ReadText = readIfExists): Machine {
 
 /**
  * Returns the directories of this process's cgroup below `root` and its ancestors: each may set a limit. In a container the process's own
- * cgroup is the root; in a systemd unit it is not. `controller` is one of version 1, or empty for version 2.
+ * cgroup is the root; in a systemd unit it is not. `own` is the text of /proc/self/cgroup, a line `number:controllers:path` per hierarchy;
+ * `controller` is one of version 1, or empty for version 2.
  */
-function groupsOf(readText: ReadText, controller: string, root: string): readonly string[] {
-  const lines = (readText('/proc/self/cgroup') ?? '').split('\n').map((line) => line.split(':'));
-  const own = lines
-    .find(([, controllers]) => controllers?.split(',').includes(controller))
-    ?.slice(2)
-    .join(':');
+function groupsOf(own: string, controller: string, root: string): readonly string[] {
+  const lines = own.split('\n').map((line) => /^\d+:([^:]*):(.*)$/.exec(line));
+  const path = lines.find((line) => line?.[1]?.split(',').includes(controller))?.[2] ?? '/';
   const groups = [root];
-  for (let path = posix.normalize(own ?? '/'); path !== '/' && path !== '.'; path = posix.dirname(path)) {
-    groups.push(posix.join(root, path));
+  for (let at = posix.normalize(path); at !== '/' && at !== '.'; at = posix.dirname(at)) {
+    groups.push(posix.join(root, at));
   }
   return groups;
 }

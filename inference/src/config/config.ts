@@ -10,7 +10,7 @@ import {
 } from '@heimdex/cache';
 import { GIB, MIB } from '@heimdex/common';
 import { forEachRole, type Role, roleVariable } from '../models/roles.js';
-import { MALLOC_SETTINGS } from '../process/malloc-settings.js';
+import { MALLOC_SETTINGS, WORKER_MMAP_THRESHOLD } from '../process/malloc-settings.js';
 import { SERVER_VARIABLES } from './settings.js';
 
 const TLS_VARIABLES = {
@@ -181,13 +181,12 @@ function workerEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
   // Each decoder step reads all weights and caches: with 2 MiB pages, which the kernel provides on request
   // (transparent_hugepage=madvise), a step takes 0.7 of the time. The others return freed memory to the system: by default glibc
   // has eight arenas per core and raises the threshold of mmap to 32 MiB and that of trimming to 64 MiB, which keeps hundreds of MiB
-  // of a window's keys and values. From 256 KiB, audio of 4 s and more and its spectrogram leave no holes in the heap either: of Whisper base
-  // with two workers 50 MiB after 16 callers, in the same time. C libraries other than glibc ignore the variable.
+  // of a window's keys and values. C libraries other than glibc ignore the variable.
   const tunables = {
     GLIBC_TUNABLES: [
       'glibc.malloc.hugetlb=1',
       'glibc.malloc.arena_max=2',
-      `glibc.malloc.mmap_threshold=${256 * 1024}`,
+      `glibc.malloc.mmap_threshold=${WORKER_MMAP_THRESHOLD}`,
       `glibc.malloc.trim_threshold=${MALLOC_SETTINGS.MALLOC_TRIM_THRESHOLD_}`,
     ].join(':'),
   };
