@@ -38,8 +38,10 @@ describe('optimized models of a compiled checkpoint', function () {
   this.timeout(30_000);
   let dir: string;
 
-  beforeEach(async function () {
+  before(function () {
     needsShared(this, CHECKPOINTS);
+  });
+  beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'heimdex-forms-'));
   });
   afterEach(() => rm(dir, { recursive: true, force: true }));
