@@ -1,5 +1,5 @@
 """The Python service's models by the programs it uses: openai-whisper, transformers, OpenCV, in turns. Reads a job: `dir` in hub layout;
-`work`, which keeps OpenAI's form of Whisper."""
+`work`, which keeps OpenAI's form of Whisper; `device`, on which PyTorch computes: on a GPU in half precision."""
 
 import json
 import os
@@ -20,6 +20,8 @@ from peer import job, take_turns
 THREADS = 2
 options = job()
 directory, work = options["dir"], options["work"]
+DEVICE = options.get("device", "cpu")
+HALF = DEVICE != "cpu"
 torch.set_num_threads(THREADS)
 torch.set_grad_enabled(False)
 cv2.setNumThreads(THREADS)
@@ -72,12 +74,16 @@ SIGLIP, BGE = "google/siglip-so400m-patch14-384", "BAAI/bge-m3"
 models = {}
 
 
+def placed(model):
+    return (model.half() if HALF else model).to(DEVICE).eval()
+
+
 def load():
-    models["medium"] = whisper.load_model(openai_file("medium"), device="cpu")
+    models["medium"] = whisper.load_model(openai_file("medium"), device=DEVICE)
     siglip = os.path.join(directory, SIGLIP)
-    models["siglip"] = SiglipModel.from_pretrained(siglip).eval()
+    models["siglip"] = placed(SiglipModel.from_pretrained(siglip))
     models["pixels"] = SiglipImageProcessor.from_pretrained(siglip)
-    models["bge"] = XLMRobertaModel.from_pretrained(os.path.join(directory, BGE), add_pooling_layer=False).eval()
+    models["bge"] = placed(XLMRobertaModel.from_pretrained(os.path.join(directory, BGE), add_pooling_layer=False))
     for name, repository in (("siglip words", SIGLIP), ("bge words", BGE)):
         models[name] = tokenizer(repository)
     yunet = os.path.join(directory, "opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx")
@@ -87,20 +93,21 @@ def load():
 def image(path):
     with Image.open(path) as opened:
         pixels = models["pixels"](images=opened.convert("RGB"), return_tensors="pt")["pixel_values"]
-    return {"numbers": models["siglip"].vision_model(pixels).pooler_output.shape[-1]}
+    pixels = pixels.to(DEVICE, torch.float16 if HALF else torch.float32)
+    return {"numbers": len(models["siglip"].vision_model(pixels).pooler_output[0].tolist())}
 
 
 def siglip_text(padded):
     ids = models["siglip words"].encode(SHORT)
     ids += [1] * ((64 if padded else len(ids)) - len(ids))
-    models["siglip"].text_model(torch.tensor([ids]))
-    return {"tokens": len(ids)}
+    vector = models["siglip"].text_model(torch.tensor([ids], device=DEVICE)).pooler_output[0].tolist()
+    return {"tokens": len(ids), "numbers": len(vector)}
 
 
 def sentence(text):
     encoded = models["bge words"](text, return_tensors="pt", return_token_type_ids=False, truncation=True, max_length=8192)
-    vector = torch.nn.functional.normalize(models["bge"](**encoded).last_hidden_state[:, 0])
-    return {"tokens": encoded["input_ids"].shape[1], "numbers": vector.shape[-1]}
+    vector = torch.nn.functional.normalize(models["bge"](**encoded.to(DEVICE)).last_hidden_state[:, 0])
+    return {"tokens": encoded["input_ids"].shape[1], "numbers": len(vector[0].tolist())}
 
 
 def samples(path):
@@ -109,14 +116,14 @@ def samples(path):
 
 
 def load_base():
-    models["base"] = whisper.load_model(openai_file("base"), device="cpu")
+    models["base"] = whisper.load_model(openai_file("base"), device=DEVICE)
 
 
 def minute(size, path):
     """At temperature 0 alone, as decoding again at others, by chance, would not compare the two. The random weights of medium end a window
     by the position, to which a prompt of the text before would add."""
     said = models[size].transcribe(
-        samples(path), language="en", temperature=0, fp16=False, condition_on_previous_text=size != "medium"
+        samples(path), language="en", temperature=0, fp16=HALF, condition_on_previous_text=size != "medium"
     )
     return {"text": said["text"], "tokens": sum(len(segment["tokens"]) for segment in said["segments"])}
 

@@ -1,9 +1,9 @@
 /**
  * This server with its default configuration beside the Python service's models (peer.py), in one run: both take turns at everything,
  * a line of a Markdown table for each thing measured, medians
- * (of three times the rounds for what takes milliseconds). Both may use two threads. See README.md.
+ * (of three times the rounds for what takes milliseconds). Both may use two threads, or with `--device cuda` a GPU. See README.md.
  * Usage: MODELS_DIR=VOLUME node bench/default-stack/run.js --python PYTHON --dir DIR [--rounds 3] [--windows 3] [--only speech]
- *        [--shared ../shared]
+ *        [--device cuda] [--shared ../shared]
  */
 import '../support/offline.js';
 import { readFileSync } from 'node:fs';
@@ -19,12 +19,13 @@ import { memoryMib } from '../support/memory.js';
 import { wavOf } from '../support/wav.js';
 import { speechOf } from './readings.js';
 
-const { python, rounds, shared, dir, windows, only } = readOptions({
+const { python, rounds, shared, dir, windows, only, device } = readOptions({
   dir: { type: 'string' },
   rounds: { type: 'string', default: '3' },
   windows: { type: 'string', default: '3' },
   // Only the lines that have this in their names.
   only: { type: 'string', default: '' },
+  device: { type: 'string', default: 'cpu' },
 });
 if (dir === undefined) throw new Error('--dir DIR: the checkpoints, as make.js and base.js wrote them');
 const THREADS = 2;
@@ -40,13 +41,13 @@ const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 /** Starts this server; `seconds` to the moment it serves. */
 async function startServer(variables) {
   const startedAt = performance.now();
-  const server = await started({ ...ONE, WORKER_THREADS: String(THREADS), ...variables });
+  const server = await started({ ...ONE, WORKER_THREADS: String(THREADS), DEVICE: device, ...variables });
   return { ...server, seconds: secondsSince(startedAt) };
 }
 
 /** Starts Python; `ask` resolves with the seconds of a command and its result. */
 async function startPeer() {
-  const { take, pid, close } = await startPython(python, '../default-stack/peer.py', { dir, work });
+  const { take, pid, close } = await startPython(python, '../default-stack/peer.py', { dir, work, device });
   return { ask: (command, ...args) => take({ do: command, with: args }), pid, close };
 }
 
@@ -91,11 +92,11 @@ const { text, tokens } = (await first.ask('inputs', photo)).result;
 const { result: versions } = await first.ask('versions');
 await first.close();
 console.log(
-  `Python: openai-whisper ${versions.whisper}, torch ${versions.torch}; ${THREADS} threads; medians of ${rounds}\n`,
+  `Python: openai-whisper ${versions.whisper}, torch ${versions.torch}; ${device}, ${THREADS} threads; medians of ${rounds}\n`,
 );
 console.log('| | this server | Python | ratio | load of the machine |\n|---|---|---|---|---|');
 
-const ALL = { LOAD_BGE_M3: 'true', FEATURE_FACE: 'true', MEMORY_LIMIT_GB: '6' };
+const ALL = { LOAD_BGE_M3: 'true', FEATURE_FACE: 'true', ...(device === 'cpu' && { MEMORY_LIMIT_GB: '6' }) };
 const ready = { ours: [], theirs: [] };
 let server;
 let peer;

@@ -1,6 +1,6 @@
 /**
  * Starts the server on the CPU and on an NVIDIA GPU in turn and compares their answers and their times. See README.md.
- * Usage: node bench/gpu/run.js --models small|default --volume DIR [--shared ../shared] [--only NAME,NAME] [--rows NAME,NAME] [--seconds 3]
+ * Usage: node bench/gpu/run.js --models small|speech|default --volume DIR [--shared ../shared] [--only NAME,NAME] [--rows NAME,NAME] [--seconds 3]
  */
 import '../support/offline.js';
 import { spawn } from 'node:child_process';
@@ -34,8 +34,11 @@ const TIMEOUT_MS = 300_000;
 const CALLERS = 16;
 const SET = {
   small: { speech: 'base', vision: 'pocket/siglip', text: 'sentence-transformers/all-MiniLM-L6-v2' },
+  speech: { speech: 'base' },
   default: { speech: 'medium', vision: 'google/siglip-so400m-patch14-384', text: 'BAAI/bge-m3' },
 }[models];
+/** Whether the weights are trained ones: their words can be compared, and their windows end. */
+const TRAINED = models !== 'default';
 
 /** The configurations that are compared: name, device, precision, other variables. */
 const CONFIGURATIONS = [
@@ -87,10 +90,14 @@ async function start({ name, device, precision, env = {} }) {
     ...process.env,
     MODELS_DIR: volume,
     ASR_MODEL: `${SET.speech}:${precision}`,
-    VISION_MODEL_NAME: `${SET.vision}:${precision}`,
-    TEXT_MODEL_NAME: `${SET.text}:${precision}`,
-    LOAD_BGE_M3: 'true',
-    FEATURE_FACE: 'true',
+    ...(SET.vision === undefined
+      ? { VISION_MODEL_NAME: 'none' }
+      : {
+          VISION_MODEL_NAME: `${SET.vision}:${precision}`,
+          TEXT_MODEL_NAME: `${SET.text}:${precision}`,
+          LOAD_BGE_M3: 'true',
+          FEATURE_FACE: 'true',
+        }),
     DEVICE: device,
     PORT: portText,
     LOG_FORMAT: 'json',
@@ -156,8 +163,10 @@ async function perSecond(call, items, callers = CALLERS) {
 
 const vectorOf = ({ results }) => results.map((result) => (result.ok ? [...result.value.vector] : undefined));
 
-async function answersOf(client) {
-  const answers = {
+/** Vectors and faces; nothing of a set without such models. */
+async function vectorsOf(client) {
+  if (SET.vision === undefined) return {};
+  return {
     images: vectorOf(await client.embedImage(images)),
     texts: vectorOf(await client.embedText(TEXTS.filter((text) => text !== ''))),
     sentences: vectorOf(await client.embedText(TEXTS, { model: 'text' })),
@@ -166,7 +175,11 @@ async function answersOf(client) {
       result.ok ? result.value.faces : undefined,
     ),
   };
-  if (models === 'small') {
+}
+
+async function answersOf(client) {
+  const answers = await vectorsOf(client);
+  if (TRAINED) {
     answers.words = {};
     for (const { name, bytes } of clips) {
       const { text, segments } = await client.transcribe(bytes, {
@@ -187,7 +200,7 @@ async function timesOf(client) {
   const [image] = images;
   const table = {};
   const row = async (name, call, items = 1, turns = 20) => {
-    if (rows !== undefined && !rows.split(',').includes(name)) return;
+    if (SET.vision === undefined || (rows !== undefined && !rows.split(',').includes(name))) return;
     table[name] = await latencyMs(call, turns);
     table[`${name}, ${CALLERS} callers, /s`] = await perSecond(call, items);
   };
@@ -197,16 +210,15 @@ async function timesOf(client) {
   await row('sentence', () => client.embedText([SHORT], { model: 'text' }));
   await row('sentence of 500 tokens', () => client.embedText([LONG], { model: 'text' }));
   await row('faces', () => client.detectFaces([faces[0]], { scoreThreshold: 0.6 }));
-  const speech =
-    models === 'small'
-      ? () => client.transcribe(clips[0].bytes, { language: 'en', temperatures: [0] })
-      : () => client.transcribe(clips[0].bytes, FIXED);
+  const speech = TRAINED
+    ? () => client.transcribe(clips[0].bytes, { language: 'en', temperatures: [0] })
+    : () => client.transcribe(clips[0].bytes, FIXED);
   const startedAt = performance.now();
   const { segments } = await speech();
   table['speech, first'] = performance.now() - startedAt;
   table['speech tokens'] = segments.reduce((sum, { tokens }) => sum + tokens.length, 0);
-  table.speech = await latencyMs(speech, models === 'small' ? 10 : 2);
-  if (models === 'small') table[`speech, ${CALLERS} callers, /s`] = await perSecond(speech, 1);
+  table.speech = await latencyMs(speech, TRAINED ? 10 : 2);
+  if (TRAINED) table[`speech, ${CALLERS} callers, /s`] = await perSecond(speech, 1);
   return table;
 }
 
@@ -232,13 +244,15 @@ function compare(name, answers, against, reference) {
     Math.min(
       ...answers[key].map((vector, i) => (vector === undefined ? Number.NaN : cosine(vector, reference[key][i]))),
     );
-  const line = ['images', 'texts', 'sentences', 'long'].map((key) => `${key} ${least(key).toFixed(6)}`);
-  const boxes = answers.faces.map((found, i) => {
+  const line = Object.keys(answers)
+    .filter((key) => ['images', 'texts', 'sentences', 'long'].includes(key))
+    .map((key) => `${key} ${least(key).toFixed(6)}`);
+  const boxes = (answers.faces ?? []).map((found, i) => {
     const other = reference.faces[i] ?? [];
     const off = Math.max(0, ...(found ?? []).map((face, j) => Math.abs((face.score ?? 0) - (other[j]?.score ?? 0))));
     return `${found?.length}=${other.length}(${off.toFixed(4)})`;
   });
-  line.push(`faces ${boxes.join(' ')}`);
+  if (boxes.length > 0) line.push(`faces ${boxes.join(' ')}`);
   for (const [file, { text, times }] of Object.entries(answers.words ?? {})) {
     const other = reference.words[file];
     const off =
@@ -281,7 +295,8 @@ for (const configuration of CONFIGURATIONS) {
       if (other !== name && results[other]?.answers !== undefined)
         compare(name, result.answers, other, results[other].answers);
     }
-    console.log(`  in a call of several and alone: cosine ${(await batchEffect(client, result.answers)).toFixed(8)}`);
+    if (SET.vision !== undefined)
+      console.log(`  in a call of several and alone: cosine ${(await batchEffect(client, result.answers)).toFixed(8)}`);
     if (configuration.answersOnly !== true) {
       result.times = await timesOf(client);
       for (const [key, value] of Object.entries(result.times)) console.log(`  ${key}: ${value.toFixed(2)}`);
