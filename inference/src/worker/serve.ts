@@ -68,7 +68,7 @@ export function serve(
       // What the warm-up left: Whisper medium's keys and values, 100 MB.
       scheduleCollection();
     } catch (error) {
-      const text = describe(error);
+      const text = loadProblem(error);
       const full = message.options.device === 'cuda' ? gpuMemoryProblem(text) : undefined;
       send({ type: 'failed', message: full === undefined ? text : `${full}. ${GPU_MEMORY_REMEDY}` });
     }
@@ -137,6 +137,11 @@ export function serve(
         return send({ type: 'pong' });
     }
   };
+}
+
+/** What is wrong with a model needs no stack; a defect of this program, such as a TypeError, does. */
+function loadProblem(error: unknown): string {
+  return error instanceof Error && ['Error', 'InferenceError'].includes(error.name) ? error.message : describe(error);
 }
 
 function describe(error: unknown): string {

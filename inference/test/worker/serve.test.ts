@@ -4,7 +4,31 @@ import type { FromWorker } from '../../src/runner/messages.js';
 import { serve } from '../../src/worker/serve.js';
 import { OPTIONS } from '../support/paths.js';
 
+const FILES = { id: 'org/name', revision: '', variant: '', dir: '', weights: {} };
+
 describe('a worker process', () => {
+  it('says what is wrong with a model without a stack, and with one what is a defect', async () => {
+    const problem = async (error: Error) => {
+      const load = () => Promise.reject(error);
+      const loaders = { whisper: load, moonshine: load, siglip: load, sentence: load, yunet: load };
+      const failed = new Promise<FromWorker>((resolve) => {
+        serve(
+          (message) => message.type === 'failed' && resolve(message),
+          loaders,
+        )({
+          type: 'load',
+          family: 'whisper',
+          files: FILES,
+          options: OPTIONS,
+        });
+      });
+      const message = await failed;
+      return message.type === 'failed' ? message.message : undefined;
+    };
+    expect(await problem(new Error('Expected a tokenizer.json.'))).to.equal('Expected a tokenizer.json.');
+    expect(await problem(new TypeError('x is not a function'))).to.match(/^TypeError: x is not a function\n +at /);
+  });
+
   it('tells its model, during a run as well, whether other runs need the cores', async () => {
     const facts = { dimensions: 0, batching: { shared: false, maxItems: 1, reason: '' } };
     /** Calls its item, yields, and answers with what it was told before and after. */
@@ -26,9 +50,8 @@ describe('a worker process', () => {
         sent = (message) => message.type === type && resolve(message);
       });
     const receive = serve((message) => sent(message), loaders);
-    const files = { id: 'org/name', revision: '', variant: '', dir: '', weights: {} };
     const ready = next('ready');
-    receive({ type: 'load', family: 'whisper', files, options: OPTIONS });
+    receive({ type: 'load', family: 'whisper', files: FILES, options: OPTIONS });
     await ready;
     const run = async (id: number, item = () => {}) => {
       const result = next('result');
