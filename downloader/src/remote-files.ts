@@ -13,7 +13,7 @@ import type {
 import { isCommit } from '@heimdex/cache';
 import { lockedFile, type ModelState } from './cache-state.js';
 import { type CheckpointReason, chooseSource, layoutOf } from './checkpoint-source.js';
-import { assertCompilable } from './compile/assert-compilable.js';
+import { assertCompilable, readSmallJson } from './compile/assert-compilable.js';
 import { combineFailures, DownloaderError } from './errors.js';
 import type { Remote } from './remote.js';
 import type { ByteSource } from './transfer/source.js';
@@ -136,9 +136,11 @@ async function askHub(
   }
   let checkpoint: RemoteFiles['checkpoint'];
   if (configured.compile !== undefined) {
-    const config = files.find(({ file }) => file.path === posix.join(configured.dir, 'config.json'));
-    const [json] = config?.sources ?? [];
-    if (json !== undefined) await assertCompilable(configured, json, remote.retry, signal);
+    await assertCompilable(configured, async (name) => {
+      const small = files.find(({ file }) => file.path === posix.join(configured.dir, name));
+      const [source] = small?.sources ?? [];
+      return source === undefined ? undefined : readSmallJson(source, remote.retry, signal);
+    });
     const search = { repository: { repository, commit }, tree, cacheDir, remote };
     const chosen = await chooseSource(configured, configured.compile, search, signal);
     if (chosen === undefined) throw fileUnknown(state, source, commit, { path: 'model.safetensors' });

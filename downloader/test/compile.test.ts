@@ -38,7 +38,7 @@ describe('a checkpoint', () => {
   }
 
   for (const [variable, name, named] of [
-    ['TEXT_MODEL_NAME', 'acme/distil', ['distilbert', 'bert or xlm-roberta']],
+    ['TEXT_MODEL_NAME', 'acme/distil', ['distilbert', 'bert or xlm-roberta or roberta']],
     ['VISION_MODEL_NAME', 'acme/clip', ['clip', 'siglip']],
     ['VISION_MODEL_NAME', 'acme/naflex', ['siglip2', 'naflex']],
     ['ASR_MODEL', NAME, ['bert', 'whisper']],
@@ -51,6 +51,19 @@ describe('a checkpoint', () => {
       expect(bytesAsked()).to.deep.equal(['config.json']);
     });
   }
+
+  it('of an architecture with another name for the same network is compiled: RoBERTa', async () => {
+    await ok([], { TEXT_MODEL_NAME: 'acme/roberta' });
+    expect((await compiled('acme/roberta')).manifest.modelType).to.equal('roberta');
+  });
+
+  it('with a layer behind the pooling is refused by its name before it is fetched', async () => {
+    const result = await runHere([], env({ TEXT_MODEL_NAME: 'acme/dense' }));
+    expect(result.status, result.stderr).to.equal(7);
+    expect(lastLine(result)).to.include({ code: 'CHECKPOINT_INVALID' });
+    expect(lastLine(result).msg).to.match(/modules Transformer, Pooling, Normalize, Dropout .* it has Dense too/);
+    expect(bytesAsked()).to.deep.equal(['config.json', 'modules.json']);
+  });
 
   it('without a file that it needs is an error that names that file, and not one of an export', async () => {
     const result = await runHere([], env({ TEXT_MODEL_NAME: 'acme/no-tokenizer' }));

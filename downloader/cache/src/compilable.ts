@@ -10,8 +10,11 @@ import type { CachedRepository } from './scan-cache.js';
 export const COMPILABLE_FAMILIES: Readonly<Partial<Record<Family, readonly string[]>>> = {
   whisper: ['whisper'],
   siglip: ['siglip'],
-  sentence: ['bert', 'xlm-roberta'],
+  sentence: ['bert', 'xlm-roberta', 'roberta', 'camembert'],
 };
+
+/** Modules of a sentence-transformers model that are supported, by the last part of their types in modules.json. */
+export const SENTENCE_MODULES: readonly string[] = ['Transformer', 'Pooling', 'Normalize', 'Dropout'];
 
 const COMPILABLE_TYPES = Object.values(COMPILABLE_FAMILIES).flat();
 

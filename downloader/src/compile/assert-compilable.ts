@@ -1,23 +1,26 @@
-import { COMPILABLE_FAMILIES, type ConfiguredModel } from '@heimdex/cache';
+import { COMPILABLE_FAMILIES, type ConfiguredModel, SENTENCE_MODULES } from '@heimdex/cache';
 import { DownloaderError } from '../errors.js';
 import { type RetryOptions, withRetries } from '../transfer/retry.js';
 import type { ByteSource } from '../transfer/source.js';
 
-/** A config.json is a few kilobytes. */
+/** These files have a few kilobytes. */
 const MAX_BYTES = 4 << 20;
 
+/** Reads one of the model's small files; undefined if there is none, or if it is not JSON. */
+export type ReadSmallFile = (name: string) => Promise<unknown>;
+
 /**
- * Reads config.json and rejects a checkpoint whose architecture cannot be compiled for its role, before gigabytes are fetched.
- * Throws DownloaderError CHECKPOINT_INVALID with the architecture and the supported ones; errors of the source.
+ * Reads config.json and modules.json and rejects a checkpoint whose architecture or modules cannot be compiled for its role, before
+ * gigabytes are fetched. Throws DownloaderError CHECKPOINT_INVALID with what it has and what is supported; errors of the source.
  */
-export async function assertCompilable(
-  configured: ConfiguredModel,
-  config: ByteSource,
-  retry: RetryOptions,
-  signal: AbortSignal,
-): Promise<void> {
-  const text = await withRetries(() => readAll(config, signal), retry, signal);
-  const type = modelTypeOf(text);
+export async function assertCompilable(configured: ConfiguredModel, read: ReadSmallFile): Promise<void> {
+  await assertArchitecture(configured, read);
+  if (configured.family === 'sentence') await assertModules(configured, read);
+}
+
+async function assertArchitecture(configured: ConfiguredModel, read: ReadSmallFile): Promise<void> {
+  const config = (await read('config.json')) as { readonly model_type?: unknown } | null | undefined;
+  const type = config?.model_type;
   const known = COMPILABLE_FAMILIES[configured.family] ?? [];
   if (typeof type === 'string' && known.includes(type)) return;
   const naflex =
@@ -26,6 +29,29 @@ export async function assertCompilable(
     'CHECKPOINT_INVALID',
     `${configured.id} cannot be compiled: ${configured.variable} requires model_type ${known.join(' or ')} in config.json, got ${JSON.stringify(type) ?? 'nothing'}.${naflex} Choose another model with ${configured.variable}, then run: heimdex-downloader plan`,
   );
+}
+
+/** What sentence-transformers does after the network: the server pools and normalizes, and knows nothing else. */
+async function assertModules(configured: ConfiguredModel, read: ReadSmallFile): Promise<void> {
+  const modules = await read('modules.json');
+  if (!Array.isArray(modules)) return;
+  const types = modules.map((module: { readonly type?: unknown } | null) => String(module?.type).split('.').at(-1));
+  const unknown = types.filter((type) => type === undefined || !SENTENCE_MODULES.includes(type));
+  if (unknown.length === 0) return;
+  throw new DownloaderError(
+    'CHECKPOINT_INVALID',
+    `${configured.id} cannot be compiled: ${configured.variable} supports the modules ${SENTENCE_MODULES.join(', ')} of modules.json, and it has ${unknown.join(', ')} too. Choose another model with ${configured.variable}, or an ONNX export of it with the output sentence_embedding, then run: heimdex-downloader plan`,
+  );
+}
+
+/** Reads a small JSON file; undefined if it is longer than such files are, or is not JSON. */
+export async function readSmallJson(source: ByteSource, retry: RetryOptions, signal: AbortSignal): Promise<unknown> {
+  const text = await withRetries(() => readAll(source, signal), retry, signal);
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 async function readAll(source: ByteSource, signal: AbortSignal): Promise<string> {
@@ -42,12 +68,4 @@ async function readAll(source: ByteSource, signal: AbortSignal): Promise<string>
     opened.close();
   }
   return sizeBytes > MAX_BYTES ? '' : Buffer.concat(parts).toString('utf8');
-}
-
-function modelTypeOf(text: string): unknown {
-  try {
-    return (JSON.parse(text) as { readonly model_type?: unknown } | null)?.model_type;
-  } catch {
-    return undefined;
-  }
 }

@@ -8,6 +8,13 @@ import { temporaryDir } from './volume.js';
 
 /** The repository of useCheckpoints that its environment configures. */
 export const NAME = 'acme/german-bert';
+/** A layer behind the pooling, as LaBSE has one. */
+const DENSE = {
+  path: 'modules.json',
+  bytes: JSON.stringify(
+    ['Transformer', 'Pooling', 'Dense', 'Normalize'].map((type) => ({ type: `sentence_transformers.models.${type}` })),
+  ),
+};
 /** SigLIP needs it. */
 const TOKENIZER_CONFIG = { path: 'tokenizer_config.json', bytes: '{}' };
 
@@ -37,6 +44,8 @@ export function useCheckpoints() {
         { name: 'acme/clip', files: [...withType(bertRepository(), 'clip'), TOKENIZER_CONFIG] },
         { name: 'acme/naflex', files: [...withType(bertRepository(), 'siglip2'), TOKENIZER_CONFIG] },
         { name: 'acme/distil', files: [...withType(bertRepository(), 'distilbert')] },
+        { name: 'acme/roberta', files: [...withType(bertRepository(), 'roberta')] },
+        { name: 'acme/dense', files: [...bertRepository().files, DENSE] },
         {
           name: 'acme/whisper-test',
           files: [...whisper.small, { path: 'model.safetensors', bytes: whisper.safetensors }],
@@ -73,7 +82,7 @@ export function useCheckpoints() {
 
 function* withType({ files }: ReturnType<typeof bertRepository>, type: string) {
   for (const file of files) {
-    if (file.path === 'config.json') yield { path: file.path, bytes: JSON.stringify({ model_type: type }) };
-    else yield file;
+    if (file.path !== 'config.json' || !('bytes' in file)) yield file;
+    else yield { ...file, bytes: JSON.stringify({ ...JSON.parse(String(file.bytes)), model_type: type }) };
   }
 }

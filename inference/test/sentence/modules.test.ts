@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { readSentenceRecipe } from '../../src/models/sentence/preprocess.js';
+import { readSentenceRecipe, tokenizeText } from '../../src/models/sentence/preprocess.js';
+import type { TextTokenizer } from '../../src/tokenizer/index.js';
 import { modelFiles } from '../support/paths.js';
 
 describe("a sentence model's modules", () => {
@@ -16,11 +17,14 @@ describe("a sentence model's modules", () => {
   });
   afterEach(() => rm(dir, { recursive: true, force: true }));
 
-  async function pooling(path: string) {
-    const modules = [{ type: 'sentence_transformers.models.Pooling', path }];
-    await writeFile(join(dir, 'model', 'modules.json'), JSON.stringify(modules));
+  const write = (name: string, value: unknown) => writeFile(join(dir, 'model', name), JSON.stringify(value));
+  const recipe = () => {
     const files = modelFiles('org/name', join(dir, 'model'), { model: 'model.onnx' });
-    return (await readSentenceRecipe(files, join(dir, 'model', 'model.onnx'))).pooling;
+    return readSentenceRecipe(files, join(dir, 'model', 'model.onnx'));
+  };
+  async function pooling(path: string) {
+    await write('modules.json', [{ type: 'sentence_transformers.models.Pooling', path }]);
+    return (await recipe()).pooling;
   }
 
   it('are read from their directory', async () => {
@@ -31,6 +35,62 @@ describe("a sentence model's modules", () => {
   for (const path of ['..', '../', '/etc', 'pool/../..', 'pool\\..\\..']) {
     it(`are not read outside of the model's directory: ${path}`, async () => {
       expect(await pooling(path).then(String, (error: Error) => error.message)).to.include('cannot be used');
+    });
+  }
+
+  it('are known by the last part of their types, which moved between packages', async () => {
+    const types = [
+      'base.modules.transformer.Transformer',
+      'models.Dropout',
+      'base.modules.normalize.Normalize',
+      'models.Dense',
+    ];
+    await write(
+      'modules.json',
+      types.map((type) => ({ type: `sentence_transformers.${type}`, path: '' })),
+    );
+    expect((await recipe()).unknownModules).to.deep.equal(['Dense']);
+  });
+
+  it('put the default prompt before every text, as sentence-transformers does', async () => {
+    await write('config_sentence_transformers.json', { prompts: { query: 'query: ', document: 'passage: ' } });
+    expect((await recipe()).prompt).to.equal('');
+    await write('config_sentence_transformers.json', { prompts: { query: 'query: ' }, default_prompt_name: 'query' });
+    const read = await recipe();
+    expect(read.prompt).to.equal('query: ');
+    const encoded: string[] = [];
+    const tokenizer = {
+      maxTokens: 8,
+      encode: (text: string) => {
+        encoded.push(text);
+        return { ids: [], truncated: false };
+      },
+    };
+    tokenizeText('Snow', tokenizer as unknown as TextTokenizer, { ...read, lowerCase: true });
+    expect(encoded).to.deep.equal(['query: snow']);
+  });
+
+  it('that pool a text without its prompt are refused if there is one', async () => {
+    await writeFile(
+      join(dir, 'model', 'pool', 'config.json'),
+      '{"pooling_mode": "mean", "include_prompt": false, "embedding_dimension": 8}',
+    );
+    expect(await pooling('pool')).to.deep.equal(['mean']);
+    await write('config_sentence_transformers.json', { prompts: { query: 'query: ' }, default_prompt_name: 'query' });
+    expect(await recipe().then(String, (error: Error) => error.message)).to.include('include_prompt false');
+  });
+
+  for (const [type, tokens] of [
+    ['bert', 512],
+    ['roberta', 510],
+    ['xlm-roberta', 510],
+    ['camembert', 510],
+  ] as const) {
+    it(`leave a text the positions behind the padding token's: ${type}`, async () => {
+      await write('config.json', { model_type: type, max_position_embeddings: 512 });
+      expect((await recipe()).maxTokens).to.equal(tokens);
+      await write('config.json', { model_type: type, max_position_embeddings: 512, pad_token_id: 0 });
+      expect((await recipe()).maxTokens).to.equal(type === 'bert' ? 512 : 511);
     });
   }
 });

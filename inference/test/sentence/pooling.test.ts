@@ -26,7 +26,10 @@ describe("a sentence's pooling", () => {
       'mean',
     ]);
     expect(poolingModes({ pooling_mode: 'lasttoken' })).to.deep.equal(['lasttoken']);
+    expect(poolingModes({ pooling_mode: ['mean', 'cls'] })).to.deep.equal(['mean', 'cls']);
     expect(() => poolingModes({ pooling_mode: 'magic' })).to.throw(/a pooling of cls, max/);
+    expect(() => poolingModes({ pooling_mode: ['cls', 'magic'] })).to.throw(/got cls, magic/);
+    expect(() => poolingModes({ pooling_mode: [] })).to.throw(/got none/);
     expect(() => poolingModes({})).to.throw(/got none/);
   });
 });

@@ -144,6 +144,8 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   },
   bert,
   'xlm-roberta': bert,
+  roberta: bert,
+  camembert: bert,
 };
 
 /** Supported values of `model_type`. */

@@ -12,7 +12,7 @@ export const BERT_UNUSED: ExpectedUnused = {
 };
 
 /** Prefixes that heads add to the encoder's names. */
-export const BERT_PREFIXES = ['bert.', 'roberta.', 'model.'] as const;
+export const BERT_PREFIXES = ['bert.', 'roberta.', 'camembert.', 'model.'] as const;
 
 /** Names in old checkpoints, which name a norm's weights as TensorFlow did. */
 export function currentBertName(name: string): string {
@@ -20,10 +20,10 @@ export function currentBertName(name: string): string {
 }
 
 /**
- * BERT and XLM-RoBERTa: `input_ids` and `attention_mask` [batch, length] to `last_hidden_state` [batch, length, width]. All
+ * BERT and RoBERTa (XLM-RoBERTa and CamemBERT are the same network): `input_ids` and `attention_mask` [batch, length] to `last_hidden_state` [batch, length, width]. All
  * tokens are of type 0, as sentence embedders have them. A run of long texts without padding holds no table of attention's scores.
  *
- * Source: Devlin et al., 2018; Conneau et al., 2019; transformers' modeling_bert.py and modeling_xlm_roberta.py.
+ * Source: Devlin et al., 2018; Liu et al., 2019; Conneau et al., 2019; transformers' modeling_bert.py and modeling_roberta.py.
  */
 export function buildBert(layers: Layers, config: ConfigReader): void {
   const { graph, weights } = layers;

@@ -1,3 +1,4 @@
+import { SENTENCE_MODULES } from '@heimdex/cache';
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { isBatchInvariant } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
@@ -51,7 +52,7 @@ export class SentenceNetwork {
       }
       if (recipe.unknownModules.length > 0) {
         throw new Error(
-          `Expected modules.json to name Transformer, Pooling and Normalize, got ${recipe.unknownModules.join(', ')} too. ` +
+          `Expected modules.json to name only ${SENTENCE_MODULES.join(', ')}, got ${recipe.unknownModules.join(', ')} too. ` +
             `Choose an export with the output ${POOLED_OUTPUTS[0]}, which holds all of them.`,
         );
       }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { assertSafePath } from '@heimdex/cache';
+import { assertSafePath, SENTENCE_MODULES } from '@heimdex/cache';
 import { LONG_TEXT_TOKENS } from '@heimdex/onnx';
-import { isObject, type JsonObject, numberAt, readJson, readJsonObject, stringAt } from '../../json.js';
+import { isObject, type JsonObject, numberAt, objectAt, readJson, readJsonObject, stringAt } from '../../json.js';
 import type { TextTokenizer, TokenizedText } from '../../tokenizer/index.js';
 import type { LoadOptions, ModelFiles } from '../model.js';
 import { findBeside } from '../repository.js';
@@ -14,55 +14,79 @@ export interface SentenceRecipe {
   /** Maximum tokens per text including special tokens; Infinity if no file says. */
   readonly maxTokens: number;
   readonly lowerCase: boolean;
+  /** Put before every text, such as "query: "; usually empty. */
+  readonly prompt: string;
   /** Types of the modules in modules.json after the pooling that are not supported here. */
   readonly unknownModules: readonly string[];
 }
 
 /** Families that pool the first token, by words in their names, for repositories without modules.json. */
 const FIRST_TOKEN_FAMILIES = /bge-|arctic-embed|mxbai-embed|gte-(?!multilingual)|colbert/i;
-/** RoBERTa's positions start at 2. */
-const ROBERTA_OFFSET = 2;
+/** Architectures whose positions begin behind the padding token's: RoBERTa's. */
+const BEHIND_PADDING: readonly unknown[] = ['roberta', 'xlm-roberta', 'camembert'];
 
 /**
- * Reads modules.json, the pooling's config.json, sentence_bert_config.json and config.json, as sentence-transformers
- * does. Without them the name decides: first token for BGE and similar, otherwise the mean.
+ * Reads modules.json, the pooling's config.json, sentence_bert_config.json, config_sentence_transformers.json and config.json, as
+ * sentence-transformers does. Without them the name decides: first token for BGE and similar, otherwise the mean.
  */
 export async function readSentenceRecipe(files: ModelFiles, weights: string): Promise<SentenceRecipe> {
-  const modules = await readModules(files, weights);
+  const { pooling, unknown, pooledPrompt } = await readModules(files, weights);
   const config = await optional(files, weights, 'sentence_bert_config.json');
+  const prompt = defaultPrompt(await optional(files, weights, 'config_sentence_transformers.json'));
+  if (prompt !== '' && !pooledPrompt)
+    throw new Error(`Expected the pooling of ${files.id} to include its default prompt, got include_prompt false.`);
   return {
-    pooling: modules.pooling ?? (FIRST_TOKEN_FAMILIES.test(files.id) ? ['cls'] : ['mean']),
+    pooling: pooling ?? (FIRST_TOKEN_FAMILIES.test(files.id) ? ['cls'] : ['mean']),
     maxTokens: numberAt(config, 'max_seq_length') ?? positions(await optional(files, weights, 'config.json')),
     lowerCase: config.do_lower_case === true,
-    unknownModules: modules.unknown,
+    prompt,
+    unknownModules: unknown,
   };
 }
 
-async function readModules(
-  files: ModelFiles,
-  weights: string,
-): Promise<{ readonly pooling: readonly PoolingMode[] | undefined; readonly unknown: readonly string[] }> {
+/** The prompt that sentence-transformers puts before texts if its caller names none. */
+export function defaultPrompt(config: JsonObject): string {
+  const name = stringAt(config, 'default_prompt_name');
+  return name === undefined ? '' : (stringAt(objectAt(config, 'prompts'), name) ?? '');
+}
+
+interface Modules {
+  readonly pooling?: readonly PoolingMode[];
+  /** Whether the tokens of a prompt are pooled too. */
+  readonly pooledPrompt: boolean;
+  readonly unknown: readonly string[];
+}
+
+async function readModules(files: ModelFiles, weights: string): Promise<Modules> {
   const path = await findBeside(files.dir, weights, 'modules.json');
-  if (path === undefined) return { pooling: undefined, unknown: [] };
+  if (path === undefined) return { pooledPrompt: true, unknown: [] };
   const modules = await readJson(path);
   if (!Array.isArray(modules)) throw new Error(`Expected ${path} to hold a list of modules.`);
   let pooling: readonly PoolingMode[] | undefined;
+  let pooledPrompt = true;
   const unknown: string[] = [];
   for (const module of modules.filter(isObject)) {
     const type = (stringAt(module, 'type') ?? '').split('.').at(-1) ?? '';
     if (type === 'Pooling') {
       const dir = assertSafePath((stringAt(module, 'path') || '1_Pooling').replace(/\/$/, ''));
-      pooling = poolingModes(await readJsonObject(join(path, '..', dir, 'config.json')));
-    } else if (type !== 'Transformer' && type !== 'Normalize') unknown.push(type);
+      const config = await readJsonObject(join(path, '..', dir, 'config.json'));
+      pooling = poolingModes(config);
+      pooledPrompt = config.include_prompt !== false;
+    } else if (!SENTENCE_MODULES.includes(type)) unknown.push(type);
   }
-  return { pooling, unknown };
+  return { ...(pooling && { pooling }), pooledPrompt, unknown };
 }
 
-/** The modes enabled in a pooling's config.json. Throws when there is none, or an unknown one. */
+/**
+ * The modes of a pooling's config.json: a flag for each, or a name or a list of names, as current versions of sentence-transformers write.
+ * Throws when there is none, or an unknown one.
+ */
 export function poolingModes(config: JsonObject): readonly PoolingMode[] {
-  const named = stringAt(config, 'pooling_mode');
+  const named = config.pooling_mode;
   const names =
-    named === undefined ? Object.keys(POOLING_MODES).filter((mode) => config[flagOf(mode)] === true) : [named];
+    named === undefined
+      ? Object.keys(POOLING_MODES).filter((mode) => config[flagOf(mode)] === true)
+      : [named].flat().map(String);
   const modes = names.filter((name): name is PoolingMode => name in POOLING_MODES);
   if (modes.length === 0 || modes.length < names.length) {
     throw new Error(
@@ -79,7 +103,7 @@ function flagOf(mode: string): string {
 function positions(config: JsonObject): number {
   const count = numberAt(config, 'max_position_embeddings');
   if (count === undefined) return Number.POSITIVE_INFINITY;
-  return (stringAt(config, 'model_type') ?? '').includes('roberta') ? count - ROBERTA_OFFSET : count;
+  return BEHIND_PADDING.includes(config.model_type) ? count - (numberAt(config, 'pad_token_id') ?? 1) - 1 : count;
 }
 
 async function optional(files: ModelFiles, weights: string, name: string): Promise<JsonObject> {
@@ -90,7 +114,8 @@ async function optional(files: ModelFiles, weights: string, name: string): Promi
 /** A text's ids, truncated to the network's limit. */
 export function tokenizeText(text: string, tokenizer: TextTokenizer, recipe: SentenceRecipe): TokenizedText {
   const limit = Math.min(recipe.maxTokens, tokenizer.maxTokens);
-  return tokenizer.encode(recipe.lowerCase ? text.toLowerCase() : text, limit);
+  const whole = `${recipe.prompt}${text}`;
+  return tokenizer.encode(recipe.lowerCase ? whole.toLowerCase() : whole, limit);
 }
 
 /** What sharing a run gains on a device. */
