@@ -1,5 +1,6 @@
 // Compares the architectures and layouts of the large models with Python: `node bench/reference/run.js DIR`. See README.md.
 import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { LOADERS } from '../../inference/dist/src/models/loaders.js';
 import { findBeside } from '../../inference/dist/src/models/repository.js';
 import { loadTokenizer, lowerCase } from '../../inference/dist/src/tokenizer/index.js';
@@ -31,7 +32,7 @@ function minCosine(outcomes, expected) {
 async function otherIds({ family }, files, texts, counts) {
   const first = Object.values(files.weights).at(-1);
   const path = await findBeside(files.dir, first, 'tokenizer.json');
-  const tokenizer = await loadTokenizer(path, await findBeside(files.dir, first, 'tokenizer_config.json'));
+  const tokenizer = await loadTokenizer(dirname(path), await findBeside(files.dir, first, 'tokenizer_config.json'));
   const limit = family === 'siglip' ? 64 : 8192;
   return texts.filter(({ text, ids }, index) => {
     const words = family === 'siglip' ? lowerCase(text) : text;

@@ -105,7 +105,7 @@ async function ours(one) {
 
 for (const one of CASES) {
   if (!existsSync(one.dir) || !one.name.includes(options.only)) continue;
-  const tokenizer = await loadTokenizer(`${one.dir}/tokenizer.json`, `${one.dir}/tokenizer_config.json`);
+  const tokenizer = await loadTokenizer(one.dir, `${one.dir}/tokenizer_config.json`);
   const tokenizing = await stepMs(TEXTS, async (text) => tokenizer.encode(text, one.limit));
   const job = {
     model: `${one.dir}/${one.weights}`,

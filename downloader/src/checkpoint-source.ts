@@ -9,6 +9,7 @@ import {
   hashFile,
   type Tree,
   type UrlSourceFile,
+  withStandIns,
 } from '@heimdex/cache';
 import { DownloaderError } from './errors.js';
 import type { Remote } from './remote.js';
@@ -42,7 +43,8 @@ function hasWeights({ files, compile, dir }: ConfiguredModel, tree: Tree): boole
 }
 
 function hasAll({ files, compile, dir }: ConfiguredModel, tree: Tree): boolean {
-  const listed = files.every(({ path, required }) => !required || tree.has(path));
+  const has = (path: string) => tree.has(path);
+  const listed = withStandIns(files, has).every(({ path, required }) => !required || has(path));
   return listed && (compile === undefined || chooseCheckpoint([...tree.keys()], dir) !== undefined);
 }
 

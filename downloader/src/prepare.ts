@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { withStandIns } from '@heimdex/cache';
 import { type CacheState, isComplete, type ModelState, needsOnlyCompiling } from './cache-state.js';
 import { DownloaderError } from './errors.js';
 import { type BlobOnDisk, blobPathOf, makePlan, type Plan } from './plan.js';
@@ -77,7 +78,8 @@ export function missingLines({ configured, inspection, damaged }: ModelState): s
   const name = `${configured.role} ${configured.id}`;
   const problems = inspection.files.filter((file) => file.problem !== undefined);
   if (inspection.found === undefined && problems.length === 0) {
-    return configured.files.filter((file) => file.required).map((file) => `${name}: ${file.path}`);
+    const required = withStandIns(configured.files, () => false).filter((file) => file.required);
+    return required.map((file) => `${name}: ${file.path}`);
   }
   return [
     ...problems.map(({ file, absolutePath }) => `${name}: ${file.path} (expected at ${absolutePath})`),

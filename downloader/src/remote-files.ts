@@ -10,7 +10,7 @@ import type {
   Tree,
   UrlSource,
 } from '@heimdex/cache';
-import { isCommit } from '@heimdex/cache';
+import { isCommit, withStandIns } from '@heimdex/cache';
 import { lockedFile, type ModelState } from './cache-state.js';
 import { type CheckpointReason, chooseSource, layoutOf } from './checkpoint-source.js';
 import { assertCompilable, readSmallJson } from './compile/assert-compilable.js';
@@ -119,7 +119,7 @@ async function askHub(
   const configured = layoutOf(state.configured, tree);
   const { locked } = state;
   const files: RemoteFile[] = [];
-  for (const file of configured.files) {
+  for (const file of withStandIns(configured.files, (path) => tree.has(path))) {
     const entry = tree.get(file.path);
     if (entry === undefined) {
       if (file.required || lockedFile(locked, file.path) !== undefined) throw fileUnknown(state, source, commit, file);
@@ -172,7 +172,8 @@ function lockedCommit({ locked }: ModelState, source: HubSource): string | undef
 function askPinned(state: ModelState, source: UrlSource | NpmSource, remote: Remote): RemoteFiles {
   const { configured } = state;
   const files: RemoteFile[] = [];
-  for (const file of configured.files) {
+  const pins = (path: string) => source.files.some((one) => one.path === path);
+  for (const file of withStandIns(configured.files, pins)) {
     const pinned = source.files.find((candidate) => candidate.path === file.path);
     if (pinned === undefined) {
       if (!file.required) continue;

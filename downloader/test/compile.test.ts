@@ -65,6 +65,18 @@ describe('a checkpoint', () => {
     expect(bytesAsked()).to.deep.equal(['config.json', 'modules.json']);
   });
 
+  it('with the files that stand in for tokenizer.json is complete with them', async () => {
+    const more = { TEXT_MODEL_NAME: 'acme/words' };
+    await ok([], more);
+    expect(bytesAsked()).to.include('vocab.txt').and.not.include('tokenizer.json');
+    const lock = JSON.parse(await readFile(join(cache, 'models.lock.json'), 'utf8'));
+    expect(lock.models[0].files.map(({ path }: { path: string }) => path)).to.include('vocab.txt');
+    requests().clear();
+    expect(lastLine(await ok([], more)).msg).to.match(/^Up to date/);
+    expect(requests().count).to.equal(0);
+    await ok(['verify'], more);
+  });
+
   it('without a file that it needs is an error that names that file, and not one of an export', async () => {
     const result = await runHere([], env({ TEXT_MODEL_NAME: 'acme/no-tokenizer' }));
     expect(result.status, result.stderr).to.equal(3);

@@ -11,9 +11,10 @@ import { type CompiledInspection, inspectCompiled, loneCheckpointProblem } from 
 import { inspectFile } from './inspect-file.js';
 import { isCommit, plainPath, pointerPath, refPath, repoPath, snapshotPath } from './layout.js';
 import { type LockedModel, lockedModel, type ModelsLock } from './lock-file.js';
-import type { ConfiguredModel } from './manifest-types.js';
+import type { ConfiguredModel, ModelFile } from './manifest-types.js';
 import { DOWNLOAD_COMMAND, modelProblem, unreadableProblem } from './model-problems.js';
-import { readTree } from './tree-file.js';
+import { withStandIns } from './stand-ins.js';
+import { readTree, type Tree } from './tree-file.js';
 
 export interface InspectOptions {
   /** Requires the locked commit, and each file's locked size and sha256. */
@@ -180,7 +181,7 @@ async function inspectSnapshot(search: Search, repository: string, commit: strin
   const tree = await readTree(cacheDir, repository, commit);
   search.signal?.throwIfAborted();
   const files = await Promise.all(
-    configured.files.map((file) =>
+    (await filesOf(search, repository, commit, tree)).map((file) =>
       inspectFile(search, file, pointerPath(cacheDir, repository, commit, file.path), tree),
     ),
   );
@@ -189,6 +190,29 @@ async function inspectSnapshot(search: Search, repository: string, commit: strin
   if (request === undefined) return inspectionOf(search, repository, commit, dir, files);
   const weights = await inspectCompiled({ ...search, request, repository, commit, tree });
   return inspectionOf(search, repository, commit, dir, files, weights);
+}
+
+/** Files of the model in this snapshot: a repository has what its tree lists; without a tree, what the volume has. */
+async function filesOf(
+  { cacheDir, configured: { files } }: Search,
+  repository: string,
+  commit: string,
+  tree: Tree | undefined,
+): Promise<readonly ModelFile[]> {
+  const asked = files.flatMap(({ path, insteadOf }) => (insteadOf === undefined ? [] : [path, insteadOf]));
+  const there = new Set<string>();
+  for (const path of asked) {
+    const isThere = tree?.has(path) ?? (await isFile(pointerPath(cacheDir, repository, commit, path)));
+    if (isThere) there.add(path);
+  }
+  return withStandIns(files, (path) => there.has(path));
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (info) => info.isFile(),
+    () => false,
+  );
 }
 
 async function inspectPlain(search: Search, locations: readonly ModelLocation[]): Promise<ModelInspection> {

@@ -61,6 +61,8 @@ export interface ModelFile {
   readonly path: string;
   /** An optional file is fetched if the repository has it. */
   readonly required: boolean;
+  /** The path of a file that this one replaces in repositories without it (withStandIns). */
+  readonly insteadOf?: string;
   /** For weights, the file's name in the family: `encoder`, `decoder`, `vision`, `text`, `model`. */
   readonly weights: string | undefined;
   /** Known size, or undefined: the source reports it at the first download. */

@@ -125,7 +125,12 @@ function parseEntry(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileSet>):
   const known = parseKnown(cursor.get('known'));
   const variants: Record<string, readonly ModelFile[]> = {};
   for (const [variant, files] of Object.entries(set.variants)) {
-    variants[variant] = files.map((file) => ({ ...file, ...known.get(file.path), path: joinPath(dir, file.path) }));
+    variants[variant] = files.map((file) => ({
+      ...file,
+      ...known.get(file.path),
+      path: joinPath(dir, file.path),
+      ...(file.insteadOf === undefined ? {} : { insteadOf: joinPath(dir, file.insteadOf) }),
+    }));
   }
   const id = cursor.get('id').optional((text) => text.text()) ?? name;
   if (!isRepositoryName(id)) return cursor.get('id').fail('a repository such as org/name');
@@ -175,10 +180,12 @@ function parseKnown(cursor: JsonCursor): Map<string, Known> {
 }
 
 function parseFile(cursor: JsonCursor): ModelFile {
-  cursor.only(['path', 'required', 'weights', 'sizeBytes', 'sha256']);
+  cursor.only(['path', 'required', 'insteadOf', 'weights', 'sizeBytes', 'sha256']);
+  const insteadOf = cursor.get('insteadOf').optional(parsePath);
   return {
     path: parsePath(cursor.get('path')),
     required: cursor.get('required').optional((flag) => flag.boolean()) ?? true,
+    ...(insteadOf === undefined ? {} : { insteadOf }),
     weights: cursor.get('weights').optional((text) => text.text()),
     sizeBytes: cursor.get('sizeBytes').optional((size) => size.count()),
     sha256: cursor.get('sha256').optional((hash) => hash.sha256()),

@@ -41,6 +41,7 @@ export function useCheckpoints() {
         bertRepository({ name: 'acme/bin-bert', weights: 'bin' }),
         bertRepository({ name: 'acme/sharded-bert', weights: 'shards' }),
         { name: 'acme/no-tokenizer', files: bertRepository().files.filter(({ path }) => path !== 'tokenizer.json') },
+        { name: 'acme/words', files: [...withWords(bertRepository())] },
         { name: 'acme/clip', files: [...withType(bertRepository(), 'clip'), TOKENIZER_CONFIG] },
         { name: 'acme/naflex', files: [...withType(bertRepository(), 'siglip2'), TOKENIZER_CONFIG] },
         { name: 'acme/distil', files: [...withType(bertRepository(), 'distilbert')] },
@@ -78,6 +79,12 @@ export function useCheckpoints() {
   const bytesAsked = () => hub.requests.filter({ kind: 'bytes' }).map(({ file }) => file);
 
   return { dir, whisper, env, ok, json, snapshot, compiled, bytesAsked, requests: () => hub.requests };
+}
+
+/** As Python's slow tokenizers save theirs. */
+function* withWords({ files }: ReturnType<typeof bertRepository>) {
+  for (const file of files) if (file.path !== 'tokenizer.json') yield file;
+  yield { path: 'vocab.txt', bytes: '[PAD]\n[UNK]\n[CLS]\n[SEP]\n' };
 }
 
 function* withType({ files }: ReturnType<typeof bertRepository>, type: string) {

@@ -1,2 +1,3 @@
+export { readTokenizerJson } from './slow-files.js';
 export { createTokenizer, loadTokenizer, type TextTokenizer, type TokenizedText } from './tokenizer.js';
 export { lowerCase } from './unicode.js';

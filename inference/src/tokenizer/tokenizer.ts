@@ -1,6 +1,7 @@
 import { isObject, type JsonObject, objectAt, readJsonObject, stringAt } from '../json.js';
 import { createExactSource } from './exact.js';
 import { createLibrarySource } from './library.js';
+import { readTokenizerJson } from './slow-files.js';
 
 /** A tokenized text. */
 export interface TokenizedText {
@@ -28,11 +29,13 @@ const MAX_LIMIT = 1e9;
 /** Maximum characters read; far more than the limit of any known model, 8192 tokens, needs. */
 const MAX_CHARACTERS = 262_144;
 
-/** Loads tokenizer.json and, if given, tokenizer_config.json. Throws if a file is invalid or of an unsupported kind. */
-export async function loadTokenizer(tokenizerPath: string, configPath: string | undefined): Promise<TextTokenizer> {
-  const json = await readJsonObject(tokenizerPath);
+/**
+ * Loads tokenizer.json in a directory, or what stands in for it, and, if given, tokenizer_config.json. Throws if a file is invalid or of
+ * an unsupported kind.
+ */
+export async function loadTokenizer(dir: string, configPath: string | undefined): Promise<TextTokenizer> {
   const config = configPath === undefined ? {} : await readJsonObject(configPath);
-  return createTokenizer(json, config);
+  return createTokenizer(await readTokenizerJson(dir, config), config);
 }
 
 /** Creates a tokenizer from the contents of the files. */

@@ -55,7 +55,7 @@ for (const [id, golden] of Object.entries(GOLDEN.models)) {
         console.log(`      skipped: ${id} is not there`);
         this.skip();
       }
-      tokenizer = await loadTokenizer(`${dir}/tokenizer.json`, `${dir}/tokenizer_config.json`);
+      tokenizer = await loadTokenizer(dir, `${dir}/tokenizer_config.json`);
     });
 
     it("returns Python's ids for texts of every kind", () => {

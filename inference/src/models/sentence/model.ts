@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { InferenceError } from '../../errors.js';
 import { loadTokenizer, type TextTokenizer, type TokenizedText } from '../../tokenizer/index.js';
 import type { TextItem, VectorResult } from '../items.js';
@@ -21,9 +22,9 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
     throw new Error(`Expected ${files.id} to have weights named model, got ${Object.keys(files.weights).join(', ')}.`);
   }
   const tokenizerPath = await findBeside(files.dir, path, 'tokenizer.json');
-  if (tokenizerPath === undefined) throw new Error(`Expected ${files.id} to have a tokenizer.json in ${files.dir}.`);
+  const tokenizerDir = tokenizerPath === undefined ? files.dir : dirname(tokenizerPath);
   const recipe = await readSentenceRecipe(files, path);
-  const tokenizer = await loadTokenizer(tokenizerPath, await findBeside(files.dir, path, 'tokenizer_config.json'));
+  const tokenizer = await loadTokenizer(tokenizerDir, await findBeside(files.dir, path, 'tokenizer_config.json'));
   const network = await SentenceNetwork.open(path, recipe, options);
   const model = new SentenceEmbedder(network, tokenizer, recipe, options.device);
   await model.measure();

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { InferenceError } from '../../errors.js';
 import { isObject, type JsonObject, readJsonObject } from '../../json.js';
 import { configureImageDecoding } from '../../media/images/index.js';
@@ -66,7 +67,7 @@ async function openTexts(files: ModelFiles, path: string, options: LoadOptions):
     throw new Error(`Expected ${files.id} to have a tokenizer.json in ${files.dir}.`);
   }
   const configPath = await findBeside(files.dir, path, 'tokenizer_config.json');
-  const tokenizer = await loadTokenizer(tokenizerPath, configPath);
+  const tokenizer = await loadTokenizer(dirname(tokenizerPath), configPath);
   const tokenizerConfig = configPath === undefined ? {} : await readJsonObject(configPath);
   const recipe = readTextRecipe(tokenizer, await configOf(files, path, 'config.json'), tokenizerConfig);
   return new TextEmbedder(await Tower.open(path, 'input_ids', options), recipe);

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
-import { isObject, type JsonObject, numberAt, objectAt, readJsonObject, readOptionalObject } from '../../json.js';
+import { isObject, type JsonObject, numberAt, objectAt, readOptionalObject } from '../../json.js';
+import { readTokenizerJson } from '../../tokenizer/index.js';
 import type { WhisperConfig } from './config.js';
 import type { KnownTokens } from './generation-defaults.js';
 import { TokenTexts } from './token-texts.js';
@@ -43,15 +44,12 @@ export class WhisperTokenizer implements KnownTokens {
   }
 
   /**
-   * Reads tokenizer.json and, if present, tokenizer_config.json. Throws when a file is invalid or tokenizer.json is
-   * missing.
+   * Reads tokenizer.json, or what stands in for it, and, if present, tokenizer_config.json. Throws when a file is invalid or
+   * tokenizer.json is missing.
    */
   static async open(dir: string): Promise<WhisperTokenizer> {
-    const [json, settings] = await Promise.all([
-      readJsonObject(join(dir, 'tokenizer.json')),
-      readOptionalObject(join(dir, 'tokenizer_config.json')),
-    ]);
-    return new WhisperTokenizer(json, settings);
+    const settings = await readOptionalObject(join(dir, 'tokenizer_config.json'));
+    return new WhisperTokenizer(await readTokenizerJson(dir, settings), settings);
   }
 
   static unpack(packed: Buffer): WhisperTokenizer {

@@ -1,0 +1,37 @@
+import { expect } from 'chai';
+import { type ModelFile, withStandIns } from '../src/index.js';
+
+const file = (path: string, more: Partial<ModelFile> = {}): ModelFile => ({
+  path,
+  required: true,
+  weights: undefined,
+  sizeBytes: undefined,
+  sha256: undefined,
+  ...more,
+});
+const insteadOf = 'tokenizer.json';
+const FILES = [
+  file('config.json'),
+  file(insteadOf),
+  file('vocab.json', { insteadOf }),
+  file('merges.txt', { insteadOf }),
+  file('added_tokens.json', { insteadOf, required: false }),
+];
+
+describe('files that stand in for another one', () => {
+  const paths = (...there: string[]) => withStandIns(FILES, (path) => there.includes(path)).map(({ path }) => path);
+
+  it('are left out where the repository has that file', () => {
+    expect(paths('config.json', insteadOf, 'vocab.json', 'merges.txt')).to.deep.equal(['config.json', insteadOf]);
+  });
+
+  it('take its place where the repository has all required ones', () => {
+    const all = ['config.json', 'vocab.json', 'merges.txt', 'added_tokens.json'];
+    expect(paths('vocab.json', 'merges.txt')).to.deep.equal(all);
+  });
+
+  it('leave that file required where one of them is missing too', () => {
+    expect(paths('vocab.json', 'added_tokens.json')).to.deep.equal(['config.json', insteadOf]);
+    expect(paths()).to.deep.equal(['config.json', insteadOf]);
+  });
+});
