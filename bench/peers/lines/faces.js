@@ -7,6 +7,8 @@ import { startPython } from '../python.js';
 export const FACES = { FEATURE_FACE: 'true' };
 /** Calls per turn. */
 const COUNT = 16;
+/** Turns before the first that counts: 512 calls, as in images.js. */
+const SETTLING_TURNS = 32;
 
 export async function faces({ python, shared, dir }) {
   const model = `${shared}/models/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx`;
@@ -19,6 +21,7 @@ export async function faces({ python, shared, dir }) {
       name: `faces, a JPEG of ${width} x ${height} a call, one caller`,
       peer: 'OpenCV',
       calls: COUNT,
+      settling: SETTLING_TURNS,
       start: () => startPython(python, '../vision/faces.py', { model, image, count: COUNT }),
       turns: [{ do: 'whole' }],
       ours: async (client) => {

@@ -10,6 +10,10 @@ import { cosine, vectorOf } from './answers.js';
 export const IMAGES = { VISION_MODEL_NAME: 'heimdex/siglip-pocket' };
 /** Calls of 4 callers per turn. */
 const CALLS = 64;
+/** Calls before the first that counts, as in text.js: with fewer, V8 still compiles on the cores that both programs share. */
+const SETTLING_CALLS = 2_048;
+/** Calls of many images; their callers' part is small. */
+const SETTLING_BATCHES = 64;
 const MODEL = inRepository('demo/models/heimdex/siglip-pocket/onnx/vision_model.onnx');
 
 function imagesIn(dir) {
@@ -30,6 +34,7 @@ export async function images({ python, shared, dir }) {
       name: `image, siglip-pocket, ${name}`,
       peer: 'Pillow and onnxruntime',
       calls: calls.length,
+      settling: Math.ceil((size === 1 ? SETTLING_CALLS : SETTLING_BATCHES) / calls.length),
       start: () => startPython(python, '../vision/peer.py', { model: MODEL, images: paths }),
       turns: sizes.map((one) => ({ do: 'embed', with: [one] })),
       ours: async (client) => vectorOf((await byCallers(1, calls, (one) => client.embedImage(one))).at(-1)),
@@ -54,6 +59,7 @@ async function manyCallers(python, photo, dir) {
     name: 'image, siglip-pocket, a JPEG of 1280 x 720 a call, 4 callers',
     peer: 'a plain Python server',
     calls: CALLS,
+    settling: SETTLING_CALLS / CALLS,
     start: () => startImageServer(python, MODEL),
     turns: [{ with: [contents, 4] }],
     ours: async (client) => vectorOf((await byCallers(4, contents, (one) => client.embedImage([one]))).at(-1)),
