@@ -57,11 +57,37 @@ describe('a checkpoint', () => {
     expect((await compiled('acme/roberta')).manifest.modelType).to.equal('roberta');
   });
 
-  it('with a layer behind the pooling is refused by its name before it is fetched', async () => {
-    const result = await runHere([], env({ TEXT_MODEL_NAME: 'acme/dense' }));
+  for (const [name, weights] of [
+    ['acme/dense', '2_Dense/model.safetensors'],
+    ['acme/bin-dense', '2_Dense/pytorch_model.bin'],
+  ] as const) {
+    it(`with a layer behind the pooling is compiled with it: ${weights}`, async () => {
+      const more = { TEXT_MODEL_NAME: name };
+      await ok([], more);
+      expect((await compiled(name)).manifest.sources.map(({ path }) => path)).to.include(weights);
+      expect(bytesAsked().filter((path) => path?.startsWith('2_Dense/'))).to.have.members([
+        '2_Dense/config.json',
+        weights,
+      ]);
+      requests().clear();
+      expect(lastLine(await ok([], more)).msg).to.match(/^Up to date/);
+      expect(requests().count).to.equal(0);
+      await ok(['verify'], more);
+    });
+  }
+
+  it('with a layer behind the pooling and without its weights is an error that names them', async () => {
+    const result = await runHere([], env({ TEXT_MODEL_NAME: 'acme/half-dense' }));
     expect(result.status, result.stderr).to.equal(7);
     expect(lastLine(result)).to.include({ code: 'CHECKPOINT_INVALID' });
-    expect(lastLine(result).msg).to.match(/modules Transformer, Pooling, Normalize, Dropout .* it has Dense too/);
+    expect(lastLine(result).msg).to.include('2_Dense/model.safetensors');
+  });
+
+  it('with a module that the server does not know is refused by its name before it is fetched', async () => {
+    const result = await runHere([], env({ TEXT_MODEL_NAME: 'acme/weighted' }));
+    expect(result.status, result.stderr).to.equal(7);
+    expect(lastLine(result)).to.include({ code: 'CHECKPOINT_INVALID' });
+    expect(lastLine(result).msg).to.match(/modules Transformer, Pooling, Normalize, Dropout .* it has WordWeights too/);
     expect(bytesAsked()).to.deep.equal(['config.json', 'modules.json']);
   });
 

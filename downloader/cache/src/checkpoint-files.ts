@@ -1,5 +1,7 @@
 /** Finds the checkpoint among a repository's files. Pure. */
 
+import { DENSE_DIR } from './sentence-modules.js';
+
 /** The files of one checkpoint. */
 export interface CheckpointFiles {
   /** The file to open: the checkpoint itself, or the index of a sharded one. */
@@ -16,6 +18,9 @@ const FORMS = [
   { main: 'pytorch_model.bin.index.json', shard: /^pytorch_model-\d+-of-\d+\.bin$/ },
 ] as const;
 
+/** A layer behind the pooling of a sentence embedder has a file of its own. */
+const DENSE_FORMS = [`${DENSE_DIR}/model.safetensors`, `${DENSE_DIR}/pytorch_model.bin`];
+
 /** Returns the checkpoint among a repository's files; undefined if there is none. `dir` is the model's directory in it. */
 export function chooseCheckpoint(paths: readonly string[], dir = ''): CheckpointFiles | undefined {
   const prefix = dir === '' ? '' : `${dir}/`;
@@ -24,7 +29,8 @@ export function chooseCheckpoint(paths: readonly string[], dir = ''): Checkpoint
     if (!names.includes(form.main)) continue;
     const shards = 'shard' in form ? names.filter((name) => form.shard.test(name)) : [];
     if ('shard' in form && shards.length === 0) continue;
-    return { main: prefix + form.main, paths: [form.main, ...shards].map((name) => prefix + name).sort() };
+    const dense = DENSE_FORMS.filter((name) => names.includes(name)).slice(0, 1);
+    return { main: prefix + form.main, paths: [form.main, ...shards, ...dense].map((name) => prefix + name).sort() };
   }
   return undefined;
 }

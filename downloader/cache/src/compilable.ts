@@ -13,9 +13,6 @@ export const COMPILABLE_FAMILIES: Readonly<Partial<Record<Family, readonly strin
   sentence: ['bert', 'xlm-roberta', 'roberta', 'camembert'],
 };
 
-/** Modules of a sentence-transformers model that are supported, by the last part of their types in modules.json. */
-export const SENTENCE_MODULES: readonly string[] = ['Transformer', 'Pooling', 'Normalize', 'Dropout'];
-
 const COMPILABLE_TYPES = Object.values(COMPILABLE_FAMILIES).flat();
 
 /** A checkpoint in the cache. */

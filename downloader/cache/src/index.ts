@@ -29,6 +29,7 @@ export * from './resolve-models.js';
 export * from './safe-path.js';
 export * from './scan-cache.js';
 export * from './scan-compiled.js';
+export * from './sentence-modules.js';
 export * from './stand-ins.js';
 export * from './tree-file.js';
 export * from './variables.js';

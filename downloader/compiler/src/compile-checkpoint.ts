@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { type BuiltGraph, buildGraph } from './build-graph.js';
 import type { Values } from './check/layerwise.js';
 import { runFloat32, runWritten } from './check/self-check.js';
-import { openCheckpoint } from './checkpoint/open-checkpoint.js';
+import { joinedCheckpoint, openCheckpoint } from './checkpoint/open-checkpoint.js';
 import { Weights } from './checkpoint/weights.js';
 import { CompilerError } from './errors.js';
 import { architectureOf, type GraphPlan } from './families/architectures.js';
 import { type Config, ConfigReader } from './families/config.js';
+import { DENSE, type DenseModule } from './families/dense.js';
 import { configFromDims } from './families/whisper-names.js';
 import { type Recipe, uniformRecipe } from './graph/forms.js';
 import type { InputPeaks } from './graph/products.js';
@@ -19,6 +20,8 @@ export interface CompileOptions {
   readonly checkpoint: string;
   /** Values of config.json; absent for OpenAI's .pt files, which contain them. */
   readonly config?: Config;
+  /** A layer behind the pooling of a sentence embedder. */
+  readonly dense?: DenseModule;
   /** An empty directory for the graphs. */
   readonly dir: string;
   readonly precision: Precision;
@@ -65,11 +68,14 @@ export interface CompiledModel {
  * form is used if it is not accurate enough. Memory holds one layer at a time. Throws CompilerError.
  */
 export async function compileCheckpoint(options: CompileOptions): Promise<CompiledModel> {
-  const checkpoint = openCheckpoint(options.checkpoint);
+  const own = openCheckpoint(options.checkpoint);
+  const { dense } = options;
+  const checkpoint = dense === undefined ? own : joinedCheckpoint(own, DENSE, openCheckpoint(dense.checkpoint));
   // OpenAI's files contain their config; a config.json next to them may be for another size.
-  const config = checkpoint.dims === undefined ? options.config : configFromDims(checkpoint.dims);
-  if (config === undefined)
+  const described = checkpoint.dims === undefined ? options.config : configFromDims(checkpoint.dims);
+  if (described === undefined)
     throw new CompilerError('CONFIG_UNSUPPORTED', 'Expected config.json next to the checkpoint, got none.');
+  const config: Config = { ...described, [DENSE]: dense };
   const architecture = architectureOf(config);
   const weights = new Weights(checkpoint, architecture.renaming(checkpoint));
   try {

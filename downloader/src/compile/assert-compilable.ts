@@ -1,4 +1,10 @@
-import { COMPILABLE_FAMILIES, type ConfiguredModel, SENTENCE_MODULES } from '@heimdex/cache';
+import {
+  COMPILABLE_FAMILIES,
+  type ConfiguredModel,
+  DENSE_DIR,
+  SENTENCE_MODULES,
+  sentenceModules,
+} from '@heimdex/cache';
 import { DownloaderError } from '../errors.js';
 import { type RetryOptions, withRetries } from '../transfer/retry.js';
 import type { ByteSource } from '../transfer/source.js';
@@ -31,16 +37,17 @@ async function assertArchitecture(configured: ConfiguredModel, read: ReadSmallFi
   );
 }
 
-/** What sentence-transformers does after the network: the server pools and normalizes, and knows nothing else. */
+/** What sentence-transformers does after the network: the server pools and normalizes, and a Dense is compiled. */
 async function assertModules(configured: ConfiguredModel, read: ReadSmallFile): Promise<void> {
-  const modules = await read('modules.json');
-  if (!Array.isArray(modules)) return;
-  const types = modules.map((module: { readonly type?: unknown } | null) => String(module?.type).split('.').at(-1));
-  const unknown = types.filter((type) => type === undefined || !SENTENCE_MODULES.includes(type));
+  const modules = sentenceModules(await read('modules.json')) ?? [];
+  const known: readonly string[] = SENTENCE_MODULES;
+  const unknown = modules.filter(
+    ({ type, path }) => !known.includes(type) && !(type === 'Dense' && path === DENSE_DIR),
+  );
   if (unknown.length === 0) return;
   throw new DownloaderError(
     'CHECKPOINT_INVALID',
-    `${configured.id} cannot be compiled: ${configured.variable} supports the modules ${SENTENCE_MODULES.join(', ')} of modules.json, and it has ${unknown.join(', ')} too. Choose another model with ${configured.variable}, or an ONNX export of it with the output sentence_embedding, then run: heimdex-downloader plan`,
+    `${configured.id} cannot be compiled: ${configured.variable} supports the modules ${known.join(', ')} and a Dense in ${DENSE_DIR} of modules.json, and it has ${unknown.map(({ type }) => type).join(', ')} too. Choose another model with ${configured.variable}, or an ONNX export of it with the output sentence_embedding, then run: heimdex-downloader plan`,
   );
 }
 

@@ -23,6 +23,7 @@ import type { CommandContext } from '../commands/context.js';
 import { asDiskError, assertFits } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { CompileProgress } from '../progress/compile-progress.js';
+import { readDense } from './dense-module.js';
 import { readEmptyText } from './empty-text.js';
 import { checkpointBytes } from './estimate.js';
 import { compileOfFound, compileStart } from './plan-compile.js';
@@ -71,6 +72,7 @@ export async function compileModel(
         checkpoint: checkpoint.main,
         ...(await readConfig(state)),
         ...(await readTexts(state)),
+        ...(await readDense(state)),
         dir: temporary,
         precision: precisionOf(key.precision),
         overflowSafe: key.overflowSafe,

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { readCompiledModels } from '@heimdex/cache';
-import { type Hub, startHub } from '@heimdex/hub';
+import { type Hub, randomTensors, safetensorsFile, startHub, torchFile } from '@heimdex/hub';
 import { expect } from 'chai';
 import { bertRepository, whisperCheckpoint } from './checkpoints.js';
 import { runHere, testEnvironment } from './program.js';
@@ -8,13 +8,22 @@ import { temporaryDir } from './volume.js';
 
 /** The repository of useCheckpoints that its environment configures. */
 export const NAME = 'acme/german-bert';
-/** A layer behind the pooling, as LaBSE has one. */
-const DENSE = {
+/** modules.json with a module behind the pooling. */
+const modules = (type: string, path: string) => ({
   path: 'modules.json',
-  bytes: JSON.stringify(
-    ['Transformer', 'Pooling', 'Dense', 'Normalize'].map((type) => ({ type: `sentence_transformers.models.${type}` })),
-  ),
-};
+  bytes: JSON.stringify([
+    { type: 'sentence_transformers.models.Transformer', path: '' },
+    { type: 'sentence_transformers.models.Pooling', path: '1_Pooling' },
+    { type: `sentence_transformers.models.${type}`, path },
+  ]),
+});
+/** A layer behind the pooling, as LaBSE has one. */
+const DENSE = [
+  modules('Dense', '2_Dense'),
+  { path: '1_Pooling/config.json', bytes: '{"pooling_mode_cls_token": true}' },
+  { path: '2_Dense/config.json', bytes: '{"in_features": 64, "out_features": 16, "bias": true}' },
+];
+const DENSE_TENSORS = randomTensors({ 'linear.weight': [16, 64], 'linear.bias': [16] }, 4);
 /** SigLIP needs it. */
 const TOKENIZER_CONFIG = { path: 'tokenizer_config.json', bytes: '{}' };
 
@@ -46,7 +55,25 @@ export function useCheckpoints() {
         { name: 'acme/naflex', files: [...withType(bertRepository(), 'siglip2'), TOKENIZER_CONFIG] },
         { name: 'acme/distil', files: [...withType(bertRepository(), 'distilbert')] },
         { name: 'acme/roberta', files: [...withType(bertRepository(), 'roberta')] },
-        { name: 'acme/dense', files: [...bertRepository().files, DENSE] },
+        {
+          name: 'acme/dense',
+          files: [
+            ...bertRepository().files,
+            ...DENSE,
+            { path: '2_Dense/model.safetensors', bytes: safetensorsFile(DENSE_TENSORS) },
+            { path: '2_Dense/pytorch_model.bin', bytes: torchFile(DENSE_TENSORS) },
+          ],
+        },
+        {
+          name: 'acme/bin-dense',
+          files: [
+            ...bertRepository({ weights: 'bin' }).files,
+            ...DENSE,
+            { path: '2_Dense/pytorch_model.bin', bytes: torchFile(DENSE_TENSORS) },
+          ],
+        },
+        { name: 'acme/half-dense', files: [...bertRepository().files, ...DENSE] },
+        { name: 'acme/weighted', files: [...bertRepository().files, modules('WordWeights', '2_WordWeights')] },
         {
           name: 'acme/whisper-test',
           files: [...whisper.small, { path: 'model.safetensors', bytes: whisper.safetensors }],

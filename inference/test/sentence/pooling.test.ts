@@ -1,6 +1,7 @@
+import { poolingModes } from '@heimdex/cache';
 import { expect } from 'chai';
 import { pool } from '../../src/models/sentence/postprocess.js';
-import { packTexts, planBatches, poolingModes } from '../../src/models/sentence/preprocess.js';
+import { packTexts, planBatches } from '../../src/models/sentence/preprocess.js';
 
 /** Three tokens of two numbers. */
 const ROWS = { values: Float32Array.of(1, 10, 2, -20, 6, 40), count: 3, size: 2 };

@@ -14,6 +14,14 @@ export function openCheckpoint(path: string): Checkpoint {
   return path.endsWith('.safetensors') ? { files: [path], tensors: readSafetensors(path) } : readTorchFile(path);
 }
 
+/** One checkpoint with the tensors of another, whose names begin with `prefix` and a dot. */
+export function joinedCheckpoint(first: Checkpoint, prefix: string, other: Checkpoint): Checkpoint {
+  const moved = [...other.tensors].map(
+    ([name, entry]) => [`${prefix}.${name}`, { ...entry, file: entry.file + first.files.length }] as const,
+  );
+  return { ...first, files: [...first.files, ...other.files], tensors: new Map([...first.tensors, ...moved]) };
+}
+
 /** Returns the shard names in an index, sorted. Throws CHECKPOINT_INVALID. */
 export function shardsOf(indexPath: string): readonly string[] {
   return [...new Set(Object.values(weightMap(indexPath)))].sort();

@@ -3,6 +3,7 @@ import type { ExpectedUnused } from '../checkpoint/weights.js';
 import type { Layers } from '../graph/layers.js';
 import { bertPositions } from './bert-positions.js';
 import { type ConfigReader, headSize } from './config.js';
+import { DENSE, pooledDense } from './dense.js';
 
 /** Tensors of a BERT or XLM-RoBERTa checkpoint that token vectors do not need. */
 export const BERT_UNUSED: ExpectedUnused = {
@@ -21,7 +22,7 @@ export function currentBertName(name: string): string {
 
 /**
  * BERT and RoBERTa (XLM-RoBERTa and CamemBERT are the same network): `input_ids` and `attention_mask` [batch, length] to `last_hidden_state` [batch, length, width]. All
- * tokens are of type 0, as sentence embedders have them. A run of long texts without padding holds no table of attention's scores.
+ * tokens are of type 0, as sentence embedders have them. With a layer behind the pooling, `sentence_embedding` [batch, outputs] too. A run of long texts without padding holds no table of attention's scores.
  *
  * Source: Devlin et al., 2018; Liu et al., 2019; Conneau et al., 2019; transformers' modeling_bert.py and modeling_roberta.py.
  */
@@ -92,5 +93,12 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
     hidden = layers.norm(graph.op('Add', [hidden, fed]), `${name}.output.LayerNorm`, width, epsilon);
     graph.cut();
   }
-  graph.output('last_hidden_state', graph.op('Reshape', [hidden, dims]), 'float32', ['batch', 'length', width]);
+  const tokenVectors = graph.op('Reshape', [hidden, dims]);
+  graph.output('last_hidden_state', tokenVectors, 'float32', ['batch', 'length', width]);
+  const dense = config.part(DENSE);
+  if (dense.isEmpty) return;
+  graph.output('sentence_embedding', pooledDense(layers, tokenVectors, rawMask, width, dense), 'float32', [
+    'batch',
+    null,
+  ]);
 }

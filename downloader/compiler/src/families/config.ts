@@ -43,6 +43,19 @@ export class ConfigReader {
     return value;
   }
 
+  /** A list of one or more of the known words. */
+  words<Word extends string>(name: string, known: readonly Word[]): readonly Word[] {
+    const value = this.config[name];
+    const words = Array.isArray(value) ? known.filter((word) => value.includes(word)) : [];
+    if (!Array.isArray(value) || value.length === 0 || words.length < value.length)
+      throw this.#wrong(name, `of ${known.join(', ')}`, value);
+    return value as readonly Word[];
+  }
+
+  get isEmpty(): boolean {
+    return Object.keys(this.config).length === 0;
+  }
+
   /** Returns an object in it; empty if there is none. */
   part(name: string): ConfigReader {
     const value = this.config[name] ?? {};

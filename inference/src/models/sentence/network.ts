@@ -1,9 +1,9 @@
-import { SENTENCE_MODULES } from '@heimdex/cache';
+import { type PoolingMode, SENTENCE_MODULES } from '@heimdex/cache';
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { isBatchInvariant } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { openRowScaled } from '../session/per-token-session.js';
-import { type PoolingMode, pool } from './postprocess.js';
+import { pool } from './postprocess.js';
 import type { PackedTexts, SentenceRecipe } from './preprocess.js';
 
 /** Outputs with one vector per text, in exports that include the pooling. */

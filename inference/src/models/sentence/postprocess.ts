@@ -1,16 +1,4 @@
-/**
- * Pooling modes, with the key of sentence-transformers' Pooling that enables each, in that module's order of
- * concatenation.
- */
-export const POOLING_MODES = {
-  cls: 'pooling_mode_cls_token',
-  max: 'pooling_mode_max_tokens',
-  mean: 'pooling_mode_mean_tokens',
-  mean_sqrt_len_tokens: 'pooling_mode_mean_sqrt_len_tokens',
-  weightedmean: 'pooling_mode_weightedmean_tokens',
-  lasttoken: 'pooling_mode_lasttoken',
-} as const;
-export type PoolingMode = keyof typeof POOLING_MODES;
+import type { PoolingMode } from '@heimdex/cache';
 
 /** The token vectors of one text: `count` rows of `size` numbers, without padding. */
 export interface TokenRows {

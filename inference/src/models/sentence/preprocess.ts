@@ -1,11 +1,10 @@
 import { join } from 'node:path';
-import { assertSafePath, SENTENCE_MODULES } from '@heimdex/cache';
+import { assertSafePath, type PoolingMode, poolingModes, SENTENCE_MODULES, sentenceModules } from '@heimdex/cache';
 import { LONG_TEXT_TOKENS } from '@heimdex/onnx';
-import { isObject, type JsonObject, numberAt, objectAt, readJson, readJsonObject, stringAt } from '../../json.js';
+import { type JsonObject, numberAt, objectAt, readJson, readJsonObject, stringAt } from '../../json.js';
 import type { TextTokenizer, TokenizedText } from '../../tokenizer/index.js';
 import type { LoadOptions, ModelFiles } from '../model.js';
 import { findBeside } from '../repository.js';
-import { POOLING_MODES, type PoolingMode } from './postprocess.js';
 
 /** Text preprocessing and pooling of a repository. */
 export interface SentenceRecipe {
@@ -60,44 +59,19 @@ interface Modules {
 async function readModules(files: ModelFiles, weights: string): Promise<Modules> {
   const path = await findBeside(files.dir, weights, 'modules.json');
   if (path === undefined) return { pooledPrompt: true, unknown: [] };
-  const modules = await readJson(path);
-  if (!Array.isArray(modules)) throw new Error(`Expected ${path} to hold a list of modules.`);
+  const modules = sentenceModules(await readJson(path));
+  if (modules === undefined) throw new Error(`Expected ${path} to hold a list of modules.`);
   let pooling: readonly PoolingMode[] | undefined;
   let pooledPrompt = true;
   const unknown: string[] = [];
-  for (const module of modules.filter(isObject)) {
-    const type = (stringAt(module, 'type') ?? '').split('.').at(-1) ?? '';
+  for (const { type, path: dir } of modules) {
     if (type === 'Pooling') {
-      const dir = assertSafePath((stringAt(module, 'path') || '1_Pooling').replace(/\/$/, ''));
-      const config = await readJsonObject(join(path, '..', dir, 'config.json'));
+      const config = await readJsonObject(join(path, '..', assertSafePath(dir || '1_Pooling'), 'config.json'));
       pooling = poolingModes(config);
       pooledPrompt = config.include_prompt !== false;
-    } else if (!SENTENCE_MODULES.includes(type)) unknown.push(type);
+    } else if (!(SENTENCE_MODULES as readonly string[]).includes(type)) unknown.push(type);
   }
   return { ...(pooling && { pooling }), pooledPrompt, unknown };
-}
-
-/**
- * The modes of a pooling's config.json: a flag for each, or a name or a list of names, as current versions of sentence-transformers write.
- * Throws when there is none, or an unknown one.
- */
-export function poolingModes(config: JsonObject): readonly PoolingMode[] {
-  const named = config.pooling_mode;
-  const names =
-    named === undefined
-      ? Object.keys(POOLING_MODES).filter((mode) => config[flagOf(mode)] === true)
-      : [named].flat().map(String);
-  const modes = names.filter((name): name is PoolingMode => name in POOLING_MODES);
-  if (modes.length === 0 || modes.length < names.length) {
-    throw new Error(
-      `Expected a pooling of ${Object.keys(POOLING_MODES).join(', ')}, got ${names.join(', ') || 'none'}.`,
-    );
-  }
-  return modes;
-}
-
-function flagOf(mode: string): string {
-  return POOLING_MODES[mode as PoolingMode];
 }
 
 function positions(config: JsonObject): number {

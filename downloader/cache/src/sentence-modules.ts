@@ -1,0 +1,60 @@
+/** What sentence-transformers does with the token vectors of a network, as its files describe it. */
+
+/** Modules that are supported, by the last part of their types in modules.json. */
+export const SENTENCE_MODULES = ['Transformer', 'Pooling', 'Normalize', 'Dropout'] as const;
+
+/** The directory of a layer behind the pooling, a `Dense` module; compiled into the graph, so only of checkpoints. */
+export const DENSE_DIR = '2_Dense';
+
+/**
+ * Pooling modes, with the key of sentence-transformers' Pooling that enables each, in that module's order of
+ * concatenation.
+ */
+export const POOLING_MODES = {
+  cls: 'pooling_mode_cls_token',
+  max: 'pooling_mode_max_tokens',
+  mean: 'pooling_mode_mean_tokens',
+  mean_sqrt_len_tokens: 'pooling_mode_mean_sqrt_len_tokens',
+  weightedmean: 'pooling_mode_weightedmean_tokens',
+  lasttoken: 'pooling_mode_lasttoken',
+} as const;
+export type PoolingMode = keyof typeof POOLING_MODES;
+
+/**
+ * The modes of a pooling's config.json: a flag for each, or a name or a list of names, as current versions of sentence-transformers write.
+ * Throws an Error when there is none, or an unknown one.
+ */
+export function poolingModes(config: Readonly<Record<string, unknown>>): readonly PoolingMode[] {
+  const named = config.pooling_mode;
+  const names =
+    named === undefined
+      ? Object.entries(POOLING_MODES).flatMap(([mode, flag]) => (config[flag] === true ? [mode] : []))
+      : [named].flat().map(String);
+  const modes = names.filter((name): name is PoolingMode => Object.hasOwn(POOLING_MODES, name));
+  if (modes.length === 0 || modes.length < names.length) {
+    throw new Error(
+      `Expected a pooling of ${Object.keys(POOLING_MODES).join(', ')}, got ${names.join(', ') || 'none'}.`,
+    );
+  }
+  return modes;
+}
+
+/** A module of modules.json. */
+export interface SentenceModule {
+  /** The last part of its type: the packages before it have changed. */
+  readonly type: string;
+  /** Its directory, without a slash at the end; empty for the repository's own. */
+  readonly path: string;
+}
+
+/** The modules in the value of modules.json; undefined if it is no list. */
+export function sentenceModules(value: unknown): readonly SentenceModule[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  return value.map((module: { readonly type?: unknown; readonly path?: unknown } | null) => ({
+    type:
+      String(module?.type ?? '')
+        .split('.')
+        .at(-1) ?? '',
+    path: String(module?.path ?? '').replace(/\/$/, ''),
+  }));
+}

@@ -1,0 +1,63 @@
+import type { Layers } from '../graph/layers.js';
+import type { Config, ConfigReader } from './config.js';
+
+/** A layer behind the pooling of a sentence embedder: sentence-transformers' `Dense`. */
+export interface DenseModule {
+  /** The file with its weights. */
+  readonly checkpoint: string;
+  /** Its config.json. */
+  readonly config: Config;
+  /** How token vectors become one, in this order: `cls`, `mean` or `max`. */
+  readonly pooling: readonly string[];
+}
+
+/** Where ConfigReader has the module, and before its tensors' names. */
+export const DENSE = 'dense';
+
+/**
+ * Pooling and the dense layer, in float32: token vectors [batch, length, width] and mask [batch, length] to [batch, outputs], not normalised.
+ *
+ * Source: Reimers and Gurevych, 2019; sentence-transformers, Pooling and Dense.
+ */
+export function pooledDense(layers: Layers, tokens: string, mask: string, width: number, module: ConfigReader): string {
+  const { graph } = layers;
+  const modes = module.words('pooling', POOLINGS);
+  const weight = graph.op('Unsqueeze', [graph.op('Cast', [mask], { to: 1 }), graph.integers(2)]);
+  const parts = modes.map((mode) => POOLERS[mode]({ graph, tokens, weight }));
+  const [first = '', ...others] = parts;
+  const pooled = others.length === 0 ? first : graph.op('Concat', parts, { axis: 1 });
+  const config = module.part('config');
+  const inputs = width * modes.length;
+  config.expect('in_features', inputs);
+  config.expect('bias', true);
+  const outputs = config.count('out_features');
+  const activation = config.text('activation_function', TANH);
+  const product = layers.linear(pooled, { name: `${DENSE}.linear`, outputs }, inputs, 'head');
+  if (activation.endsWith('.Identity')) return product;
+  config.expect('activation_function', TANH, TANH);
+  return graph.op('Tanh', [product]);
+}
+
+const TANH = 'torch.nn.modules.activation.Tanh';
+const POOLINGS = ['cls', 'mean', 'max'] as const;
+
+interface Pooled {
+  readonly graph: Layers['graph'];
+  readonly tokens: string;
+  /** 1 for a token, 0 for padding, [batch, length, 1]. */
+  readonly weight: string;
+}
+
+const LENGTH_AXIS = 1;
+
+const POOLERS: Readonly<Record<(typeof POOLINGS)[number], (pooled: Pooled) => string>> = {
+  cls: ({ graph, tokens }) => graph.op('Gather', [tokens, graph.index(0)], { axis: LENGTH_AXIS }),
+  mean: ({ graph, tokens, weight }) => {
+    const sum = (values: string) => graph.op('ReduceSum', [values, graph.integers(LENGTH_AXIS)], { keepdims: 0 });
+    return graph.op('Div', [sum(graph.op('Mul', [tokens, weight])), sum(weight)]);
+  },
+  max: ({ graph, tokens, weight }) => {
+    const words = graph.op('Where', [graph.op('Cast', [weight], { to: 9 }), tokens, graph.scalar(-3e38)]);
+    return graph.op('ReduceMax', [words, graph.integers(LENGTH_AXIS)], { keepdims: 0 });
+  },
+};

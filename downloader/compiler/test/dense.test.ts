@@ -1,0 +1,115 @@
+import { join } from 'node:path';
+import { bertShapes, type NamedTensor, randomTensors, safetensorsFile } from '@heimdex/hub';
+import { expect } from 'chai';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { compileCheckpoint } from '../src/index.js';
+import { relativeError } from './support/checkpoints.js';
+import { refusal, temporaryDir } from './support/dir.js';
+
+const WIDTH = 32;
+const OUTPUTS = 8;
+const CONFIG = {
+  model_type: 'bert',
+  hidden_size: WIDTH,
+  intermediate_size: 64,
+  num_hidden_layers: 1,
+  num_attention_heads: 4,
+  vocab_size: 50,
+  max_position_embeddings: 16,
+};
+/** Two texts, the second one shorter. */
+const LENGTHS = [4, 2];
+const LENGTH = 4;
+const IDS = [2, 7, 9, 3, 2, 3, 0, 0];
+
+describe('a layer behind the pooling of a sentence embedder', () => {
+  const dir = temporaryDir();
+
+  function denseTensors(inputs: number): readonly NamedTensor[] {
+    return randomTensors({ 'linear.weight': [OUTPUTS, inputs], 'linear.bias': [OUTPUTS] }, 9);
+  }
+
+  async function compiled(pooling: readonly string[], more: object = {}, precision: 'int8' | 'fp32' = 'fp32') {
+    const size = { width: WIDTH, inner: 64, layers: 1, vocabulary: 50, positions: 16, types: 2 };
+    const checkpoint = dir.write('model.safetensors', safetensorsFile(randomTensors(bertShapes(size), 3)));
+    const inputs = WIDTH * pooling.length;
+    const tensors = denseTensors(inputs);
+    const dense = {
+      checkpoint: dir.write('dense.safetensors', safetensorsFile(tensors)),
+      config: { in_features: inputs, out_features: OUTPUTS, bias: true, ...more },
+      pooling,
+    };
+    const out = dir.fresh();
+    await compileCheckpoint({ checkpoint, config: CONFIG, dense, dir: out, precision, overflowSafe: true });
+    const session = await InferenceSession.create(join(out, 'model.onnx'), { logSeverityLevel: 4 });
+    const integers = (values: readonly number[]) =>
+      new Tensor('int64', BigInt64Array.from(values, BigInt), [LENGTHS.length, LENGTH]);
+    const mask = LENGTHS.flatMap((length) => Array.from({ length: LENGTH }, (_, at) => Number(at < length)));
+    const { last_hidden_state, sentence_embedding } = await session.run({
+      input_ids: integers(IDS),
+      attention_mask: integers(mask),
+    });
+    await session.release();
+    const [weight, bias] = tensors.map(({ values }) => values);
+    return {
+      tokens: last_hidden_state?.data as Float32Array,
+      vectors: sentence_embedding?.data as Float32Array,
+      weight: weight as Float32Array,
+      bias: bias as Float32Array,
+    };
+  }
+
+  const POOLERS: Readonly<Record<string, (rows: readonly Float32Array[]) => number[]>> = {
+    cls: ([first]) => [...(first ?? [])],
+    mean: (rows) =>
+      Array.from({ length: WIDTH }, (_, at) => rows.reduce((sum, row) => sum + (row[at] ?? 0), 0) / rows.length),
+    max: (rows) => Array.from({ length: WIDTH }, (_, at) => Math.max(...rows.map((row) => row[at] ?? 0))),
+  };
+
+  function expected(
+    { tokens, weight, bias }: Awaited<ReturnType<typeof compiled>>,
+    pooling: readonly string[],
+    tanh: boolean,
+  ) {
+    return LENGTHS.flatMap((length, text) => {
+      const rows = Array.from({ length }, (_, at) =>
+        tokens.subarray((text * LENGTH + at) * WIDTH, (text * LENGTH + at + 1) * WIDTH),
+      );
+      const pooled = pooling.flatMap((mode) => POOLERS[mode]?.(rows) ?? []);
+      return Array.from(bias, (start, output) => {
+        const sum = pooled.reduce((all, value, at) => all + value * (weight[output * pooled.length + at] ?? 0), start);
+        return tanh ? Math.tanh(sum) : sum;
+      });
+    });
+  }
+
+  for (const pooling of [['mean'], ['cls'], ['max'], ['cls', 'mean']]) {
+    it(`is computed of the text's own tokens, with tanh: ${pooling.join(' and ')}`, async () => {
+      const made = await compiled(pooling);
+      expect(relativeError(made.vectors, expected(made, pooling, true))).to.be.below(1e-5);
+    });
+  }
+
+  it('is in float32 in a graph of 8 bits too', async () => {
+    const made = await compiled(['mean'], {}, 'int8');
+    expect(relativeError(made.vectors, expected(made, ['mean'], true))).to.be.below(1e-5);
+  });
+
+  it('may have no activation', async () => {
+    const made = await compiled(['cls'], { activation_function: 'torch.nn.modules.linear.Identity' });
+    expect(relativeError(made.vectors, expected(made, ['cls'], false))).to.be.below(1e-5);
+  });
+
+  for (const [what, pooling, more, named] of [
+    ['another activation', ['cls'], { activation_function: 'torch.nn.modules.activation.GELU' }, 'activation_function'],
+    ['another number of inputs', ['cls'], { in_features: 7 }, 'in_features'],
+    ['no bias', ['cls'], { bias: false }, 'bias'],
+    ['a pooling that is not built', ['lasttoken'], {}, 'pooling'],
+  ] as const) {
+    it(`is refused by name: ${what}`, async () => {
+      const error = await refusal(() => compiled(pooling, more));
+      expect(error.code).to.equal('CONFIG_UNSUPPORTED');
+      expect(error.message).to.include(named);
+    });
+  }
+});
