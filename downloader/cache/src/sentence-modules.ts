@@ -1,7 +1,7 @@
 /** What sentence-transformers does with the token vectors of a network, as its files describe it. */
 
 /** Modules that are supported, by the last part of their types in modules.json. */
-export const SENTENCE_MODULES = ['Transformer', 'Pooling', 'Normalize', 'Dropout'] as const;
+export const SENTENCE_MODULES: readonly string[] = ['Transformer', 'Pooling', 'Normalize', 'Dropout'];
 
 /** The directory of a layer behind the pooling, a `Dense` module; compiled into the graph, so only of checkpoints. */
 export const DENSE_DIR = '2_Dense';

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { DENSE_DIR, poolingModes, sentenceModules } from '@heimdex/cache';
+import { messageOf } from '@heimdex/common';
 import type { CompileOptions } from '@heimdex/compiler';
 import type { ModelState } from '../cache-state.js';
 import { DownloaderError } from '../errors.js';
@@ -18,6 +19,11 @@ export async function readDense({ configured, inspection }: ModelState): Promise
       throw new DownloaderError('CHECKPOINT_INVALID', `Expected ${file.absolutePath} to be JSON.`, { cause });
     }
   };
+  const refuse = (problem: string) =>
+    new DownloaderError(
+      'CHECKPOINT_INVALID',
+      `${configured.id} cannot be compiled: ${problem} Choose another model with ${configured.variable}, then run: heimdex-downloader plan`,
+    );
   if (configured.family !== 'sentence') return {};
   const modules = sentenceModules(await read('modules.json')) ?? [];
   if (!modules.some(({ type }) => type === 'Dense')) return {};
@@ -26,12 +32,13 @@ export async function readDense({ configured, inspection }: ModelState): Promise
   const pooling = await read('1_Pooling/config.json');
   if (weights === undefined || !isObject(config) || !isObject(pooling)) {
     const needed = `1_Pooling/config.json, ${DENSE_DIR}/config.json and ${DENSE_DIR}/model.safetensors`;
-    throw new DownloaderError(
-      'CHECKPOINT_INVALID',
-      `Expected ${configured.id} to have ${needed}, since its modules.json names Dense. Choose another model with ${configured.variable}, then run: heimdex-downloader plan`,
-    );
+    throw refuse(`its modules.json names Dense, which needs ${needed}.`);
   }
-  return { dense: { checkpoint: weights.absolutePath, config, pooling: poolingModes(pooling) } };
+  try {
+    return { dense: { checkpoint: weights.absolutePath, config, pooling: poolingModes(pooling) } };
+  } catch (error) {
+    throw refuse(messageOf(error));
+  }
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -69,7 +69,7 @@ async function readModules(files: ModelFiles, weights: string): Promise<Modules>
       const config = await readJsonObject(join(path, '..', assertSafePath(dir || '1_Pooling'), 'config.json'));
       pooling = poolingModes(config);
       pooledPrompt = config.include_prompt !== false;
-    } else if (!(SENTENCE_MODULES as readonly string[]).includes(type)) unknown.push(type);
+    } else if (!SENTENCE_MODULES.includes(type)) unknown.push(type);
   }
   return { ...(pooling && { pooling }), pooledPrompt, unknown };
 }
