@@ -75,8 +75,8 @@ export async function compileCheckpoint(options: CompileOptions): Promise<Compil
   const described = checkpoint.dims === undefined ? options.config : configFromDims(checkpoint.dims);
   if (described === undefined)
     throw new CompilerError('CONFIG_UNSUPPORTED', 'Expected config.json next to the checkpoint, got none.');
-  const config: Config = { ...described, [DENSE]: dense };
-  const architecture = architectureOf(config);
+  const architecture = architectureOf(described);
+  const config: Config = { ...(architecture.configOf?.(described) ?? described), [DENSE]: dense };
   const weights = new Weights(checkpoint, architecture.renaming(checkpoint));
   try {
     const graphs: CompiledGraph[] = [];

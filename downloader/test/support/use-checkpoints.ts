@@ -53,7 +53,7 @@ export function useCheckpoints() {
         { name: 'acme/words', files: [...withWords(bertRepository())] },
         { name: 'acme/clip', files: [...withType(bertRepository(), 'clip'), TOKENIZER_CONFIG] },
         { name: 'acme/naflex', files: [...withType(bertRepository(), 'siglip2'), TOKENIZER_CONFIG] },
-        { name: 'acme/distil', files: [...withType(bertRepository(), 'distilbert')] },
+        { name: 'acme/mpnet', files: [...withType(bertRepository(), 'mpnet')] },
         { name: 'acme/roberta', files: [...withType(bertRepository(), 'roberta')] },
         {
           name: 'acme/dense',

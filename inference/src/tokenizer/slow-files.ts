@@ -11,7 +11,7 @@ export async function readTokenizerJson(dir: string, settings: JsonObject): Prom
   const json = await readIfThere(join(dir, 'tokenizer.json'), readJsonObject);
   if (json !== undefined) return json;
   const kind = stringAt(settings, 'tokenizer_class') ?? '';
-  if (!['', 'BertTokenizer', 'WhisperTokenizer'].includes(kind.replace(/Fast$/, ''))) {
+  if (!['', 'BertTokenizer', 'DistilBertTokenizer', 'WhisperTokenizer'].includes(kind.replace(/Fast$/, ''))) {
     // Others split words in ways of their own, such as BertJapaneseTokenizer.
     throw new Error(`Expected ${dir} to have a tokenizer.json, since its tokenizer is a ${kind}.`);
   }

@@ -80,17 +80,18 @@ describe("a sentence model's modules", () => {
     expect(await recipe().then(String, (error: Error) => error.message)).to.include('include_prompt false');
   });
 
-  for (const [type, tokens] of [
-    ['bert', 512],
-    ['roberta', 510],
-    ['xlm-roberta', 510],
-    ['camembert', 510],
+  for (const [type, tokens, withPadding0] of [
+    ['bert', 512, 512],
+    ['distilbert', 512, 512],
+    ['roberta', 510, 511],
+    ['xlm-roberta', 510, 511],
+    ['camembert', 510, 511],
   ] as const) {
     it(`leave a text the positions behind the padding token's: ${type}`, async () => {
       await write('config.json', { model_type: type, max_position_embeddings: 512 });
       expect((await recipe()).maxTokens).to.equal(tokens);
       await write('config.json', { model_type: type, max_position_embeddings: 512, pad_token_id: 0 });
-      expect((await recipe()).maxTokens).to.equal(type === 'bert' ? 512 : 511);
+      expect((await recipe()).maxTokens).to.equal(withPadding0);
     });
   }
 });

@@ -17,6 +17,7 @@ import { type Recipe, uniformRecipe } from '../graph/forms.js';
 import type { Layers } from '../graph/layers.js';
 import { BERT_PREFIXES, BERT_UNUSED, buildBert, currentBertName } from './bert.js';
 import type { Config, ConfigReader } from './config.js';
+import { bertConfigOf, bertNameOf } from './distilbert.js';
 import { buildSiglipText, buildSiglipVision, SIGLIP_UNUSED } from './siglip.js';
 import { buildWhisperCross, buildWhisperEncoder, WHISPER_PREFIXES, WHISPER_UNUSED } from './whisper.js';
 import { buildWhisperDecoder } from './whisper-decoder.js';
@@ -42,6 +43,8 @@ export interface GraphPlan {
 export interface Architecture {
   readonly graphs: readonly GraphPlan[];
   readonly unused: ExpectedUnused;
+  /** config.json in the builders' words. Default: as it is. */
+  configOf?(config: Config): Config;
   renaming(checkpoint: Checkpoint): Renaming;
 }
 
@@ -146,6 +149,14 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   'xlm-roberta': bert,
   roberta: bert,
   camembert: bert,
+  distilbert: {
+    ...bert,
+    configOf: bertConfigOf,
+    renaming: (checkpoint) => {
+      const strip = withoutPrefix(checkpoint, BERT_PREFIXES);
+      return (name) => bertNameOf(strip(name));
+    },
+  },
 };
 
 /** Supported values of `model_type`. */

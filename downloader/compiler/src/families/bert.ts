@@ -9,11 +9,11 @@ import { DENSE, pooledDense } from './dense.js';
 export const BERT_UNUSED: ExpectedUnused = {
   'positions that count up': /^embeddings\.(position_ids|token_type_ids)$/,
   "the pooler of BERT's own training": /^pooler\./,
-  'heads for masked words': /^(cls|lm_head)\./,
+  'heads for masked words': /^(cls|lm_head|vocab_(transform|layer_norm|projector))\./,
 };
 
 /** Prefixes that heads add to the encoder's names. */
-export const BERT_PREFIXES = ['bert.', 'roberta.', 'camembert.', 'model.'] as const;
+export const BERT_PREFIXES = ['bert.', 'roberta.', 'camembert.', 'distilbert.', 'model.'] as const;
 
 /** Names in old checkpoints, which name a norm's weights as TensorFlow did. */
 export function currentBertName(name: string): string {
@@ -22,7 +22,7 @@ export function currentBertName(name: string): string {
 
 /**
  * BERT and RoBERTa (XLM-RoBERTa and CamemBERT are the same network): `input_ids` and `attention_mask` [batch, length] to `last_hidden_state` [batch, length, width]. All
- * tokens are of type 0, as sentence embedders have them. With a layer behind the pooling, `sentence_embedding` [batch, outputs] too. A run of long texts without padding holds no table of attention's scores.
+ * tokens are of type 0, as sentence embedders have them, or of none. With a layer behind the pooling, `sentence_embedding` [batch, outputs] too. A run of long texts without padding holds no table of attention's scores.
  *
  * Source: Devlin et al., 2018; Liu et al., 2019; Conneau et al., 2019; transformers' modeling_bert.py and modeling_roberta.py.
  */
@@ -41,9 +41,10 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
   const rawMask = graph.input('attention_mask', 'int64', ['batch', 'length']);
   const mask = graph.op('Cast', [rawMask], { to: 6 });
   const tokens = layers.embedding('embeddings.word_embeddings.weight', ids, config.count('vocab_size', 30522), width);
-  const typeCount = config.count('type_vocab_size', 2);
+  const typeCount = config.config.type_vocab_size === 0 ? 0 : config.count('type_vocab_size', 2);
   const table = () => {
     const rows = weights.take('embeddings.position_embeddings.weight', [positionCount, width]);
+    if (typeCount === 0) return rows.slice(firstPosition * width);
     const types = weights.take('embeddings.token_type_embeddings.weight', [typeCount, width]);
     return rows.slice(firstPosition * width).map((value, index) => value + (types[index % width] as number));
   };
