@@ -15,6 +15,7 @@ import { lockedFile, type ModelState } from './cache-state.js';
 import { type CheckpointReason, chooseSource, layoutOf } from './checkpoint-source.js';
 import { assertCompilable, readSmallJson } from './compile/assert-compilable.js';
 import { combineFailures, DownloaderError } from './errors.js';
+import { foreignWeights } from './foreign-weights.js';
 import type { Remote } from './remote.js';
 import type { ByteSource } from './transfer/source.js';
 
@@ -122,7 +123,8 @@ async function askHub(
   for (const file of withStandIns(configured.files, (path) => tree.has(path))) {
     const entry = tree.get(file.path);
     if (entry === undefined) {
-      if (file.required || lockedFile(locked, file.path) !== undefined) throw fileUnknown(state, source, commit, file);
+      if (file.required || lockedFile(locked, file.path) !== undefined)
+        throw foreignWeights(configured, tree) ?? fileUnknown(state, source, commit, file);
       continue;
     }
     const hash: ContentHash =
@@ -143,7 +145,8 @@ async function askHub(
     });
     const search = { repository: { repository, commit }, tree, cacheDir, remote };
     const chosen = await chooseSource(configured, configured.compile, search, signal);
-    if (chosen === undefined) throw fileUnknown(state, source, commit, { path: 'model.safetensors' });
+    if (chosen === undefined)
+      throw foreignWeights(configured, tree) ?? fileUnknown(state, source, commit, { path: 'model.safetensors' });
     checkpoint = { paths: chosen.files.map(({ path }) => path), why: chosen.why };
     for (const { path, isThere, ...rest } of chosen.files) {
       const file = { path, required: true, weights: undefined, sizeBytes: undefined, sha256: undefined };

@@ -5,7 +5,7 @@ import { MODEL_TYPES } from '@heimdex/compiler';
 import { expect } from 'chai';
 import { writeWhisperManifest } from './support/checkpoints.js';
 import { lastLine, runHere } from './support/program.js';
-import { NAME, useCheckpoints } from './support/use-checkpoints.js';
+import { FOREIGN, NAME, useCheckpoints } from './support/use-checkpoints.js';
 
 describe('a checkpoint', () => {
   const { dir, whisper, env, ok, json, compiled, bytesAsked, requests } = useCheckpoints();
@@ -102,6 +102,17 @@ describe('a checkpoint', () => {
     expect(requests().count).to.equal(0);
     await ok(['verify'], more);
   });
+
+  for (const [name, file] of Object.entries(FOREIGN)) {
+    it(`in another program's format is refused by its file: ${file}`, async () => {
+      const result = await runHere([], env({ ASR_MODEL: name, LOAD_BGE_M3: 'false' }));
+      expect(result.status, result.stderr).to.equal(7);
+      expect(lastLine(result).msg)
+        .to.include(`(${file})`)
+        .and.match(/neither model\.safetensors, pytorch_model\.bin nor an ONNX/);
+      expect(bytesAsked()).to.deep.equal([]);
+    });
+  }
 
   it('without a file that it needs is an error that names that file, and not one of an export', async () => {
     const result = await runHere([], env({ TEXT_MODEL_NAME: 'acme/no-tokenizer' }));

@@ -24,6 +24,14 @@ const DENSE = [
   { path: '2_Dense/config.json', bytes: '{"in_features": 64, "out_features": 16, "bias": true}' },
 ];
 const DENSE_TENSORS = randomTensors({ 'linear.weight': [16, 64], 'linear.bias': [16] }, 4);
+/** Repositories with weights in other programs' formats, and the file that shows it. */
+export const FOREIGN: Readonly<Record<string, string>> = {
+  'acme/ctranslate2': 'model.bin',
+  'acme/lora': 'adapter_model.safetensors',
+  'acme/ggml': 'ggml-medium.bin',
+  'acme/gguf': 'whisper-q8.gguf',
+  'acme/tensorflow': 'tf_model.h5',
+};
 /** SigLIP needs it. */
 const TOKENIZER_CONFIG = { path: 'tokenizer_config.json', bytes: '{}' };
 
@@ -53,6 +61,13 @@ export function useCheckpoints() {
         { name: 'acme/words', files: [...withWords(bertRepository())] },
         { name: 'acme/clip', files: [...withType(bertRepository(), 'clip'), TOKENIZER_CONFIG] },
         { name: 'acme/naflex', files: [...withType(bertRepository(), 'siglip2'), TOKENIZER_CONFIG] },
+        ...Object.entries(FOREIGN).map(([name, path]) => ({
+          name,
+          files: [
+            { path: 'config.json', bytes: '{}' },
+            { path, bytes: 'weights' },
+          ],
+        })),
         { name: 'acme/mpnet', files: [...withType(bertRepository(), 'mpnet')] },
         { name: 'acme/roberta', files: [...withType(bertRepository(), 'roberta')] },
         {

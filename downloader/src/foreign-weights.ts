@@ -1,0 +1,41 @@
+import { type ConfiguredModel, chooseCheckpoint, type Tree } from '@heimdex/cache';
+import { DownloaderError } from './errors.js';
+
+/** Weights in other programs' formats, and what leads to a checkpoint. */
+const FOREIGN: readonly { readonly file: RegExp; readonly what: string; readonly instead: string }[] = [
+  {
+    file: /(^|\/)adapter_model\.(safetensors|bin)$/,
+    what: 'a LoRA adapter',
+    instead: 'Merge it into its model (in PEFT: merge_and_unload) and publish that',
+  },
+  {
+    file: /(^|\/)model\.bin$/,
+    what: 'weights for CTranslate2, as faster-whisper has them',
+    instead: 'Choose the model that they were converted from',
+  },
+  {
+    file: /\.gguf$|(^|\/)ggml[^/]*\.bin$/,
+    what: 'weights for whisper.cpp or llama.cpp',
+    instead: 'Choose the model that they were converted from',
+  },
+  {
+    file: /(^|\/)(tf_model\.h5|flax_model\.msgpack)$/,
+    what: 'weights for TensorFlow or Flax alone',
+    instead: 'Load it in transformers with from_tf=True or from_flax=True and save it',
+  },
+];
+
+/** Returns an error that names another program's format, if a repository's only weights are in one; else undefined. */
+export function foreignWeights({ id, variable, name }: ConfiguredModel, tree: Tree): DownloaderError | undefined {
+  const paths = [...tree.keys()];
+  if (chooseCheckpoint(paths) !== undefined || paths.some((path) => path.endsWith('.onnx'))) return undefined;
+  for (const { file, what, instead } of FOREIGN) {
+    const path = paths.find((one) => file.test(one));
+    if (path === undefined) continue;
+    return new DownloaderError(
+      'CHECKPOINT_INVALID',
+      `${id} (${variable}=${name}) cannot be used: its repository has ${what} (${path}), and neither model.safetensors, pytorch_model.bin nor an ONNX export. ${instead}, then run: heimdex-downloader plan`,
+    );
+  }
+  return undefined;
+}
