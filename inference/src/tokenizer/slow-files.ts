@@ -2,21 +2,28 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isObject, type JsonObject, objectAt, readJsonObject, readOptionalObject, stringAt } from '../json.js';
+import { readSentencePiece, type SentencePieceModel, siglipJson } from './sentencepiece.js';
 
 /**
- * Reads tokenizer.json, or what stands in for it: vocab.txt (BERT), or vocab.json and merges.txt with added_tokens.json (Whisper). Throws an
- * error that names tokenizer.json if there is neither.
+ * Reads tokenizer.json, or what stands in for it: vocab.txt (BERT), spiece.model (SigLIP), or vocab.json and merges.txt with
+ * added_tokens.json (Whisper). Throws an error that names tokenizer.json if there is none.
  */
 export async function readTokenizerJson(dir: string, settings: JsonObject): Promise<JsonObject> {
   const json = await readIfThere(join(dir, 'tokenizer.json'), readJsonObject);
   if (json !== undefined) return json;
   const kind = stringAt(settings, 'tokenizer_class') ?? '';
-  if (!['', 'BertTokenizer', 'DistilBertTokenizer', 'WhisperTokenizer'].includes(kind.replace(/Fast$/, ''))) {
+  if (
+    !['', 'BertTokenizer', 'DistilBertTokenizer', 'SiglipTokenizer', 'WhisperTokenizer'].includes(
+      kind.replace(/Fast$/, ''),
+    )
+  ) {
     // Others split words in ways of their own, such as BertJapaneseTokenizer.
     throw new Error(`Expected ${dir} to have a tokenizer.json, since its tokenizer is a ${kind}.`);
   }
   const words = await readIfThere(join(dir, 'vocab.txt'), readLines);
   if (words !== undefined) return wordPieceJson(words, settings);
+  const pieces = await readIfThere(join(dir, 'spiece.model'), (path) => readFile(path));
+  if (pieces !== undefined) return spieceJson(readSentencePiece(pieces, join(dir, 'spiece.model')), settings);
   const merges = await readIfThere(join(dir, 'merges.txt'), readLines);
   if (merges === undefined) throw new Error(`Expected ${dir} to have a tokenizer.json.`);
   const vocabulary = await readJsonObject(join(dir, 'vocab.json'));
@@ -78,6 +85,17 @@ export function wordPieceJson(words: readonly string[], settings: JsonObject): J
       vocab,
     },
   };
+}
+
+/** SigLIP's tokenizer: its special tokens are pieces, unless tokenizer_config.json declares them. */
+function spieceJson(model: SentencePieceModel, settings: JsonObject): JsonObject {
+  const ids = new Map(model.pieces.map(([piece], id) => [piece, id]));
+  const named = (key: string, byDefault: string) => tokenAt(settings, key) ?? byDefault;
+  const end = named('eos_token', '</s>');
+  const special = [named('pad_token', '<pad>'), end, named('unk_token', '<unk>')];
+  const known = new Map(special.flatMap((token) => (ids.has(token) ? [[token, ids.get(token) ?? 0] as const] : [])));
+  const declared = declaredTokens(settings, new Map());
+  return siglipJson(model, end, declared.length > 0 ? declared : addedTokens(known), settings.do_lower_case !== false);
 }
 
 /**

@@ -1,10 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { JsonObject } from '../../src/json.js';
 import { createTokenizer, readTokenizerJson } from '../../src/tokenizer/index.js';
-import { inShared, needsShared, readJsonFile } from '../support/paths.js';
+import { inRepository, inShared, needsShared, readJsonFile } from '../support/paths.js';
 
 const TEXTS = [
   'Hello, world!',
@@ -60,6 +60,29 @@ describe('a tokenizer without tokenizer.json', () => {
     const other = createTokenizer(fast, settings);
     expect(one.padId).to.equal(other.padId);
     for (const text of TEXTS) expect(one.encode(text, 128), text).to.deep.equal(other.encode(text, 128));
+  });
+
+  it('is the same from spiece.model: SigLIP', async () => {
+    const pocket = inRepository('demo/models/heimdex/siglip-pocket');
+    await copyFile(join(pocket, 'spiece.model'), join(dir, 'spiece.model'));
+    const settings = readJsonFile<JsonObject>(join(pocket, 'tokenizer_config.json'));
+    const fast = readJsonFile<JsonObject>(join(pocket, 'tokenizer.json'));
+    const slow = await readTokenizerJson(dir, settings);
+    expect(slow.added_tokens).to.deep.equal(fast.added_tokens);
+    const [one, other] = [createTokenizer(slow, settings), createTokenizer(fast, settings)];
+    expect(one.padId).to.equal(other.padId);
+    for (const text of [...TEXTS, 'An Elephant, in (the) room!', ' ﬁne ½ ① Ａｂｃ\t#tag_x '])
+      expect(one.encode(text, 64), text).to.deep.equal(other.encode(text, 64));
+    const { added_tokens_decoder: _, ...bare } = settings;
+    const ids = createTokenizer(await readTokenizerJson(dir, bare), bare).encode('a face', 64);
+    expect(ids).to.deep.equal(other.encode('a face', 64));
+  });
+
+  it('is an error that names a spiece.model that is damaged or of another kind', async () => {
+    for (const bytes of ['', 'hello', '\u00ff'.repeat(50), '\x12\x02\x18\x02']) {
+      await write('spiece.model', bytes);
+      expect(await problem()).to.match(/spiece\.model to be a SentencePiece model/);
+    }
   });
 
   it('keeps capitals and accents if tokenizer_config.json says so', async () => {

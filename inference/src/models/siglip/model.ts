@@ -63,11 +63,9 @@ async function imageConfigOf(files: ModelFiles, weights: string): Promise<JsonOb
 
 async function openTexts(files: ModelFiles, path: string, options: LoadOptions): Promise<TextEmbedder> {
   const tokenizerPath = await findBeside(files.dir, path, 'tokenizer.json');
-  if (tokenizerPath === undefined) {
-    throw new Error(`Expected ${files.id} to have a tokenizer.json in ${files.dir}.`);
-  }
+  const tokenizerDir = tokenizerPath === undefined ? files.dir : dirname(tokenizerPath);
   const configPath = await findBeside(files.dir, path, 'tokenizer_config.json');
-  const tokenizer = await loadTokenizer(dirname(tokenizerPath), configPath);
+  const tokenizer = await loadTokenizer(tokenizerDir, configPath);
   const tokenizerConfig = configPath === undefined ? {} : await readJsonObject(configPath);
   const recipe = readTextRecipe(tokenizer, await configOf(files, path, 'config.json'), tokenizerConfig);
   return new TextEmbedder(await Tower.open(path, 'input_ids', options), recipe);

@@ -1,0 +1,127 @@
+import { BinaryReader } from '@bufbuild/protobuf/wire';
+import type { JsonObject } from '../json.js';
+
+/** What is used of a model file of SentencePiece. */
+export interface SentencePieceModel {
+  /** Pieces with their scores; a piece's number is its id. */
+  readonly pieces: readonly (readonly [string, number])[];
+  readonly unknownId: number;
+  /** The map of characters that SentencePiece normalizes with; empty if it does not. */
+  readonly charsMap: Uint8Array;
+}
+
+/** Field numbers of sentencepiece_model.proto. */
+const MODEL = { pieces: 1, trainer: 2, normalizer: 3 };
+const PIECE = { text: 1, score: 2 };
+const TRAINER = { modelType: 3, unknownId: 40 };
+const NORMALIZER = { charsMap: 2 };
+const UNIGRAM = 1;
+
+/**
+ * Reads a SentencePiece model (spiece.model) of the unigram kind. Throws an error that names the file if it is anything else.
+ *
+ * Source: Kudo and Richardson, "SentencePiece", 2018; google/sentencepiece, sentencepiece_model.proto.
+ */
+export function readSentencePiece(bytes: Uint8Array, path: string): SentencePieceModel {
+  const pieces: [string, number][] = [];
+  const model = { modelType: UNIGRAM, unknownId: 0 };
+  let charsMap: Uint8Array = new Uint8Array();
+  try {
+    eachField(new BinaryReader(bytes), (field, reader) => {
+      if (field === MODEL.pieces) pieces.push(readPiece(reader.bytes()));
+      else if (field === MODEL.trainer) Object.assign(model, readTrainer(reader.bytes()));
+      else if (field === MODEL.normalizer) charsMap = readCharsMap(reader.bytes());
+      else return false;
+      return true;
+    });
+  } catch (cause) {
+    throw new Error(`Expected ${path} to be a SentencePiece model.`, { cause });
+  }
+  if (pieces.length === 0 || model.modelType !== UNIGRAM || model.unknownId < 0 || model.unknownId >= pieces.length)
+    throw new Error(`Expected ${path} to be a SentencePiece model of the unigram kind, with its unknown piece.`);
+  return { pieces, unknownId: model.unknownId, charsMap };
+}
+
+/** Calls `read` for each field of a message; it returns whether it has read the value. */
+function eachField(reader: BinaryReader, read: (field: number, reader: BinaryReader) => boolean): void {
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (!read(field, reader)) reader.skip(wireType, field);
+  }
+}
+
+function readPiece(bytes: Uint8Array): [string, number] {
+  let [text, score] = ['', 0];
+  eachField(new BinaryReader(bytes), (field, reader) => {
+    if (field === PIECE.text) text = reader.string();
+    else if (field === PIECE.score) score = reader.float();
+    else return false;
+    return true;
+  });
+  return [text, score];
+}
+
+function readTrainer(bytes: Uint8Array): { modelType?: number; unknownId?: number } {
+  const trainer: { modelType?: number; unknownId?: number } = {};
+  eachField(new BinaryReader(bytes), (field, reader) => {
+    if (field === TRAINER.modelType) trainer.modelType = reader.int32();
+    else if (field === TRAINER.unknownId) trainer.unknownId = reader.int32();
+    else return false;
+    return true;
+  });
+  return trainer;
+}
+
+function readCharsMap(bytes: Uint8Array): Uint8Array {
+  let charsMap: Uint8Array = new Uint8Array();
+  eachField(new BinaryReader(bytes), (field, reader) => {
+    if (field !== NORMALIZER.charsMap) return false;
+    charsMap = reader.bytes().slice();
+    return true;
+  });
+  return charsMap;
+}
+
+/** Python's string.punctuation. */
+const PUNCTUATION =
+  '[\\!\\"\\#\\$\\%\\&\\\'\\(\\)\\*\\+\\,\\-\\.\\/\\:\\;\\<\\=\\>\\?\\@\\[\\\\\\]\\^\\_\\`\\{\\|\\}\\~]';
+
+/**
+ * SigLIP's tokenizer.json: texts in lower case without punctuation, then SentencePiece.
+ *
+ * Source: transformers, models/siglip/tokenization_siglip.py (canonicalize_text).
+ */
+export function siglipJson(
+  { pieces, unknownId, charsMap }: SentencePieceModel,
+  end: string,
+  addedTokens: readonly object[],
+  lowerCase: boolean,
+): JsonObject {
+  const replace = (pattern: string, content: string) => ({ type: 'Replace', pattern: { Regex: pattern }, content });
+  const metaspace = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true };
+  const endId = pieces.findIndex(([piece]) => piece === end);
+  if (endId < 0) throw new Error(`Expected the SentencePiece model to have ${end}.`);
+  const charsMapStep = { type: 'Precompiled', precompiled_charsmap: Buffer.from(charsMap).toString('base64') };
+  return {
+    added_tokens: addedTokens,
+    normalizer: {
+      type: 'Sequence',
+      normalizers: [
+        ...(lowerCase ? [{ type: 'Lowercase' }] : []),
+        replace(PUNCTUATION, ''),
+        ...(charsMap.length === 0 ? [] : [charsMapStep]),
+        replace('\\s+', ' '),
+        { type: 'Strip', strip_left: true, strip_right: true },
+      ],
+    },
+    pre_tokenizer: metaspace,
+    post_processor: {
+      type: 'TemplateProcessing',
+      single: [{ Sequence: { id: 'A', type_id: 0 } }, { SpecialToken: { id: end, type_id: 0 } }],
+      pair: [],
+      special_tokens: { [end]: { id: end, ids: [endId], tokens: [end] } },
+    },
+    decoder: metaspace,
+    model: { type: 'Unigram', unk_id: unknownId, vocab: pieces, byte_fallback: false },
+  };
+}
