@@ -1,3 +1,3 @@
-export { readTokenizerJson } from './slow-files.js';
+export { readTokenizerJson } from './slow/read.js';
 export { createTokenizer, loadTokenizer, type TextTokenizer, type TokenizedText } from './tokenizer.js';
 export { lowerCase } from './unicode.js';

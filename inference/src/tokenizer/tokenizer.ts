@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, objectAt, readJsonObject, stringAt } from '../json.js';
 import { createExactSource } from './exact.js';
 import { createLibrarySource } from './library.js';
-import { readTokenizerJson } from './slow-files.js';
+import { readTokenizerJson } from './slow/read.js';
 
 /** A tokenized text. */
 export interface TokenizedText {

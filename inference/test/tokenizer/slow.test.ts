@@ -95,7 +95,7 @@ describe('a tokenizer without tokenizer.json', () => {
   });
 
   it('has the tokens that tokenizer_config.json declares', async () => {
-    await write('vocab.json', '{"a": 0, "<|endoftext|>": 1}');
+    await write('vocab.json', '{"a": 0, "<|endoftext|>": 1, "constructor": 3}');
     await write('merges.txt', '#version: 0.2\n');
     const token = { content: '<|ko|>', special: true, normalized: false };
     const { added_tokens } = await readTokenizerJson(dir, { added_tokens_decoder: { '2': token } });

@@ -1,5 +1,4 @@
 import { BinaryReader } from '@bufbuild/protobuf/wire';
-import type { JsonObject } from '../json.js';
 
 /** What is used of a model file of SentencePiece. */
 export interface SentencePieceModel {
@@ -80,48 +79,4 @@ function readCharsMap(bytes: Uint8Array): Uint8Array {
     return true;
   });
   return charsMap;
-}
-
-/** Python's string.punctuation. */
-const PUNCTUATION =
-  '[\\!\\"\\#\\$\\%\\&\\\'\\(\\)\\*\\+\\,\\-\\.\\/\\:\\;\\<\\=\\>\\?\\@\\[\\\\\\]\\^\\_\\`\\{\\|\\}\\~]';
-
-/**
- * SigLIP's tokenizer.json: texts in lower case without punctuation, then SentencePiece.
- *
- * Source: transformers, models/siglip/tokenization_siglip.py (canonicalize_text).
- */
-export function siglipJson(
-  { pieces, unknownId, charsMap }: SentencePieceModel,
-  end: string,
-  addedTokens: readonly object[],
-  lowerCase: boolean,
-): JsonObject {
-  const replace = (pattern: string, content: string) => ({ type: 'Replace', pattern: { Regex: pattern }, content });
-  const metaspace = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true };
-  const endId = pieces.findIndex(([piece]) => piece === end);
-  if (endId < 0) throw new Error(`Expected the SentencePiece model to have ${end}.`);
-  const charsMapStep = { type: 'Precompiled', precompiled_charsmap: Buffer.from(charsMap).toString('base64') };
-  return {
-    added_tokens: addedTokens,
-    normalizer: {
-      type: 'Sequence',
-      normalizers: [
-        ...(lowerCase ? [{ type: 'Lowercase' }] : []),
-        replace(PUNCTUATION, ''),
-        ...(charsMap.length === 0 ? [] : [charsMapStep]),
-        replace('\\s+', ' '),
-        { type: 'Strip', strip_left: true, strip_right: true },
-      ],
-    },
-    pre_tokenizer: metaspace,
-    post_processor: {
-      type: 'TemplateProcessing',
-      single: [{ Sequence: { id: 'A', type_id: 0 } }, { SpecialToken: { id: end, type_id: 0 } }],
-      pair: [],
-      special_tokens: { [end]: { id: end, ids: [endId], tokens: [end] } },
-    },
-    decoder: metaspace,
-    model: { type: 'Unigram', unk_id: unknownId, vocab: pieces, byte_fallback: false },
-  };
 }

@@ -1,0 +1,48 @@
+/** Makes a tokenizer.json of the files that Python's slow tokenizers save, for repositories without it. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isObject, type JsonObject, readJsonObject, readOptionalObject, stringAt } from '../../json.js';
+import { byteLevelJson } from './byte-level.js';
+import { readSentencePiece } from './sentencepiece.js';
+import { siglipJson } from './siglip.js';
+import { wordPieceJson } from './word-piece.js';
+
+/** Values of `tokenizer_class` in tokenizer_config.json, which may be missing. */
+const KNOWN = ['BertTokenizer', 'DistilBertTokenizer', 'SiglipTokenizer', 'WhisperTokenizer'];
+
+/**
+ * Reads tokenizer.json, or what stands in for it: vocab.txt (BERT), spiece.model (SigLIP), or vocab.json and merges.txt with
+ * added_tokens.json (Whisper). Throws an error that names tokenizer.json if there is none.
+ */
+export async function readTokenizerJson(dir: string, settings: JsonObject): Promise<JsonObject> {
+  const json = await readIfThere(join(dir, 'tokenizer.json'), readJsonObject);
+  if (json !== undefined) return json;
+  const kind = stringAt(settings, 'tokenizer_class') ?? '';
+  if (kind !== '' && !KNOWN.includes(kind.replace(/Fast$/, ''))) {
+    // Others split words in ways of their own, such as BertJapaneseTokenizer.
+    throw new Error(`Expected ${dir} to have a tokenizer.json, since its tokenizer is a ${kind}.`);
+  }
+  const words = await readIfThere(join(dir, 'vocab.txt'), readLines);
+  if (words !== undefined) return wordPieceJson(words, settings);
+  const pieces = await readIfThere(join(dir, 'spiece.model'), (path) => readFile(path));
+  if (pieces !== undefined) return siglipJson(readSentencePiece(pieces, join(dir, 'spiece.model')), settings);
+  const merges = await readIfThere(join(dir, 'merges.txt'), readLines);
+  if (merges === undefined) throw new Error(`Expected ${dir} to have a tokenizer.json.`);
+  const vocabulary = await readJsonObject(join(dir, 'vocab.json'));
+  return byteLevelJson(vocabulary, merges, await readOptionalObject(join(dir, 'added_tokens.json')), settings);
+}
+
+async function readIfThere<Value>(path: string, read: (path: string) => Promise<Value>): Promise<Value | undefined> {
+  try {
+    return await read(path);
+  } catch (error) {
+    if (isObject(error) && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function readLines(path: string): Promise<readonly string[]> {
+  const lines = (await readFile(path, 'utf8')).split('\n');
+  if (lines.at(-1) === '') lines.pop();
+  return lines.map((line) => line.replace(/\r$/, ''));
+}

@@ -1,0 +1,49 @@
+import type { JsonObject } from '../../json.js';
+import { addedTokens, declaredTokens, tokenAt } from './added-tokens.js';
+import type { SentencePieceModel } from './sentencepiece.js';
+
+/** Python's string.punctuation. */
+const PUNCTUATION =
+  '[\\!\\"\\#\\$\\%\\&\\\'\\(\\)\\*\\+\\,\\-\\.\\/\\:\\;\\<\\=\\>\\?\\@\\[\\\\\\]\\^\\_\\`\\{\\|\\}\\~]';
+
+/**
+ * SigLIP's tokenizer: texts in lower case without punctuation, then SentencePiece. Its special tokens are pieces, unless tokenizer_config.json
+ * declares them.
+ *
+ * Source: transformers, models/siglip/tokenization_siglip.py (canonicalize_text).
+ */
+export function siglipJson({ pieces, unknownId, charsMap }: SentencePieceModel, settings: JsonObject): JsonObject {
+  const ids = new Map(pieces.map(([piece], id) => [piece, id]));
+  const named = (key: string, byDefault: string) => tokenAt(settings, key) ?? byDefault;
+  const end = named('eos_token', '</s>');
+  const endId = ids.get(end);
+  if (endId === undefined) throw new Error(`Expected spiece.model to have ${end}.`);
+  const special = [named('pad_token', '<pad>'), end, named('unk_token', '<unk>')];
+  const known = new Map(special.flatMap((token) => (ids.has(token) ? [[token, ids.get(token) ?? 0] as const] : [])));
+  const declared = declaredTokens(settings, new Map());
+  const replace = (pattern: string, content: string) => ({ type: 'Replace', pattern: { Regex: pattern }, content });
+  const metaspace = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true };
+  const charsMapStep = { type: 'Precompiled', precompiled_charsmap: Buffer.from(charsMap).toString('base64') };
+  return {
+    added_tokens: declared.length > 0 ? declared : addedTokens(known),
+    normalizer: {
+      type: 'Sequence',
+      normalizers: [
+        ...(settings.do_lower_case === false ? [] : [{ type: 'Lowercase' }]),
+        replace(PUNCTUATION, ''),
+        ...(charsMap.length === 0 ? [] : [charsMapStep]),
+        replace('\\s+', ' '),
+        { type: 'Strip', strip_left: true, strip_right: true },
+      ],
+    },
+    pre_tokenizer: metaspace,
+    post_processor: {
+      type: 'TemplateProcessing',
+      single: [{ Sequence: { id: 'A', type_id: 0 } }, { SpecialToken: { id: end, type_id: 0 } }],
+      pair: [],
+      special_tokens: { [end]: { id: end, ids: [endId], tokens: [end] } },
+    },
+    decoder: metaspace,
+    model: { type: 'Unigram', unk_id: unknownId, vocab: pieces, byte_fallback: false },
+  };
+}
