@@ -83,13 +83,20 @@ describe('a checkpoint', () => {
     expect(lastLine(result).msg).to.include('2_Dense/model.safetensors');
   });
 
-  it('with a module that the server does not know is refused by its name before it is fetched', async () => {
-    const result = await runHere([], env({ TEXT_MODEL_NAME: 'acme/weighted' }));
-    expect(result.status, result.stderr).to.equal(7);
-    expect(lastLine(result)).to.include({ code: 'CHECKPOINT_INVALID' });
-    expect(lastLine(result).msg).to.match(/modules Transformer, Pooling, Normalize, Dropout .* it has WordWeights too/);
-    expect(bytesAsked()).to.deep.equal(['config.json', 'modules.json']);
-  });
+  for (const [name, module] of [
+    ['acme/weighted', 'WordWeights'],
+    ['acme/normalized-dense', 'Normalize before Dense'],
+  ]) {
+    it(`with modules that the server does not know is refused by their names before it is fetched: ${module}`, async () => {
+      const result = await runHere([], env({ TEXT_MODEL_NAME: name }));
+      expect(result.status, result.stderr).to.equal(7);
+      expect(lastLine(result)).to.include({ code: 'CHECKPOINT_INVALID' });
+      expect(lastLine(result).msg)
+        .to.include('modules Transformer, Pooling, Normalize, Dropout')
+        .and.include(`it has ${module} too`);
+      expect(bytesAsked()).to.deep.equal(['config.json', 'modules.json']);
+    });
+  }
 
   it('with the files that stand in for tokenizer.json is complete with them', async () => {
     const more = { TEXT_MODEL_NAME: 'acme/words' };

@@ -40,13 +40,16 @@ async function assertArchitecture(configured: ConfiguredModel, read: ReadSmallFi
 /** What sentence-transformers does after the network: the server pools and normalizes, and a Dense is compiled. */
 async function assertModules(configured: ConfiguredModel, read: ReadSmallFile): Promise<void> {
   const modules = sentenceModules(await read('modules.json')) ?? [];
-  const unknown = modules.filter(
-    ({ type, path }) => !SENTENCE_MODULES.includes(type) && !(type === 'Dense' && path === DENSE_DIR),
-  );
+  const denseAt = modules.findIndex(({ type, path }) => type === 'Dense' && path === DENSE_DIR);
+  const unknown = modules.flatMap(({ type }, at) => {
+    // Vectors are normalized last.
+    if (type === 'Normalize' && at < denseAt) return ['Normalize before Dense'];
+    return SENTENCE_MODULES.includes(type) || at === denseAt ? [] : [type];
+  });
   if (unknown.length === 0) return;
   throw new DownloaderError(
     'CHECKPOINT_INVALID',
-    `${configured.id} cannot be compiled: ${configured.variable} supports the modules ${SENTENCE_MODULES.join(', ')} and a Dense in ${DENSE_DIR} of modules.json, and it has ${unknown.map(({ type }) => type).join(', ')} too. Choose another model with ${configured.variable}, or an ONNX export of it with the output sentence_embedding, then run: heimdex-downloader plan`,
+    `${configured.id} cannot be compiled: ${configured.variable} supports the modules ${SENTENCE_MODULES.join(', ')} and a Dense in ${DENSE_DIR} of modules.json, and it has ${unknown.join(', ')} too. Choose another model with ${configured.variable}, or an ONNX export of it with the output sentence_embedding, then run: heimdex-downloader plan`,
   );
 }
 

@@ -9,11 +9,12 @@ import { temporaryDir } from './volume.js';
 /** The repository of useCheckpoints that its environment configures. */
 export const NAME = 'acme/german-bert';
 /** modules.json with a module behind the pooling. */
-const modules = (type: string, path: string) => ({
+const modules = (type: string, path: string, before: readonly object[] = []) => ({
   path: 'modules.json',
   bytes: JSON.stringify([
     { type: 'sentence_transformers.models.Transformer', path: '' },
     { type: 'sentence_transformers.models.Pooling', path: '1_Pooling' },
+    ...before,
     { type: `sentence_transformers.models.${type}`, path },
   ]),
 });
@@ -88,6 +89,13 @@ export function useCheckpoints() {
           ],
         },
         { name: 'acme/half-dense', files: [...bertRepository().files, ...DENSE] },
+        {
+          name: 'acme/normalized-dense',
+          files: [
+            ...bertRepository().files,
+            modules('Dense', '2_Dense', [{ type: 'models.Normalize', path: '3_Normalize' }]),
+          ],
+        },
         { name: 'acme/weighted', files: [...bertRepository().files, modules('WordWeights', '2_WordWeights')] },
         {
           name: 'acme/whisper-test',

@@ -21,8 +21,10 @@ export function currentBertName(name: string): string {
 }
 
 /**
- * BERT and RoBERTa (XLM-RoBERTa and CamemBERT are the same network): `input_ids` and `attention_mask` [batch, length] to `last_hidden_state` [batch, length, width]. All
- * tokens are of type 0, as sentence embedders have them, or of none. With a layer behind the pooling, `sentence_embedding` [batch, outputs] too. A run of long texts without padding holds no table of attention's scores.
+ * BERT and RoBERTa (XLM-RoBERTa and CamemBERT are the same network): `input_ids` and `attention_mask` [batch, length] to
+ * `last_hidden_state` [batch, length, width], and with a layer behind the pooling to `sentence_embedding` [batch, outputs] too. All
+ * tokens are of type 0, as sentence embedders have them, or of none. A run of long texts without padding holds no table of attention's
+ * scores.
  *
  * Source: Devlin et al., 2018; Liu et al., 2019; Conneau et al., 2019; transformers' modeling_bert.py and modeling_roberta.py.
  */

@@ -48,7 +48,7 @@ export class ConfigReader {
     const value = this.config[name];
     const words = Array.isArray(value) ? known.filter((word) => value.includes(word)) : [];
     if (!Array.isArray(value) || value.length === 0 || words.length < value.length)
-      throw this.#wrong(name, `of ${known.join(', ')}`, value);
+      throw this.#wrong(name, `a list of ${known.join(', ')}`, value);
     return value as readonly Word[];
   }
 
