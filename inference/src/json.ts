@@ -12,10 +12,18 @@ export async function readJsonObject(path: string): Promise<JsonObject> {
 
 /** As `readJsonObject`; empty if there is no such file. */
 export async function readOptionalObject(path: string): Promise<JsonObject> {
+  return (await readIfThere(path, readJsonObject)) ?? {};
+}
+
+/** Reads a file; undefined if there is none. */
+export async function readIfThere<Value>(
+  path: string,
+  read: (path: string) => Promise<Value>,
+): Promise<Value | undefined> {
   try {
-    return await readJsonObject(path);
+    return await read(path);
   } catch (error) {
-    if (isObject(error) && error.code === 'ENOENT') return {};
+    if (isObject(error) && error.code === 'ENOENT') return undefined;
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 /** Finds a compiled model: its graphs, and the checkpoint that they were compiled from. */
-import { readdir, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNotFound } from '@heimdex/common';
 import { type CheckpointFiles, chooseCheckpoint } from './checkpoint-files.js';
@@ -7,7 +7,7 @@ import { COMPILER_VERSION, type CompiledModelDir, compiledFiles, readCompiledMod
 import { hasExactByteProducts } from './cpu.js';
 import { CacheError } from './errors.js';
 import type { FoundCheckpoint, FoundFile } from './found-model.js';
-import { type FileSearch, inspectFile } from './inspect-file.js';
+import { type FileSearch, inspectFile, isFile } from './inspect-file.js';
 import { pointerPath, snapshotPath } from './layout.js';
 import type { CompileRequest, ConfiguredModel, ModelFile } from './manifest-types.js';
 import { DOWNLOAD_COMMAND, fileProblem, quickProblem } from './model-problems.js';
@@ -121,11 +121,7 @@ export async function loneCheckpointProblem(
 ): Promise<CacheError | undefined> {
   for (const file of compile?.checkpoints ?? []) {
     const path = join(cacheDir, ...file.path.split('/'));
-    const isThere = await stat(path).then(
-      (info) => info.isFile(),
-      () => false,
-    );
-    if (!isThere) continue;
+    if (!(await isFile(path))) continue;
     return new CacheError(
       'MODEL_NOT_COMPILED',
       `The ${role} model ${id} (${variable}=${name}) cannot be used: its checkpoint ${path} is present but not compiled yet, and its small files (config.json, tokenizer.json) are missing. Run ${DOWNLOAD_COMMAND}, which fetches them and compiles it`,

@@ -47,6 +47,14 @@ export async function inspectFile(
   return { ...nothing, problem: fileProblem(configured, file.path, path, 'FILE_MISSING', 'it is missing') };
 }
 
+/** Whether there is a file at `path`, also behind a link. */
+export async function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (info) => info.isFile(),
+    () => false,
+  );
+}
+
 /** The external weights of a graph too large for one file: required if the repository has them. */
 function isExternalData(path: string): boolean {
   return path.endsWith('_data');

@@ -8,7 +8,7 @@ import { isNotFound, messageOf } from '@heimdex/common';
 import { CacheError } from './errors.js';
 import type { FileInspection, FoundModel, ModelInspection } from './found-model.js';
 import { type CompiledInspection, inspectCompiled, loneCheckpointProblem } from './inspect-compiled.js';
-import { inspectFile } from './inspect-file.js';
+import { inspectFile, isFile } from './inspect-file.js';
 import { isCommit, plainPath, pointerPath, refPath, repoPath, snapshotPath } from './layout.js';
 import { type LockedModel, lockedModel, type ModelsLock } from './lock-file.js';
 import type { ConfiguredModel, ModelFile } from './manifest-types.js';
@@ -206,13 +206,6 @@ async function filesOf(
     if (isThere) there.add(path);
   }
   return withStandIns(files, (path) => there.has(path));
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return stat(path).then(
-    (info) => info.isFile(),
-    () => false,
-  );
 }
 
 async function inspectPlain(search: Search, locations: readonly ModelLocation[]): Promise<ModelInspection> {

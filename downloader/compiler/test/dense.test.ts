@@ -1,26 +1,19 @@
-import { join } from 'node:path';
-import { bertShapes, type NamedTensor, randomTensors, safetensorsFile } from '@heimdex/hub';
+import { type NamedTensor, randomTensors, safetensorsFile } from '@heimdex/hub';
 import { expect } from 'chai';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { compileCheckpoint } from '../src/index.js';
 import { relativeError } from './support/checkpoints.js';
 import { refusal, temporaryDir } from './support/dir.js';
+import { answersOf, BERT_CONFIG, BERT_SIZE, bertTensors } from './support/stand-ins.js';
 
-const WIDTH = 32;
+const WIDTH = BERT_SIZE.width;
 const OUTPUTS = 8;
-const CONFIG = {
-  model_type: 'bert',
-  hidden_size: WIDTH,
-  intermediate_size: 64,
-  num_hidden_layers: 1,
-  num_attention_heads: 4,
-  vocab_size: 50,
-  max_position_embeddings: 16,
-};
 /** Two texts, the second one shorter. */
 const LENGTHS = [4, 2];
 const LENGTH = 4;
-const IDS = [2, 7, 9, 3, 2, 3, 0, 0];
+const IDS = [
+  [2, 7, 9, 3],
+  [2, 3, 0, 0],
+];
+const MASK = LENGTHS.map((length) => Array.from({ length: LENGTH }, (_, at) => Number(at < length)));
 
 describe('a layer behind the pooling of a sentence embedder', () => {
   const dir = temporaryDir();
@@ -30,8 +23,7 @@ describe('a layer behind the pooling of a sentence embedder', () => {
   }
 
   async function compiled(pooling: readonly string[], more: object = {}, precision: 'int8' | 'fp32' = 'fp32') {
-    const size = { width: WIDTH, inner: 64, layers: 1, vocabulary: 50, positions: 16, types: 2 };
-    const checkpoint = dir.write('model.safetensors', safetensorsFile(randomTensors(bertShapes(size), 3)));
+    const checkpoint = dir.write('model.safetensors', safetensorsFile(bertTensors()));
     const inputs = WIDTH * pooling.length;
     const tensors = denseTensors(inputs);
     const dense = {
@@ -39,21 +31,12 @@ describe('a layer behind the pooling of a sentence embedder', () => {
       config: { in_features: inputs, out_features: OUTPUTS, bias: true, ...more },
       pooling,
     };
-    const out = dir.fresh();
-    await compileCheckpoint({ checkpoint, config: CONFIG, dense, dir: out, precision, overflowSafe: true });
-    const session = await InferenceSession.create(join(out, 'model.onnx'), { logSeverityLevel: 4 });
-    const integers = (values: readonly number[]) =>
-      new Tensor('int64', BigInt64Array.from(values, BigInt), [LENGTHS.length, LENGTH]);
-    const mask = LENGTHS.flatMap((length) => Array.from({ length: LENGTH }, (_, at) => Number(at < length)));
-    const { last_hidden_state, sentence_embedding } = await session.run({
-      input_ids: integers(IDS),
-      attention_mask: integers(mask),
-    });
-    await session.release();
+    const options = { checkpoint, config: BERT_CONFIG, dense, dir: dir.fresh(), precision };
+    const { last_hidden_state, sentence_embedding } = await answersOf(options, IDS, MASK);
     const [weight, bias] = tensors.map(({ values }) => values);
     return {
-      tokens: last_hidden_state?.data as Float32Array,
-      vectors: sentence_embedding?.data as Float32Array,
+      tokens: last_hidden_state as Float32Array,
+      vectors: sentence_embedding as Float32Array,
       weight: weight as Float32Array,
       bias: bias as Float32Array,
     };

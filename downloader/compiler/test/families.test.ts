@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
-import { bertPositions } from '../src/families/bert-positions.js';
-import { architectureOf, ConfigReader, pastName, presentName, uniformRecipe, WHISPER_VALUES } from '../src/index.js';
+import { architectureOf, pastName, presentName, uniformRecipe, WHISPER_VALUES } from '../src/index.js';
 import { CompiledCheckpoint, cosine, floats, golden, needsCheckpoints, relativeError } from './support/checkpoints.js';
 
 const FLOAT32 = uniformRecipe('float32');
@@ -233,15 +232,6 @@ describe('compiled checkpoints', function () {
       for (const [role, { cosine: reported }] of compiled.checked)
         expect(reported, role).to.be.within(0.9999, 1.000001);
       expect(await nearness[family](compiled, dir)).to.be.above(0.9999);
-    });
-  }
-
-  for (const type of ['roberta', 'camembert']) {
-    it(`is the network of XLM-RoBERTa for ${type}`, () => {
-      expect(architectureOf({ model_type: type })).to.equal(architectureOf({ model_type: 'xlm-roberta' }));
-      const config = { max_position_embeddings: 514, pad_token_id: 1 };
-      const positions = bertPositions(new ConfigReader({ ...config, model_type: type }));
-      expect(positions).to.deep.equal({ first: 2, count: 514 });
     });
   }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import {
   COMPILED_MANIFEST_NAME,
@@ -17,6 +17,7 @@ import {
   hashFile,
 } from '@heimdex/cache';
 import { formatBytes, formatDuration } from '@heimdex/common';
+import type { CompileOptions } from '@heimdex/compiler';
 import { PRECISIONS, type Precision } from '@heimdex/compiler/precision';
 import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
@@ -28,6 +29,7 @@ import { readEmptyText } from './empty-text.js';
 import { checkpointBytes } from './estimate.js';
 import { compileOfFound, compileStart } from './plan-compile.js';
 import { runCompiler } from './run-compiler.js';
+import { readSmallObject } from './small-files.js';
 
 /**
  * Compiles a model's checkpoint into a temporary directory and renames it to its key once it is complete. Leaves nothing
@@ -127,20 +129,10 @@ async function verifySources(
 }
 
 /** Reads config.json of the snapshot. */
-async function readConfig({ inspection }: ModelState): Promise<{ readonly config: Record<string, unknown> }> {
-  const file = inspection.files.find(({ file: { path } }) => path.endsWith('config.json') && !path.includes('_config'));
-  if (file?.found === undefined) throw new Error('config.json is missing');
-  try {
-    const value: unknown = JSON.parse(await readFile(file.found.absolutePath, 'utf8'));
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      return { config: value as Record<string, unknown> };
-  } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw cause;
-  }
-  throw new DownloaderError(
-    'CHECKPOINT_INVALID',
-    `Expected ${file.found.absolutePath} to be a JSON object. To fetch it again, run: heimdex-downloader download --check`,
-  );
+async function readConfig(state: ModelState): Promise<Pick<CompileOptions, 'config'>> {
+  const config = await readSmallObject(state, 'config.json');
+  if (config === undefined) throw new Error('config.json is missing');
+  return { config };
 }
 
 /** Reads the token ids that the self-check needs from the tokenizer. */

@@ -1,36 +1,30 @@
-import { readFile } from 'node:fs/promises';
+import { posix } from 'node:path';
 import { DENSE_DIR, poolingModes, sentenceModules } from '@heimdex/cache';
 import { messageOf } from '@heimdex/common';
 import type { CompileOptions } from '@heimdex/compiler';
 import type { ModelState } from '../cache-state.js';
 import { DownloaderError } from '../errors.js';
+import { readSmallList, readSmallObject } from './small-files.js';
 
 /**
  * Reads the layer behind a sentence embedder's pooling from its files; empty if modules.json names none. Throws DownloaderError
  * CHECKPOINT_INVALID if its files or its pooling's are missing or invalid.
  */
-export async function readDense({ configured, inspection }: ModelState): Promise<Pick<CompileOptions, 'dense'>> {
-  const read = async (path: string): Promise<unknown> => {
-    const file = inspection.files.find((one) => one.file.path === path);
-    if (file?.found === undefined) return undefined;
-    try {
-      return JSON.parse(await readFile(file.found.absolutePath, 'utf8'));
-    } catch (cause) {
-      throw new DownloaderError('CHECKPOINT_INVALID', `Expected ${file.absolutePath} to be JSON.`, { cause });
-    }
-  };
+export async function readDense(state: ModelState): Promise<Pick<CompileOptions, 'dense'>> {
+  const { configured, inspection } = state;
+  if (configured.family !== 'sentence') return {};
+  const modules = sentenceModules(await readSmallList(state, 'modules.json')) ?? [];
+  if (!modules.some(({ type }) => type === 'Dense')) return {};
+  const dir = `${posix.join(configured.dir, DENSE_DIR)}/`;
+  const weights = inspection.checkpoint?.files.find(({ path }) => path.startsWith(dir));
+  const config = await readSmallObject(state, `${DENSE_DIR}/config.json`);
+  const pooling = await readSmallObject(state, '1_Pooling/config.json');
   const refuse = (problem: string) =>
     new DownloaderError(
       'CHECKPOINT_INVALID',
       `${configured.id} cannot be compiled: ${problem} Choose another model with ${configured.variable}, then run: heimdex-downloader plan`,
     );
-  if (configured.family !== 'sentence') return {};
-  const modules = sentenceModules(await read('modules.json')) ?? [];
-  if (!modules.some(({ type }) => type === 'Dense')) return {};
-  const weights = inspection.checkpoint?.files.find(({ path }) => path.startsWith(`${DENSE_DIR}/`));
-  const config = await read(`${DENSE_DIR}/config.json`);
-  const pooling = await read('1_Pooling/config.json');
-  if (weights === undefined || !isObject(config) || !isObject(pooling)) {
+  if (weights === undefined || config === undefined || pooling === undefined) {
     const needed = `1_Pooling/config.json, ${DENSE_DIR}/config.json and ${DENSE_DIR}/model.safetensors`;
     throw refuse(`its modules.json names Dense, which needs ${needed}.`);
   }
@@ -39,8 +33,4 @@ export async function readDense({ configured, inspection }: ModelState): Promise
   } catch (error) {
     throw refuse(messageOf(error));
   }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import { loadTokenizer, type TextTokenizer } from '../tokenizer/index.js';
+import type { ModelFiles } from './model.js';
 
 /**
  * Finds a repository's file that belongs to `weights`: in the same directory, in a parent directory (weights are mostly
@@ -13,6 +15,13 @@ export async function findBeside(dir: string, weights: string, name: string): Pr
   }
   const last = join(dir, name);
   return (await isFile(last)) ? last : undefined;
+}
+
+/** Loads the tokenizer that belongs to `weights`. Throws if there is none, or if it is invalid or of an unsupported kind. */
+export async function openTokenizer({ dir }: ModelFiles, weights: string): Promise<TextTokenizer> {
+  const json = await findBeside(dir, weights, 'tokenizer.json');
+  const config = await findBeside(dir, weights, 'tokenizer_config.json');
+  return loadTokenizer(json === undefined ? dir : dirname(json), config);
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -1,10 +1,9 @@
-import { dirname } from 'node:path';
 import { InferenceError } from '../../errors.js';
-import { loadTokenizer, type TextTokenizer, type TokenizedText } from '../../tokenizer/index.js';
+import type { TextTokenizer, TokenizedText } from '../../tokenizer/index.js';
 import type { TextItem, VectorResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { cancelled, isWaitedFor, UNCANCELLED } from '../outcomes.js';
-import { findBeside } from '../repository.js';
+import { openTokenizer } from '../repository.js';
 import { normalize } from '../vectors.js';
 import { SentenceNetwork } from './network.js';
 import { packTexts, planBatches, readSentenceRecipe, type SentenceRecipe, tokenizeText } from './preprocess.js';
@@ -21,10 +20,8 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
   if (path === undefined) {
     throw new Error(`Expected ${files.id} to have weights named model, got ${Object.keys(files.weights).join(', ')}.`);
   }
-  const tokenizerPath = await findBeside(files.dir, path, 'tokenizer.json');
-  const tokenizerDir = tokenizerPath === undefined ? files.dir : dirname(tokenizerPath);
   const recipe = await readSentenceRecipe(files, path);
-  const tokenizer = await loadTokenizer(tokenizerDir, await findBeside(files.dir, path, 'tokenizer_config.json'));
+  const tokenizer = await openTokenizer(files, path);
   const network = await SentenceNetwork.open(path, recipe, options);
   const model = new SentenceEmbedder(network, tokenizer, recipe, options.device);
   await model.measure();

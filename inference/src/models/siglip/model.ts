@@ -1,12 +1,10 @@
-import { dirname } from 'node:path';
 import { InferenceError } from '../../errors.js';
 import { isObject, type JsonObject, readJsonObject } from '../../json.js';
 import { configureImageDecoding } from '../../media/images/index.js';
-import { loadTokenizer } from '../../tokenizer/index.js';
 import type { ImageItem, TextItem, VectorResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { UNCANCELLED } from '../outcomes.js';
-import { findBeside } from '../repository.js';
+import { findBeside, openTokenizer } from '../repository.js';
 import { ImageEmbedder } from './images.js';
 import { readImageRecipe, readTextRecipe } from './preprocess.js';
 import { configFromStages } from './stages.js';
@@ -62,11 +60,8 @@ async function imageConfigOf(files: ModelFiles, weights: string): Promise<JsonOb
 }
 
 async function openTexts(files: ModelFiles, path: string, options: LoadOptions): Promise<TextEmbedder> {
-  const tokenizerPath = await findBeside(files.dir, path, 'tokenizer.json');
-  const tokenizerDir = tokenizerPath === undefined ? files.dir : dirname(tokenizerPath);
-  const configPath = await findBeside(files.dir, path, 'tokenizer_config.json');
-  const tokenizer = await loadTokenizer(tokenizerDir, configPath);
-  const tokenizerConfig = configPath === undefined ? {} : await readJsonObject(configPath);
+  const tokenizer = await openTokenizer(files, path);
+  const tokenizerConfig = await configOf(files, path, 'tokenizer_config.json');
   const recipe = readTextRecipe(tokenizer, await configOf(files, path, 'config.json'), tokenizerConfig);
   return new TextEmbedder(await Tower.open(path, 'input_ids', options), recipe);
 }

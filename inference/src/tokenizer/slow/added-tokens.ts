@@ -21,6 +21,12 @@ export function addedTokens(ids: ReadonlyMap<string, number>): readonly AddedTok
   return [...ids].map(([content, id]) => ({ id, content, ...plain, special: !TIME.test(content) }));
 }
 
+/** The ids of those of the names that a vocabulary has. */
+export function idsOf(names: readonly string[], ids: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
+  const known = new Set(names);
+  return new Map([...ids].filter(([token]) => known.has(token)));
+}
+
 /** Tokens that only `added_tokens_decoder` of tokenizer_config.json declares. */
 export function declaredTokens(settings: JsonObject, known: ReadonlyMap<string, number>): readonly AddedToken[] {
   return Object.entries(objectAt(settings, 'added_tokens_decoder')).flatMap(([id, token]) => {

@@ -1,7 +1,7 @@
 /** Makes a tokenizer.json of the files that Python's slow tokenizers save, for repositories without it. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isObject, type JsonObject, readJsonObject, readOptionalObject, stringAt } from '../../json.js';
+import { type JsonObject, readIfThere, readJsonObject, readOptionalObject, stringAt } from '../../json.js';
 import { byteLevelJson } from './byte-level.js';
 import { readSentencePiece } from './sentencepiece.js';
 import { siglipJson } from './siglip.js';
@@ -30,15 +30,6 @@ export async function readTokenizerJson(dir: string, settings: JsonObject): Prom
   if (merges === undefined) throw new Error(`Expected ${dir} to have a tokenizer.json.`);
   const vocabulary = await readJsonObject(join(dir, 'vocab.json'));
   return byteLevelJson(vocabulary, merges, await readOptionalObject(join(dir, 'added_tokens.json')), settings);
-}
-
-async function readIfThere<Value>(path: string, read: (path: string) => Promise<Value>): Promise<Value | undefined> {
-  try {
-    return await read(path);
-  } catch (error) {
-    if (isObject(error) && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
 }
 
 async function readLines(path: string): Promise<readonly string[]> {

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../json.js';
-import { addedTokens, declaredTokens, tokenAt } from './added-tokens.js';
+import { addedTokens, declaredTokens, idsOf, tokenAt } from './added-tokens.js';
+import { aroundText } from './around-text.js';
 import type { SentencePieceModel } from './sentencepiece.js';
 
 /** Python's string.punctuation. */
@@ -16,16 +17,14 @@ export function siglipJson({ pieces, unknownId, charsMap }: SentencePieceModel, 
   const ids = new Map(pieces.map(([piece], id) => [piece, id]));
   const named = (key: string, byDefault: string) => tokenAt(settings, key) ?? byDefault;
   const end = named('eos_token', '</s>');
-  const endId = ids.get(end);
-  if (endId === undefined) throw new Error(`Expected spiece.model to have ${end}.`);
+  if (!ids.has(end)) throw new Error(`Expected spiece.model to have ${end}.`);
   const special = [named('pad_token', '<pad>'), end, named('unk_token', '<unk>')];
-  const known = new Map(special.flatMap((token) => (ids.has(token) ? [[token, ids.get(token) ?? 0] as const] : [])));
   const declared = declaredTokens(settings, new Map());
   const replace = (pattern: string, content: string) => ({ type: 'Replace', pattern: { Regex: pattern }, content });
   const metaspace = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true };
   const charsMapStep = { type: 'Precompiled', precompiled_charsmap: Buffer.from(charsMap).toString('base64') };
   return {
-    added_tokens: declared.length > 0 ? declared : addedTokens(known),
+    added_tokens: declared.length > 0 ? declared : addedTokens(idsOf(special, ids)),
     normalizer: {
       type: 'Sequence',
       normalizers: [
@@ -37,12 +36,7 @@ export function siglipJson({ pieces, unknownId, charsMap }: SentencePieceModel, 
       ],
     },
     pre_tokenizer: metaspace,
-    post_processor: {
-      type: 'TemplateProcessing',
-      single: [{ Sequence: { id: 'A', type_id: 0 } }, { SpecialToken: { id: end, type_id: 0 } }],
-      pair: [],
-      special_tokens: { [end]: { id: end, ids: [endId], tokens: [end] } },
-    },
+    post_processor: aroundText([], [end], ids),
     decoder: metaspace,
     model: { type: 'Unigram', unk_id: unknownId, vocab: pieces, byte_fallback: false },
   };

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../json.js';
-import { addedTokens, declaredTokens, tokenAt } from './added-tokens.js';
+import { addedTokens, declaredTokens, idsOf, tokenAt } from './added-tokens.js';
+import { aroundText } from './around-text.js';
 
 /**
  * BERT's tokenizer: a line of vocab.txt is a token, its number the id. Settings are those of tokenizer_config.json.
@@ -7,7 +8,7 @@ import { addedTokens, declaredTokens, tokenAt } from './added-tokens.js';
  * Source: transformers, convert_slow_tokenizer.py (BertConverter) and models/bert.
  */
 export function wordPieceJson(words: readonly string[], settings: JsonObject): JsonObject {
-  const vocab = Object.fromEntries(words.map((word, id) => [word, id]));
+  const ids = new Map(words.map((word, id) => [word, id]));
   const named = (key: string, byDefault: string) => tokenAt(settings, key) ?? byDefault;
   const [unknown, before, after] = [
     named('unk_token', '[UNK]'),
@@ -15,12 +16,9 @@ export function wordPieceJson(words: readonly string[], settings: JsonObject): J
     named('sep_token', '[SEP]'),
   ];
   const special = [named('pad_token', '[PAD]'), unknown, before, after, named('mask_token', '[MASK]')];
-  const missing = [unknown, before, after].filter((token) => vocab[token] === undefined);
+  const missing = [unknown, before, after].filter((token) => !ids.has(token));
   if (missing.length > 0) throw new Error(`Expected vocab.txt to have ${missing.join(' and ')}.`);
-  const added = new Map(
-    special.flatMap((token) => (vocab[token] === undefined ? [] : [[token, vocab[token]] as const])),
-  );
-  const lowerCase = settings.do_lower_case !== false;
+  const added = idsOf(special, ids);
   return {
     added_tokens: [...addedTokens(added), ...declaredTokens(settings, added)],
     normalizer: {
@@ -28,29 +26,17 @@ export function wordPieceJson(words: readonly string[], settings: JsonObject): J
       clean_text: true,
       handle_chinese_chars: settings.tokenize_chinese_chars !== false,
       strip_accents: typeof settings.strip_accents === 'boolean' ? settings.strip_accents : null,
-      lowercase: lowerCase,
+      lowercase: settings.do_lower_case !== false,
     },
     pre_tokenizer: { type: 'BertPreTokenizer' },
-    post_processor: aroundText(before, after, vocab),
+    post_processor: aroundText([before], [after], ids),
     decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
     model: {
       type: 'WordPiece',
       unk_token: unknown,
       continuing_subword_prefix: '##',
       max_input_chars_per_word: 100,
-      vocab,
+      vocab: Object.fromEntries(ids),
     },
-  };
-}
-
-function aroundText(before: string, after: string, vocab: Readonly<Record<string, number>>): JsonObject {
-  const token = (id: string) => ({ SpecialToken: { id, type_id: 0 } });
-  const text = (id: string) => ({ Sequence: { id, type_id: 0 } });
-  const special = [before, after].map((name) => [name, { id: name, ids: [vocab[name]], tokens: [name] }]);
-  return {
-    type: 'TemplateProcessing',
-    single: [token(before), text('A'), token(after)],
-    pair: [token(before), text('A'), token(after), text('B'), token(after)],
-    special_tokens: Object.fromEntries(special),
   };
 }
