@@ -38,7 +38,7 @@ describe('a checkpoint', () => {
   }
 
   for (const [variable, name, named] of [
-    ['TEXT_MODEL_NAME', 'acme/mpnet', ['mpnet', 'bert or xlm-roberta or roberta']],
+    ['TEXT_MODEL_NAME', 'acme/deberta', ['deberta-v2', 'bert or xlm-roberta or roberta']],
     ['VISION_MODEL_NAME', 'acme/clip', ['clip', 'siglip']],
     ['VISION_MODEL_NAME', 'acme/naflex', ['siglip2', 'naflex']],
     ['ASR_MODEL', NAME, ['bert', 'whisper']],

@@ -10,7 +10,7 @@ import type { CachedRepository } from './scan-cache.js';
 export const COMPILABLE_FAMILIES: Readonly<Partial<Record<Family, readonly string[]>>> = {
   whisper: ['whisper'],
   siglip: ['siglip'],
-  sentence: ['bert', 'xlm-roberta', 'roberta', 'camembert', 'distilbert'],
+  sentence: ['bert', 'xlm-roberta', 'roberta', 'camembert', 'distilbert', 'mpnet'],
 };
 
 const COMPILABLE_TYPES = Object.values(COMPILABLE_FAMILIES).flat();

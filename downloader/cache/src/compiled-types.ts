@@ -24,7 +24,7 @@ export interface CompiledManifest extends CompiledKey {
   readonly repository: string;
   /** The commit whose config.json was read. */
   readonly commit: string;
-  /** `whisper`, `siglip`, `bert`, `xlm-roberta`, `roberta`, `camembert`, `distilbert`. */
+  /** `whisper`, `siglip`, `bert`, `xlm-roberta`, `roberta`, `camembert`, `distilbert`, `mpnet`. */
   readonly modelType: string;
   readonly graphs: readonly CompiledGraphRecord[];
 }

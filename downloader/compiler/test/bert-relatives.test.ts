@@ -1,6 +1,7 @@
-import { type NamedTensor, safetensorsFile } from '@heimdex/hub';
+import { bertShapes, type NamedTensor, randomTensors, safetensorsFile } from '@heimdex/hub';
 import { expect } from 'chai';
 import { bertPositions } from '../src/families/bert-positions.js';
+import { bucketOf } from '../src/families/mpnet.js';
 import { architectureOf, type Config, ConfigReader } from '../src/index.js';
 import { temporaryDir } from './support/dir.js';
 import { answersOf, BERT_CONFIG, BERT_SIZE, bertTensors } from './support/stand-ins.js';
@@ -29,12 +30,22 @@ const NAMES = [
   [/^embeddings/, 'distilbert.embeddings'],
 ] as const;
 
+/** BERT's names and MPNet's. */
+const MPNET_NAMES = [
+  ['attention.self.query', 'attention.attn.q'],
+  ['attention.self.key', 'attention.attn.k'],
+  ['attention.self.value', 'attention.attn.v'],
+  ['attention.output.dense', 'attention.attn.o'],
+  ['attention.output.LayerNorm', 'attention.LayerNorm'],
+] as const;
+
 describe('an architecture that is a BERT', () => {
   const dir = temporaryDir();
 
-  async function answer(tensors: readonly NamedTensor[], config: Config) {
+  async function answer(tensors: readonly NamedTensor[], config: Config, ids = [2, 7, 9, 30, 3], mask?: number[]) {
     const checkpoint = dir.write('model.safetensors', safetensorsFile(tensors));
-    const { last_hidden_state } = await answersOf({ checkpoint, config, dir: dir.fresh() }, [[2, 7, 9, 30, 3]]);
+    const options = { checkpoint, config, dir: dir.fresh() };
+    const { last_hidden_state } = await answersOf(options, [ids], mask && [mask]);
     return [...(last_hidden_state as Float32Array)];
   }
 
@@ -52,12 +63,42 @@ describe('an architecture that is a BERT', () => {
     expect(await answer([...renamed, head], DISTILBERT)).to.deep.equal(await answer(tensors, BERT_CONFIG));
   });
 
-  for (const type of ['roberta', 'camembert']) {
-    it(`is XLM-RoBERTa's network: ${type}`, () => {
-      expect(architectureOf({ model_type: type })).to.equal(architectureOf({ model_type: 'xlm-roberta' }));
+  it('adds a number per head and distance to the scores, as transformers does: MPNet', async () => {
+    const shapes = { ...bertShapes(BERT_SIZE, { pooler: true }), 'encoder.relative_attention_bias.weight': [32, 2] };
+    const tensors = randomTensors(shapes).filter(({ name }) => !name.includes('token_type'));
+    // Large enough to decide where a token looks.
+    for (const { name, values } of tensors)
+      if (name.includes('relative')) values.set(values.map((value) => 20 * value));
+    const renamed = tensors.map((tensor) => ({
+      ...tensor,
+      name: MPNET_NAMES.reduce((name, [own, its]) => name.replace(own, its), tensor.name),
+    }));
+    const config = { ...BERT_CONFIG, model_type: 'mpnet' };
+    const values = await answer(renamed, config, [0, 7, 9, 30, 11, 25, 8, 39, 2, 1], [1, 1, 1, 1, 1, 1, 1, 1, 1, 0]);
+    const firstOfEach = Array.from({ length: 9 }, (_, token) => values[token * BERT_CONFIG.hidden_size] as number);
+    // MPNetModel of transformers 5.24.
+    const expected = [0.052982, -0.738708, 0.012988, 0.822598, -0.848161, 0.295067, 1.26213, -0.304753, -1.062476];
+    for (const [token, value] of firstOfEach.entries()) expect(value).to.be.closeTo(expected[token] as number, 2e-5);
+  });
+
+  it('has a bucket for each short distance and a common one for long ones: MPNet', () => {
+    const distances = [0, -1, 1, -7, 7, -8, 11, 12, -16, -32, 63, 64, -127, 127, -511, 511];
+    // relative_position_bucket of transformers' modeling_mpnet.py.
+    const expected = [0, 1, 17, 7, 23, 8, 24, 25, 10, 12, 29, 30, 15, 31, 15, 31];
+    expect(distances.map((distance) => bucketOf(distance, 32))).to.deep.equal(expected);
+  });
+
+  for (const type of ['roberta', 'camembert', 'mpnet']) {
+    it(`has XLM-RoBERTa's positions: ${type}`, () => {
       const config = { max_position_embeddings: 514, pad_token_id: 1 };
       const positions = bertPositions(new ConfigReader({ ...config, model_type: type }));
       expect(positions).to.deep.equal({ first: 2, count: 514 });
+    });
+  }
+
+  for (const type of ['roberta', 'camembert']) {
+    it(`is XLM-RoBERTa's network: ${type}`, () => {
+      expect(architectureOf({ model_type: type })).to.equal(architectureOf({ model_type: 'xlm-roberta' }));
     });
   }
 });

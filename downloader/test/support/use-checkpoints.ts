@@ -69,7 +69,7 @@ export function useCheckpoints() {
             { path, bytes: 'weights' },
           ],
         })),
-        { name: 'acme/mpnet', files: [...withType(bertRepository(), 'mpnet')] },
+        { name: 'acme/deberta', files: [...withType(bertRepository(), 'deberta-v2')] },
         { name: 'acme/roberta', files: [...withType(bertRepository(), 'roberta')] },
         {
           name: 'acme/dense',

@@ -17,7 +17,8 @@ import { type Recipe, uniformRecipe } from '../graph/forms.js';
 import type { Layers } from '../graph/layers.js';
 import { BERT_PREFIXES, BERT_UNUSED, buildBert, currentBertName } from './bert.js';
 import type { Config, ConfigReader } from './config.js';
-import { bertConfigOf, bertNameOf } from './distilbert.js';
+import * as distilbert from './distilbert.js';
+import * as mpnet from './mpnet.js';
 import { buildSiglipText, buildSiglipVision, SIGLIP_UNUSED } from './siglip.js';
 import { buildWhisperCross, buildWhisperEncoder, WHISPER_PREFIXES, WHISPER_UNUSED } from './whisper.js';
 import { buildWhisperDecoder } from './whisper-decoder.js';
@@ -85,6 +86,15 @@ const bert: Architecture = {
   },
 };
 
+/** A BERT whose config.json and tensors have names of their own. */
+function inWordsOfBert(names: Pick<typeof distilbert, 'bertConfigOf' | 'bertNameOf'>): Architecture {
+  const renaming = (checkpoint: Checkpoint): Renaming => {
+    const strip = withoutPrefix(checkpoint, BERT_PREFIXES);
+    return (name) => names.bertNameOf(strip(name));
+  };
+  return { ...bert, configOf: names.bertConfigOf, renaming };
+}
+
 /** By `model_type` of config.json. */
 const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   whisper: {
@@ -149,14 +159,8 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   'xlm-roberta': bert,
   roberta: bert,
   camembert: bert,
-  distilbert: {
-    ...bert,
-    configOf: bertConfigOf,
-    renaming: (checkpoint) => {
-      const strip = withoutPrefix(checkpoint, BERT_PREFIXES);
-      return (name) => bertNameOf(strip(name));
-    },
-  },
+  distilbert: inWordsOfBert(distilbert),
+  mpnet: inWordsOfBert(mpnet),
 };
 
 /** Supported values of `model_type`. */

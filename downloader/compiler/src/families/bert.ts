@@ -4,6 +4,7 @@ import type { Layers } from '../graph/layers.js';
 import { bertPositions } from './bert-positions.js';
 import { type ConfigReader, headSize } from './config.js';
 import { DENSE, pooledDense } from './dense.js';
+import { relativePositions } from './mpnet.js';
 
 /** Tensors of a BERT or XLM-RoBERTa checkpoint that token vectors do not need. */
 export const BERT_UNUSED: ExpectedUnused = {
@@ -13,7 +14,7 @@ export const BERT_UNUSED: ExpectedUnused = {
 };
 
 /** Prefixes that heads add to the encoder's names. */
-export const BERT_PREFIXES = ['bert.', 'roberta.', 'camembert.', 'distilbert.', 'model.'] as const;
+export const BERT_PREFIXES = ['bert.', 'roberta.', 'camembert.', 'distilbert.', 'mpnet.', 'model.'] as const;
 
 /** Names in old checkpoints, which name a norm's weights as TensorFlow did. */
 export function currentBertName(name: string): string {
@@ -21,7 +22,7 @@ export function currentBertName(name: string): string {
 }
 
 /**
- * BERT and RoBERTa (XLM-RoBERTa and CamemBERT are the same network): `input_ids` and `attention_mask` [batch, length] to
+ * BERT, RoBERTa (XLM-RoBERTa and CamemBERT are the same network) and MPNet: `input_ids` and `attention_mask` [batch, length] to
  * `last_hidden_state` [batch, length, width], and with a layer behind the pooling to `sentence_embedding` [batch, outputs] too. All
  * tokens are of type 0, as sentence embedders have them, or of none. A run of long texts without padding holds no table of attention's
  * scores.
@@ -57,12 +58,10 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
     length,
     graph.integers(0),
   ]);
-  // Equal for a text whatever its batch: the server runs texts of this length alone, and shorter ones share runs.
-  const isLong = graph.op('GreaterOrEqual', [length, graph.integers(LONG_TEXT_TOKENS)]);
-  const least = graph.op('Reshape', [graph.op('ReduceMin', [rawMask], { keepdims: 0 }), graph.integers(1)]);
-  const unpadded = graph.op('And', [isLong, graph.op('Equal', [least, graph.integers(1)])]);
   const flat = graph.integers(-1, width);
   const dims = graph.op('Concat', [graph.integers(-1), length, graph.integers(width)], { axis: 0 });
+  const scores = relativePositions(layers, config, heads, length, positionCount - firstPosition);
+  const unpadded = scores === undefined ? unpaddedLong(layers, rawMask, length) : undefined;
   let hidden = graph.op('Reshape', [graph.op('Add', [tokens, positions]), flat]);
   hidden = layers.norm(hidden, 'embeddings.LayerNorm', width, epsilon);
   for (let index = 0; index < config.count('num_hidden_layers', 12); index++) {
@@ -73,6 +72,7 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
       dims,
       mask,
       unpadded,
+      scores,
     });
     const attended = layers.linear(
       context,
@@ -104,4 +104,14 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
     'batch',
     null,
   ]);
+}
+
+/**
+ * Whether a run is of long texts without padding, bool [1]. The same for a text whatever its batch: the server runs texts of that length
+ * alone, and shorter ones share runs.
+ */
+function unpaddedLong({ graph }: Layers, mask: string, length: string): string {
+  const isLong = graph.op('GreaterOrEqual', [length, graph.integers(LONG_TEXT_TOKENS)]);
+  const least = graph.op('Reshape', [graph.op('ReduceMin', [mask], { keepdims: 0 }), graph.integers(1)]);
+  return graph.op('And', [isLong, graph.op('Equal', [least, graph.integers(1)])]);
 }

@@ -191,7 +191,7 @@ export class Layers {
     attention: AttentionShape,
   ): string {
     const { graph } = this;
-    const { width, heads, dims, mask, unpadded, merged } = attention;
+    const { width, heads, dims, mask, unpadded, merged, scores } = attention;
     const layers = projections.map((projection) => ({ name: `${name}.${projection}`, outputs: width }));
     const form = this.recipe['attention input'];
     // In half precision a GPU has kernels that hold no table of scores, and sum in float32. What comes from a product in half
@@ -214,6 +214,7 @@ export class Layers {
     const operator = 'MultiHeadAttention';
     const attributes = { num_heads: heads };
     const plainInputs = bias === '' ? sequences : [...sequences, bias];
+    const added = scores === undefined ? [] : [cast(scores, FLOAT16)];
     const plain = (branch: Branch) => branch(operator, plainInputs, attributes, RUNTIME_DOMAIN);
     // With a mask, or with scores added, the operator holds the whole table of weights: only where it must.
     const context =
@@ -229,7 +230,7 @@ export class Layers {
         : mask === undefined
           ? graph.runtimeOp(operator, plainInputs, attributes)
           : unpadded === undefined
-            ? graph.runtimeOp(operator, [...sequences, bias, mask], attributes)
+            ? graph.runtimeOp(operator, [...sequences, bias, mask, ...added], attributes)
             : graph.either(
                 unpadded,
                 plain,
@@ -270,8 +271,10 @@ export interface AttentionShape {
   readonly dims: string;
   /** Name of the int32 value [sequences, length]: 0 where a row is padding. */
   readonly mask?: string;
-  /** Name of a bool value [1]: where it holds, no row is padding, and attention runs without the mask. */
-  readonly unpadded?: string;
+  /** Name of a bool value [1]: where it holds, no row is padding, and attention runs without the mask. Not with `scores`. */
+  readonly unpadded?: string | undefined;
+  /** Name of a float32 value [1, heads, length, length] that is added to the scores. Needs `mask`. */
+  readonly scores?: string | undefined;
   /**
    * Token merging with proportional attention (Bolya et al., 2023): where `condition` (bool [1]) holds, `logCounts` is added to
    * the scores, the logarithm of how many positions each row stands for.

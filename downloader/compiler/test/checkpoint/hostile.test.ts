@@ -53,7 +53,7 @@ describe('a hostile checkpoint', () => {
     [{ hidden_size: '16' }, 'hidden_size'],
     [{ num_attention_heads: 3 }, '3 heads'],
     [{ model_type: 'xlm-roberta', pad_token_id: -5 }, 'pad_token_id'],
-    [{ model_type: 'mpnet' }, 'whisper, siglip, bert, xlm-roberta'],
+    [{ model_type: 'deberta-v2' }, 'whisper, siglip, bert, xlm-roberta'],
     [{ model_type: '__proto__' }, 'model_type'],
     [{ hidden_act: 'constructor' }, 'activation'],
     [{ layer_norm_eps: 'small' }, 'layer_norm_eps'],

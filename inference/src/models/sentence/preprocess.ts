@@ -22,7 +22,7 @@ export interface SentenceRecipe {
 /** Families that pool the first token, by words in their names, for repositories without modules.json. */
 const FIRST_TOKEN_FAMILIES = /bge-|arctic-embed|mxbai-embed|gte-(?!multilingual)|colbert/i;
 /** Architectures whose positions begin behind the padding token's: RoBERTa's. */
-const BEHIND_PADDING: readonly unknown[] = ['roberta', 'xlm-roberta', 'camembert'];
+const BEHIND_PADDING: readonly unknown[] = ['roberta', 'xlm-roberta', 'camembert', 'mpnet'];
 
 /**
  * Reads modules.json, the pooling's config.json, sentence_bert_config.json, config_sentence_transformers.json and config.json, as
