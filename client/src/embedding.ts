@@ -22,7 +22,7 @@ import {
 } from './answers.js';
 import { errorOfItem } from './convert-error.js';
 import { createError, type InferenceClientError } from './errors.js';
-import type { CallOptions, MethodName } from './options.js';
+import { type CallOptions, type MethodName, meaningOf } from './options.js';
 import type { Caller } from './transport/caller.js';
 
 /** Options of EmbedImage. */
@@ -83,6 +83,11 @@ export async function embedImage(
   return embeddings('EmbedImage', images.length, answer, options);
 }
 
+const MODELS = {
+  vision: TextModel.VISION,
+  text: TextModel.TEXT,
+} as const satisfies Record<NonNullable<EmbedTextOptions['model']>, TextModel>;
+
 /** Calls EmbedText. */
 export async function embedText(
   caller: Caller,
@@ -91,7 +96,7 @@ export async function embedText(
 ): Promise<Embeddings> {
   const request = create(EmbedTextRequestSchema, {
     texts: [...texts],
-    model: options.model === 'text' ? TextModel.TEXT : TextModel.VISION,
+    model: meaningOf('model', options.model ?? 'vision', MODELS),
     encoding: VectorEncoding.FLOAT32_LE,
     ...(options.normalize !== undefined && { normalize: options.normalize }),
     ...(options.truncate !== undefined && { truncate: options.truncate }),

@@ -175,3 +175,12 @@ export function createError(
   const Class = (Object.hasOwn(BY_REASON, reason) ? BY_REASON[reason] : BY_CODE[code]) ?? InferenceClientError;
   return new Class(code, message, options);
 }
+
+/** The error of a call whose option is invalid, found before anything is sent. `field` is the option's name. */
+export function invalidOption(field: string, description: string, method?: string): InferenceClientError {
+  return createError('INVALID_ARGUMENT', `${field} ${description}`, {
+    reason: 'INVALID_ARGUMENT',
+    violations: [{ field, description }],
+    ...(method !== undefined && { method }),
+  });
+}

@@ -1,5 +1,6 @@
 import type { ChannelOptions } from '@grpc/grpc-js';
 import type { InferenceService } from '@heimdex/gen';
+import { invalidOption } from './errors.js';
 import { DEFAULT_RETRY, type RetryOptions } from './retry.js';
 
 /** The service's methods and `Health`, as errors and timeouts name them. From the descriptor: a missing rpc does not compile. */
@@ -106,6 +107,15 @@ export function checkTimes({ timeoutsMs, connectTimeoutMs }: InferenceClientOpti
       throw new TypeError(`Expected ${name} to be a number of milliseconds, got ${String(value)}`);
     }
   }
+}
+
+/**
+ * Returns what a word stands for as the value of a call's option. Throws INVALID_ARGUMENT for another word: JavaScript checks no types,
+ * and a default in its place would be a wrong answer.
+ */
+export function meaningOf<Meaning>(option: string, word: string, meanings: Readonly<Record<string, Meaning>>): Meaning {
+  if (Object.hasOwn(meanings, word)) return meanings[word] as Meaning;
+  throw invalidOption(option, `must be ${Object.keys(meanings).join(' or ')}, got ${String(word)}`);
 }
 
 /** Returns the retry options with the defaults filled in. */

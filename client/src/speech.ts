@@ -1,7 +1,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import * as contract from '@heimdex/gen';
 import { type Model, provenance, type Timing } from './answers.js';
-import type { CallOptions } from './options.js';
+import { type CallOptions, meaningOf } from './options.js';
 import { type Plain, plain } from './plain.js';
 import type { Caller } from './transport/caller.js';
 
@@ -116,7 +116,7 @@ const ENCODINGS = {
 
 /** Returns the message's `raw` field, if set. */
 export function rawMessage({ raw }: TranscribeOptions): { raw?: MessageInitShape<typeof contract.RawAudioSchema> } {
-  return raw === undefined ? {} : { raw: { ...raw, encoding: ENCODINGS[raw.encoding] } };
+  return raw === undefined ? {} : { raw: { ...raw, encoding: meaningOf('raw.encoding', raw.encoding, ENCODINGS) } };
 }
 
 /** Converts the options to the protobuf message. Absent options stay absent, so the server's defaults apply. */
@@ -124,8 +124,8 @@ export function optionsMessage(options: TranscribeOptions): MessageInitShape<typ
   const { raw, task, timestamps, temperatures, timeoutMs, signal, headers, priority, ...same } = options;
   return {
     ...same,
-    ...(task !== undefined && { task: TASKS[task] }),
-    ...(timestamps !== undefined && { timestamps: TIMESTAMPS[timestamps] }),
+    ...(task !== undefined && { task: meaningOf('task', task, TASKS) }),
+    ...(timestamps !== undefined && { timestamps: meaningOf('timestamps', timestamps, TIMESTAMPS) }),
     ...(temperatures !== undefined && { temperatures: [...temperatures] }),
   };
 }

@@ -45,6 +45,21 @@ describe("the client's options", () => {
     }
   });
 
+  it('reject words that they do not have, which would silently mean a default', async () => {
+    const client = connect();
+    const sentence = failureOf(client.embedText(['a'], { model: 'sentence' as 'text' }));
+    expect(await sentence).to.include({ code: 'INVALID_ARGUMENT', field: 'model' });
+    expect((await sentence).message)
+      .to.include('vision or text')
+      .and.include('sentence');
+    for (const [field, options] of [
+      ['task', { task: 'translates' as 'translate' }],
+      ['timestamps', { timestamps: 'words' as 'word' }],
+      ['raw.encoding', { raw: { encoding: 'pcm' as 'pcm_s16le', sampleRateHz: 16_000, channelCount: 1 } }],
+    ] as const)
+      expect(await failureOf(client.transcribe(new Uint8Array(2), options)), field).to.include({ field });
+  });
+
   it('reject timeouts that are not numbers, without crashing', async () => {
     const noNumber = '5000' as unknown as number;
     for (const timeoutMs of [Number.NaN, noNumber]) {

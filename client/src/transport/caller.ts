@@ -3,7 +3,7 @@ import { create, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
 import type { Metadata } from '@grpc/grpc-js';
 import { GetServerInfoRequestSchema, InferenceService } from '@heimdex/gen';
 import { type CallContext, errorOf } from '../convert-error.js';
-import { createError, InferenceClientError } from '../errors.js';
+import { createError, InferenceClientError, invalidOption } from '../errors.js';
 import { MESSAGE_TOO_LARGE, MIN_MAX_MESSAGE_BYTES, tooLargeMessage } from '../message-limit.js';
 import {
   type CallOptions,
@@ -69,11 +69,7 @@ export class Caller {
   timeoutMs(name: MethodName, call: CallOptions): number {
     const limitMs = timeLimitMs(name, this.#options, call);
     if (isTimeout(limitMs)) return limitMs;
-    const description = `must be a number of milliseconds, got ${String(limitMs)}`;
-    throw createError('INVALID_ARGUMENT', `timeoutMs ${description}`, {
-      violations: [{ field: 'timeoutMs', description }],
-      method: name,
-    });
+    throw invalidOption('timeoutMs', `must be a number of milliseconds, got ${String(limitMs)}`, name);
   }
 
   /** Executes a unary call with retries. Rejects only with InferenceClientError. */

@@ -1,5 +1,5 @@
 import type { AudioCodec, InputAudioTrack } from 'mediabunny';
-import { createError, type InferenceClientError } from '../errors.js';
+import { type InferenceClientError, invalidOption } from '../errors.js';
 
 /** The properties of an audio track that determine the choice. */
 export interface TrackInfo {
@@ -73,11 +73,6 @@ function trackText({ index, codec, language }: TrackInfo): string {
 }
 
 function noSuchTrack(tracks: readonly TrackInfo[], requested: number): InferenceClientError {
-  const field = 'options.audio_track';
   const description = `must be the index of an audio track of this audio: ${tracks.map(trackText).join(', ')}; got ${requested}.`;
-  return createError('INVALID_ARGUMENT', `${field} ${description}`, {
-    reason: 'INVALID_ARGUMENT',
-    violations: [{ field, description }],
-    method: 'TranscribeStream',
-  });
+  return invalidOption('options.audio_track', description, 'TranscribeStream');
 }

@@ -22,7 +22,9 @@ export function embedText(
 ): MethodHandler<typeof InferenceService.method.embedText> {
   return async (request, call) => {
     const role = checkEnum('model', request.model, TEXT_ROLES);
-    const model = requireModel(models, role, `EmbedText with model ${role === 'text' ? 'TEXT' : 'VISION'}`);
+    const other = role === 'text' ? 'vision' : 'text';
+    const instead = models.has(other) ? ` It has model ${other.toUpperCase()}.` : '';
+    const model = requireModel(models, role, `EmbedText with model ${role.toUpperCase()}`, instead);
     checkBatch('texts', request.texts.length, limits.maxBatchItems);
     const encoding = checkEnum('encoding', request.encoding, ENCODINGS);
     const normalize = request.normalize ?? true;

@@ -17,13 +17,13 @@ export const METHOD_ROLES = {
   GetServerInfo: [],
 } as const satisfies Record<MethodName, readonly Role[]>;
 
-/** Returns the model of a role. Throws FEATURE_DISABLED if it is not configured. */
-export function requireModel(models: Models, role: Role, feature: string): ServedModel {
+/** Returns the model of a role. Throws FEATURE_DISABLED if it is not configured. `instead` says what this server offers in its place. */
+export function requireModel(models: Models, role: Role, feature: string, instead = ''): ServedModel {
   const model = models.get(role);
   if (model !== undefined) return model;
   throw new InferenceError(
     'FEATURE_DISABLED',
-    `${feature} is disabled on this server. To enable it, ${ROLE_SPECS[role].enable} for the downloader and the server, run the downloader and restart the server.`,
+    `${feature} is disabled on this server.${instead} To enable it, ${ROLE_SPECS[role].enable} for the downloader and the server, run the downloader and restart the server.`,
   );
 }
 
