@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { startChild } from './support/child.js';
-import { runHere, testEnvironment } from './support/program.js';
+import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY, seededBytes, speechRepository } from './support/repositories.js';
 import { temporaryDir, whenTrue } from './support/volume.js';
 
@@ -103,6 +103,42 @@ describe('a resumed download', () => {
     await mkdir(blobs, { recursive: true });
     await writeFile(join(blobs, `${oid}.incomplete`), seededBytes(2_500_000, 'other bytes'));
     expect(await finish()).to.equal(1_500_000 + ENCODER_BYTES);
+  });
+
+  it('keeps what it has when a captive portal answers with its own page', async () => {
+    hub.faults.add({ on: onEncoder, do: { type: 'drop', atByte: 3_000_000 } });
+    await runHere([], env({ DOWNLOAD_CONNECTIONS: '1' }));
+    hub.faults.clear();
+    hub.faults.add({ on: onEncoder, do: { type: 'status', status: 200, body: '<html>login</html>' } });
+    const result = await runHere([], env());
+    expect(lastLine(result)).to.include({ code: 'SIZE_MISMATCH' });
+    expect(result.status).to.equal(7);
+    expect(await finish()).to.equal(1_000_000);
+  });
+
+  it('keeps what it has when a server answers 416 to the rest', async () => {
+    hub.faults.add({ on: onEncoder, do: { type: 'drop', atByte: 3_000_000 } });
+    await runHere([], env({ DOWNLOAD_CONNECTIONS: '1' }));
+    hub.faults.clear();
+    hub.faults.add({ on: onEncoder, do: { type: 'status', status: 416 } });
+    expect(lastLine(await runHere([], env()))).to.include({ code: 'SIZE_MISMATCH' });
+    expect(await finish()).to.equal(1_000_000);
+  });
+
+  it('passes one answer of the wrong size and resumes in the same run', async () => {
+    hub.faults.add({ on: onEncoder, do: { type: 'drop', atByte: 3_000_000 } });
+    await runHere([], env({ DOWNLOAD_CONNECTIONS: '1' }));
+    hub.faults.clear();
+    hub.faults.add({ on: onEncoder, do: { type: 'status', status: 200, body: '<html>' }, times: 1 });
+    hub.requests.clear();
+    expect((await runHere([], env())).status).to.equal(0);
+    expect(encoderBytesSent()).to.be.within(1_000_000, 1_000_100);
+  });
+
+  it('does not resume what is longer than the file, and removes it afterwards', async () => {
+    await mkdir(blobs, { recursive: true });
+    await writeFile(join(blobs, `${oid}.0a1b2c3d.incomplete`), seededBytes(ENCODER_BYTES + 1, 'encoder one'));
+    expect(await finish()).to.equal(ENCODER_BYTES);
   });
 
   it('passes over a journal that was cut in the middle of a line', async () => {

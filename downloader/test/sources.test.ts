@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -41,7 +41,12 @@ describe('sources other than the hub', () => {
     web = createServer((request, response) => {
       if (request.url === '/weights.onnx') response.end(WEIGHTS);
       else if (request.url === '/config.json') response.end(CONFIG);
-      else response.writeHead(404).end();
+      else if (request.url === '/longer.onnx') response.end(Buffer.concat([WEIGHTS, WEIGHTS]));
+      else if (request.url === '/unsized.onnx') {
+        // In chunks, so that nothing states the size.
+        response.write(seededBytes(290_000, 'other weights'));
+        response.end(WEIGHTS);
+      } else response.writeHead(404).end();
     }).listen(0, '127.0.0.1');
     await once(web, 'listening');
     webUrl = `http://127.0.0.1:${(web.address() as AddressInfo).port}`;
@@ -63,10 +68,10 @@ describe('sources other than the hub', () => {
       { path: 'config.json', file: 'dist/config.json', sha256: sha256(CONFIG) },
     ],
   });
-  const urlSource = (weightsHash = sha256(WEIGHTS), weightsName = 'weights.onnx') => ({
+  const urlSource = (weightsHash = sha256(WEIGHTS), weightsName = 'weights.onnx', sizeBytes?: number) => ({
     type: 'url',
     files: [
-      { path: 'weights.onnx', url: `${webUrl}/${weightsName}`, sha256: weightsHash },
+      { path: 'weights.onnx', url: `${webUrl}/${weightsName}`, sha256: weightsHash, sizeBytes },
       { path: 'config.json', url: `${webUrl}/config.json`, sha256: sha256(CONFIG) },
     ],
   });
@@ -144,6 +149,23 @@ describe('sources other than the hub', () => {
     expect(result.status, result.stderr).to.equal(0);
     expect(hub.requests.filter({ file: 'weights.onnx', kind: 'bytes' }).length).to.be.greaterThan(0);
   });
+
+  it('resumes from the next source when an address has a file of another size', async () => {
+    const env = await environment([urlSource(sha256(WEIGHTS), 'longer.onnx', WEIGHTS.length), hubSource()]);
+    const blobs = join(dir.path, 'cache', 'models--acme--pinned', 'blobs');
+    await mkdir(blobs, { recursive: true });
+    await writeFile(join(blobs, `${sha256(WEIGHTS)}.0a1b2c3d.incomplete`), WEIGHTS.subarray(0, 200_000));
+    await expectWhole(env);
+    expect(bytesOfHub()).to.equal(100_000);
+  });
+
+  it('fetches everything from the next source when an address sent a longer file without its size', async () => {
+    await expectWhole(await environment([urlSource(sha256(WEIGHTS), 'unsized.onnx', WEIGHTS.length), hubSource()]));
+    expect(bytesOfHub()).to.be.within(WEIGHTS.length, 2 * WEIGHTS.length);
+  });
+
+  const bytesOfHub = () =>
+    hub.requests.filter({ kind: 'bytes', file: 'weights.onnx' }).reduce((sum, { bytesSent }) => sum + bytesSent, 0);
 
   it('refuses bytes of an address that are not the pinned ones: exit 7', async () => {
     const result = await runHere([], await environment([urlSource('b'.repeat(64))]));

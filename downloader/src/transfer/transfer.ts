@@ -23,7 +23,7 @@ export interface TransferResult {
   readonly reusedBytes: number;
 }
 
-/** Maximum complete fetches that end with wrong bytes. */
+/** Maximum answers of the wrong size and complete fetches with wrong bytes, together. */
 const MAX_MISMATCHES = 2;
 /** Errors of a source after which another source may succeed. */
 const TRY_NEXT = new Set([
@@ -87,9 +87,11 @@ async function transferFrom(
         await keep(partial);
         throw asDiskError(error, job.finalPath);
       }
-      await partial.discard();
-      // Bytes of an earlier run may be the wrong ones: only a complete fetch of this run counts.
-      if (partial.reusedBytes === 0) mismatches += 1;
+      // A wrong size tells nothing about the received bytes; a wrong hash may be due to bytes of an earlier run: then only a
+      // complete fetch of this run counts.
+      const isSize = error.code === 'SIZE_MISMATCH';
+      await (isSize ? keep(partial) : partial.discard());
+      if (isSize || partial.reusedBytes === 0) mismatches += 1;
       if (mismatches === MAX_MISMATCHES) throw error;
       events.onRetry({ error, failures: Math.max(1, mismatches), delayMs: 0 });
     }
