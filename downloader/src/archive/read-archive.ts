@@ -40,8 +40,8 @@ export interface ReadArchive {
 export interface ReadArchiveOptions {
   readonly cacheDir: string;
   readonly locks: LockEvents;
-  /** Called with the missing blobs before the first is read; throws if they do not fit on the volume. */
-  readonly onLock: (missing: readonly ArchivedBlob[]) => Promise<void>;
+  /** Called with all blobs still missing whenever more become known, before they are read; throws if they do not fit on the volume. */
+  readonly onMissing: (missing: readonly ArchivedBlob[]) => Promise<void>;
 }
 
 /** The lock file and tree lists are kept in memory up to this size. */
@@ -144,13 +144,11 @@ class ArchiveReader {
   }
 
   async #expect(blobs: readonly ArchivedBlob[]): Promise<void> {
-    const missing: ArchivedBlob[] = [];
     for (const blob of blobs) {
       if (await this.#isThere(blob)) this.#presentFiles += 1;
-      else missing.push(blob);
+      else this.#missing.set(blob.name, blob);
     }
-    await this.#options.onLock(missing);
-    for (const blob of missing) this.#missing.set(blob.name, blob);
+    await this.#options.onMissing([...this.#missing.values()]);
   }
 
   #expectTree(model: LockedModel): void {

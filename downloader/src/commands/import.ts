@@ -19,7 +19,7 @@ export async function importModels(context: CommandContext): Promise<RunFigures>
   const before = await readLock(lockPath);
   await makeDir(cacheDir);
   const input = args.file === '-' ? context.stdin : await openFile(args.file);
-  const onLock = async (missing: readonly ArchivedBlob[]) => {
+  const onMissing = async (missing: readonly ArchivedBlob[]) => {
     await assertFits(
       cacheDir,
       missing.reduce((total, blob) => total + blob.sizeBytes, 0),
@@ -31,7 +31,7 @@ export async function importModels(context: CommandContext): Promise<RunFigures>
     onUnsupported: (path: string, reason: string) =>
       log.warn({ event: 'no-lock', path, reason }, 'This volume does not support file locks'),
   };
-  const archive = await readArchive(input, { cacheDir, locks, onLock }, signal);
+  const archive = await readArchive(input, { cacheDir, locks, onMissing }, signal);
   await publishCacheTag(cacheDir);
   for (const model of archive.lock.models) {
     if (model.layout === 'plain') continue;
