@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { CacheError, type CacheErrorCode } from '@heimdex/cache';
 import { messageOf, visibleLines } from '@heimdex/common';
 import { type Arguments, type CommandName, parseArguments } from './cli/arguments.js';
@@ -16,7 +17,7 @@ export interface RunOptions {
   /** Arguments after the program's name. */
   readonly argv: readonly string[];
   readonly env: NodeJS.ProcessEnv;
-  readonly stdin: NodeJS.ReadableStream;
+  readonly stdin: Readable;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: Parameters<typeof openScreen>[0];
   /** Ends the run; received bytes stay for the next one. */

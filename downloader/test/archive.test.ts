@@ -30,6 +30,14 @@ describe('an archive of models', () => {
     expect(result.status, result.stderr).to.equal(6);
     expect(lastLine(result)).to.include({ code: 'DISK_FULL' });
   });
+
+  it('that never comes is waited for until a signal: exit 130', async () => {
+    const stop = new AbortController();
+    const stdin = new Readable({ read: () => stop.abort(new Error('ended by SIGTERM')) });
+    const result = await runHere(['import', '-'], env(), { stdin, signal: stop.signal });
+    expect(result.status, result.stderr).to.equal(130);
+    expect(stdin.destroyed).to.equal(true);
+  });
 });
 
 /** A compiled text model with one graph of this size, as a lock file and compiled.json have it. */

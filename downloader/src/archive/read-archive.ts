@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import {
   blobLockPath,
   CacheError,
@@ -53,7 +54,7 @@ const MAX_TEXT_BYTES = 64 * 1024 * 1024;
  * Throws DownloaderError ARCHIVE_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED.
  */
 export async function readArchive(
-  input: NodeJS.ReadableStream,
+  input: Readable,
   options: ReadArchiveOptions,
   signal: AbortSignal,
 ): Promise<ReadArchive> {

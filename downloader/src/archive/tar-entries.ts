@@ -1,3 +1,4 @@
+import { addAbortSignal, type Readable } from 'node:stream';
 import { type Extract, extract } from 'tar-stream';
 
 /** One entry of a tar stream: its header and its bytes. Read the bytes or skip them with `resume()`. */
@@ -5,11 +6,11 @@ export type TarEntry = Extract extends AsyncIterable<infer Item> ? Item : never;
 
 /**
  * Yields the entries of a tar stream in order. Read or resume each entry before requesting the next. Errors of the input and
- * of the tar format are thrown by the next read.
+ * of the tar format are thrown by the next read; the signal ends a read of an idle input too.
  */
-export async function* tarEntries(input: AsyncIterable<unknown>, signal: AbortSignal): AsyncGenerator<TarEntry> {
+export async function* tarEntries(input: Readable, signal: AbortSignal): AsyncGenerator<TarEntry> {
   const tar = extract();
-  const feeding = feed(input, tar, signal);
+  const feeding = feed(addAbortSignal(signal, input), tar);
   // Awaited below; until then a failure surfaces through the destroyed tar stream.
   feeding.catch(() => {});
   try {
@@ -20,10 +21,9 @@ export async function* tarEntries(input: AsyncIterable<unknown>, signal: AbortSi
   }
 }
 
-async function feed(input: AsyncIterable<unknown>, tar: Extract, signal: AbortSignal): Promise<void> {
+async function feed(input: Readable, tar: Extract): Promise<void> {
   try {
     for await (const chunk of input) {
-      signal.throwIfAborted();
       if (tar.destroyed) return;
       if (!tar.write(chunk)) await drained(tar);
     }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Arguments } from '../cli/arguments.js';
 import type { DownloaderConfig } from '../config.js';
 import type { Logger } from '../log.js';
@@ -13,7 +14,7 @@ export interface CommandContext {
   readonly log: Logger;
   /** stderr: log and progress. */
   readonly screen: Screen;
-  readonly stdin: NodeJS.ReadableStream;
+  readonly stdin: Readable;
   readonly stdout: NodeJS.WritableStream;
   /** Writes a result to stdout. */
   readonly print: (text: string) => void;

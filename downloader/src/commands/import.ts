@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { readLock } from '@heimdex/cache';
 import { formatBytes, formatCount, formatDuration, messageOf } from '@heimdex/common';
 import { type ArchivedBlob, blobIdOf, filesOf } from '../archive/archive-layout.js';
@@ -56,7 +57,7 @@ export async function importModels(context: CommandContext): Promise<RunFigures>
   return { models };
 }
 
-async function openFile(path: string): Promise<NodeJS.ReadableStream> {
+async function openFile(path: string): Promise<Readable> {
   const stream = createReadStream(path, { highWaterMark: 1024 * 1024 });
   await new Promise<void>((resolve, reject) => {
     stream.once('open', () => resolve());
