@@ -1,13 +1,20 @@
-import { mkdir, statfs } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { type CompiledManifest, formatCompiledManifest, formatLock, type LockedModel } from '@heimdex/cache';
+import { startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { pack } from 'tar-stream';
 import { compiledManifestName } from '../src/archive/compiled-entries.js';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
+import { speechRepository } from './support/repositories.js';
 import { temporaryDir } from './support/volume.js';
 
+const PROGRAM = fileURLToPath(new URL('../../bin/heimdex-downloader.js', import.meta.url));
 const COMMIT = 'c'.repeat(40);
 
 describe('an archive of models', () => {
@@ -37,6 +44,24 @@ describe('an archive of models', () => {
     const result = await runHere(['import', '-'], env(), { stdin, signal: stop.signal });
     expect(result.status, result.stderr).to.equal(130);
     expect(stdin.destroyed).to.equal(true);
+  });
+
+  it('that does not fit on its disk is an error and leaves no file: exit 6', async () => {
+    const hub = await startHub({ repositories: [speechRepository({ encoderBytes: 6_000_000 })] });
+    const filled = testEnvironment(dir.path, hub.url);
+    expect((await runHere([], filled)).status).to.equal(0);
+    await hub.close();
+    // A limit on the size of a file is a disk that is full for large files alone, and needs no mount.
+    const limited = `trap '' XFSZ; ulimit -f 4000; exec "$0" "$@"`;
+    const tar = join(dir.path, 'models.tar');
+    const child = spawn('/bin/sh', ['-c', limited, process.execPath, PROGRAM, 'export', tar], {
+      env: { ...filled, PATH: process.env.PATH },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const [stderr, [status]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+    expect(status, stderr).to.equal(6);
+    expect(stderr).to.include('DISK_FULL');
+    expect((await readdir(dir.path)).filter((name) => name.startsWith('models.tar'))).to.deep.equal([]);
   });
 });
 

@@ -41,14 +41,12 @@ export async function writeArchive(
   const archive = pack();
   const sent = sendOut(archive, out);
   try {
-    await fill(archive, cacheDir, models, sourceOf, signal);
-    archive.finalize();
+    await Promise.all([fill(archive, cacheDir, models, sourceOf, signal).then(() => archive.finalize()), sent]);
   } catch (error) {
     archive.destroy(null);
     await sent.catch(() => {});
     throw error;
   }
-  await sent;
 }
 
 async function fill(
