@@ -23,6 +23,7 @@ export class WeightsFile {
   readonly #descriptor: number;
   readonly #hash: Hash | undefined;
   #sizeBytes = 0;
+  #isClosed = false;
 
   constructor(
     path: string,
@@ -55,12 +56,14 @@ export class WeightsFile {
 
   close(): WrittenFile {
     fsyncSync(this.#descriptor);
-    closeSync(this.#descriptor);
+    this.abandon();
     return { name: this.name, sizeBytes: this.#sizeBytes, sha256: this.#hash?.digest('hex') ?? '' };
   }
 
-  /** Closes a file that is not kept. */
+  /** Closes a file that is not kept. Idempotent. */
   abandon(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     closeSync(this.#descriptor);
   }
 }
