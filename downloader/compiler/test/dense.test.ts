@@ -1,5 +1,6 @@
 import { type NamedTensor, randomTensors, safetensorsFile } from '@heimdex/hub';
 import { expect } from 'chai';
+import type { Precision } from '../src/index.js';
 import { relativeError } from './support/checkpoints.js';
 import { refusal, temporaryDir } from './support/dir.js';
 import { answersOf, BERT_CONFIG, BERT_SIZE, bertTensors } from './support/stand-ins.js';
@@ -22,7 +23,7 @@ describe('a layer behind the pooling of a sentence embedder', () => {
     return randomTensors({ 'linear.weight': [OUTPUTS, inputs], 'linear.bias': [OUTPUTS] }, 9);
   }
 
-  async function compiled(pooling: readonly string[], more: object = {}, precision: 'int8' | 'fp32' = 'fp32') {
+  async function compiled(pooling: readonly string[], more: object = {}, precision: Precision = 'fp32') {
     const checkpoint = dir.write('model.safetensors', safetensorsFile(bertTensors()));
     const inputs = WIDTH * pooling.length;
     const tensors = denseTensors(inputs);
@@ -73,10 +74,12 @@ describe('a layer behind the pooling of a sentence embedder', () => {
     });
   }
 
-  it('is in float32 in a graph of 8 bits too', async () => {
-    const made = await compiled(['mean'], {}, 'int8');
-    expect(relativeError(made.vectors, expected(made, ['mean'], true))).to.be.below(1e-5);
-  });
+  for (const precision of ['int8', 'fp16'] as const) {
+    it(`is in float32 in a graph of fewer bits too: ${precision}`, async () => {
+      const made = await compiled(['mean'], {}, precision);
+      expect(relativeError(made.vectors, expected(made, ['mean'], true))).to.be.below(1e-5);
+    });
+  }
 
   it('may have no activation', async () => {
     const made = await compiled(['cls'], { activation_function: 'torch.nn.modules.linear.Identity' });

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
-import { compareLogits } from '../src/check/comparison.js';
+import { compareLogits, compareTexts } from '../src/check/comparison.js';
 import { bertProbe, siglipTextProbe, whisperDecoderProbe } from '../src/check/probes.js';
 import { ConfigReader } from '../src/index.js';
 
@@ -94,5 +94,19 @@ describe("the comparison of Whisper's scores", () => {
     expect(slightly).to.be.within(0.999, 0.9999);
     // One of twenty tokens says the opposite: the mean is 0.9.
     expect(changed((value, index) => (index < 4 ? -value : value))).to.be.closeTo(0.75, 1e-6);
+  });
+});
+
+describe('the comparison of texts', () => {
+  const probe = { attention_mask: new Tensor('int64', new BigInt64Array(4).fill(1n), [2, 2]) };
+  const answers = (vectors: readonly number[]) => ({
+    last_hidden_state: new Tensor('float32', [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], [2, 2, 3]),
+    sentence_embedding: new Tensor('float32', vectors, [2, 2]),
+  });
+
+  it('is of each vector of a layer behind the pooling too', () => {
+    const reference = answers([1, 0, 0, 1]);
+    expect(compareTexts(reference, answers([2, 0, 0, 3]), probe)).to.equal(1);
+    expect(compareTexts(reference, answers([1, 0, 3, 4]), probe)).to.be.closeTo(0.8, 1e-6);
   });
 });

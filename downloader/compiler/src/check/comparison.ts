@@ -44,12 +44,18 @@ function lessMean(row: Float32Array): Float32Array {
   return row;
 }
 
-/** Compares each text's mean over its tokens and its first token, as pooled by sentence embedders. */
+/**
+ * Compares each text's mean over its tokens and its first token, as pooled by sentence embedders, and the vectors [texts, width] that a
+ * graph with its own pooling has.
+ */
 export const compareTexts: Comparison = (reference, compiled, probe) => {
   const mask = (probe.attention_mask as Tensor).data as BigInt64Array;
-  let smallest = 1;
-  for (const [name, { dims }] of Object.entries(reference)) {
-    const [texts = 0, length = 0, width = 0] = dims;
+  const outputs = Object.entries(reference);
+  const vectors = outputs.filter(([, { dims }]) => dims.length === 2);
+  let smallest = compareRows(Object.fromEntries(vectors), compiled, probe);
+  for (const [name, { dims }] of outputs) {
+    if (dims.length !== 3) continue;
+    const [texts, length, width] = dims as [number, number, number];
     for (let text = 0; text < texts; text++) {
       const pooled = [reference, compiled].map((values) => {
         const tokens = (values[name] as Tensor).data.slice(text * length * width, (text + 1) * length * width);

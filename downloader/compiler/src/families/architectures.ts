@@ -51,8 +51,8 @@ export interface Architecture {
 
 const ROW: Recipe = { ...uniformRecipe('row'), head: 'row2', vocabulary: 'nb8' };
 const ROW2: Recipe = { ...uniformRecipe('row2'), vocabulary: 'nb8' };
-/** As row, with the few inputs that are sensitive in float32: the fastest for long texts. A layer behind the pooling is in float32. */
-const OUTLIERS: Recipe = { ...uniformRecipe('rowf'), head: 'float32' };
+/** As row, with the few inputs that are sensitive in float32: the fastest for long texts. */
+const OUTLIERS: Recipe = uniformRecipe('rowf');
 /** Nearer to float32: the second feed-forward product has most of the rounding error. */
 const FINER_OUTLIERS: Recipe = { ...OUTLIERS, 'feed-forward 2': 'row3' };
 const FINE_ROW: Recipe = { ...ROW2, 'attention input': 'row3', 'feed-forward 1': 'row3' };

@@ -15,7 +15,7 @@ export interface DenseModule {
 export const DENSE = 'dense';
 
 /**
- * Pooling and the dense layer, in float32: token vectors [batch, length, width] and mask [batch, length] to [batch, outputs], not normalised.
+ * Pooling and the dense layer, in float32 at any precision: token vectors [batch, length, width] and mask [batch, length] to [batch, outputs], not normalised.
  *
  * Source: Reimers and Gurevych, 2019; sentence-transformers, Pooling and Dense.
  */
@@ -32,7 +32,14 @@ export function pooledDense(layers: Layers, tokens: string, mask: string, width:
   config.expect('bias', true);
   const outputs = config.count('out_features');
   const activation = config.text('activation_function', TANH);
-  const product = layers.linear(pooled, { name: `${DENSE}.linear`, outputs }, inputs, 'head');
+  const name = `${DENSE}.linear`;
+  const matrix = {
+    values: () => layers.weights.take(`${name}.weight`, [outputs, inputs]),
+    bias: () => layers.weights.take(`${name}.bias`, [outputs]),
+    outputs,
+    inputs,
+  };
+  const product = layers.products.multiply(pooled, name, matrix, 'float32');
   if (activation.endsWith('.Identity')) return product;
   config.expect('activation_function', TANH, TANH);
   return graph.op('Tanh', [product]);
