@@ -13,6 +13,7 @@ import {
 } from '@heimdex/cache';
 import { DownloaderError } from './errors.js';
 import type { Remote } from './remote.js';
+import { askSize } from './transfer/ask-size.js';
 import type { HubFileAddress } from './transfer/hub-source.js';
 import type { ByteSource } from './transfer/source.js';
 
@@ -82,7 +83,7 @@ export async function chooseSource(
     const there = await onVolume(configured, file, search, signal);
     if (there === 'another file') continue;
     if (there !== undefined) others.push([there]);
-    else if (search.remote.isPublicHub) others.push(...(await ofAddress(file, search.remote, signal)));
+    else if (search.remote.isPublicHub) others.push(...(await ofAddress(configured, file, search.remote, signal)));
   }
   const candidates = [...(own === undefined ? [] : [own]), ...others];
   const [best] = candidates.sort((a, b) => lacking(a) - lacking(b) || bytesOf(a) - bytesOf(b));
@@ -141,28 +142,28 @@ async function sizeOn(path: string): Promise<number | undefined> {
   }
 }
 
-/** An address that does not answer is not a candidate; the repository's own checkpoint is used then. */
+/** Few, because there is the repository's own checkpoint: a firewall that passes only the hub should not cost minutes. */
+const ADDRESS_ATTEMPTS = 3;
+
+/** An address that does not answer is reported and not a candidate; the repository's own checkpoint is used then. */
 async function ofAddress(
+  { id }: ConfiguredModel,
   { path, url, sha256, sizeBytes }: UrlSourceFile,
   remote: Remote,
   signal: AbortSignal,
 ): Promise<OfferedCheckpointFile[][]> {
   const source = remote.urlFile(new URL(url));
   const hash = { type: 'sha256', value: sha256 } as const;
+  const retry = { ...remote.retry, maxAttempts: Math.min(ADDRESS_ATTEMPTS, remote.retry.maxAttempts) };
   try {
-    const size = sizeBytes ?? (await sizeAt(source, signal));
-    if (size === undefined) return [];
+    const size = sizeBytes ?? (await askSize(source, retry, signal, (notice) => remote.onRetry(notice)));
     return [[{ path, sizeBytes: size, hash, sources: [source], volumePath: path, isThere: false }]];
-  } catch {
+  } catch (error) {
     signal.throwIfAborted();
+    if (!(error instanceof DownloaderError)) throw error;
+    remote.onSourceFailed(id, 'url', error);
     return [];
   }
-}
-
-async function sizeAt(source: ByteSource, signal: AbortSignal): Promise<number | undefined> {
-  const opened = await source.open(undefined, signal);
-  opened.close();
-  return opened.totalBytes;
 }
 
 /** Returns the bytes still to fetch. */

@@ -6,9 +6,9 @@ import type { DownloaderConfig } from './config.js';
 import { asDiskError, makeDirOf } from './disk.js';
 import { combineFailures, DownloaderError } from './errors.js';
 import type { PlannedBlob } from './plan.js';
+import { askSize } from './transfer/ask-size.js';
 import type { OpenHasher } from './transfer/prefix-hasher.js';
-import { type RetryNotice, type RetryOptions, withRetries } from './transfer/retry.js';
-import type { ByteSource } from './transfer/source.js';
+import type { RetryNotice, RetryOptions } from './transfer/retry.js';
 import { transferFile } from './transfer/transfer.js';
 import type { TransferOptions } from './transfer/transfer-options.js';
 
@@ -118,7 +118,7 @@ async function downloadLocked(
   signal: AbortSignal,
 ): Promise<BlobOutcome> {
   const there = await sizeOf(blob.finalPath);
-  const sizeBytes = blob.sizeBytes ?? (await askSize(blob, options, signal));
+  const sizeBytes = blob.sizeBytes ?? (await askSources(blob, options, events, signal));
   events.onStart(blob, sizeBytes);
   // The previous holder of the lock may have fetched the file; its bytes are verified first.
   if (there === sizeBytes && (await isVerified(blob, signal))) {
@@ -156,11 +156,16 @@ async function sizeOf(path: string): Promise<number | undefined> {
 }
 
 /** Requests the size from the sources if neither the manifest nor a tree list contains it. */
-async function askSize(blob: PlannedBlob, options: TransferOptions, signal: AbortSignal): Promise<number> {
+async function askSources(
+  blob: PlannedBlob,
+  options: TransferOptions,
+  events: FetchEvents,
+  signal: AbortSignal,
+): Promise<number> {
   const failures: DownloaderError[] = [];
   for (const source of blob.sources) {
     try {
-      return await withRetries(() => sizeAt(source, signal), options.retry, signal);
+      return await askSize(source, options.retry, signal, (notice) => events.onRetry(blob, notice));
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof DownloaderError)) throw error;
@@ -168,14 +173,4 @@ async function askSize(blob: PlannedBlob, options: TransferOptions, signal: Abor
     }
   }
   throw combineFailures(`the size of ${blob.label}`, failures);
-}
-
-async function sizeAt(source: ByteSource, signal: AbortSignal): Promise<number> {
-  const opened = await source.open(undefined, signal);
-  opened.close();
-  if (opened.totalBytes !== undefined) return opened.totalBytes;
-  throw new DownloaderError(
-    'ANSWER_INVALID',
-    `${source.label} does not report its size. Set its sizeBytes in the manifest, then run: heimdex-downloader download`,
-  );
 }

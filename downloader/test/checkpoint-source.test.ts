@@ -69,6 +69,7 @@ describe('of several checkpoints of the same weights', () => {
 
   it("is the repository's own if the other address does not respond, or the hub is a private mirror", async () => {
     expect(await chosen(remote(undefined))).to.deep.equal(['model.safetensors', 'the only one']);
+    expect(told).to.deep.equal(['no way to it']);
     expect(await chosen(remote(1_500, 'https://hub.example.com'))).to.deep.equal(['model.safetensors', 'the only one']);
   });
 

@@ -24,8 +24,10 @@ describe("OpenAI's own file, at its address", () => {
   const pt = torchFile(whisperHalves(), whisperDims());
   const sha256 = createHash('sha256').update(pt).digest('hex');
   let hub: Hub;
+  let told: string[];
 
   beforeEach(async () => {
+    told = [];
     const files = [...whisper.small, { path: 'model.safetensors', bytes: whisper.safetensors }];
     hub = await startHub({
       repositories: [
@@ -38,7 +40,11 @@ describe("OpenAI's own file, at its address", () => {
   afterEach(() => hub.close());
 
   /** The program's commands with a hub that counts as the public one. */
-  async function run(command: (context: CommandContext) => Promise<unknown>, hash = sha256): Promise<string> {
+  async function run(
+    command: (context: CommandContext) => Promise<unknown>,
+    hash = sha256,
+    attempts = '1',
+  ): Promise<string> {
     const manifest = join(dir.path, 'models.json');
     const url = `${hub.url}/openai/files/resolve/main/tiny-test.pt`;
     const entry = {
@@ -56,13 +62,16 @@ describe("OpenAI's own file, at its address", () => {
       ASR_MODEL: 'acme/whisper-test',
       MODELS_MANIFEST: manifest,
       DOWNLOAD_CONNECTIONS: '1',
-      DOWNLOAD_ATTEMPTS: '1',
+      DOWNLOAD_ATTEMPTS: attempts,
       DOWNLOAD_STALL_SECONDS: '30',
     });
     const config = loadConfig(env);
     const screen = openScreen(new Writable({ write: (_chunk, _encoding, done) => done() }));
     const log = openLog(config.log, screen);
-    const remote = openRemote(config, 'test', { onRetry: () => {}, onSourceFailed: () => {} });
+    const remote = openRemote(config, 'test', {
+      onRetry: ({ error }) => told.push(`retry: ${error.message}`),
+      onSourceFailed: (_model, source, error) => told.push(`${source} failed: ${error.message}`),
+    });
     let said = '';
     try {
       await command({
@@ -93,6 +102,21 @@ describe("OpenAI's own file, at its address", () => {
     const file = models[0].files.find((one: { path: string }) => one.path === 'whisper/tiny-test.pt');
     expect(file).to.deep.include({ action: 'fetch', bytes: pt.length, hash: { type: 'sha256', value: sha256 } });
     expect(pt.length).to.be.below(whisper.safetensors.length);
+  });
+
+  it('is chosen though its address is busy at first, and each retry is told', async () => {
+    hub.faults.add({ on: PT, do: { type: 'status', status: 503 }, times: 2 });
+    const { models } = JSON.parse(await run(plan, sha256, '8'));
+    expect(models[0].compile).to.deep.include({ from: ['whisper/tiny-test.pt'] });
+    expect(told.map((line) => line.split(':')[0])).to.deep.equal(['retry', 'retry']);
+  });
+
+  it('is told to be passed over when its address stays busy', async () => {
+    hub.faults.add({ on: PT, do: { type: 'status', status: 503 } });
+    const { models } = JSON.parse(await run(plan, sha256, '8'));
+    expect(models[0].compile).to.deep.include({ from: ['model.safetensors'], why: 'the only one' });
+    expect(told.at(-1)).to.match(/^url failed: .* answered 503/);
+    expect(hub.requests.filter(PT)).to.have.length(3);
   });
 
   it("is fetched to openai-whisper's path, and compiled", async () => {

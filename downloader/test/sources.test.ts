@@ -21,6 +21,7 @@ describe('sources other than the hub', () => {
   let registry: Registry;
   let web: Server;
   let webUrl: string;
+  let busy = 0;
 
   before(async () => {
     hub = await startHub({
@@ -41,7 +42,10 @@ describe('sources other than the hub', () => {
     web = createServer((request, response) => {
       if (request.url === '/weights.onnx') response.end(WEIGHTS);
       else if (request.url === '/config.json') response.end(CONFIG);
-      else if (request.url === '/longer.onnx') response.end(Buffer.concat([WEIGHTS, WEIGHTS]));
+      else if (request.url === '/busy.onnx') {
+        response.statusCode = busy++ === 0 ? 503 : 200;
+        response.end(WEIGHTS);
+      } else if (request.url === '/longer.onnx') response.end(Buffer.concat([WEIGHTS, WEIGHTS]));
       else if (request.url === '/unsized.onnx') {
         // In chunks, so that nothing states the size.
         response.write(seededBytes(290_000, 'other weights'));
@@ -125,6 +129,13 @@ describe('sources other than the hub', () => {
     expect(lock.models[0].files.find((file: { path: string }) => file.path === 'weights.onnx').sizeBytes).to.equal(
       300_000,
     );
+  });
+
+  it('reports that an address is asked again for its size', async () => {
+    busy = 0;
+    const { log, status } = await runHere([], await environment([urlSource(sha256(WEIGHTS), 'busy.onnx')]));
+    expect(status).to.equal(0);
+    expect(log.filter(({ event }) => event === 'retry')).to.have.length(1);
   });
 
   it('tries the next source when a repository is not there', async () => {
