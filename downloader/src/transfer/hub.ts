@@ -1,4 +1,5 @@
 import { type Tree, type TreeEntry, unsafePathReason } from '@heimdex/cache';
+import { formatBinaryBytes, MIB } from '@heimdex/common';
 import { DownloaderError } from '../errors.js';
 import type { RequestTarget } from './answers.js';
 import { decodedBody } from './content-coding.js';
@@ -23,7 +24,9 @@ export interface HubOptions {
 }
 
 /** Maximum size of a metadata answer: a tree of 100,000 files is about 20 MB. */
-const MAX_JSON_BYTES = 64 * 1024 * 1024;
+const MAX_JSON_BYTES = 64 * MIB;
+/** Maximum size of all pages of a tree. */
+const MAX_TREE_BYTES = 256 * MIB;
 /** Maximum pages of a tree; the hub sends 1,000 entries per page. */
 const MAX_PAGES = 1_000;
 
@@ -36,7 +39,8 @@ export function openHub(options: HubOptions): HubApi {
         const answer = await getFollowing(http, url, origin, { accept: 'application/json' }, target, signal);
         expectOk(answer, target, origin.token !== undefined);
         const text = await readText(decodedBody(answer, target), target);
-        return { value: parseJson(text, url, target), link: answer.header('link'), url: answer.url };
+        const sizeBytes = Buffer.byteLength(text);
+        return { value: parseJson(text, url, target), sizeBytes, link: answer.header('link'), url: answer.url };
       },
       retry,
       signal,
@@ -57,9 +61,16 @@ export function openHub(options: HubOptions): HubApi {
       const target = { what: `the file list of ${repository}`, page: repositoryPage(origin, repository) };
       const files = new Map<string, TreeEntry>();
       let next: URL | undefined = apiUrl(origin, repository, `tree/${commit}?recursive=true`);
+      let totalBytes = 0;
       for (let page = 0; next !== undefined; page += 1) {
         if (page === MAX_PAGES) throw shapeError(next, target, `at most ${MAX_PAGES} pages`);
-        const { value, link, url }: Awaited<ReturnType<typeof getJson>> = await getJson(next, target, signal);
+        const { value, sizeBytes, link, url }: Awaited<ReturnType<typeof getJson>> = await getJson(
+          next,
+          target,
+          signal,
+        );
+        totalBytes += sizeBytes;
+        if (totalBytes > MAX_TREE_BYTES) throw shapeError(url, target, `at most ${formatBinaryBytes(MAX_TREE_BYTES)}`);
         if (!Array.isArray(value)) throw shapeError(url, target, 'a JSON array');
         for (const entry of value) {
           const file = readEntry(entry, url, target);
