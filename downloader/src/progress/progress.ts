@@ -47,10 +47,10 @@ export function startProgress(plan: Plan, screen: Screen, log: Logger): Progress
 class FetchFollower implements Progress {
   readonly #screen: Screen;
   readonly #log: Logger;
-  readonly #expectedBytes: number;
   readonly #fileCount: number;
   readonly #meter = new RateMeter();
   readonly #active = new Map<PlannedBlob, ActiveFile>();
+  #expectedBytes: number;
   #finishedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #counts = { fetchedFiles: 0, resumedBytes: 0, reusedFiles: 0, reusedBytes: 0, retries: 0 };
@@ -79,7 +79,11 @@ class FetchFollower implements Progress {
   }
 
   onStart(blob: PlannedBlob, sizeBytes: number): void {
-    if (blob.action === 'fetch') this.#active.set(blob, { name: blob.path, sizeBytes, haveBytes: 0 });
+    if (blob.action === 'fetch') {
+      this.#active.set(blob, { name: blob.path, sizeBytes, haveBytes: 0 });
+      // In the plan a file of unknown size counts as 0.
+      if (blob.sizeBytes === undefined) this.#expectedBytes += sizeBytes;
+    }
     this.#log.debug({ event: 'file', file: blob.label, bytes: sizeBytes }, `fetching ${blob.label}`);
   }
 
