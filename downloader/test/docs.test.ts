@@ -52,6 +52,9 @@ describe('the documentation of the downloader', () => {
       ...Object.keys(EXIT_STATUS),
       'MODELS_DIR',
       'NODE_EXTRA_CA_CERTS',
+      'ALL_PROXY',
+      '--repository ORG/NAME',
+      '--metrics-file FILE',
     ];
     expect(names.filter((name) => !help.includes(name))).to.deep.equal([]);
     expect(help.split('\n').filter((line) => line.length > 120)).to.deep.equal([]);

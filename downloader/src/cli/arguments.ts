@@ -30,7 +30,7 @@ export const COMMANDS = {
     options: ['json', 'dry-run', 'metrics-file'],
   },
   list: {
-    doc: "Show what lies in the cache: models, sizes, last use, the whole cache's size. No network.",
+    doc: "Show what is in the cache: models, sizes, last use, the whole cache's size. No network.",
     options: ['json'],
   },
   models: {
@@ -69,10 +69,15 @@ export const OPTIONS = {
   yes: { type: 'boolean', doc: 'Do it instead of only showing it.' },
   repository: {
     type: 'string',
+    value: 'ORG/NAME',
     multiple: true,
-    doc: 'Treat this repository (org/name) as downloaded by this program; repeatable.',
+    doc: 'Treat this repository as downloaded by this program; repeatable.',
   },
-  'metrics-file': { type: 'string', doc: "Write the run's result to this file, for Prometheus' textfile collector." },
+  'metrics-file': {
+    type: 'string',
+    value: 'FILE',
+    doc: "Write the run's result to this file, for Prometheus' textfile collector.",
+  },
   help: { type: 'boolean', short: 'h', doc: 'Show this text.' },
   version: { type: 'boolean', short: 'V', doc: 'Show the version.' },
 } as const;

@@ -13,7 +13,7 @@ export function helpText(): string {
     const short = 'short' in option ? `-${option.short}, ` : '';
     const takers = Object.entries(COMMANDS).filter(([, shape]) => shape.options.some((taken) => taken === name));
     const of = takers.length === 0 ? '' : `${takers.map(([command]) => command).join(', ')}: `;
-    return entry(`${short}--${name}${option.type === 'string' ? ' FILE' : ''}`, `${of}${option.doc}`, 22);
+    return entry(`${short}--${name}${'value' in option ? ` ${option.value}` : ''}`, `${of}${option.doc}`, 23);
   });
   const variables = [...Object.values(MODEL_VARIABLES), ...Object.values(DOWNLOADER_VARIABLES)].map((variable) =>
     variableEntry(variable, 26),
@@ -32,7 +32,7 @@ export function helpText(): string {
     '',
     'Environment:',
     ...variables,
-    entry('HTTPS_PROXY, HTTP_PROXY, NO_PROXY', 'The proxy, and the hosts to reach directly.', 26),
+    entry('HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY', 'The proxy, and the hosts to reach directly.', 26),
     entry('NODE_EXTRA_CA_CERTS', 'File with certificates of your own authority.', 26),
     '',
     'Exit status:',
