@@ -52,6 +52,15 @@ describe('heimdex-downloader plan and verify', () => {
     const made = JSON.parse((await runHere(['plan', '--json'], env())).stdout);
     expect(made.fetch).to.deep.equal({ files: 0, bytes: 0, resumedBytes: 0 });
     expect(made.present.files).to.equal(7);
+    expect((await runHere(['plan'], env())).stdout).to.match(/^0 bytes to fetch\. Present: 7 files, [\d.]+ MB\.\n$/m);
+  });
+
+  it('plan names the next command where files only have to be verified', async () => {
+    await runHere([], env());
+    await rm(join(dir.path, 'cache', 'models--acme--speech', 'snapshots'), { recursive: true });
+    expect((await runHere(['plan'], env())).stdout).to.match(
+      /^0 bytes to fetch\. .* Next: heimdex-downloader download\n$/m,
+    );
   });
 
   for (const next of ['http://[', 'ftp://elsewhere/list']) {

@@ -97,11 +97,10 @@ function planText(plan: Plan, costs: PlanCosts): string {
       `Compiling takes about ${formatTimeLeft(costs.seconds * 1000)}. The volume needs up to ${formatBytes(costs.peakBytes)} more during the run, and holds ${formatBytes(costs.endBytes)} more afterwards.`,
     );
   }
-  lines.push(
-    fetchFiles === 0
-      ? `Nothing to fetch, 0 bytes to fetch. Present: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)}.${plan.compile.length === 0 ? '' : ' Next: heimdex-downloader download'}`
-      : `To fetch: ${formatCount(fetchFiles, 'file')}, ${formatBytes(fetchBytes)}. Present: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)}. Next: heimdex-downloader download`,
-  );
+  const toFetch =
+    fetchFiles === 0 ? '0 bytes to fetch' : `To fetch: ${formatCount(fetchFiles, 'file')}, ${formatBytes(fetchBytes)}`;
+  const next = plan.models.length + plan.compile.length === 0 ? '' : ' Next: heimdex-downloader download';
+  lines.push(`${toFetch}. Present: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)}.${next}`);
   return `${lines.join('\n')}\n`;
 }
 
