@@ -1,10 +1,28 @@
+import { displayWidth } from '@heimdex/common';
 import { expect } from 'chai';
 import { openLog } from '../src/log.js';
 import type { PlannedBlob } from '../src/plan.js';
+import { barLine } from '../src/progress/bar.js';
 import { startProgress } from '../src/progress/progress.js';
 import { openScreen } from '../src/progress/screen.js';
 
 describe('the progress of a download', () => {
+  it('has lines as wide as the terminal, whatever the width of a name', () => {
+    for (const name of [
+      'model.onnx',
+      '한국어-모델.onnx',
+      '日本語の長い名前のディレクトリ/モデル.onnx',
+      '👩\u200d👧.onnx',
+    ]) {
+      const line = barLine({ name, haveBytes: 1, sizeBytes: 2, suffix: '2 B' }, 120);
+      expect(displayWidth(line.slice(0, line.indexOf('█'))), line).to.equal(35);
+      expect(line)
+        .to.include('.onnx ')
+        .and.match(/ {2}50% {2}2 B$/);
+      expect(displayWidth(barLine({ name, haveBytes: 1, sizeBytes: 2, suffix: '' }, 20))).to.be.within(18, 19);
+    }
+  });
+
   it('counts a file of unknown size once its size is known', async () => {
     const blob: PlannedBlob = {
       label: 'acme/speech weights.onnx',

@@ -1,22 +1,4 @@
-import { stripVTControlCharacters } from 'node:util';
-import { displayWidth } from '@heimdex/common';
-
-/** Formats rows as aligned columns, two spaces apart; columns in `right` are right-aligned. */
-export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
-  const widths: number[] = [];
-  for (const row of rows) {
-    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, width(cell));
-  }
-  return rows.map((row) =>
-    row
-      .map((cell, column) => {
-        const padding = ' '.repeat((widths[column] ?? 0) - width(cell));
-        return right.includes(column) ? padding + cell : cell + padding;
-      })
-      .join('  ')
-      .trimEnd(),
-  );
-}
+import { cellWidth, table } from '@heimdex/common';
 
 /**
  * Like table, but drops the columns in `dispensable`, in that order, until the lines fit.
@@ -36,7 +18,7 @@ export function fitted(
       rows.map((row) => kept.map((column) => row[column] ?? '')),
       kept.flatMap((column, index) => (right.includes(column) ? [index] : [])),
     );
-    if (columns === undefined || dropped === dispensable.length || lines.every((line) => width(line) <= columns))
+    if (columns === undefined || dropped === dispensable.length || lines.every((line) => cellWidth(line) <= columns))
       return lines;
   }
 }
@@ -45,8 +27,4 @@ export function fitted(
 export function bar(share: number, cells: number): string {
   const eighths = Math.round(Math.min(1, Math.max(0, share)) * cells * 8);
   return '█'.repeat(Math.floor(eighths / 8)) + (' ▏▎▍▌▋▊▉'[eighths % 8] ?? '').trim();
-}
-
-function width(cell: string): number {
-  return displayWidth(stripVTControlCharacters(cell));
 }

@@ -1,5 +1,6 @@
+import { table } from '@heimdex/common';
 import { expect } from 'chai';
-import { bar, fitted, table } from '../../src/cli/table.js';
+import { bar, fitted } from '../../src/cli/table.js';
 
 describe('terminal output', () => {
   it('aligns columns, ignoring colours', () => {

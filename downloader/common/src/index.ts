@@ -5,4 +5,5 @@ export * from './display-width.js';
 export * from './error-message.js';
 export * from './format.js';
 export * from './help.js';
+export * from './table.js';
 export * from './visible.js';

@@ -9,7 +9,7 @@ import {
   scanOptimized,
   whisperFiles,
 } from '@heimdex/cache';
-import { formatBytes, formatCount } from '@heimdex/common';
+import { formatBytes, formatCount, table } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import type { CommandContext } from './context.js';
 
@@ -146,8 +146,8 @@ function words({ contents, roles, compilable, whisper, compiled, preparedBytes, 
   ];
   const total = `${formatBytes(contents.sizeBytes)} in ${contents.cacheDir}`;
   if (rows.length + more.length === 0) return `Nothing in ${contents.cacheDir}.\n`;
-  const table = columns([['MODEL', 'SIZE', 'LAST USE', 'CONFIGURED FOR'], ...rows]);
-  return `${[table, total, ...more].join('\n')}\n`;
+  const lines = table([['MODEL', 'SIZE', 'LAST USE', 'CONFIGURED FOR'], ...rows]);
+  return `${[...lines, total, ...more].join('\n')}\n`;
 }
 
 function canBe(name: string, path: string, sizeBytes: number, modelType: string): string {
@@ -166,14 +166,4 @@ function unfinishedBytes(repository: CachedRepository): number {
 
 function timeOf(atMs: number | undefined): string | undefined {
   return atMs === undefined ? undefined : new Date(atMs).toISOString();
-}
-
-/** Formats rows as aligned columns; the last column is not padded. */
-export function columns(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => (row[index] ?? '').length)));
-  return rows
-    .map((row) =>
-      row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0))).join('  '),
-    )
-    .join('\n');
 }

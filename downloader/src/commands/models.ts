@@ -9,9 +9,8 @@ import {
   resolveModel,
   resolveModels,
 } from '@heimdex/cache';
-import { formatBytes } from '@heimdex/common';
+import { formatBytes, table } from '@heimdex/common';
 import type { CommandContext } from './context.js';
-import { columns } from './list.js';
 
 /** A variant of a model that is complete on the volume. */
 interface PresentVariant {
@@ -112,7 +111,7 @@ function text(rows: readonly ModelRow[]): string {
   });
   const head = ['ROLE', 'NAME', 'LANGUAGES', 'SIZE', 'MEMORY', 'LICENCE', 'ON THE VOLUME', 'CONFIGURED'];
   return [
-    columns([head, ...lines]),
+    ...table([head, ...lines]),
     'SIZE and MEMORY (of one worker) are about those of the default variant; - is not measured. Next: heimdex-downloader plan',
     '',
   ].join('\n');

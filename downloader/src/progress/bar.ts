@@ -1,4 +1,4 @@
-import { visible } from '@heimdex/common';
+import { displayWidth, endOfText, startOfText, visible } from '@heimdex/common';
 
 /** State of one progress bar. */
 export interface BarState {
@@ -18,11 +18,12 @@ export function barLine(state: BarState, columns: number): string {
   const filled = Math.round(share * BAR_COLUMNS);
   const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_COLUMNS - filled)}`;
   const percent = `${Math.floor(share * 100)}%`.padStart(4);
-  const line = `${shorten(visible(state.name), NAME_COLUMNS).padEnd(NAME_COLUMNS)} ${bar} ${percent}  ${state.suffix}`;
-  return line.slice(0, Math.max(10, columns - 1));
+  const name = shorten(visible(state.name), NAME_COLUMNS);
+  const padding = ' '.repeat(NAME_COLUMNS - displayWidth(name));
+  return startOfText(`${name}${padding} ${bar} ${percent}  ${state.suffix}`, Math.max(10, columns - 1));
 }
 
 /** Keeps the end of a name, which is more specific than its beginning. */
 function shorten(name: string, columns: number): string {
-  return name.length <= columns ? name : `…${name.slice(name.length - columns + 1)}`;
+  return displayWidth(name) <= columns ? name : `…${endOfText(name, columns - 1)}`;
 }

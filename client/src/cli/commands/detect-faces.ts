@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
-import { formatCount } from '@heimdex/common';
+import { formatCount, table } from '@heimdex/common';
 import type { FaceDetections } from '../../faces.js';
 import { callWithFiles, serverFacts } from '../batches.js';
 import { usageError } from '../cli-error.js';
@@ -9,7 +9,6 @@ import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { assertCanDraw, drawFaces } from '../draw-faces.js';
 import type { ExitCode } from '../exit-codes.js';
 import { findImages } from '../images.js';
-import { table } from '../table.js';
 import { visible } from '../visible.js';
 import { createDir, expectWritable } from '../writable.js';
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { table } from '@heimdex/common';
 import { type Model, modelName, valuesOf } from '../../answers.js';
 import { InferenceClientError } from '../../errors.js';
 import { ImageIndexError, readImageIndex } from '../../search/image-index.js';
@@ -11,7 +12,7 @@ import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { findImages } from '../images.js';
-import { bar, table } from '../table.js';
+import { bar } from '../table.js';
 import { visible } from '../visible.js';
 
 /** Options of `heimdex search`. */
