@@ -1,4 +1,5 @@
 import { join, relative } from 'node:path';
+import { messageOf } from '@heimdex/common';
 import type { Hub } from '@heimdex/hub';
 import { embeddedRepositories, startHub } from '@heimdex/hub';
 import { DEMO_DIR, type DemoOptions } from './options.js';
@@ -50,7 +51,7 @@ export async function runDemo(options: DemoOptions, { show, env, signal }: DemoR
     }
   } catch (error) {
     if (signal.aborted) throw error;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new Error([message, sandbox.lastOutput()].filter((text) => text !== '').join('\n\n'), { cause: error });
   } finally {
     await sandbox.close();

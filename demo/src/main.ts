@@ -1,4 +1,5 @@
 /** Entry point of `npm run demo`. */
+import { messageOf } from '@heimdex/common';
 import { runDemo } from './demo.js';
 import { readOptions, USAGE } from './options.js';
 import { Show } from './show.js';
@@ -29,7 +30,7 @@ async function main(): Promise<number> {
       return INTERRUPTED;
     }
     const usage = error instanceof TypeError;
-    stderr.write(`\n${error instanceof Error ? error.message : String(error)}\n${usage ? `\n${USAGE}` : ''}`);
+    stderr.write(`\n${messageOf(error)}\n${usage ? `\n${USAGE}` : ''}`);
     return usage ? 2 : 1;
   }
 }

@@ -15,6 +15,7 @@ import {
   stringVariable,
   urlVariable,
 } from '@heimdex/cache';
+import { MIB } from '@heimdex/common';
 import { getProxyForUrl } from 'proxy-from-env';
 import { DownloaderError } from './errors.js';
 import type { ProxyFor } from './transfer/proxy.js';
@@ -151,7 +152,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
     token: () => readToken(own.token, own.tokenPath ?? join(hubHome(env), 'token')),
     connections: own.connections,
     filesAtOnce: own.filesAtOnce,
-    partBytes: Math.round(own.partMib * 1024 * 1024),
+    partBytes: Math.round(own.partMib * MIB),
     stallMs: own.stallSeconds * 1000,
     maxAttempts: own.maxAttempts,
     initialDelayMs: own.initialDelaySeconds * 1000,

@@ -1,8 +1,8 @@
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { makeDir as makeDirIn } from '@heimdex/cache';
-import { formatBytes, messageOf } from '@heimdex/common';
-import { DownloaderError, systemCode } from './errors.js';
+import { codeOf, formatBytes, MIB, messageOf } from '@heimdex/common';
+import { DownloaderError } from './errors.js';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 /** Errors of a volume whichever call met them; other errors count only if they name a path. */
@@ -37,7 +37,7 @@ const USUAL_REMEDY = 'The downloader needs a writable volume: check its path, ow
 
 /** Converts a system error of the volume to a DownloaderError; returns any other error unchanged. */
 export function asDiskError(error: unknown, path?: string): unknown {
-  const code = systemCode(error);
+  const code = codeOf(error);
   if (error instanceof DownloaderError || code === undefined) return error;
   const named = pathOf(error);
   const where = path ?? named ?? 'The volume';
@@ -71,7 +71,7 @@ async function freeBytes(dir: string): Promise<number> {
 }
 
 /** Kept free for journals, pointers and the file system's own data. */
-const SPARE_BYTES = 16 * 1024 * 1024;
+const SPARE_BYTES = 16 * MIB;
 
 /**
  * Throws if the bytes do not fit on the volume. Called before they are written.

@@ -78,12 +78,6 @@ export class DownloaderError extends Error {
   }
 }
 
-/** Returns the `code` of a Node.js system error (`ENOSPC`, `ECONNRESET`), or undefined for anything else. */
-export function systemCode(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
-}
-
 /**
  * Combines the errors of several sources into one: a single error is returned unchanged; several become one with the first
  * code and all messages.

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { hashFile } from '@heimdex/cache';
+import { KIB, MIB } from '@heimdex/common';
 import pLimit from 'p-limit';
 import { acquireLock } from './blob-lock.js';
 import type { DownloaderConfig } from './config.js';
@@ -43,7 +44,7 @@ export function transferOptions(
   const limit = pLimit(config.connections);
   return {
     partBytes: config.partBytes,
-    checkpointBytes: Math.min(4 * 1024 * 1024, Math.max(64 * 1024, Math.floor(config.partBytes / 4))),
+    checkpointBytes: Math.min(4 * MIB, Math.max(64 * KIB, Math.floor(config.partBytes / 4))),
     connectionsPerFile: Math.max(1, Math.ceil(config.connections / 2)),
     connection: (work) => limit(work),
     retry,

@@ -17,6 +17,7 @@ import {
   type Tree,
   treePath,
 } from '@heimdex/cache';
+import { codeOf } from '@heimdex/common';
 import { asDiskError, makeDir, makeDirOf } from './disk.js';
 import type { PlannedBlob, PlannedModel } from './plan.js';
 
@@ -115,7 +116,7 @@ export async function publishCacheTag(cacheDir: string): Promise<void> {
   try {
     await writeFile(path, CACHEDIR_TAG_TEXT, { flag: 'wx', mode: 0o644 });
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return;
+    if (codeOf(error) === 'EEXIST') return;
     throw asDiskError(error, path);
   }
 }

@@ -46,7 +46,7 @@ export async function whisperFiles(cacheDir: string): Promise<readonly Compilabl
   try {
     names = (await readdir(dir)).filter((name) => name.endsWith('.pt')).sort();
   } catch (error) {
-    if (isNotFound(error) || (error instanceof Error && 'code' in error && error.code === 'ENOTDIR')) return [];
+    if (isNotFound(error)) return [];
     throw error;
   }
   const sizes = await Promise.all(names.map(async (name) => (await stat(join(dir, name))).size));

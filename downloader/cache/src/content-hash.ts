@@ -1,10 +1,11 @@
 /** Hashes of files, read in blocks so that memory use does not depend on file size. */
 import { createHash, type Hash } from 'node:crypto';
 import { open } from 'node:fs/promises';
+import { MIB } from '@heimdex/common';
 import type { ContentHash } from './layout.js';
 
 /** Bytes per read. */
-export const READ_PART_BYTES = 1024 * 1024;
+export const READ_PART_BYTES = MIB;
 
 /**
  * Creates a hash of a file's bytes: sha256, or git's sha1 of a blob (over `blob <length>\0` and the bytes). `sizeBytes` is the

@@ -1,6 +1,7 @@
 /** Worker thread that hashes files: receives a path, replies with the hash. Started by hash-pool.ts. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
+import { messageOf } from '@heimdex/common';
 import { READ_PART_BYTES, startContentHash } from './content-hash.js';
 import type { HashReply, HashTask } from './hash-pool.js';
 
@@ -24,7 +25,7 @@ function replyTo(task: HashTask): HashReply {
   try {
     return { hash: hashOf(task) };
   } catch (cause) {
-    return { failure: cause instanceof Error ? cause.message : String(cause) };
+    return { failure: messageOf(cause) };
   }
 }
 

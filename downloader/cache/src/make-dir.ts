@@ -1,5 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { codeOf } from '@heimdex/common';
 
 /** Maximum depth of created directories; no system has longer paths. */
 const MAX_DEPTH = 4096;
@@ -14,8 +15,7 @@ export async function makeDir(path: string, depth = 0): Promise<void> {
     return;
   } catch (error) {
     if (await isDir(path)) return;
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    if (!missing || dirname(path) === path || depth === MAX_DEPTH) throw error;
+    if (codeOf(error) !== 'ENOENT' || dirname(path) === path || depth === MAX_DEPTH) throw error;
     if (!(await isDir(dirname(path)))) await makeDir(dirname(path), depth + 1);
   }
   try {

@@ -3,7 +3,7 @@
  */
 import { realpath, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { messageOf } from '@heimdex/common';
+import { MIB, messageOf } from '@heimdex/common';
 import { hashFile } from './content-hash.js';
 import type { CacheError } from './errors.js';
 import type { FoundFile, FoundModel } from './found-model.js';
@@ -165,7 +165,7 @@ async function lookAgain(model: FoundModel, file: FoundFile): Promise<Looked> {
 }
 
 /** Below this many bytes in total, threads cost more than they save. */
-const POOL_FROM_BYTES = 32 * 1024 * 1024;
+const POOL_FROM_BYTES = 32 * MIB;
 
 /** Reads and hashes files: in this thread for little work, on worker threads for much. */
 class Reader {

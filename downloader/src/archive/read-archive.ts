@@ -16,7 +16,7 @@ import {
   parseTree,
   type Tree,
 } from '@heimdex/cache';
-import { messageOf } from '@heimdex/common';
+import { MIB, messageOf } from '@heimdex/common';
 import { acquireLock, type LockEvents } from '../blob-lock.js';
 import { asDiskError, makeDirOf } from '../disk.js';
 import { DownloaderError } from '../errors.js';
@@ -46,7 +46,7 @@ export interface ReadArchiveOptions {
 }
 
 /** The lock file and tree lists are kept in memory up to this size. */
-const MAX_TEXT_BYTES = 64 * 1024 * 1024;
+const MAX_TEXT_BYTES = 64 * MIB;
 
 /**
  * Reads an archive into the cache's blobs and verifies every byte. Entry names are never used as paths: only blobs that the

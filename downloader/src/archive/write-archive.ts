@@ -9,6 +9,7 @@ import {
   type LockedModel,
   readTree,
 } from '@heimdex/cache';
+import { MIB } from '@heimdex/common';
 import { type Pack, pack } from 'tar-stream';
 import { DownloaderError } from '../errors.js';
 import { ARCHIVE_LOCK_NAME, type ArchivedBlob, blobsOf, pointersOf, refNameOf, treeNameOf } from './archive-layout.js';
@@ -105,7 +106,7 @@ async function addBlob(archive: Pack, blob: ArchivedBlob, path: string, signal: 
   const entry = archive.entry({ ...FIXED, name: blob.name, size: blob.sizeBytes, mode: 0o644 });
   const hash = createHash('sha256');
   let sizeBytes = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024, signal })) {
+  for await (const chunk of createReadStream(path, { highWaterMark: MIB, signal })) {
     const bytes = chunk as Buffer;
     sizeBytes += bytes.length;
     if (sizeBytes > blob.sizeBytes) break;

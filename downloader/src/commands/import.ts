@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { readLock } from '@heimdex/cache';
-import { formatBytes, formatCount, formatDuration, messageOf } from '@heimdex/common';
+import { formatBytes, formatCount, formatDuration, MIB, messageOf } from '@heimdex/common';
 import { type ArchivedBlob, blobIdOf, filesOf } from '../archive/archive-layout.js';
 import { withSources } from '../archive/compiled-entries.js';
 import { readArchive } from '../archive/read-archive.js';
@@ -58,7 +58,7 @@ export async function importModels(context: CommandContext): Promise<RunFigures>
 }
 
 async function openFile(path: string): Promise<Readable> {
-  const stream = createReadStream(path, { highWaterMark: 1024 * 1024 });
+  const stream = createReadStream(path, { highWaterMark: MIB });
   await new Promise<void>((resolve, reject) => {
     stream.once('open', () => resolve());
     stream.once('error', (error) => {

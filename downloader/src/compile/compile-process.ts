@@ -2,13 +2,8 @@
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { Worker } from 'node:worker_threads';
-import {
-  type CompiledModel,
-  type CompileOptions,
-  CompilerError,
-  type CompileStep,
-  compileCheckpoint,
-} from '@heimdex/compiler';
+import { codeOf, messageOf } from '@heimdex/common';
+import { type CompiledModel, type CompileOptions, type CompileStep, compileCheckpoint } from '@heimdex/compiler';
 
 /** Request from the parent. */
 export type CompileOrder = Omit<CompileOptions, 'onStep'>;
@@ -39,9 +34,8 @@ async function compile(order: CompileOrder): Promise<void> {
     const model = await compileCheckpoint({ ...order, onStep: (step) => say({ type: 'step', ...step }) });
     say({ type: 'done', model, ...peakMemory() });
   } catch (error) {
-    const code = error instanceof CompilerError ? error.code : 'COMPILE_FAILED';
-    const system = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : code;
-    say({ type: 'failed', code: system, message: error instanceof Error ? error.message : String(error) });
+    // Of a CompilerError its own, otherwise the system's.
+    say({ type: 'failed', code: codeOf(error) ?? 'COMPILE_FAILED', message: messageOf(error) });
   }
   process.disconnect();
 }

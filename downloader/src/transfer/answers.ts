@@ -11,12 +11,8 @@ export interface RequestTarget {
   readonly page: string | undefined;
 }
 
+/** Statuses that are worth a retry. */
 const MAY_PASS = new Set([408, 429, 500, 502, 503, 504]);
-
-/** Returns whether a status is worth a retry. */
-function mayPass(status: number): boolean {
-  return MAY_PASS.has(status);
-}
 
 /**
  * Returns the error for an answer other than 2xx.
@@ -26,7 +22,7 @@ function mayPass(status: number): boolean {
 export function answerError(answer: HttpAnswer, target: RequestTarget, hasToken: boolean): Error {
   const { status } = answer;
   const host = answer.url.host;
-  if (mayPass(status)) {
+  if (MAY_PASS.has(status)) {
     const limited = status === 429;
     const final = new DownloaderError(
       limited ? 'RATE_LIMITED' : 'SERVER_FAILED',

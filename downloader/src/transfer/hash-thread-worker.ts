@@ -2,6 +2,7 @@ import type { Hash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { startContentHash } from '@heimdex/cache';
+import { MIB, messageOf } from '@heimdex/common';
 import type { HashReply, HashRequest } from './hash-thread.js';
 
 /** The thread's side of hash-thread.ts. It reads and hashes synchronously: it has no other work. */
@@ -14,7 +15,7 @@ interface OpenFile {
 }
 
 const files = new Map<number, OpenFile>();
-const buffer = Buffer.allocUnsafe(1024 * 1024);
+const buffer = Buffer.allocUnsafe(MIB);
 
 parentPort?.on('message', (request: HashRequest) => {
   parentPort?.postMessage(answer(request));
@@ -24,7 +25,7 @@ function answer(request: HashRequest): HashReply {
   try {
     return { hex: carryOut(request) };
   } catch (error) {
-    return { failure: error instanceof Error ? error.message : String(error) };
+    return { failure: messageOf(error) };
   }
 }
 

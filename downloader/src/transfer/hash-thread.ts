@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { MIB } from '@heimdex/common';
 import type { HasherSubject, OpenHasher, PrefixHasher } from './prefix-hasher.js';
 import { openInlineHasher } from './prefix-hasher.js';
 
@@ -13,7 +14,7 @@ export type HashRequest =
 export type HashReply = { readonly hex: string } | { readonly failure: string };
 
 /** A smaller file is hashed faster than a thread starts. */
-const INLINE_BYTES = 8 * 1024 * 1024;
+const INLINE_BYTES = 8 * MIB;
 
 /**
  * Hashes large files in a worker thread, so that the main thread only receives bytes. Starts with the first large file; the

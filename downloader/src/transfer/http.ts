@@ -3,9 +3,9 @@ import { Agent as HttpsAgent } from 'node:https';
 import { isIP } from 'node:net';
 import type { Readable } from 'node:stream';
 import { checkServerIdentity } from 'node:tls';
-import { messageOf } from '@heimdex/common';
+import { codeOf, messageOf } from '@heimdex/common';
 import type { HttpsOptions } from 'got';
-import { DownloaderError, systemCode } from '../errors.js';
+import { DownloaderError } from '../errors.js';
 import type { ProxyFor } from './proxy.js';
 import { proxyAgents } from './proxy.js';
 import { type FirstContact, isUnreached, TransientError } from './retry.js';
@@ -203,7 +203,7 @@ function stallError(url: URL, stallMs: number): TransientError {
 }
 
 function connectionError(url: URL, error: unknown): Error {
-  const code = systemCode(error);
+  const code = codeOf(error);
   if (code !== undefined && CERTIFICATE_CODES.has(code)) {
     return new DownloaderError(
       'UNREACHABLE',

@@ -1,6 +1,6 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { systemCode } from '../errors.js';
+import { codeOf } from '@heimdex/common';
 import { type JournalState, type JournalSubject, journalPath, readJournal } from './journal.js';
 import { RangeSet } from './ranges.js';
 
@@ -62,7 +62,7 @@ export async function claim(from: string, to: string): Promise<boolean> {
     await rename(from, to);
   } catch (error) {
     await rm(journalPath(to), { force: true });
-    if (systemCode(error) === 'ENOENT') return false;
+    if (codeOf(error) === 'ENOENT') return false;
     throw error;
   }
   await rm(journalPath(from), { force: true });

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { messageOf } from '@heimdex/common';
+import { codeOf, messageOf } from '@heimdex/common';
 import { type TarEntry, tarEntries } from '../archive/tar-entries.js';
-import { DownloaderError, systemCode } from '../errors.js';
+import { DownloaderError } from '../errors.js';
 import type { NpmSettings } from './npm-settings.js';
 import type { ByteRange } from './ranges.js';
 import { isUnreached, TransientError } from './retry.js';
@@ -123,7 +123,7 @@ export class NpmFileSource implements ByteSource {
 
   #registryError(error: unknown): Error {
     if (error instanceof DownloaderError || error instanceof TransientError) return error;
-    const code = systemCode(error);
+    const code = codeOf(error);
     const status = statusOf(error);
     const what = `${this.label}: ${messageOf(error)}`;
     if (status === 404 || code === 'ETARGET' || code === 'ENOVERSIONS') {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { MIB } from '@heimdex/common';
 import { appendEntry, type JournalState, journalPath, type PrefixHash, writeJournal } from './journal.js';
 import { claim, findLeftover, removeLeftovers, type Unfinished } from './leftovers.js';
 import type { OpenHasher, PrefixHasher } from './prefix-hasher.js';
@@ -15,7 +16,7 @@ export interface PartialOptions extends Unfinished {
 }
 
 /** Maximum bytes hashed at once, so that the journal's hashes keep up with the received bytes. */
-const HASH_STEP_BYTES = 16 * 1024 * 1024;
+const HASH_STEP_BYTES = 16 * MIB;
 
 /**
  * The bytes of an incomplete file: parts arrive in any order, are written at their positions, and are read back and hashed from

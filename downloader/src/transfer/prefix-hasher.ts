@@ -1,6 +1,7 @@
 import type { Hash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { type ContentHash, startContentHash } from '@heimdex/cache';
+import { MIB } from '@heimdex/common';
 
 /** Hashes a growing file from its first byte. One call at a time. */
 export interface PrefixHasher {
@@ -28,7 +29,7 @@ export interface HasherSubject {
 /** Opens a hasher for an existing file. */
 export type OpenHasher = (subject: HasherSubject) => Promise<PrefixHasher>;
 
-const READ_BYTES = 1024 * 1024;
+const READ_BYTES = MIB;
 
 /** Hashes in this thread: right for small files, which are done before a thread has started. */
 export async function openInlineHasher(subject: HasherSubject): Promise<PrefixHasher> {

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { MIB } from '@heimdex/common';
 import type { JournalState, PrefixHash } from './journal.js';
 import type { PrefixHasher } from './prefix-hasher.js';
 import { RangeSet } from './ranges.js';
@@ -11,7 +12,7 @@ export interface Resumed {
 }
 
 /** Bytes read between two checks of the signal. */
-const STEP_BYTES = 64 * 1024 * 1024;
+const STEP_BYTES = 64 * MIB;
 
 /**
  * Reads a partial file's bytes again from the first and trusts the journal as far as its hashes match. At the first mismatch,

@@ -105,8 +105,6 @@ export function retryDelayMs(options: RetryOptions, failures: number, retryAfter
 
 /** Context of a retried operation. */
 export interface Attempt {
-  /** 1 for the first. */
-  readonly number: number;
   /** Reports received bytes: earlier failures are forgotten, since a connection with progress is worth keeping. */
   progressed(): void;
 }
@@ -130,14 +128,14 @@ export async function withRetries<T>(
   onRetry: (notice: RetryNotice) => void = () => {},
 ): Promise<T> {
   let failures = 0;
-  for (let number = 1; ; number += 1) {
+  for (;;) {
     signal.throwIfAborted();
     const progressed = () => {
       failures = 0;
     };
     options.contact?.onRequest(performance.now());
     try {
-      const result = await work({ number, progressed });
+      const result = await work({ progressed });
       options.contact?.onAnswer();
       return result;
     } catch (error) {
