@@ -12,6 +12,7 @@ const WORDS = [
   [/\binventory\b/i, 'cache state'],
   [/\bprov(e|es|ed|ing)\b/i, 'verify, show'],
   [/\brecognis/i, 'recogniz'],
+  [/(optim|normal|quant|summar)is(e|ed|es|ing|ation)/i, '-ize'],
   [/\b(company|seats?|crew|wish(es)?|breathes?|makeWay|callDesk|sayCount|saySize|beNice)\b/i, 'see CONTRIBUTING.md'],
   [/\b(MOST|LEAST)_[A-Z]/, 'MAX_, MIN_'],
   [/\bhear(d|s|ing)?\b/i, 'transcribe, decode'],

@@ -8,7 +8,7 @@ export interface ImageMetadata {
   readonly rank: number;
 }
 
-/** Labels whose results are printed; all labels are formatCount. */
+/** Labels whose results are printed; all labels are counted. */
 const SHOWN = ['elephant', 'bicycle', 'birthday cake', 'sunflower', 'owl'];
 const BEST = 3;
 

@@ -94,7 +94,7 @@ export function hashOfBlobId(blobId: string): ContentHash | undefined {
 export const CACHEDIR_TAG_NAME = 'CACHEDIR.TAG';
 export const CACHEDIR_TAG_TEXT = [
   'Signature: 8a477f597d28d172789f06886806bc55',
-  '# This file is a cache directory tag: what lies here can be downloaded again.',
+  '# This file is a cache directory tag: its contents can be downloaded again.',
   '# For information about cache directory tags, see https://bford.info/cachedir/',
   '',
 ].join('\n');

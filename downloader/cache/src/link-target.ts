@@ -20,7 +20,7 @@ export async function linkEscapeReason(cacheDir: string, path: string, real: str
   return allowed.some((dir) => isInside(dir, real)) ? undefined : leadsOut(real, "its repository's blobs");
 }
 
-/** OpenAI's files lie in a directory of their own, `whisper`. */
+/** OpenAI's files are in their own directory, `whisper`. */
 function isRepositoryDir(name: string): boolean {
   return name.startsWith('models--');
 }

@@ -120,9 +120,9 @@ describe('resolving models', () => {
   it('accepts a variant after a colon', () => {
     const manifest = loadManifest();
     expect(resolveModel(manifest, 'vision', 'heimdex/siglip-pocket').variant).to.equal('fp32');
-    const quantised = resolveModel(manifest, 'vision', 'siglip-pocket:q8');
-    expect(quantised.variant).to.equal('q8');
-    expect(quantised.files.map((file) => file.path)).to.include('onnx/vision_model_quantized.onnx');
+    const quantized = resolveModel(manifest, 'vision', 'siglip-pocket:q8');
+    expect(quantized.variant).to.equal('q8');
+    expect(quantized.files.map((file) => file.path)).to.include('onnx/vision_model_quantized.onnx');
     const large = resolveModel(manifest, 'speech', 'Xenova/whisper-base:fp32').files.filter((file) => !file.required);
     expect(large.map((file) => file.path)).to.include('onnx/encoder_model.onnx_data');
     expect(resolveModel(manifest, 'speech', 'base:fp32').compile?.precision).to.equal('fp32');

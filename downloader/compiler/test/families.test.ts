@@ -21,7 +21,7 @@ async function siglip(compiled: CompiledCheckpoint, dir: string) {
   return { images, texts, expected: { images: floats(expected.image_embeds), texts: floats(expected.text_embeds) } };
 }
 
-/** XLM-RoBERTa's first vectors, normalised. */
+/** XLM-RoBERTa's first vectors, normalized. */
 async function bert(compiled: CompiledCheckpoint, dir: string) {
   const expected = golden(dir);
   const ids = expected.input_ids as number[][];

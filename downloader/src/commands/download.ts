@@ -30,7 +30,7 @@ export async function download(context: CommandContext): Promise<RunFigures> {
   const { presentFiles, presentBytes } = totalsOf(plan);
   const durationMs = performance.now() - startedMs;
   const result = { ...totals, models: cacheState.models.length, presentFiles, presentBytes, durationMs };
-  summarise(context, result);
+  summarize(context, result);
   return { ...result, reusedBytes: presentBytes + totals.resumedBytes };
 }
 
@@ -42,7 +42,7 @@ function warnUnverified({ log }: CommandContext, { state, paths, reason }: Unver
   );
 }
 
-function summarise({ log }: CommandContext, result: DownloadResult): void {
+function summarize({ log }: CommandContext, result: DownloadResult): void {
   const { fetchedFiles, networkBytes, resumedBytes, compiledModels, presentFiles, presentBytes, durationMs } = result;
   const { models } = result;
   const facts = {

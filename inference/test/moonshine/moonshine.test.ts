@@ -64,7 +64,7 @@ describe('Moonshine', () => {
       offset += part.length;
     }
     const events = await transcribe(samples);
-    // The quantised model wavers between "a bottle" and "the bottle" with the silence around the sentence.
+    // The quantized model wavers between "a bottle" and "the bottle" with the silence around the sentence.
     expect(wordErrors(textOf(events), Object.values(SENTENCES).join(' '))).to.be.at.most(1);
     expect(events.filter((event) => event.type === 'segment').length).to.equal(3);
     const last = events.at(-1);

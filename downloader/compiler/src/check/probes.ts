@@ -20,7 +20,7 @@ const PROBE_TOKENS = 32;
 const SHORT_TEXT = 24;
 const LONG_TEXT = 64;
 
-/** Of Whisper's vocabularies: the smallest of several languages, the tokens that begin a text, and how many timestamps stand at their ends. */
+/** Of Whisper's vocabularies: the smallest of several languages, the tokens that begin a text, and how many timestamps are at their ends. */
 const MULTILINGUAL = 51_865;
 const START = 50_258;
 const START_ENGLISH = 50_257;
@@ -165,7 +165,7 @@ export const whisperDecoderProbe: Probe = (config, outputs) => {
 };
 
 /**
- * What stands before a text, without and with timestamps: start, language, task, and no timestamps or the first one. English-only models
+ * What precedes a text, without and with timestamps: start, language, task, and no timestamps or the first one. English-only models
  * have no language and task. The numbers are those of OpenAI's tokenizers; in a smaller vocabulary they are any tokens.
  */
 function textBeginnings(vocabulary: number): readonly (readonly number[])[] {

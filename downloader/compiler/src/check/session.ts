@@ -10,7 +10,7 @@ export type GraphSource = string | { readonly model: Uint8Array; readonly dir: s
  */
 export function openSession(
   source: GraphSource,
-  optimised: 'optimised' | 'as it is' = 'optimised',
+  optimized: 'optimized' | 'as it is' = 'optimized',
 ): Promise<InferenceSession> {
   const isFile = typeof source === 'string';
   const packs = !isFile && Buffer.from(source.model).includes('MatMulNBits');
@@ -20,7 +20,7 @@ export function openSession(
     enableCpuMemArena: false,
     enableMemPattern: false,
     logSeverityLevel: 4,
-    ...(optimised === 'optimised' ? {} : { graphOptimizationLevel: 'disabled' as const }),
+    ...(optimized === 'optimized' ? {} : { graphOptimizationLevel: 'disabled' as const }),
     extra: {
       session: {
         ...(packs ? {} : { disable_prepacking: '1' }),

@@ -58,7 +58,7 @@ function openShards(indexPath: string): Checkpoint {
       if (!tensors.has(tensor)) {
         throw new CompilerError(
           'TENSOR_UNEXPECTED',
-          `Expected ${basename(indexPath)} to name every tensor, got ${shown(tensor)} in ${names[index]} besides.`,
+          `Expected ${basename(indexPath)} to name every tensor, also got ${shown(tensor)} in ${names[index]}.`,
         );
       }
     }

@@ -84,7 +84,7 @@ export class Weights {
       const more = extra.length > 1 ? ` and ${extra.length - 1} more` : '';
       throw new CompilerError(
         'TENSOR_UNEXPECTED',
-        `Expected the tensors that config.json describes, got ${shown(extra[0] ?? '')}${more} besides. config.json belongs to another model, or the architecture is not supported.`,
+        `Expected the tensors that config.json describes, also got ${shown(extra[0] ?? '')}${more}. config.json belongs to another model, or the architecture is not supported.`,
       );
     }
   }

@@ -15,7 +15,8 @@ export interface DenseModule {
 export const DENSE = 'dense';
 
 /**
- * Pooling and the dense layer, in float32 at any precision: token vectors [batch, length, width] and mask [batch, length] to [batch, outputs], not normalised.
+ * Pooling and the dense layer, in float32 at any precision: token vectors [batch, length, width] and mask [batch, length] to
+ * [batch, outputs], not normalized.
  *
  * Source: Reimers and Gurevych, 2019; sentence-transformers, Pooling and Dense.
  */

@@ -32,7 +32,7 @@ function towerConfig(config: ConfigReader): TowerConfig {
 
 /**
  * The image tower of SigLIP 1 and of SigLIP 2 for square images: `pixel_values` [batch, 3, side, side] in -1 to 1 to
- * `pooler_output` [batch, width], not normalised.
+ * `pooler_output` [batch, width], not normalized.
  *
  * Source: Zhai et al., "Sigmoid Loss for Language Image Pre-Training", 2023; transformers' modeling_siglip.py.
  */
@@ -78,7 +78,7 @@ export function buildSiglipVision(layers: Layers, config: ConfigReader): void {
 }
 
 /**
- * The text tower: `input_ids` [batch, 64] (padded as it was trained) to `pooler_output` [batch, width], not normalised.
+ * The text tower: `input_ids` [batch, 64] (padded as it was trained) to `pooler_output` [batch, width], not normalized.
  *
  * Source: as the image tower.
  */

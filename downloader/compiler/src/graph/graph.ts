@@ -106,7 +106,7 @@ export abstract class Graph {
     return this.#inline(`scalar_${value}`, [], Float32Array.of(value));
   }
 
-  /** A byte without dimensions: the zero point of a quantisation. */
+  /** A byte without dimensions: the zero point of a quantization. */
   byte(value: number): string {
     return this.#inline(`byte_${value}`, [], Uint8Array.of(value));
   }

@@ -6,7 +6,7 @@ export interface LayeredGraph {
   readonly layers: readonly (readonly OnnxNode[])[];
   readonly outputs: readonly OnnxValue[];
   /**
-   * Hands over those of the named values that are constants. Large ones lie in files of `dir`, at least until what `use` gives
+   * Hands over those of the named values that are constants. Large ones are in files of `dir`, at least until what `use` gives
    * has settled.
    */
   withConstants<Result>(

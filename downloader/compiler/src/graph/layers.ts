@@ -29,7 +29,7 @@ const MAX_FLOAT16 = 65504;
 /** Of ONNX Runtime's own operators. */
 const RUNTIME_DOMAIN = 'com.microsoft';
 
-/** Layers of transformers. Activations are [rows, width]: sequences stand one after the other, and attention parts them. */
+/** Layers of transformers. Activations are [rows, width]: sequences are concatenated, and attention separates them. */
 export class Layers {
   readonly products: Products;
   readonly #inputPeaks: InputPeaks | undefined;

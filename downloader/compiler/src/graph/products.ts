@@ -269,7 +269,7 @@ export class Products {
   }
 }
 
-/** Both the values and the scales of a quantisation are constants. */
+/** Both the values and the scales of a quantization are constants. */
 function once<Value>(make: () => Value): () => Value {
   let made: Value | undefined;
   return () => {
