@@ -1,6 +1,7 @@
 import * as hub from '@huggingface/tokenizers';
-import type { JsonObject } from '../json.js';
+import { isObject, type JsonObject } from '../json.js';
 import type { IdSource } from './id-source.js';
+import { WORD_OR_SIGNS } from './unicode.js';
 
 /** The used part of the library; its declarations do not resolve under NodeNext. */
 interface HubTokenizer {
@@ -30,7 +31,7 @@ const CHARACTERS_PER_TOKEN = 8;
  * has no limit and takes seconds for a text of 100,000 characters: of a long text, only as much is encoded as the limit needs.
  */
 export function createLibrarySource(json: JsonObject, config: JsonObject): IdSource {
-  const tokenizer = new library.Tokenizer(json, config);
+  const tokenizer = new library.Tokenizer({ ...json, pre_tokenizer: withUnicodeWords(json.pre_tokenizer) }, config);
   const allIds = (text: string): readonly number[] => tokenizer.encode(text, { add_special_tokens: false }).ids;
   const idsOf = (text: string, limit: number): readonly number[] => {
     const enough = limit + SPARE_TOKENS;
@@ -46,6 +47,15 @@ export function createLibrarySource(json: JsonObject, config: JsonObject): IdSou
   const start = whole.findIndex((_, at) => bare.every((id, offset) => whole[at + offset] === id));
   if (start < 0) throw new Error('Expected a tokenizer with its special tokens around the text.');
   return { before: whole.slice(0, start), after: whole.slice(start + bare.length), idsOf };
+}
+
+/** The library's `Whitespace` takes only ASCII letters and digits for words; the same as a split by the expression of Python's. */
+function withUnicodeWords(config: unknown): unknown {
+  if (!isObject(config)) return config;
+  if (Array.isArray(config.pretokenizers))
+    return { ...config, pretokenizers: config.pretokenizers.map((part) => withUnicodeWords(part)) };
+  if (config.type !== 'Whitespace') return config;
+  return { type: 'Split', pattern: { Regex: WORD_OR_SIGNS }, behavior: 'Removed', invert: true };
 }
 
 /** Returns the first `length` code units, or one less to keep a surrogate pair together. */

@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, stringAt } from '../json.js';
-import { PUNCTUATION } from './unicode.js';
+import { PUNCTUATION, WORD_OR_SIGNS } from './unicode.js';
 
 /** Splits a section of a text into words; `first`: the section begins the text. */
 export type PreTokenizer = (text: string, first: boolean) => Iterable<string>;
@@ -11,20 +11,25 @@ export function createPreTokenizer(config: unknown): PreTokenizer | undefined {
 }
 
 const FACTORIES: Readonly<Record<string, (config: JsonObject) => PreTokenizer | undefined>> = {
-  BertPreTokenizer: () => bert,
-  WhitespaceSplit: () => words,
+  BertPreTokenizer: () => matches(BERT_WORDS),
+  WhitespaceSplit: () => matches(/\P{White_Space}+/gu),
+  Whitespace: () => matches(new RegExp(WORD_OR_SIGNS, 'gu')),
+  Punctuation: ({ behavior = 'Isolated' }) => (behavior === 'Isolated' ? matches(PUNCTUATIONS) : undefined),
+  Digits: ({ individual_digits: each }) => matches(each === true ? DIGITS : NUMBERS),
   Metaspace: metaspace,
   Sequence: sequence,
 };
 
 const BERT_WORDS = new RegExp(`${PUNCTUATION}|(?:(?!${PUNCTUATION})\\P{White_Space})+`, 'gu');
+const PUNCTUATIONS = new RegExp(`${PUNCTUATION}|(?:(?!${PUNCTUATION}).)+`, 'gsu');
+const DIGITS = /\p{N}|\P{N}+/gu;
+const NUMBERS = /\p{N}+|\P{N}+/gu;
 
-function* bert(text: string): Iterable<string> {
-  for (const [word] of text.matchAll(BERT_WORDS)) yield word;
-}
-
-function* words(text: string): Iterable<string> {
-  for (const [word] of text.matchAll(/\P{White_Space}+/gu)) yield word;
+/** Yields every match. */
+function matches(pattern: RegExp): PreTokenizer {
+  return function* (text) {
+    for (const [part] of text.matchAll(pattern)) yield part;
+  };
 }
 
 /** Replaces spaces by a marker, usually `▁`, and splits before each. */

@@ -1,4 +1,5 @@
 import { isObject, type JsonObject, objectAt, readJsonObject, stringAt } from '../json.js';
+import { truncatesLeft, withClassSettings } from './class-settings.js';
 import { createExactSource } from './exact.js';
 import { createLibrarySource } from './library.js';
 import { readTokenizerJson } from './slow/read.js';
@@ -39,18 +40,22 @@ export async function loadTokenizer(dir: string, configPath: string | undefined)
 }
 
 /** Creates a tokenizer from the contents of the files. */
-export function createTokenizer(json: JsonObject, config: JsonObject): TextTokenizer {
+export function createTokenizer(file: JsonObject, config: JsonObject): TextTokenizer {
+  const json = withClassSettings(file, config);
   const source = createExactSource(json) ?? createLibrarySource(json, config);
   const limit = config.model_max_length;
+  const keepsEnd = truncatesLeft(json, config);
   return {
     padId: padId(json, config),
     maxTokens: typeof limit === 'number' && limit > 0 && limit < MAX_LIMIT ? limit : Number.POSITIVE_INFINITY,
     encode(text, limit) {
       const maxIds = Math.max(0, limit - source.before.length - source.after.length);
-      const ids = source.idsOf(wellFormed(text.slice(0, MAX_CHARACTERS)), maxIds);
+      const read = keepsEnd ? text.slice(-MAX_CHARACTERS) : text.slice(0, MAX_CHARACTERS);
+      const ids = source.idsOf(wellFormed(read), keepsEnd ? Number.POSITIVE_INFINITY : maxIds);
+      const kept = keepsEnd ? ids.slice(Math.max(0, ids.length - maxIds)) : ids.slice(0, maxIds);
       return {
-        ids: [...source.before, ...ids.slice(0, maxIds), ...source.after],
-        truncated: ids.length > maxIds || text.length > MAX_CHARACTERS,
+        ids: [...source.before, ...kept, ...source.after],
+        truncated: kept.length < ids.length || read.length < text.length,
       };
     },
   };

@@ -44,6 +44,11 @@ export const MARKS = new RegExp(`[${FORMER_MARKS}]|(?![${LATE_MARKS}])\\p{Mn}`, 
 /** BERT's punctuation: Unicode class P and every ASCII character that is not a letter, digit or space. */
 export const PUNCTUATION = `(?:[!-/:-@\\[-\`{-~${FORMER_PUNCTUATION}]|(?![${LATE_PUNCTUATION}])\\p{P})`;
 
+const WORD_CHARACTER = '[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]';
+
+/** `\\w+|[^\\w\\s]+` of Rust's regular expressions: a word, or signs in a row. */
+export const WORD_OR_SIGNS = `${WORD_CHARACTER}+|(?:(?!${WORD_CHARACTER})\\P{White_Space})+`;
+
 /** Invisible characters that are not spaces: control characters except tab and line breaks, format and private-use characters. */
 export const INVISIBLE = new RegExp(`(?![\\t\\n\\r${LATE_FORMATS}])[\\p{Cc}\\p{Cf}\\p{Co}]`, 'gu');
 

@@ -70,6 +70,25 @@ describe("a sentence model's modules", () => {
     expect(encoded).to.deep.equal(['query: snow']);
   });
 
+  it("cut texts where sentence-transformers does: at max_seq_length, else at the tokenizer's limit, never beyond the positions", async () => {
+    const limits: number[] = [];
+    const tokenizer = {
+      maxTokens: 128,
+      encode: (_: string, limit: number) => {
+        limits.push(limit);
+        return { ids: [], truncated: false };
+      },
+    };
+    const read = async () => tokenizeText('Snow', tokenizer as unknown as TextTokenizer, await recipe());
+    await write('config.json', { model_type: 'roberta', max_position_embeddings: 514 });
+    await read();
+    for (const max_seq_length of [512, 64, 514, null]) {
+      await write('sentence_bert_config.json', { max_seq_length });
+      await read();
+    }
+    expect(limits).to.deep.equal([128, 512, 64, 512, 128]);
+  });
+
   it('that pool a text without its prompt are refused if there is one', async () => {
     await writeFile(
       join(dir, 'model', 'pool', 'config.json'),
@@ -90,9 +109,9 @@ describe("a sentence model's modules", () => {
   ] as const) {
     it(`leave a text the positions behind the padding token's: ${type}`, async () => {
       await write('config.json', { model_type: type, max_position_embeddings: 512 });
-      expect((await recipe()).maxTokens).to.equal(tokens);
+      expect((await recipe()).positions).to.equal(tokens);
       await write('config.json', { model_type: type, max_position_embeddings: 512, pad_token_id: 0 });
-      expect((await recipe()).maxTokens).to.equal(withPadding0);
+      expect((await recipe()).positions).to.equal(withPadding0);
     });
   }
 });

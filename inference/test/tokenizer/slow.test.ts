@@ -106,6 +106,13 @@ describe('a tokenizer without tokenizer.json', () => {
     ]);
   });
 
+  it('has the words of added_tokens.json: BERT', async () => {
+    await write('vocab.txt', ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'a'].join('\n'));
+    await write('added_tokens.json', '{"Kimchi": 6, "제곱": 7, "a": 5}');
+    const tokenizer = createTokenizer(await readTokenizerJson(dir, {}), {});
+    expect(tokenizer.encode('a kimchi 제곱', 8).ids).to.deep.equal([2, 5, 6, 7, 3]);
+  });
+
   it('is an error that says what is missing', async () => {
     expect(await problem()).to.equal(`Expected ${dir} to have a tokenizer.json.`);
     await write('vocab.txt', '[PAD]\n[CLS]\na\n');

@@ -10,8 +10,10 @@ import { findBeside } from '../repository.js';
 export interface SentenceRecipe {
   /** Results of several modes are concatenated in this order. */
   readonly pooling: readonly PoolingMode[];
-  /** Maximum tokens per text including special tokens; Infinity if no file says. */
-  readonly maxTokens: number;
+  /** Maximum tokens per text including special tokens, by sentence_bert_config.json. Undefined: as the tokenizer's files say. */
+  readonly maxTokens: number | undefined;
+  /** Tokens that the network has positions for; Infinity if config.json does not say. */
+  readonly positions: number;
   readonly lowerCase: boolean;
   /** Put before every text, such as "query: "; usually empty. */
   readonly prompt: string;
@@ -36,7 +38,8 @@ export async function readSentenceRecipe(files: ModelFiles, weights: string): Pr
     throw new Error(`Expected the pooling of ${files.id} to include its default prompt, got include_prompt false.`);
   return {
     pooling: pooling ?? (FIRST_TOKEN_FAMILIES.test(files.id) ? ['cls'] : ['mean']),
-    maxTokens: numberAt(config, 'max_seq_length') ?? positions(await optional(files, weights, 'config.json')),
+    maxTokens: numberAt(config, 'max_seq_length'),
+    positions: positions(await optional(files, weights, 'config.json')),
     lowerCase: config.do_lower_case === true,
     prompt,
     unknownModules: unknown,
@@ -87,7 +90,7 @@ async function optional(files: ModelFiles, weights: string, name: string): Promi
 
 /** A text's ids, truncated to the network's limit. */
 export function tokenizeText(text: string, tokenizer: TextTokenizer, recipe: SentenceRecipe): TokenizedText {
-  const limit = Math.min(recipe.maxTokens, tokenizer.maxTokens);
+  const limit = Math.min(recipe.positions, recipe.maxTokens ?? tokenizer.maxTokens);
   const whole = `${recipe.prompt}${text}`;
   return tokenizer.encode(recipe.lowerCase ? whole.toLowerCase() : whole, limit);
 }

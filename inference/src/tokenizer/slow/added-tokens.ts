@@ -21,6 +21,14 @@ export function addedTokens(ids: ReadonlyMap<string, number>): readonly AddedTok
   return [...ids].map(([content, id]) => ({ id, content, ...plain, special: !TIME.test(content) }));
 }
 
+/** Words of added_tokens.json, which are found in the normalized text. */
+export function addedWords(file: JsonObject, known: ReadonlyMap<string, number>): readonly AddedToken[] {
+  const plain = { single_word: false, lstrip: false, rstrip: false, normalized: true, special: false };
+  return Object.entries(file).flatMap(([content, id]) =>
+    typeof id === 'number' && !known.has(content) ? [{ id, content, ...plain }] : [],
+  );
+}
+
 /** The ids of those of the names that a vocabulary has. */
 export function idsOf(names: readonly string[], ids: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
   const known = new Set(names);

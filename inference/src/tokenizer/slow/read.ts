@@ -11,8 +11,8 @@ import { wordPieceJson } from './word-piece.js';
 const KNOWN = ['BertTokenizer', 'DistilBertTokenizer', 'SiglipTokenizer', 'WhisperTokenizer'];
 
 /**
- * Reads tokenizer.json, or what stands in for it: vocab.txt (BERT), spiece.model (SigLIP), or vocab.json and merges.txt with
- * added_tokens.json (Whisper). Throws an error that names tokenizer.json if there is none.
+ * Reads tokenizer.json, or the older files that replace it: vocab.txt (BERT), spiece.model (SigLIP), or vocab.json and merges.txt (Whisper),
+ * the first and the last with added_tokens.json. Throws an error that names tokenizer.json if there is none.
  */
 export async function readTokenizerJson(dir: string, settings: JsonObject): Promise<JsonObject> {
   const json = await readIfThere(join(dir, 'tokenizer.json'), readJsonObject);
@@ -23,13 +23,14 @@ export async function readTokenizerJson(dir: string, settings: JsonObject): Prom
     throw new Error(`Expected ${dir} to have a tokenizer.json, since its tokenizer is a ${kind}.`);
   }
   const words = await readIfThere(join(dir, 'vocab.txt'), readLines);
-  if (words !== undefined) return wordPieceJson(words, settings);
+  const added = await readOptionalObject(join(dir, 'added_tokens.json'));
+  if (words !== undefined) return wordPieceJson(words, added, settings);
   const pieces = await readIfThere(join(dir, 'spiece.model'), (path) => readFile(path));
   if (pieces !== undefined) return siglipJson(readSentencePiece(pieces, join(dir, 'spiece.model')), settings);
   const merges = await readIfThere(join(dir, 'merges.txt'), readLines);
   if (merges === undefined) throw new Error(`Expected ${dir} to have a tokenizer.json.`);
   const vocabulary = await readJsonObject(join(dir, 'vocab.json'));
-  return byteLevelJson(vocabulary, merges, await readOptionalObject(join(dir, 'added_tokens.json')), settings);
+  return byteLevelJson(vocabulary, merges, added, settings);
 }
 
 async function readLines(path: string): Promise<readonly string[]> {

@@ -1,13 +1,15 @@
 import type { JsonObject } from '../../json.js';
-import { addedTokens, declaredTokens, idsOf, tokenAt } from './added-tokens.js';
+import { bertNormalizerSettings } from '../class-settings.js';
+import { addedTokens, addedWords, declaredTokens, idsOf, tokenAt } from './added-tokens.js';
 import { aroundText } from './around-text.js';
 
 /**
- * BERT's tokenizer: a line of vocab.txt is a token, its number the id. Settings are those of tokenizer_config.json.
+ * BERT's tokenizer: a line of vocab.txt is a token, its number the id. `file` is added_tokens.json; settings are those of
+ * tokenizer_config.json.
  *
  * Source: transformers, convert_slow_tokenizer.py (BertConverter) and models/bert.
  */
-export function wordPieceJson(words: readonly string[], settings: JsonObject): JsonObject {
+export function wordPieceJson(words: readonly string[], file: JsonObject, settings: JsonObject): JsonObject {
   const ids = new Map(words.map((word, id) => [word, id]));
   const named = (key: string, byDefault: string) => tokenAt(settings, key) ?? byDefault;
   const [unknown, before, after] = [
@@ -19,14 +21,13 @@ export function wordPieceJson(words: readonly string[], settings: JsonObject): J
   const missing = [unknown, before, after].filter((token) => !ids.has(token));
   if (missing.length > 0) throw new Error(`Expected vocab.txt to have ${missing.join(' and ')}.`);
   const added = idsOf(special, ids);
+  const declared = declaredTokens(settings, added);
   return {
-    added_tokens: [...addedTokens(added), ...declaredTokens(settings, added)],
+    added_tokens: [...addedTokens(added), ...(declared.length > 0 ? declared : addedWords(file, ids))],
     normalizer: {
       type: 'BertNormalizer',
       clean_text: true,
-      handle_chinese_chars: settings.tokenize_chinese_chars !== false,
-      strip_accents: typeof settings.strip_accents === 'boolean' ? settings.strip_accents : null,
-      lowercase: settings.do_lower_case !== false,
+      ...bertNormalizerSettings(settings),
     },
     pre_tokenizer: { type: 'BertPreTokenizer' },
     post_processor: aroundText([before], [after], ids),
