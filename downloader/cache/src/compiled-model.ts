@@ -1,13 +1,13 @@
 /**
  * Compiled models: graphs that the downloader compiled from a checkpoint (safetensors, pytorch_model.bin, OpenAI's .pt), in
- * `.compiled/models--org--name/<key>/` with a compiled.json. The key identifies the checkpoint's bytes, the compiler and its
- * options.
+ * `.compiled/models--org--name/<key>/` with a compiled.json. The key identifies the checkpoint's bytes, the small files that
+ * the compiler reads, the compiler and its options.
  */
 import { createHash } from 'node:crypto';
 import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNotFound } from '@heimdex/common';
-import type { CompiledGraphRecord, CompiledKey, CompiledManifest } from './compiled-types.js';
+import type { CompiledGraphRecord, CompiledInput, CompiledKey, CompiledManifest } from './compiled-types.js';
 import type { FoundFile } from './found-model.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { repoDirName } from './layout.js';
@@ -44,8 +44,14 @@ export function compiledRepositoryPath(cacheDir: string, repository: string): st
 }
 
 /** Returns the name of a compiled model's directory: 32 hexadecimal digits. */
-export function compiledKeyName({ compiler, precision, overflowSafe, sources }: CompiledKey): string {
-  const lines = [compiler, precision, overflowSafe, ...sources.map(({ path, sha256 }) => `${path}\0${sha256}`).sort()];
+export function compiledKeyName({ compiler, precision, overflowSafe, sources, inputs = [] }: CompiledKey): string {
+  const lines = [
+    compiler,
+    precision,
+    overflowSafe,
+    ...sources.map(({ path, sha256 }) => `${path}\0${sha256}`).sort(),
+    ...inputs.map(({ path, sha256 }) => `input\0${path}\0${sha256}`).sort(),
+  ];
   return createHash('sha256').update(lines.join('\n')).digest('hex').slice(0, 32);
 }
 
@@ -126,6 +132,7 @@ export async function readCompiledManifest(dir: string): Promise<CompiledManifes
 export function parseCompiledManifest(text: string): CompiledManifest {
   const root = new JsonCursor(JSON.parse(text), 'compiled');
   if (root.get('formatVersion').count() !== FORMAT_VERSION) root.get('formatVersion').fail(`${FORMAT_VERSION}`);
+  const inputs = root.get('inputs').optional((list) => list.items().map(parseInput));
   return {
     compiler: root.get('compiler').count(),
     precision: root.get('precision').text(),
@@ -138,11 +145,16 @@ export function parseCompiledManifest(text: string): CompiledManifest {
         sizeBytes: source.get('sizeBytes').count(),
         sha256: source.get('sha256').sha256(),
       })),
+    ...(inputs === undefined ? {} : { inputs }),
     repository: root.get('repository').text(),
     commit: root.get('commit').text(),
     modelType: root.get('modelType').text(),
     graphs: root.get('graphs').items().map(parseGraph),
   };
+}
+
+function parseInput(cursor: JsonCursor): CompiledInput {
+  return { path: safePath(cursor.get('path')), sha256: cursor.get('sha256').sha256() };
 }
 
 function parseGraph(cursor: JsonCursor): CompiledGraphRecord {

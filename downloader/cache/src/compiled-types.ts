@@ -8,6 +8,13 @@ export interface CompiledSource {
   readonly sha256: string;
 }
 
+/** One small file that the compiler read: config.json, a module's config. */
+export interface CompiledInput {
+  /** Path in the repository. */
+  readonly path: string;
+  readonly sha256: string;
+}
+
 /** What identifies a compiled model. */
 export interface CompiledKey {
   readonly compiler: number;
@@ -17,6 +24,8 @@ export interface CompiledKey {
   readonly overflowSafe: boolean;
   /** Sorted by path. */
   readonly sources: readonly CompiledSource[];
+  /** Sorted by path. Absent in a compiled.json of earlier versions: what `commit` has. */
+  readonly inputs?: readonly CompiledInput[];
 }
 
 /** compiled.json. */

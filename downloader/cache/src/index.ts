@@ -3,6 +3,7 @@ export * from './checkpoint-files.js';
 export * from './compilable.js';
 export * from './compiled-model.js';
 export type * from './compiled-types.js';
+export * from './compiler-inputs.js';
 export * from './content-hash.js';
 export * from './cpu.js';
 export * from './errors.js';

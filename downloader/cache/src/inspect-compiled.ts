@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { isNotFound } from '@heimdex/common';
 import { type CheckpointFiles, chooseCheckpoint } from './checkpoint-files.js';
 import { COMPILER_VERSION, type CompiledModelDir, compiledFiles, readCompiledModels } from './compiled-model.js';
+import type { CompiledInput } from './compiled-types.js';
+import { compilerInputs } from './compiler-inputs.js';
 import { hasExactByteProducts } from './cpu.js';
 import { CacheError } from './errors.js';
-import type { FoundCheckpoint, FoundFile } from './found-model.js';
+import type { FileInspection, FoundCheckpoint, FoundFile } from './found-model.js';
 import { type FileSearch, inspectFile, isFile } from './inspect-file.js';
 import { pointerPath, snapshotPath } from './layout.js';
 import type { CompileRequest, ConfiguredModel, ModelFile } from './manifest-types.js';
@@ -20,6 +22,8 @@ export interface CompiledSearch extends FileSearch {
   readonly repository: string;
   readonly commit: string;
   readonly tree: Tree | undefined;
+  /** The model's other files in the snapshot. */
+  readonly files: readonly FileInspection[];
 }
 
 /** The weights that were found. */
@@ -30,16 +34,16 @@ export interface CompiledInspection {
   readonly problems: readonly CacheError[];
 }
 
-/** Finds graphs of the configured precision, compiled by this compiler version from the snapshot's checkpoint. */
+/** Finds graphs of the configured precision, compiled by this compiler version from the snapshot's checkpoint and small files. */
 export async function inspectCompiled(search: CompiledSearch): Promise<CompiledInspection> {
   const { cacheDir, repository, locked } = search;
   const { checkpoint, missing } = await findCheckpoint(search);
+  const inputs = await compilerInputs(search.configured.dir, search.files, search.signal);
   const candidates = (await readCompiledModels(cacheDir, repository)).filter((model) =>
-    fits(model, search, checkpoint),
+    fits(model, search, checkpoint, inputs),
   );
   const usable = candidates.filter(({ manifest }) => manifest.overflowSafe || hasExactByteProducts());
-  // Full-range weights are slightly closer to the checkpoint.
-  const [model] = [...usable].sort((a, b) => Number(a.manifest.overflowSafe) - Number(b.manifest.overflowSafe));
+  const [model] = [...usable].sort((a, b) => rank(a) - rank(b));
   if (model === undefined) {
     const problem = notCompiled(search, checkpoint, missing, candidates.length > 0);
     return { files: [], model: undefined, checkpoint, problems: [problem] };
@@ -62,17 +66,36 @@ export async function inspectCompiled(search: CompiledSearch): Promise<CompiledI
   }
 }
 
+/** Full-range weights are slightly closer to the checkpoint. Of the same weights, the one compiled later names its inputs. */
+function rank({ manifest }: CompiledModelDir): number {
+  return (manifest.overflowSafe ? 2 : 0) + (manifest.inputs === undefined ? 1 : 0);
+}
+
 function fits(
   { manifest }: CompiledModelDir,
   search: CompiledSearch,
   checkpoint: FoundCheckpoint | undefined,
+  inputs: readonly CompiledInput[] | undefined,
 ): boolean {
   if (manifest.compiler !== COMPILER_VERSION || manifest.precision !== search.request.precision) return false;
-  return manifest.sources.every(({ path, sha256 }) => {
-    const there = checkpoint?.files.find((file) => file.path === path);
-    if (there?.hash?.type === 'sha256') return there.hash.value === sha256;
-    return manifest.commit === search.commit;
+  const isOfCommit = manifest.commit === search.commit;
+  if (manifest.inputs === undefined ? !isOfCommit : !sameInputs(manifest.inputs, inputs)) return false;
+  const there = manifest.sources.map(({ path }) => checkpoint?.files.find((file) => file.path === path));
+  // The checkpoint of a snapshot may be another one of the same weights; one of the same names has the same number of files.
+  if (there.some((file) => file !== undefined) && there.length !== checkpoint?.files.length) return false;
+  return manifest.sources.every(({ sha256 }, index) => {
+    const hash = there[index]?.hash;
+    return hash?.type === 'sha256' ? hash.value === sha256 : isOfCommit;
   });
+}
+
+/** Unknown inputs are not compared: they are missing or wrong, which is a problem of its own. */
+function sameInputs(compiled: readonly CompiledInput[], now: readonly CompiledInput[] | undefined): boolean {
+  return (
+    now === undefined ||
+    (compiled.length === now.length &&
+      now.every(({ path, sha256 }) => compiled.some((input) => input.path === path && input.sha256 === sha256)))
+  );
 }
 
 interface CheckpointSearchResult {

@@ -188,7 +188,7 @@ async function inspectSnapshot(search: Search, repository: string, commit: strin
   const dir = join(snapshotPath(cacheDir, repository, commit), ...configured.dir.split('/').filter(Boolean));
   const { compile: request } = configured;
   if (request === undefined) return inspectionOf(search, repository, commit, dir, files);
-  const weights = await inspectCompiled({ ...search, request, repository, commit, tree });
+  const weights = await inspectCompiled({ ...search, request, repository, commit, tree, files });
   return inspectionOf(search, repository, commit, dir, files, weights);
 }
 

@@ -3,6 +3,9 @@
 /** Modules that are supported, by the last part of their types in modules.json. */
 export const SENTENCE_MODULES: readonly string[] = ['Transformer', 'Pooling', 'Normalize', 'Dropout'];
 
+/** The directory of the `Pooling` module. */
+export const POOLING_DIR = '1_Pooling';
+
 /** The directory of a layer behind the pooling, a `Dense` module; compiled into the graph, so only of checkpoints. */
 export const DENSE_DIR = '2_Dense';
 

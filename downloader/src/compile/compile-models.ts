@@ -11,6 +11,7 @@ import {
   type ContentHash,
   compiledKeyName,
   compiledRepositoryPath,
+  compilerInputs,
   type FoundCheckpoint,
   formatCompiledManifest,
   hasExactByteProducts,
@@ -57,11 +58,13 @@ export async function compileModel(
   if (compile !== undefined)
     log.info({ event: 'compile', model: configured.id, bytes: sizeBytes }, compileStart(configured.id, compile));
   const sources = await verifySources(checkpoint, verified, signal);
+  const inputs = await compilerInputs(configured.dir, inspection.files, signal);
   const key: CompiledKey = {
     compiler: COMPILER_VERSION,
     precision: configured.compile.precision,
     overflowSafe: !hasExactByteProducts(),
     sources,
+    ...(inputs === undefined ? {} : { inputs }),
   };
   const temporary = join(repositoryDir, `${COMPILING_PREFIX}${randomBytes(6).toString('hex')}`);
   try {

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { DENSE_DIR, poolingModes, sentenceModules } from '@heimdex/cache';
+import { DENSE_DIR, POOLING_DIR, poolingModes, sentenceModules } from '@heimdex/cache';
 import { messageOf } from '@heimdex/common';
 import type { CompileOptions } from '@heimdex/compiler';
 import type { ModelState } from '../cache-state.js';
@@ -18,14 +18,14 @@ export async function readDense(state: ModelState): Promise<Pick<CompileOptions,
   const dir = `${posix.join(configured.dir, DENSE_DIR)}/`;
   const weights = inspection.checkpoint?.files.find(({ path }) => path.startsWith(dir));
   const config = await readSmallObject(state, `${DENSE_DIR}/config.json`);
-  const pooling = await readSmallObject(state, '1_Pooling/config.json');
+  const pooling = await readSmallObject(state, `${POOLING_DIR}/config.json`);
   const refuse = (problem: string) =>
     new DownloaderError(
       'CHECKPOINT_INVALID',
       `${configured.id} cannot be compiled: ${problem} Choose another model with ${configured.variable}, then run: heimdex-downloader plan`,
     );
   if (weights === undefined || config === undefined || pooling === undefined) {
-    const needed = `1_Pooling/config.json, ${DENSE_DIR}/config.json and ${DENSE_DIR}/model.safetensors`;
+    const needed = `${POOLING_DIR}/config.json, ${DENSE_DIR}/config.json and ${DENSE_DIR}/model.safetensors`;
     throw refuse(`its modules.json names Dense, which needs ${needed}.`);
   }
   try {

@@ -1,6 +1,14 @@
 import { join } from 'node:path';
 import { readCompiledModels } from '@heimdex/cache';
-import { type Hub, randomTensors, safetensorsFile, startHub, torchFile } from '@heimdex/hub';
+import {
+  type Hub,
+  type HubFile,
+  type HubRepository,
+  randomTensors,
+  safetensorsFile,
+  startHub,
+  torchFile,
+} from '@heimdex/hub';
 import { expect } from 'chai';
 import { bertRepository, whisperCheckpoint } from './checkpoints.js';
 import { runHere, testEnvironment } from './program.js';
@@ -25,6 +33,12 @@ const DENSE = [
   { path: '2_Dense/config.json', bytes: '{"in_features": 64, "out_features": 16, "bias": true}' },
 ];
 const DENSE_TENSORS = randomTensors({ 'linear.weight': [16, 64], 'linear.bias': [16] }, 4);
+/** The files of a repository with such a layer, in addition to those of its network. */
+export const DENSE_FILES: readonly HubFile[] = [
+  ...DENSE,
+  { path: '2_Dense/model.safetensors', bytes: safetensorsFile(DENSE_TENSORS) },
+  { path: '2_Dense/pytorch_model.bin', bytes: torchFile(DENSE_TENSORS) },
+];
 /** Repositories with weights in other programs' formats, and the file that shows it. */
 export const FOREIGN: Readonly<Record<string, string>> = {
   'acme/ctranslate2': 'model.bin',
@@ -73,12 +87,7 @@ export function useCheckpoints() {
         { name: 'acme/roberta', files: [...withType(bertRepository(), 'roberta')] },
         {
           name: 'acme/dense',
-          files: [
-            ...bertRepository().files,
-            ...DENSE,
-            { path: '2_Dense/model.safetensors', bytes: safetensorsFile(DENSE_TENSORS) },
-            { path: '2_Dense/pytorch_model.bin', bytes: torchFile(DENSE_TENSORS) },
-          ],
+          files: [...bertRepository().files, ...DENSE_FILES],
         },
         {
           name: 'acme/bin-dense',
@@ -126,9 +135,10 @@ export function useCheckpoints() {
     if (model === undefined || more.length > 0) throw new Error(`${more.length + 1} compiled models`);
     return model;
   };
+  const publish = (repository: HubRepository) => hub.publish(repository);
   const bytesAsked = () => hub.requests.filter({ kind: 'bytes' }).map(({ file }) => file);
 
-  return { dir, whisper, env, ok, json, snapshot, compiled, bytesAsked, requests: () => hub.requests };
+  return { dir, whisper, env, ok, json, snapshot, compiled, bytesAsked, requests: () => hub.requests, publish };
 }
 
 /** As Python's slow tokenizers save theirs. */

@@ -1,0 +1,77 @@
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { compiledKeyName, formatCompiledManifest, readCompiledModels } from '@heimdex/cache';
+import type { HubFile } from '@heimdex/hub';
+import { expect } from 'chai';
+import { bertRepository } from './support/checkpoints.js';
+import { lastLine } from './support/program.js';
+import { DENSE_FILES, NAME, useCheckpoints } from './support/use-checkpoints.js';
+
+describe('a compiled model whose repository has a new commit with the same weights', () => {
+  const { dir, ok, compiled, publish, requests } = useCheckpoints();
+  let cache: string;
+  beforeEach(async () => {
+    cache = join(dir.path, 'cache');
+    await publish(bertRepository());
+    await ok();
+  });
+
+  const { files } = bertRepository();
+  const withFile = (path: string, change: (text: string) => string): readonly HubFile[] =>
+    files.map((file) => (file.path === path && 'bytes' in file ? { path, bytes: change(String(file.bytes)) } : file));
+  const models = async () => readCompiledModels(cache, NAME);
+
+  for (const [what, changed] of [
+    [
+      'changes config.json',
+      withFile('config.json', (text) => text.replace('"num_attention_heads":4', '"num_attention_heads":2')),
+    ],
+    ['adds a layer behind the pooling', [...files, ...DENSE_FILES]],
+  ] as const) {
+    it(`is compiled again if the commit ${what}`, async () => {
+      const { sha } = await publish({ name: NAME, files: changed });
+      await ok(['update']);
+      const [first, second] = await models();
+      expect([first, second].map((model) => model?.manifest.commit)).to.include(sha);
+      expect(first?.key).not.to.equal(second?.key);
+      requests().clear();
+      expect(lastLine(await ok()).msg).to.match(/^Up to date/);
+      expect(requests().count).to.equal(0);
+      await ok(['verify']);
+    });
+  }
+
+  it('is used as it is if the commit changes only files that the compiler does not read', async () => {
+    const { key } = await compiled();
+    await publish({ name: NAME, files: withFile('README.md', (text) => `${text}!`) });
+    await ok(['update']);
+    expect((await compiled()).key).to.equal(key);
+  });
+
+  it('of an earlier version, which names no small files, is used at its commit and compiled again at another', async () => {
+    const { path, manifest } = await compiled();
+    const { inputs: _, ...old } = manifest;
+    const before = join(dirname(path), compiledKeyName(old));
+    await rename(path, before);
+    await writeFile(join(before, 'compiled.json'), formatCompiledManifest(old));
+    expect(lastLine(await ok()).msg).to.match(/^Up to date/);
+    await ok(['verify']);
+    await publish({ name: NAME, files: withFile('README.md', (text) => `${text}!`) });
+    await ok(['update']);
+    expect((await models()).map(({ manifest: { inputs } }) => inputs?.length)).to.have.members([undefined, 1]);
+    await ok(['verify']);
+  });
+
+  it('of an earlier version is compiled again if a byte is wrong', async () => {
+    const { path, manifest } = await compiled();
+    const { inputs: _, ...old } = manifest;
+    const before = join(dirname(path), compiledKeyName(old));
+    await mkdir(before);
+    await writeFile(join(before, 'compiled.json'), formatCompiledManifest(old));
+    for (const { name, sizeBytes } of old.graphs.flatMap((graph) => graph.files))
+      await writeFile(join(before, name), Buffer.alloc(sizeBytes));
+    await rm(path, { recursive: true });
+    await ok(['download', '--check']);
+    await ok(['verify']);
+  });
+});
