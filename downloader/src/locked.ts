@@ -1,13 +1,14 @@
 import { stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import {
+  changeLock,
   type FoundFile,
   hashFile,
   type LockedFile,
   type LockedModel,
-  type ModelsLock,
   withLockedModels,
-  writeLock,
 } from '@heimdex/cache';
+import { acquireLock, type LockEvents } from './blob-lock.js';
 import type { ModelState } from './cache-state.js';
 import { asDiskError } from './disk.js';
 import { DownloaderError } from './errors.js';
@@ -90,19 +91,26 @@ async function assertNamed({ hash, path, absolutePath, blobPath }: FoundFile, si
 }
 
 /**
- * Writes the lock file if it changed. An unwritable volume is not a failure when all models are present: the error is
- * returned, for a warning.
+ * Adds models to the lock file, one process at a time, and keeps what others have written meanwhile. An unwritable volume is not
+ * a failure when all models are present: the error is returned, for a warning.
  */
 export async function updateLock(
   path: string,
-  before: ModelsLock | undefined,
   models: readonly LockedModel[],
+  events: LockEvents,
+  signal: AbortSignal,
 ): Promise<unknown> {
   if (models.length === 0) return undefined;
   try {
-    await writeLock(path, withLockedModels(before, models));
+    const lock = await acquireLock(join(dirname(path), '.locks', `${basename(path)}.lock`), events, signal);
+    try {
+      await changeLock(path, (before) => withLockedModels(before, models));
+    } finally {
+      await lock.release();
+    }
     return undefined;
   } catch (error) {
+    signal.throwIfAborted();
     return asDiskError(error, path);
   }
 }

@@ -106,6 +106,25 @@ export async function writeLock(path: string, lock: ModelsLock): Promise<void> {
   }
 }
 
+/** Maximum attempts to change a lock file that another process changes at the same time. */
+const MAX_ATTEMPTS = 5;
+
+/**
+ * Changes the lock file as it is at the moment of writing, and again if another process wrote it meanwhile. `change` must return
+ * the same for its own result. Writes nothing if nothing changes. Throws LOCK_INVALID and the system's errors.
+ */
+export async function changeLock(
+  path: string,
+  change: (lock: ModelsLock) => ModelsLock | Promise<ModelsLock>,
+): Promise<void> {
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+    const lock = (await readLock(path)) ?? { models: [] };
+    const next = await change(lock);
+    if (formatLock(next) === formatLock(lock)) return;
+    await writeLock(path, next);
+  }
+}
+
 /** Returns the lock file's text; deterministic. */
 export function formatLock(lock: ModelsLock): string {
   const models = withLockedModels(undefined, lock.models).models.map((model) => ({

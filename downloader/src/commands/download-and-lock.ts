@@ -1,6 +1,6 @@
 import { blobLockPath, type ConfiguredModel, inspectModel, isCompiledPath, type LockedModel } from '@heimdex/cache';
 import { formatBytes, formatCount, messageOf } from '@heimdex/common';
-import { acquireLock } from '../blob-lock.js';
+import { acquireLock, type LockEvents } from '../blob-lock.js';
 import type { CacheState, ModelState } from '../cache-state.js';
 import { makeDir } from '../disk.js';
 import { wasFound } from '../downloaded.js';
@@ -96,15 +96,19 @@ function isDamaged({ models }: CacheState, { role, entry }: ConfiguredModel): bo
   return [...(state?.damaged ?? [])].some(isCompiledPath);
 }
 
+function lockEvents({ log }: CommandContext, waiting: string): LockEvents {
+  return {
+    onWait: (path) => log.info({ event: 'wait', path }, waiting),
+    onUnsupported: (path, reason) =>
+      log.warn({ event: 'no-lock', path, reason }, 'This volume does not support file locks'),
+  };
+}
+
 /** Only one process compiles per repository: a second one finds it done, and incomplete output has no owner. */
 async function underLock<T>(context: CommandContext, { id }: ConfiguredModel, work: () => Promise<T>): Promise<T> {
-  const { config, log, signal } = context;
+  const { config, signal } = context;
   const path = blobLockPath(config.models.cacheDir, id, 'compile');
-  const events = {
-    onWait: () => log.info({ event: 'wait', path }, `Another process is compiling ${id}; waiting for it`),
-    onUnsupported: (where: string, reason: string) =>
-      log.warn({ event: 'no-lock', path: where, reason }, 'This volume does not support file locks'),
-  };
+  const events = lockEvents(context, `Another process is compiling ${id}; waiting for it`);
   const lock = await acquireLock(path, events, signal);
   try {
     return await work();
@@ -181,7 +185,8 @@ async function writeLockFile(
     if (locked !== undefined) fresh.push(recordFound(locked, plan, cacheState));
   }
   const { lockPath } = cacheState.environment;
-  const failure = await updateLock(lockPath, cacheState.lock, fresh);
+  const events = lockEvents(context, 'Another process is writing the lock file; waiting for it');
+  const failure = await updateLock(lockPath, fresh, events, signal);
   if (failure !== undefined) {
     log.warn(
       { event: 'lock-file' },

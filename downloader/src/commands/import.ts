@@ -17,7 +17,8 @@ export async function importModels(context: CommandContext): Promise<RunFigures>
   const { config, args, signal, log } = context;
   const { cacheDir, lockPath } = config.models;
   const startedMs = performance.now();
-  const before = await readLock(lockPath);
+  // An invalid lock file is an error before anything is imported.
+  await readLock(lockPath);
   await makeDir(cacheDir);
   const input = args.file === '-' ? context.stdin : await openFile(args.file);
   const onMissing = async (missing: readonly ArchivedBlob[]) => {
@@ -46,7 +47,7 @@ export async function importModels(context: CommandContext): Promise<RunFigures>
     const manifest = archive.compiled.get(model);
     return manifest === undefined ? model : withSources(model, manifest);
   });
-  const failure = await updateLock(lockPath, before, locked);
+  const failure = await updateLock(lockPath, locked, locks, signal);
   if (failure !== undefined) throw failure;
   const { receivedFiles, receivedBytes, presentFiles } = archive;
   const models = archive.lock.models.length;
