@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { rename, rm, writeFile } from 'node:fs/promises';
-import { asDiskError, makeDirOf } from './disk.js';
+import { replaceFile } from '@heimdex/cache';
+import { asDiskError } from './disk.js';
 import { EXIT_STATUS } from './errors.js';
 
 /** Numeric results of a run. A command omits what it does not know. */
@@ -55,13 +54,9 @@ export function metricsText(record: RunRecord): string {
  * Throws DownloaderError DISK_FULL or DISK_FAILED.
  */
 export async function writeMetrics(path: string, record: RunRecord): Promise<void> {
-  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    await makeDirOf(path);
-    await writeFile(temporary, metricsText(record), { mode: 0o644, flag: 'wx' });
-    await rename(temporary, path);
+    await replaceFile(path, metricsText(record));
   } catch (error) {
-    await rm(temporary, { force: true });
     throw asDiskError(error, path);
   }
 }

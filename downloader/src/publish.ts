@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { lstat, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import {
   CACHEDIR_TAG_NAME,
   CACHEDIR_TAG_TEXT,
@@ -14,7 +13,9 @@ import {
   pointerPath,
   pointerTarget,
   refPath,
+  replaceFile,
   type Tree,
+  temporaryPath,
   treePath,
 } from '@heimdex/cache';
 import { codeOf } from '@heimdex/common';
@@ -74,9 +75,9 @@ export async function publishSnapshot(cacheDir: string, snapshot: Snapshot): Pro
   const { repository, commit, requestedRevision, tree } = snapshot;
   for (const { path, blobId } of snapshot.files) await publishPointer(cacheDir, repository, commit, path, blobId);
   if (tree !== undefined && (await isWhole(cacheDir, snapshot, tree))) {
-    await replaceFile(treePath(cacheDir, repository, commit), formatTree(tree));
+    await writeText(treePath(cacheDir, repository, commit), formatTree(tree));
   }
-  if (!isCommit(requestedRevision)) await replaceFile(refPath(cacheDir, repository, requestedRevision), commit);
+  if (!isCommit(requestedRevision)) await writeText(refPath(cacheDir, repository, requestedRevision), commit);
 }
 
 /**
@@ -106,7 +107,7 @@ async function publishModel(cacheDir: string, model: PlannedModel): Promise<void
 /** Publishes a compiled model whose files are all in its directory: compiled.json is written last. */
 export async function publishCompiled(cacheDir: string, manifest: CompiledManifest): Promise<void> {
   const dir = join(compiledRepositoryPath(cacheDir, manifest.repository), compiledKeyName(manifest));
-  await replaceFile(join(dir, COMPILED_MANIFEST_NAME), formatCompiledManifest(manifest));
+  await writeText(join(dir, COMPILED_MANIFEST_NAME), formatCompiledManifest(manifest));
 }
 
 /** Marks the cache with CACHEDIR.TAG so that backups may skip it, as huggingface_hub does. */
@@ -131,7 +132,7 @@ async function publishPointer(
   const pointer = pointerPath(cacheDir, repository, commit, path);
   const target = pointerTarget(path, blobId);
   if ((await linkTarget(pointer)) === target) return;
-  const temporary = temporaryOf(pointer);
+  const temporary = temporaryPath(pointer);
   try {
     await makeDirOf(pointer);
     await symlink(target, temporary);
@@ -150,20 +151,10 @@ async function linkTarget(path: string): Promise<string | undefined> {
   }
 }
 
-/** Writes a text file atomically, readable by every user regardless of the umask. */
-async function replaceFile(path: string, text: string): Promise<void> {
-  const temporary = temporaryOf(path);
+async function writeText(path: string, text: string): Promise<void> {
   try {
-    await makeDirOf(path);
-    await writeFile(temporary, text, { mode: 0o644, flag: 'wx' });
-    await rename(temporary, path);
+    await replaceFile(path, text);
   } catch (error) {
-    await rm(temporary, { force: true });
     throw asDiskError(error, path);
   }
-}
-
-/** Returns a temporary path next to the final one, since a rename must stay on the volume. In a snapshot it exists only briefly. */
-function temporaryOf(path: string): string {
-  return join(dirname(path), `.${randomBytes(4).toString('hex')}.heimdex.tmp`);
 }

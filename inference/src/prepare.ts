@@ -2,8 +2,10 @@
  * The `prepare` command, the only one that writes to the volume: creates optimized models, which this machine loads faster. The
  * server only reads them, and works without them.
  */
+
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import process from 'node:process';
 import {
   CacheError,
   makeDir,
@@ -45,6 +47,8 @@ const IDLE_MS = 60_000;
  */
 export async function prepare(options: PrepareOptions): Promise<void> {
   const { config, stop } = options;
+  // The server may run as another user and must be able to read these files: a strict umask would prevent it.
+  process.umask(process.umask() & 0o022);
   if (config.device === 'cuda') {
     options.log.info('Nothing to prepare: optimized models are for the CPU');
     return;

@@ -2,16 +2,14 @@
  * `models.lock.json`: the commit of every model and each file's size and sha256, so that every machine serves the same bytes
  * until `update` runs. The README documents the format.
  */
-import { randomBytes } from 'node:crypto';
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { isNotFound, messageOf } from '@heimdex/common';
 import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { isCommit, isRepositoryName } from './layout.js';
-import { makeDir } from './make-dir.js';
 import { type ConfiguredModel, type Layout, ROLES, type Role } from './manifest-types.js';
 import { type OptimizedRecord, parseOptimizedRecord, sortedOptimized } from './optimized-record.js';
+import { replaceFile } from './replace-file.js';
 import { unsafePathReason } from './safe-path.js';
 
 const LOCK_FORMAT_VERSION = 1;
@@ -95,15 +93,7 @@ export async function readLock(path: string): Promise<ModelsLock | undefined> {
 
 /** Writes the lock file atomically, readable by everybody. Creates its directory. */
 export async function writeLock(path: string, lock: ModelsLock): Promise<void> {
-  await makeDir(dirname(path));
-  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
-  try {
-    await writeFile(temporary, formatLock(lock), { mode: 0o644, flag: 'wx', flush: true });
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+  await replaceFile(path, formatLock(lock));
 }
 
 /** Maximum attempts to change a lock file that another process changes at the same time. */

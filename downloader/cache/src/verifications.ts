@@ -3,12 +3,11 @@
  * again. The records belong to one machine's volume, so they are not in the lock file; they are stored among the locks, which
  * huggingface_hub skips when it scans the cache. They are optional.
  */
-import { randomBytes } from 'node:crypto';
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, sep } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
 import { JsonCursor } from './json.js';
 import { type ContentHash, hashOfBlobId } from './layout.js';
-import { makeDir } from './make-dir.js';
+import { replaceFile } from './replace-file.js';
 
 /** One verified file. */
 export interface Verification {
@@ -62,19 +61,8 @@ export async function writeVerifications(
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, { sizeBytes, mtimeMs, hash }]) => [key, { sizeBytes, mtimeMs, hash: hash.value }]),
   );
-  const path = verificationsPath(cacheDir);
-  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
-  await makeDir(dirname(path));
-  try {
-    await writeFile(temporary, `${JSON.stringify({ formatVersion: VERIFICATIONS_FORMAT_VERSION, files }, null, 1)}\n`, {
-      mode: 0o644,
-      flag: 'wx',
-    });
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+  const content = { formatVersion: VERIFICATIONS_FORMAT_VERSION, files };
+  await replaceFile(verificationsPath(cacheDir), `${JSON.stringify(content, null, 1)}\n`);
 }
 
 function parseVerification(cursor: JsonCursor): Verification {

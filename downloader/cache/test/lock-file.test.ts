@@ -56,10 +56,15 @@ describe('lock file', () => {
     expect(formatLock({ models: [PLAIN, { ...MODEL, files }] })).to.equal(formatLock({ models: [MODEL, PLAIN] }));
   });
 
-  it('is readable by everybody and leaves no other file', async () => {
+  it('is readable by everybody with any umask and leaves no other file', async () => {
     const path = join(dir(), 'models.lock.json');
-    await writeLock(path, { models: [MODEL] });
-    await writeLock(path, { models: [PLAIN] });
+    const umask = process.umask(0o077);
+    try {
+      await writeLock(path, { models: [MODEL] });
+      await writeLock(path, { models: [PLAIN] });
+    } finally {
+      process.umask(umask);
+    }
     expect(await readdir(dir())).to.deep.equal(['models.lock.json']);
     expect((await stat(path)).mode & 0o444).to.equal(0o444);
   });

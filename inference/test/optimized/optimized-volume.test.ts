@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { readFile, rename } from 'node:fs/promises';
+import { readdir, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { optimizedDir } from '@heimdex/cache';
 import { expect } from 'chai';
 import { runProgram, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
@@ -15,6 +16,28 @@ describe('a lock file that cannot be written', () => {
       const { code, stderr } = await runProgram(env, ['prepare', '--min-mb', '0']);
       expect(code, stderr).to.equal(3);
       expect(stderr).to.include('MODELS_LOCK');
+    } finally {
+      await volume.remove();
+    }
+  });
+});
+
+describe('a volume prepared with a strict umask', () => {
+  it('can be read by another user', async () => {
+    const volume = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
+    try {
+      const env = { HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY };
+      const command = ['sh', '-c', 'umask 077; exec "$0" "$@"'];
+      const { code, stderr } = await runProgram(env, ['prepare', '--min-mb', '0'], command);
+      expect(code, stderr).to.equal(0);
+      const root = optimizedDir(volume.cacheDir);
+      const made = [root, ...(await readdir(root, { recursive: true })).map((name) => join(root, name))];
+      expect(made.length).to.be.greaterThan(4);
+      for (const path of [...made, join(volume.cacheDir, 'models.lock.json')]) {
+        const info = await stat(path);
+        const wanted = info.isDirectory() ? 0o755 : 0o644;
+        expect((info.mode & 0o777).toString(8), path).to.equal(wanted.toString(8));
+      }
     } finally {
       await volume.remove();
     }
