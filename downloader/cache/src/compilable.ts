@@ -1,9 +1,9 @@
 /** Finds what can be compiled in a cache, for `list`: checkpoints of known architectures. */
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { isNotFound } from '@heimdex/common';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { chooseCheckpoint } from './checkpoint-files.js';
 import type { Family } from './manifest-types.js';
+import { namesIn, unlessGone } from './names-in.js';
 import type { CachedRepository } from './scan-cache.js';
 
 /** The architectures that the compiler supports per family, as in `model_type` of config.json. */
@@ -42,19 +42,13 @@ export async function compilableOf(repository: CachedRepository): Promise<Compil
 /** Lists OpenAI's original files in openai-whisper's directory: `whisper/*.pt`. */
 export async function whisperFiles(cacheDir: string): Promise<readonly CompilableCheckpoint[]> {
   const dir = join(cacheDir, 'whisper');
-  let names: string[];
-  try {
-    names = (await readdir(dir)).filter((name) => name.endsWith('.pt')).sort();
-  } catch (error) {
-    if (isNotFound(error)) return [];
-    throw error;
+  const files: CompilableCheckpoint[] = [];
+  for (const name of (await namesIn(dir)).filter((name) => name.endsWith('.pt'))) {
+    // Undefined also for a dead link.
+    const info = await unlessGone(stat(join(dir, name)));
+    if (info !== undefined) files.push({ path: `whisper/${name}`, sizeBytes: info.size, modelType: 'whisper' });
   }
-  const sizes = await Promise.all(names.map(async (name) => (await stat(join(dir, name))).size));
-  return names.map((name, index) => ({
-    path: `whisper/${basename(name)}`,
-    sizeBytes: sizes[index] ?? 0,
-    modelType: 'whisper',
-  }));
+  return files;
 }
 
 async function typeIn(path: string): Promise<string | undefined> {

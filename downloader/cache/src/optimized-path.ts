@@ -4,10 +4,9 @@
  * any time. Only the server knows its content; this is what `list` and `prune` need.
  */
 import { createHash } from 'node:crypto';
-import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FoundFile, FoundModel } from './found-model.js';
-import { namesIn } from './names-in.js';
+import { lstatIfThere, namesIn } from './names-in.js';
 
 /** Returns the directory of all optimized models. */
 export function optimizedDir(cacheDir: string): string {
@@ -77,8 +76,8 @@ export function unusedOptimized(
 async function bytesBelow(dir: string): Promise<number> {
   let bytes = 0;
   for (const name of await namesIn(dir)) {
-    const info = await lstat(join(dir, name));
-    bytes += info.isDirectory() ? await bytesBelow(join(dir, name)) : info.size;
+    const info = await lstatIfThere(join(dir, name));
+    bytes += info?.isDirectory() ? await bytesBelow(join(dir, name)) : (info?.size ?? 0);
   }
   return bytes;
 }

@@ -2,7 +2,7 @@
 import { lstat, readFile, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CACHEDIR_TAG_NAME, isCommit } from './layout.js';
-import { namesIn } from './names-in.js';
+import { lstatIfThere, namesIn, unlessGone } from './names-in.js';
 
 /** The whole cache. All paths are absolute. */
 export interface CacheContents {
@@ -81,7 +81,7 @@ export function isPartialName(name: string): boolean {
   return PARTIAL.test(name);
 }
 
-/** Reads a cache's contents. A missing cache is empty. Rejects if a directory cannot be read. */
+/** Reads a cache's contents. A missing cache is empty, and what a running download removes meanwhile is skipped. Rejects if a directory cannot be read. */
 export async function scanCache(cacheDir: string, lockFileName = 'models.lock.json'): Promise<CacheContents> {
   const repositories: CachedRepository[] = [];
   const plainFiles: CachedBlob[] = [];
@@ -89,7 +89,7 @@ export async function scanCache(cacheDir: string, lockFileName = 'models.lock.js
   for (const name of await namesIn(cacheDir)) {
     const path = join(cacheDir, name);
     const match = REPOSITORY_DIR.exec(name);
-    if (match !== null && (await lstat(path)).isDirectory()) {
+    if (match !== null && (await lstatIfThere(path))?.isDirectory()) {
       const [, kind = '', rest = ''] = match;
       repositories.push(await scanRepository(path, kind, rest.replaceAll('--', '/')));
       continue;
@@ -120,7 +120,8 @@ async function scanRepository(path: string, kind: string, repository: string): P
   const refs: CachedRef[] = [];
   for (const file of await filesBelow(join(path, 'refs'))) {
     const refPath = join(path, 'refs', file);
-    refs.push({ name: file, path: refPath, commit: (await readFile(refPath, 'utf8')).trim() });
+    const text = await unlessGone(readFile(refPath, 'utf8'));
+    if (text !== undefined) refs.push({ name: file, path: refPath, commit: text.trim() });
   }
   const snapshots: CachedSnapshot[] = [];
   for (const commit of (await namesIn(join(path, 'snapshots'))).filter(isCommit)) {
@@ -135,8 +136,10 @@ async function scanSnapshot(path: string, commit: string): Promise<CachedSnapsho
   const files: CachedPointer[] = [];
   for (const file of await filesBelow(path)) {
     const pointerPath = join(path, file);
-    const link = (await lstat(pointerPath)).isSymbolicLink() ? await readlink(pointerPath) : undefined;
-    const blobPath = link === undefined ? pointerPath : resolve(dirname(pointerPath), link);
+    const info = await lstatIfThere(pointerPath);
+    const link = info?.isSymbolicLink() ? await unlessGone(readlink(pointerPath)) : '';
+    if (info === undefined || link === undefined) continue;
+    const blobPath = link === '' ? pointerPath : resolve(dirname(pointerPath), link);
     files.push({ path: file, pointerPath, blobPath, sizeBytes: (await blobAt(blobPath))?.sizeBytes });
   }
   return { commit, path, files };
@@ -173,8 +176,9 @@ async function filesBelow(path: string, below = ''): Promise<string[]> {
   const files: string[] = [];
   for (const name of await namesIn(join(path, below))) {
     const here = below === '' ? name : `${below}/${name}`;
-    if ((await lstat(join(path, here))).isDirectory()) files.push(...(await filesBelow(path, here)));
-    else files.push(here);
+    const info = await lstatIfThere(join(path, here));
+    if (info?.isDirectory()) files.push(...(await filesBelow(path, here)));
+    else if (info !== undefined) files.push(here);
   }
   return files;
 }

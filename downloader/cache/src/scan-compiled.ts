@@ -1,10 +1,8 @@
 /** Lists the directory of compiled models, for `list` and `prune`. */
-import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isNotFound } from '@heimdex/common';
 import { compiledRoot, readCompiledManifest } from './compiled-model.js';
 import type { CompiledManifest } from './compiled-types.js';
-import { namesIn } from './names-in.js';
+import { lstatIfThere, namesIn } from './names-in.js';
 
 /** Prefix of temporary directories of compiled models. */
 export const COMPILING_PREFIX = '.tmp-';
@@ -46,10 +44,7 @@ export async function scanCompiled(cacheDir: string): Promise<readonly CompiledD
 }
 
 async function sizeOf(path: string): Promise<{ readonly sizeBytes: number; readonly modifiedMs: number }> {
-  const info = await lstat(path).catch((error: unknown) => {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  });
+  const info = await lstatIfThere(path);
   let sizeBytes = 0;
   let modifiedMs = info?.mtimeMs ?? 0;
   if (info?.isDirectory() !== true) return { sizeBytes: info?.size ?? 0, modifiedMs };

@@ -1,8 +1,17 @@
-import { writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { scanCache } from '../src/index.js';
-import { COMMIT, SENTENCE_FILES, sha256, share, writeRef, writeRepository } from './support/make-cache.js';
+import { optimizedDir, scanCache, scanOptimized, whisperFiles } from '../src/index.js';
+import {
+  COMMIT,
+  OTHER_COMMIT,
+  SENTENCE_FILES,
+  sha256,
+  share,
+  writeRef,
+  writeRepository,
+} from './support/make-cache.js';
 import { useTempDir } from './support/temp-dir.js';
 
 const REPOSITORY = 'fixtures/bge-m3-tiny';
@@ -39,6 +48,29 @@ describe('the contents of a cache', () => {
     expect(contents.sizeBytes).to.equal(5);
     expect(contents.repositories[0]?.sizeBytes).to.equal(5);
     expect(contents.sharedBlobs).to.have.length(1);
+  });
+
+  it('is scanned without what is removed meanwhile', async function () {
+    // The entry of this directory through which it was listed is gone afterwards.
+    const changing = '/proc/self/fd';
+    if (!existsSync(changing)) this.skip();
+    const dir = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    await symlink(changing, join(dir, 'snapshots', OTHER_COMMIT));
+    const optimized = join(optimizedDir(cache()), sha256('graph'));
+    await mkdir(optimized, { recursive: true });
+    await symlink(changing, join(optimized, sha256('form').slice(0, 32)));
+    const [repository] = (await scanCache(cache())).repositories;
+    expect(repository?.snapshots.map(({ commit }) => commit)).to.deep.equal([COMMIT, OTHER_COMMIT]);
+    expect((await scanOptimized(cache())).map(({ forms }) => forms.length)).to.deep.equal([1]);
+  });
+
+  it("lists OpenAI's files, without dead links", async () => {
+    await mkdir(join(cache(), 'whisper'));
+    await writeFile(join(cache(), 'whisper', 'base.pt'), '12345');
+    await symlink('gone.pt', join(cache(), 'whisper', 'tiny.pt'));
+    expect(await whisperFiles(cache())).to.deep.equal([
+      { path: 'whisper/base.pt', sizeBytes: 5, modelType: 'whisper' },
+    ]);
   });
 
   it('is empty without a cache', async () => {
