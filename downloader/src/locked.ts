@@ -9,13 +9,16 @@ import {
   withLockedModels,
 } from '@heimdex/cache';
 import { acquireLock, type LockEvents } from './blob-lock.js';
-import type { ModelState } from './cache-state.js';
+import { lockedFile, type ModelState } from './cache-state.js';
 import { asDiskError } from './disk.js';
 import { DownloaderError } from './errors.js';
 import type { PlannedModel } from './plan.js';
 import type { RemoteFiles } from './remote-files.js';
 
-/** Returns the lock file's entry of a model that has just been published. */
+/**
+ * Returns the lock file's entry of a model that has just been published. Throws DownloaderError HASH_MISMATCH if a file that the hub
+ * knows only by git's sha1 has not the sha256 that the manifest or the lock file names.
+ */
 export async function lockPublished(model: PlannedModel, signal: AbortSignal): Promise<LockedModel> {
   const { remoteFiles } = model;
   const { configured } = remoteFiles.state;
@@ -24,6 +27,8 @@ export async function lockPublished(model: PlannedModel, signal: AbortSignal): P
     const { hash, file } = offered;
     // Small files are known by git's sha1; the lock file has every file's sha256, so that one tool can check them all.
     const sha256 = hash.type === 'sha256' ? hash.value : await hashFile('sha256', blob.finalPath, signal);
+    const expected = lockedFile(remoteFiles.state.locked, file.path)?.sha256 ?? file.sha256;
+    if (expected !== undefined && expected !== sha256) throw wrongBytes(file.path, blob.finalPath, expected, sha256);
     const sizeBytes = blob.sizeBytes ?? (await sizeOfBlob(blob.finalPath));
     files.push({
       path: file.path,
@@ -79,11 +84,28 @@ export async function lockFound(state: ModelState, signal: AbortSignal): Promise
   };
 }
 
-/** A file named by git's sha1 must match it before its sha256 is recorded. */
-async function assertNamed({ hash, path, absolutePath, blobPath }: FoundFile, signal: AbortSignal): Promise<void> {
-  if (hash?.type !== 'git-sha1') return;
-  const actual = await hashFile('git-sha1', blobPath, signal);
+function wrongBytes(path: string, at: string, expected: string, actual: string): DownloaderError {
+  return new DownloaderError(
+    'HASH_MISMATCH',
+    `${path} at ${at} has other bytes than its sha256 in the manifest or the lock file names: expected ${expected}, got ${actual}. Correct the hash in the manifest (MODELS_MANIFEST) if it is wrong, then run: heimdex-downloader download`,
+  );
+}
+
+/**
+ * Returns whether a file must be read before it is locked: its blob is named by git's sha1, and the lock file has its sha256, which
+ * is unknown or, if the manifest names it, not verified.
+ */
+export function mustBeRead({ hash, blobId }: Pick<FoundFile, 'hash' | 'blobId'>): boolean {
+  return hash?.type === 'git-sha1' || (hash !== undefined && blobId !== undefined && blobId !== hash.value);
+}
+
+/** A file whose blob is not named by its sha256 must match its known hash before it is recorded. */
+async function assertNamed(file: FoundFile, signal: AbortSignal): Promise<void> {
+  const { hash, path, absolutePath, blobPath } = file;
+  if (hash === undefined || !mustBeRead(file)) return;
+  const actual = await hashFile(hash.type, blobPath, signal);
   if (actual === hash.value) return;
+  if (hash.type === 'sha256') throw wrongBytes(path, absolutePath, hash.value, actual);
   throw new DownloaderError(
     'HASH_MISMATCH',
     `${path} at ${absolutePath} has wrong bytes: expected git-sha1 ${hash.value}, got ${actual}. To fetch it again, run: heimdex-downloader download`,

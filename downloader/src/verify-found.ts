@@ -2,6 +2,7 @@ import { type ContentHash, type FoundFile, hashFile, isUnverified } from '@heimd
 import type { CacheState, ModelState } from './cache-state.js';
 import { asDiskError } from './disk.js';
 import { DownloaderError } from './errors.js';
+import { mustBeRead } from './locked.js';
 import type { Remote } from './remote.js';
 import { listRemoteFiles } from './remote-files.js';
 
@@ -42,8 +43,9 @@ export async function verifyFound(
     }
     const damaged = new Set(state.damaged);
     for (const file of found.files.filter((file) => !isUnverified(file))) {
-      // A sha256 is locked as it is; with git's sha1 the bytes are read to get it.
-      if (file.hash?.type === 'git-sha1' && !(await hasHash(file, file.hash, signal))) damaged.add(file.path);
+      // The sha256 that names a blob is locked as it is.
+      if (file.hash !== undefined && mustBeRead(file) && !(await hasHash(file, file.hash, signal)))
+        damaged.add(file.path);
     }
     const unnamed = found.files.filter(isUnverified);
     if (unnamed.length > 0) {

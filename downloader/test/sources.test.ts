@@ -82,13 +82,18 @@ describe('sources other than the hub', () => {
   const hubSource = (repository = 'acme/speech') => ({ type: 'hf', repository });
 
   /** The environment with a manifest whose only model has these sources. */
-  async function environment(sources: readonly unknown[], more: NodeJS.ProcessEnv = {}): Promise<NodeJS.ProcessEnv> {
+  async function environment(
+    sources: readonly unknown[],
+    more: NodeJS.ProcessEnv = {},
+    known?: Readonly<Record<string, unknown>>,
+  ): Promise<NodeJS.ProcessEnv> {
     const manifest = join(dir.path, 'models.json');
     const model = {
       name: 'acme/pinned',
       role: 'speech',
       family: 'whisper',
       sources,
+      known,
       files: [{ path: 'config.json' }],
       variants: { q8: [{ path: 'weights.onnx', weights: 'encoder' }] },
       defaultVariant: 'q8',
@@ -182,6 +187,18 @@ describe('sources other than the hub', () => {
     const result = await runHere([], await environment([urlSource('b'.repeat(64))]));
     expect(result.status, result.stderr).to.equal(7);
     expect(lastLine(result).msg).to.include('b'.repeat(64)).and.include(sha256(WEIGHTS));
+  });
+
+  it('refuses a small file of the hub that is not the pinned one, in each run, and does not lock it: exit 7', async () => {
+    const env = await environment([hubSource()], {}, { 'config.json': { sha256: 'b'.repeat(64) } });
+    for (const _ of ['first', 'second']) {
+      const result = await runHere([], env);
+      expect(result.status, result.stderr).to.equal(7);
+      expect(lastLine(result)).to.include({ code: 'HASH_MISMATCH' });
+      expect(lastLine(result).msg).to.include('b'.repeat(64)).and.include(sha256(CONFIG)).and.include('config.json');
+    }
+    expect(await readdir(join(dir.path, 'cache'))).not.to.include('models.lock.json');
+    await expectWhole(await environment([hubSource()], {}, { 'config.json': { sha256: sha256(CONFIG) } }));
   });
 
   it('explains what to check if a version is not in the registry: exit 3', async () => {

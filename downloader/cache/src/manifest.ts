@@ -122,7 +122,7 @@ function parseEntry(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileSet>):
   const dir = cursor.get('folder').optional(parsePath) ?? '';
   const layout: Layout = cursor.get('layout').optional((word) => word.word(['snapshot', 'plain'])) ?? 'snapshot';
   const set = parseEntryFiles(cursor, fileSets);
-  const known = parseKnown(cursor.get('known'));
+  const known = parseKnown(cursor.get('known'), new Set(Object.values(set.variants).flatMap(pathsOf)));
   const variants: Record<string, readonly ModelFile[]> = {};
   for (const [variant, files] of Object.entries(set.variants)) {
     variants[variant] = files.map((file) => ({
@@ -167,10 +167,16 @@ function parseEntryFiles(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileS
 
 type Known = Partial<Pick<ModelFile, 'sizeBytes' | 'sha256'>>;
 
-function parseKnown(cursor: JsonCursor): Map<string, Known> {
+function pathsOf(files: readonly ModelFile[]): readonly string[] {
+  return files.map(({ path }) => path);
+}
+
+/** A path that no variant has would pin nothing. */
+function parseKnown(cursor: JsonCursor, paths: ReadonlySet<string>): Map<string, Known> {
   const known = new Map<string, Known>();
   for (const [path, facts] of cursor.optional((map) => map.entries()) ?? []) {
     facts.only(['sizeBytes', 'sha256']);
+    if (!paths.has(path)) return facts.fail(`for one of the model's files (${[...paths].join(', ')})`);
     known.set(path, {
       sizeBytes: facts.get('sizeBytes').optional((size) => size.count()),
       sha256: facts.get('sha256').optional((hash) => hash.sha256()),

@@ -130,7 +130,7 @@ describe('manifest', () => {
   });
 
   /** Mistakes that only a reader of the whole file sees: the schema cannot compare two of its parts. */
-  const beyondSchema = ['a default that is no variant', 'a file set that does not exist'];
+  const beyondSchema = ['a hash of no file', 'a default that is no variant', 'a file set that does not exist'];
   const noFiles = { files: undefined, variants: undefined, defaultVariant: undefined };
   const mistakes: [string, object, RegExp][] = [
     ['an unknown member', { nmae: 'x' }, /manifest\.models\[0\]\.nmae is not known/],
@@ -148,6 +148,11 @@ describe('manifest', () => {
       /repository must be/,
     ],
     ['an invalid hash', { known: { 'config.json': { sha256: 'abc' } } }, /sha256 must be 64 hexadecimal digits/],
+    [
+      'a hash of no file',
+      { known: { 'confg.json': { sha256: 'a'.repeat(64) } } },
+      /known\.confg\.json must be for one of the model's files \(config\.json, onnx\/encoder\.onnx\)/,
+    ],
     [
       'a range for a version',
       { sources: [{ type: 'npm', package: 'x', version: '^1.0.0', files: [] }] },
