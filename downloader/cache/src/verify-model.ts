@@ -3,7 +3,7 @@
  */
 import { realpath, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { MIB, messageOf } from '@heimdex/common';
+import { isNotFound, MIB, messageOf } from '@heimdex/common';
 import { hashFile } from './content-hash.js';
 import type { CacheError } from './errors.js';
 import type { FoundFile, FoundModel } from './found-model.js';
@@ -159,7 +159,8 @@ async function lookAgain(model: FoundModel, file: FoundFile): Promise<Looked> {
     const { size, mtimeMs } = await stat(file.absolutePath);
     return { sizeBytes: size, mtimeMs, problem: quickProblem(model, { ...file, sizeBytes: size }) };
   } catch (cause) {
-    const problem = fileProblem(model, file.path, file.absolutePath, 'FILE_MISSING', messageOf(cause), cause);
+    const code = isNotFound(cause) ? 'FILE_MISSING' : 'FILE_UNREADABLE';
+    const problem = fileProblem(model, file.path, file.absolutePath, code, messageOf(cause), cause);
     return { sizeBytes: 0, mtimeMs: 0, problem };
   }
 }

@@ -1,4 +1,4 @@
-import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import {
@@ -51,6 +51,16 @@ describe('verifying a model', () => {
       expect(problems[0]?.message).to.include(`expected ${expected}`);
     });
   }
+
+  it('tells a file that cannot be read from one that is gone', async () => {
+    const model = await found();
+    const path = model.files.find((file) => file.path === 'config.json')?.absolutePath ?? '';
+    const codes = async () => (await verifyModel(model, { level: 'quick' })).problems.map(({ code }) => code);
+    await rm(path);
+    expect(await codes()).to.deep.equal(['FILE_MISSING']);
+    await symlink(path, path);
+    expect(await codes()).to.deep.equal(['FILE_UNREADABLE']);
+  });
 
   it('reads no byte in a quick look, and so does not see the bit', async () => {
     const model = await found();
