@@ -28,12 +28,12 @@ const REFUSED = new Set([
 /** Remedies for the common errors. */
 const REMEDIES: Readonly<Record<string, string>> = {
   EROFS: 'The volume is mounted read-only: mount it read-write for the downloader (the server only reads it)',
-  EACCES: "The downloader's user may not write there: change the directory's owner or mode, or the user",
-  EPERM: "The downloader's user may not write there: change the directory's owner or mode, or the user",
+  EACCES: "The downloader's user may not access it: change its owner or mode, or the user",
+  EPERM: "The downloader's user may not access it: change its owner or mode, or the user",
   ENOTDIR: 'A file is where a directory is expected: correct the variable that names the cache',
   EEXIST: 'A file is where a directory is expected: correct the variable that names the cache',
 };
-const USUAL_REMEDY = 'The downloader needs a writable volume: check its path, owner and mount';
+const USUAL_REMEDY = 'The downloader needs a volume that it can read and write: check its path, owner and mount';
 
 /** Converts a system error of the volume to a DownloaderError; returns any other error unchanged. */
 export function asDiskError(error: unknown, path?: string): unknown {
@@ -51,7 +51,7 @@ export function asDiskError(error: unknown, path?: string): unknown {
   if (REFUSED.has(code) || (named !== undefined && /^E[A-Z]+$/.test(code))) {
     return new DownloaderError(
       'DISK_FAILED',
-      `${where} cannot be written: ${messageOf(error)}. ${REMEDIES[code] ?? USUAL_REMEDY}; then run: heimdex-downloader download`,
+      `${where} cannot be used: ${messageOf(error)}. ${REMEDIES[code] ?? USUAL_REMEDY}; then run: heimdex-downloader download`,
       { cause: error },
     );
   }

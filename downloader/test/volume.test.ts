@@ -60,6 +60,13 @@ describe('a volume', () => {
     expect(lastLine(result).msg).to.include(join(dir.path, 'cache'));
   });
 
+  it('that cannot be read is an error of list that does not speak of writing: exit 6', async () => {
+    await symlink('cache', join(dir.path, 'cache'));
+    const result = await runHere(['list'], env());
+    expect(result.status, result.stderr).to.equal(6);
+    expect(lastLine(result).msg).to.include(`${join(dir.path, 'cache')} cannot be used: ELOOP`);
+  });
+
   it('is filled once by two downloaders at the same time: one fetches, the other finds it done', async () => {
     const results = await Promise.all([runChild([], env()), runChild([], env())]);
     for (const { status, stderr } of results) expect(status, stderr).to.equal(0);
