@@ -286,6 +286,11 @@ describe('keeping a volume', () => {
       expect(text).to.match(/^# TYPE heimdex_downloader_fetched_bytes gauge$/m);
     });
 
+    it('has the number of models also of an update that changed something', async () => {
+      await ok(['update', '--metrics-file', path()]);
+      expect(await readFile(path(), 'utf8')).to.match(/^heimdex_downloader_models\{command="update"\} 1$/m);
+    });
+
     it('tells a failed run and its exit status', async () => {
       const result = await runHere(['--metrics-file', path()], env({ ASR_MODEL: 'acme/missing' }));
       expect(await readFile(path(), 'utf8')).to.include(`exit_status{command="download"} ${result.status}`);

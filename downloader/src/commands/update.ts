@@ -9,14 +9,14 @@ import type { CommandContext } from './context.js';
 import { downloadInTurn } from './download-in-turn.js';
 
 /** Changes of one model between the lock file and its sources. */
-interface Move {
+interface ModelChange {
   readonly model: PlannedModel;
   readonly before: LockedModel | undefined;
   /** Files that are new, changed or gone. */
-  readonly files: readonly MovedFile[];
+  readonly files: readonly FileChange[];
 }
 
-interface MovedFile {
+interface FileChange {
   readonly path: string;
   readonly how: 'new' | 'changed' | 'gone';
   readonly bytesBefore: number | undefined;
@@ -37,29 +37,35 @@ export async function update(context: CommandContext): Promise<RunFigures> {
   }
   const cacheState = await readCacheState(config.models, { ignoreLock: true, signal });
   const complete = await planAll(cacheState, remote, signal);
-  const compared: Move[] = [];
-  for (const model of complete.models) compared.push(await moveOf(model, cacheState.lock?.models ?? [], signal));
-  const moves = compared.filter(hasMoved);
-  const plan = withoutSettled(complete, new Set(moves.map(({ model }) => model)));
+  const compared: ModelChange[] = [];
+  for (const model of complete.models) compared.push(await changeOf(model, cacheState.lock?.models ?? [], signal));
+  const changes = compared.filter(hasChanged);
+  const plan = withoutSettled(complete, new Set(changes.map(({ model }) => model)));
   print(
-    args.json ? `${JSON.stringify(document(moves, args.dryRun), null, 2)}\n` : words(moves, totalsOf(plan).fetchBytes),
+    args.json
+      ? `${JSON.stringify(document(changes, args.dryRun), null, 2)}\n`
+      : words(changes, totalsOf(plan).fetchBytes),
   );
-  if (args.dryRun || moves.length === 0) return { models: cacheState.models.length };
+  if (args.dryRun || changes.length === 0) return { models: cacheState.models.length };
   const figures = await downloadInTurn(context, cacheState, plan);
-  log.info({ event: 'updated', models: moves.length }, `${formatCount(moves.length, 'model')} updated and locked`);
-  return figures;
+  log.info({ event: 'updated', models: changes.length }, `${formatCount(changes.length, 'model')} updated and locked`);
+  return { ...figures, models: cacheState.models.length };
 }
 
 /** Drops unchanged compiled models: they no longer need their checkpoint, which may have been removed from the volume. */
-function withoutSettled(plan: Plan, moved: ReadonlySet<PlannedModel>): Plan {
+function withoutSettled(plan: Plan, changed: ReadonlySet<PlannedModel>): Plan {
   const isSettled = (model: PlannedModel) =>
-    !moved.has(model) && model.remoteFiles.state.inspection.found?.compiled !== undefined;
+    !changed.has(model) && model.remoteFiles.state.inspection.found?.compiled !== undefined;
   const models = plan.models.filter((model) => !isSettled(model));
   const needed = new Set(models.flatMap(({ files }) => files.map(({ blob }) => blob)));
   return { ...plan, models, blobs: plan.blobs.filter((blob) => needed.has(blob)) };
 }
 
-async function moveOf(model: PlannedModel, locked: readonly LockedModel[], signal: AbortSignal): Promise<Move> {
+async function changeOf(
+  model: PlannedModel,
+  locked: readonly LockedModel[],
+  signal: AbortSignal,
+): Promise<ModelChange> {
   const { configured } = model.remoteFiles.state;
   const before = locked.find(
     (candidate) =>
@@ -67,7 +73,7 @@ async function moveOf(model: PlannedModel, locked: readonly LockedModel[], signa
       candidate.entry === configured.entry &&
       candidate.variant === configured.variant,
   );
-  const files: MovedFile[] = [];
+  const files: FileChange[] = [];
   // A compiled model's checkpoint changes with its commit; which of the equal checkpoints it was compiled from is irrelevant.
   const isCompiled = (path: string) =>
     configured.compile !== undefined && !configured.files.some((file) => file.path === path);
@@ -104,15 +110,15 @@ async function isSame(old: LockedFile, { offered, blob }: PlannedFile, signal: A
   }
 }
 
-function hasMoved({ model, before, files }: Move): boolean {
+function hasChanged({ model, before, files }: ModelChange): boolean {
   const { commit } = model.remoteFiles;
   return before === undefined || files.length > 0 || (commit !== undefined && commit !== before.revision);
 }
 
-function document(moves: readonly Move[], dryRun: boolean) {
+function document(changes: readonly ModelChange[], dryRun: boolean) {
   return {
     dryRun,
-    moved: moves.map(({ model, before, files }) => ({
+    moved: changes.map(({ model, before, files }) => ({
       role: model.remoteFiles.state.configured.role,
       id: model.remoteFiles.state.configured.id,
       from: before?.revision ?? null,
@@ -122,10 +128,10 @@ function document(moves: readonly Move[], dryRun: boolean) {
   };
 }
 
-function words(moves: readonly Move[], fetchBytes: number): string {
-  if (moves.length === 0) return 'No changes: the lock file matches the sources.\n';
+function words(changes: readonly ModelChange[], fetchBytes: number): string {
+  if (changes.length === 0) return 'No changes: the lock file matches the sources.\n';
   const lines: string[] = [];
-  for (const { model, before, files } of moves) {
+  for (const { model, before, files } of changes) {
     const { configured } = model.remoteFiles.state;
     const from = before === undefined ? 'not locked' : before.revision.slice(0, 8);
     const to = model.remoteFiles.commit?.slice(0, 8) ?? 'different bytes';
@@ -133,11 +139,11 @@ function words(moves: readonly Move[], fetchBytes: number): string {
     for (const file of files) lines.push(`  ${file.how.padEnd(7)}  ${file.path}  ${sizes(file)}`);
     if (files.length === 0) lines.push('  all files have the same bytes');
   }
-  lines.push(`${formatCount(moves.length, 'model')} changed, ${formatBytes(fetchBytes)} to fetch.`);
+  lines.push(`${formatCount(changes.length, 'model')} changed, ${formatBytes(fetchBytes)} to fetch.`);
   return `${lines.join('\n')}\n`;
 }
 
-function sizes({ bytesBefore, bytesAfter }: MovedFile): string {
+function sizes({ bytesBefore, bytesAfter }: FileChange): string {
   const format = (bytes: number | undefined) => (bytes === undefined ? '-' : formatBytes(bytes));
   return bytesBefore === undefined || bytesAfter === undefined
     ? format(bytesBefore ?? bytesAfter)
