@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { withStandIns } from '@heimdex/cache';
 import { type CacheState, isComplete, type ModelState, needsOnlyCompiling } from './cache-state.js';
 import { DownloaderError } from './errors.js';
+import { isOffline, offlineReason, onlineCommand } from './offline.js';
 import { type BlobOnDisk, blobPathOf, makePlan, type Plan } from './plan.js';
 import type { Remote } from './remote.js';
 import { listRemoteFiles, type RemoteFiles } from './remote-files.js';
@@ -15,7 +16,7 @@ export async function preparePlan(cacheState: CacheState, remote: Remote, signal
   const complete = cacheState.models.filter(isComplete);
   const compile = cacheState.models.filter(needsOnlyCompiling);
   const lacking = cacheState.models.filter((model) => !isComplete(model) && !needsOnlyCompiling(model));
-  if (lacking.length > 0 && cacheState.environment.offline) throw offlineError(lacking);
+  if (lacking.length > 0 && isOffline(cacheState.environment)) throw offlineError(lacking, cacheState.environment);
   return planFor(cacheState, { complete, compile }, lacking, remote, signal);
 }
 
@@ -61,14 +62,14 @@ async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
-function offlineError(lacking: readonly ModelState[]): DownloaderError {
+function offlineError(lacking: readonly ModelState[], environment: CacheState['environment']): DownloaderError {
   const lines = lacking.flatMap((model) => missingLines(model));
   return new DownloaderError(
     'OFFLINE',
     [
-      'HF_HUB_OFFLINE is set, so no request is made, and these files are missing or wrong:',
+      `${offlineReason(environment)}, so no request is made, and these files are missing or wrong:`,
       ...lines.map((line) => `  ${line}`),
-      'With a network, run: HF_HUB_OFFLINE=0 heimdex-downloader download',
+      `With a network, run: ${onlineCommand(environment, 'download')}`,
     ].join('\n'),
   );
 }

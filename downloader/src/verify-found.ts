@@ -3,6 +3,7 @@ import type { CacheState, ModelState } from './cache-state.js';
 import { asDiskError } from './disk.js';
 import { DownloaderError } from './errors.js';
 import { mustBeRead } from './locked.js';
+import { isOffline, offlineReason } from './offline.js';
 import type { Remote } from './remote.js';
 import { listRemoteFiles } from './remote-files.js';
 
@@ -79,14 +80,15 @@ interface KnownHashes {
 
 async function askHashes(
   state: ModelState,
-  { offline, cacheDir }: CacheState['environment'],
+  environment: CacheState['environment'],
   remote: Remote,
   signal: AbortSignal,
 ): Promise<KnownHashes> {
-  if (offline) return { hashes: new Map(), reason: 'HF_HUB_OFFLINE is set, so the hub is not asked' };
+  if (isOffline(environment))
+    return { hashes: new Map(), reason: `${offlineReason(environment)}, so the hub is not asked` };
   try {
     return {
-      hashes: await hashesOf(state, cacheDir, remote, signal),
+      hashes: await hashesOf(state, environment.cacheDir, remote, signal),
       reason: 'no source of the model has their hash',
     };
   } catch (error) {

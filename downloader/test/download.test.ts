@@ -117,12 +117,19 @@ describe('heimdex-downloader download', () => {
     expect(result.stderr).to.match(/^Downloaded 7 files, 1\.17 MB in \d/m);
   });
 
-  it('makes no request offline and lists what is missing', async () => {
-    const result = await runHere([], env({ HF_HUB_OFFLINE: '1' }));
-    expect(result.status).to.equal(3);
-    expect(hub.requests.count).to.equal(0);
-    expect(lastLine(result).msg).to.include(ENCODER).and.include('HF_HUB_OFFLINE=0 heimdex-downloader download');
-  });
+  for (const variables of [['HF_HUB_OFFLINE'], ['TRANSFORMERS_OFFLINE'], ['HF_HUB_OFFLINE', 'TRANSFORMERS_OFFLINE']]) {
+    it(`makes no request offline and lists what is missing, with what to change: ${variables.join(', ')}`, async () => {
+      const offline = Object.fromEntries(variables.map((name) => [name, '1']));
+      const change = variables.map((name) => `${name}=0 `).join('');
+      for (const command of ['download', 'update']) {
+        const result = await runHere([command], env(offline));
+        expect(result.status).to.equal(3);
+        expect(lastLine(result).msg).to.include(`run: ${change}heimdex-downloader ${command}`);
+        if (command === 'download') expect(lastLine(result).msg).to.include(ENCODER);
+      }
+      expect(hub.requests.count).to.equal(0);
+    });
+  }
 
   it('warns of a variable that looks misspelt, and asks whether another model was meant', async () => {
     const result = await runHere([], env({ ASR_MODLE: 'base', ASR_MODEL: 'onnx-community/whisper-bse' }));

@@ -141,8 +141,8 @@ export interface ModelEnvironment {
   readonly faceModelName: string;
   /** Only used if speech is enabled. */
   readonly featureVad: boolean;
-  /** True: the downloader makes no request. */
-  readonly offline: boolean;
+  /** The variables that forbid requests to the downloader; empty: none does. */
+  readonly offlineVariables: readonly string[];
 }
 
 /** Name of the lock file in the cache's root. */
@@ -173,7 +173,10 @@ export function readModelEnvironment(env: NodeJS.ProcessEnv): ModelEnvironment {
     featureFace: values.featureFace,
     faceModelName: values.faceModelName,
     featureVad: values.featureVad,
-    offline: values.hubOffline || values.transformersOffline,
+    offlineVariables: [
+      ...(values.hubOffline ? [MODEL_VARIABLES.hubOffline.name] : []),
+      ...(values.transformersOffline ? [MODEL_VARIABLES.transformersOffline.name] : []),
+    ],
   };
 }
 

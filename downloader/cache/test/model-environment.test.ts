@@ -25,7 +25,7 @@ describe('model environment', () => {
       faceModelName: 'opencv/face_detection_yunet',
       featureVad: false,
       device: 'cpu',
-      offline: false,
+      offlineVariables: [],
     });
   });
 
@@ -70,8 +70,9 @@ describe('model environment', () => {
   });
 
   it('is offline by either of the two variables', () => {
-    expect(readModelEnvironment({ HF_HUB_OFFLINE: '1' }).offline).to.equal(true);
-    expect(readModelEnvironment({ TRANSFORMERS_OFFLINE: 'on' }).offline).to.equal(true);
+    const offlineBy = (env: NodeJS.ProcessEnv) => readModelEnvironment(env).offlineVariables;
+    expect(offlineBy({ HF_HUB_OFFLINE: '1' })).to.deep.equal(['HF_HUB_OFFLINE']);
+    expect(offlineBy({ HF_HUB_OFFLINE: '0', TRANSFORMERS_OFFLINE: 'on' })).to.deep.equal(['TRANSFORMERS_OFFLINE']);
   });
 
   it('reports all wrong values at once', async () => {

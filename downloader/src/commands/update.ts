@@ -3,6 +3,7 @@ import { formatBytes, formatCount } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { DownloaderError } from '../errors.js';
 import type { RunFigures } from '../metrics.js';
+import { isOffline, offlineReason, onlineCommand } from '../offline.js';
 import { type Plan, type PlannedFile, type PlannedModel, totalsOf } from '../plan.js';
 import { planAll } from '../prepare.js';
 import type { CommandContext } from './context.js';
@@ -29,10 +30,10 @@ interface FileChange {
  */
 export async function update(context: CommandContext): Promise<RunFigures> {
   const { config, remote, signal, args, print, log } = context;
-  if (config.models.offline) {
+  if (isOffline(config.models)) {
     throw new DownloaderError(
       'OFFLINE',
-      'HF_HUB_OFFLINE is set, and only the hub knows what changed. With a network, run: HF_HUB_OFFLINE=0 heimdex-downloader update',
+      `${offlineReason(config.models)}, and only the hub knows what changed. With a network, run: ${onlineCommand(config.models, 'update')}`,
     );
   }
   const cacheState = await readCacheState(config.models, { ignoreLock: true, signal });
