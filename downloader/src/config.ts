@@ -15,7 +15,7 @@ import {
   stringVariable,
   urlVariable,
 } from '@heimdex/cache';
-import { MIB } from '@heimdex/common';
+import { isNotFound, MIB, messageOf } from '@heimdex/common';
 import { getProxyForUrl } from 'proxy-from-env';
 import { DownloaderError } from './errors.js';
 import type { ProxyFor } from './transfer/proxy.js';
@@ -149,7 +149,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
   return {
     models,
     endpoint: new URL(own.endpoint),
-    token: () => readToken(own.token, own.tokenPath ?? join(hubHome(env), 'token')),
+    token: () => readToken(own.token, own.tokenPath, join(hubHome(env), 'token')),
     connections: own.connections,
     filesAtOnce: own.filesAtOnce,
     partBytes: Math.round(own.partMib * MIB),
@@ -187,9 +187,13 @@ function hubHome(env: NodeJS.ProcessEnv): string {
   return join(cache ? absolutePath(cache) : join(homedir(), '.cache'), 'huggingface');
 }
 
-/** Throws DownloaderError USAGE for a token that is not a valid header value; it is not shown. */
-function readToken(given: string | undefined, path: string): string | undefined {
-  const token = given ?? readTokenFile(absolutePath(path));
+/**
+ * Throws DownloaderError USAGE for a token that is not a valid header value, which is not shown, and for a file that cannot be read;
+ * only the default one may be missing.
+ */
+function readToken(given: string | undefined, named: string | undefined, usual: string): string | undefined {
+  const path = absolutePath(named ?? usual);
+  const token = given ?? readTokenFile(path, named === undefined);
   if (token === undefined || /^[\x21-\x7e]+$/.test(token)) return token;
   throw new DownloaderError(
     'USAGE',
@@ -197,11 +201,16 @@ function readToken(given: string | undefined, path: string): string | undefined 
   );
 }
 
-function readTokenFile(path: string): string | undefined {
+function readTokenFile(path: string, mayBeMissing: boolean): string | undefined {
   try {
     const token = readFileSync(path, 'utf8').trim();
     return token === '' ? undefined : token;
-  } catch {
-    return undefined;
+  } catch (cause) {
+    if (mayBeMissing && isNotFound(cause)) return undefined;
+    throw new DownloaderError(
+      'USAGE',
+      `HF_TOKEN_PATH: ${path} cannot be read: ${messageOf(cause)}. Correct the path or the file's mode, or set HF_TOKEN, then run: heimdex-downloader download`,
+      { cause },
+    );
   }
 }

@@ -81,6 +81,20 @@ describe('the way to the hub', () => {
     expect(fromFile.stderr).to.include(path);
   });
 
+  it('reports a token file that cannot be read; only the default one may be missing: exit 2', async () => {
+    const missing = join(dir.path, 'no-token');
+    await mkdir(join(dir.path, 'home', 'token'), { recursive: true });
+    for (const [where, path] of [
+      [{ HF_TOKEN_PATH: missing }, missing],
+      [{ HF_HOME: join(dir.path, 'home') }, join(dir.path, 'home', 'token')],
+    ] as const) {
+      const result = await run(hub.url, where);
+      expect(result.status, result.stderr).to.equal(2);
+      expect(result.stderr).to.include(`HF_TOKEN_PATH: ${path} cannot be read: `);
+    }
+    expect((await run(hub.url, { HF_HOME: missing })).status).to.equal(0);
+  });
+
   it('expands ~ in the path of the token', async () => {
     await hub.publish({ ...speechRepository(), name: 'acme/private', private: true });
     await mkdir(join(dir.path, 'home', 'hf'), { recursive: true });

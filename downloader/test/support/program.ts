@@ -21,7 +21,8 @@ export function testEnvironment(dir: string, endpoint: string, more: NodeJS.Proc
   return {
     HF_ENDPOINT: endpoint,
     HF_HUB_CACHE: join(dir, 'cache'),
-    HF_TOKEN_PATH: join(dir, 'no-token'),
+    // Where no token is.
+    HF_HOME: join(dir, 'home'),
     ASR_MODEL: 'acme/speech',
     VISION_MODEL_NAME: 'none',
     DOWNLOAD_PAUSE_SECONDS: '0.01',
