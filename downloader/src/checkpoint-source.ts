@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   blobPath,
@@ -7,10 +6,13 @@ import {
   type ContentHash,
   chooseCheckpoint,
   hashFile,
+  hashOfEntry,
+  sizeOfEntry,
   type Tree,
   type UrlSourceFile,
   withStandIns,
 } from '@heimdex/cache';
+import { fileSize } from './disk.js';
 import { DownloaderError } from './errors.js';
 import type { Remote } from './remote.js';
 import { askSize } from './transfer/ask-size.js';
@@ -102,12 +104,9 @@ async function ofRepository(
   for (const path of chosen.paths) {
     const entry = tree.get(path);
     if (entry === undefined) continue;
-    const hash: ContentHash =
-      entry.lfsSha256 === undefined
-        ? { type: 'git-sha1', value: entry.blobId }
-        : { type: 'sha256', value: entry.lfsSha256 };
-    const sizeBytes = entry.lfsSizeBytes ?? entry.sizeBytes;
-    const isThere = (await sizeOn(blobPath(cacheDir, repository.repository, hash.value))) === sizeBytes;
+    const hash = hashOfEntry(entry);
+    const sizeBytes = sizeOfEntry(entry);
+    const isThere = (await fileSize(blobPath(cacheDir, repository.repository, hash.value))) === sizeBytes;
     files.push({ path, sizeBytes, hash, sources: [remote.hubFile({ ...repository, path })], isThere });
   }
   return files;
@@ -121,7 +120,7 @@ async function onVolume(
   signal: AbortSignal,
 ): Promise<OfferedCheckpointFile | 'another file' | undefined> {
   const absolutePath = join(cacheDir, ...path.split('/'));
-  const sizeBytes = await sizeOn(absolutePath);
+  const sizeBytes = await fileSize(absolutePath);
   if (sizeBytes === undefined) return undefined;
   const found = await hashFile('sha256', absolutePath, signal);
   if (found === sha256) {
@@ -131,15 +130,6 @@ async function onVolume(
   const message = `${absolutePath} is not the file in the manifest: expected sha256 ${sha256}, got ${found}. It is left unchanged.`;
   remote.onSourceFailed(id, 'volume', new DownloaderError('HASH_MISMATCH', message));
   return 'another file';
-}
-
-async function sizeOn(path: string): Promise<number | undefined> {
-  try {
-    const info = await stat(path);
-    return info.isFile() ? info.size : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Few, because there is the repository's own checkpoint: a firewall that passes only the hub should not cost minutes. */

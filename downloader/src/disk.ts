@@ -1,4 +1,4 @@
-import { statfs } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { makeDir as makeDirIn } from '@heimdex/cache';
 import { codeOf, formatBytes, MIB, messageOf } from '@heimdex/common';
@@ -62,6 +62,16 @@ export function asDiskError(error: unknown, path?: string): unknown {
 function pathOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('path' in error)) return undefined;
   return typeof error.path === 'string' ? error.path : undefined;
+}
+
+/** Returns the size of a file, also behind a link; undefined if there is none that can be looked at. */
+export async function fileSize(path: string): Promise<number | undefined> {
+  try {
+    const info = await stat(path);
+    return info.isFile() ? info.size : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Returns the bytes that this process may still write to the volume of an existing directory. */

@@ -1,10 +1,9 @@
-import { stat } from 'node:fs/promises';
 import { hashFile } from '@heimdex/cache';
 import { KIB, MIB } from '@heimdex/common';
 import pLimit from 'p-limit';
 import { acquireLock } from './blob-lock.js';
 import type { DownloaderConfig } from './config.js';
-import { asDiskError, makeDirOf } from './disk.js';
+import { asDiskError, fileSize, makeDirOf } from './disk.js';
 import { combineFailures, DownloaderError } from './errors.js';
 import type { PlannedBlob } from './plan.js';
 import { askSize } from './transfer/ask-size.js';
@@ -118,7 +117,7 @@ async function downloadLocked(
   events: FetchEvents,
   signal: AbortSignal,
 ): Promise<BlobOutcome> {
-  const there = await sizeOf(blob.finalPath);
+  const there = await fileSize(blob.finalPath);
   const sizeBytes = blob.sizeBytes ?? (await askSources(blob, options, events, signal));
   events.onStart(blob, sizeBytes);
   // The previous holder of the lock may have fetched the file; its bytes are verified first.
@@ -145,14 +144,6 @@ async function isVerified(blob: PlannedBlob, signal: AbortSignal): Promise<boole
   } catch (error) {
     signal.throwIfAborted();
     throw asDiskError(error, blob.finalPath);
-  }
-}
-
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size;
-  } catch {
-    return undefined;
   }
 }
 

@@ -62,7 +62,7 @@ export async function lockFound(state: ModelState, signal: AbortSignal): Promise
   for (const file of found.files) {
     await assertNamed(file, signal);
     const sha256 = file.hash?.type === 'sha256' ? file.hash.value : await hashFile('sha256', file.blobPath, signal);
-    files.push({ path: file.path, sizeBytes: file.sizeBytes, sha256, blobId: blobIdOf(file.blobId) });
+    files.push({ path: file.path, sizeBytes: file.sizeBytes, sha256, blobId: validBlobId(file.blobId) });
   }
   // The checkpoint is locked with the compiled model, whether or not it is kept.
   for (const { path, sizeBytes, sha256 } of found.compiled?.sources ?? []) {
@@ -144,7 +144,7 @@ function revisionOf(remoteFiles: RemoteFiles, files: readonly LockedFile[]): str
   return first.sha256;
 }
 
-function blobIdOf(blobId: string | undefined): string | undefined {
+function validBlobId(blobId: string | undefined): string | undefined {
   return blobId !== undefined && /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(blobId) ? blobId : undefined;
 }
 

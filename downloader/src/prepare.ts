@@ -1,6 +1,6 @@
-import { stat } from 'node:fs/promises';
 import { withStandIns } from '@heimdex/cache';
 import { type CacheState, isComplete, type ModelState, needsOnlyCompiling } from './cache-state.js';
+import { fileSize } from './disk.js';
 import { DownloaderError } from './errors.js';
 import { isOffline, offlineReason, onlineCommand } from './offline.js';
 import { type BlobOnDisk, blobPathOf, makePlan, type Plan } from './plan.js';
@@ -48,18 +48,10 @@ async function statBlobs(cacheDir: string, allRemoteFiles: readonly RemoteFiles[
       const finalPath = blobPathOf(cacheDir, remoteFiles, offered);
       const { sizeBytes, hash } = offered;
       const resumable = sizeBytes === undefined ? 0 : await resumableBytes({ finalPath, sizeBytes, hash });
-      onDisk.set(finalPath, { sizeBytes: await sizeOf(finalPath), resumableBytes: resumable });
+      onDisk.set(finalPath, { sizeBytes: await fileSize(finalPath), resumableBytes: resumable });
     }
   }
   return onDisk;
-}
-
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size;
-  } catch {
-    return undefined;
-  }
 }
 
 function offlineError(lacking: readonly ModelState[], environment: CacheState['environment']): DownloaderError {

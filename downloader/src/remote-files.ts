@@ -10,7 +10,7 @@ import type {
   Tree,
   UrlSource,
 } from '@heimdex/cache';
-import { isCommit, withStandIns } from '@heimdex/cache';
+import { hashOfEntry, isCommit, sizeOfEntry, withStandIns } from '@heimdex/cache';
 import { lockedFile, type ModelState } from './cache-state.js';
 import { type CheckpointReason, chooseSource, layoutOf } from './checkpoint-source.js';
 import { assertCompilable, readSmallJson } from './compile/assert-compilable.js';
@@ -127,11 +127,8 @@ async function askHub(
         throw foreignWeights(configured, tree) ?? fileUnknown(state, source, commit, file);
       continue;
     }
-    const hash: ContentHash =
-      entry.lfsSha256 === undefined
-        ? { type: 'git-sha1', value: entry.blobId }
-        : { type: 'sha256', value: entry.lfsSha256 };
-    const sizeBytes = entry.lfsSizeBytes ?? entry.sizeBytes;
+    const hash = hashOfEntry(entry);
+    const sizeBytes = sizeOfEntry(entry);
     assertPinned(state, file, hash, sizeBytes, `${repository} at ${commit.slice(0, 8)}`);
     const own = remote.hubFile({ repository, commit, path: file.path });
     files.push({ file, sizeBytes, hash, sources: [own, ...otherSources(configured, file, hash, remote)] });

@@ -1,4 +1,4 @@
-import { type ContentHash, type FoundFile, hashFile, isUnverified } from '@heimdex/cache';
+import { type ContentHash, type FoundFile, hashFile, hashOfEntry, isUnverified } from '@heimdex/cache';
 import type { CacheState, ModelState } from './cache-state.js';
 import { asDiskError } from './disk.js';
 import { DownloaderError } from './errors.js';
@@ -114,10 +114,5 @@ async function hashesOf(
   const onHub = configured.sources.some((source) => source.type === 'hf' && source.repository === repository);
   if (!onHub || revision === undefined) return new Map();
   const tree = await (await remote.hub()).tree(repository, revision, signal);
-  return new Map(
-    [...tree].map(([path, { blobId, lfsSha256 }]) => [
-      path,
-      lfsSha256 === undefined ? { type: 'git-sha1', value: blobId } : { type: 'sha256', value: lfsSha256 },
-    ]),
-  );
+  return new Map([...tree].map(([path, entry]) => [path, hashOfEntry(entry)]));
 }

@@ -10,7 +10,7 @@ import { linkEscapeReason } from './link-target.js';
 import type { LockedFile, LockedModel } from './lock-file.js';
 import type { ConfiguredModel, ModelFile } from './manifest-types.js';
 import { fileProblem, quickProblem } from './model-problems.js';
-import type { Tree, TreeEntry } from './tree-file.js';
+import { hashOfEntry, sizeOfEntry, type Tree, type TreeEntry } from './tree-file.js';
 
 /** Parameters of the inspection. */
 export interface FileSearch {
@@ -92,7 +92,7 @@ async function lookAt(
     absolutePath: path,
     blobPath: real,
     sizeBytes: info.size,
-    expectedSizeBytes: locked?.sizeBytes ?? file.sizeBytes ?? listed?.lfsSizeBytes ?? listed?.sizeBytes,
+    expectedSizeBytes: locked?.sizeBytes ?? file.sizeBytes ?? (listed && sizeOfEntry(listed)),
     hash: hash ?? own,
     ...(own === undefined ? {} : { selfHashed: true }),
     blobId,
@@ -111,5 +111,5 @@ function expectedHash(
 ): ContentHash | undefined {
   if (pinned !== undefined) return { type: 'sha256', value: pinned };
   if (named !== undefined || listed === undefined) return named;
-  return listed.lfsSha256 === undefined ? hashOfBlobId(listed.blobId) : { type: 'sha256', value: listed.lfsSha256 };
+  return hashOfBlobId(hashOfEntry(listed).value);
 }

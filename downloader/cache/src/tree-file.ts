@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { isObject, JsonCursor } from './json.js';
-import { treePath } from './layout.js';
+import { type ContentHash, treePath } from './layout.js';
 
 /** One file of a repository at a commit. */
 export interface TreeEntry {
@@ -19,6 +19,16 @@ export interface TreeEntry {
 }
 
 export type Tree = ReadonlyMap<string, TreeEntry>;
+
+/** Returns the hash of a file's bytes: the sha256 of a large file, git's sha1 of a regular one. */
+export function hashOfEntry({ blobId, lfsSha256 }: TreeEntry): ContentHash {
+  return lfsSha256 === undefined ? { type: 'git-sha1', value: blobId } : { type: 'sha256', value: lfsSha256 };
+}
+
+/** Returns the size of a file's bytes, which is not that of a large file's pointer. */
+export function sizeOfEntry({ sizeBytes, lfsSizeBytes }: TreeEntry): number {
+  return lfsSizeBytes ?? sizeBytes;
+}
 
 const TREE_FORMAT_VERSION = 1;
 

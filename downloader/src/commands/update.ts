@@ -1,4 +1,4 @@
-import { hashFile, type LockedFile, type LockedModel } from '@heimdex/cache';
+import { hashFile, type LockedFile, type LockedModel, lockedModel, type ModelsLock } from '@heimdex/cache';
 import { formatBytes, formatCount } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { DownloaderError } from '../errors.js';
@@ -39,7 +39,7 @@ export async function update(context: CommandContext): Promise<RunFigures> {
   const cacheState = await readCacheState(config.models, { ignoreLock: true, signal });
   const complete = await planAll(cacheState, remote, signal);
   const compared: ModelChange[] = [];
-  for (const model of complete.models) compared.push(await changeOf(model, cacheState.lock?.models ?? [], signal));
+  for (const model of complete.models) compared.push(await changeOf(model, cacheState.lock, signal));
   const changes = compared.filter(hasChanged);
   const plan = withoutSettled(complete, new Set(changes.map(({ model }) => model)));
   print(
@@ -62,18 +62,9 @@ function withoutSettled(plan: Plan, changed: ReadonlySet<PlannedModel>): Plan {
   return { ...plan, models, blobs: plan.blobs.filter((blob) => needed.has(blob)) };
 }
 
-async function changeOf(
-  model: PlannedModel,
-  locked: readonly LockedModel[],
-  signal: AbortSignal,
-): Promise<ModelChange> {
+async function changeOf(model: PlannedModel, lock: ModelsLock | undefined, signal: AbortSignal): Promise<ModelChange> {
   const { configured } = model.remoteFiles.state;
-  const before = locked.find(
-    (candidate) =>
-      candidate.role === configured.role &&
-      candidate.entry === configured.entry &&
-      candidate.variant === configured.variant,
-  );
+  const before = lockedModel(lock, configured);
   const files: FileChange[] = [];
   // A compiled model's checkpoint changes with its commit; which of the equal checkpoints it was compiled from is irrelevant.
   const isCompiled = (path: string) =>
