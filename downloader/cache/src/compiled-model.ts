@@ -21,7 +21,8 @@ import { unsafePathReason } from './safe-path.js';
  */
 export const COMPILER_VERSION = 6;
 
-const MANIFEST_NAME = 'compiled.json';
+/** Name of the file that describes a compiled model. It is written last. */
+export const COMPILED_MANIFEST_NAME = 'compiled.json';
 const FORMAT_VERSION = 1;
 /** Prefix of compiled files among a model's files, in messages and in the lock file. */
 const PATH_PREFIX = 'compiled/';
@@ -72,9 +73,6 @@ export function formatCompiledManifest(manifest: CompiledManifest): string {
   return `${JSON.stringify({ formatVersion: FORMAT_VERSION, ...manifest }, null, 2)}\n`;
 }
 
-/** Name of the file that describes a compiled model. It is written last. */
-export const COMPILED_MANIFEST_NAME = MANIFEST_NAME;
-
 /** Returns the files of a compiled model in the form of any model's files, checked against the lock file if it is locked. */
 export async function compiledFiles(
   { path, manifest }: CompiledModelDir,
@@ -121,7 +119,7 @@ export function isCompiledPath(path: string): boolean {
 /** Reads compiled.json of a directory; undefined if it is missing or unreadable. */
 export async function readCompiledManifest(dir: string): Promise<CompiledManifest | undefined> {
   try {
-    return parseCompiledManifest(await readFile(join(dir, MANIFEST_NAME), 'utf8'));
+    return parseCompiledManifest(await readFile(join(dir, COMPILED_MANIFEST_NAME), 'utf8'));
   } catch (error) {
     if (isNotFound(error) || error instanceof SyntaxError || error instanceof JsonShapeError) return undefined;
     throw error;

@@ -146,7 +146,7 @@ export interface ModelEnvironment {
 }
 
 /** Name of the lock file in the cache's root. */
-const LOCK_FILE_NAME = 'models.lock.json';
+export const LOCK_FILE_NAME = 'models.lock.json';
 
 /**
  * Reads and validates the shared variables. The cache is the first of HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, `HF_HOME/hub`,

@@ -2,6 +2,7 @@
 import { lstat, readFile, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CACHEDIR_TAG_NAME, isCommit } from './layout.js';
+import { LOCK_FILE_NAME } from './model-environment.js';
 import { lstatIfThere, namesIn, unlessGone } from './names-in.js';
 
 /** The whole cache. All paths are absolute. */
@@ -81,8 +82,11 @@ export function isPartialName(name: string): boolean {
   return PARTIAL.test(name);
 }
 
-/** Reads a cache's contents. A missing cache is empty, and what a running download removes meanwhile is skipped. Rejects if a directory cannot be read. */
-export async function scanCache(cacheDir: string, lockFileName = 'models.lock.json'): Promise<CacheContents> {
+/**
+ * Reads a cache's contents. A missing cache is empty, and what a running download removes meanwhile is skipped. Rejects if a
+ * directory cannot be read.
+ */
+export async function scanCache(cacheDir: string): Promise<CacheContents> {
   const repositories: CachedRepository[] = [];
   const plainFiles: CachedBlob[] = [];
   const partials: CachedBlob[] = [];
@@ -94,7 +98,7 @@ export async function scanCache(cacheDir: string, lockFileName = 'models.lock.js
       repositories.push(await scanRepository(path, kind, rest.replaceAll('--', '/')));
       continue;
     }
-    if (name === CACHEDIR_TAG_NAME || name === lockFileName) continue;
+    if (name === CACHEDIR_TAG_NAME || name === LOCK_FILE_NAME) continue;
     const blob = await blobAt(path);
     if (blob === undefined) continue;
     if (isPartialName(name)) partials.push(blob);

@@ -1,6 +1,6 @@
 export { type BuildOptions, buildGraph } from './build-graph.js';
 export type { Checkpoint, TensorEntry } from './checkpoint/checkpoint.js';
-export { openCheckpoint, shardsOf } from './checkpoint/open-checkpoint.js';
+export { openCheckpoint } from './checkpoint/open-checkpoint.js';
 export { Weights } from './checkpoint/weights.js';
 export * from './compile-checkpoint.js';
 export { COMPILER_ERROR_CODES, CompilerError, type CompilerErrorCode } from './errors.js';

@@ -23,7 +23,7 @@ export function joinedCheckpoint(first: Checkpoint, prefix: string, other: Check
 }
 
 /** Returns the shard names in an index, sorted. Throws CHECKPOINT_INVALID. */
-export function shardsOf(indexPath: string): readonly string[] {
+function shardsOf(indexPath: string): readonly string[] {
   return [...new Set(Object.values(weightMap(indexPath)))].sort();
 }
 
