@@ -3,8 +3,8 @@ import { type ContentHash, type Verification, verificationKey, writeVerification
 import type { Plan, PlannedBlob } from './plan.js';
 
 /**
- * Records size and times of blobs that have just been verified, so that `verify --quick` need not read them again. Optional:
- * failures to record are ignored.
+ * Records size and modification time of blobs that have just been verified, so that `verify --quick` need not read them again.
+ * Rejects with the system's error, which a caller may ignore: the records are optional.
  */
 export async function recordVerified(cacheDir: string, blobs: readonly PlannedBlob[]): Promise<void> {
   const root = await realpath(cacheDir);

@@ -23,7 +23,7 @@ export interface CompilableCheckpoint {
   readonly modelType: string;
 }
 
-/** Returns the checkpoint of a repository's latest snapshot; undefined if it is incomplete or of an unknown architecture. */
+/** Returns the checkpoint of a repository's first snapshot that has one of a known architecture; undefined if none has. */
 export async function compilableOf(repository: CachedRepository): Promise<CompilableCheckpoint | undefined> {
   for (const { files } of repository.snapshots) {
     const config = files.find(({ path }) => path === 'config.json');

@@ -116,7 +116,7 @@ export function isCompiledPath(path: string): boolean {
   return path.startsWith(PATH_PREFIX);
 }
 
-/** Reads compiled.json of a directory; undefined if it is missing or unreadable. */
+/** Reads compiled.json of a directory; undefined if it is missing or malformed. Rejects with the system's error. */
 export async function readCompiledManifest(dir: string): Promise<CompiledManifest | undefined> {
   try {
     return parseCompiledManifest(await readFile(join(dir, COMPILED_MANIFEST_NAME), 'utf8'));

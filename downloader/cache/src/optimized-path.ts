@@ -34,7 +34,7 @@ function sourceOf({ hash }: FoundFile, lines: string): string {
 
 /** All optimized models of one source. */
 export interface OptimizedSource {
-  /** Its name in the directory, as preparedSources gives it. */
+  /** Its name in the directory, as optimizedSources gives it. */
   readonly source: string;
   readonly path: string;
   readonly sizeBytes: number;

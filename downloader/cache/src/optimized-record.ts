@@ -20,7 +20,7 @@ export interface OptimizedFile {
 
 /** An optimized model: the directory `.prepared/<source>/<form>` and its expected files. */
 export interface OptimizedRecord {
-  /** Identity of its source bytes, from preparedSources: 64 hexadecimal digits. */
+  /** Identity of its source bytes, from optimizedSources: 64 hexadecimal digits. */
   readonly source: string;
   /** Identity of the program, runtime and CPU: 32 hexadecimal digits. */
   readonly form: string;

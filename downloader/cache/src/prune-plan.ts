@@ -42,7 +42,7 @@ export interface PruneOptions {
   readonly lock: ModelsLock | undefined;
   /** Repositories named by the user, treated as downloaded by this program. */
   readonly named?: readonly string[];
-  /** Result of scanPrepared. Kept as long as a configured model was not found, since it may belong to it. */
+  /** Result of scanOptimized. Kept as long as a configured model was not found, since it may belong to it. */
   readonly prepared?: readonly OptimizedSource[];
   /** Result of scanCompiled. */
   readonly compiled?: readonly CompiledDir[];

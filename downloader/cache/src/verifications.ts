@@ -1,7 +1,7 @@
 /**
- * Records of verified files: size and change time at verification. As long as both are unchanged, the bytes need not be read
- * again. The records belong to one machine's volume, so they are not in the lock file; they are stored among the locks, which
- * huggingface_hub skips when it scans the cache. They are optional.
+ * Records of verified files: size and modification time at verification. As long as both are unchanged, the bytes need not be
+ * read again. The records belong to one machine's volume, so they are not in the lock file; they are stored among the locks,
+ * which huggingface_hub skips when it scans the cache. They are optional.
  */
 import { readFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';

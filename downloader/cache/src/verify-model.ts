@@ -13,7 +13,7 @@ import { type Verification, type Verifications, verificationKey } from './verifi
 
 export interface VerifyOptions {
   /**
-   * `quick`: presence, size and identity; reads files whose change time differs from the recorded one.
+   * `quick`: presence, size and identity; reads files whose modification time differs from the recorded one.
    * `full`: every byte is read and its hash compared.
    */
   readonly level: 'quick' | 'full';

@@ -19,8 +19,8 @@ import type { CommandContext } from './context.js';
 
 /**
  * Reads every byte of the configured models and their optimized models and compares the hashes with the lock file, the
- * manifest, the blob's name or the repository's tree list. With --quick reads only files whose change time differs from
- * the one recorded when they were verified. Makes no request.
+ * manifest, the blob's name or the repository's tree list. With --quick reads only files whose modification time differs
+ * from the one recorded when they were verified. Makes no request.
  * Throws DownloaderError MODEL_INCOMPLETE, DISK_FAILED, HASH_MISMATCH or NOT_VERIFIED, after all files have been checked and
  * the result printed.
  */
@@ -57,7 +57,7 @@ interface Report {
   readonly durationMs: number;
 }
 
-/** Returns an optimized model if it is in the lock file and on the volume. */
+/** The result of an optimized model that is in the lock file. */
 interface OptimizedResult extends OptimizedCheck {
   readonly record: OptimizedRecord;
 }
