@@ -73,6 +73,11 @@ export function formatCompiledManifest(manifest: CompiledManifest): string {
   return `${JSON.stringify({ formatVersion: FORMAT_VERSION, ...manifest }, null, 2)}\n`;
 }
 
+/** Returns the minimum cosine of all graphs to float32; 1 for those in float32. */
+export function minCosine(graphs: readonly Pick<CompiledGraphRecord, 'cosine'>[]): number {
+  return Math.min(...graphs.map(({ cosine }) => cosine ?? 1));
+}
+
 /** Returns the files of a compiled model in the form of any model's files, checked against the lock file if it is locked. */
 export async function compiledFiles(
   { path, manifest }: CompiledModelDir,

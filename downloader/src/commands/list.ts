@@ -4,6 +4,7 @@ import {
   type CompilableCheckpoint,
   type CompiledDir,
   compilableOf,
+  minCosine,
   scanCache,
   scanCompiled,
   scanOptimized,
@@ -112,10 +113,6 @@ function document({ contents, roles, compilable, whisper, compiled, preparedByte
 function checkpointField(checkpoint: CompilableCheckpoint | undefined) {
   if (checkpoint === undefined) return null;
   return { path: checkpoint.path, bytes: checkpoint.sizeBytes, modelType: checkpoint.modelType };
-}
-
-function minCosine(graphs: readonly { readonly cosine: number | undefined }[]): number {
-  return Math.min(...graphs.map(({ cosine }) => cosine ?? 1));
 }
 
 function words({ contents, roles, compilable, whisper, compiled, preparedBytes, optimizedModels }: Listing): string {

@@ -16,6 +16,7 @@ import {
   formatCompiledManifest,
   hasExactByteProducts,
   hashFile,
+  minCosine,
 } from '@heimdex/cache';
 import { formatBytes, formatDuration } from '@heimdex/common';
 import type { CompileOptions } from '@heimdex/compiler';
@@ -27,7 +28,6 @@ import { DownloaderError } from '../errors.js';
 import { CompileProgress } from '../progress/compile-progress.js';
 import { readDense } from './dense-module.js';
 import { readEmptyText } from './empty-text.js';
-import { checkpointBytes } from './estimate.js';
 import { compileOfFound, compileStart } from './plan-compile.js';
 import { runCompiler } from './run-compiler.js';
 import { readSmallObject } from './small-files.js';
@@ -47,30 +47,30 @@ export async function compileModel(
   const { config, log, screen, signal } = context;
   const { configured, inspection } = state;
   const { checkpoint, repository, revision } = inspection;
-  if (configured.compile === undefined || checkpoint === undefined || revision === undefined) {
+  const [problem] = inspection.files.flatMap((file) => file.problem ?? []);
+  if (problem !== undefined) throw problem;
+  const compile = compileOfFound(state);
+  const inputs = await compilerInputs(configured.dir, inspection.files, signal);
+  if (compile === undefined || checkpoint === undefined || revision === undefined || inputs === undefined) {
     throw new Error(`${configured.id} has no checkpoint to compile`);
   }
   const { cacheDir } = config.models;
   const repositoryDir = compiledRepositoryPath(cacheDir, repository);
   const startedMs = performance.now();
-  const sizeBytes = checkpointBytes(checkpoint);
-  const compile = compileOfFound(state);
-  if (compile !== undefined)
-    log.info({ event: 'compile', model: configured.id, bytes: sizeBytes }, compileStart(configured.id, compile));
+  log.info({ event: 'compile', model: configured.id, bytes: compile.bytes }, compileStart(configured.id, compile));
   const sources = await verifySources(checkpoint, verified, signal);
-  const inputs = await compilerInputs(configured.dir, inspection.files, signal);
   const key: CompiledKey = {
     compiler: COMPILER_VERSION,
-    precision: configured.compile.precision,
+    precision: compile.precision,
     overflowSafe: !hasExactByteProducts(),
     sources,
-    ...(inputs === undefined ? {} : { inputs }),
+    inputs,
   };
   const temporary = join(repositoryDir, `${COMPILING_PREFIX}${randomBytes(6).toString('hex')}`);
   try {
     await mkdir(temporary, { recursive: true, mode: 0o755 });
     await removeLeftovers(repositoryDir, temporary);
-    if (compile !== undefined) await assertFits(repositoryDir, compile.diskBytes, 'compiled');
+    await assertFits(repositoryDir, compile.diskBytes, 'compiled');
     const progress = new CompileProgress(configured.id, screen, log);
     const { model, peakBytes } = await runCompiler(
       {
@@ -97,10 +97,10 @@ export async function compileModel(
     await rename(temporary, final);
     const bytes = graphs.flatMap(({ files }) => files).reduce((sum, file) => sum + file.sizeBytes, 0);
     const seconds = Number(((performance.now() - startedMs) / 1000).toFixed(2));
-    const minCosine = Math.min(...graphs.map(({ cosine }) => cosine ?? 1));
+    const cosine = minCosine(graphs);
     log.info(
-      { event: 'compiled', model: configured.id, bytes, seconds, cosine: minCosine, peakBytes },
-      `Compiled ${configured.id}: ${formatBytes(bytes)} in ${formatDuration(seconds * 1000)}, cosine to float32 at least ${minCosine.toFixed(5)}`,
+      { event: 'compiled', model: configured.id, bytes, seconds, cosine, peakBytes },
+      `Compiled ${configured.id}: ${formatBytes(bytes)} in ${formatDuration(seconds * 1000)}, cosine to float32 at least ${cosine.toFixed(5)}`,
     );
   } catch (error) {
     throw asDiskError(error, repositoryDir);
