@@ -39,7 +39,7 @@ export function reportOf(error: unknown): ErrorReport {
   };
 }
 
-const WRITE_CALLS = ['write', 'writev', 'pwrite', 'fsync', 'rename', 'mkdir'];
+const WRITE_CALLS = ['write', 'writev', 'pwrite', 'fsync', 'rename'];
 const WRITE_CODES = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS'];
 
 /** Whether it is a system error of a failed write. */

@@ -163,6 +163,22 @@ describe('heimdex transcribe', () => {
     expect(await readFile(join(out, 'good.srt'), 'utf8')).to.contain('Yes.');
   });
 
+  it('rejects two audio files with the same output file before any work', async () => {
+    const out = join(cli.dir, 'out');
+    const [wav, mp3] = [await file('talk.wav', 'One.'), await file('talk.mp3', 'Two.')];
+    const result = await run(['transcribe', wav, mp3, '--output-dir', out]);
+    expect(result).to.include({ exitCode: 2, stdout: '' });
+    expect(result.stderr).to.contain(`${wav} and ${mp3} have the same output file ${join(out, 'talk.txt')}`);
+    expect(cli.server.starts).to.deep.equal([]);
+  });
+
+  it('rejects an output directory that cannot be created', async () => {
+    const audio = await file('a.wav', 'One.');
+    const result = await run(['transcribe', audio, '--output-dir', audio]);
+    expect(result.exitCode).to.equal(2);
+    expect(result.stderr).to.contain(`${audio} cannot be created: a file of that name exists`);
+  });
+
   it('continues after a failed or missing audio file', async () => {
     const [bad, good] = [await file('bad.wav', 'bad'), await file('good.wav', 'Yes.')];
     const result = await run(['transcribe', bad, join(cli.dir, 'none.wav'), good]);

@@ -1,4 +1,4 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { formatDuration } from '@heimdex/common';
 import { InferenceClientError } from '../../errors.js';
@@ -12,6 +12,7 @@ import { LiveDisplay, untilAborted } from '../live-display.js';
 import { FileSink, type TextSink } from '../text-sink.js';
 import { type TranscriptFormat, transcriptWriter, type WordsFormat, wordsWriter } from '../transcript-writer.js';
 import { visible } from '../visible.js';
+import { createDir } from '../writable.js';
 
 /** Options of `heimdex transcribe`. */
 export interface TranscribeCommandOptions extends CommonOptions {
@@ -62,13 +63,15 @@ export function transcribe(
     throw usageError(`${what} with several files needs --output-dir DIR`);
   }
   if (files.filter((file) => file === STDIN).length > 1) throw usageError('Standard input (-) can only be given once');
+  const outputs = outputDir === undefined ? undefined : outputsIn(outputDir, files, options.words ?? EXTENSIONS[format]);
   return withClient(host, options, async (context) => {
-    if (outputDir !== undefined) await mkdir(outputDir, { recursive: true });
+    if (outputDir !== undefined) await createDir(outputDir);
     for (const file of files) {
+      const path = outputs?.get(file);
       try {
-        if (outputDir === undefined)
+        if (path === undefined)
           await transcribeOne(context, file, format, options, context.terminal, files.length > 1);
-        else await intoFile(context, file, format, options, outputDir);
+        else await intoFile(context, file, format, options, path);
       } catch (error) {
         if (!(error instanceof InferenceClientError) || endsTheRun(error)) throw error;
         context.fail(nameOf(file), error);
@@ -92,15 +95,29 @@ function checkFormat(format: TranscriptFormat, options: TranscribeCommandOptions
   if (highlightWords === true && format !== 'vtt') throw usageError('--highlight-words needs --format vtt');
 }
 
+/** Returns the output file of each input. Throws CliError if two have the same. */
+function outputsIn(outputDir: string, files: readonly string[], extension: string): ReadonlyMap<string, string> {
+  const inputs = new Map<string, string>();
+  for (const file of files) {
+    const name = file === STDIN ? 'stdin' : basename(file, extname(file));
+    const path = join(outputDir, `${name}.${extension}`);
+    const other = inputs.get(path);
+    if (other !== undefined)
+      throw usageError(
+        `${nameOf(other)} and ${nameOf(file)} have the same output file ${path}: transcribe them in separate runs`,
+      );
+    inputs.set(path, file);
+  }
+  return new Map([...inputs].map(([path, file]) => [file, path]));
+}
+
 async function intoFile(
   context: CommandContext,
   file: string,
   format: TranscriptFormat,
   options: TranscribeCommandOptions,
-  outputDir: string,
+  path: string,
 ): Promise<void> {
-  const name = file === STDIN ? 'stdin' : basename(file, extname(file));
-  const path = join(outputDir, `${name}.${options.words ?? EXTENSIONS[format]}`);
   const sink = await FileSink.open(path);
   try {
     await transcribeOne(context, file, format, options, sink, false);
