@@ -16,9 +16,13 @@ describe('the nearest vectors', () => {
     ]);
   });
 
-  it('are empty for empty input', () => {
+  it('are empty for no vectors', () => {
     expect(rank(new Float32Array(2), new Float32Array(), 3)).to.deep.equal([]);
-    expect(rank(new Float32Array(), new Float32Array(), 3)).to.deep.equal([]);
+  });
+
+  it('are refused for an empty query and for vectors of other dimensions', () => {
+    expect(() => rank(new Float32Array(), new Float32Array(4), 3)).to.throw(RangeError, '0 dimensions, got 4 numbers');
+    expect(() => rank(new Float32Array(3), new Float32Array(4), 3)).to.throw(RangeError, '3 dimensions, got 4 numbers');
   });
 });
 

@@ -7,13 +7,17 @@ export interface Ranked {
 }
 
 /**
- * Returns the vectors with the highest dot product, best first; ties keep their order.
+ * Returns the vectors with the highest dot product, best first; ties keep their order. Throws RangeError if the vectors do
+ * not have the query's dimensions.
  *
  * @param query one vector, [dimensions]
  * @param vectors row-major [count, dimensions]
  * @param limit maximum number of results
  */
 export function rank(query: Float32Array, vectors: Float32Array, limit: number): Ranked[] {
+  if (query.length === 0 || vectors.length % query.length !== 0) {
+    throw new RangeError(`Expected vectors of the query's ${query.length} dimensions, got ${vectors.length} numbers`);
+  }
   const scores: Ranked[] = [];
   for (let at = 0; at < vectors.length; at += query.length) {
     scores.push({ index: at / query.length, score: dot(query, vectors, at) });
