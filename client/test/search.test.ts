@@ -83,8 +83,11 @@ describe('an index of images', () => {
     }
   });
 
-  it('that is missing is distinguished from a damaged one', async () => {
-    const error = await readImageIndex(path).catch((thrown: unknown) => thrown);
-    expect(error).to.include({ code: 'NOT_FOUND' });
+  it('that is missing is distinguished from an unreadable one', async () => {
+    const missing = await readImageIndex(path).catch((thrown: unknown) => thrown);
+    expect(missing).to.include({ code: 'NOT_FOUND' });
+    const unreadable = await readImageIndex(dir).catch((thrown: unknown) => thrown);
+    expect(unreadable).to.be.instanceOf(ImageIndexError);
+    expect(unreadable).to.include({ code: 'UNREADABLE' });
   });
 });

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { endianness } from 'node:os';
+import { isNotFound, messageOf } from '@heimdex/common';
 import type { Model } from '../answers.js';
 
 /** An image in an index. Size and modification time detect changes. */
@@ -21,12 +22,12 @@ export interface ImageIndex {
   readonly vectors: Float32Array;
 }
 
-/** Thrown for an index file that is missing, damaged or of another format. */
+/** Thrown for an index file that is missing, unreadable, damaged or of another format. */
 export class ImageIndexError extends Error {
   override readonly name = 'ImageIndexError';
 
   constructor(
-    readonly code: 'NOT_FOUND' | 'DAMAGED',
+    readonly code: 'NOT_FOUND' | 'UNREADABLE' | 'DAMAGED',
     message: string,
     options?: ErrorOptions,
   ) {
@@ -41,6 +42,8 @@ export class ImageIndexError extends Error {
 const MAGIC = 'HDXINDEX';
 const PREFIX_BYTES = MAGIC.length + 4;
 const FORMAT_VERSION = 1;
+/** Bytes per read of the vectors. Node.js reads at most 2 GiB at once. */
+const PART_BYTES = 2 ** 30;
 
 /** Writes an index atomically: to a temporary file in the same directory, then by rename. */
 export async function writeImageIndex(path: string, index: ImageIndex): Promise<void> {
@@ -69,32 +72,52 @@ export async function writeImageIndex(path: string, index: ImageIndex): Promise<
   }
 }
 
-/** Reads an index. Throws ImageIndexError if it is missing or damaged. */
+/** Reads an index. Throws ImageIndexError if it is missing, damaged or unreadable. */
 export async function readImageIndex(path: string): Promise<ImageIndex> {
-  const bytes = await readBytes(path);
+  try {
+    const file = await open(path);
+    try {
+      return await parseIndex(file, path);
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    if (cause instanceof ImageIndexError) throw cause;
+    const code = isNotFound(cause) ? 'NOT_FOUND' : 'UNREADABLE';
+    throw new ImageIndexError(code, `${path} cannot be read: ${messageOf(cause)}`, { cause });
+  }
+}
+
+async function parseIndex(file: FileHandle, path: string): Promise<ImageIndex> {
   const damaged = (what: string, cause?: unknown) =>
     new ImageIndexError('DAMAGED', `${path} is not a valid image index: ${what}`, { cause });
-  if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC || bytes.byteLength < PREFIX_BYTES) {
+  const { size } = await file.stat();
+  const prefix = await readNext(file, Buffer.alloc(Math.min(PREFIX_BYTES, size)));
+  if (prefix.toString('latin1', 0, MAGIC.length) !== MAGIC || size < PREFIX_BYTES) {
     throw damaged(`it does not begin with ${MAGIC}`);
   }
-  const start = PREFIX_BYTES + bytes.readUInt32LE(MAGIC.length);
-  const header = parseHeader(bytes.toString('utf8', PREFIX_BYTES, start), damaged);
+  const start = PREFIX_BYTES + prefix.readUInt32LE(MAGIC.length);
+  const json = await readNext(file, Buffer.alloc(Math.min(start, size) - PREFIX_BYTES));
+  const header = parseHeader(json.toString(), damaged);
   const expected = start + header.images.length * header.dimensions * 4;
-  if (bytes.byteLength !== expected) throw damaged(`expected ${expected} bytes, got ${bytes.byteLength}`);
+  if (size !== expected) throw damaged(`expected ${expected} bytes, got ${size}`);
   const vectors = new Float32Array(header.images.length * header.dimensions);
-  const numbers = Buffer.from(vectors.buffer);
-  bytes.copy(numbers, 0, start);
-  if (endianness() === 'BE') numbers.swap32();
+  for (let at = 0; at < vectors.byteLength; at += PART_BYTES) {
+    const part = Buffer.from(vectors.buffer, at, Math.min(PART_BYTES, vectors.byteLength - at));
+    await readNext(file, part);
+    if (endianness() === 'BE') part.swap32();
+  }
   return { ...header, vectors };
 }
 
-async function readBytes(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ImageIndexError('NOT_FOUND', `${path} cannot be read: ${why}`, { cause });
+/** Fills a buffer with the next bytes of a file. */
+async function readNext(file: FileHandle, buffer: Buffer): Promise<Buffer> {
+  for (let at = 0; at < buffer.byteLength; ) {
+    const { bytesRead } = await file.read(buffer, at);
+    if (bytesRead === 0) throw new Error('it became shorter while it was read');
+    at += bytesRead;
   }
+  return buffer;
 }
 
 type Header = Omit<ImageIndex, 'vectors'>;

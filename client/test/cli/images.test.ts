@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, utimes } from 'node:fs/promises';
+import { mkdir, readFile, readlink, rm, symlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { useCli } from '../support/cli-fixture.js';
@@ -171,6 +171,20 @@ describe('heimdex', () => {
         expect(result.stderr).to.contain(`cannot be written: ${reason}`);
       }
       expect(cli.server.imageBatches).to.deep.equal([]);
+    });
+
+    it('does not replace an index that cannot be read', async () => {
+      await file('a.png', '1,0');
+      const loop = join(cli.dir, 'loop.index');
+      await symlink('loop.index', loop);
+      const result = await run(['index', cli.dir, '--index', loop]);
+      expect(result.exitCode).to.equal(2);
+      expect(result.stderr).to.match(/loop\.index cannot be read: ELOOP.* It was not changed/);
+      expect(await readlink(loop)).to.equal('loop.index');
+      expect(cli.server.imageBatches).to.deep.equal([]);
+      const searched = await run(['search', '1,0', '--index', loop]);
+      expect(searched.exitCode).to.equal(2);
+      expect(searched.stderr).to.contain('ELOOP').and.to.not.contain('To create one');
     });
 
     it('does not overwrite a file of another format', async () => {

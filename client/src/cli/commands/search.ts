@@ -102,7 +102,7 @@ async function indexedGallery(given: string | undefined): Promise<Gallery> {
     return { paths: images.map((image) => join(dirname(path), image.path)), vectors, model };
   } catch (error) {
     if (!(error instanceof ImageIndexError)) throw error;
-    if (error.code === 'DAMAGED') throw usageError(error.message);
+    if (error.code !== 'NOT_FOUND') throw usageError(error.message);
     if (given !== undefined) throw usageError(`${error.message}. To create one: heimdex index DIR --index ${given}`);
     throw usageError('Expected images or a directory to search in, or an index: heimdex index DIR');
   }
