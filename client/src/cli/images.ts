@@ -2,8 +2,10 @@ import { opendir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { usageError } from './cli-error.js';
 
-/** Extensions of image files in a directory. */
-const IMAGE_EXTENSIONS = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.avif', '.tif', '.tiff']);
+/** Extensions of image files in a directory: of all formats that the server accepts (`image_formats`). */
+const IMAGE_EXTENSIONS = new Set(
+  'jpg jpeg jfif png webp gif avif heic heif hif tif tiff bmp jxl'.split(' ').map((extension) => `.${extension}`),
+);
 
 /**
  * Expands paths to image files. A directory is searched recursively by file extension; hidden files are skipped.

@@ -132,6 +132,12 @@ describe('heimdex', () => {
       expect(JSON.parse(found.stdout).file).to.equal(join(cli.dir, 'below/c.png'));
     });
 
+    it('finds the files of every format that the server accepts, and no others', async () => {
+      const extensions = 'jpg JPEG jfif png webp gif avif heic heif hif tif tiff bmp jxl'.split(' ');
+      for (const extension of [...extensions, 'txt', 'mp4']) await file(`a.${extension}`, '1,0');
+      expect(await figures(join(cli.dir, 'p.index'))).to.include({ embedded: extensions.length });
+    });
+
     it('embeds all images again for another model', async () => {
       const index = join(cli.dir, 'p.index');
       await file('a.png', '1,0');
