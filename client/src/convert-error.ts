@@ -2,6 +2,7 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { type Any, anyUnpack, durationMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceError } from '@grpc/grpc-js';
+import { messageOf } from '@heimdex/common';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema, type Status, StatusSchema } from '@heimdex/gen';
 import { createError, type FieldViolation, InferenceClientError } from './errors.js';
 import { MESSAGE_TOO_LARGE, tooLargeRemedy } from './message-limit.js';
@@ -40,7 +41,7 @@ export function errorOfItem(status: Status): InferenceClientError {
 export function errorOf(thrown: unknown, context: CallContext): InferenceClientError {
   if (thrown instanceof InferenceClientError) return inContext(thrown, context);
   if (!isServiceError(thrown)) {
-    return createError('INTERNAL', thrown instanceof Error ? thrown.message : String(thrown), {
+    return createError('INTERNAL', messageOf(thrown), {
       ...context,
       cause: thrown,
     });

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { create } from '@bufbuild/protobuf';
 import type { ClientDuplexStream } from '@grpc/grpc-js';
+import { messageOf } from '@heimdex/common';
 import {
   type TranscribeStart,
   type TranscribeStreamRequest,
@@ -97,8 +98,7 @@ export class OpenStream {
       const { done, value } = await abortable(Promise.resolve(chunks.next()), this.#stopped.signal);
       return done === true ? undefined : value;
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      this.#failure ??= createError('CANCELLED', `the audio could not be read: ${why}`, {
+      this.#failure ??= createError('CANCELLED', `the audio could not be read: ${messageOf(cause)}`, {
         reason: 'SOURCE_FAILED',
         cause,
       });

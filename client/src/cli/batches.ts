@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { messageOf } from '@heimdex/common';
 import type { Model, Outcome } from '../answers.js';
 import type { InferenceClient } from '../client.js';
 import { createError, InferenceClientError } from '../errors.js';
@@ -114,6 +115,5 @@ async function readInput(path: string): Promise<Uint8Array | InferenceClientErro
 
 /** Returns the error for an unreadable file. */
 export function unreadable(path: string, cause: unknown): InferenceClientError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return createError('NOT_FOUND', `${path} cannot be read: ${why}`, { reason: 'FILE_UNREADABLE', cause });
+  return createError('NOT_FOUND', `${path} cannot be read: ${messageOf(cause)}`, { reason: 'FILE_UNREADABLE', cause });
 }

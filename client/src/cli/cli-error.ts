@@ -1,3 +1,4 @@
+import { messageOf } from '@heimdex/common';
 import { InferenceClientError, type TlsProblem } from '../errors.js';
 import { EXIT_CODES, type ExitCode } from './exit-codes.js';
 
@@ -30,7 +31,7 @@ export interface ErrorReport {
 export function reportOf(error: unknown): ErrorReport {
   if (error instanceof CliError) return { message: error.message, advice: [], exitCode: error.exitCode };
   if (error instanceof InferenceClientError) return reportOfCall(error);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (isWriteError(error)) return { message, advice: [], exitCode: EXIT_CODES.output };
   return {
     message,

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { messageOf } from '@heimdex/common';
 import { InvalidArgumentError, Option } from 'commander';
 import type { InferenceClientOptions, TlsOptions } from '../options.js';
 import { DEFAULT_ADDRESS } from '../transport/connect.js';
@@ -110,6 +111,6 @@ async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    throw usageError(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw usageError(`${path} cannot be read: ${messageOf(error)}`);
   }
 }

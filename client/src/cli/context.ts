@@ -1,3 +1,4 @@
+import { messageOf } from '@heimdex/common';
 import { createInferenceClient, type InferenceClient } from '../client.js';
 import type { InferenceClientError } from '../errors.js';
 import type { CallOptions } from '../options.js';
@@ -60,6 +61,6 @@ function openClient(settings: Parameters<typeof createInferenceClient>[0]): Infe
   try {
     return createInferenceClient(settings);
   } catch (error) {
-    throw usageError(error instanceof Error ? error.message : String(error));
+    throw usageError(messageOf(error));
   }
 }

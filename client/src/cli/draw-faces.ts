@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
+import { messageOf } from '@heimdex/common';
 import type { Face, FaceDetections, Landmarks, Point } from '../faces.js';
 import { CliError } from './cli-error.js';
 import { EXIT_CODES } from './exit-codes.js';
@@ -25,8 +26,7 @@ async function loadSharp() {
   try {
     return (await import('sharp')).default;
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new CliError(`Drawing needs the package sharp: npm install sharp (${why})`, EXIT_CODES.failed);
+    throw new CliError(`Drawing needs the package sharp: npm install sharp (${messageOf(error)})`, EXIT_CODES.failed);
   }
 }
 

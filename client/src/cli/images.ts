@@ -1,5 +1,6 @@
 import { opendir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
+import { messageOf } from '@heimdex/common';
 import { usageError } from './cli-error.js';
 
 /** Extensions of image files in a directory: of all formats that the server accepts (`image_formats`). */
@@ -37,6 +38,6 @@ async function isDir(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
   } catch (error) {
-    throw usageError(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw usageError(`${path} cannot be read: ${messageOf(error)}`);
   }
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { messageOf } from '@heimdex/common';
 import { CliError } from './cli-error.js';
 import { EXIT_CODES } from './exit-codes.js';
 
@@ -53,7 +54,6 @@ async function writing<T>(path: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CliError(`${path} cannot be written: ${why}`, EXIT_CODES.output);
+    throw new CliError(`${path} cannot be written: ${messageOf(cause)}`, EXIT_CODES.output);
   }
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { create, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
 import type { Metadata } from '@grpc/grpc-js';
+import { messageOf } from '@heimdex/common';
 import { GetServerInfoRequestSchema, InferenceService } from '@heimdex/gen';
 import { type CallContext, errorOf } from '../convert-error.js';
 import { createError, InferenceClientError, invalidOption } from '../errors.js';
@@ -209,8 +210,7 @@ export class Caller {
       return await before(metadataOf(this.#options, call), readyMs, signal);
     } catch (cause) {
       if (signal.aborted || cause instanceof InferenceClientError) throw cause;
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw createError('UNAUTHENTICATED', `no token: ${why}`, { reason: 'NO_TOKEN', cause });
+      throw createError('UNAUTHENTICATED', `no token: ${messageOf(cause)}`, { reason: 'NO_TOKEN', cause });
     }
   }
 

@@ -1,3 +1,4 @@
+import { messageOf } from '@heimdex/common';
 import { createError, type InferenceClientError } from '../errors.js';
 import type { ServerAddress } from './address.js';
 import type { Endpoint } from './endpoint.js';
@@ -136,8 +137,7 @@ export class EndpointPool {
     try {
       return await this.#parts.lookup(host);
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw createError('UNAVAILABLE', `${host} cannot be reached: ${why}`, {
+      throw createError('UNAVAILABLE', `${host} cannot be reached: ${messageOf(cause)}`, {
         reason: 'UNREACHABLE',
         address: host,
         cause,

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { table } from '@heimdex/common';
+import { messageOf, table } from '@heimdex/common';
 import { type Model, modelName, valuesOf } from '../../answers.js';
 import { InferenceClientError } from '../../errors.js';
 import { ImageIndexError, readImageIndex } from '../../search/image-index.js';
@@ -136,7 +136,7 @@ async function readQuery(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {
-    throw usageError(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw usageError(`${path} cannot be read: ${messageOf(error)}`);
   }
 }
 

@@ -63,14 +63,14 @@ export function transcribe(
     throw usageError(`${what} with several files needs --output-dir DIR`);
   }
   if (files.filter((file) => file === STDIN).length > 1) throw usageError('Standard input (-) can only be given once');
-  const outputs = outputDir === undefined ? undefined : outputsIn(outputDir, files, options.words ?? EXTENSIONS[format]);
+  const outputs =
+    outputDir === undefined ? undefined : outputsIn(outputDir, files, options.words ?? EXTENSIONS[format]);
   return withClient(host, options, async (context) => {
     if (outputDir !== undefined) await createDir(outputDir);
     for (const file of files) {
       const path = outputs?.get(file);
       try {
-        if (path === undefined)
-          await transcribeOne(context, file, format, options, context.terminal, files.length > 1);
+        if (path === undefined) await transcribeOne(context, file, format, options, context.terminal, files.length > 1);
         else await intoFile(context, file, format, options, path);
       } catch (error) {
         if (!(error instanceof InferenceClientError) || endsTheRun(error)) throw error;
