@@ -74,6 +74,29 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
                 async for _event in client.transcribe_stream(broken()):
                     pass
 
+    async def test_raises_an_error_of_the_audio_that_came_between_two_answers_at_once(self) -> None:
+        def stream(requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:
+            yield speech_pb2.TranscribeStreamResponse(segment={"text": "hi"}).SerializeToString()
+            all(requests)  # Silent until the client ends the call.
+
+        answered, failing = asyncio.Event(), asyncio.Event()
+
+        async def broken() -> AsyncIterator[bytes]:
+            yield b"audio"
+            await answered.wait()
+            failing.set()
+            raise OSError("the disk is gone")
+
+        async def read(port: int) -> None:
+            async with AsyncHeimdexClient(f"127.0.0.1:{port}") as client:
+                async for _event in client.transcribe_stream(broken()):
+                    answered.set()
+                    await failing.wait()
+
+        with fake_server(stream=stream) as port:
+            with self.assertRaisesRegex(OSError, "the disk is gone"):
+                await asyncio.wait_for(read(port), 30)
+
     async def test_retries_when_the_server_says_when(self) -> None:
         calls: list[float] = []
 

@@ -210,13 +210,15 @@ class _Feed:
         read = asyncio.ensure_future(self._call.read())
         try:
             while not read.done():
+                if self._source is not None:
+                    raise self._source
                 left = None if silence is None else self._last + silence - time.monotonic()
                 if left is not None and left <= 0:
                     return None
                 waited = {read} if self._writer.done() else {read, self._writer}
                 await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                if self._source is not None:
-                    raise self._source
+            if self._source is not None:
+                raise self._source
             return read.result()
         finally:
             read.cancel()
