@@ -1,4 +1,4 @@
-/** Assembles WebAssembly: each `NAME.wat` below into `NAME-wasm.ts` beside it. Writes the files; `--check` compares instead. */
+/** Assembles WebAssembly: each `NAME.wat` below into `NAME-wasm.ts` next to it. Writes the files; `--check` compares instead. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import wabt from 'wabt';
 

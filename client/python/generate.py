@@ -30,7 +30,7 @@ OWN_POOL = "from heimdex_client import _pool as _descriptor_pool"
 
 
 def generate(scratch: Path) -> dict[str, str]:
-    """The generated files by name. Every proto file lies in the package's own directory, so that imports name the package."""
+    """The generated files by name. Every proto file is in the package's own directory, so that imports name the package."""
     protos = scratch / PACKAGE
     protos.mkdir(parents=True)
     for source in SOURCES:

@@ -90,7 +90,7 @@ describe('an encrypted connection', () => {
   it('fails without a required client certificate', async () => {
     const error = await failureOf(connect({ address: service.address, tls: { ca: ca.cert } }).getServerInfo());
     expect(error).to.include({ code: 'UNAVAILABLE', tlsProblem: 'CLIENT_CERTIFICATE_REQUIRED' });
-    expect(error.message).to.include('requires a client certificate: give one as tls.cert and tls.key');
+    expect(error.message).to.include('requires a client certificate: pass one as tls.cert and tls.key');
   });
 
   it('fails with a client certificate of another authority', async () => {

@@ -121,7 +121,7 @@ class TlsTest(unittest.IsolatedAsyncioTestCase):
             missing = self.problem(address, TlsOptions(self.cert, server_name=NAME))
             refused = self.problem(address, TlsOptions(self.cert, cert, key, server_name=NAME))
         self.assertEqual((missing[0], refused[0]), ("CLIENT_CERTIFICATE_REQUIRED", "CLIENT_CERTIFICATE_REFUSED"))
-        self.assertIn("give one as tls=TlsOptions(cert_file=..., key_file=...)", missing[1])
+        self.assertIn("pass one as tls=TlsOptions(cert_file=..., key_file=...)", missing[1])
 
     def test_a_server_that_is_not_there_is_not_blamed_on_tls(self) -> None:
         with fake_server(answer) as port:

@@ -108,8 +108,8 @@ function sentenceOf(problem: TlsProblem, { address, progress: { failure } }: Fai
       return `its certificate is not valid today (${why}): renew it, and check the clocks of both machines`;
     case 'CLIENT_CERTIFICATE_REQUIRED':
       return failure === undefined
-        ? 'the server ended the connection after the TLS handshake, as one does that requires a client certificate: give one as tls.cert and tls.key'
-        : 'the server requires a client certificate: give one as tls.cert and tls.key';
+        ? 'the server ended the connection after the TLS handshake, which usually means that it requires a client certificate: pass one as tls.cert and tls.key'
+        : 'the server requires a client certificate: pass one as tls.cert and tls.key';
     case 'CLIENT_CERTIFICATE_REFUSED':
       return 'the server ended the connection after it got the client certificate: give one as tls.cert and tls.key that an authority of its TLS_CLIENT_CA_FILE has signed';
   }

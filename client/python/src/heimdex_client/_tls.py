@@ -52,8 +52,8 @@ def tls_problem(details: str, target: str, secure: bool, has_certificate: bool) 
             )
         return (
             "CLIENT_CERTIFICATE_REQUIRED",
-            "the server ended the connection after the TLS handshake, as one does that requires a client certificate: "
-            "give one as tls=TlsOptions(cert_file=..., key_file=...)",
+            "the server ended the connection after the TLS handshake, which usually means that it requires a client "
+            "certificate: pass one as tls=TlsOptions(cert_file=..., key_file=...)",
         )
     return None
 

@@ -26,7 +26,8 @@ _T = TypeVar("_T")
 class HeimdexClient(Client):
     """Calls a server. Safe to use from several threads; close it, or use it in a `with` statement.
 
-    Every call ends with its answer or a HeimdexError, at its time limit at the latest.
+    Every call ends with its answer or a HeimdexError, at its time limit at the latest; errors of your token function, audio
+    source or file pass through.
 
     address: "host:port", "https://host:port", "dns:///name:port" or "unix:/path".
     tls: True or TlsOptions: encrypt. Default: only where the address begins with https://.

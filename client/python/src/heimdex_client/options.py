@@ -81,7 +81,7 @@ class TranscribeOptions(TypedDict, total=False):
 @dataclass(frozen=True)
 class TlsOptions:
     """Paths of PEM files. ca_file: the authorities to trust, else gRPC's own list. cert_file and key_file: this side's
-    certificate, where the server asks for one. server_name: the name the server's certificate must bear, else the host."""
+    certificate, where the server asks for one. server_name: the name the server's certificate must contain, else the host."""
 
     ca_file: PathLike | None = None
     cert_file: PathLike | None = None
