@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -81,6 +81,15 @@ describe('the packed packages in an empty project', () => {
     await execute(process.execPath, [tsc, ...strict, ...target, 'caller.ts'], { cwd: project });
     const { stdout } = await execute(process.execPath, ['caller.js', server.address], { cwd: project });
     expect(stdout).to.equal('org/name 2\nINVALID_ARGUMENT texts[0]\n');
+  });
+
+  it('are all installed by the commands of docs/client.md', async () => {
+    const page = await readFile(join(ROOT, 'docs/client.md'), 'utf8');
+    const [, commands = ''] = /^```sh\n(npm pack .*?)^```$/ms.exec(page) ?? [];
+    const installed = await readdir(join(project, 'node_modules/@heimdex'));
+    for (const name of installed) {
+      expect(commands).to.contain(`--workspace=@heimdex/${name} `).and.to.contain(`/heimdex-${name}-0.1.0.tgz`);
+    }
   });
 
   it('include the command', async () => {
