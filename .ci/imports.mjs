@@ -40,7 +40,7 @@ const packages = [
   ),
   never(
     'cache-imports-nothing',
-    'Both programs rely on this package for the volume: no dependencies, no network.',
+    'Both programs rely on this package for the volume: its only dependency is common, and it has no network.',
     { path: `${CACHE}src/` },
     { pathNot: `${CACHE}|${COMMON}`, dependencyTypesNot: ['core'] },
   ),

@@ -1,4 +1,4 @@
-/** The models volume, as shared by the downloader and the server. No network, no dependencies. */
+/** The models volume, as shared by the downloader and the server. No network; its only dependency is @heimdex/common. */
 export * from './checkpoint-files.js';
 export * from './compilable.js';
 export * from './compiled-model.js';
