@@ -3,16 +3,19 @@
  * the file; `--check` compares instead. Needs a build.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { EXIT_CODES_HELP } from '../client/dist/src/cli/exit-codes.js';
 import { MODEL_VARIABLES } from '../downloader/cache/dist/src/index.js';
 import { DOWNLOADER_VARIABLES } from '../downloader/dist/src/config.js';
-import { ERROR_CODES as DOWNLOADER_ERRORS, EXIT_STATUS } from '../downloader/dist/src/errors.js';
+import { ERROR_CODES, EXIT_STATUS } from '../downloader/dist/src/errors.js';
+import { CACHE_EXITS } from '../downloader/dist/src/run.js';
 import { SERVER_VARIABLES } from '../inference/dist/src/config/settings.js';
 import { ERROR_TABLE, GRPC_STATUS, HTTP_STATUS } from '../inference/dist/src/services/errors.js';
 
 const file = new URL('../docs/reference.md', import.meta.url);
 
 const code = (text) => `\`${text}\``;
-const cell = (text) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
+/** Escapes text for a cell. Between backticks Markdown shows `<` as it is. */
+const cell = (text) => text.replaceAll('|', '\\|').replace(/`[^`]*`|</g, (found) => (found === '<' ? '&lt;' : found));
 
 /** Returns a Markdown table. */
 function table(head, rows) {
@@ -29,7 +32,7 @@ function variables(declared) {
 
 const DOWNLOADER_EXITS = {
   ok: 'success',
-  unexpected: 'a bug; the log contains the stack trace',
+  unexpected: 'a bug (the log contains the stack trace), or a model that cannot be compiled or prepared here',
   usage: 'a variable, an option or the manifest is invalid; nothing was attempted',
   missing: 'a file is not on the volume, or the hub does not know the name',
   auth: 'the hub requires a token, or the token lacks a permission',
@@ -58,11 +61,16 @@ const TABLES = {
       Object.entries(EXIT_STATUS).map(([name, status]) => [
         code(status),
         exitDescription(name),
-        Object.keys(DOWNLOADER_ERRORS)
-          .filter((error) => DOWNLOADER_ERRORS[error] === name)
-          .map(code)
+        Object.entries({ ...ERROR_CODES, ...CACHE_EXITS })
+          .filter(([, exit]) => exit === name)
+          .map(([error]) => code(error))
           .join(' '),
       ]),
+    ),
+  'client exits': () =>
+    table(
+      ['exit status', 'when'],
+      [...EXIT_CODES_HELP.matchAll(/^ +(\d+) +(.+)$/gm)].map(([, status, when]) => [code(status), cell(when)]),
     ),
   'server errors': () =>
     table(

@@ -45,7 +45,7 @@ export const MODEL_VARIABLES = {
   asrModel: stringVariable({
     name: 'ASR_MODEL',
     default: 'medium',
-    doc: 'Speech model: tiny, base, small, medium, large-v3-turbo, moonshine-tiny, a name of the manifest, or org/name of a repository with the layout of the Whisper exports. none disables speech.',
+    doc: 'Speech model: tiny, base, small, medium, large-v3-turbo, moonshine-tiny, a name of the manifest, or the org/name of a repository with a Whisper checkpoint or ONNX export. none disables speech.',
     example: 'base',
   }),
   visionModelName: stringVariable({
