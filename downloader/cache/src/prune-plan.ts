@@ -125,7 +125,7 @@ function pruneOptimized(
       forms.filter(({ form }) => !recorded?.some((record) => record.source === source && record.form === form)),
     );
   return [
-    ...unused.map((source) => dir(source, 'prepared for a model that is not configured')),
+    ...unused.map((source) => dir(source, 'optimized model of a model that is not configured')),
     ...unrecorded.map((form) => dir(form, 'optimized model that the lock file does not name')),
   ];
 }

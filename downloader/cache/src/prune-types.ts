@@ -8,7 +8,7 @@ export type PruneReason =
   | 'blob without a file'
   | 'left by a download'
   | 'plain file not configured'
-  | 'prepared for a model that is not configured'
+  | 'optimized model of a model that is not configured'
   | 'optimized model that the lock file does not name'
   | 'compiled for a model that is not configured'
   | 'compiled by another version or in another precision'

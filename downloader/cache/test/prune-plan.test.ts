@@ -66,7 +66,7 @@ describe('planning a prune', () => {
       {
         path: join(optimizedDir(cache()), unused),
         kind: 'directory',
-        reason: 'prepared for a model that is not configured',
+        reason: 'optimized model of a model that is not configured',
         freedBytes: 5,
       },
     ]);
