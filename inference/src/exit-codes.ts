@@ -1,4 +1,4 @@
-/** Exit statuses. Documented in the README; a test compares them. */
+/** Exit statuses. Documented in docs/reference.md; a test compares them. */
 export const EXIT_CODES = {
   /** Success: SIGTERM or SIGINT after draining, --help, --version. */
   ok: 0,

@@ -1,4 +1,4 @@
-/** The server's settings. Nothing else reads the environment. */
+/** The server's settings, from the environment. */
 
 import {
   environmentInvalid,

@@ -32,7 +32,7 @@ const BATCHES = roleVariables('BATCH', (name, role) => {
   });
 });
 
-/** The server's variables, besides those shared with the downloader. --help and the README are generated from this table. */
+/** The server's variables, besides those shared with the downloader. --help and docs/reference.md are generated from this table. */
 export const SERVER_VARIABLES = {
   port: integerVariable({
     name: 'PORT',

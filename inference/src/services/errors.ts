@@ -38,7 +38,7 @@ export const HTTP_STATUS = {
   UNAUTHENTICATED: 401,
 } as const satisfies Record<GrpcStatusName, number>;
 
-/** The status of each error code and the advice for its caller. The README's tables are generated from it or compared with it. */
+/** The status of each error code and the advice for its caller. The tables of docs/reference.md are generated from it. */
 export const ERROR_TABLE = {
   INVALID_ARGUMENT: {
     status: 'INVALID_ARGUMENT',

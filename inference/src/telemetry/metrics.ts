@@ -1,4 +1,4 @@
-/** The Prometheus metrics at /metrics. The README lists the names; a test compares them. */
+/** The Prometheus metrics at /metrics. docs/server.md lists the names; a test compares them. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrorCode } from '../errors.js';
 import type { QueueObserver } from '../scheduling/dispatcher.js';
