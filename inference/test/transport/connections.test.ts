@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import http2 from 'node:http2';
@@ -42,8 +43,8 @@ async function close(listener: Listener): Promise<void> {
   await closed;
 }
 
-async function connect({ address: { port } }: Listener, text = ''): Promise<net.Socket> {
-  const socket = net.connect(port, '127.0.0.1');
+async function connect({ address: { port } }: Listener, text = '', localAddress?: string): Promise<net.Socket> {
+  const socket = net.connect({ port, host: '127.0.0.1', ...(localAddress === undefined ? {} : { localAddress }) });
   socket.on('error', () => {});
   await once(socket, 'connect');
   if (text !== '') socket.write(text);
@@ -134,6 +135,25 @@ describe('connections', () => {
       // One address may have half of the connections.
       await waitFor(() => listener.traffic().connections <= 10);
       for (const socket of strangers) socket.destroy();
+    } finally {
+      await close(listener);
+    }
+  });
+
+  it('that are reset before they are accepted leave the limit as it is', async function () {
+    // Others have only one address of their own.
+    if (process.platform !== 'linux') return this.skip();
+    const listener = await open(4);
+    try {
+      const { port } = listener.address;
+      const reset = `const socket = require('node:net').connect(${port}, '127.0.0.1', () => socket.resetAndDestroy())`;
+      // This process accepts nothing until the other one has ended.
+      execFileSync(process.execPath, ['-e', `for (let count = 0; count < 5; count += 1) { ${reset} }`]);
+      const later: net.Socket[] = [];
+      for (let index = 2; index < 8; index += 1) later.push(await connect(listener, 'G', `127.0.0.${index}`));
+      expect(await said(await connect(listener, LAST))).to.match(/hello/);
+      await waitFor(() => listener.traffic().connections <= 4);
+      for (const socket of later) socket.destroy();
     } finally {
       await close(listener);
     }

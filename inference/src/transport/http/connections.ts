@@ -56,11 +56,16 @@ export class Connections {
 
   /** Adds a connection until it closes. Returns false, and destroys it, when there is no space and none can be made. */
   add(socket: net.Socket): boolean {
+    // Reset before it was accepted: it has no address, and therefore no key or peer.
+    if (socket.remoteAddress === undefined) {
+      socket.destroy();
+      return false;
+    }
     const key = keyOf(socket);
-    const peer = peerOf(socket.remoteAddress ?? '');
+    const peer = peerOf(socket.remoteAddress);
     const known = this.#peers.get(peer);
     const room =
-      (this.#open.size < this.#max || this.#makeRoom(this.#all)) &&
+      (countOf(this.#all) < this.#max || this.#makeRoom(this.#all)) &&
       (known === undefined || countOf(known) < this.#maxPerPeer || this.#makeRoom(known));
     if (!room) {
       socket.destroy();
@@ -122,7 +127,7 @@ export class Connections {
 
   #update(connection: Connection): void {
     const { calls, arriving } = connection;
-    if (this.#open.get(connection.key) !== connection) return;
+    if (!this.#all[connection.state].has(connection)) return;
     const state = calls === 0 ? 'idle' : calls === arriving ? 'arriving' : 'working';
     if (state === connection.state) return;
     this.#leave(connection);
@@ -143,9 +148,10 @@ export class Connections {
 
   #forget(connection: Connection): void {
     const { key, peer, fellows } = connection;
-    if (this.#open.get(key) !== connection) return;
-    this.#open.delete(key);
+    if (!this.#all[connection.state].has(connection)) return;
     this.#leave(connection);
+    // A new connection may have the same key: an address and port can be in use again before the old one's close event.
+    if (this.#open.get(key) === connection) this.#open.delete(key);
     if (countOf(fellows) === 0) this.#peers.delete(peer);
   }
 }
