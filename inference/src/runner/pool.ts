@@ -1,12 +1,13 @@
 /** The worker processes of one model: starts them, restarts lost ones, gives up if they keep dying. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '@heimdex/common';
 import type { Logger } from 'pino';
 import type { ModelFacts } from '../models/model.js';
 import { isUnusable } from '../models/session/optimized/use.js';
 import type { Executor } from '../scheduling/executor.js';
 import { backoffMs } from './backoff.js';
 import { processMemoryBytes } from './memory.js';
-import { WorkerProcess, type WorkerProcessOptions, type WorkerReady } from './worker-process.js';
+import { type WorkerEnd, WorkerProcess, type WorkerProcessOptions, type WorkerReady } from './worker-process.js';
 
 export interface PoolOptions {
   /** The model's name in logs and messages, such as `siglip`. */
@@ -102,19 +103,24 @@ export class Pool {
   }
 
   /** Runs one worker from its start to its end. */
-  async #runWorker(index: number) {
+  async #runWorker(index: number): Promise<WorkerEnd> {
     const { name, log } = this.#options;
     const { load } = this.#options.worker;
     const threads = index < this.#options.wideWorkers ? load.threads : (load.sharedThreads ?? load.threads);
-    const worker: WorkerProcess = new WorkerProcess({
-      ...this.#options.worker,
-      load: { ...load, threads },
-      answered: () => {
-        this.#losses = 0;
-      },
-      output: (line) => log.warn({ model: name, worker: index }, line),
-      slow: (run) => log.warn({ model: name, worker: index, pid: worker.pid, ...run }, 'slow run'),
-    });
+    let worker: WorkerProcess;
+    try {
+      worker = new WorkerProcess({
+        ...this.#options.worker,
+        load: { ...load, threads },
+        answered: () => {
+          this.#losses = 0;
+        },
+        output: (line) => log.warn({ model: name, worker: index }, line),
+        slow: (run) => log.warn({ model: name, worker: index, pid: worker.pid, ...run }, 'slow run'),
+      });
+    } catch (error) {
+      return notStarted(error);
+    }
     this.#alive.add(worker);
     void worker.ready.then(
       (ready) => this.#onReady(worker, ready, index),
@@ -154,4 +160,10 @@ export class Pool {
     for (const worker of this.#alive) worker.kill('the model was given up');
     this.#options.failed(`${problem}: ${reason}`);
   }
+}
+
+/** Another start may succeed, when files, memory or processes are free again. */
+function notStarted(error: unknown): WorkerEnd {
+  const reason = `the process could not be started: ${messageOf(error)}`;
+  return { reason, loadFailure: false, killedByPoisonSuspect: false };
 }

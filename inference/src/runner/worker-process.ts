@@ -1,20 +1,19 @@
 /** A worker process as the server controls it: starts it, exchanges messages, watches it and kills it. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { InferenceError } from '../errors.js';
 import type { LoadOptions, ModelFacts, ModelFiles } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
 import type { GraphUse } from '../models/session/optimized/use.js';
-import { WORKER_FLAGS } from '../process/malloc-settings.js';
 import { readProcessWork, type WorkReading } from '../process/work-reading.js';
 import { sampleIntervalMs, WorkTimer } from '../process/work-timer.js';
 import type { Executor, ExecutorAnswer, RunOptions } from '../scheduling/executor.js';
 import type { CoreShare, CoreUser } from './core-share.js';
 import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker } from './messages.js';
 import { type FramePipe, openFramePipe, WORKER_PIPE_FD } from './pipe.js';
-import { lowerPriority } from './priority.js';
 import { type SlowRun, SlowRuns } from './slow-runs.js';
+import { spawnWorker } from './spawn-worker.js';
 import { watchProcess } from './watchdog.js';
 
 export interface WorkerLimits {
@@ -71,7 +70,7 @@ interface Run {
 }
 
 /**
- * Starts in the constructor. `ready` resolves when the model is loaded and warm, and rejects if that fails; `ended` resolves
+ * Starts in the constructor, which throws if the process cannot be started. `ready` resolves when the model is loaded and warm, and rejects if that fails; `ended` resolves
  * when the process has ended, for any reason.
  */
 export class WorkerProcess implements Executor<unknown, unknown> {
@@ -100,11 +99,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   constructor(options: WorkerProcessOptions) {
     this.#options = options;
     this.threads = options.load.threads;
-    this.#child = spawn(process.execPath, [...WORKER_FLAGS, options.program], {
-      env: options.env,
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-    });
-    lowerPriority(this.#child.pid);
+    this.#child = spawnWorker(options.program, options.env);
     for (const output of [this.#child.stdout, this.#child.stderr]) {
       if (output !== null) createInterface({ input: output }).on('line', (line) => options.output(line));
     }
