@@ -18,6 +18,8 @@ export interface PoolOptions {
   readonly worker: Omit<WorkerProcessOptions, 'answered' | 'output' | 'slow'>;
   /** Maximum consecutive losses without a successful run between them; then the pool gives up. */
   readonly maxLosses: number;
+  /** Default STABLE_MS. */
+  readonly stableMs?: number;
   readonly log: Logger;
   ready(executor: Executor<unknown, unknown>, facts: ModelFacts): void;
   lost(executor: Executor<unknown, unknown>): void;
@@ -25,8 +27,13 @@ export interface PoolOptions {
   failed(message: string): void;
 }
 
-/** The loss of a worker that ran at least this long restarts the count of losses. */
+/** The loss of a worker that was ready for longer restarts the count of losses. */
 const STABLE_MS = 60_000;
+
+interface Loss extends WorkerEnd {
+  /** How long it was ready: loading does not count, or a worker lost in each slow load would be restarted for ever. */
+  readonly readyMs: number;
+}
 
 export class Pool {
   readonly #options: PoolOptions;
@@ -86,11 +93,11 @@ export class Pool {
     const { log } = this.#options;
     const { signal } = this.#closing;
     while (!signal.aborted) {
-      const startedAtMs = performance.now();
       const end = await this.#runWorker(index);
       if (signal.aborted) return;
       // The first loss of a retried item was counted already: the item, not the model, may be the cause.
-      if (!end.killedByPoisonSuspect) this.#losses = performance.now() - startedAtMs > STABLE_MS ? 1 : this.#losses + 1;
+      const { stableMs = STABLE_MS } = this.#options;
+      if (!end.killedByPoisonSuspect) this.#losses = end.readyMs > stableMs ? 1 : this.#losses + 1;
       if ((end.loadFailure && this.#facts === undefined) || this.#losses >= this.#options.maxLosses) {
         return this.#giveUp(end.loadFailure, end.reason);
       }
@@ -103,7 +110,7 @@ export class Pool {
   }
 
   /** Runs one worker from its start to its end. */
-  async #runWorker(index: number): Promise<WorkerEnd> {
+  async #runWorker(index: number): Promise<Loss> {
     const { name, log } = this.#options;
     const { load } = this.#options.worker;
     const threads = index < this.#options.wideWorkers ? load.threads : (load.sharedThreads ?? load.threads);
@@ -122,14 +129,18 @@ export class Pool {
       return notStarted(error);
     }
     this.#alive.add(worker);
+    let readyAtMs = Number.POSITIVE_INFINITY;
     void worker.ready.then(
-      (ready) => this.#onReady(worker, ready, index),
+      (ready) => {
+        readyAtMs = performance.now();
+        this.#onReady(worker, ready, index);
+      },
       () => {},
     );
     const end = await worker.ended;
     this.#alive.delete(worker);
     this.#options.lost(worker);
-    return end;
+    return { ...end, readyMs: Math.max(0, performance.now() - readyAtMs) };
   }
 
   #onReady(worker: WorkerProcess, ready: WorkerReady, index: number): void {
@@ -163,7 +174,7 @@ export class Pool {
 }
 
 /** Another start may succeed, when files, memory or processes are free again. */
-function notStarted(error: unknown): WorkerEnd {
+function notStarted(error: unknown): Loss {
   const reason = `the process could not be started: ${messageOf(error)}`;
-  return { reason, loadFailure: false, killedByPoisonSuspect: false };
+  return { reason, loadFailure: false, killedByPoisonSuspect: false, readyMs: 0 };
 }
