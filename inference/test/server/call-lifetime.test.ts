@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import net from 'node:net';
 import { create, toBinary } from '@bufbuild/protobuf';
+import grpc from '@grpc/grpc-js';
 import { EmbedTextRequestSchema, InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { EMBED_TEXT, envelope, FORMS, logged, ONE, ONE_JSON, post } from '../fixtures/embed-calls.js';
@@ -162,4 +163,17 @@ describe('an answer larger than a message may be', () => {
   });
 
   const json = (texts: readonly string[]) => JSON.stringify({ texts, model: 'TEXT_MODEL_TEXT' });
+});
+
+describe('a stream of reflection', () => {
+  it('without a request ends after the idle timeout', async () => {
+    const fake = await startFakeServer({ STREAM_IDLE_SECONDS: '0.1' });
+    try {
+      const stream = fake.client.reflection().resume();
+      const [error] = await once(stream, 'error');
+      expect(error).to.include({ code: grpc.status.DEADLINE_EXCEEDED, details: 'No request arrived for 0.1 seconds.' });
+    } finally {
+      await fake.close();
+    }
+  });
 });

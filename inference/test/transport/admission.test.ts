@@ -129,6 +129,15 @@ describe('admission', () => {
     close();
   });
 
+  it('holds little for an open stream of short names', () => {
+    const admission = controller();
+    const { body, close } = admission.receive(ARRIVAL, { ...STREAM, small: true });
+    expect(admission.heldBytes).to.be.at.most(16 * 1024);
+    body.announce(10);
+    expect(admission.heldBytes).to.be.at.most(16 * 1024);
+    close();
+  });
+
   it('asks for the token first, then draining, the deadline, the queue, and memory last', () => {
     const callTracker = new CallTracker(pino({ level: 'silent' }));
     const overload = () => new InferenceError('QUEUE_FULL', 'the queue is full');

@@ -116,13 +116,13 @@ export class CallAdmission {
     return { ...incoming, open: { ...open, call } };
   }
 
-  /** Like `admit`, for an untracked call (reflection) without a time limit. */
+  /** Like `admit`, for an untracked call (reflection), whose time the caller limits. */
   receive(arrival: Arrival, manner: Manner): Incoming {
     return this.#incoming(this.#check(arrival, manner), manner, () => {});
   }
 
   /** Undefined for a call without permits. */
-  #check(arrival: Arrival, { streaming }: Manner): Permit | undefined {
+  #check(arrival: Arrival, manner: Manner): Permit | undefined {
     const { callTracker, tokens, overload } = this.#options;
     if (arrival.skipAccessLog) return undefined;
     if (tokens?.allow(arrival.header('authorization')) === false) {
@@ -135,7 +135,7 @@ export class CallAdmission {
     if (arrival.timeoutMs <= 0) throw deadlineExceeded();
     const refusal = overload(arrival.path);
     if (refusal !== undefined) throw refusal;
-    const permit = this.#permits.acquire(streaming ? STREAM_BYTES : CALL_BYTES);
+    const permit = this.#permits.acquire(baseBytes(manner));
     if (permit !== undefined) return permit;
     this.#watch();
     throw noRoom();
@@ -145,16 +145,13 @@ export class CallAdmission {
     clearInterval(this.#looking);
   }
 
-  #incoming(
-    permit: Permit | undefined,
-    { streaming, small = false }: Manner,
-    late: (error: InferenceError) => void,
-  ): Incoming {
+  #incoming(permit: Permit | undefined, manner: Manner, late: (error: InferenceError) => void): Incoming {
+    const { streaming, small = false } = manner;
     const { maxMessageBytes, requestTimeoutMs = REQUEST_TIMEOUT_MS, requestGraceMs = REQUEST_GRACE_MS } = this.#options;
     const body = new IncomingBody({
       permits: this.#permits,
       permit,
-      baseBytes: streaming ? STREAM_BYTES : CALL_BYTES,
+      baseBytes: baseBytes(manner),
       intake: this.#intake,
       limits: {
         maxBytes: small ? Math.min(MAX_SMALL_BYTES, maxMessageBytes) : maxMessageBytes,
@@ -199,4 +196,9 @@ export class CallAdmission {
     );
     this.#looking.unref();
   }
+}
+
+/** The least that a call holds. A stream of short names is read at once. */
+function baseBytes({ streaming, small = false }: Manner): number {
+  return streaming && !small ? STREAM_BYTES : CALL_BYTES;
 }

@@ -42,8 +42,9 @@ export function createGrpcServer(
   { admission, callTracker, decoder }: GrpcOptions,
   limits: GrpcLimits,
 ): grpc.Server {
-  const calls = grpcCalls({ services, admission, callTracker, decompressor: decoder.decompressor });
-  const context = { calls, decoder, idleMs: limits.streamIdleMs, maxBytes: limits.maxMessageBytes };
+  const { streamIdleMs } = limits;
+  const calls = grpcCalls({ services, admission, callTracker, decompressor: decoder.decompressor, streamIdleMs });
+  const context = { calls, decoder, idleMs: streamIdleMs, maxBytes: limits.maxMessageBytes };
   const server = new grpc.Server({
     'grpc.max_receive_message_length': limits.maxMessageBytes,
     'grpc.max_send_message_length': limits.maxMessageBytes,

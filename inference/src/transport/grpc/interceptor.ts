@@ -8,7 +8,7 @@ import { toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
 import { StatusSchema } from '@heimdex/gen';
 import { InferenceError } from '../../errors.js';
-import { toStatus, type WireError } from '../../services/errors.js';
+import { toStatus, toWireError, type WireError } from '../../services/errors.js';
 import type { ServedService } from '../../services/service.js';
 import type { AdmittedCall, CallAdmission, Incoming } from '../calls/admission.js';
 import type { Arrival, CallTracker, OpenCall } from '../calls/call-tracker.js';
@@ -30,6 +30,8 @@ export interface GuardOptions {
   readonly admission: CallAdmission;
   readonly callTracker: CallTracker;
   readonly decompressor: Decompressor;
+  /** Idle timeout of a caller of reflection. */
+  readonly streamIdleMs: number;
 }
 
 /** An admitted call, for its handler. */
@@ -55,7 +57,7 @@ interface Internals {
 }
 
 export function grpcCalls(options: GuardOptions): GrpcCalls {
-  const { services, admission, callTracker, decompressor } = options;
+  const { services, admission, callTracker, decompressor, streamIdleMs } = options;
   const skipAccessLog = new Map(
     services.flatMap(({ methods, skipAccessLog }) => methods.map(({ path }) => [path, skipAccessLog] as const)),
   );
@@ -86,7 +88,7 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
               call.sendStatus(toGrpcStatus(callTracker.refuse(arrival, error as InferenceError)));
               return endUpload((call as unknown as Internals).stream);
             }
-            guarded.follow(call);
+            guarded.follow(call, streamIdleMs);
             waiting.set(metadata, guarded.take);
             pass(metadata);
           },
@@ -135,6 +137,7 @@ class Guarded {
   #taken = false;
   #answered = false;
   #unread: NodeJS.Timeout | undefined;
+  #idle: NodeJS.Timeout | undefined;
 
   constructor(incoming: Incoming, open: OpenCall | undefined, decompressor: Decompressor) {
     this.#decompressor = decompressor;
@@ -157,7 +160,7 @@ class Guarded {
     return { ...this.incoming, answer, open, endsWhole: () => this.#frames.whole };
   };
 
-  follow(call: grpc.ServerInterceptingCallInterface): void {
+  follow(call: grpc.ServerInterceptingCallInterface, idleMs: number): void {
     const internals = call as unknown as Internals;
     const { stream } = internals;
     this.#call = call;
@@ -165,6 +168,7 @@ class Guarded {
     internals.decoder = { write: (bytes) => this.#decode(bytes) };
     stream.once('close', () => {
       clearTimeout(this.#unread);
+      clearTimeout(this.#idle);
       this.#frames.clear();
       this.#open?.cancel();
       this.incoming.close();
@@ -177,16 +181,16 @@ class Guarded {
     signal?.addEventListener('abort', () => {
       if (!this.#taken) this.fail(signal.reason);
     });
+    // The handler of reflection would wait for ever.
+    if (this.#open === undefined) this.#idle = setTimeout(() => this.fail(idle(idleMs)), idleMs);
   }
 
   /** Ends the call with an error, whether or not a handler has it. */
   fail(error: InferenceError): void {
     if (this.#taken) this.#open?.stop(error);
-    const wire = this.#open?.finish(error);
+    const wire = this.#open === undefined ? toWireError(error) : this.#open.finish(error);
     this.answered();
     if (wire !== undefined) this.#call?.sendStatus(toGrpcStatus(wire));
-    else if (this.#open === undefined)
-      this.#call?.sendStatus({ code: grpc.status.RESOURCE_EXHAUSTED, details: error.message });
     endUpload(this.#stream);
   }
 
@@ -210,6 +214,7 @@ class Guarded {
   /** Replaces grpc-js's decoder. grpc-js sends the errors thrown here, unless already answered. */
   #decode(bytes: Buffer): Buffer[] {
     try {
+      this.#idle?.refresh();
       const messages = this.#frames.write(bytes);
       // After a message grpc-js stops reading by itself.
       if (messages.length === 0 && this.#stream !== undefined) this.incoming.body.pace(bytes.byteLength, this.#stream);
@@ -277,6 +282,10 @@ function timeoutMsOf(call: grpc.ServerInterceptingCallInterface): number {
 /** Otherwise grpc-js treats it as a call without a message and answers UNIMPLEMENTED. */
 function cutShort(): InferenceError {
   return new InferenceError('INVALID_ARGUMENT', 'Expected one whole message; the request ended before it.');
+}
+
+function idle(ms: number): InferenceError {
+  return new InferenceError('DEADLINE_EXCEEDED', `No request arrived for ${ms / 1000} seconds.`);
 }
 
 /** Converts an error to grpc-js's form. */
