@@ -71,4 +71,14 @@ describe('merging the passes over an image', () => {
     const faces = [face(0, 0, 400, 0.9), face(50, 80, 60, 0.8), face(10, 10, 390, 0.7)];
     expect(mergePasses([{ level: 1, faces }])).to.deep.equal(faces);
   });
+
+  it('returns the 5,000 best of more faces', () => {
+    const passes = Array.from({ length: 10 }, (_, row) => ({
+      level: 1,
+      faces: Array.from({ length: 600 }, (_, column) => face(column * 20, row * 20, 10, 0.9 - row / 100)),
+    }));
+    const merged = mergePasses(passes);
+    expect(merged).to.have.length(5000);
+    expect(merged.at(-1)?.score).to.equal(0.9 - 8 / 100);
+  });
 });

@@ -17,8 +17,8 @@ export interface GridOutput {
   readonly kps: Float32Array;
 }
 
-/** Maximum candidates for suppression, the best first; OpenCV's top_k. */
-const MAX_CANDIDATES = 5000;
+/** Maximum candidates for suppression, and maximum faces of an image, the best first; OpenCV's top_k. */
+export const MAX_CANDIDATES = 5000;
 
 /** Network pixels per image pixel, across and down. */
 export interface Scale {
