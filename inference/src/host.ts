@@ -100,7 +100,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
       maxLosses: config.worker.maxRestarts,
       log,
       ready: (executor, facts) => {
-        modelQueue.limitBatch(facts.batching.shared ? facts.batching.maxItems : 1);
+        modelQueue.limitBatch(facts.batching.maxItems);
         modelQueue.addExecutor(executor);
         options.changed();
       },

@@ -16,7 +16,7 @@ export const IMAGE_BATCH: BatchSpec = {
   ...TOKEN_BATCH,
   maxCost: (threads) => Math.max(4608, TOKEN_BATCH.maxCost(threads)),
 };
-/** Batching faces gains only that the next images are decoded meanwhile, whatever the thread count. */
+/** A run searches one image, so this maximum is only reported. */
 export const PIXEL_BATCH: BatchSpec = {
   maxCost: () => 8 * MIB,
   bytesPerCost: () => 64,

@@ -83,7 +83,7 @@ export type Outcome<Result> =
 export interface ModelFacts {
   /** Dimensions of its vectors, 0 if it returns none. */
   readonly dimensions: number;
-  /** Whether several items may share a run. `reason` is shown in GetServerInfo. */
+  /** Whether several items may share a run, and how many: 1 if they may not. `reason` is shown in GetServerInfo. */
   readonly batching: { readonly shared: boolean; readonly maxItems: number; readonly reason: string };
 }
 

@@ -52,7 +52,11 @@ export const ROLE_SPECS = {
     // On a GPU the runtime searches the fastest convolutions again for every size of an image: 3 s a photograph instead of 29 ms (bench/gpu).
     usesGpu: false,
     enable: 'set FEATURE_FACE=true',
-    batch: { unit: 'Maximum pixels per batch', usual: '8 million', example: '4000000' },
+    batch: {
+      unit: 'Maximum pixels per batch (YuNet searches each image alone, whatever this is)',
+      usual: '8 million',
+      example: '4000000',
+    },
   },
 } as const satisfies Record<string, RoleSpec>;
 

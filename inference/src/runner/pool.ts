@@ -151,7 +151,7 @@ export class Pool {
     this.#facts = ready.facts;
     const warmUpMs = Math.round(ready.warmUpMs);
     const prepared = ready.graphs.some((graph) => graph.prepared);
-    const batchItems = ready.facts.batching.shared ? ready.facts.batching.maxItems : 1;
+    const batchItems = ready.facts.batching.maxItems;
     log.info(
       { model: name, worker: index, pid: worker.pid, warmUpMs, prepared, batchItems },
       `Loaded in ${seconds.toFixed(2)}s`,

@@ -111,7 +111,8 @@ describe('one port', () => {
     const content = await readFile(join(DEMO_MODELS, 'heimdex/face-pocket/golden/g3_640x640.png'));
     const embedded = await client.value(method.embedImage, { images: [{ content }, { content }] });
     expect(embedded.results.map(({ result }) => result.case)).to.deep.equal(['embedding', 'embedding']);
-    const found = await client.value(method.detectFaces, { images: [{ content }] });
+    const found = await client.value(method.detectFaces, { images: [{ content }, { content }] });
+    expect(found.timing?.batchSize).to.equal(1);
     const [first] = found.results;
     if (first?.result.case !== 'detections') throw new Error('no detections');
     const { imageWidth, imageHeight, faces } = first.result.value;
@@ -127,7 +128,8 @@ describe('one port', () => {
       ['faces', 'yunet', 0],
     ]);
     expect(info.models.every(({ memoryBytes, loadSeconds }) => memoryBytes > 0n && loadSeconds > 0)).to.equal(true);
-    expect(info.models[0]?.batchPolicy?.shared).to.equal(true);
+    expect(info.models.map(({ batchPolicy }) => batchPolicy?.shared)).to.deep.equal([true, false]);
+    expect(info.models.map(({ batchPolicy }) => batchPolicy?.maxItems)).to.deep.equal([32, 1]);
     expect(info.models.map(({ batchPolicy }) => batchPolicy?.costUnit)).to.deep.equal(['tokens', 'pixels']);
     expect(info.models.every(({ batchPolicy }) => (batchPolicy?.maxCost ?? 0) > 0)).to.equal(true);
     expect(info.limits?.maxBatchItems).to.equal(256);

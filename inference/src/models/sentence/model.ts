@@ -8,7 +8,7 @@ import { normalize } from '../vectors.js';
 import { SentenceNetwork } from './network.js';
 import { packTexts, planBatches, readSentenceRecipe, type SentenceRecipe, tokenizeText } from './preprocess.js';
 
-/** Texts per call of run(): more texts per call need less padding. */
+/** Texts per call of run() if they share runs of the graph: more texts per call need less padding. */
 const MAX_ITEMS = 64;
 
 /**
@@ -58,7 +58,7 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
     const reason = shared
       ? 'the graph treats each text by itself, so texts of nearly one length share a run'
       : 'the int8 graph scales its activations over a whole batch, so each text runs alone and its vector is always the same';
-    return { dimensions: this.#dimensions, batching: { shared, maxItems: MAX_ITEMS, reason } };
+    return { dimensions: this.#dimensions, batching: { shared, maxItems: shared ? MAX_ITEMS : 1, reason } };
   }
 
   /** Determines the vectors' dimensions with a first run, because not every graph declares them. */

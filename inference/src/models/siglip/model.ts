@@ -13,7 +13,7 @@ import { Tower } from './tower.js';
 
 type Item = ImageItem | TextItem;
 
-/** Items per call of run(): enough to hide decoding the next images behind the run of the first. */
+/** Items per call of run() if they share runs of the graph: enough to hide decoding the next images behind the run of the first. */
 const MAX_ITEMS = 32;
 
 /**
@@ -84,7 +84,7 @@ class Siglip implements LoadedModel<Item, VectorResult> {
       dimensions: 0,
       batching: {
         shared,
-        maxItems: MAX_ITEMS,
+        maxItems: shared ? MAX_ITEMS : 1,
         reason: shared
           ? 'the graph treats each item by itself, so items share a run'
           : 'the int8 graph scales its activations over a whole batch, so each item runs alone and its vector is always the same',

@@ -12,11 +12,6 @@ import { decodingTarget, FaceDetector } from './detect.js';
 import { FaceNetwork } from './network.js';
 import type { Size } from './preprocess.js';
 
-/** Items per call of run(): the next images are decoded while the first are processed. */
-const MAX_ITEMS = 16;
-/** Images decoded ahead while an earlier one runs. */
-const AHEAD = 3;
-
 /** Spots of 16 pixels, in an image that has an overview; passes until most of the code is compiled. */
 const WARM_UP_SPOTS = 24;
 const WARM_UP_SIDE = 384;
@@ -44,7 +39,7 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
   readonly #maxPixels: number;
   readonly facts: ModelFacts = {
     dimensions: 0,
-    batching: { shared: false, maxItems: MAX_ITEMS, reason: 'each image is looked at in its own size' },
+    batching: { shared: false, maxItems: 1, reason: 'each image is looked at in its own size' },
   };
 
   constructor(network: FaceNetwork, maxPixels: number) {
@@ -66,18 +61,9 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
   }
 
   async run(items: readonly FaceItem[], context: RunContext): Promise<readonly Outcome<FaceResult>[]> {
-    const prepared: Promise<Outcome<PreparedImage>>[] = [];
     const outcomes: Outcome<FaceResult>[] = [];
     for (const [index, item] of items.entries()) {
-      while (prepared.length < Math.min(items.length, index + 1 + AHEAD)) {
-        const index = prepared.length;
-        prepared.push(
-          isWaitedFor(context, index) ? this.#prepare(items[index] as FaceItem) : Promise.resolve(cancelled()),
-        );
-      }
-      const ready = await (prepared[index] as Promise<Outcome<PreparedImage>>);
-      // The image is large and not needed again.
-      prepared[index] = Promise.resolve(cancelled());
+      const ready = isWaitedFor(context, index) ? await this.#prepare(item) : cancelled<PreparedImage>();
       await context.yieldToEventLoop();
       const outcome = ready.ok ? await this.#find(ready.value, item, index, context) : ready;
       context.settled?.(index, outcome);
