@@ -165,6 +165,32 @@ describe('an answer larger than a message may be', () => {
   const json = (texts: readonly string[]) => JSON.stringify({ texts, model: 'TEXT_MODEL_TEXT' });
 });
 
+describe('a call whose headers are invalid', () => {
+  let fake: FakeServer;
+  before(async () => {
+    fake = await startFakeServer();
+    await fake.server.warm;
+  });
+  after(() => fake.close());
+
+  const proto = toBinary(EmbedTextRequestSchema, create(EmbedTextRequestSchema, ONE));
+  const CASES = [
+    ['json', { 'connect-timeout-ms': 'soon' }, 'invalid_argument', 'INVALID_ARGUMENT'],
+    ['json', { 'content-encoding': 'zstd' }, 'unimplemented', 'UNIMPLEMENTED'],
+    ['grpc-web', { 'grpc-timeout': 'soon' }, '3', 'INVALID_ARGUMENT'],
+    ['grpc-web', { 'grpc-encoding': 'zstd' }, '12', 'UNIMPLEMENTED'],
+  ] as const;
+  for (const [form, headers, answered, code] of CASES) {
+    it(`is logged with the status that it gets: ${form}, ${Object.entries(headers).join()}`, async () => {
+      const id = `header-${form}-${code}`;
+      const message = form === 'json' ? Buffer.from(ONE_JSON) : proto;
+      const answer = await post(fake, EMBED_TEXT, form, message, { ...headers, 'x-request-id': id });
+      expect(answer.code).to.equal(answered);
+      expect(await logged(fake, id)).to.include({ code, reason: 'INVALID_ARGUMENT' });
+    });
+  }
+});
+
 describe('a stream of reflection', () => {
   it('without a request ends after the idle timeout', async () => {
     const fake = await startFakeServer({ STREAM_IDLE_SECONDS: '0.1' });

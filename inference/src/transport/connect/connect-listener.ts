@@ -39,9 +39,11 @@ import { toConnectError } from './error-response.js';
 const REQUEST = createContextKey<HttpRequest | undefined>(undefined, { description: 'the request and its call' });
 const MESSAGE = createContextKey<MessageShape<DescMessage> | undefined>(undefined, { description: 'its message' });
 const HTTP_OK = 200;
+const HTTP_NOT_IMPLEMENTED = 501;
 /** Flag of the gRPC-Web envelope that holds the status. */
 const TRAILERS = 0x80;
-const GOOD_STATUS = /grpc-status: ?0\r\n/i;
+const GRPC_STATUS = /grpc-status: ?(\d+)\r\n/i;
+const GRPC_UNIMPLEMENTED = '12';
 const TIMEOUT_HEADERS: readonly TimeoutHeader[] = ['connect-timeout-ms', 'grpc-timeout'];
 
 export interface ConnectOptions {
@@ -90,9 +92,13 @@ function readingMessages(handler: UniversalHandler, decoder: MessageDecoder): Un
     if (own === undefined) return handler(request);
     const header = headersFor(request.header);
     const response = await handler({ ...request, header, body: standIn(own, method, request, decoder) });
-    // After the method has answered, this means that the response is too large to send.
-    if (method.methodKind === 'unary' && response.status !== HTTP_OK) own.call.open.finish(unsendable());
-    return response.body === undefined ? response : { ...response, body: counted(response.body, own.call) };
+    const refused = (unimplemented: boolean) => {
+      // Without a message connect-node did not read the body; with one, the method has answered.
+      if (request.contextValues?.get(MESSAGE) !== undefined) own.call.open.finish(unsendable());
+      else own.call.open.finish(invalidHeader(), unimplemented ? 'UNIMPLEMENTED' : 'INVALID_ARGUMENT');
+    };
+    if (method.methodKind === 'unary' && response.status !== HTTP_OK) refused(response.status === HTTP_NOT_IMPLEMENTED);
+    return response.body === undefined ? response : { ...response, body: counted(response.body, own.call, refused) };
   };
   return Object.assign(answer, { service, method, requestPath, allowedMethods, supportedContentType, protocolNames });
 }
@@ -128,12 +134,15 @@ async function* standIn(
   yield enveloped ? encodeEnvelope(0, empty) : empty;
 }
 
-async function* counted(body: AsyncIterable<Uint8Array>, call: AdmittedCall): AsyncGenerator<Uint8Array> {
+async function* counted(
+  body: AsyncIterable<Uint8Array>,
+  call: AdmittedCall,
+  refused: (unimplemented: boolean) => void,
+): AsyncGenerator<Uint8Array> {
   for await (const chunk of body) {
     // The same for gRPC-Web, where the status is last.
-    if (chunk[0] === TRAILERS && !GOOD_STATUS.test(Buffer.from(chunk).toString('latin1'))) {
-      call.open.finish(unsendable());
-    }
+    const status = chunk[0] === TRAILERS ? GRPC_STATUS.exec(Buffer.from(chunk).toString('latin1'))?.[1] : '0';
+    if (status !== '0') refused(status === GRPC_UNIMPLEMENTED);
     call.answer(chunk.byteLength);
     yield chunk;
   }
@@ -143,6 +152,11 @@ async function* counted(body: AsyncIterable<Uint8Array>, call: AdmittedCall): As
 
 function unsendable(): InferenceError {
   return new InferenceError('MESSAGE_TOO_LARGE', 'The answer is larger than the largest message. Ask for less a call.');
+}
+
+/** The caller gets connect-node's own message, which says which one. */
+function invalidHeader(): InferenceError {
+  return new InferenceError('INVALID_ARGUMENT', 'The timeout in the headers is invalid, or the encoding is unknown.');
 }
 
 function addRoute(router: ConnectRouter, served: ServedMethod): void {
