@@ -22,7 +22,10 @@ export interface UnpackLimit {
   unpack(bytes: number): void;
 }
 
-/** Small messages decompress to little, at most a thousand times their size, so they do not wait. */
+/**
+ * Small messages decompress to little, at most a thousand times their size, so they do not wait. Except in brotli: 64 MiB of zeros have
+ * 106 bytes.
+ */
 const SMALL_BYTES = 4 * 1024;
 /** Concurrency of the others: more are not faster, use memory and block the main thread. */
 const AT_A_TIME = 2;
@@ -36,7 +39,7 @@ export class Decompressor {
    * before it starts.
    */
   async unpack(bytes: Uint8Array, encoding: Encoding, limit: UnpackLimit, signal: AbortSignal): Promise<Buffer> {
-    if (bytes.byteLength <= SMALL_BYTES) return decompress(bytes, encoding, limit);
+    if (bytes.byteLength <= SMALL_BYTES && encoding !== 'br') return decompress(bytes, encoding, limit);
     if (this.#running >= AT_A_TIME) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#running += 1;
     try {
