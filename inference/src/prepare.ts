@@ -64,7 +64,7 @@ export async function prepare(options: PrepareOptions): Promise<void> {
   }
   const sizes = sizesOf(models, config, readMachine());
   for (const model of models) {
-    if (stop.aborted) throw new FatalError('interrupted', 'interrupted; the models prepared so far are kept');
+    if (stop.aborted) throw interrupted();
     const shared = options.all || (sizes.get(model.role)?.workers ?? 1) > 1;
     await prepareModel(model, root, { ...options, shared });
   }
@@ -89,6 +89,10 @@ function unwritable(target: string, cause: unknown): FatalError {
     `Cannot write ${target}: ${reason}. prepare needs write access to the volume; the server only reads it.`,
     { cause },
   );
+}
+
+function interrupted(): FatalError {
+  return new FatalError('interrupted', 'interrupted; the models prepared so far are kept');
 }
 
 /** `shared`: whether several processes serve the model. */
@@ -122,7 +126,7 @@ async function prepareModel(model: ConfiguredModel, root: string, options: Model
     }
   } catch (error) {
     if (error instanceof FatalError || error instanceof CacheError) throw error;
-    if (options.stop.aborted) return;
+    if (options.stop.aborted) throw interrupted();
     // Removes optimized models with which the model does not run.
     for (const dir of await dirsIn(dirs)) {
       if (!before.includes(dir)) await rm(dir, { recursive: true, force: true });

@@ -3,6 +3,10 @@ import { readdir, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { optimizedDir } from '@heimdex/cache';
 import { expect } from 'chai';
+import { pino } from 'pino';
+import { readConfig } from '../../src/config/config.js';
+import { FatalError } from '../../src/exit-codes.js';
+import { prepare as runPrepare } from '../../src/prepare.js';
 import { runProgram, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
 import { formDirs, prepare, SIGLIP, VISION_ONLY } from './forms.js';
@@ -38,6 +42,28 @@ describe('a volume prepared with a strict umask', () => {
         const wanted = info.isDirectory() ? 0o755 : 0o644;
         expect((info.mode & 0o777).toString(8), path).to.equal(wanted.toString(8));
       }
+    } finally {
+      await volume.remove();
+    }
+  });
+});
+
+describe('prepare', () => {
+  it('that is interrupted in its only model reports it', async () => {
+    const volume = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
+    try {
+      const config = readConfig({ HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY, VERIFY_MODELS: 'quick' });
+      const controller = new AbortController();
+      const { signal: stop } = controller;
+      // The model's worker, which has just started, is told.
+      const listen = stop.addEventListener.bind(stop);
+      stop.addEventListener = (...listener: Parameters<typeof listen>) => {
+        listen(...listener);
+        controller.abort();
+      };
+      const options = { config, log: pino({ level: 'silent' }), minBytes: 0, all: true, stop };
+      const error = await runPrepare(options).catch((reason: unknown) => reason);
+      expect(error).to.be.instanceOf(FatalError).and.include({ reason: 'interrupted' });
     } finally {
       await volume.remove();
     }
