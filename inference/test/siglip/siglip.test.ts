@@ -136,6 +136,25 @@ describe('SigLIP', () => {
     }
   });
 
+  it('rejects a run for a defect in an image decoded ahead, and leaves no rejection unhandled', async () => {
+    const good = await imageItem(`${IMAGES}/01-red-heart.png`);
+    const defect = { type: 'image', content: undefined, normalize: true } as unknown as ImageItem;
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => unhandled.push(reason);
+    // Mocha would treat it as a failure of another test.
+    const others = process.listeners('unhandledRejection');
+    process.removeAllListeners('unhandledRejection').on('unhandledRejection', note);
+    try {
+      const items = [...Array.from({ length: 8 }, () => good), defect];
+      const error = await float.run(items, CONTEXT).catch((reason: unknown) => reason);
+      expect(error).to.be.instanceOf(TypeError);
+      expect(unhandled).to.deep.equal([]);
+    } finally {
+      process.off('unhandledRejection', note);
+      for (const listener of others) process.on('unhandledRejection', listener);
+    }
+  });
+
   it('reports a broken image without failing the others', async () => {
     const good = await imageItem(`${IMAGES}/01-red-heart.png`);
     const bad = (content: Uint8Array): ImageItem => ({ type: 'image', content, normalize: true });

@@ -47,9 +47,13 @@ export class ImageEmbedder {
       const end = Math.min(items.length, start + group);
       while (prepared.length < Math.min(items.length, end + Math.max(AHEAD, group))) {
         const index = prepared.length;
-        prepared.push(
-          isWaitedFor(context, index) ? this.#prepare(items[index] as ImageItem, index) : Promise.resolve(cancelled()),
-        );
+        const wanted = isWaitedFor(context, index);
+        const image = wanted
+          ? this.#prepare(items[index] as ImageItem, index)
+          : Promise.resolve(cancelled<PreparedImage>());
+        // Awaited only in its turn: until then a defect would be an unhandled rejection, which ends the worker.
+        image.catch(() => {});
+        prepared.push(image);
       }
       const ready: PreparedImage[] = [];
       for (const [offset, outcome] of (await Promise.all(prepared.slice(start, end))).entries()) {
