@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
 import { create } from '@bufbuild/protobuf';
-import { anyPack, DurationSchema } from '@bufbuild/protobuf/wkt';
+import { anyPack, anyUnpack, DurationSchema, durationMs } from '@bufbuild/protobuf/wkt';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema, type Status, StatusSchema } from '@heimdex/gen';
-import { causeText, type ErrorCode, InferenceError } from '../errors.js';
+import { causeText, ERROR_CODES, type ErrorCode, InferenceError } from '../errors.js';
 
 /** The domain of every google.rpc.ErrorInfo the server sends. */
 const ERROR_DOMAIN = 'heimdex.inference.v1';
@@ -172,5 +172,17 @@ export function toStatus(error: WireError): Status {
     code: error.grpcCode,
     message: error.message,
     details: error.details.map(({ desc, value }) => anyPack(desc, create(desc, value))),
+  });
+}
+
+/** Converts an item's google.rpc.Status back to its error, for a protocol without errors of single items. */
+export function fromStatus({ details, message }: Status, field: string): InferenceError {
+  const unpacked = <Desc extends DescMessage>(desc: Desc) =>
+    details.map((any) => anyUnpack(any, desc)).find((one) => one !== undefined);
+  const code = ERROR_CODES.find((one) => one === unpacked(ErrorInfoSchema)?.reason) ?? 'INTERNAL';
+  const delay = unpacked(RetryInfoSchema)?.retryDelay;
+  return new InferenceError(code, message, {
+    field,
+    ...(delay === undefined ? {} : { retryAfterMs: durationMs(delay) }),
   });
 }

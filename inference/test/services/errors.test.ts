@@ -4,7 +4,7 @@ import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '@heimdex/gen';
 import { expect } from 'chai';
 import { ERROR_CODES, InferenceError } from '../../src/errors.js';
-import { ERROR_TABLE, GRPC_STATUS, HTTP_STATUS, toStatus, toWireError } from '../../src/services/errors.js';
+import { ERROR_TABLE, fromStatus, GRPC_STATUS, HTTP_STATUS, toStatus, toWireError } from '../../src/services/errors.js';
 import { ROOT } from '../fixtures/volume.js';
 
 describe('toWireError', () => {
@@ -45,6 +45,16 @@ describe('toWireError', () => {
     );
     expect(() => encodeURI(wire.message)).not.to.throw();
     expect(wire.message.length).to.be.below(1100);
+  });
+});
+
+describe('fromStatus', () => {
+  it('returns the code, the message and the retry delay of an item, with its field', () => {
+    const full = new InferenceError('QUEUE_FULL', 'full', { field: 'texts[0]', retryAfterMs: 2500 });
+    const { code, message, field, retryAfterMs } = fromStatus(toStatus(toWireError(full)), 'input[3]');
+    expect([code, message, field, retryAfterMs]).to.deep.equal(['QUEUE_FULL', 'full', 'input[3]', 2500]);
+    const lost = fromStatus(toStatus(toWireError(new InferenceError('WORKER_LOST_TWICE', 'lost'))), 'input[0]');
+    expect([lost.code, lost.retryAfterMs]).to.deep.equal(['WORKER_LOST_TWICE', undefined]);
   });
 });
 

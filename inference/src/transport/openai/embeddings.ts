@@ -1,15 +1,9 @@
 /** POST /v1/embeddings: texts to vectors, and images in data URLs. */
 import { toJson } from '@bufbuild/protobuf';
-import { anyUnpack, ValueSchema } from '@bufbuild/protobuf/wkt';
-import {
-  type EmbeddingResult,
-  ErrorInfoSchema,
-  InferenceService,
-  type Status,
-  TextModel,
-  VectorEncoding,
-} from '@heimdex/gen';
-import { ERROR_CODES, InferenceError } from '../../errors.js';
+import { ValueSchema } from '@bufbuild/protobuf/wkt';
+import { type EmbeddingResult, InferenceService, TextModel, VectorEncoding } from '@heimdex/gen';
+import { InferenceError } from '../../errors.js';
+import { fromStatus } from '../../services/errors.js';
 import { readMessage } from '../messages/request-message.js';
 import { modelNamed } from './models.js';
 import { jsonAnswer, type OpenAiContext, type OpenAiRequest, type Operation } from './operation.js';
@@ -158,13 +152,9 @@ function decodeDataUrl(url: string): { readonly content: Uint8Array } {
 /** OpenAI has no errors of single items: the first one is the request's. */
 function embeddingOf({ result }: EmbeddingResult, index: number) {
   if (result.case === 'embedding') return result.value;
-  throw result.case === 'error' ? itemError(result.value, index) : new Error('an item has neither vector nor error');
-}
-
-function itemError({ details, message }: Status, index: number): InferenceError {
-  const info = details.map((detail) => anyUnpack(detail, ErrorInfoSchema)).find((one) => one !== undefined);
-  const code = ERROR_CODES.find((one) => one === info?.reason) ?? 'INTERNAL';
-  return new InferenceError(code, message, { field: `input[${index}]` });
+  throw result.case === 'error'
+    ? fromStatus(result.value, `input[${index}]`)
+    : new Error('an item has neither vector nor error');
 }
 
 function numbersOf(bytes: Uint8Array): number[] {
