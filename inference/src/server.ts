@@ -123,6 +123,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     plain: {
       state,
       device: config.device,
+      log,
       uptimeSeconds,
       memoryBytes,
       metrics: () => metrics.read(),

@@ -2,11 +2,13 @@
 
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { GIB } from '@heimdex/common';
+import type { Logger } from 'pino';
 import type { ServerState } from '../../services/state.js';
 
 export interface PlainHttpOptions {
   readonly state: ServerState;
   readonly device: string;
+  readonly log: Logger;
   uptimeSeconds(): number;
   /** Bytes of the server and its workers together. */
   memoryBytes(): Promise<number>;
@@ -46,7 +48,8 @@ export function createPlainListener(options: PlainHttpOptions): RequestListener 
       response.setHeader('allow', 'GET, HEAD');
       return sendJson(response, 405, { error: `${pathOf(request)} takes GET.` });
     }
-    route(response).catch(() => {
+    route(response).catch((error: unknown) => {
+      options.log.error({ path: pathOf(request), err: error }, 'defect');
       if (!response.headersSent) sendJson(response, 500, { error: 'Something is wrong in the server.' });
     });
   };

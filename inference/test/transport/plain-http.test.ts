@@ -1,0 +1,39 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect } from 'chai';
+import { pino } from 'pino';
+import { ServerState } from '../../src/services/state.js';
+import { createPlainListener } from '../../src/transport/http/plain-http.js';
+
+describe('a plain HTTP request', () => {
+  it('that fails in the server gets 500 without internals, and the error is logged', async () => {
+    const lines: string[] = [];
+    const listener = createPlainListener({
+      state: new ServerState(new Map()),
+      device: 'cpu',
+      log: pino({ base: null }, { write: (line: string) => lines.push(line) }),
+      uptimeSeconds: () => 0,
+      memoryBytes: () => Promise.reject(new Error('no /proc')),
+      metrics: () => Promise.reject(new Error('a broken gauge')),
+    });
+    const server = http.createServer(listener).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    try {
+      const { port } = server.address() as AddressInfo;
+      for (const path of ['/metrics', '/health']) {
+        const response = await fetch(`http://127.0.0.1:${port}${path}`);
+        expect(response.status, path).to.equal(500);
+        expect(await response.text()).not.to.match(/gauge|proc/);
+      }
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+    const logged = lines.map((line) => JSON.parse(line) as { path: string; err: { message: string } });
+    expect(logged.map(({ path, err }) => [path, err.message])).to.deep.equal([
+      ['/metrics', 'a broken gauge'],
+      ['/health', 'no /proc'],
+    ]);
+  });
+});
