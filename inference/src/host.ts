@@ -9,6 +9,7 @@ import { type AnySpec, SPECS } from './models/registry.js';
 import { deviceOf } from './models/roles.js';
 import { preparedOptions } from './models/session/optimized/options.js';
 import type { CoreShare } from './runner/core-share.js';
+import { cachedReading } from './runner/memory.js';
 import { Pool } from './runner/pool.js';
 import type { QueueObserver } from './scheduling/dispatcher.js';
 import { ModelQueue } from './scheduling/model-queue.js';
@@ -128,7 +129,8 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
     get loadSeconds() {
       return pool?.loadSeconds ?? 0;
     },
-    memoryBytes: async () => (await pool?.memoryBytes()) ?? 0,
+    // Health, the metrics and GetServerInfo, which wait in no queue, read it.
+    memoryBytes: cachedReading(async () => (await pool?.memoryBytes()) ?? 0),
   };
   return {
     served,

@@ -13,7 +13,7 @@ import type { ConfiguredModel } from './models/find.js';
 import { SPECS } from './models/registry.js';
 import type { Role } from './models/roles.js';
 import { CoreShare } from './runner/core-share.js';
-import { processMemoryBytes } from './runner/memory.js';
+import { cachedReading, processMemoryBytes } from './runner/memory.js';
 import type { ServedModel } from './services/engine.js';
 import { refusalOf } from './services/features.js';
 import { healthService } from './services/health.js';
@@ -52,8 +52,6 @@ export interface Server {
 
 /** Time to flush responses and GOAWAY frames before connections are closed. */
 const FLUSH_MS = 500;
-/** Cache time of the memory reading: for a large process it takes the kernel milliseconds. */
-const MEMORY_CACHE_MS = 1000;
 
 /** Starts listening, then loads the models. Rejects with a FatalError if listening fails or the models do not fit into memory. */
 export async function startServer(options: ServerOptions): Promise<Server> {
@@ -73,10 +71,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     return createHost(model, { config, log, size, cores, workerProgram, maxWorkerBytes, observer, changed, failed });
   });
   for (const { served } of hosts) models.set(served.role, served);
-  const memoryBytes = cached(async () => {
+  const serverMemoryBytes = cachedReading(() => processMemoryBytes(process.pid));
+  const memoryBytes = async () => {
     const sizes = await Promise.all(hosts.map(({ served }) => served.memoryBytes()));
-    return sizes.reduce((sum, bytes) => sum + bytes, await processMemoryBytes(process.pid));
-  });
+    return sizes.reduce((sum, bytes) => sum + bytes, await serverMemoryBytes());
+  };
   const tracing =
     config.tracing === undefined ? undefined : await openTracing({ ...config.tracing, version: VERSION }, log);
   const callTracker = new CallTracker(log, {
@@ -133,7 +132,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     models: () => hosts.map(readingOf),
     requestsInProgress: () => callTracker.busy,
     traffic: () => portListener.traffic(),
-    serverMemoryBytes: () => processMemoryBytes(process.pid),
+    serverMemoryBytes,
     memoryLimitBytes: limitBytes,
     certificateExpiresAtMs: security.tls?.expiresAtMs,
   });
@@ -215,16 +214,4 @@ function firstHealthy(state: ServerState): Promise<void> {
       resolve();
     });
   });
-}
-
-function cached(read: () => Promise<number>): () => Promise<number> {
-  let value: Promise<number> | undefined;
-  let readAtMs = 0;
-  return () => {
-    if (value === undefined || performance.now() - readAtMs > MEMORY_CACHE_MS) {
-      readAtMs = performance.now();
-      value = read();
-    }
-    return value;
-  };
 }

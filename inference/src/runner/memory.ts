@@ -3,6 +3,22 @@
 import { readFile } from 'node:fs/promises';
 import { KIB } from '@heimdex/common';
 
+/** Cache time of a reading: of a large process it takes the kernel milliseconds. */
+const CACHE_MS = 1000;
+
+/** Reads at most once per CACHE_MS, however often it is called. */
+export function cachedReading(read: () => Promise<number>): () => Promise<number> {
+  let value: Promise<number> | undefined;
+  let readAtMs = 0;
+  return () => {
+    if (value === undefined || performance.now() - readAtMs > CACHE_MS) {
+      readAtMs = performance.now();
+      value = read();
+    }
+    return value;
+  };
+}
+
 /**
  * Returns the PSS of a process in bytes; 0 if it does not exist. Falls back to the resident set size if smaps_rollup is not
  * readable.
