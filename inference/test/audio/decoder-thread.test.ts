@@ -2,6 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { DecoderThread } from '../../src/media/audio/decoder-thread.js';
+import { DecoderThreads } from '../../src/media/audio/decoder-threads.js';
 import { readProcessWork } from '../../src/process/work-reading.js';
 import { fixture } from './read-audio.js';
 
@@ -35,5 +36,32 @@ describe('A decoder thread', () => {
       rival.kill('SIGKILL');
       await thread.end();
     }
+  });
+});
+
+describe('Decoder threads', () => {
+  it('are limited: an audio file waits until another is closed, or its call ends', async () => {
+    const threads = new DecoderThreads(1);
+    const content = await fixture('speech-48k-stereo.opus');
+    const open = (signal = new AbortController().signal) =>
+      threads.open({ format: 'ogg', contentBytes: content.length }, signal);
+    const first = await open();
+    const call = new AbortController();
+    const ended = open(call.signal).catch((reason: unknown) => reason);
+    let isOpen = false;
+    const waiting = open().then((host) => {
+      isOpen = true;
+      return host;
+    });
+    call.abort('the call has ended');
+    expect(await ended).to.equal('the call has ended');
+    // Uses the only thread.
+    expect((await first.pull({ input: content, ended: true, maxSamples: 8000 })).samples.length).to.equal(8000);
+    expect(isOpen).to.equal(false);
+    await first.close();
+    await first.close();
+    const second = await waiting;
+    expect((await second.pull({ input: content, ended: true, maxSamples: 8000 })).samples.length).to.equal(8000);
+    await second.close();
   });
 });

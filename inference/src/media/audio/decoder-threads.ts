@@ -1,21 +1,34 @@
 import type { DecoderHost } from './decoder-host.js';
 import { DecoderThread } from './decoder-thread.js';
 import type { DecoderChoice } from './decoders/create.js';
+import { Semaphore } from './semaphore.js';
 
 /**
- * One thread per open audio file, and at most one idle thread for the next: starting a thread and loading a library takes longer
- * than decoding a few words. A thread is reused only if it decoded its audio to the end, without damage.
+ * A thread with a decoder takes about 15 MB, and a file that is read slowly or a stream keeps its thread: the queue of the model alone
+ * would admit a thousand.
+ */
+const MAX_THREADS = 256;
+
+/**
+ * One thread per open audio file, up to MAX_THREADS, and at most one idle thread for the next: starting a thread and loading a library
+ * takes longer than decoding a few words. A thread is reused only if it decoded its audio to the end, without damage.
  */
 export class DecoderThreads {
+  readonly #permits: Semaphore;
   #spare: DecoderThread | undefined;
 
-  /** Opens a decoder. Rejects if it cannot be created. */
-  async open(choice: DecoderChoice): Promise<DecoderHost> {
+  constructor(max = MAX_THREADS) {
+    this.#permits = new Semaphore(max);
+  }
+
+  /** Opens a decoder, which may wait until another is closed. Rejects if it cannot be created, or when aborted while it waits. */
+  async open(choice: DecoderChoice, signal: AbortSignal): Promise<DecoderHost> {
+    const release = await this.#permits.acquire(signal);
     const thread = this.#take();
     try {
       await thread.open(choice);
     } catch (error) {
-      await thread.end();
+      await thread.end().finally(release);
       throw error;
     }
     let reusable = false;
@@ -29,8 +42,7 @@ export class DecoderThreads {
       close: async () => {
         if (closed) return;
         closed = true;
-        if (reusable) await this.#keep(thread);
-        else await thread.end();
+        await (reusable ? this.#keep(thread) : thread.end()).finally(release);
       },
     };
   }

@@ -43,7 +43,7 @@ export async function openAudio(
   let source: DecodedSource | undefined;
   try {
     const { format, head } = await untilAborted(readHead(bytes, options.raw), options.signal);
-    const decoder = await startDecoding({ format, contentBytes, audioTrack: options.audioTrack }, head);
+    const decoder = await startDecoding({ format, contentBytes, audioTrack: options.audioTrack }, head, options.signal);
     source = new DecodedSource(decoder, bytes, options.maxSeconds, options.signal);
     await source.begin();
     return source;
@@ -54,8 +54,11 @@ export async function openAudio(
   }
 }
 
-async function startDecoding(choice: DecoderChoice, head: Uint8Array): Promise<DecoderHost> {
-  return canDecodeInline(choice.format, head) ? createInlineDecoder(choice) : threads.open(choice);
+async function startDecoding(choice: DecoderChoice, head: Uint8Array, signal: AbortSignal): Promise<DecoderHost> {
+  if (canDecodeInline(choice.format, head)) return createInlineDecoder(choice);
+  return threads.open(choice, signal).catch((error: unknown) => {
+    throw signal.aborted ? cancelled() : error;
+  });
 }
 
 /** Reads until the format is detected; the bytes remain in the source. */
