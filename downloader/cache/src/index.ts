@@ -7,6 +7,7 @@ export * from './compiler-inputs.js';
 export * from './content-hash.js';
 export * from './cpu.js';
 export * from './errors.js';
+export * from './external-data.js';
 export type * from './found-model.js';
 export { HashPool, type HashTask } from './hash-pool.js';
 export * from './inspect-model.js';

@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { isNotFound, messageOf } from '@heimdex/common';
 import { hashFile } from './content-hash.js';
 import { CacheError } from './errors.js';
+import { isExternalData } from './external-data.js';
 import type { FileInspection, FoundFile } from './found-model.js';
 import { type ContentHash, hashOfBlobId } from './layout.js';
 import { linkEscapeReason } from './link-target.js';
@@ -42,6 +43,7 @@ export async function inspectFile(
     const problem = fileProblem(configured, file.path, path, 'FILE_UNREADABLE', messageOf(cause), cause);
     return { ...nothing, problem };
   }
+  // External weights are required if the repository has them.
   const needed = file.required || locked !== undefined || (isExternalData(file.path) && tree?.has(file.path) === true);
   if (!needed) return { ...nothing, problem: undefined };
   return { ...nothing, problem: fileProblem(configured, file.path, path, 'FILE_MISSING', 'it is missing') };
@@ -53,11 +55,6 @@ export async function isFile(path: string): Promise<boolean> {
     (info) => info.isFile(),
     () => false,
   );
-}
-
-/** The external weights of a graph too large for one file: required if the repository has them. */
-function isExternalData(path: string): boolean {
-  return path.endsWith('_data');
 }
 
 async function lookAt(

@@ -1,5 +1,5 @@
 /** What a worker of a model needs in memory, by the model's family and by the form of its weights. Pure. */
-import type { FoundModel } from '@heimdex/cache';
+import { type FoundModel, isExternalData } from '@heimdex/cache';
 import { MIB } from '@heimdex/common';
 
 export interface MemoryNeed {
@@ -58,7 +58,7 @@ type Sized = Pick<FoundModel, 'family' | 'files' | 'variant' | 'compiled'>;
 export function memoryNeed({ family, files, variant, compiled }: Sized, device: 'cpu' | 'cuda' = 'cpu'): MemoryNeed {
   if (device === 'cuda') return ON_GPU;
   if (compiled === undefined) {
-    const weights = files.filter(({ path, weights }) => weights !== undefined || path.endsWith('_data'));
+    const weights = files.filter(({ path, weights }) => weights !== undefined || isExternalData(path));
     const bytes = weights.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     const factor = family === 'whisper' && INT8_VARIANTS.test(variant) ? EXPORTED_SPEECH_INT8 : EXPORTED;
     return { ownBytes: BASE.ownBytes + bytes * factor, mappedBytes: BASE.mappedBytes };

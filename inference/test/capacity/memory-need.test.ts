@@ -51,6 +51,15 @@ describe('what a model needs in memory', () => {
     expect(() => checkMemory([{ name: 'medium', workers: 1, need: medium }], 1.5 * GIB)).to.throw(/need about 1\.7/);
   });
 
+  it('counts all external weights of an exported graph', () => {
+    const file = (path: string, sizeBytes: number, weights?: string) => ({ path, sizeBytes, weights });
+    const need = (...files: readonly ReturnType<typeof file>[]) =>
+      memoryNeed({ family: 'siglip', variant: 'fp32', files: files as unknown as Given['files'] });
+    const whole = need(file('onnx/model.onnx', 3 * GIB, 'vision'));
+    const [graph, data] = [file('onnx/model.onnx', 0, 'vision'), file('onnx/model.onnx_data', 2 * GIB)];
+    expect(need(graph, data, file('onnx/model.onnx_data_1', GIB), file('config.json', GIB))).to.deep.equal(whole);
+  });
+
   it('counts the weights by their precision: half precision is converted in memory, float32 is read from the file', () => {
     const [small, large] = [compiled('siglip', 'fp32', { vision: GIB }), compiled('siglip', 'fp16', { vision: GIB })];
     expect(small.mappedBytes).to.be.greaterThan(GIB);
