@@ -30,7 +30,12 @@ export function readForm({ request, call }: HttpRequest, fileField: string): Pro
     const abort = () => fail(signal.reason);
     const gone = () => fail(new InferenceError('CANCELLED', 'The caller gave up before its request was whole.'));
     const close = () => (request.complete ? undefined : gone());
-    const count = (chunk: Buffer) => attempt(() => body.receive(chunk.byteLength));
+    const pace = (chunk: Buffer) => body.pace(chunk.byteLength, request);
+    const count = (chunk: Buffer) =>
+      attempt(() => {
+        body.receive(chunk.byteLength);
+        pace(chunk);
+      });
     const forget = () => {
       request.off('data', count).off('error', gone).off('close', close);
       signal.removeEventListener('abort', abort);
@@ -40,7 +45,10 @@ export function readForm({ request, call }: HttpRequest, fileField: string): Pro
       content.clear();
       // What is still on its way is thrown away: the answer must not wait behind it.
       request.unpipe(parser);
-      request.on('error', () => {}).resume();
+      request
+        .on('error', () => {})
+        .on('data', pace)
+        .resume();
       reject(error);
     };
     const attempt = (action: () => void) => {

@@ -1,0 +1,64 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect } from 'chai';
+import { pino } from 'pino';
+import { CallAdmission } from '../../src/transport/calls/admission.js';
+import { CallTracker } from '../../src/transport/calls/call-tracker.js';
+import { readForm } from '../../src/transport/openai/multipart.js';
+
+const MIB = 1024 * 1024;
+const ARRIVAL = {
+  path: 'a.Service/Method',
+  protocol: 'openai',
+  peer: '',
+  timeoutMs: Number.POSITIVE_INFINITY,
+  skipAccessLog: false,
+  header: () => undefined,
+} as const;
+
+describe('a form with a large file', () => {
+  it('yields to other requests for all of its bytes, whether it is accepted or not', async () => {
+    const callTracker = new CallTracker(pino({ level: 'silent' }));
+    const admission = new CallAdmission({
+      callTracker,
+      tokens: undefined,
+      memoryBytes: 64 * MIB,
+      maxMessageBytes: 16 * MIB,
+      overload: () => undefined,
+      refusing: () => {},
+    });
+    let pacedBytes = 0;
+    const server = http.createServer(async (request, response) => {
+      const call = admission.admit(ARRIVAL, { streaming: false });
+      const pace = call.body.pace.bind(call.body);
+      call.body.pace = (bytes, source) => {
+        pacedBytes += bytes;
+        pace(bytes, source);
+      };
+      const form = await readForm({ request, call }, 'file').catch(() => undefined);
+      if (!request.complete) await once(request, 'end');
+      call.close();
+      response.end(String(form?.file?.byteLength));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const post = async (name: string) => {
+      const body = new FormData();
+      body.append(name, new Blob([new Uint8Array(8 * MIB)]), 'a.wav');
+      pacedBytes = 0;
+      return (await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', body })).text();
+    };
+    try {
+      expect(await post('file')).to.equal(String(8 * MIB));
+      expect(pacedBytes).to.be.greaterThan(8 * MIB);
+      expect(await post('sound')).to.equal('undefined');
+      expect(pacedBytes).to.be.greaterThan(8 * MIB);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+      admission.close();
+    }
+  });
+});
