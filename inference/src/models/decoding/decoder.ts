@@ -52,7 +52,7 @@ export interface DecoderOutput {
 
 /** Decodes from audio and prompts, then token by token. */
 export interface Decoder {
-  /** Whether a sequence's scores depend on the other sequences in the batch. */
+  /** Whether a sequence's scores are independent of the other sequences in the batch. */
   readonly batchInvariant: boolean;
   /** Whether rows of the audio may represent several positions. */
   readonly hasProportionalAttention: boolean;

@@ -1,5 +1,5 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import { fuseAttention, isBatchInvariant, quantizePerToken } from '../../onnx/index.js';
+import { fuseAttention, quantizePerToken } from '../../onnx/index.js';
 import type { EncodedAudio } from '../decoding/decoder.js';
 import type { LoadOptions } from '../model.js';
 import { type GraphTransform, openTransformedSession } from '../session/transformed-session.js';
@@ -24,23 +24,19 @@ export class Encoder {
   /** Whether it accepts a layout. */
   readonly merges: boolean;
 
-  /** Whether a window's vectors depend on the other windows in the batch. */
-  readonly batchInvariant: boolean;
-
-  private constructor(session: InferenceSession, melCount: number, batchInvariant: boolean) {
-    this.batchInvariant = batchInvariant;
+  private constructor(session: InferenceSession, melCount: number) {
     this.#session = session;
     this.#melCount = melCount;
     this.merges = session.inputNames.includes(MERGED);
   }
 
   static async open(path: string, melCount: number, options: LoadOptions): Promise<Encoder> {
-    const { session, facts } = await openTransformedSession(path, options, ENCODER_TRANSFORM);
+    const { session } = await openTransformedSession(path, options, ENCODER_TRANSFORM);
     if (!session.inputNames.includes('input_features') || !session.outputNames.includes('last_hidden_state')) {
       await session.release();
       throw new Error(`Expected ${path} to be a Whisper encoder, got inputs ${session.inputNames.join(', ')}.`);
     }
-    return new Encoder(session, melCount, isBatchInvariant(facts));
+    return new Encoder(session, melCount);
   }
 
   /**
