@@ -5,7 +5,8 @@
  * Files of /proc are read synchronously: the kernel answers from memory in some 10 µs, a tenth of what a promise of
  * node:fs costs the serving thread.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 
 /** A reading of a process or a thread, see proc(5). */
 export interface WorkReading {
@@ -59,6 +60,15 @@ export function readThreadWork(tid: number): WorkReading | undefined {
   const path = `/proc/self/task/${tid}`;
   const stat = readStat(path);
   return stat && { ...stat, runnable: stat.state === 'R', waitedMs: readWaited(path) };
+}
+
+/** Returns the calling thread's id from /proc/thread-self, a link to PID/task/TID; undefined without /proc. */
+export function ownThreadId(): number | undefined {
+  try {
+    return Number(basename(readlinkSync('/proc/thread-self')));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Ids of a process's threads; none if it has ended meanwhile. */

@@ -1,10 +1,9 @@
 /** Entry point of the decoder thread: one audio file and one request at a time. */
 import { Console } from 'node:console';
-import { readlinkSync } from 'node:fs';
-import { basename } from 'node:path';
 import { Writable } from 'node:stream';
 import { parentPort } from 'node:worker_threads';
 import { causeText, InferenceError } from '../../errors.js';
+import { ownThreadId } from '../../process/work-reading.js';
 import { createDecoder } from './decoders/create.js';
 import type { ThreadAnswer, ThreadRequest, ThreadStarted } from './messages.js';
 import { DecodeSession } from './session.js';
@@ -13,7 +12,7 @@ import { undecodable } from './undecodable.js';
 // Libraries log errors of an audio file to the console; the relevant ones are in the answers.
 globalThis.console = new Console(new Writable({ write: (_chunk, _encoding, done) => done() }));
 
-parentPort?.postMessage({ kind: 'started', tid: ownThread() } satisfies ThreadStarted);
+parentPort?.postMessage({ kind: 'started', tid: ownThreadId() } satisfies ThreadStarted);
 
 let session: DecodeSession | undefined;
 
@@ -34,15 +33,6 @@ async function answer(request: ThreadRequest): Promise<ThreadAnswer> {
   } catch (error) {
     const { code, message, field, cause } = undecodable(error);
     return { kind: 'failed', code, message, field, cause: causeText(cause) };
-  }
-}
-
-/** Returns this thread's id from /proc/thread-self, a link to PID/task/TID (proc(5)). */
-function ownThread(): number | undefined {
-  try {
-    return Number(basename(readlinkSync('/proc/thread-self')));
-  } catch {
-    return undefined;
   }
 }
 

@@ -1,22 +1,26 @@
-import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { InferenceError } from '../../../errors.js';
+import { readThreadWork } from '../../../process/work-reading.js';
+import { sampleIntervalMs, WorkTimer } from '../../../process/work-timer.js';
 import { DamagedImage } from '../errors.js';
 import { MAX_DECODE_CPU_SECONDS, MAX_DECODER_BYTES, MAX_IDLE_BYTES } from './limits.js';
 import type { DecodedContent, DecodeRequest, FailedAnswer, ThreadAnswer } from './messages.js';
 
 /** Limit of the thread's JavaScript heap; pixels and the decoders' memory are outside it. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 };
-const CHECK_INTERVAL_MS = 1_000;
-const TICKS_PER_SECOND = 100;
+const MAX_WORK_MS = MAX_DECODE_CPU_SECONDS * 1000;
 
 /** A thread that decodes one image after another. */
 export class ImageThread {
   readonly #worker: Worker;
   #settle: ((answer: ThreadAnswer) => void) | undefined;
   #lost: string | undefined;
-  #proc: string | undefined;
+  #tid: number | undefined;
   #reusable = true;
+  readonly #limit = new WorkTimer({
+    read: async () => (this.#tid === undefined ? undefined : readThreadWork(this.#tid)),
+    everyMs: sampleIntervalMs(MAX_WORK_MS),
+  });
 
   constructor() {
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
@@ -62,44 +66,21 @@ export class ImageThread {
   }
 
   async #ask(request: DecodeRequest & { readonly content: Uint8Array<ArrayBuffer> }): Promise<ThreadAnswer> {
-    const start = Date.now();
-    const before = this.#cpuSeconds();
-    const timer = setInterval(() => {
-      // On a busy machine only processor time counts, where the system reports it.
-      const now = this.#cpuSeconds();
-      const spent = now === undefined ? (Date.now() - start) / 1_000 : now - (before ?? 0);
-      if (spent > MAX_DECODE_CPU_SECONDS) this.#overdue();
-    }, CHECK_INTERVAL_MS);
-    try {
-      return await new Promise<ThreadAnswer>((resolve) => {
-        if (this.#lost !== undefined) return resolve(lost(this.#lost));
-        this.#settle = resolve;
-        this.#worker.postMessage(request, [request.content.buffer]);
-      });
-    } finally {
-      clearInterval(timer);
-    }
-  }
-
-  /** Processor time of the thread. Layout: proc(5), /proc/pid/stat, fields 14 and 15. */
-  #cpuSeconds(): number | undefined {
-    if (this.#proc === undefined) return undefined;
-    try {
-      const stat = readFileSync(`/proc/${this.#proc}/stat`, 'latin1');
-      // The second field is the thread's name in parentheses, which may contain spaces.
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-    } catch {
-      return undefined;
-    }
+    return new Promise<ThreadAnswer>((resolve) => {
+      if (this.#lost !== undefined) return resolve(lost(this.#lost));
+      this.#limit.set(MAX_WORK_MS, () => this.#overdue());
+      this.#settle = resolve;
+      this.#worker.postMessage(request, [request.content.buffer]);
+    });
   }
 
   #received(answer: ThreadAnswer): void {
-    if (answer.kind === 'started') this.#proc = answer.proc;
+    if (answer.kind === 'started') this.#tid = answer.tid;
     else this.#answered(answer);
   }
 
   #answered(answer: ThreadAnswer): void {
+    this.#limit.clear();
     const settle = this.#settle;
     this.#settle = undefined;
     settle?.(answer);
@@ -111,6 +92,7 @@ export class ImageThread {
   }
 
   #fail(message: string): void {
+    this.#limit.close();
     this.#lost ??= message;
     this.#answered(lost(this.#lost));
   }

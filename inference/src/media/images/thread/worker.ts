@@ -1,9 +1,9 @@
 /** Entry of the decoding thread: one image at a time. It holds no model, so it can be terminated at any time. */
 import { Console } from 'node:console';
-import { readlinkSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { parentPort } from 'node:worker_threads';
 import { InferenceError } from '../../../errors.js';
+import { ownThreadId } from '../../../process/work-reading.js';
 import { decodeBmp } from '../bmp/decode.js';
 import { DamagedImage } from '../errors.js';
 import { HeicDecoder } from './heic.js';
@@ -51,16 +51,7 @@ function errorMessage(error: unknown): FailedAnswer['reason'] {
   return error instanceof Error && error.name !== 'RuntimeError' ? 'decoder' : 'crashed';
 }
 
-/** `PID/task/TID` on Linux. */
-function procOf(): string | undefined {
-  try {
-    return readlinkSync('/proc/thread-self');
-  } catch {
-    return undefined;
-  }
-}
-
-parentPort?.postMessage({ kind: 'started', proc: procOf() } satisfies ThreadAnswer);
+parentPort?.postMessage({ kind: 'started', tid: ownThreadId() } satisfies ThreadAnswer);
 parentPort?.on('message', (request: DecodeRequest) => {
   const result = answer(request);
   if (result.kind !== 'decoded') return parentPort?.postMessage(result);
