@@ -1,3 +1,5 @@
+import { ADTS_HEADER_BYTES, readAdtsHeader } from './adts.js';
+
 /** Maximum offset of the first frame: some writers put zeros before it. */
 const SEARCH_BYTES = 2_048;
 /** Consecutive frames required for detection: sync bits alone occur in any data. */
@@ -25,16 +27,15 @@ export function hasMpegFrames(bytes: Uint8Array): boolean {
 
 /** Returns whether this is AAC in ADTS frames: the same sync word with layer 0, followed by another frame. */
 export function isAdts(bytes: Uint8Array): boolean {
-  const [first = 0, second = 0, third = 0] = bytes;
-  if (first !== 0xff || (second & 0xf6) !== 0xf0 || ((third >> 2) & 0x0f) >= 13) return false;
-  const length = adtsLength(bytes);
-  const next = bytes.subarray(length, length + 2);
-  return length > 7 && (next.length < 2 || (next[0] === 0xff && ((next[1] ?? 0) & 0xf6) === 0xf0));
+  return adtsLength(bytes) !== undefined;
 }
 
-function adtsLength(bytes: Uint8Array): number {
-  const [, , , fourth = 0, fifth = 0, sixth = 0] = bytes;
-  return ((fourth & 3) << 11) | (fifth << 3) | (sixth >> 5);
+/** Returns the length in bytes of a frame that another one, or the end of the bytes, follows; undefined if there is none. */
+function adtsLength(bytes: Uint8Array): number | undefined {
+  const length = readAdtsHeader(bytes)?.frameBytes ?? 0;
+  if (length <= ADTS_HEADER_BYTES) return undefined;
+  const next = bytes.subarray(length, length + 2);
+  return next.length < 2 || (next[0] === 0xff && ((next[1] ?? 0) & 0xf6) === 0xf0) ? length : undefined;
 }
 
 /** Returns whether consecutive ADTS frames are near the beginning, behind a part of one. */
@@ -42,9 +43,11 @@ export function hasAdtsFrames(bytes: Uint8Array): boolean {
   for (let offset = 0; offset < ADTS_SEARCH_BYTES && offset < bytes.length; offset++) {
     let at = offset;
     let frames = 0;
-    while (frames < ADTS_IN_A_ROW && isAdts(bytes.subarray(at))) {
+    while (frames < ADTS_IN_A_ROW) {
+      const length = adtsLength(bytes.subarray(at));
+      if (length === undefined) break;
       frames += 1;
-      at += adtsLength(bytes.subarray(at));
+      at += length;
       // The end of the bytes after complete frames counts as a frame.
       if (at + 7 > bytes.length && frames >= FRAMES_IN_A_ROW) return true;
     }

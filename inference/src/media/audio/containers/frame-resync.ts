@@ -1,3 +1,4 @@
+import { ADTS_HEADER_BYTES, readAdtsHeader } from '../adts.js';
 import { joinAll, joinBytes } from '../decoders/samples.js';
 
 /** Returns the length in bytes of the frame at `offset`; undefined: there is none; null: more bytes are needed. */
@@ -80,9 +81,8 @@ export class FrameResync implements Resync {
 export const adtsLengthAt: FrameLengthAt = (bytes, offset) => {
   if (bytes[offset] !== 0xff) return undefined;
   if (offset + 6 > bytes.length) return null;
-  const [, second = 0, third = 0, fourth = 0, fifth = 0, sixth = 0] = bytes.subarray(offset, offset + 6);
-  const length = ((fourth & 3) << 11) | (fifth << 3) | (sixth >> 5);
-  return (second & 0xf6) === 0xf0 && ((third >> 2) & 0x0f) < 13 && length > 7 ? length : undefined;
+  const length = readAdtsHeader(bytes, offset)?.frameBytes ?? 0;
+  return length > ADTS_HEADER_BYTES ? length : undefined;
 };
 
 const SYNC = 0x47;

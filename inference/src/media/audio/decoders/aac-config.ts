@@ -1,4 +1,5 @@
 import { InferenceError } from '../../../errors.js';
+import { ADTS_HEADER_BYTES, readAdtsHeader } from '../adts.js';
 
 const SAMPLE_RATES_HZ = [
   96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
@@ -16,7 +17,6 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
   39: 'AAC-ELD',
   42: 'xHE-AAC (USAC)',
 };
-const ADTS_HEADER_BYTES = 7;
 /** The header's length field has 13 bits. */
 export const AAC_FRAME_MAX_BYTES = 8_191 - ADTS_HEADER_BYTES;
 
@@ -49,18 +49,13 @@ export function parseAacConfig(bytes: Uint8Array): AacConfig {
   return { objectType, rateIndex, channelConfiguration, coreRateHz };
 }
 
-/** Parses the header of an ADTS frame (ISO 13818-7); undefined if it is not one. */
+/** Parses the header of an ADTS frame; undefined if it is not one. */
 export function parseAdtsHeader(frame: Uint8Array): AacConfig | undefined {
-  const [first = 0, second = 0, third = 0, fourth = 0] = frame;
-  const rateIndex = (third >> 2) & 0x0f;
+  const header = readAdtsHeader(frame);
+  if (header === undefined) return undefined;
+  const { objectType, rateIndex, channelConfiguration } = header;
   const coreRateHz = SAMPLE_RATES_HZ[rateIndex];
-  if (first !== 0xff || (second & 0xf6) !== 0xf0 || coreRateHz === undefined) return undefined;
-  return {
-    objectType: (third >> 6) + 1,
-    rateIndex,
-    channelConfiguration: ((third & 1) << 2) | (fourth >> 6),
-    coreRateHz,
-  };
+  return coreRateHz === undefined ? undefined : { objectType, rateIndex, channelConfiguration, coreRateHz };
 }
 
 /** Creates the header of an ADTS frame, without checksum. */
