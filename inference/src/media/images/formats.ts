@@ -74,5 +74,5 @@ export function startsWith(content: Uint8Array, signature: readonly number[]): b
 }
 
 export function ascii(content: Uint8Array, start: number, end: number): string {
-  return String.fromCharCode(...content.subarray(start, end));
+  return Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString('latin1', start, end);
 }

@@ -1,3 +1,5 @@
+import { ascii } from './formats.js';
+
 /** The tag with an ICC profile's name. */
 const NAME_TAG = 'desc';
 const HEADER_BYTES = 128;
@@ -29,7 +31,7 @@ export function tagsOf(profile: Uint8Array): ReadonlyMap<string, number> {
   const count = Math.min(view.getUint32(HEADER_BYTES), MAX_TAGS);
   for (let tag = 0; tag < count; tag += 1) {
     const entry = HEADER_BYTES + 4 + tag * TAG_BYTES;
-    offsets.set(ascii(profile, entry, 4), view.getUint32(entry + 4));
+    offsets.set(ascii(profile, entry, entry + 4), view.getUint32(entry + 4));
   }
   return offsets;
 }
@@ -49,8 +51,8 @@ export function viewOf(bytes: Uint8Array): DataView {
 }
 
 function nameAt(profile: Uint8Array, view: DataView, offset: number): string | undefined {
-  const type = ascii(profile, offset, 4);
-  if (type === 'desc') return ascii(profile, offset + 12, view.getUint32(offset + 8));
+  const type = ascii(profile, offset, offset + 4);
+  if (type === 'desc') return ascii(profile, offset + 12, offset + 12 + view.getUint32(offset + 8));
   if (type !== 'mluc') return undefined;
   // The first language is sufficient: the name is the same in all.
   const length = view.getUint32(offset + 20);
@@ -58,9 +60,4 @@ function nameAt(profile: Uint8Array, view: DataView, offset: number): string | u
   return Buffer.from(profile.subarray(start, start + length))
     .swap16()
     .toString('utf16le');
-}
-
-/** `length` characters at an offset of a profile. */
-export function ascii(bytes: Uint8Array, start: number, length: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1', start, start + length);
 }
