@@ -12,6 +12,14 @@ export function failed<Result>(error: unknown): Outcome<Result> {
   return { ok: false, error };
 }
 
+/** The error of a text longer than the model reads, in tokens. */
+export function textTooLong(limit: number): InferenceError {
+  return new InferenceError(
+    'TEXT_TOO_LONG',
+    `Expected a text of at most ${limit} tokens, got a longer one. Shorten it, or set truncate to have its end left out.`,
+  );
+}
+
 /** Does the work of item `index` and reports its outcome at once. */
 export async function runItem<Result>(
   context: RunContext,

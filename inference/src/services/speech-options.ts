@@ -27,7 +27,7 @@ const ENCODINGS = {
 const DEFAULT_TEMPERATURES = [0, 0.2, 0.4, 0.6, 0.8, 1];
 const MAX_TEMPERATURES = 16;
 const MAX_BEAM_SIZE = 8;
-const MAX_PROMPT_CHARACTERS = 10_000;
+export const MAX_PROMPT_CHARACTERS = 10_000;
 
 /** Parses the options. Throws INVALID_ARGUMENT for a value outside its range; each family checks what its models support. */
 export function parseSpeechOptions(options: TranscribeOptions | undefined): SpeechOptions {

@@ -12,3 +12,8 @@ export function undecodable(error: unknown): InferenceError {
     { cause: error },
   );
 }
+
+/** The error of a header that cannot be used; `name` is the format's or codec's in messages. */
+export function unusableHeader(name: string, reason: string): InferenceError {
+  return new InferenceError('AUDIO_UNREADABLE', `Unusable ${name} header: ${reason}.`);
+}

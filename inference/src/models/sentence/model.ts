@@ -1,8 +1,7 @@
-import { InferenceError } from '../../errors.js';
 import type { TextTokenizer, TokenizedText } from '../../tokenizer/index.js';
 import type { TextItem, VectorResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
-import { cancelled, isWaitedFor, UNCANCELLED } from '../outcomes.js';
+import { cancelled, isWaitedFor, textTooLong, UNCANCELLED } from '../outcomes.js';
 import { openTokenizer } from '../repository.js';
 import { normalize } from '../vectors.js';
 import { SentenceNetwork } from './network.js';
@@ -76,7 +75,7 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
     for (const [index, item] of items.entries()) {
       if (!isWaitedFor(context, index)) continue;
       const text = tokenizeText(item.text, this.#tokenizer, this.#recipe);
-      if (text.truncated && !item.truncate) outcomes[index] = { ok: false, error: tooLong(text.ids.length) };
+      if (text.truncated && !item.truncate) outcomes[index] = { ok: false, error: textTooLong(text.ids.length) };
       else waiting.push({ item, index, text });
     }
     for (const [position, batch] of this.#share(waiting).entries()) {
@@ -118,11 +117,4 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
       };
     });
   }
-}
-
-function tooLong(limit: number): InferenceError {
-  return new InferenceError(
-    'TEXT_TOO_LONG',
-    `Expected a text of at most ${limit} tokens, got a longer one. Shorten it, or set truncate to have its end left out.`,
-  );
 }

@@ -1,8 +1,7 @@
-import { InferenceError } from '../../errors.js';
 import type { TokenizedText } from '../../tokenizer/index.js';
 import type { TextItem, VectorResult } from '../items.js';
 import type { Outcome, RunContext } from '../model.js';
-import { cancelled, isWaitedFor } from '../outcomes.js';
+import { cancelled, isWaitedFor, textTooLong } from '../outcomes.js';
 import { finishVector } from './postprocess.js';
 import { packIds, type TextRecipe, tokenizeText } from './preprocess.js';
 import type { Tower } from './tower.js';
@@ -29,7 +28,7 @@ export class TextEmbedder {
     const waiting: { readonly item: TextItem; readonly index: number; readonly text: TokenizedText }[] = [];
     for (const [index, item] of items.entries()) {
       const text = tokenizeText(item.text, this.#recipe);
-      if (text.truncated && !item.truncate) outcomes[index] = { ok: false, error: tooLong(this.#recipe.length) };
+      if (text.truncated && !item.truncate) outcomes[index] = { ok: false, error: textTooLong(this.#recipe.length) };
       else waiting.push({ item, index, text });
     }
     while (waiting.length > 0) {
@@ -57,11 +56,4 @@ export class TextEmbedder {
   close(): Promise<void> {
     return this.#tower.close();
   }
-}
-
-function tooLong(limit: number): InferenceError {
-  return new InferenceError(
-    'TEXT_TOO_LONG',
-    `Expected a text of at most ${limit} tokens, got a longer one. Shorten it, or set truncate to have its end left out.`,
-  );
 }

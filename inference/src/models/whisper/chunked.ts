@@ -5,7 +5,7 @@ import type { OpenedSpeech } from '../speech/speech-source.js';
 import { givenLanguage, Transcript } from '../speech/transcript.js';
 import { WINDOW_SAMPLES } from './length.js';
 import { cutInPause, endOfSpeech } from './pauses.js';
-import { type TranscribedWindow, type Transcription, transcribeWindow } from './transcribe-window.js';
+import { MIN_REST_SAMPLES, type TranscribedWindow, type Transcription, transcribeWindow } from './transcribe-window.js';
 
 /**
  * Chunks in the queue at a time: four for each of two workers. Four in a run halve the cost per token; more gain little. With four for both, 146 s
@@ -14,9 +14,6 @@ import { type TranscribedWindow, type Transcription, transcribeWindow } from './
 const AT_ONCE = 8;
 /** How long chunks already cut wait for more audio while the file is still arriving. */
 const GATHER_MS = 500;
-
-/** A remainder shorter than this (0.6 s) is not decoded. */
-const MIN_REST_SAMPLES = 0.6 * SPEECH_SAMPLE_RATE_HZ;
 
 /** A part of an audio file that can be transcribed independently. */
 interface Chunk {

@@ -4,10 +4,7 @@ import type { HypothesisWord } from '../speech/live/agreement.js';
 import { type LiveHypothesis, type LivePass, transcribeLive } from '../speech/live/live.js';
 import type { SpeechEvent } from '../speech/speech.js';
 import { givenLanguage } from '../speech/transcript.js';
-import { type TranscribedWindow, type Transcription, transcribeWindow } from './transcribe-window.js';
-
-/** A remainder shorter than this (0.6 s) is not decoded. */
-const MIN_REST_SAMPLES = 0.6 * SPEECH_SAMPLE_RATE_HZ;
+import { MIN_REST_SAMPLES, type TranscribedWindow, type Transcription, transcribeWindow } from './transcribe-window.js';
 
 /** Transcribes live speech with Whisper. A pass that is not the last of its window is decoded at the first temperature only. */
 export function transcribeLiveWithWhisper(

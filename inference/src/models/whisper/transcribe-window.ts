@@ -6,6 +6,9 @@ import type { DetectedLanguage } from '../speech/transcript.js';
 import { withoutHallucinations } from './hallucinations.js';
 import type { DecodeResult, DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
 
+/** A remainder shorter than this (0.6 s) is not decoded. */
+export const MIN_REST_SAMPLES = 0.6 * SPEECH_SAMPLE_RATE_HZ;
+
 /** What all windows of an audio file share. */
 export interface Transcription {
   readonly options: SpeechOptions;

@@ -1,6 +1,7 @@
 /** A transcript as each response_format writes it. */
 import { formatSubtitles } from '@heimdex/common/subtitles';
 import type { Segment, TranscribeResponse } from '@heimdex/gen';
+import { roundTime } from '../../services/round-times.js';
 import { languageName } from './languages.js';
 import { type Answer, jsonAnswer } from './operation.js';
 import type { JsonSchema } from './parameters.js';
@@ -66,11 +67,11 @@ function verbose(transcript: TranscribeResponse, { task, granularities }: Transc
   return {
     task,
     language: task === 'translate' ? 'english' : languageName(transcript.language),
-    duration: seconds(transcript.durationSeconds),
+    duration: roundTime(transcript.durationSeconds),
     text: transcript.text,
     ...(hasWords && {
       words: words.map(({ text, startSeconds, endSeconds }) => {
-        return { word: text.trim(), start: seconds(startSeconds), end: seconds(endSeconds) };
+        return { word: text.trim(), start: roundTime(startSeconds), end: roundTime(endSeconds) };
       }),
     }),
     ...(hasSegments && { segments: transcript.segments.map(verboseSegment) }),
@@ -82,8 +83,8 @@ function verboseSegment(segment: Segment) {
   return {
     id: segment.id,
     seek: Math.round(segment.startSeconds * FRAMES_PER_SECOND),
-    start: seconds(segment.startSeconds),
-    end: seconds(segment.endSeconds),
+    start: roundTime(segment.startSeconds),
+    end: roundTime(segment.endSeconds),
     text: segment.text,
     tokens: segment.tokens,
     temperature: rounded(segment.temperature),
@@ -91,11 +92,6 @@ function verboseSegment(segment: Segment) {
     compression_ratio: rounded(segment.compressionRatio),
     no_speech_prob: rounded(segment.noSpeechProb),
   };
-}
-
-/** To the millisecond. */
-function seconds(value: number): number {
-  return Math.round(value * 1000) / 1000;
 }
 
 /** A float32 without the digits that it does not have. */

@@ -1,6 +1,7 @@
 /** POST /v1/audio/transcriptions and /v1/audio/translations. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { InferenceService, Timestamps, type TranscribeOptionsSchema, TranscribeTask } from '@heimdex/gen';
+import { MAX_PROMPT_CHARACTERS } from '../../services/speech-options.js';
 import { languageCode } from './languages.js';
 import { modelNamed } from './models.js';
 import { readForm } from './multipart.js';
@@ -24,7 +25,6 @@ import { formatTranscript, GRANULARITIES, RESPONSE_FORMATS, TRANSCRIPT_ANSWERS }
 
 const { transcribe, transcribeStream } = InferenceService.method;
 const FILE = 'file';
-const MAX_PROMPT_CHARACTERS = 10_000;
 
 const file: Parameter<Uint8Array | undefined> = {
   ...PLAIN,

@@ -1,7 +1,8 @@
+import { unusableHeader } from '../undecodable.js';
 import { decodeImaBlock } from './adpcm-ima.js';
 import { decodeMsBlock, MS_COEFFICIENTS, type MsCoefficients } from './adpcm-ms.js';
 import type { PacketDecoder, PacketFormat } from './packet-decoder.js';
-import { type BlockFormat, createBlockDecoder, readBlockFormat, unreadable } from './wav-blocks.js';
+import { type BlockFormat, createBlockDecoder, readBlockFormat } from './wav-blocks.js';
 
 const CHANNELS_MAX = 2;
 /** Bytes of a block's header per channel. */
@@ -18,11 +19,12 @@ export async function createAdpcmDecoder(format: PacketFormat): Promise<PacketDe
   const { channelCount } = format;
   const header = readBlockFormat(format, name);
   const { blockBytes, bitsPerSample } = header;
-  if (channelCount > CHANNELS_MAX) throw unreadable(name, `unsupported channel count ${channelCount}, expected 1 or 2`);
-  if (bitsPerSample !== 4) throw unreadable(name, `unsupported ${bitsPerSample} bits per sample, expected 4`);
+  if (channelCount > CHANNELS_MAX)
+    throw unusableHeader(name, `unsupported channel count ${channelCount}, expected 1 or 2`);
+  if (bitsPerSample !== 4) throw unusableHeader(name, `unsupported ${bitsPerSample} bits per sample, expected 4`);
   const min = HEADER_BYTES[codec] * channelCount;
   if (blockBytes < min) {
-    throw unreadable(name, `invalid block size of ${blockBytes} bytes, expected at least ${min}`);
+    throw unusableHeader(name, `invalid block size of ${blockBytes} bytes, expected at least ${min}`);
   }
   const coefficients = codec === 'adpcm-ms' ? msCoefficients(header) : MS_COEFFICIENTS;
   const decode =
@@ -41,7 +43,7 @@ function msCoefficients({ own }: BlockFormat): MsCoefficients {
   const count = own.getUint16(2, true);
   if (count === 0) return MS_COEFFICIENTS;
   if (count > 256 || own.byteLength < 4 + 4 * count) {
-    throw unreadable('Microsoft ADPCM', `it declares ${count} coefficient pairs but has fewer`);
+    throw unusableHeader('Microsoft ADPCM', `it declares ${count} coefficient pairs but has fewer`);
   }
   return Array.from({ length: count }, (_, index) => [
     own.getInt16(4 + 4 * index, true),

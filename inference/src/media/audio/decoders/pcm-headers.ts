@@ -1,5 +1,6 @@
 import { InferenceError } from '../../../errors.js';
 import { CHANNELS_MAX, CONVERT_ADVICE, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from '../formats.js';
+import { unusableHeader } from '../undecodable.js';
 import { type SampleEncoding, sampleBytes } from './samples.js';
 
 /** The header of a file with uncompressed samples. */
@@ -35,7 +36,7 @@ export const readAuHeader: ReadPcmHeader = (head) => {
   if (head.byteLength < AU_HEADER_BYTES) return undefined;
   const [dataOffset, size, code, sampleRateHz, channelCount] = [4, 8, 12, 16, 20].map((at) => head.getUint32(at));
   if (dataOffset === undefined || dataOffset < AU_HEADER_BYTES)
-    throw unreadable('AU', `its samples begin at ${dataOffset}`);
+    throw unusableHeader('AU', `its samples begin at ${dataOffset}`);
   const encoding = AU_ENCODINGS[code ?? 0];
   if (encoding === undefined) throw unsupported('AU', `encoding ${code}`);
   const dataBytes = size === SIZE_UNKNOWN ? undefined : size;
@@ -66,7 +67,7 @@ export const readAiffHeader: ReadPcmHeader = (head) => {
     const size = head.getUint32(at + 4);
     const body = at + 8;
     if (id === 'COMM') {
-      if (size < 18) throw unreadable('AIFF', `its COMM chunk has ${size} bytes, expected at least 18`);
+      if (size < 18) throw unusableHeader('AIFF', `its COMM chunk has ${size} bytes, expected at least 18`);
       if (body + Math.min(size, 22) > head.byteLength) return undefined;
       const kind = size < 22 ? 'NONE' : textAt(head, body + 18);
       format = {
@@ -76,7 +77,7 @@ export const readAiffHeader: ReadPcmHeader = (head) => {
       };
     }
     if (id === 'SSND') {
-      if (format === undefined) throw unreadable('AIFF', 'its COMM chunk is missing, or after the samples');
+      if (format === undefined) throw unusableHeader('AIFF', 'its COMM chunk is missing, or after the samples');
       if (body + 8 > head.byteLength) return undefined;
       const skipped = 8 + head.getUint32(body);
       // A writer to a pipe leaves 0.
@@ -117,11 +118,11 @@ export const readCafHeader: ReadPcmHeader = (head) => {
       };
     }
     if (id === 'data') {
-      if (format === undefined) throw unreadable('CAF', 'its desc chunk is missing');
+      if (format === undefined) throw unusableHeader('CAF', 'its desc chunk is missing');
       // The first four bytes count the edits. A size of -1 means until the end.
       return checked('CAF', { ...format, dataOffset: body + 4, dataBytes: size < 4 ? undefined : size - 4 });
     }
-    if (size < 0) throw unreadable('CAF', `its ${id.replace(/[^\x20-\x7e]/g, '?')} chunk has a size of ${size}`);
+    if (size < 0) throw unusableHeader('CAF', `its ${id.replace(/[^\x20-\x7e]/g, '?')} chunk has a size of ${size}`);
     at = body + size;
   }
   return undefined;
@@ -150,15 +151,15 @@ type Claimed = { readonly [Field in keyof PcmHeader]: PcmHeader[Field] | undefin
 function checked(name: string, header: Claimed): PcmHeader {
   const { encoding, channelCount = 0, sampleRateHz = 0, dataOffset = 0, dataBytes } = header;
   if (channelCount < 1 || channelCount > CHANNELS_MAX) {
-    throw unreadable(name, `unsupported channel count ${channelCount}, expected 1 to ${CHANNELS_MAX}`);
+    throw unusableHeader(name, `unsupported channel count ${channelCount}, expected 1 to ${CHANNELS_MAX}`);
   }
   if (!(sampleRateHz >= SAMPLE_RATE_MIN_HZ && sampleRateHz <= SAMPLE_RATE_MAX_HZ)) {
-    throw unreadable(
+    throw unusableHeader(
       name,
       `unsupported sample rate ${sampleRateHz} Hz, expected ${SAMPLE_RATE_MIN_HZ} to ${SAMPLE_RATE_MAX_HZ}`,
     );
   }
-  if (encoding === undefined) throw unreadable(name, 'it has no format');
+  if (encoding === undefined) throw unusableHeader(name, 'it has no format');
   return { encoding, channelCount, sampleRateHz: Math.round(sampleRateHz), dataOffset, dataBytes };
 }
 
@@ -175,10 +176,6 @@ function extendedAt(view: DataView, at: number): number {
 
 function textAt(view: DataView, at: number): string {
   return String.fromCharCode(...[0, 1, 2, 3].map((offset) => view.getUint8(at + offset)));
-}
-
-function unreadable(name: string, reason: string): InferenceError {
-  return new InferenceError('AUDIO_UNREADABLE', `Unusable ${name} header: ${reason}.`);
 }
 
 function unsupported(name: string, what: string): InferenceError {

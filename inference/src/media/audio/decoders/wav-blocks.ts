@@ -1,4 +1,4 @@
-import { InferenceError } from '../../../errors.js';
+import { unusableHeader } from '../undecodable.js';
 import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
 import { ErrorCount } from './wasm.js';
 
@@ -28,7 +28,7 @@ const OWN_OFFSET = 18;
 /** Parses the fields. Throws AUDIO_UNREADABLE if the chunk is missing. */
 export function readBlockFormat({ description }: PacketFormat, name: string): BlockFormat {
   if (description === undefined || description.length < FORMAT_BYTES) {
-    throw unreadable(name, "it has no 'fmt' chunk");
+    throw unusableHeader(name, "it has no 'fmt' chunk");
   }
   const view = new DataView(description.buffer, description.byteOffset, description.length);
   const ownBytes = Math.max(0, description.length - OWN_OFFSET);
@@ -42,11 +42,6 @@ export function readBlockFormat({ description }: PacketFormat, name: string): Bl
       Math.min(ownBytes, claimed),
     ),
   };
-}
-
-/** Creates the error of an unusable header. */
-export function unreadable(name: string, reason: string): InferenceError {
-  return new InferenceError('AUDIO_UNREADABLE', `Unusable ${name} header: ${reason}.`);
 }
 
 /** Creates a decoder of packets of one or more blocks. Damaged blocks are counted and become silence. */

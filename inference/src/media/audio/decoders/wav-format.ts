@@ -1,5 +1,6 @@
-import { InferenceError } from '../../../errors.js';
+import type { InferenceError } from '../../../errors.js';
 import { CHANNELS_MAX, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from '../formats.js';
+import { unusableHeader } from '../undecodable.js';
 import { PACKET_CODECS } from './codecs.js';
 import type { PacketCodec } from './packet-decoder.js';
 import { type SampleEncoding, sampleBytes } from './samples.js';
@@ -118,5 +119,5 @@ function decodedWavCodecs(): string {
 }
 
 function unreadable(reason: string): InferenceError {
-  return new InferenceError('AUDIO_UNREADABLE', `Unusable WAV header: ${reason}.`);
+  return unusableHeader('WAV', reason);
 }
