@@ -102,7 +102,7 @@ async function profile(title, paths) {
       decodePixels(contents[index], headers[index], target),
     ),
     'resizing (WebAssembly)': await stepMs(decoded, (image) => resizer.resize(image, SIDE, SIDE, 'bicubic')),
-    'conversion to planar floats': await stepMs(resized, (image) => writePlanes(image, scale, values, 0)),
+    'conversion to planar floats': await stepMs(resized, (image) => writePlanes(image, scale, values)),
     'the network': await stepMs(resized, () => tower.run(values, [1, 3, SIDE, SIDE])),
   };
   await tower.close();

@@ -10,29 +10,16 @@ export interface PlaneOptions {
   readonly order?: 'rgb' | 'bgr';
 }
 
-/**
- * Writes an image as three planes of floats (NCHW), `(byte * rescale - mean) / std`, at `offset` in `planes`: 3 *
- * height * width numbers. Rows beyond the image's are unchanged.
- */
-export function writePlanes(
-  image: Image,
-  options: PlaneOptions,
-  planes: Float32Array,
-  offset: number,
-  plane: { readonly width: number; readonly height: number } = image,
-): void {
-  const planeSize = plane.width * plane.height;
+/** Writes an image as three planes of floats (NCHW), `(byte * rescale - mean) / std`: 3 * height * width numbers. */
+export function writePlanes(image: Image, options: PlaneOptions, planes: Float32Array): void {
+  const planeSize = image.width * image.height;
   for (let channel = 0; channel < 3; channel += 1) {
     const table = valueTable(options, channel as 0 | 1 | 2);
     const target = options.order === 'bgr' ? 2 - channel : channel;
-    for (let row = 0; row < image.height; row += 1) {
-      let from = row * image.width * 3 + channel;
-      let to = offset + target * planeSize + row * plane.width;
-      for (let column = 0; column < image.width; column += 1) {
-        planes[to] = table[image.data[from] as number] as number;
-        from += 3;
-        to += 1;
-      }
+    let from = channel;
+    for (let to = target * planeSize; to < (target + 1) * planeSize; to += 1) {
+      planes[to] = table[image.data[from] as number] as number;
+      from += 3;
     }
   }
 }

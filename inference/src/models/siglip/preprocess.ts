@@ -76,7 +76,7 @@ export async function prepareImage(
   const { image } = await decodeImage(content, { maxPixels, target: recipe });
   const resized = resizer.resize(image, recipe.width, recipe.height, recipe.filter);
   const values = new Float32Array(3 * recipe.width * recipe.height);
-  writePlanes(resized, recipe, values, 0);
+  writePlanes(resized, recipe, values);
   return values;
 }
 

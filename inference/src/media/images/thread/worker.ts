@@ -37,7 +37,7 @@ function answer(request: DecodeRequest): ThreadAnswer {
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     if (error instanceof InferenceError) return { kind: 'refused', message, memoryBytes: memoryBytes() };
-    return { kind: 'failed', message, reason: errorMessage(error), memoryBytes: memoryBytes() };
+    return { kind: 'failed', message, reason: failureReason(error), memoryBytes: memoryBytes() };
   }
 }
 
@@ -46,7 +46,7 @@ function memoryBytes(): number {
 }
 
 /** WebAssembly that trapped or threw a non-Error (a C++ exception) stopped in the middle. */
-function errorMessage(error: unknown): FailedAnswer['reason'] {
+function failureReason(error: unknown): FailedAnswer['reason'] {
   if (error instanceof DamagedImage) return 'damaged';
   return error instanceof Error && error.name !== 'RuntimeError' ? 'decoder' : 'crashed';
 }
