@@ -71,12 +71,12 @@ part_tls() {
   check 'an expired certificate is reported' within "$step_timeout_s" says 'expired at' logs "$service"
   check 'and the old one stays' says 'on Saturday' heimdex transcribe "${as_caller[@]}" "$root/demo/samples/speech/party.flac"
   new_certificate
-  check 'a renewed certificate is taken over' within "$step_timeout_s" says '"what":"certificate","msg":"changed on disk and taken over"' logs "$service"
+  check 'a renewed certificate is reloaded' within "$step_timeout_s" says '"what":"certificate","msg":"reloaded"' logs "$service"
   check 'and the former no longer served' says 'not trusted' heimdex transcribe "${as_caller[@]}" "$root/demo/samples/speech/party.flac"
   cp "$TLS_DIR/tls.crt" "$TLS_DIR/ca.crt"
   cp "$TLS_DIR/tokens" "$work/former-token"
   put tokens <<<another-token-for-this-test
-  check 'new tokens are taken over' within "$step_timeout_s" says '"what":"tokens","msg":"changed on disk and taken over"' logs "$service"
+  check 'new tokens are reloaded' within "$step_timeout_s" says '"what":"tokens","msg":"reloaded"' logs "$service"
   check 'speech, with the new certificate and token' says 'on Saturday' heimdex transcribe "${as_caller[@]}" "$root/demo/samples/speech/party.flac"
   check 'and not with the former token' says 'To send a token' \
     heimdex transcribe "${as_caller[@]:0:2}" --token-file "$work/former-token" "$root/demo/samples/speech/party.flac"

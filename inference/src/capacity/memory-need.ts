@@ -12,7 +12,7 @@ export interface MemoryNeed {
 /** A process of Node.js with the runtime in it, before its model: its own memory and its libraries. */
 const BASE: MemoryNeed = { ownBytes: 80 * MIB, mappedBytes: 40 * MIB };
 
-/** Over the bytes of a graph's files. */
+/** Relative to the size of a graph's files. */
 interface Factors {
   /** Read from the mapped file. */
   readonly mapped: number;
@@ -24,8 +24,8 @@ interface Factors {
 
 /**
  * Compiled graphs in 8 bits, by family and role. Measured by bench/default-stack/memory.js: Whisper medium (a window of 30 s, whose
- * keys and values are 6 times the cross attention's weights), SigLIP so400m, BGE-M3 (of a table of tokens only rows that are asked
- * for are touched: the others of its file are left out).
+ * keys and values are 6 times the cross attention's weights), SigLIP so400m, BGE-M3 (only the requested rows of the table of tokens
+ * are read into memory).
  */
 const COMPILED: Readonly<Record<string, Factors>> = {
   'whisper encoder': { mapped: 0.05, packed: 0.95, run: 0.9 },

@@ -24,8 +24,8 @@ export const PIXEL_BATCH: BatchSpec = {
 };
 /**
  * Four windows, whatever the thread count: the decoder reads its weights once for all of them, and more gain nothing (four of Whisper
- * medium take 0.71 of the time of one after the other). Memory per window grows with the model, as the audio's keys and values do: of what a
- * worker needs 0.3 with those in float32 (100 MiB for Whisper base), 0.09 to 0.13 with those in 8 bits (42 MiB; medium 142 MiB).
+ * medium take 0.71 of the time of one after the other). Memory per window grows with the model, as the audio's keys and values do: 0.3 of the
+ * worker's need with float32 keys and values (100 MiB for Whisper base), 0.09 to 0.13 in 8 bits (42 MiB; medium 142 MiB).
  */
 export const SPEECH_BATCH: BatchSpec = {
   maxCost: () => 120,

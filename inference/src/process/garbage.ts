@@ -1,8 +1,8 @@
-/** Garbage collected when it is worth it, and not when V8 allocates next: after a burst of large buffers that may be never. */
+/** Collects garbage explicitly: after a burst of large buffers V8 may not do so by itself for a long time. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Holds the thread up for 5 to 50 ms. */
+/** Blocks the thread for 5 to 50 ms. */
 export function collectGarbage(): void {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
@@ -10,9 +10,8 @@ export function collectGarbage(): void {
 }
 
 /**
- * Also moves what is left together and gives the pages back to the system, which V8 otherwise keeps for objects to come: after loading
- * Whisper, 13 MB of a heap of 21. Holds the thread up for 60 ms, as several collections that V8 makes on request of a debugger alone; a
- * Node.js without debugger only collects. Never rejects.
+ * Also compacts the heap and returns the freed pages to the system: 13 of 21 MB after loading Whisper. Blocks the thread for 60 ms: V8 runs
+ * several collections, which only the inspector can request; a Node.js without an inspector only collects. Never rejects.
  */
 export async function compactHeap(): Promise<void> {
   try {

@@ -11,8 +11,8 @@ export const MALLOC_SETTINGS = {
 } as const;
 
 /**
- * The threshold of mmap in a worker, bytes. From 256 KiB, audio of 4 s and more and its spectrogram leave no holes in the heap either: of
- * Whisper base with two workers 50 MiB after 16 callers, in the same time.
+ * The threshold of mmap in a worker, bytes. From 256 KiB up, audio of 4 s or more and its spectrogram do not fragment the heap either: 50 MiB
+ * less for Whisper base with two workers after 16 callers, at the same speed.
  */
 export const WORKER_MMAP_THRESHOLD = 256 * 1024;
 

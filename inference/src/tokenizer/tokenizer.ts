@@ -31,7 +31,7 @@ const MAX_LIMIT = 1e9;
 const MAX_CHARACTERS = 262_144;
 
 /**
- * Loads tokenizer.json in a directory, or what stands in for it, and, if given, tokenizer_config.json. Throws if a file is invalid or of
+ * Loads tokenizer.json in a directory, or the older files that replace it, and, if given, tokenizer_config.json. Throws if a file is invalid or of
  * an unsupported kind.
  */
 export async function loadTokenizer(dir: string, configPath: string | undefined): Promise<TextTokenizer> {

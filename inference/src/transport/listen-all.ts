@@ -137,8 +137,8 @@ function createWebListener(options: ListenAllOptions): RequestListener {
 function addressError({ host, port }: ListenAllOptions, error: unknown): FatalError {
   const { code, message } = error as NodeJS.ErrnoException;
   const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: `port ${port} is in use. End the program that has it, or set PORT to another port`,
-    EACCES: `port ${port} needs more rights. Set PORT to one above 1023`,
+    EADDRINUSE: `port ${port} is in use. Stop the process that uses it, or set PORT to another port`,
+    EACCES: `port ${port} requires privileges. Set PORT to one above 1023`,
     EADDRNOTAVAIL: `this machine has no address ${host}. Set HOST to one it has, or to 0.0.0.0 for all`,
     ENOTFOUND: `the name ${host} is not known. Set HOST to an address of this machine, or to 0.0.0.0 for all`,
   };

@@ -28,7 +28,7 @@ export function collectAtRest(): () => void {
     else await compactHeap();
     compacted = true;
     if (!grown()) return;
-    // An image that is just arriving, and will be used up.
+    // Probably an image that is just arriving; it is freed after its run.
     collections += 1;
     if (collections < MAX_COLLECTIONS) timer = setTimeout(check, REST_MS);
     else keptBytes = process.memoryUsage().arrayBuffers;

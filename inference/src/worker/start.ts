@@ -13,12 +13,12 @@ const CHUNK_BYTES = 64 * 1024;
  */
 export function startWorker(loaders: Readonly<Record<FamilyName, Loader>>): void {
   watchForOrphaning();
-  // The chunks are copied at once, so one buffer does for all. Of one for each the largest frames leave the process's heap in shreds.
+  // Each chunk is copied at once, so one buffer is enough. A buffer per chunk fragments the process's heap.
   const onread = {
     buffer: Buffer.alloc(CHUNK_BYTES),
     callback: (bytes: number, buffer: Uint8Array): boolean => stream.emit('data', buffer.subarray(0, bytes)),
   };
-  // The types have `onread` for sockets that connect alone.
+  // The typings have `onread` only for sockets that connect.
   const options = { fd: WORKER_PIPE_FD, readable: true, writable: true, onread };
   const stream: Socket = new Socket(options);
   const receive = serve((message) => pipe.send(message), loaders);

@@ -86,8 +86,8 @@ describe('bearer tokens', () => {
     const wrong: readonly (readonly [string | Uint8Array, RegExp])[] = [
       ['', /at least one/],
       [' \n\t\n', /at least one/],
-      [Buffer.from([0xff, 0xfe, 0x41, 0x00, 0x42, 0x00]), /no UTF-8/],
-      [Buffer.alloc(64, 0xe4), /no UTF-8/],
+      [Buffer.from([0xff, 0xfe, 0x41, 0x00, 0x42, 0x00]), /invalid UTF-8/],
+      [Buffer.alloc(64, 0xe4), /invalid UTF-8/],
       [Buffer.alloc(64), /token 1 has a space or a character/],
       [`${secret}\n${secret} # the second`, /token 2 has a space/],
       [`${secret}\r${secret}`, /token 1 has a space/],

@@ -14,9 +14,9 @@ const SILENCE_RMS = 0.003;
 const PAUSE_FRAMES = 10;
 /** This much silence ends an utterance: 500 ms. */
 const UTTERANCE_END_FRAMES = 25;
-/** Beside louder speech, silence is what is 34 dB quieter than the loudest frame: rooms hum. */
+/** With louder speech, silence is what is 34 dB quieter than the loudest frame: rooms hum. */
 const SILENCE_BELOW_PEAK = 0.02;
-/** Silence left standing before and after speech: 200 ms. */
+/** Silence kept before and after speech: 200 ms. */
 const MARGIN_FRAMES = 10;
 
 /**

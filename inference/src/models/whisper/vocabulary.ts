@@ -44,7 +44,7 @@ export class WhisperTokenizer implements KnownTokens {
   }
 
   /**
-   * Reads tokenizer.json, or what stands in for it, and, if present, tokenizer_config.json. Throws when a file is invalid or
+   * Reads tokenizer.json, or the older files that replace it, and, if present, tokenizer_config.json. Throws when a file is invalid or
    * tokenizer.json is missing.
    */
   static async open(dir: string): Promise<WhisperTokenizer> {
@@ -74,7 +74,7 @@ export class WhisperTokenizer implements KnownTokens {
     return numberAt(own, 'id') ?? numberAt(objectAt(objectAt(this.json, 'model'), 'vocab'), token);
   };
 
-  /** A text as it stands, without special tokens. */
+  /** A text unchanged, without special tokens. */
   readonly encode = (text: string): readonly number[] => this.library.encode(text, { add_special_tokens: false }).ids;
 }
 
@@ -107,7 +107,7 @@ export class Vocabulary {
     };
   }
 
-  /** A text as it stands, without special tokens. */
+  /** A text unchanged, without special tokens. */
   encode(text: string): readonly number[] {
     this.#encoder ??= WhisperTokenizer.unpack(this.#packed);
     return this.#encoder.encode(text);

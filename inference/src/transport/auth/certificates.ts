@@ -26,7 +26,7 @@ export function checkCertificates(pem: Buffer): void {
     try {
       new X509Certificate(text.slice(start, until + end.length));
     } catch (cause) {
-      throw new Error(`${block} is no certificate that can be read (${line})`, { cause });
+      throw new Error(`${block} is not a readable certificate (${line})`, { cause });
     }
   }
   const marks = text.match(MARK)?.length ?? 0;

@@ -19,8 +19,8 @@ export interface Security {
 /** Rejects with a FatalError when a file is unreadable or invalid. */
 export async function openSecurity(options: SecurityOptions, log: Logger): Promise<Security> {
   const observer = (what: string) => ({
-    changed: () => log.info({ what }, 'changed on disk and taken over'),
-    failed: (err: unknown) => log.error({ what, err }, 'changed on disk but no good; the old stays in force'),
+    changed: () => log.info({ what }, 'reloaded'),
+    failed: (err: unknown) => log.error({ what, err }, 'reload failed; the previous one stays in use'),
   });
   const tls = options.tls === undefined ? undefined : await createTlsServer(options.tls, observer('certificate'));
   const tokens = options.authTokensPath === undefined ? undefined : new Tokens();

@@ -22,7 +22,7 @@ export class Tokens {
       .split('\n')
       .map((line) => line.trim())
       .filter((line) => line !== '' && !line.startsWith('#'));
-    if (tokens.length === 0) throw new Error('expected at least one token, one a line');
+    if (tokens.length === 0) throw new Error('expected at least one token, one per line');
     const short = tokens.findIndex((token) => token.length < MIN_TOKEN_CHARACTERS);
     if (short >= 0) {
       throw new Error(`token ${short + 1} is too short: expected ${MIN_TOKEN_CHARACTERS} characters or more`);
@@ -30,7 +30,7 @@ export class Tokens {
     const odd = tokens.findIndex((token) => !TOKEN.test(token));
     if (odd >= 0) {
       throw new Error(
-        `token ${odd + 1} has a space or a character that no header carries: expected letters, digits and signs of ASCII, one token a line`,
+        `token ${odd + 1} has a space or a character that no header carries: expected ASCII letters, digits and punctuation, one token per line`,
       );
     }
     this.#digests = tokens.map(digest);
@@ -52,7 +52,7 @@ function toText(content: string | Uint8Array): string {
     // TextDecoder strips a byte order mark.
     return new TextDecoder('utf-8', { fatal: true }).decode(content);
   } catch (cause) {
-    throw new Error('expected text, one token a line, found bytes that are no UTF-8', { cause });
+    throw new Error('expected text, one token per line, found invalid UTF-8', { cause });
   }
 }
 

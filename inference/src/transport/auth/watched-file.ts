@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 
 /** Polling interval. Swapped links (as in Kubernetes) are detected because contents are compared. */
-const LOOK_EVERY_MS = 5_000;
+const CHECK_INTERVAL_MS = 5_000;
 const EMPTY = Buffer.alloc(0);
 
 export interface WatchedFiles {
@@ -45,7 +45,7 @@ export async function watchFiles(options: WatchOptions): Promise<WatchedFiles> {
       options.failed(error);
     }
   };
-  const timer = setInterval(() => void check(), LOOK_EVERY_MS);
+  const timer = setInterval(() => void check(), CHECK_INTERVAL_MS);
   timer.unref();
   return { check, close: () => clearInterval(timer) };
 }

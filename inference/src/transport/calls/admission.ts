@@ -18,7 +18,7 @@ import { KIB, MIB } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
 import type { Tokens } from '../auth/tokens.js';
 import { type Arrival, type CallTracker, deadlineExceeded, type OpenCall } from './call-tracker.js';
-import { CALL_BYTES, IncomingBody, noRoom } from './incoming-body.js';
+import { CALL_BYTES, IncomingBody, outOfMemory } from './incoming-body.js';
 import { Intake } from './intake.js';
 import { MemoryPermits, type Permit } from './memory-permits.js';
 
@@ -37,7 +37,7 @@ export const REQUEST_TIMEOUT_MS = 120_000;
 const REQUEST_GRACE_MS = 10_000;
 /** Health reports it when no call at all was admitted for this long. */
 const FULL_MS = 10_000;
-const LOOK_EVERY_MS = 1000;
+const CHECK_INTERVAL_MS = 1000;
 
 /** Bytes that all requests together may hold, given `limitBytes` for the server and its workers. */
 export function requestMemoryBytes(limitBytes: number): number {
@@ -81,7 +81,7 @@ export interface AdmittedCall extends Incoming {
   readonly open: OpenCall;
 }
 
-export interface Manner {
+export interface CallKind {
   /** Messages arrive one after another; each is consumed before the next is requested. */
   readonly streaming: boolean;
   /** Its messages are short names. */
@@ -92,7 +92,7 @@ export class CallAdmission {
   readonly #options: CallAdmissionOptions;
   readonly #permits: MemoryPermits;
   readonly #intake = new Intake();
-  #looking: NodeJS.Timeout | undefined;
+  #checkTimer: NodeJS.Timeout | undefined;
 
   constructor(options: CallAdmissionOptions) {
     this.#options = options;
@@ -108,21 +108,21 @@ export class CallAdmission {
    * Admits a call and registers it with the tracker, or throws the reason. The caller finishes the call and closes
    * this.
    */
-  admit(arrival: Arrival, manner: Manner): AdmittedCall {
-    const permit = this.#check(arrival, manner);
+  admit(arrival: Arrival, kind: CallKind): AdmittedCall {
+    const permit = this.#check(arrival, kind);
     const open = this.#options.callTracker.open(arrival);
-    const incoming = this.#incoming(permit, { ...manner, small: arrival.skipAccessLog }, (error) => open.stop(error));
+    const incoming = this.#incoming(permit, { ...kind, small: arrival.skipAccessLog }, (error) => open.stop(error));
     const call = { ...open.call, retain: (bytes: number) => incoming.body.retain(bytes) };
     return { ...incoming, open: { ...open, call } };
   }
 
   /** Like `admit`, for an untracked call (reflection), whose time the caller limits. */
-  receive(arrival: Arrival, manner: Manner): Incoming {
-    return this.#incoming(this.#check(arrival, manner), manner, () => {});
+  receive(arrival: Arrival, kind: CallKind): Incoming {
+    return this.#incoming(this.#check(arrival, kind), kind, () => {});
   }
 
   /** Undefined for a call without permits. */
-  #check(arrival: Arrival, manner: Manner): Permit | undefined {
+  #check(arrival: Arrival, kind: CallKind): Permit | undefined {
     const { callTracker, tokens, overload } = this.#options;
     if (arrival.skipAccessLog) return undefined;
     if (tokens?.allow(arrival.header('authorization')) === false) {
@@ -131,27 +131,28 @@ export class CallAdmission {
         'Expected `authorization: Bearer <token>` with a token of this server.',
       );
     }
-    if (callTracker.draining) throw new InferenceError('DRAINING', 'The server is shutting down; ask another one.');
+    if (callTracker.draining)
+      throw new InferenceError('DRAINING', 'The server is shutting down; retry on another server.');
     if (arrival.timeoutMs <= 0) throw deadlineExceeded();
     const refusal = overload(arrival.path);
     if (refusal !== undefined) throw refusal;
-    const permit = this.#permits.acquire(baseBytes(manner));
+    const permit = this.#permits.acquire(baseBytes(kind));
     if (permit !== undefined) return permit;
     this.#watch();
-    throw noRoom();
+    throw outOfMemory();
   }
 
   close(): void {
-    clearInterval(this.#looking);
+    clearInterval(this.#checkTimer);
   }
 
-  #incoming(permit: Permit | undefined, manner: Manner, late: (error: InferenceError) => void): Incoming {
-    const { streaming, small = false } = manner;
+  #incoming(permit: Permit | undefined, kind: CallKind, late: (error: InferenceError) => void): Incoming {
+    const { streaming, small = false } = kind;
     const { maxMessageBytes, requestTimeoutMs = REQUEST_TIMEOUT_MS, requestGraceMs = REQUEST_GRACE_MS } = this.#options;
     const body = new IncomingBody({
       permits: this.#permits,
       permit,
-      baseBytes: baseBytes(manner),
+      baseBytes: baseBytes(kind),
       intake: this.#intake,
       limits: {
         maxBytes: small ? Math.min(MAX_SMALL_BYTES, maxMessageBytes) : maxMessageBytes,
@@ -175,15 +176,15 @@ export class CallAdmission {
 
   /** After a call was refused for lack of memory, checks how long that lasts for the smallest call. */
   #watch(): void {
-    if (this.#looking !== undefined || this.#permits.freeBytes >= CALL_BYTES) return;
+    if (this.#checkTimer !== undefined || this.#permits.freeBytes >= CALL_BYTES) return;
     const { fullMs = FULL_MS } = this.#options;
     const sinceMs = performance.now();
     let told = false;
-    this.#looking = setInterval(
+    this.#checkTimer = setInterval(
       () => {
         if (this.#permits.freeBytes >= CALL_BYTES) {
-          clearInterval(this.#looking);
-          this.#looking = undefined;
+          clearInterval(this.#checkTimer);
+          this.#checkTimer = undefined;
           if (told) this.#options.refusing(undefined);
         } else if (!told && performance.now() - sinceMs >= fullMs) {
           told = true;
@@ -192,13 +193,13 @@ export class CallAdmission {
           this.#options.refusing(reason);
         }
       },
-      Math.min(fullMs, LOOK_EVERY_MS),
+      Math.min(fullMs, CHECK_INTERVAL_MS),
     );
-    this.#looking.unref();
+    this.#checkTimer.unref();
   }
 }
 
 /** The least that a call holds. A stream of short names is read at once. */
-function baseBytes({ streaming, small = false }: Manner): number {
+function baseBytes({ streaming, small = false }: CallKind): number {
   return streaming && !small ? STREAM_BYTES : CALL_BYTES;
 }

@@ -138,7 +138,7 @@ export class CallTracker {
       cancel: () => {
         if (finished) return;
         const late = performance.now() >= deadlineAtMs;
-        controller.abort(late ? deadlineExceeded() : new InferenceError('CANCELLED', 'The caller gave up.'));
+        controller.abort(late ? deadlineExceeded() : new InferenceError('CANCELLED', 'The caller cancelled the call.'));
       },
       stop: (error) => {
         if (!finished) controller.abort(error);

@@ -10,7 +10,7 @@ import { takenMessageBytes } from '../messages/message-buffer.js';
 const WORTH_BYTES = 64 * MIB;
 /** Uncollected bytes allowed while there is work. */
 const BUSY_BYTES = 256 * MIB;
-const LOOK_EVERY_MS = 250;
+const CHECK_INTERVAL_MS = 250;
 /** Delay of a collection when idle, in case more work follows. */
 const IDLE_LOOKS = 4;
 
@@ -28,7 +28,7 @@ export function collectWhenIdle(heldBytes: () => number): () => void {
     collectGarbage();
     collectedBytes = takenMessageBytes();
     usedBytes = 0;
-  }, LOOK_EVERY_MS);
+  }, CHECK_INTERVAL_MS);
   timer.unref();
   return () => clearInterval(timer);
 }

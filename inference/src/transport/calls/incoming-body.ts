@@ -66,7 +66,7 @@ export class IncomingBody {
   announce(bytes: number): void {
     const { permits, permit, limits } = this.#options;
     if (bytes > limits.maxBytes) throw tooLarge(bytes, limits.maxBytes);
-    if (permit !== undefined && bytes * COPIES > permits.freeBytes + permit.bytes) throw noRoom();
+    if (permit !== undefined && bytes * COPIES > permits.freeBytes + permit.bytes) throw outOfMemory();
     this.#announcedBytes = bytes;
     this.#receivedBytes = 0;
     this.#hold();
@@ -93,7 +93,7 @@ export class IncomingBody {
     if (this.#unpackedBytes > maxBytes) {
       throw new InferenceError(
         'MESSAGE_TOO_LARGE',
-        `The message unpacks to more than ${maxBytes} bytes, the largest this server takes. ${INSTEAD}`,
+        `The message is larger than the limit of ${maxBytes} bytes after decompression. ${INSTEAD}`,
       );
     }
     this.#hold();
@@ -142,7 +142,7 @@ export class IncomingBody {
     if (permit === undefined || permit.resize(needed)) return;
     if (needed > permits.totalBytes && this.#retainedBytes > received) throw indexTooFar(permits.totalBytes);
     if (needed > permits.totalBytes) throw tooLarge(received + this.#unpackedBytes, permits.totalBytes / COPIES);
-    throw noRoom();
+    throw outOfMemory();
   }
 
   /** Two checks in a row must find it late: after a stall of this process, received data is not counted yet. */
@@ -164,7 +164,7 @@ export class IncomingBody {
   }
 }
 
-const INSTEAD = 'Send less a call; a long audio file goes through TranscribeStream.';
+const INSTEAD = 'Send less per call; a long audio file goes through TranscribeStream.';
 
 function tooLarge(bytes: number, maxBytes: number): InferenceError {
   const message = `The message has ${bytes} bytes or more; the largest this server takes has ${Math.floor(maxBytes)}. ${INSTEAD}`;
@@ -172,8 +172,8 @@ function tooLarge(bytes: number, maxBytes: number): InferenceError {
 }
 
 /** The error of a call without memory. */
-export function noRoom(): InferenceError {
-  const message = 'The server holds as many requests as its memory allows. Come back later.';
+export function outOfMemory(): InferenceError {
+  const message = "The server's request memory is full. Retry later.";
   return new InferenceError('QUEUE_FULL', message, { retryAfterMs: RETRY_MS });
 }
 

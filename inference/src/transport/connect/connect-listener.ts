@@ -151,7 +151,10 @@ async function* counted(
 }
 
 function unsendable(): InferenceError {
-  return new InferenceError('MESSAGE_TOO_LARGE', 'The answer is larger than the largest message. Ask for less a call.');
+  return new InferenceError(
+    'MESSAGE_TOO_LARGE',
+    'The answer is larger than the largest message. Request less per call.',
+  );
 }
 
 /** The caller gets connect-node's own message, which says which one. */

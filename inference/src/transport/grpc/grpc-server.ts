@@ -126,7 +126,7 @@ async function answerUnary(
     const response = await method.run(request, open.call);
     const bytes = encode(method, response);
     if (bytes.byteLength > maxBytes) {
-      const what = `The answer has ${bytes.byteLength} bytes; the largest message has ${maxBytes}. Ask for less a call.`;
+      const what = `The answer has ${bytes.byteLength} bytes; the largest message has ${maxBytes}. Request less per call.`;
       throw new InferenceError('MESSAGE_TOO_LARGE', what);
     }
     answer(bytes.byteLength);

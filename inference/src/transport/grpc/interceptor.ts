@@ -118,7 +118,7 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
     interceptor,
     take: (metadata) => {
       const take = waiting.get(metadata);
-      if (take === undefined) throw new Error('a handler was called for a call that was not let in');
+      if (take === undefined) throw new Error('a handler was called for a call that was not admitted');
       return take();
     },
   };
@@ -172,7 +172,7 @@ class Guarded {
       this.#frames.clear();
       this.#open?.cancel();
       this.incoming.close();
-      this.#gone?.abort(new InferenceError('CANCELLED', 'The caller gave up.'));
+      this.#gone?.abort(new InferenceError('CANCELLED', 'The caller cancelled the call.'));
     });
     const original = internals.decompressMessage.bind(call);
     internals.decompressMessage = (message, encoding) => this.#unpack(message, encoding, original);
@@ -247,7 +247,8 @@ class Guarded {
   async #decompress(message: Buffer, encoding: string, original: Internals['decompressMessage']): Promise<Buffer> {
     if (!isEncoding(encoding) || encoding === 'br') return original(message, encoding);
     this.#gone ??= new AbortController();
-    if (this.#stream?.closed === true) this.#gone.abort(new InferenceError('CANCELLED', 'The caller gave up.'));
+    if (this.#stream?.closed === true)
+      this.#gone.abort(new InferenceError('CANCELLED', 'The caller cancelled the call.'));
     const { body } = this.incoming;
     return this.#decompressor.unpack(message.subarray(HEAD_BYTES), encoding, body, this.#gone.signal);
   }

@@ -22,7 +22,7 @@ interface Connection {
   readonly key: string;
   readonly peer: string;
   /** Those of its peer. */
-  readonly fellows: ByState;
+  readonly ofPeer: ByState;
   state: State;
   /** Since when. */
   sinceMs: number;
@@ -71,10 +71,10 @@ export class Connections {
       socket.destroy();
       return false;
     }
-    const fellows = this.#peers.get(peer) ?? byState();
-    this.#peers.set(peer, fellows);
+    const ofPeer = this.#peers.get(peer) ?? byState();
+    this.#peers.set(peer, ofPeer);
     const sinceMs = performance.now();
-    const connection: Connection = { socket, key, peer, fellows, state: 'silent', sinceMs, calls: 0, arriving: 0 };
+    const connection: Connection = { socket, key, peer, ofPeer, state: 'silent', sinceMs, calls: 0, arriving: 0 };
     this.#open.set(key, connection);
     this.#enter(connection, 'silent');
     socket.once('close', () => this.#forget(connection));
@@ -138,21 +138,21 @@ export class Connections {
     connection.state = state;
     connection.sinceMs = performance.now();
     this.#all[state].add(connection);
-    connection.fellows[state].add(connection);
+    connection.ofPeer[state].add(connection);
   }
 
   #leave(connection: Connection): void {
     this.#all[connection.state].delete(connection);
-    connection.fellows[connection.state].delete(connection);
+    connection.ofPeer[connection.state].delete(connection);
   }
 
   #forget(connection: Connection): void {
-    const { key, peer, fellows } = connection;
+    const { key, peer, ofPeer } = connection;
     if (!this.#all[connection.state].has(connection)) return;
     this.#leave(connection);
     // A new connection may have the same key: an address and port can be in use again before the old one's close event.
     if (this.#open.get(key) === connection) this.#open.delete(key);
-    if (countOf(fellows) === 0) this.#peers.delete(peer);
+    if (countOf(ofPeer) === 0) this.#peers.delete(peer);
   }
 }
 

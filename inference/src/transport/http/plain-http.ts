@@ -43,7 +43,7 @@ export function createPlainListener(options: PlainHttpOptions): RequestListener 
   return (request, response) => {
     const route = routes[pathOf(request)];
     if (route === undefined)
-      return sendJson(response, 404, { error: `There is no ${request.method} ${pathOf(request)}.` });
+      return sendJson(response, 404, { error: `Not found: ${request.method} ${pathOf(request)}` });
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD');
       return sendJson(response, 405, { error: `${pathOf(request)} takes GET.` });

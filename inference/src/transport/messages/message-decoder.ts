@@ -95,7 +95,7 @@ function decoded(desc: DescMessage, decode: () => MessageShape<DescMessage>): Me
 
 function invalid({ typeName }: DescMessage, cause: unknown): InferenceError {
   const what = cause instanceof Error ? cause.message : String(cause);
-  return new InferenceError('INVALID_ARGUMENT', `The request is no ${typeName}: ${what}.`, { cause });
+  return new InferenceError('INVALID_ARGUMENT', `The request is not a valid ${typeName}: ${what}.`, { cause });
 }
 
 function nextTurn(): Promise<void> {

@@ -123,7 +123,8 @@ function readBody(request: IncomingMessage, meter: Meter, signal: AbortSignal): 
       forget();
       resolve(message.take());
     };
-    const gone = () => fail(new InferenceError('CANCELLED', 'The caller gave up before its request was whole.'));
+    const gone = () =>
+      fail(new InferenceError('CANCELLED', 'The caller disconnected before its request was complete.'));
     const abort = () => fail(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
     if (signal.aborted) return abort();

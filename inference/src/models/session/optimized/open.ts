@@ -66,7 +66,8 @@ export async function openOptimized(
     // Programs before this check made them.
     if (!isReadBack(manifest.facts)) return plain(NOT_READ_BACK);
     await checkFiles(dir, record.files, options.verify);
-    if (manifest.source !== source || !sameKey(manifest.key, key)) return plain('the form is of another source');
+    if (manifest.source !== source || !sameKey(manifest.key, key))
+      return plain('the optimized model is of another source');
     const session = await open((own) => openForm(dir, own));
     const opened: OpenedGraph = { session, facts: () => manifest.facts, changed: manifest.changed };
     return {
@@ -75,7 +76,9 @@ export async function openOptimized(
     };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    const { graph: none, use } = plain(`the form cannot be ${options.make === undefined ? 'used' : 'made'}: ${reason}`);
+    const { graph: none, use } = plain(
+      `the optimized model cannot be ${options.make === undefined ? 'used' : 'created'}: ${reason}`,
+    );
     return { graph: none, use: options.make !== undefined && isRefusal(error) ? { ...use, unwritable: true } : use };
   }
 }

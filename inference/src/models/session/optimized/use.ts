@@ -36,12 +36,12 @@ export interface GraphUse {
 
 /** Reasons that are not problems. */
 export const NOT_OPTIMIZED = 'it is not prepared for this runtime and CPU';
-export const TOO_SMALL = 'it is small, and loads as fast as it is';
+export const TOO_SMALL = 'it is too small to benefit';
 export const NOTHING_TO_PACK = 'it runs from its file as it is';
 export const NOT_SHARED = 'its only worker packs it as fast; to share it among servers, run prepare --all';
 export const NOT_READ_BACK = 'the runtime does not read the packed weights of its blockwise products back';
 export const NOT_RECORDED = 'the lock file has no record of it: to create and record it, run heimdex-inference prepare';
-export const UNKNOWN_BYTES = 'nothing says the hash of its bytes';
+export const UNKNOWN_BYTES = 'the hash of its file is not recorded';
 
 /** Whether an optimized model should have been used but could not be. */
 export function isUnusable({ reason }: GraphUse): boolean {
