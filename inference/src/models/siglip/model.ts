@@ -3,7 +3,7 @@ import { isObject, type JsonObject, readJsonObject } from '../../json.js';
 import { configureImageDecoding } from '../../media/images/index.js';
 import type { ImageItem, TextItem, VectorResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
-import { UNCANCELLED } from '../outcomes.js';
+import { failed, UNCANCELLED } from '../outcomes.js';
 import { findBeside, openTokenizer } from '../repository.js';
 import { ImageEmbedder } from './images.js';
 import { readImageRecipe, readTextRecipe } from './preprocess.js';
@@ -110,16 +110,12 @@ class Siglip implements LoadedModel<Item, VectorResult> {
   async warmUp(): Promise<void> {}
 
   async run(items: readonly Item[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
-    const outcomes: Outcome<VectorResult>[] = new Array(items.length);
-    const imageItems: { item: ImageItem; index: number }[] = [];
-    const texts: { item: TextItem; index: number }[] = [];
-    items.forEach((item, index) => {
-      if (item.type === 'image') imageItems.push({ item, index });
-      else texts.push({ item, index });
-    });
-    await fill(this.#images, imageItems, context, outcomes, 'images');
-    await fill(this.#texts, texts, context, outcomes, 'texts');
-    return outcomes;
+    // All items of a batch have the first one's type: `kind` in spec.ts.
+    const isImages = items[0]?.type === 'image';
+    const outcomes = isImages
+      ? this.#images?.run(items as readonly ImageItem[], context)
+      : this.#texts?.run(items as readonly TextItem[], context);
+    return outcomes ?? items.map(() => failed(towerMissing(isImages ? 'images' : 'texts')));
   }
 
   async close(): Promise<void> {
@@ -133,33 +129,6 @@ class Siglip implements LoadedModel<Item, VectorResult> {
     if (this.#texts !== undefined) lengths.push(await this.#texts.probe(UNCANCELLED));
     return lengths;
   }
-}
-
-interface Embedder<T> {
-  run(items: readonly T[], context: RunContext): Promise<readonly Outcome<VectorResult>[]>;
-}
-
-async function fill<T>(
-  embedder: Embedder<T> | undefined,
-  indexed: readonly { readonly item: T; readonly index: number }[],
-  context: RunContext,
-  outcomes: Outcome<VectorResult>[],
-  what: string,
-): Promise<void> {
-  if (indexed.length === 0) return;
-  const signals = indexed.flatMap(({ index }) => context.signals[index] ?? []);
-  const part: RunContext = {
-    signals,
-    settled: (index, outcome) => context.settled?.(indexed[index]?.index ?? index, outcome),
-    yieldToEventLoop: () => context.yieldToEventLoop(),
-  };
-  const results = await embedder?.run(
-    indexed.map(({ item }) => item),
-    part,
-  );
-  indexed.forEach(({ index }, position) => {
-    outcomes[index] = results?.[position] ?? { ok: false, error: towerMissing(what) };
-  });
 }
 
 function towerMissing(what: string): InferenceError {
