@@ -44,7 +44,8 @@ describe('many calls', () => {
     const before = await descriptors();
     for (let turn = 0; turn < 5; turn += 1) await round(100);
     await settled(fake);
-    expect(await descriptors()).to.be.at.most(before);
+    // The sockets of the last client may still be closing.
+    while ((await descriptors()) > before) await delay(10);
     const metrics = await (await fetch(`${fake.url}/metrics`)).text();
     expect(metrics).to.match(/^heimdex_requests_in_progress 0$/m);
     expect(metrics).to.match(/^heimdex_queue_items\{model="bge-m3"\} 0$/m);
