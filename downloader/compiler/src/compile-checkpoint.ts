@@ -6,8 +6,8 @@ import { runFloat32, runWritten } from './check/self-check.js';
 import { joinedCheckpoint, openCheckpoint } from './checkpoint/open-checkpoint.js';
 import { Weights } from './checkpoint/weights.js';
 import { CompilerError } from './errors.js';
-import { architectureOf, type GraphPlan } from './families/architectures.js';
-import { type Config, ConfigReader } from './families/config.js';
+import { architectureOf, type GraphPlan, readerOf } from './families/architectures.js';
+import type { Config, ConfigReader } from './families/config.js';
 import { DENSE, type DenseModule } from './families/dense.js';
 import { configFromDims } from './families/whisper-names.js';
 import { type Recipe, uniformRecipe } from './graph/forms.js';
@@ -76,13 +76,13 @@ export async function compileCheckpoint(options: CompileOptions): Promise<Compil
   if (described === undefined)
     throw new CompilerError('CONFIG_UNSUPPORTED', 'Expected config.json next to the checkpoint, got none.');
   const architecture = architectureOf(described);
-  const config: Config = { ...(architecture.configOf?.(described) ?? described), [DENSE]: dense };
+  const config = readerOf(architecture, described, dense);
   const weights = new Weights(checkpoint, architecture.renaming(checkpoint));
   try {
     const graphs: CompiledGraph[] = [];
     let outputs: Values = {};
     for (const [index, plan] of architecture.graphs.entries()) {
-      const job = new GraphJob(plan, weights, new ConfigReader(config), options, (phase, share) =>
+      const job = new GraphJob(plan, weights, config, options, (phase, share) =>
         options.onStep?.({ role: plan.role, phase, share, graph: index + 1, graphs: architecture.graphs.length }),
       );
       const { graph, reference } = options.precision === 'fp32' ? job.inFloat32() : await job.inFewerBits(outputs);
@@ -90,7 +90,7 @@ export async function compileCheckpoint(options: CompileOptions): Promise<Compil
       outputs = { ...outputs, ...reference };
     }
     weights.expectAllUsed(architecture.unused);
-    return { modelType: String(config.model_type), graphs };
+    return { modelType: String(described.model_type), graphs };
   } finally {
     weights.close();
   }

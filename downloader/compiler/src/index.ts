@@ -1,3 +1,4 @@
+export { assertConfig } from './assert-config.js';
 export { type BuildOptions, buildGraph } from './build-graph.js';
 export type { Checkpoint, TensorEntry } from './checkpoint/checkpoint.js';
 export { openCheckpoint } from './checkpoint/open-checkpoint.js';

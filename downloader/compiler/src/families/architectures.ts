@@ -16,7 +16,8 @@ import { CompilerError } from '../errors.js';
 import { type Recipe, uniformRecipe } from '../graph/forms.js';
 import type { Layers } from '../graph/layers.js';
 import { BERT_PREFIXES, BERT_UNUSED, buildBert, currentBertName } from './bert.js';
-import type { Config, ConfigReader } from './config.js';
+import { type Config, ConfigReader } from './config.js';
+import { DENSE, type DenseModule } from './dense.js';
 import * as distilbert from './distilbert.js';
 import * as mpnet from './mpnet.js';
 import { buildSiglipText, buildSiglipVision, SIGLIP_UNUSED } from './siglip.js';
@@ -162,6 +163,15 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   distilbert: inWordsOfBert(distilbert),
   mpnet: inWordsOfBert(mpnet),
 };
+
+/** config.json as the builders read it, with the layer behind a sentence embedder's pooling. */
+export function readerOf(
+  architecture: Architecture,
+  config: Config,
+  dense: Pick<DenseModule, 'config' | 'pooling'> | undefined,
+): ConfigReader {
+  return new ConfigReader({ ...(architecture.configOf?.(config) ?? config), [DENSE]: dense });
+}
 
 /** Supported values of `model_type`. */
 export const MODEL_TYPES: readonly string[] = Object.keys(ARCHITECTURES);

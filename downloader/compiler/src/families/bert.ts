@@ -3,7 +3,7 @@ import type { ExpectedUnused } from '../checkpoint/weights.js';
 import type { Layers } from '../graph/layers.js';
 import { bertPositions } from './bert-positions.js';
 import { type ConfigReader, headSize } from './config.js';
-import { DENSE, pooledDense } from './dense.js';
+import { DENSE, POOLING_FILE, pooledDense } from './dense.js';
 import { relativePositions } from './mpnet.js';
 
 /** Tensors of a BERT or XLM-RoBERTa checkpoint that token vectors do not need. */
@@ -38,6 +38,8 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
   const activation = config.text('hidden_act', 'gelu');
   headSize(width, heads);
   config.expect('position_embedding_type', 'absolute');
+  // A decoder's tokens attend to those before them alone.
+  config.expect('is_decoder', false);
   const { first: firstPosition, count: positionCount } = bertPositions(config);
 
   const ids = graph.input('input_ids', 'int64', ['batch', 'length']);
@@ -98,7 +100,7 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
   }
   const tokenVectors = graph.op('Reshape', [hidden, dims]);
   graph.output('last_hidden_state', tokenVectors, 'float32', ['batch', 'length', width]);
-  const dense = config.part(DENSE);
+  const dense = config.part(DENSE, POOLING_FILE);
   if (dense.isEmpty) return;
   graph.output('sentence_embedding', pooledDense(layers, tokenVectors, rawMask, width, dense), 'float32', [
     'batch',

@@ -9,6 +9,8 @@ export class ConfigReader {
   constructor(
     readonly config: Config,
     readonly path = '',
+    /** The file, for messages. */
+    readonly file = 'config.json',
   ) {}
 
   /** An integer above 0, bounded by plausible model sizes: otherwise a config.json could request any amount of memory. */
@@ -56,11 +58,12 @@ export class ConfigReader {
     return Object.keys(this.config).length === 0;
   }
 
-  /** Returns an object in it; empty if there is none. */
-  part(name: string): ConfigReader {
+  /** Returns an object in it; empty if there is none. `file`: the file that it comes from, if it is another one. */
+  part(name: string, file?: string): ConfigReader {
     const value = this.config[name] ?? {};
     if (typeof value !== 'object' || Array.isArray(value)) throw this.#wrong(name, 'an object', value);
-    return new ConfigReader(value as Config, `${this.path}${name}.`);
+    const path = file === undefined ? `${this.path}${name}.` : '';
+    return new ConfigReader(value as Config, path, file ?? this.file);
   }
 
   /** Throws if a value that changes the graph is not the supported one. */
@@ -72,7 +75,7 @@ export class ConfigReader {
   #wrong(name: string, expected: string, value: unknown): CompilerError {
     return new CompilerError(
       'CONFIG_UNSUPPORTED',
-      `Expected ${this.path}${name} of config.json to be ${expected}, got ${shown(JSON.stringify(value) ?? 'nothing')}.`,
+      `Expected ${this.path}${name} of ${this.file} to be ${expected}, got ${shown(JSON.stringify(value) ?? 'nothing')}.`,
     );
   }
 }

@@ -11,6 +11,10 @@ export interface DenseModule {
   readonly pooling: readonly string[];
 }
 
+/** Where sentence-transformers saves the pooling and the layer, for messages. */
+export const POOLING_FILE = '1_Pooling/config.json';
+const DENSE_FILE = '2_Dense/config.json';
+
 /** Where ConfigReader has the module, and before its tensors' names. */
 export const DENSE = 'dense';
 
@@ -27,10 +31,9 @@ export function pooledDense(layers: Layers, tokens: string, mask: string, width:
   const parts = modes.map((mode) => POOLERS[mode]({ graph, tokens, weight }));
   const [first = '', ...others] = parts;
   const pooled = others.length === 0 ? first : graph.op('Concat', parts, { axis: 1 });
-  const config = module.part('config');
+  const config = module.part('config', DENSE_FILE);
   const inputs = width * modes.length;
   config.expect('in_features', inputs);
-  config.expect('bias', true);
   const outputs = config.count('out_features');
   const activation = config.text('activation_function', TANH);
   const name = `${DENSE}.linear`;

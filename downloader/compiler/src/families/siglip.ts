@@ -90,6 +90,8 @@ export function buildSiglipText(layers: Layers, config: ConfigReader): void {
   const length = text.count('max_position_embeddings', 64);
   const vocabulary = text.count('vocab_size', 32000);
   const outputs = text.count('projection_size', width);
+  // Images and texts are compared.
+  text.expect('projection_size', config.part('vision_config').count('hidden_size', 768), width);
 
   const ids = graph.input('input_ids', 'int64', ['batch', length]);
   const tokens = layers.embedding('text_model.embeddings.token_embedding.weight', ids, vocabulary, width);

@@ -4,6 +4,9 @@ import type { ConfigReader } from './config.js';
 import { EPSILON, feedForward, sizesOf } from './whisper-parts.js';
 import { presentName, WHISPER_VALUES as VALUES } from './whisper-values.js';
 
+/** Rows of the encoder for 30 s. */
+const POSITIONS = 1500;
+
 /** transformers' prefix; OpenAI's files have none. */
 export const WHISPER_PREFIXES = ['model.'] as const;
 
@@ -24,7 +27,8 @@ export function buildWhisperEncoder(layers: Layers, config: ConfigReader): void 
   const sizes = sizesOf(config, 'encoder');
   const { width } = sizes;
   const mels = config.count('num_mel_bins', 80);
-  const positionCount = config.count('max_source_positions', 1500);
+  // The server's windows have 30 s.
+  config.expect('max_source_positions', POSITIONS);
 
   const features = graph.input(VALUES.features, 'float32', [1, mels, 'frames']);
   const rows = graph.input(VALUES.rows, 'int64', ['rows']);
@@ -44,7 +48,7 @@ export function buildWhisperEncoder(layers: Layers, config: ConfigReader): void 
     );
   const sound = convolved(convolved(features, 'encoder.conv1', mels, 1), 'encoder.conv2', width, 2);
   const chosen = graph.op('Gather', [graph.op('Transpose', [sound], { perm: [0, 2, 1] }), rows], { axis: 1 });
-  const table = layers.tensor('encoder.embed_positions.weight', [positionCount, width]);
+  const table = layers.tensor('encoder.embed_positions.weight', [POSITIONS, width]);
   const positional = graph.op('Gather', [table, positions]);
   const length = graph.op('Shape', [rows]);
   const dims = graph.op('Concat', [graph.integers(1), length, graph.integers(width)], { axis: 0 });
