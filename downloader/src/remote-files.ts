@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { posix } from 'node:path';
 import type {
   ConfiguredModel,
   ContentHash,
@@ -13,7 +12,8 @@ import type {
 import { hashOfEntry, isCommit, sizeOfEntry, withStandIns } from '@heimdex/cache';
 import { lockedFile, type ModelState } from './cache-state.js';
 import { type CheckpointReason, chooseSource, layoutOf } from './checkpoint-source.js';
-import { assertCompilable, readSmallJson } from './compile/assert-compilable.js';
+import { assertCompilable } from './compile/assert-compilable.js';
+import { smallFilesOf } from './compile/small-json.js';
 import { combineFailures, DownloaderError } from './errors.js';
 import { foreignWeights } from './foreign-weights.js';
 import type { Remote } from './remote.js';
@@ -119,27 +119,31 @@ async function askHub(
   const tree = await hub.tree(repository, commit, signal);
   const configured = layoutOf(state.configured, tree);
   const { locked } = state;
+  const fileAt = (path: string) => remote.hubFile({ repository, commit, path });
+  const small = smallFilesOf(tree, configured.dir, fileAt, remote.retry, signal);
   const files: RemoteFile[] = [];
   for (const file of withStandIns(configured.files, (path) => tree.has(path))) {
     const entry = tree.get(file.path);
     if (entry === undefined) {
-      if (file.required || lockedFile(locked, file.path) !== undefined)
-        throw foreignWeights(configured, tree) ?? fileUnknown(state, source, commit, file);
-      continue;
+      if (!file.required && lockedFile(locked, file.path) === undefined) continue;
+      const foreign = foreignWeights(configured, tree);
+      // A model for another task may lack a file that only this one needs.
+      if (foreign === undefined && configured.compile !== undefined) await assertCompilable(configured, small);
+      throw foreign ?? fileUnknown(state, source, commit, file);
     }
     const hash = hashOfEntry(entry);
     const sizeBytes = sizeOfEntry(entry);
     assertPinned(state, file, hash, sizeBytes, `${repository} at ${commit.slice(0, 8)}`);
-    const own = remote.hubFile({ repository, commit, path: file.path });
-    files.push({ file, sizeBytes, hash, sources: [own, ...otherSources(configured, file, hash, remote)] });
+    files.push({
+      file,
+      sizeBytes,
+      hash,
+      sources: [fileAt(file.path), ...otherSources(configured, file, hash, remote)],
+    });
   }
   let checkpoint: RemoteFiles['checkpoint'];
   if (configured.compile !== undefined) {
-    await assertCompilable(configured, async (name) => {
-      const small = files.find(({ file }) => file.path === posix.join(configured.dir, name));
-      const [source] = small?.sources ?? [];
-      return source === undefined ? undefined : readSmallJson(source, remote.retry, signal);
-    });
+    await assertCompilable(configured, small);
     const search = { repository: { repository, commit }, tree, cacheDir, remote };
     const chosen = await chooseSource(configured, configured.compile, search, signal);
     if (chosen === undefined)

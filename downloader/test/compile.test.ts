@@ -65,7 +65,7 @@ describe('a checkpoint', () => {
       const more = { TEXT_MODEL_NAME: name };
       await ok([], more);
       expect((await compiled(name)).manifest.sources.map(({ path }) => path)).to.include(weights);
-      expect(bytesAsked().filter((path) => path?.startsWith('2_Dense/'))).to.have.members([
+      expect([...new Set(bytesAsked().filter((path) => path?.startsWith('2_Dense/')))]).to.have.members([
         '2_Dense/config.json',
         weights,
       ]);

@@ -19,7 +19,7 @@ const FORMS = [
 ] as const;
 
 /** A layer behind the pooling of a sentence embedder has a file of its own. */
-const DENSE_FORMS = [`${DENSE_DIR}/model.safetensors`, `${DENSE_DIR}/pytorch_model.bin`];
+export const DENSE_FORMS: readonly string[] = [`${DENSE_DIR}/model.safetensors`, `${DENSE_DIR}/pytorch_model.bin`];
 
 /** Returns the checkpoint among a repository's files; undefined if there is none. `dir` is the model's directory in it. */
 export function chooseCheckpoint(paths: readonly string[], dir = ''): CheckpointFiles | undefined {

@@ -2,79 +2,119 @@ import {
   COMPILABLE_FAMILIES,
   type ConfiguredModel,
   DENSE_DIR,
+  DENSE_FORMS,
+  poolingModes,
   SENTENCE_MODULES,
+  type SentenceModule,
   sentenceModules,
 } from '@heimdex/cache';
-import { DownloaderError } from '../errors.js';
-import { type RetryOptions, withRetries } from '../transfer/retry.js';
-import type { ByteSource } from '../transfer/source.js';
+import { messageOf } from '@heimdex/common';
+import type { DownloaderError } from '../errors.js';
+import { cannotCompile } from './cannot-compile.js';
 
-/** These files have a few kilobytes. */
-const MAX_BYTES = 4 << 20;
+type JsonObject = Readonly<Record<string, unknown>>;
 
-/** Reads one of the model's small files; undefined if there is none, or if it is not JSON. */
-export type ReadSmallFile = (name: string) => Promise<unknown>;
-
-/**
- * Reads config.json and modules.json and rejects a checkpoint whose architecture or modules cannot be compiled for its role, before
- * gigabytes are fetched. Throws DownloaderError CHECKPOINT_INVALID with what it has and what is supported; errors of the source.
- */
-export async function assertCompilable(configured: ConfiguredModel, read: ReadSmallFile): Promise<void> {
-  await assertArchitecture(configured, read);
-  if (configured.family === 'sentence') await assertModules(configured, read);
+/** The model's small files, by their names in its directory. */
+export interface SmallFiles {
+  readonly has: (name: string) => boolean;
+  /** Undefined if there is none, or if it is not JSON. */
+  readonly read: (name: string) => Promise<unknown>;
 }
 
-async function assertArchitecture(configured: ConfiguredModel, read: ReadSmallFile): Promise<void> {
-  const config = (await read('config.json')) as { readonly model_type?: unknown } | null | undefined;
-  const type = config?.model_type;
+/**
+ * Rejects a checkpoint that cannot be compiled for its role, by its small files, before gigabytes are fetched: another architecture
+ * or head, values of config.json, modules. Throws DownloaderError CHECKPOINT_INVALID with what it has and what is
+ * supported; errors of the source.
+ */
+export async function assertCompilable(configured: ConfiguredModel, files: SmallFiles): Promise<void> {
+  const config = objectOf(await files.read('config.json')) ?? {};
+  assertModelType(configured, config);
+  const modules = configured.family === 'sentence' ? (sentenceModules(await files.read('modules.json')) ?? []) : [];
+  // Whose vectors are pooled has no use for a head.
+  if (!modules.some(({ type }) => type === 'Pooling')) assertHead(configured, config);
+  assertModules(configured, modules);
+  await assertValues(configured, config, modules, files);
+}
+
+function assertModelType(configured: ConfiguredModel, { model_type: type }: JsonObject): void {
   const known = COMPILABLE_FAMILIES[configured.family] ?? [];
   if (typeof type === 'string' && known.includes(type)) return;
   const naflex =
-    type === 'siglip2' ? ' SigLIP 2 models can be compiled only with a fixed image size, not the naflex variants.' : '';
-  throw new DownloaderError(
-    'CHECKPOINT_INVALID',
-    `${configured.id} cannot be compiled: ${configured.variable} requires model_type ${known.join(' or ')} in config.json, got ${JSON.stringify(type) ?? 'nothing'}.${naflex} Choose another model with ${configured.variable}, then run: heimdex-downloader plan`,
+    type === 'siglip2' ? '. SigLIP 2 models can be compiled only with a fixed image size, not the naflex variants' : '';
+  throw cannotCompile(
+    configured,
+    `${configured.variable} requires model_type ${known.join(' or ')} in config.json, got ${JSON.stringify(type) ?? 'nothing'}${naflex}`,
   );
+}
+
+/** Networks with a head for another task, by the class in `architectures` of config.json. */
+const OTHER_TASKS: readonly (readonly [RegExp, string])[] = [
+  [/ForSequenceClassification$/, 'a classifier or a reranker (cross-encoder)'],
+  [/ForTokenClassification$/, 'a classifier of tokens'],
+  [/For(QuestionAnswering|MultipleChoice|NextSentencePrediction)$/, 'a model that answers questions'],
+  [/ForAudioClassification$/, 'a classifier of audio'],
+  [/ForImageClassification$/, 'a classifier of images'],
+  [/ColBERT/i, 'a ColBERT, with a vector for each token'],
+];
+
+function assertHead(configured: ConfiguredModel, { architectures }: JsonObject): void {
+  for (const name of Array.isArray(architectures) ? architectures.map(String) : []) {
+    const [, what] = OTHER_TASKS.find(([pattern]) => pattern.test(name)) ?? [];
+    if (what !== undefined) throw cannotCompile(configured, `by its config.json it is ${what}: ${name}`);
+  }
 }
 
 /** What sentence-transformers does after the network: the server pools and normalizes, and a Dense is compiled. */
-async function assertModules(configured: ConfiguredModel, read: ReadSmallFile): Promise<void> {
-  const modules = sentenceModules(await read('modules.json')) ?? [];
-  const denseAt = modules.findIndex(({ type, path }) => type === 'Dense' && path === DENSE_DIR);
-  const unknown = modules.flatMap(({ type }, at) => {
+function assertModules(configured: ConfiguredModel, modules: readonly SentenceModule[]): void {
+  const denseAt = denseIndex(modules);
+  const unknown = modules.flatMap(({ type, path }, at) => {
     // Vectors are normalized last.
     if (type === 'Normalize' && at < denseAt) return ['Normalize before Dense'];
+    if (type === 'Dense' && at !== denseAt) return [`a Dense in ${path}`];
     return SENTENCE_MODULES.includes(type) || at === denseAt ? [] : [type];
   });
   if (unknown.length === 0) return;
-  throw new DownloaderError(
-    'CHECKPOINT_INVALID',
-    `${configured.id} cannot be compiled: ${configured.variable} supports the modules ${SENTENCE_MODULES.join(', ')} and a Dense in ${DENSE_DIR} of modules.json, and it has ${unknown.join(', ')} too. Choose another model with ${configured.variable}, or an ONNX export of it with the output sentence_embedding, then run: heimdex-downloader plan`,
+  throw cannotCompile(
+    configured,
+    `${configured.variable} supports the modules ${SENTENCE_MODULES.join(', ')} and a Dense in ${DENSE_DIR} of modules.json, and it has ${unknown.join(', ')} too`,
+    ', or an ONNX export of it with the output sentence_embedding',
   );
 }
 
-/** Reads a small JSON file; undefined if it is longer than such files are, or is not JSON. */
-export async function readSmallJson(source: ByteSource, retry: RetryOptions, signal: AbortSignal): Promise<unknown> {
-  const text = await withRetries(() => readAll(source, signal), retry, signal);
+function denseIndex(modules: readonly SentenceModule[]): number {
+  return modules.findIndex(({ type, path }) => type === 'Dense' && path === DENSE_DIR);
+}
+
+/** The values that the compiler would reject. */
+async function assertValues(
+  configured: ConfiguredModel,
+  config: JsonObject,
+  modules: readonly SentenceModule[],
+  files: SmallFiles,
+): Promise<void> {
+  const layer = denseIndex(modules) < 0 ? undefined : await readDenseFiles(configured, files);
+  // With the compiler comes its runtime, which a run without checkpoints does not need.
+  const { assertConfig } = await import('@heimdex/compiler');
   try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+    assertConfig(config, layer && { config: layer.config, pooling: poolingModes(layer.pooling) });
+  } catch (error) {
+    throw cannotCompile(configured, messageOf(error));
   }
 }
 
-async function readAll(source: ByteSource, signal: AbortSignal): Promise<string> {
-  const opened = await source.open(undefined, signal);
-  const parts: Buffer[] = [];
-  let sizeBytes = 0;
-  try {
-    for await (const part of opened.body) {
-      sizeBytes += part.length;
-      if (sizeBytes > MAX_BYTES) break;
-      parts.push(part);
-    }
-  } finally {
-    opened.close();
-  }
-  return sizeBytes > MAX_BYTES ? '' : Buffer.concat(parts).toString('utf8');
+async function readDenseFiles(configured: ConfiguredModel, files: SmallFiles) {
+  const config = objectOf(await files.read(`${DENSE_DIR}/config.json`));
+  const pooling = objectOf(await files.read('1_Pooling/config.json'));
+  if (config !== undefined && pooling !== undefined && DENSE_FORMS.some(files.has)) return { config, pooling };
+  throw denseIncomplete(configured);
+}
+
+/** An error of a layer behind the pooling without its files. */
+export function denseIncomplete(configured: ConfiguredModel): DownloaderError {
+  const needed = `1_Pooling/config.json, ${DENSE_DIR}/config.json and ${DENSE_FORMS.join(' or ')}`;
+  return cannotCompile(configured, `its modules.json names Dense, which needs ${needed}`);
+}
+
+function objectOf(value: unknown): JsonObject | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
 }

@@ -26,11 +26,12 @@ import type { CommandContext } from '../commands/context.js';
 import { asDiskError, assertFits } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { CompileProgress } from '../progress/compile-progress.js';
+import { assertCompilable } from './assert-compilable.js';
 import { readDense } from './dense-module.js';
 import { readEmptyText } from './empty-text.js';
 import { compileOfFound, compileStart } from './plan-compile.js';
 import { runCompiler } from './run-compiler.js';
-import { readSmallObject } from './small-files.js';
+import { readSmallObject, smallFilesOnVolume } from './small-files.js';
 
 /**
  * Compiles a model's checkpoint into a temporary directory and renames it to its key once it is complete. Leaves nothing
@@ -54,6 +55,8 @@ export async function compileModel(
   if (compile === undefined || checkpoint === undefined || revision === undefined || inputs === undefined) {
     throw new Error(`${configured.id} has no checkpoint to compile`);
   }
+  // A checkpoint that another program left was not planned by its files.
+  await assertCompilable(configured, smallFilesOnVolume(state));
   const { cacheDir } = config.models;
   const repositoryDir = compiledRepositoryPath(cacheDir, repository);
   const startedMs = performance.now();

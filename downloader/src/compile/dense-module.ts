@@ -3,7 +3,8 @@ import { DENSE_DIR, POOLING_DIR, poolingModes, sentenceModules } from '@heimdex/
 import { messageOf } from '@heimdex/common';
 import type { CompileOptions } from '@heimdex/compiler';
 import type { ModelState } from '../cache-state.js';
-import { DownloaderError } from '../errors.js';
+import { denseIncomplete } from './assert-compilable.js';
+import { cannotCompile } from './cannot-compile.js';
 import { readSmallList, readSmallObject } from './small-files.js';
 
 /**
@@ -19,18 +20,10 @@ export async function readDense(state: ModelState): Promise<Pick<CompileOptions,
   const weights = inspection.checkpoint?.files.find(({ path }) => path.startsWith(dir));
   const config = await readSmallObject(state, `${DENSE_DIR}/config.json`);
   const pooling = await readSmallObject(state, `${POOLING_DIR}/config.json`);
-  const refuse = (problem: string) =>
-    new DownloaderError(
-      'CHECKPOINT_INVALID',
-      `${configured.id} cannot be compiled: ${problem} Choose another model with ${configured.variable}, then run: heimdex-downloader plan`,
-    );
-  if (weights === undefined || config === undefined || pooling === undefined) {
-    const needed = `${POOLING_DIR}/config.json, ${DENSE_DIR}/config.json and ${DENSE_DIR}/model.safetensors`;
-    throw refuse(`its modules.json names Dense, which needs ${needed}.`);
-  }
+  if (weights === undefined || config === undefined || pooling === undefined) throw denseIncomplete(configured);
   try {
     return { dense: { checkpoint: weights.absolutePath, config, pooling: poolingModes(pooling) } };
   } catch (error) {
-    throw refuse(messageOf(error));
+    throw cannotCompile(configured, messageOf(error));
   }
 }

@@ -2,8 +2,31 @@ import { readFile } from 'node:fs/promises';
 import { posix } from 'node:path';
 import type { ModelState } from '../cache-state.js';
 import { DownloaderError } from '../errors.js';
+import type { SmallFiles } from './assert-compilable.js';
 
 type JsonObject = Readonly<Record<string, unknown>>;
+
+/** A model's small files on the volume. */
+export function smallFilesOnVolume({ configured, inspection }: ModelState): SmallFiles {
+  const paths = new Map(
+    inspection.files.flatMap(({ file, found }) => (found === undefined ? [] : [[file.path, found.absolutePath]])),
+  );
+  for (const { path, absolutePath } of inspection.checkpoint?.files ?? []) paths.set(path, absolutePath);
+  const pathOf = (name: string) => paths.get(posix.join(configured.dir, name));
+  return {
+    has: (name) => pathOf(name) !== undefined,
+    read: async (name) => {
+      const path = pathOf(name);
+      if (path === undefined) return undefined;
+      try {
+        return JSON.parse(await readFile(path, 'utf8'));
+      } catch (cause) {
+        if (cause instanceof SyntaxError) return undefined;
+        throw cause;
+      }
+    },
+  };
+}
 
 /**
  * Reads one of the model's JSON files on the volume; undefined if the model has none of that name. Throws DownloaderError

@@ -1,0 +1,178 @@
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Hub, type HubRepository, startHub } from '@heimdex/hub';
+import { expect } from 'chai';
+import { bertRepository, whisperCheckpoint } from './support/checkpoints.js';
+import { lastLine, runHere } from './support/program.js';
+import { checkpointEnvironment } from './support/use-checkpoints.js';
+import { temporaryDir } from './support/volume.js';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** A repository with other values in config.json (`null` removes one), and with other files. */
+function changed(repository: HubRepository, values: Json, files: Readonly<Record<string, unknown>> = {}) {
+  const config = repository.files.find(({ path }) => path === 'config.json');
+  const before = config !== undefined && 'bytes' in config ? (JSON.parse(String(config.bytes)) as Json) : {};
+  const all = { 'config.json': { ...before, ...values }, ...files };
+  return [
+    ...repository.files.filter(({ path }) => !Object.hasOwn(all, path)),
+    ...Object.entries(all).flatMap(([path, value]) =>
+      value === null ? [] : [{ path, bytes: typeof value === 'string' ? value : JSON.stringify(value) }],
+    ),
+  ];
+}
+
+const BERT = bertRepository();
+const whisper = whisperCheckpoint();
+const WHISPER = {
+  name: '',
+  files: [...whisper.small, { path: 'model.safetensors', bytes: whisper.safetensors }],
+};
+const TOWER = { hidden_size: 64, intermediate_size: 128, num_hidden_layers: 1, num_attention_heads: 4 };
+const SIGLIP = {
+  name: '',
+  files: changed(
+    BERT,
+    { model_type: 'siglip', text_config: TOWER, vision_config: { ...TOWER, image_size: 64 } },
+    { 'tokenizer_config.json': {} },
+  ),
+};
+const modules = (...named: readonly (readonly [string, string])[]) =>
+  named.map(([type, path]) => ({ type: `sentence_transformers.models.${type}`, path }));
+const POOLED = modules(['Transformer', ''], ['Pooling', '1_Pooling']);
+
+interface Refused {
+  readonly variable: 'TEXT_MODEL_NAME' | 'ASR_MODEL' | 'VISION_MODEL_NAME';
+  readonly files: HubRepository['files'];
+  /** In the message. */
+  readonly words: readonly string[];
+}
+
+const text = (files: HubRepository['files'], ...words: string[]): Refused => ({
+  variable: 'TEXT_MODEL_NAME',
+  files,
+  words,
+});
+const speech = (files: HubRepository['files'], ...words: string[]): Refused => ({
+  variable: 'ASR_MODEL',
+  files,
+  words,
+});
+const vision = (files: HubRepository['files'], ...words: string[]): Refused => ({
+  variable: 'VISION_MODEL_NAME',
+  files,
+  words,
+});
+
+const REFUSED: Readonly<Record<string, Refused>> = {
+  'a reranker': text(
+    changed(BERT, { architectures: ['BertForSequenceClassification'] }),
+    'reranker',
+    'BertForSequence',
+  ),
+  'a classifier of tokens': text(changed(BERT, { architectures: ['BertForTokenClassification'] }), 'of tokens'),
+  'a model that answers questions': text(changed(BERT, { architectures: ['BertForQuestionAnswering'] }), 'questions'),
+  ColBERT: text(changed(BERT, { architectures: ['HF_ColBERT'] }), 'ColBERT'),
+  'other positions': text(changed(BERT, { position_embedding_type: 'alibi' }), 'position_embedding_type', '"alibi"'),
+  'a decoder': text(changed(BERT, { is_decoder: true }), 'is_decoder of config.json to be false'),
+  'another activation of the layer behind the pooling': text(
+    changed(
+      BERT,
+      {},
+      {
+        'modules.json': [...POOLED, ...modules(['Dense', '2_Dense'])],
+        '1_Pooling/config.json': { pooling_mode_mean_tokens: true },
+        '2_Dense/config.json': { in_features: 64, out_features: 8, activation_function: 'torch.nn.GELU' },
+        '2_Dense/model.safetensors': 'weights',
+      },
+    ),
+    'activation_function of 2_Dense/config.json',
+  ),
+  'a layer elsewhere': text(
+    changed(BERT, {}, { 'modules.json': [...POOLED, ...modules(['Dense', '3_Dense'])] }),
+    'it has a Dense in 3_Dense too',
+  ),
+  'a classifier of audio': speech(changed(WHISPER, { architectures: ['WhisperForAudioClassification'] }), 'of audio'),
+  'scaled embeddings': speech(changed(WHISPER, { scale_embedding: true }), 'scale_embedding'),
+  'another length of windows': speech(changed(WHISPER, { max_source_positions: 750 }), 'max_source_positions'),
+  'a classifier of images, which has no tokenizer': vision(
+    changed(SIGLIP, { architectures: ['SiglipForImageClassification'] }, { 'tokenizer.json': null }),
+    'a classifier of images',
+  ),
+  'images of one channel': vision(
+    changed(SIGLIP, { vision_config: { ...TOWER, num_channels: 1 } }),
+    'vision_config.num_channels',
+  ),
+  'towers of two widths': vision(
+    changed(SIGLIP, { text_config: { ...TOWER, projection_size: 32 } }),
+    'text_config.projection_size',
+  ),
+};
+
+const ACCEPTED: Readonly<Record<string, HubRepository['files']>> = {
+  BertForMaskedLM: changed(BERT, { architectures: ['BertForMaskedLM'] }),
+  BertForPreTraining: changed(BERT, { architectures: ['BertForPreTraining'] }),
+  BertModel: changed(BERT, { architectures: ['BertModel'] }),
+  'BertForSequenceClassification, pooled': changed(
+    BERT,
+    { architectures: ['BertForSequenceClassification'] },
+    { 'modules.json': POOLED, '1_Pooling/config.json': { pooling_mode_mean_tokens: true } },
+  ),
+};
+
+describe('a checkpoint that cannot be compiled', () => {
+  const dir = temporaryDir();
+  let hub: Hub;
+  const nameOf = (what: string) => `acme/${what.replace(/[^a-z]+/gi, '-')}`;
+  const all = { ...Object.fromEntries(Object.entries(REFUSED).map(([what, { files }]) => [what, files])), ...ACCEPTED };
+
+  before(async () => {
+    const repositories = Object.entries(all).map(([what, files]) => ({ name: nameOf(what), files }));
+    hub = await startHub({ repositories });
+  });
+  after(() => hub.close());
+  beforeEach(() => hub.requests.clear());
+
+  const NONE = { ASR_MODEL: 'none', LOAD_BGE_M3: 'false', VISION_MODEL_NAME: 'none' };
+  const env = (variable: Refused['variable'], name: string) =>
+    checkpointEnvironment(dir.path, hub.url, {
+      ...NONE,
+      [variable]: name,
+      ...(variable === 'TEXT_MODEL_NAME' ? { LOAD_BGE_M3: 'true' } : {}),
+    });
+
+  for (const [what, { variable, words }] of Object.entries(REFUSED)) {
+    it(`is refused when it is planned, by what it is: ${what}`, async () => {
+      const result = await runHere(['plan'], env(variable, nameOf(what)));
+      expect(result.status, result.stderr).to.equal(7);
+      expect(lastLine(result)).to.include({ code: 'CHECKPOINT_INVALID' });
+      expect(lastLine(result).msg).to.include(`Choose another model with ${variable}`);
+      for (const word of words) expect(lastLine(result).msg).to.include(word);
+      expect(hub.requests.filter({ kind: 'bytes' }).map(({ file }) => file)).not.to.include('model.safetensors');
+    });
+  }
+
+  for (const what of Object.keys(ACCEPTED)) {
+    it(`is not one with a head that the vectors do not need: ${what}`, async () => {
+      const result = await runHere([], env('TEXT_MODEL_NAME', nameOf(what)));
+      expect(result.status, result.stderr).to.equal(0);
+    });
+  }
+
+  it('is refused by what it is if another program left it on the volume', async () => {
+    const name = nameOf('BertForMaskedLM');
+    expect((await runHere([], env('TEXT_MODEL_NAME', name))).status).to.equal(0);
+    const cache = join(dir.path, 'cache');
+    await rm(join(cache, '.compiled'), { recursive: true });
+    await rm(join(cache, 'models.lock.json'));
+    const snapshots = join(cache, `models--${name.replace('/', '--')}`, 'snapshots');
+    const [commit = ''] = await readdir(snapshots);
+    const path = join(snapshots, commit, 'config.json');
+    const config = JSON.parse(await readFile(path, 'utf8'));
+    await rm(path);
+    await writeFile(path, JSON.stringify({ ...config, architectures: ['BertForSequenceClassification'] }));
+    const result = await runHere([], env('TEXT_MODEL_NAME', name));
+    expect(result.status, result.stderr).to.equal(7);
+    expect(lastLine(result).msg).to.include('a reranker');
+  });
+});
