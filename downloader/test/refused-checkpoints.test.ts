@@ -99,6 +99,43 @@ const REFUSED: Readonly<Record<string, Refused>> = {
     changed(SIGLIP, { architectures: ['SiglipForImageClassification'] }, { 'tokenizer.json': null }),
     'a classifier of images',
   ),
+  'a tokenizer of Japanese words': text(
+    changed(
+      BERT,
+      {},
+      {
+        'tokenizer.json': null,
+        'vocab.txt': '[PAD]',
+        'tokenizer_config.json': { tokenizer_class: 'BertJapaneseTokenizer' },
+      },
+    ),
+    'its tokenizer is a BertJapaneseTokenizer',
+    'save_pretrained',
+  ),
+  'a tokenizer that config.json names': text(
+    changed(BERT, { tokenizer_class: 'PhobertTokenizer' }, { 'tokenizer.json': null, 'vocab.txt': '[PAD]' }),
+    'its tokenizer is a PhobertTokenizer',
+  ),
+  'a tokenizer without a file that it is read from': text(
+    changed(BERT, {}, { 'tokenizer.json': null, 'tokenizer_config.json': { tokenizer_class: 'RobertaTokenizer' } }),
+    'its tokenizer is a RobertaTokenizer',
+  ),
+  'a preprocessor for other mel bands': speech(
+    changed(WHISPER, {}, { 'preprocessor_config.json': { feature_size: 128 } }),
+    'feature_size of its preprocessor is 128, and num_mel_bins of its config.json is 80',
+  ),
+  'a preprocessor for images of another size': vision(
+    changed(SIGLIP, {}, { 'preprocessor_config.json': { size: { height: 32, width: 32 } } }),
+    'size.width of its preprocessor is 32, and vision_config.image_size of its config.json is 64',
+  ),
+  'a preprocessor in the form of transformers 5 for another size': vision(
+    changed(SIGLIP, {}, { 'processor_config.json': { image_processor: { size: 32 } } }),
+    'size of its preprocessor is 32',
+  ),
+  'a preprocessor that crops to another size': vision(
+    changed(SIGLIP, {}, { 'preprocessor_config.json': { size: { shortest_edge: 64 }, crop_size: { width: 32 } } }),
+    'crop_size.width of its preprocessor is 32',
+  ),
   'images of one channel': vision(
     changed(SIGLIP, { vision_config: { ...TOWER, num_channels: 1 } }),
     'vision_config.num_channels',

@@ -33,6 +33,7 @@ export * from './safe-path.js';
 export * from './scan-cache.js';
 export * from './scan-compiled.js';
 export * from './sentence-modules.js';
+export * from './slow-tokenizers.js';
 export * from './stand-ins.js';
 export * from './tree-file.js';
 export * from './variables.js';

@@ -10,20 +10,14 @@ import {
 } from '@heimdex/cache';
 import { messageOf } from '@heimdex/common';
 import type { DownloaderError } from '../errors.js';
+import { assertPreprocessor, assertTokenizer } from './assert-servable.js';
 import { cannotCompile } from './cannot-compile.js';
-
-type JsonObject = Readonly<Record<string, unknown>>;
-
-/** The model's small files, by their names in its directory. */
-export interface SmallFiles {
-  readonly has: (name: string) => boolean;
-  /** Undefined if there is none, or if it is not JSON. */
-  readonly read: (name: string) => Promise<unknown>;
-}
+import { type JsonObject, objectOf } from './json-object.js';
+import type { SmallFiles } from './small-json.js';
 
 /**
  * Rejects a checkpoint that cannot be compiled for its role, by its small files, before gigabytes are fetched: another architecture
- * or head, values of config.json, modules. Throws DownloaderError CHECKPOINT_INVALID with what it has and what is
+ * or head, values of config.json, modules, a tokenizer or preprocessor that the server cannot use. Throws DownloaderError CHECKPOINT_INVALID with what it has and what is
  * supported; errors of the source.
  */
 export async function assertCompilable(configured: ConfiguredModel, files: SmallFiles): Promise<void> {
@@ -34,6 +28,8 @@ export async function assertCompilable(configured: ConfiguredModel, files: Small
   if (!modules.some(({ type }) => type === 'Pooling')) assertHead(configured, config);
   assertModules(configured, modules);
   await assertValues(configured, config, modules, files);
+  await assertTokenizer(configured, config, files);
+  await assertPreprocessor(configured, config, files);
 }
 
 function assertModelType(configured: ConfiguredModel, { model_type: type }: JsonObject): void {
@@ -113,8 +109,4 @@ async function readDenseFiles(configured: ConfiguredModel, files: SmallFiles) {
 export function denseIncomplete(configured: ConfiguredModel): DownloaderError {
   const needed = `1_Pooling/config.json, ${DENSE_DIR}/config.json and ${DENSE_FORMS.join(' or ')}`;
   return cannotCompile(configured, `its modules.json names Dense, which needs ${needed}`);
-}
-
-function objectOf(value: unknown): JsonObject | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
 }

@@ -2,9 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { posix } from 'node:path';
 import type { ModelState } from '../cache-state.js';
 import { DownloaderError } from '../errors.js';
-import type { SmallFiles } from './assert-compilable.js';
-
-type JsonObject = Readonly<Record<string, unknown>>;
+import { type JsonObject, objectOf } from './json-object.js';
+import type { SmallFiles } from './small-json.js';
 
 /** A model's small files on the volume. */
 export function smallFilesOnVolume({ configured, inspection }: ModelState): SmallFiles {
@@ -54,8 +53,7 @@ async function readSmallFile<Value>(
 }
 
 export function readSmallObject(state: ModelState, name: string): Promise<JsonObject | undefined> {
-  const isObject = (value: unknown): value is JsonObject =>
-    typeof value === 'object' && value !== null && !Array.isArray(value);
+  const isObject = (value: unknown): value is JsonObject => objectOf(value) !== undefined;
   return readSmallFile(state, name, isObject, 'object');
 }
 

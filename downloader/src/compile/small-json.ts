@@ -2,7 +2,13 @@ import { posix } from 'node:path';
 import type { Tree } from '@heimdex/cache';
 import { type RetryOptions, withRetries } from '../transfer/retry.js';
 import type { ByteSource } from '../transfer/source.js';
-import type { SmallFiles } from './assert-compilable.js';
+
+/** The model's small files, by their names in its directory. */
+export interface SmallFiles {
+  readonly has: (name: string) => boolean;
+  /** Undefined if there is none, or if it is not JSON. */
+  readonly read: (name: string) => Promise<unknown>;
+}
 
 /** These files have a few kilobytes. */
 const MAX_BYTES = 4 << 20;

@@ -1,14 +1,12 @@
 /** Makes a tokenizer.json of the files that Python's slow tokenizers save, for repositories without it. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isSlowTokenizer } from '@heimdex/cache';
 import { type JsonObject, readIfThere, readJsonObject, readOptionalObject, stringAt } from '../../json.js';
 import { byteLevelJson } from './byte-level.js';
 import { readSentencePiece } from './sentencepiece.js';
 import { siglipJson } from './siglip.js';
 import { wordPieceJson } from './word-piece.js';
-
-/** Values of `tokenizer_class` in tokenizer_config.json, which may be missing. */
-const KNOWN = ['BertTokenizer', 'DistilBertTokenizer', 'SiglipTokenizer', 'WhisperTokenizer'];
 
 /**
  * Reads tokenizer.json, or the older files that replace it: vocab.txt (BERT), spiece.model (SigLIP), or vocab.json and merges.txt (Whisper),
@@ -18,7 +16,7 @@ export async function readTokenizerJson(dir: string, settings: JsonObject): Prom
   const json = await readIfThere(join(dir, 'tokenizer.json'), readJsonObject);
   if (json !== undefined) return json;
   const kind = stringAt(settings, 'tokenizer_class') ?? '';
-  if (kind !== '' && !KNOWN.includes(kind.replace(/Fast$/, ''))) {
+  if (kind !== '' && !isSlowTokenizer(kind)) {
     // Others split words in ways of their own, such as BertJapaneseTokenizer.
     throw new Error(`Expected ${dir} to have a tokenizer.json, since its tokenizer is a ${kind}.`);
   }

@@ -1,0 +1,55 @@
+/** What the server would reject at its start, by the model's small files. */
+import { type ConfiguredModel, isSlowTokenizer } from '@heimdex/cache';
+import { cannotCompile } from './cannot-compile.js';
+import { type JsonObject, objectAt, objectOf } from './json-object.js';
+import type { SmallFiles } from './small-json.js';
+
+/** Throws DownloaderError CHECKPOINT_INVALID for a tokenizer that has no tokenizer.json and is not read from other files. */
+export async function assertTokenizer(configured: ConfiguredModel, config: JsonObject, files: SmallFiles) {
+  if (files.has('tokenizer.json')) return;
+  const settings = objectOf(await files.read('tokenizer_config.json')) ?? {};
+  const name = settings.tokenizer_class ?? config.tokenizer_class;
+  if (typeof name !== 'string' || name === '' || isSlowTokenizer(name)) return;
+  throw cannotCompile(
+    configured,
+    `its tokenizer is a ${name}, and it has no tokenizer.json. In transformers AutoTokenizer.from_pretrained("${configured.id}").save_pretrained(DIR) writes one, where the tokenizer has that form (BertJapaneseTokenizer and PhobertTokenizer have not)`,
+  );
+}
+
+/** Throws DownloaderError CHECKPOINT_INVALID if the model's inputs are prepared for another size than config.json has. */
+export async function assertPreprocessor(configured: ConfiguredModel, config: JsonObject, files: SmallFiles) {
+  const preprocessor = objectOf(await files.read('preprocessor_config.json'));
+  if (configured.family === 'whisper') {
+    const { num_mel_bins: bands = 80 } = config;
+    const { feature_size: prepared = bands } = preprocessor ?? {};
+    if (prepared !== bands) throw differ(configured, 'feature_size', prepared, 'num_mel_bins', bands);
+  }
+  if (configured.family === 'siglip') {
+    const { image_size: side = 224 } = objectAt(config, 'vision_config');
+    // transformers 5 writes one file for images and texts.
+    const images =
+      preprocessor ?? objectAt(objectOf(await files.read('processor_config.json')) ?? {}, 'image_processor');
+    for (const [name, prepared] of preparedSizes(images))
+      if (prepared !== side) throw differ(configured, name, prepared, 'vision_config.image_size', side);
+  }
+}
+
+/** The sizes of prepared images, with their names. */
+function preparedSizes(images: JsonObject): readonly (readonly [string, number])[] {
+  const key = objectAt(images, 'size').shortest_edge === undefined ? 'size' : 'crop_size';
+  const { [key]: size } = images;
+  const { width, height } = objectAt(images, key);
+  const sizes: readonly (readonly [string, unknown])[] = [
+    [key, size],
+    [`${key}.width`, width],
+    [`${key}.height`, height],
+  ];
+  return sizes.flatMap(([name, value]) => (typeof value === 'number' ? [[name, value] as const] : []));
+}
+
+function differ(configured: ConfiguredModel, name: string, prepared: unknown, other: string, size: unknown) {
+  return cannotCompile(
+    configured,
+    `${name} of its preprocessor is ${JSON.stringify(prepared)}, and ${other} of its config.json is ${JSON.stringify(size)}`,
+  );
+}
