@@ -62,22 +62,26 @@ export function parseWhisperConfig(
   const headCount = needed(config, 'decoder_attention_heads');
   /** Older files keep some members in config.json. */
   const said = (key: string): unknown => generation[key] ?? config[key] ?? defaults[key];
-  const languages = new Map<string, number>();
-  for (const [token, id] of Object.entries(objectAt({ value: said('lang_to_id') }, 'value'))) {
-    if (typeof id === 'number') languages.set(token.replace(/^<\|(.*)\|>$/, '$1'), id);
-  }
+  const own = languagesIn(said('lang_to_id'));
+  // An empty table says no more than none.
+  const languages = own.size === 0 ? languagesIn(defaults.lang_to_id) : own;
   const tasks = objectAt({ value: said('task_to_id') }, 'value');
-  const multilingual = said('is_multilingual');
+  const saidMultilingual = said('is_multilingual');
+  const multilingual = typeof saidMultilingual === 'boolean' ? saidMultilingual : languages.size > 1;
+  if (multilingual && languages.size === 0) {
+    throw new Error("Expected lang_to_id of the model's generation_config.json to have its languages, got none.");
+  }
+  const layerCount = needed(config, 'decoder_layers');
   return {
-    melCount: numberAt(preprocessor, 'feature_size') ?? numberAt(config, 'num_mel_bins') ?? DEFAULT_MEL_COUNT,
-    layerCount: needed(config, 'decoder_layers'),
+    melCount: melCountOf(config, preprocessor),
+    layerCount,
     headCount,
     headSize: width / headCount,
     textPositions: numberAt(config, 'max_target_positions') ?? 448,
     audioPositions: numberAt(config, 'max_source_positions') ?? 1500,
     startOfTranscript: neededToken(said('decoder_start_token_id'), 'decoder_start_token_id'),
     endOfText: neededToken(said('eos_token_id'), 'eos_token_id'),
-    multilingual: typeof multilingual === 'boolean' ? multilingual : languages.size > 1,
+    multilingual,
     languages,
     tasks: { transcribe: numberAt(tasks, 'transcribe'), translate: numberAt(tasks, 'translate') },
     noTimestamps: numberAt(generation, 'no_timestamps_token_id'),
@@ -85,8 +89,37 @@ export function parseWhisperConfig(
     suppressed: numbers(said('suppress_tokens')),
     suppressedFirst: numbers(said('begin_suppress_tokens')),
     maxInitialTimestampIndex: numberAt(generation, 'max_initial_timestamp_index') ?? MAX_INITIAL_TIMESTAMP_INDEX,
-    alignmentHeads: pairs(said('alignment_heads')),
+    alignmentHeads: alignmentHeads(said('alignment_heads'), defaults.alignment_heads, layerCount, headCount),
   };
+}
+
+function melCountOf(config: JsonObject, preprocessor: JsonObject): number {
+  const own = numberAt(config, 'num_mel_bins');
+  const prepared = numberAt(preprocessor, 'feature_size');
+  if (own !== undefined && prepared !== undefined && own !== prepared) {
+    throw new Error(
+      `Expected feature_size of the model's preprocessor_config.json to be ${own}, num_mel_bins of its config.json, got ${prepared}.`,
+    );
+  }
+  return prepared ?? own ?? DEFAULT_MEL_COUNT;
+}
+
+function languagesIn(table: unknown): ReadonlyMap<string, number> {
+  const entries = Object.entries(objectAt({ table }, 'table'));
+  return new Map(
+    entries.flatMap(([token, id]) => (typeof id === 'number' ? [[token.replace(/^<\|(.*)\|>$/, '$1'), id]] : [])),
+  );
+}
+
+/** The heads that the model has: a fine-tune with fewer layers may have the list of a larger model. If it has none of them, the defaults. */
+function alignmentHeads(
+  listed: unknown,
+  defaults: unknown,
+  layers: number,
+  heads: number,
+): WhisperConfig['alignmentHeads'] {
+  const own = pairs(listed).filter(([layer, head]) => layer < layers && head < heads);
+  return own.length > 0 ? own : pairs(defaults);
 }
 
 function needed(object: JsonObject, key: string): number {

@@ -9,8 +9,8 @@ export interface KnownTokens {
   encode(text: string): readonly number[];
 }
 
-/** Vocabulary size of English-only Whisper models; multilingual ones are larger. Source: openai-whisper, model.py. */
-const ENGLISH_VOCABULARY = 51_864;
+/** Of English-only models; that of multilingual ones is the next. Source: openai-whisper, tokenizer.py. */
+const ENGLISH_START = 50_257;
 
 /**
  * Derives the contents of generation_config.json for a repository that has none, or an old one: the tokens by their
@@ -22,11 +22,12 @@ const ENGLISH_VOCABULARY = 51_864;
 export function generationDefaults(config: JsonObject, tokens: KnownTokens): JsonObject {
   const { id } = tokens;
   const endOfText = id('<|endoftext|>');
+  const start = id('<|startoftranscript|>');
   // Computed on demand: most repositories are complete.
   return {
-    decoder_start_token_id: id('<|startoftranscript|>'),
+    decoder_start_token_id: start,
     eos_token_id: endOfText,
-    ...(config.vocab_size === ENGLISH_VOCABULARY ? { is_multilingual: false } : {}),
+    ...(start === ENGLISH_START ? { is_multilingual: false } : {}),
     get lang_to_id() {
       return languagesOf(tokens.json);
     },
