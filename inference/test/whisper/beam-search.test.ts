@@ -19,6 +19,7 @@ const SPECIAL = {
 };
 const rules = new LogitsProcessors({
   special: SPECIAL,
+  isText: (token) => token < SPECIAL.endOfText,
   suppressed: [],
   suppressedFirst: [],
   timestamps: false,

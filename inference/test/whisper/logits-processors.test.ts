@@ -13,6 +13,8 @@ const SPECIAL = {
   firstTimestamp: 17,
 };
 const SIZE = 28;
+/** A word that a fine-tune has added behind the times up to 30.00 s. */
+const ADDED = SPECIAL.firstTimestamp + 1501;
 const time = (step: number) => SPECIAL.firstTimestamp + step;
 
 function allowed(
@@ -23,6 +25,7 @@ function allowed(
 ): number[] {
   const rules = new LogitsProcessors({
     special: SPECIAL,
+    isText: (token) => token < SPECIAL.endOfText || token === ADDED,
     suppressed: [3],
     suppressedFirst: [0, SPECIAL.endOfText],
     timestamps,
@@ -74,6 +77,20 @@ describe('the logits processors', () => {
     sure[SPECIAL.endOfText] = 10;
     expect(allowed(ended, sure, true, 200)).to.include(SPECIAL.endOfText);
     expect(allowed([time(0)], wordsLikely(), true, 200)).to.include(SPECIAL.endOfText);
+  });
+
+  it('let a word behind the times be sampled where words are, and nothing else there', () => {
+    const logits = () => new Float32Array(ADDED + 3).fill(-20, SPECIAL.firstTimestamp, ADDED);
+    const behind = (sampled: readonly number[], timestamps = true) =>
+      allowed(sampled, logits(), timestamps).filter((token) => token >= ADDED);
+    for (const sampled of [[time(0)], [time(2), ADDED], [time(2), 1, time(5), time(5)]])
+      expect(behind(sampled)).to.deep.equal([ADDED]);
+    for (const sampled of [[], [time(2), 1, time(5)]]) expect(behind(sampled)).to.deep.equal([]);
+    expect(behind([1], false)).to.deep.equal([ADDED]);
+    expect(allowed([time(0), ADDED], logits())).to.include(time(3));
+    const likely = logits().fill(-30, 0, SPECIAL.firstTimestamp).fill(-30, SPECIAL.firstTimestamp);
+    likely[ADDED] = 5;
+    expect(allowed([time(0), 1], likely)).to.include(ADDED);
   });
 
   it('allow no timestamps, and no end before the first word, without timestamps', () => {

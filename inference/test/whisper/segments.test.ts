@@ -19,6 +19,11 @@ describe('splitting a window at its timestamps', () => {
     expect(advanceSamples).to.equal(9 * 16_000);
   });
 
+  it('takes a token behind 30.00 s for a word', () => {
+    const { segments } = splitAtTimestamps([time(0), FIRST + 1501, time(2), time(2), FIRST + 1502, 1], FIRST, WINDOW);
+    expect(segments).to.deep.equal([{ startSeconds: 0, endSeconds: 2, tokens: [time(0), FIRST + 1501, time(2)] }]);
+  });
+
   it('is done with the window when its text ends with a single time', () => {
     const { segments, advanceSamples } = splitAtTimestamps([time(0), 1, time(2), time(2), 2, time(6)], FIRST, WINDOW);
     expect(segments.map(({ endSeconds }) => endSeconds)).to.deep.equal([2, 6]);

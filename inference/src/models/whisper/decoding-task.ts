@@ -79,6 +79,7 @@ export class DecodingTask {
     this.#textBefore = parts.vocabulary.decode(previousTokens);
     this.#rules = new LogitsProcessors({
       special: parts.vocabulary.special,
+      isText: (token) => parts.vocabulary.isText(token),
       suppressed: parts.config.suppressed,
       suppressedFirst: parts.config.suppressedFirst,
       timestamps: window.options.timestamps !== 'none',

@@ -1,9 +1,12 @@
 import { indexOfHighest, logSumExp } from '../decoding/scores.js';
+import { TIMESTAMP_COUNT } from './segments.js';
 import type { SpecialTokens } from './vocabulary.js';
 
 /** Suppresses tokens that must not be sampled next. Source: the logit filters of OpenAI's whisper/decoding.py. */
 export interface LogitsProcessorsOptions {
   readonly special: SpecialTokens;
+  /** Whether a token behind the timestamps is text: others there are never sampled. */
+  readonly isText: (token: number) => boolean;
   /** Never sampled. */
   readonly suppressed: readonly number[];
   /** Never sampled as the first token. */
@@ -46,43 +49,57 @@ export class LogitsProcessors {
   apply(logits: Float32Array, sampled: readonly number[]): void {
     for (const token of this.#never) logits[token] = Number.NEGATIVE_INFINITY;
     if (sampled.length === 0) for (const token of this.#neverFirst) logits[token] = Number.NEGATIVE_INFINITY;
+    const { special, isText } = this.#options;
+    const first = special.firstTimestamp;
+    for (let token = first + TIMESTAMP_COUNT; token < logits.length; token++)
+      if (!isText(token)) logits[token] = Number.NEGATIVE_INFINITY;
     if (this.#options.timestamps) this.#applyTimestamps(logits, sampled);
-    else logits.fill(Number.NEGATIVE_INFINITY, this.#options.special.firstTimestamp);
+    else logits.fill(Number.NEGATIVE_INFINITY, first, first + TIMESTAMP_COUNT);
   }
 
   #applyTimestamps(logits: Float32Array, sampled: readonly number[]): void {
     const { firstTimestamp: first, endOfText } = this.#options.special;
+    const end = first + TIMESTAMP_COUNT;
+    const isTime = (token: number) => token >= first && token < end;
+    const forbid = (from: number, to: number) => logits.fill(Number.NEGATIVE_INFINITY, from, to);
     const last = sampled.at(-1);
-    const lastWasTime = last !== undefined && last >= first;
+    const lastWasTime = last !== undefined && isTime(last);
     const before = sampled.at(-2);
-    const beforeWasTime = before === undefined || before >= first;
+    const beforeWasTime = before === undefined || isTime(before);
 
     // In a window cut at a pause, half of the texts would otherwise end with a timestamp in the middle, as if cut
     // there.
-    const end = this.#options.speechEndIndex;
-    if (lastWasTime && sampled.length > 1 && end !== undefined && last - first < end - LEFT_OVER_INDEX) {
+    const { speechEndIndex } = this.#options;
+    if (lastWasTime && sampled.length > 1 && last - first < (speechEndIndex ?? 0) - LEFT_OVER_INDEX) {
       const surety = (logits[endOfText] ?? Number.NEGATIVE_INFINITY) - logSumExp(logits);
       if (surety < SURE_END) logits[endOfText] = Number.NEGATIVE_INFINITY;
     }
     // Timestamps come in pairs (an end and the next start) except for the first. Only the end of text may follow an end
     // timestamp.
     if (lastWasTime) {
-      if (beforeWasTime) logits.fill(Number.NEGATIVE_INFINITY, first);
-      else logits.fill(Number.NEGATIVE_INFINITY, 0, endOfText);
+      if (beforeWasTime) forbid(first, end);
+      else {
+        forbid(0, endOfText);
+        forbid(end, logits.length);
+      }
     }
-    const latest = sampled.findLast((token) => token >= first);
+    const latest = sampled.findLast(isTime);
     if (latest !== undefined) {
       // Timestamps never decrease, and a segment has a positive length.
       const allowed = lastWasTime && !beforeWasTime ? latest : latest + 1;
-      logits.fill(Number.NEGATIVE_INFINITY, first, Math.max(first, allowed));
+      forbid(first, Math.max(first, allowed));
     }
     if (sampled.length === 0) {
-      logits.fill(Number.NEGATIVE_INFINITY, 0, first);
-      logits.fill(Number.NEGATIVE_INFINITY, first + this.#options.maxInitialTimestampIndex + 1);
+      forbid(0, first);
+      forbid(first + this.#options.maxInitialTimestampIndex + 1, logits.length);
       return;
     }
     // If the timestamps together are more probable than any text token, sample a timestamp.
-    const text = indexOfHighest(logits, 0, first);
-    if (text < 0 || logSumExp(logits, first) > (logits[text] ?? 0)) logits.fill(Number.NEGATIVE_INFINITY, 0, first);
+    const scoreOf = (token: number) => logits[token] ?? Number.NEGATIVE_INFINITY;
+    const text = Math.max(scoreOf(indexOfHighest(logits, 0, first)), scoreOf(indexOfHighest(logits, end)));
+    if (text === Number.NEGATIVE_INFINITY || logSumExp(logits, first, end) > text) {
+      forbid(0, first);
+      forbid(end, logits.length);
+    }
   }
 }

@@ -2,6 +2,8 @@ import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 
 /** Seconds per timestamp step. */
 const TIMESTAMP_SECONDS = 0.02;
+/** Timestamps of a model, 0.00 s to 30.00 s: tokens that a fine-tune adds may follow them. */
+export const TIMESTAMP_COUNT = 1501;
 /** Samples per timestamp step. */
 export const TIMESTAMP_SAMPLES = TIMESTAMP_SECONDS * SPEECH_SAMPLE_RATE_HZ;
 
@@ -31,7 +33,8 @@ export function splitAtTimestamps(
   firstTimestamp: number,
   windowSamples: number,
 ): SplitWindow {
-  const isTime = (token: number | undefined) => token !== undefined && token >= firstTimestamp;
+  const isTime = (token: number | undefined) =>
+    token !== undefined && token >= firstTimestamp && token < firstTimestamp + TIMESTAMP_COUNT;
   const seconds = (token: number | undefined) => ((token ?? firstTimestamp) - firstTimestamp) * TIMESTAMP_SECONDS;
   const endsWithSingleTime = tokens.length >= 2 && !isTime(tokens.at(-2)) && isTime(tokens.at(-1));
   const cuts = tokens.flatMap((token, index) =>

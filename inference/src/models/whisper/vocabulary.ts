@@ -4,6 +4,7 @@ import { isObject, type JsonObject, numberAt, objectAt, readOptionalObject } fro
 import { readTokenizerJson } from '../../tokenizer/index.js';
 import type { WhisperConfig } from './config.js';
 import type { KnownTokens } from './generation-defaults.js';
+import { TIMESTAMP_COUNT } from './segments.js';
 import { TokenTexts } from './token-texts.js';
 
 /** Special tokens. */
@@ -85,6 +86,8 @@ export class Vocabulary {
   readonly #packed: Buffer;
   #encoder: WhisperTokenizer | undefined;
   readonly #plainWords = new Map<number, string>();
+  /** Words that a fine-tune has added. */
+  readonly #added: ReadonlySet<number>;
   readonly special: SpecialTokens;
 
   constructor(tokenizer: WhisperTokenizer, config: WhisperConfig) {
@@ -105,6 +108,7 @@ export class Vocabulary {
       noTimestamps,
       firstTimestamp: noTimestamps + 1,
     };
+    this.#added = addedWords(tokenizer.json, this.special);
   }
 
   /** A text unchanged, without special tokens. */
@@ -135,9 +139,26 @@ export class Vocabulary {
   }
 
   isText(token: number): boolean {
-    return token < this.special.endOfText;
+    return token < this.special.endOfText || this.#added.has(token);
   }
 }
+
+/** Tokens behind the words of a vocabulary that are neither special nor timestamps. */
+function addedWords(json: JsonObject, { endOfText, firstTimestamp }: SpecialTokens): ReadonlySet<number> {
+  const words = new Map<number, boolean>();
+  const add = (id: unknown, content: unknown, special: boolean) => {
+    if (typeof id !== 'number' || id <= endOfText) return;
+    const isTime = id >= firstTimestamp && id < firstTimestamp + TIMESTAMP_COUNT;
+    words.set(id, !special && !isTime && !SPECIAL.test(String(content)));
+  };
+  for (const [content, id] of Object.entries(objectAt(objectAt(json, 'model'), 'vocab'))) add(id, content, false);
+  for (const { id, content, special } of Array.isArray(json.added_tokens) ? json.added_tokens.filter(isObject) : [])
+    add(id, content, special === true);
+  return new Set([...words].flatMap(([id, isWord]) => (isWord ? [id] : [])));
+}
+
+/** The form of Whisper's own special tokens. */
+const SPECIAL = /^<\|.*\|>$/;
 
 function decoderOf(tokenizer: WhisperTokenizer): (tokens: readonly number[]) => string {
   const texts = TokenTexts.read(tokenizer.json);

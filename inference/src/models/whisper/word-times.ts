@@ -87,7 +87,10 @@ async function alignText(
   const entered = alignRows(output.attentions, config.alignmentHeads, audioPositions, firstRow, prompt.length - 1);
   const probabilities = text.map((token, index) => {
     const logits = output.logits(0, index);
-    return Math.exp((logits[token] ?? Number.NEGATIVE_INFINITY) - logSumExp(logits, 0, special.endOfText));
+    const own = logits[token] ?? Number.NEGATIVE_INFINITY;
+    const words = logSumExp(logits, 0, special.endOfText);
+    // A word that a fine-tune has added is not among them.
+    return Math.exp(own - (token < special.endOfText ? words : words + Math.log1p(Math.exp(own - words))));
   });
   const seconds = (row: number) => (entered[row] ?? audioPositions) * POSITION_SECONDS;
   let at = 0;

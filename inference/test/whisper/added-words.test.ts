@@ -1,0 +1,40 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { readWhisperConfig } from '../../src/models/whisper/config.js';
+import { Vocabulary, WhisperTokenizer } from '../../src/models/whisper/vocabulary.js';
+import { koreanWhisper } from '../fixtures/fine-tunes.js';
+
+const WORD = { content: '김치찌개', special: false, normalized: true };
+const MARK = { content: '<|jamo|>', special: true, normalized: false };
+
+describe('a Whisper whose fine-tune has added words', () => {
+  let dir: string;
+  let vocabulary: Vocabulary;
+  let behind: number;
+
+  before(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'heimdex-added-words-'));
+    for (const file of koreanWhisper().files) {
+      if (!('bytes' in file) || !file.path.endsWith('.json')) continue;
+      const json = JSON.parse(String(file.bytes));
+      if (file.path === 'tokenizer.json') {
+        behind = 256 + json.added_tokens.length;
+        json.added_tokens.push({ ...MARK, id: behind }, { ...WORD, id: behind + 1 });
+      }
+      await writeFile(join(dir, file.path), JSON.stringify(json));
+    }
+    const tokenizer = await WhisperTokenizer.open(dir);
+    vocabulary = new Vocabulary(tokenizer, await readWhisperConfig(dir, tokenizer));
+  });
+  after(() => rm(dir, { recursive: true, force: true }));
+
+  it('has text for them, and none for its own special tokens and times', () => {
+    const { endOfText, firstTimestamp } = vocabulary.special;
+    expect(behind).to.equal(firstTimestamp + 1501);
+    expect(vocabulary.decode([...vocabulary.encode('국'), firstTimestamp, behind, behind + 1])).to.equal('국김치찌개');
+    const texts = Array.from({ length: behind + 3 }, (_, token) => token).filter((token) => vocabulary.isText(token));
+    expect(texts).to.deep.equal([...Array(endOfText).keys(), behind + 1]);
+  });
+});
