@@ -9,22 +9,39 @@ import { run } from './run.js';
 // is full.
 setFlagsFromString('--no-incremental-marking');
 
+/** At the end the log has this long to be written. */
+const FLUSH_LIMIT_MS = 1000;
+
 /** The first signal drains, the second exits immediately. */
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {
-    if (stop.signal.aborted) process.exit(EXIT_CODES.interrupted);
+    if (stop.signal.aborted) void flushed().then(() => process.exit(EXIT_CODES.interrupted));
     stop.abort();
   });
 }
 
 const { argv, env, stderr } = process;
+let exiting = false;
 /**
  * Lines are buffered for up to 50 ms: a write to a pipe is a system call during which no caller is answered, and under load, line by
  * line, it took a quarter of the serving process's time. Only SIGKILL loses the buffer. When the reader stalls, the newest lines are dropped.
  */
-const log = pino.destination({ dest: 1, sync: false, minLength: 8 * 1024, maxLength: 1024 * 1024, periodicFlush: 50 });
-const stdout = { isTTY: process.stdout.isTTY, write: (line: string) => log.write(line) };
+const log = pino.destination({
+  dest: 1,
+  sync: false,
+  minLength: 8 * 1024,
+  maxLength: 1024 * 1024,
+  periodicFlush: 50,
+  retryEAGAIN: () => !exiting,
+});
+/** Whether the log has no line, as that of --help. */
+let isEmpty = true;
+const write = (line: string) => {
+  isEmpty = false;
+  return log.write(line);
+};
+const stdout = { isTTY: process.stdout.isTTY, write };
 // A full disk or a closed reader ends the log and nothing else.
 let logLost = false;
 log.on('error', (error) => {
@@ -43,9 +60,24 @@ const print = (text: string) =>
       else reject(new FatalError('output', `Cannot write to standard output: ${message}`, { cause: error }));
     });
   });
-process.on('exit', () => {
-  if (!logLost) log.flushSync();
-});
+/** Resolves when the log is written, or if that is not possible: its reader is gone or reads nothing. */
+const flushed = () =>
+  new Promise<void>((resolve) => {
+    if (isEmpty || logLost) return resolve();
+    log.flush(() => resolve());
+    setTimeout(() => {
+      logLost = true;
+      resolve();
+    }, FLUSH_LIMIT_MS);
+  });
+// pino calls it at the exit. sonic-boom's own repeats a write that fails for ever: to a pipe without a reader, or to a full one.
+log.flushSync = () => {
+  if (isEmpty || logLost) return;
+  exiting = true;
+  Object.assign(log, { sync: true });
+  log.flush();
+};
 const code = await run({ argv: argv.slice(2), env, stdout, print, stderr, stop: stop.signal });
+await flushed();
 // Everything is closed; a handle left open by a library must not keep the program alive.
 process.exit(code);

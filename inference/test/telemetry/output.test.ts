@@ -1,11 +1,14 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
 import { openLog } from '../../src/telemetry/log.js';
-import { pocketServer } from '../fixtures/pocket.js';
-import { PROGRAM, runProgram } from '../fixtures/server-process.js';
+import { pocketEnv, pocketServer, pocketVolume } from '../fixtures/pocket.js';
+import { environment, PROGRAM, runProgram } from '../fixtures/server-process.js';
 
 const NAME = 'a\u001b[31m\u001b]0;title\u0007b\u202egnp\u009b2J';
 const SHOWN = 'a\\u001b[31m\\u001b]0;title\\u0007b\\u202egnp\\u009b2J';
@@ -71,14 +74,7 @@ describe('output that cannot be written', () => {
     const { server, stop } = await pocketServer();
     try {
       server.child.stdout?.destroy();
-      const call = async () => {
-        const response = await fetch(`${server.url}/heimdex.inference.v1.InferenceService/EmbedText`, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify({ texts: ['a red heart'] }),
-        });
-        return response.status;
-      };
+      const call = () => embed(server.url);
       // Each call writes a log line.
       while (!server.stderr().includes('the log ends here')) expect(await call()).to.equal(200);
       expect(await call()).to.equal(200);
@@ -90,4 +86,59 @@ describe('output that cannot be written', () => {
       await stop();
     }
   });
+
+  /** Starts a server whose two outputs are one pipe, and ends it once `leave` is done with the pipe's reader. */
+  async function endOf(leave: (reader: Socket, url: string) => Promise<unknown>) {
+    const volume = await pocketVolume();
+    const pipe = join(volume.cacheDir, 'log');
+    execFileSync('mkfifo', [pipe]);
+    const command = ['-c', 'exec "$0" "$@" > "$LOG_PIPE" 2>&1', process.execPath, PROGRAM];
+    const env = environment({ ...pocketEnv(volume), LOG_FORMAT: 'json', LOG_PIPE: pipe });
+    const reader = new Socket({ fd: openSync(pipe, 'r+'), readable: true, writable: false });
+    const child = spawn('sh', command, { env, stdio: 'ignore' });
+    try {
+      const lines = createInterface({ input: reader });
+      let port = '';
+      await new Promise<void>((resolve) => {
+        lines.on('line', (line) => {
+          port = /"Listening on .*:(\d+)"/.exec(line)?.[1] ?? port;
+          if (line.includes('"Ready"')) resolve();
+        });
+      });
+      await leave(reader, `http://127.0.0.1:${port}`);
+      child.kill('SIGTERM');
+      const [code] = await once(child, 'exit');
+      return code;
+    } finally {
+      reader.destroy();
+      child.kill('SIGKILL');
+      await volume.remove();
+    }
+  }
+
+  it('does not keep the server from ending: both outputs are one pipe whose reader is gone', async () => {
+    const code = await endOf((reader) => {
+      reader.destroy();
+      return once(reader, 'close');
+    });
+    expect(code).to.equal(EXIT_CODES.ok);
+  });
+
+  it('does not keep the server from ending: its reader reads nothing, and the pipe is full', async () => {
+    const code = await endOf(async (reader, url) => {
+      reader.pause();
+      // A line each, of 200 bytes or more; a pipe has 64 KiB, and the reader as much.
+      for (let calls = 0; calls < 1000; calls += 50) await Promise.all(Array.from({ length: 50 }, () => embed(url)));
+    });
+    expect(code).to.equal(EXIT_CODES.ok);
+  });
 });
+
+async function embed(url: string): Promise<number> {
+  const response = await fetch(`${url}/heimdex.inference.v1.InferenceService/EmbedText`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ texts: ['a red heart'] }),
+  });
+  return response.status;
+}
