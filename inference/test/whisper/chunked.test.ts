@@ -120,6 +120,16 @@ describe('an audio file whose windows do not depend on each other', () => {
     expect(starts).to.deep.equal([...starts].sort((one, other) => one - other));
   });
 
+  it('begins a chunk shortly before its speech, with a whole window from there', async () => {
+    const worker = new Worker();
+    const samples = sound(100).fill(0, 6 * RATE, 45 * RATE);
+    const events = await transcribe(worker, sourceOf(samples));
+    const after = segmentsOf(events).find(({ from }) => from > 31);
+    expect(after?.from).to.be.closeTo(44.9, 0.11);
+    expect((after?.to ?? 0) - (after?.from ?? 0)).to.be.above(24);
+    expect(segmentsOf(events).at(-1)?.to).to.equal(100);
+  });
+
   it('uses the first detected language', async () => {
     const worker = new Worker(({ language }, index) => ({ language: language ?? (index === 1 ? 'cy' : 'en') }));
     await transcribe(worker, sourceOf(sound(270)));

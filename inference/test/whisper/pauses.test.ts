@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { cutInPause, endOfSpeech } from '../../src/models/whisper/pauses.js';
+import { cutInPause, endOfSpeech, leadingSilence } from '../../src/models/whisper/pauses.js';
 
 const RATE = 16_000;
 
@@ -67,5 +67,27 @@ describe('cutting an audio file', () => {
       ) / RATE,
     ).to.be.closeTo(22, 0.03);
     expect(endOfSpeech(new Float32Array(RATE))).to.equal(0);
+  });
+
+  for (const [name, noise] of [
+    ['digital silence', 0],
+    ['steady noise', 0.01],
+  ] as const) {
+    it(`skips ${name} before the first sound but for half a second`, () => {
+      expect(leadingSilence(speechWithPauses([[0, 13.6]], noise)) / RATE).to.be.closeTo(13.1, 0.11);
+      expect(leadingSilence(speechWithPauses([[0, 1.4]], noise))).to.equal(0);
+      expect(leadingSilence(speechWithPauses([[5, 15]], noise))).to.equal(0);
+    });
+  }
+
+  it('skips no quiet speaker before a loud one, only the silence before both', () => {
+    const samples = speechWithPauses([[0, 13]], 0);
+    const quiet = speechWithPauses([[0, 5]], 0).subarray(0, 13 * RATE);
+    samples.set(quiet.map((sample, i) => (i % RATE < 0.4 * RATE ? 0 : 0.01 * sample)));
+    expect(leadingSilence(samples) / RATE).to.be.closeTo(4.9, 0.11);
+  });
+
+  it('skips nothing of a window without any sound', () => {
+    expect(leadingSilence(new Float32Array(30 * RATE))).to.equal(0);
   });
 });

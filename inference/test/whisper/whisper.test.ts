@@ -117,6 +117,21 @@ describe('Whisper base', function () {
     expect(progress.at(-1)).to.be.closeTo(samples.length / 16_000, 1e-9);
   });
 
+  it('transcribes a sentence after a long silence once, at its time, without the previous text', async () => {
+    const sentences = await Promise.all(
+      Object.keys(SAID).map((name) => samplesOf(inRepository(`demo/samples/speech/${name}`))),
+    );
+    const silence = new Float32Array(39 * 16_000);
+    const samples = joined(sentences.flatMap((sentence) => [sentence, silence]));
+    const events = await transcribeWith(model, samples, { conditionOnPreviousText: false, language: 'en' });
+    expect(plainWords(textOf(events))).to.equal(Object.values(SAID).join(' '));
+    let start = 0;
+    for (const [index, segment] of segmentsOf(events).entries()) {
+      expect(segment.startSeconds).to.be.closeTo(start, 0.5);
+      start += 39 + (sentences[index]?.length ?? 0) / 16_000;
+    }
+  });
+
   it('returns one segment per window without timestamps', async () => {
     const samples = await samplesOf(inRepository('demo/samples/speech/search.flac'));
     const [segment, ...others] = segmentsOf(

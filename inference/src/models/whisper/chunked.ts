@@ -4,7 +4,7 @@ import type { SpeechEvent, SpeechSegment } from '../speech/speech.js';
 import type { OpenedSpeech } from '../speech/speech-source.js';
 import { givenLanguage, Transcript } from '../speech/transcript.js';
 import { WINDOW_SAMPLES } from './length.js';
-import { cutInPause, endOfSpeech } from './pauses.js';
+import { cutInPause, endOfSpeech, leadingSilence } from './pauses.js';
 import { MIN_REST_SAMPLES, type TranscribedWindow, type Transcription, transcribeWindow } from './transcribe-window.js';
 
 /**
@@ -83,8 +83,14 @@ async function* gather(
 }
 
 async function nextChunk(audio: SampleBuffer, promptText: string | undefined): Promise<Chunk | 'silence' | 'end'> {
-  const state = await audio.fillOrRest(WINDOW_SAMPLES);
-  if (state !== 'samples') return state;
+  // With silence before its speech, Whisper gives the text the time of the silence and expects more text after it.
+  for (let skipped = Number.POSITIVE_INFINITY, whole = true; whole && skipped > 0; ) {
+    const state = await audio.fillOrRest(WINDOW_SAMPLES);
+    if (state !== 'samples') return state;
+    whole = audio.length >= WINDOW_SAMPLES;
+    skipped = leadingSilence(audio.peek(WINDOW_SAMPLES));
+    audio.drop(skipped);
+  }
   const { startSeconds, endSeconds } = audio;
   const window = audio.peek(WINDOW_SAMPLES);
   const cut = window.length < WINDOW_SAMPLES ? window.length : cutInPause(window);
