@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
+import type { DecodeResult } from '../../src/models/whisper/window.js';
 import {
   expectGoldenSpeech,
   type GoldenSpeech,
@@ -9,8 +10,15 @@ import {
 } from '../support/golden-speech.js';
 import { music } from '../support/music.js';
 import { inRepository, inShared, needsShared } from '../support/paths.js';
-import { joined, plainWords, samplesOf, textOf, windowOf, wordErrors } from '../support/speech.js';
-import { loadWhisper, transcribeWith, WHISPER_BASE, type WhisperModel, whiteNoise } from '../support/whisper.js';
+import { joined, plainWords, SPEECH_OPTIONS, samplesOf, textOf, windowOf, wordErrors } from '../support/speech.js';
+import {
+  decodeTogether,
+  loadWhisper,
+  transcribeWith,
+  WHISPER_BASE,
+  type WhisperModel,
+  whiteNoise,
+} from '../support/whisper.js';
 
 const SAID = {
   'search.flac': 'you can search a video by the words that were spoken and by the things that were seen',
@@ -130,6 +138,18 @@ describe('Whisper base', function () {
       expect(segment.startSeconds).to.be.closeTo(start, 0.5);
       start += 39 + (sentences[index]?.length ?? 0) / 16_000;
     }
+  });
+
+  it('returns no segment that the times of its words leave without a length', async () => {
+    const sentence = await samplesOf(inRepository('demo/samples/speech/party.flac'));
+    // With silence before the sentence and no end allowed before the speech ends, the model repeats the sentence.
+    const samples = joined([new Float32Array(13.35 * 16_000), sentence, new Float32Array(4 * 16_000)]);
+    const options = { ...SPEECH_OPTIONS, timestamps: 'word', temperatures: [0] } as const;
+    const [result] = await decodeTogether(model, [windowOf(samples, { options, speechEnd: 19.68 * 16_000 })]);
+    const { segments, tokens } = result as DecodeResult;
+    expect(plainWords(segments.map(({ text }) => text).join(''))).to.contain(SAID['party.flac']);
+    for (const { startSeconds, endSeconds } of segments) expect(endSeconds).to.be.above(startSeconds);
+    expect(tokens).to.have.length(segments.length);
   });
 
   it('returns one segment per window without timestamps', async () => {

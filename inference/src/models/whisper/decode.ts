@@ -64,38 +64,43 @@ export async function decodeWindow(
   const split = silent
     ? { segments: [], advanceSamples: window.samples.length, goesOn: false }
     : splitAtTimestamps(best.tokens, parts.vocabulary.special.firstTimestamp, window.samples.length);
-  const segments = split.segments.flatMap((segment) => {
+  const texts = split.segments.flatMap((segment) => {
     const text = parts.vocabulary.decode(segment.tokens);
     if (segment.startSeconds >= segment.endSeconds || text.trim() === '') return [];
     const textTokens = segment.tokens.filter((token) => parts.vocabulary.isText(token));
     return [{ ...segment, text, textTokens }];
   });
-  const worded = window.options.timestamps === 'word' ? await task.timeWords(segments) : undefined;
+  const worded = window.options.timestamps === 'word' ? await task.timeWords(texts) : undefined;
   const windowSeconds = window.samples.length / SPEECH_SAMPLE_RATE_HZ;
   const lastWordSeconds = worded?.at(-1)?.words.at(-1)?.endSeconds ?? 0;
   const advanceSamples =
     split.goesOn && lastWordSeconds > 0
       ? Math.min(window.samples.length, Math.round(lastWordSeconds * SPEECH_SAMPLE_RATE_HZ))
       : split.advanceSamples;
+  const segments = texts.flatMap((segment, index) => {
+    const { startSeconds, endSeconds, words } = worded?.[index] ?? { ...segment, words: [] };
+    const timed = { ...segment, startSeconds, endSeconds: Math.min(endSeconds, windowSeconds), words };
+    // The words' times can leave no length: such text was made up, at the end of the audio.
+    return timed.startSeconds < timed.endSeconds ? [timed] : [];
+  });
   return {
     type: 'decode',
     language: task.detected.language,
     languageProbability: task.detected.languageProbability,
-    segments: segments.map((segment, id): SpeechSegment => {
-      const { startSeconds, endSeconds, words } = worded?.[id] ?? { ...segment, words: [] };
-      return {
+    segments: segments.map(
+      ({ startSeconds, endSeconds, text, textTokens, words }, id): SpeechSegment => ({
         id,
         startSeconds,
-        endSeconds: Math.min(endSeconds, windowSeconds),
-        text: segment.text,
-        tokens: segment.textTokens,
+        endSeconds,
+        text,
+        tokens: textTokens,
         avgLogProb: best.avgLogProb,
         compressionRatio: best.compressionRatio,
         noSpeechProb: best.noSpeechProb,
         temperature: best.temperature,
         words: words.map(({ tokens: _, ...word }) => word),
-      };
-    }),
+      }),
+    ),
     // A window that does not advance would never end.
     advanceSamples: advanceSamples > 0 ? advanceSamples : window.samples.length,
     tokensBefore,
