@@ -96,4 +96,21 @@ describe('subtitles', () => {
     expect(text.match(/^\d+$/gm)).to.deep.equal(['1', '2']);
     expect(formatSubtitles('vtt', [])).to.equal('WEBVTT\n\n');
   });
+
+  for (const highlightWords of [false, true]) {
+    it(`have no cue without a length, whatever the times of words${highlightWords ? ', highlighted too' : ''}`, () => {
+      const at = (text: string) => ({ text, startSeconds: 2, endSeconds: 2 });
+      const words = [{ text: ' alpha', startSeconds: 0, endSeconds: 2 }, at(' beta'), at(' gamma')];
+      const made = cues('vtt', [segment(' alpha beta gamma', 2, words)], {
+        maxLineWidth: 6,
+        maxLines: 1,
+        highlightWords,
+      });
+      expect(made.map(({ times }) => times)).to.deep.equal([
+        '00:00:00.000 --> 00:00:02.000',
+        '00:00:02.000 --> 00:00:02.001',
+        '00:00:02.000 --> 00:00:02.001',
+      ]);
+    });
+  }
 });

@@ -61,8 +61,10 @@ export class SubtitleFormatter {
     this.#count += 1;
     const point = this.#format === 'srt' ? ',' : '.';
     const number = this.#format === 'srt' ? `${this.#count}\n` : '';
-    const end = Math.max(startSeconds, endSeconds);
-    return `${number}${clock(startSeconds, point)} --> ${clock(end, point)}\n${text}\n\n`;
+    const startMs = milliseconds(startSeconds);
+    // A cue without a length is invalid in WebVTT, and players skip it in SRT.
+    const endMs = Math.max(startMs + 1, milliseconds(endSeconds));
+    return `${number}${clock(startMs, point)} --> ${clock(endMs, point)}\n${text}\n\n`;
   }
 
   /** The cue once for each word, and once for each pause between words. */
@@ -77,7 +79,8 @@ export class SubtitleFormatter {
       text += this.#cue({ startSeconds, endSeconds }, textOf(cue, 'vtt', word));
       at = endSeconds;
     }
-    if (cue.endSeconds > at) text += this.#cue({ startSeconds: at, endSeconds: cue.endSeconds }, textOf(cue, 'vtt'));
+    if (cue.endSeconds > at || text === '')
+      text += this.#cue({ startSeconds: at, endSeconds: cue.endSeconds }, textOf(cue, 'vtt'));
     return text;
   }
 }
@@ -205,8 +208,11 @@ function spaced(text: string): string {
   return text.trim().replaceAll(/\s+/g, ' ');
 }
 
-function clock(seconds: number, point: string): string {
-  const ms = Math.max(0, Math.round(seconds * 1000));
+function milliseconds(seconds: number): number {
+  return Math.max(0, Math.round(seconds * 1000));
+}
+
+function clock(ms: number, point: string): string {
   const two = (value: number) => String(value).padStart(2, '0');
   const parts = [Math.floor(ms / 3_600_000), Math.floor(ms / 60_000) % 60, Math.floor(ms / 1000) % 60].map(two);
   return `${parts.join(':')}${point}${String(ms % 1000).padStart(3, '0')}`;
