@@ -143,6 +143,20 @@ describe('the npm package openai', () => {
     expect(similarity(right)).to.be.greaterThan(similarity(other));
   });
 
+  it('embeds an image whose data URL has parameters or no type of an image, and refuses what is no image', async () => {
+    const image = (await readFile(join(SAMPLES, 'images/01-red-heart.png'))).toString('base64');
+    const embed = (...input: string[]) =>
+      client.embeddings.create({ model: SIGLIP, input, encoding_format: 'float' }).then(({ data }) => data);
+    const [plain, ...others] = await embed(
+      ...['image/png', 'image/png;name=heart.png', 'application/octet-stream', ''].map(
+        (type) => `data:${type};base64,${image}`,
+      ),
+    );
+    for (const { embedding } of others) expect(embedding).to.deep.equal(plain?.embedding);
+    const unreadable = await failure(embed('a snowman', `data:;base64,${Buffer.from('hello').toString('base64')}`));
+    expect(unreadable).to.include({ status: 400, code: 'image_unreadable', param: 'input[1]' });
+  });
+
   it('lists the models and retrieves one, with the slash in its name', async () => {
     const ids: string[] = [];
     for await (const { id } of client.models.list()) ids.push(id);

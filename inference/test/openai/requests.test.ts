@@ -35,6 +35,12 @@ describe('the OpenAI API', () => {
         'input[0]',
         /texts only/,
       ],
+      [
+        'of other data',
+        { model: MODEL, input: ['a', 'data:application/pdf;base64,AA'] },
+        'input[1]',
+        /type application\/pdf/,
+      ],
       ['with one text too long', { model: MODEL, input: ['a', 'item error'] }, 'input[1]', /too long/],
       ['that is an array', [], null, /JSON object/],
       ['that is no JSON', '{"model":', null, /not valid JSON|cannot be read as JSON/],
@@ -45,6 +51,28 @@ describe('the OpenAI API', () => {
         expect([status, error.param, error.type]).to.deep.equal([400, param, 'invalid_request_error']);
       });
     }
+
+    for (const header of [
+      'data:image/png;charset=utf-8;base64,',
+      'data:image/png;name=heart.png;base64,',
+      'data:image/png;name="a heart, red.png";base64,',
+      'data:application/octet-stream;base64,',
+      'data:;base64,',
+      ' DATA:image/png; base64,',
+    ]) {
+      it(`takes ${header} for an image, which the text model does not read`, async () => {
+        const { status, error } = await embed({ model: MODEL, input: ['a', `${header}AAAA`] });
+        expect([status, error.param]).to.deep.equal([400, 'input[1]']);
+        expect(error.message).to.match(/texts only/);
+      });
+    }
+
+    it('takes a text that begins with data: for a text', async () => {
+      const input = ['data: 1, 2, 3', 'data:,base64', 'data:text/plain,hello;base64,', 'data: base64, see below'];
+      const response = await requests.send('/v1/embeddings', JSON.stringify({ model: MODEL, input }));
+      expect(response.status).to.equal(200);
+      await response.text();
+    });
 
     it('for a model that is not served names those that are', async () => {
       const { status, error } = await embed({ model: 'text-embedding-3-small', input: 'a' });

@@ -5,6 +5,7 @@ import { type EmbeddingResult, InferenceService, TextModel, VectorEncoding } fro
 import { InferenceError } from '../../errors.js';
 import { fromStatus } from '../../services/errors.js';
 import { readMessage } from '../messages/request-message.js';
+import { decodeDataUrl, isImageUrl } from './data-urls.js';
 import { modelNamed } from './models.js';
 import { jsonAnswer, type OpenAiContext, type OpenAiRequest, type Operation } from './operation.js';
 import {
@@ -21,7 +22,6 @@ import {
 import { pathOf } from './rpcs.js';
 
 const { embedText, embedImage } = InferenceService.method;
-const DATA_URL = /^data:image\/[\w.+-]+;base64,/i;
 const TOKENS = 'tokens are not taken, send text (LangChain: check_embedding_ctx_length=False).';
 
 const input: Parameter<readonly string[] | undefined> = {
@@ -124,11 +124,11 @@ async function embed(
   { rpcs, decoder }: OpenAiContext,
 ): Promise<readonly EmbeddingResult[]> {
   const encoding = VectorEncoding.FLOAT32_LE;
-  const image = inputs.findIndex((one) => DATA_URL.test(one));
+  const isImage = inputs.map((one, index) => isImageUrl(one, `input[${index}]`));
+  const image = isImage.indexOf(true);
   if (isTextModel && image >= 0) {
     throw invalidParameter(`input[${image}]`, `${id} reads texts only; images are the vision model's.`);
   }
-  const isImage = inputs.map((one) => DATA_URL.test(one));
   const texts = inputs.filter((_, index) => isImage[index] !== true);
   const textBytes = texts.reduce((sum, one) => sum + Buffer.byteLength(one), 0);
   if (textBytes > decoder.maxTextBytes) {
@@ -143,10 +143,6 @@ async function embed(
   own.stats.items = inputs.length;
   const [textResults, imageResults] = [fromTexts.values(), fromImages.values()];
   return isImage.map((one) => (one ? imageResults : textResults).next().value as EmbeddingResult);
-}
-
-function decodeDataUrl(url: string): { readonly content: Uint8Array } {
-  return { content: Buffer.from(url.slice(url.indexOf(',') + 1), 'base64') };
 }
 
 /** OpenAI has no errors of single items: the first one is the request's. */
