@@ -24,7 +24,7 @@ describe('the OpenAI API', () => {
       ['of tokens', { model: MODEL, input: [1, 2, 3] }, 'input[0]', /check_embedding_ctx_length=False/],
       ['of arrays of tokens', { model: MODEL, input: ['a', [1]] }, 'input[1]', /tokens/],
       ['of objects', { model: MODEL, input: [{}] }, 'input[0]', /string/],
-      ['of too many texts', { model: MODEL, input: ['1', '2', '3', '4', '5'] }, 'input', /at most 4/],
+      ['of too many texts', { model: MODEL, input: ['1', '2', '3', '4', '5'] }, 'input', /^input must have at most 4/],
       ['of other dimensions', { model: MODEL, input: 'a', dimensions: 3 }, 'dimensions', /have 2/],
       ['in another format', { model: MODEL, input: 'a', encoding_format: 'int8' }, 'encoding_format', /float, base64/],
       ['with an unknown parameter', { model: MODEL, input: 'a', truncate: true }, 'truncate', /unknown/],

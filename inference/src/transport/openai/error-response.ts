@@ -37,11 +37,12 @@ const PARAMETERS: ReadonlyMap<string, string> = new Map([
 export function toOpenAiError(wire: WireError, error: unknown): OpenAiError {
   const status = statusOf(wire);
   const field = error instanceof InferenceError ? error.field : undefined;
+  const param = field === undefined ? null : (PARAMETERS.get(field.replace(/\[\d+\]$/, '')) ?? field);
   return {
     error: {
-      message: wire.message,
+      message: wire.message.startsWith(`${field} `) ? `${param}${wire.message.slice(field?.length)}` : wire.message,
       type: status === 429 ? 'rate_limit_error' : status < 500 ? 'invalid_request_error' : 'server_error',
-      param: field === undefined ? null : (PARAMETERS.get(field.replace(/\[\d+\]$/, '')) ?? field),
+      param,
       code: DIFFERENCES[wire.reason]?.code ?? wire.reason.toLowerCase(),
     },
   };
