@@ -74,7 +74,7 @@ describe('a form for the OpenAI API', () => {
       [
         'with a wrong language',
         field('model', 'whisper-1') + field('language', 'klingonish') + file('x') + END,
-        { param: 'language', says: /ISO 639-1/ },
+        { param: 'language', says: /a code such as "en", or a name such as "english"/ },
       ],
       [
         'with times that its format has none of',

@@ -20,6 +20,23 @@ const LANGUAGE_NAMES: ReadonlyMap<string, string> = new Map(
     .map((entry) => [entry.slice(0, entry.indexOf(' ')), entry.slice(entry.indexOf(' ') + 1)]),
 );
 
+/** Other names and codes of the same languages, of the same source; `jv` is ISO 639-1's Javanese. */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['jv', 'jw'],
+  ['burmese', 'my'],
+  ['valencian', 'ca'],
+  ['flemish', 'nl'],
+  ['haitian', 'ht'],
+  ['letzeburgesch', 'lb'],
+  ['pushto', 'ps'],
+  ['panjabi', 'pa'],
+  ['moldavian', 'ro'],
+  ['moldovan', 'ro'],
+  ['sinhalese', 'si'],
+  ['castilian', 'es'],
+  ['mandarin', 'zh'],
+]);
+
 /** The name of a code; the code itself where it has none. */
 export function languageName(code: string): string {
   return LANGUAGE_NAMES.get(code) ?? code;
@@ -28,6 +45,8 @@ export function languageName(code: string): string {
 /** The code of a code or a name, whatever its case; undefined for what is neither. */
 export function languageCode(given: string): string | undefined {
   const word = given.trim().toLowerCase();
+  const alias = ALIASES.get(word);
+  if (alias !== undefined) return alias;
   if (/^[a-z]{2,3}$/.test(word)) return word;
   return [...LANGUAGE_NAMES].find(([, name]) => name === word)?.[0];
 }

@@ -39,11 +39,14 @@ const file: Parameter<Uint8Array | undefined> = {
 
 const language: Parameter<string | undefined> = {
   ...PLAIN,
-  schema: { type: 'string', description: 'The language spoken, as an ISO 639-1 code such as "en". Default: detected.' },
+  schema: {
+    type: 'string',
+    description: 'The language spoken, as a code ("en") or a name ("english"). Default: detected.',
+  },
   parse(value, name) {
     if (value === undefined || value === '') return undefined;
     const code = typeof value === 'string' ? languageCode(value) : undefined;
-    if (code === undefined) throw invalidParameter(name, 'expected an ISO 639-1 code such as "en".');
+    if (code === undefined) throw invalidParameter(name, 'expected a code such as "en", or a name such as "english".');
     return code;
   },
 };
