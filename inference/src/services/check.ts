@@ -22,8 +22,13 @@ export function checkNumber(
   if (value === undefined) return range.fallback;
   const { min, max } = range;
   if (value >= min && value <= max) return value;
-  const expected = max === Number.POSITIVE_INFINITY ? `${min} or more` : `${min} to ${max}`;
-  throw invalid(field, `must be ${expected}, got ${value}`);
+  throw invalid(field, `must be ${expectedNumber(value, min, max)}, got ${value}`);
+}
+
+/** Limits that are those of numbers themselves are not shown. */
+function expectedNumber(value: number, min: number, max: number): string {
+  if (max < Number.MAX_VALUE) return `${min} to ${max}`;
+  return value > max || min <= -Number.MAX_VALUE ? 'a finite number' : `${min} or more`;
 }
 
 /** Returns the table's entry for an enum value. Throws INVALID_ARGUMENT for a number that the contract does not define. */

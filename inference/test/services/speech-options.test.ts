@@ -37,6 +37,18 @@ describe('parseSpeechOptions', () => {
     });
   });
 
+  for (const [name, options, message] of [
+    ['a time that is no number', { clipStartSeconds: Number.NaN }, 'clip_start_seconds must be 0 or more, got NaN'],
+    ['a negative time', { clipStartSeconds: -1 }, 'clip_start_seconds must be 0 or more, got -1'],
+    ['an infinite time', { clipStartSeconds: Infinity }, 'clip_start_seconds must be a finite number, got Infinity'],
+    ['a threshold of NaN', { logProbThreshold: NaN }, 'log_prob_threshold must be a finite number, got NaN'],
+  ] as const) {
+    it(`rejects ${name}`, () => {
+      const given = create(TranscribeOptionsSchema, options);
+      expect(() => parseSpeechOptions(given)).to.throw(InferenceError, `options.${message}`);
+    });
+  }
+
   describe('VAD parameters', () => {
     const parse = (vadParameters: MessageInitShape<typeof VadParametersSchema>, vadFilter = true) =>
       parseSpeechOptions(create(TranscribeOptionsSchema, { vadFilter, vadParameters })).vadOptions;
