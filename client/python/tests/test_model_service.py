@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import unittest
-from typing import IO
+from typing import IO, Any
 from unittest import mock
 
-from support import ADDRESS, ELEPHANT, SAID, SPEECH, TWO_FACES
+import grpc
+from support import ADDRESS, ELEPHANT, SAID, SPEECH, TWO_FACES, fake_server, refuse
 
-from heimdex_client import FeatureDisabledError, HeimdexClient, ModelServiceClient
+from heimdex_client import FeatureDisabledError, HeimdexClient, InvalidArgumentError, ModelServiceClient
 
 
 class PilImage:
@@ -26,6 +27,22 @@ class ModelServiceClientTest(unittest.TestCase):
         with mock.patch.dict(os.environ, {"MODEL_SERVICE_URL": f"http://{ADDRESS}/"}):
             cls.client = ModelServiceClient(timeout=600.0)
         cls.addClassCleanup(cls.client.close)
+
+    def test_waits_as_long_as_the_rpc_may_take_unless_told_otherwise(self) -> None:
+        limits: list[float] = []
+
+        def unary(_request: bytes, context: Any) -> bytes:
+            limits.append(context.time_remaining())
+            refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+            return b""
+
+        with fake_server(unary) as port:
+            for settings in ({}, {"timeout": 45.0}):
+                with ModelServiceClient(f"http://127.0.0.1:{port}", **settings) as client:
+                    self.assertRaises(InvalidArgumentError, client.transcribe_audio, str(SPEECH))
+                    self.assertRaises(InvalidArgumentError, client.detect_faces, str(TWO_FACES))
+        self.assertEqual([round(limit, -1) for limit in limits[:2]], [600, 60])
+        self.assertLess(max(limits[2:]), 46)
 
     def test_health_check(self) -> None:
         health = self.client.health_check()

@@ -23,10 +23,11 @@ class ModelServiceClient:
     """Names, arguments and answers of the service's client; errors are HeimdexErrors.
 
     base_url: "http://host:port" or "https://host:port". Default: MODEL_SERVICE_URL, else http://localhost:8001.
-    timeout: seconds a call may take. Further settings are those of HeimdexClient.
+    timeout: seconds a call may take. Default: that of the rpc in DEFAULT_TIMEOUTS, 600 for speech. Further settings are those
+    of HeimdexClient.
     """
 
-    def __init__(self, base_url: str | None = None, timeout: float = 60.0, **settings: Any) -> None:
+    def __init__(self, base_url: str | None = None, timeout: float | None = None, **settings: Any) -> None:
         self.base_url = base_url or os.getenv("MODEL_SERVICE_URL") or "http://localhost:8001"
         self.timeout = timeout
         self.client = HeimdexClient(self.base_url, **settings)
