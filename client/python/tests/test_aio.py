@@ -24,6 +24,7 @@ from support import (
 
 from heimdex_client import (
     AsyncHeimdexClient,
+    ClientClosedError,
     DeadlineExceededError,
     ImageUnreadableError,
     RetryOptions,
@@ -35,6 +36,14 @@ from heimdex_client._proto import embedding_pb2, speech_pb2
 
 
 class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
+    async def test_a_closed_client_says_so(self) -> None:
+        client = AsyncHeimdexClient(ADDRESS)
+        await client.close()
+        with self.assertRaises(ClientClosedError):
+            await client.embed_texts(["a"])
+        with self.assertRaises(ClientClosedError):
+            await anext(client.transcribe_stream(b"audio"))
+
     async def test_answers_as_the_other_client_does(self) -> None:
         async with AsyncHeimdexClient(ADDRESS) as client:
             transcript, texts, images, faces, info, health = await asyncio.gather(

@@ -11,6 +11,7 @@ import grpc
 from support import SPOKEN_LIVE, fake_server, live_speech, refuse
 
 from heimdex_client import (
+    ClientClosedError,
     DeadlineExceededError,
     DrainingError,
     HeimdexClient,
@@ -134,6 +135,25 @@ class ConnectionTest(unittest.TestCase):
         with HeimdexClient(f"http://127.0.0.1:{port}", retry=QUICK) as client:
             with self.assertRaisesRegex(UnreachableError, f"127.0.0.1:{port} cannot be reached"):
                 client.server_info()
+
+    def test_a_closed_client_says_so_before_a_call_and_during_it(self) -> None:
+        done, called = threading.Event(), threading.Event()
+
+        def unary(_request: bytes, _context: Any) -> bytes:
+            called.set()
+            done.wait(30)
+            return INFO
+
+        with fake_server(unary) as port:
+            client = HeimdexClient(f"127.0.0.1:{port}")
+            closing = threading.Thread(target=lambda: (called.wait(30), client.close()))
+            closing.start()
+            for call in (client.server_info, lambda: client.embed_texts(["a"]), lambda: list(client.transcribe_stream(b"a"))):
+                with self.assertRaises(ClientClosedError) as caught:
+                    call()
+                self.assertEqual((caught.exception.code, caught.exception.reason), ("UNAVAILABLE", "CLOSED"))
+            closing.join()
+            done.set()
 
     def test_contradictory_settings_are_refused(self) -> None:
         with self.assertRaisesRegex(ValueError, "tls is False"):

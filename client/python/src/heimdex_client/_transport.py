@@ -22,7 +22,7 @@ from ._proto import (
 )
 from ._tls import tls_problem
 from .answers import ServerInfo
-from .errors import HeimdexError, make_error
+from .errors import ClientClosedError, HeimdexError, make_error
 from .options import DEFAULT_TIMEOUTS, PathLike, Priority, TlsOptions
 from .retry import DEFAULT_RETRY, Attempts, RetryBudget, RetryOptions
 
@@ -107,6 +107,7 @@ class Settings:
         self.secure = https if self.tls is None else self.tls is not False
         self.budget = RetryBudget()
         self.info: ServerInfo | None = None  # Kept for its limits.
+        self.closed = False
 
     def keep_info(self, response: server_info_pb2.GetServerInfoResponse) -> ServerInfo:
         self.info = plain(ServerInfo, response)
@@ -136,9 +137,15 @@ class Settings:
     def attempts(self, timeout: float | None) -> Attempts:
         return Attempts(self.retry, self.budget, timeout)
 
+    def closed_error(self, method: str, attempts: int = 0) -> ClientClosedError:
+        message = f"The client of {self.target} was closed"
+        return ClientClosedError(message, code="UNAVAILABLE", reason="CLOSED", method=method, attempts=attempts)
+
     def error(self, failure: Any, method: str, attempts: int) -> HeimdexError:
         """The typed error of a grpc.RpcError; it is the error's cause. May take a second: see tls_problem."""
         code, details = failure.code(), failure.details() or ""
+        if code is grpc.StatusCode.CANCELLED and self.closed:
+            return self.closed_error(method, attempts)
         if code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED):
             self.info = None  # Maybe the server came back with other limits.
         if details.startswith("Internal error from Core"):
@@ -194,3 +201,8 @@ class Client:
         self._settings = Settings(address, tls, token, retry, timeouts, headers, priority)
         self._channel = self._settings.channel(self._grpc)
         self._stubs = stubs(self._channel.unary_unary, self._channel.stream_stream)
+
+    def _stub(self, method: str) -> Any:
+        if self._settings.closed:
+            raise self._settings.closed_error(method)
+        return self._stubs[method]

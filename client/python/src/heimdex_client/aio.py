@@ -39,6 +39,7 @@ class AsyncHeimdexClient(Client):
 
     async def close(self) -> None:
         """Ends every call and the connection."""
+        self._settings.closed = True
         await self._channel.close()
 
     async def transcribe(
@@ -124,7 +125,7 @@ class AsyncHeimdexClient(Client):
         attempts = self._settings.attempts(timeout)
         while True:
             try:
-                answer = await self._stubs[method](request, timeout=attempts.start(), metadata=self._settings.metadata())
+                answer = await self._stub(method)(request, timeout=attempts.start(), metadata=self._settings.metadata())
             except grpc.RpcError as failure:
                 delay = attempts.delay(await self._error(failure, method, attempts.count))
             else:
@@ -146,7 +147,7 @@ class AsyncHeimdexClient(Client):
         method = "TranscribeStream"
         attempts = self._settings.attempts(timeout)
         while True:
-            call = self._stubs[method](timeout=attempts.start(), metadata=self._settings.metadata())
+            call = self._stub(method)(timeout=attempts.start(), metadata=self._settings.metadata())
             feed = _Feed(call, start, audio)
             answered = False
             try:

@@ -46,6 +46,7 @@ class HeimdexClient(Client):
 
     def close(self) -> None:
         """Ends every call and the connection."""
+        self._settings.closed = True
         self._channel.close()
 
     def transcribe(
@@ -134,7 +135,7 @@ class HeimdexClient(Client):
         attempts = self._settings.attempts(timeout)
         while True:
             try:
-                answer = self._stubs[method](request, timeout=attempts.start(), metadata=self._settings.metadata())
+                answer = self._stub(method)(request, timeout=attempts.start(), metadata=self._settings.metadata())
             except grpc.RpcError as failure:
                 delay = attempts.delay(self._settings.error(failure, method, attempts.count))
             else:
@@ -155,7 +156,7 @@ class HeimdexClient(Client):
         while True:
             feed = _Feed(start, audio)
             metadata = self._settings.metadata()
-            call = self._stubs[method](feed.requests(), timeout=attempts.start(), metadata=metadata)
+            call = self._stub(method)(feed.requests(), timeout=attempts.start(), metadata=metadata)
             watch = _SilenceWatch(silence, call.cancel)
             feed.watch(call.cancel, watch.touch)
             answered = False

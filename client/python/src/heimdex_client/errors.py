@@ -28,7 +28,8 @@ class HeimdexError(Exception):
 
     message: what went wrong, in one sentence.
     code: the gRPC status by name, such as "INVALID_ARGUMENT".
-    reason: the server's ErrorInfo.reason, such as "QUEUE_FULL", or this side's: UNREACHABLE, TIMEOUT, MODEL_MISMATCH.
+    reason: the server's ErrorInfo.reason, such as "QUEUE_FULL", or this side's: UNREACHABLE, TIMEOUT, CLOSED,
+    MODEL_MISMATCH.
     violations: the fields of the request that are wrong.
     retry_after: seconds after which the server asks to be called again; None where it does not.
     method: the rpc, such as "EmbedText"; attempts: how often it was sent. None and 0 on an item of a batch.
@@ -138,6 +139,10 @@ class DeadlineExceededError(HeimdexError, reason="DEADLINE_EXCEEDED"):
 
 class CancelledError(HeimdexError, reason="CANCELLED"):
     """The call was cancelled."""
+
+
+class ClientClosedError(HeimdexError, reason="CLOSED"):
+    """The client was closed before or during the call."""
 
 
 class NotFoundError(HeimdexError, reason="NOT_FOUND"):
