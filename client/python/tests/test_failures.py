@@ -155,6 +155,15 @@ class ConnectionTest(unittest.TestCase):
             closing.join()
             done.set()
 
+    def test_a_time_limit_may_be_infinite_but_neither_negative_nor_no_number(self) -> None:
+        with fake_server(lambda _request, _context: INFO) as port, HeimdexClient(f"127.0.0.1:{port}") as client:
+            self.assertEqual(client.server_info(timeout=float("inf")).version, "1")
+            for wrong in (-1, float("nan")):
+                with self.assertRaisesRegex(ValueError, f"Expected timeout to be 0 or more seconds, got {wrong}"):
+                    client.server_info(timeout=wrong)
+                with self.assertRaisesRegex(ValueError, r"timeouts\['EmbedText'\]"):
+                    HeimdexClient(timeouts={"EmbedText": wrong})
+
     def test_contradictory_settings_are_refused(self) -> None:
         with self.assertRaisesRegex(ValueError, "tls is False"):
             HeimdexClient("https://server:8001", tls=False)

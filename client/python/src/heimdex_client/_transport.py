@@ -23,7 +23,7 @@ from ._proto import (
 from ._tls import tls_problem
 from .answers import ServerInfo
 from .errors import ClientClosedError, HeimdexError, make_error
-from .options import DEFAULT_TIMEOUTS, PathLike, Priority, TlsOptions
+from .options import DEFAULT_TIMEOUTS, PathLike, Priority, TlsOptions, time_limit
 from .retry import DEFAULT_RETRY, Attempts, RetryBudget, RetryOptions
 
 Token = str | Callable[[], str]
@@ -108,6 +108,8 @@ class Settings:
         self.budget = RetryBudget()
         self.info: ServerInfo | None = None  # Kept for its limits.
         self.closed = False
+        for method, seconds in self.timeouts.items():
+            time_limit(f"timeouts[{method!r}]", seconds)
 
     def keep_info(self, response: server_info_pb2.GetServerInfoResponse) -> ServerInfo:
         self.info = plain(ServerInfo, response)
@@ -132,7 +134,7 @@ class Settings:
         return pairs
 
     def timeout(self, method: str, given: float | None) -> float:
-        return self.timeouts.get(method, DEFAULT_TIMEOUTS[method]) if given is None else given
+        return time_limit("timeout", self.timeouts.get(method, DEFAULT_TIMEOUTS[method]) if given is None else given)
 
     def attempts(self, timeout: float | None) -> Attempts:
         return Attempts(self.retry, self.budget, timeout)

@@ -25,7 +25,18 @@ DEFAULT_TIMEOUTS: Mapping[str, float] = {
     "GetServerInfo": 5.0,
     "Check": 5.0,
 }
-"""Seconds a call may take, all its attempts together. Of TranscribeStream: how long neither side may send anything."""
+"""Seconds a call may take, all its attempts together; at most 23 days, infinity included. Of TranscribeStream: how long neither
+side may send anything."""
+
+
+_MAX_SECONDS = 2_000_000.0  # 23 days, as much as timers of the server hold.
+
+
+def time_limit(name: str, seconds: float) -> float:
+    """The seconds, capped; infinity is no limit of its own. Raises ValueError for a number that is none or negative."""
+    if not seconds >= 0:
+        raise ValueError(f"Expected {name} to be 0 or more seconds, got {seconds}")
+    return min(seconds, _MAX_SECONDS)
 
 
 @dataclass(frozen=True)
