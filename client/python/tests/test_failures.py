@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import unittest
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -17,6 +19,7 @@ from heimdex_client import (
     HeimdexClient,
     HeimdexError,
     QueueFullError,
+    RawAudio,
     RetryOptions,
     Segment,
     UnreachableError,
@@ -163,6 +166,22 @@ class ConnectionTest(unittest.TestCase):
                     client.server_info(timeout=wrong)
                 with self.assertRaisesRegex(ValueError, r"timeouts\['EmbedText'\]"):
                     HeimdexClient(timeouts={"EmbedText": wrong})
+
+    def test_a_value_that_does_not_fit_its_field_is_named(self) -> None:
+        with HeimdexClient("127.0.0.1:1") as client:
+            with self.assertRaisesRegex(ValueError, "Invalid max_faces, got -1: Value out of range"):
+                client.detect_faces([b"image"], max_faces=-1)
+            with self.assertRaisesRegex(TypeError, "Invalid beam_size, got 1.5"):
+                client.transcribe(b"audio", beam_size=1.5)  # type: ignore[arg-type]
+            with self.assertRaisesRegex(ValueError, "Invalid sample_rate_hz, got -1"):
+                client.transcribe(b"audio", raw=RawAudio("pcm_s16le", -1))
+
+    def test_one_image_is_no_list_of_images(self) -> None:
+        with HeimdexClient("127.0.0.1:1") as client:
+            for one in ("coffee.png", b"image", Path("coffee.png"), io.BytesIO(b"image")):
+                for call in (client.embed_images, client.detect_faces):
+                    with self.assertRaisesRegex(TypeError, "Expected images to be a list of images, got one image"):
+                        call(one)  # type: ignore[arg-type]
 
     def test_contradictory_settings_are_refused(self) -> None:
         with self.assertRaisesRegex(ValueError, "tls is False"):

@@ -18,6 +18,7 @@ from .errors import DeadlineExceededError, InternalError, ItemError, ModelMismat
 from .options import Content, Errors, RawAudio, TranscribeOptions
 
 _T = TypeVar("_T")
+_M = TypeVar("_M", bound=Message)
 _ENCODING = common_pb2.VECTOR_ENCODING_FLOAT32_LE
 _TEXT_MODELS = {"vision": embedding_pb2.TEXT_MODEL_VISION, "text": embedding_pb2.TEXT_MODEL_TEXT}
 
@@ -54,6 +55,16 @@ def read_content(content: Content) -> bytes:
     return content.read()
 
 
+def _made(kind: Callable[..., _M], **fields: Any) -> _M:
+    """The message of the fields. protobuf's errors about a value do not name its field; these do."""
+    for name, value in fields.items():
+        try:
+            kind(**{name: value})
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"Invalid {name}, got {value!r}: {error}") from None
+    return kind(**fields)
+
+
 def _enum(kind: Any, prefix: str, word: str) -> int:
     """The number of "word" in an enum whose values are PREFIX_WORD."""
     try:
@@ -73,14 +84,15 @@ def options_message(options: TranscribeOptions) -> speech_pb2.TranscribeOptions:
         given["task"] = _enum(speech_pb2.TranscribeTask, "TRANSCRIBE_TASK", given["task"])
     if "timestamps" in given:
         given["timestamps"] = _enum(speech_pb2.Timestamps, "TIMESTAMPS", given["timestamps"])
-    return speech_pb2.TranscribeOptions(**given)
+    return _made(speech_pb2.TranscribeOptions, **given)
 
 
 def _raw_message(raw: RawAudio | None) -> speech_pb2.RawAudio | None:
     if raw is None:
         return None
     encoding: Any = _enum(speech_pb2.AudioEncoding, "AUDIO_ENCODING", raw.encoding)
-    return speech_pb2.RawAudio(encoding=encoding, sample_rate_hz=raw.sample_rate_hz, channel_count=raw.channel_count)
+    fields = {"sample_rate_hz": raw.sample_rate_hz, "channel_count": raw.channel_count}
+    return _made(speech_pb2.RawAudio, encoding=encoding, **fields)
 
 
 def transcribe_request(content: bytes, raw: RawAudio | None, options: TranscribeOptions) -> speech_pb2.TranscribeRequest:
@@ -142,8 +154,14 @@ class Batch(Generic[_T]):
         yield self.request(self.items[begin:])
 
 
+def _contents(images: Sequence[Content]) -> list[bytes]:
+    if isinstance(images, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(images, "read"):
+        raise TypeError("Expected images to be a list of images, got one image")
+    return [read_content(image) for image in images]
+
+
 def embed_images(images: Sequence[Content], normalize: bool, errors: Errors) -> Batch[Embeddings]:
-    contents = [read_content(image) for image in images]
+    contents = _contents(images)
 
     def request(part: Sequence[bytes]) -> Message:
         inputs = [common_pb2.ImageInput(content=content) for content in part]
@@ -175,15 +193,15 @@ def detect_faces(
     max_faces: int | None,
     errors: Errors,
 ) -> Batch[DetectedFaces]:
-    contents = [read_content(image) for image in images]
+    contents = _contents(images)
+
+    settings = {"score_threshold": score_threshold, "nms_threshold": nms_threshold, "max_faces": max_faces}
+    given = _made(faces_pb2.DetectFacesRequest, **settings)
 
     def request(part: Sequence[bytes]) -> Message:
-        return faces_pb2.DetectFacesRequest(
-            images=[common_pb2.ImageInput(content=content) for content in part],
-            score_threshold=score_threshold,
-            nms_threshold=nms_threshold,
-            max_faces=max_faces,
-        )
+        made = faces_pb2.DetectFacesRequest(images=[common_pb2.ImageInput(content=content) for content in part])
+        made.MergeFrom(given)
+        return made
 
     def merge(responses: Sequence[faces_pb2.DetectFacesResponse]) -> DetectedFaces:
         model, timing = _provenance(responses)
