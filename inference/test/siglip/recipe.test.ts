@@ -53,6 +53,21 @@ describe("SigLIP's settings", () => {
     });
   });
 
+  it('keep the aspect ratio and crop as CLIP does, where its processor is named', () => {
+    const clip = {
+      ...CONFIG,
+      size: { shortest_edge: 400 },
+      crop_size: { height: 384, width: 384 },
+      do_center_crop: true,
+    };
+    for (const image_processor_type of ['CLIPImageProcessor', 'CLIPImageProcessorFast', 'BitImageProcessor'])
+      expect(readImageRecipe({ ...clip, image_processor_type }, 384)).to.include({ shortestEdge: 400, width: 384 });
+    const siglip = readImageRecipe({ ...clip, size: CONFIG.size }, 384);
+    expect(siglip).to.include({ width: 384 }).and.not.have.property('shortestEdge');
+    const small = { ...clip, image_processor_type: 'CLIPImageProcessor', size: { shortest_edge: 64 } };
+    expect(() => readImageRecipe(small, 384)).to.throw(/size\.shortest_edge .* got 64 for 384 x 384/);
+  });
+
   it('are refused for images of any shape, and without a size', () => {
     expect(() => readImageRecipe({ ...CONFIG, image_processor_type: 'Siglip2ImageProcessor' }, 1)).to.throw(/NaFlex/);
     expect(() => readImageRecipe({ max_num_patches: 256, patch_size: 16 }, 1)).to.throw(/NaFlex/);

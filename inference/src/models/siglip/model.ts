@@ -45,7 +45,15 @@ async function openImages(files: ModelFiles, path: string, options: LoadOptions)
   // Before reading weights, so that an unsupported model fails at once.
   readImageRecipe(config, 1);
   const tower = await Tower.open(path, 'pixel_values', options);
-  return new ImageEmbedder(tower, readImageRecipe(config, tower.fixedSize), options);
+  const recipe = readImageRecipe(config, tower.fixedSize);
+  const { width, height } = recipe;
+  if (tower.fixedSize !== undefined && (width !== tower.fixedSize || height !== tower.fixedSize)) {
+    await tower.close();
+    throw new Error(
+      `Expected preprocessor_config.json to give images of ${tower.fixedSize} x ${tower.fixedSize}, as the model takes them, got ${width} x ${height}.`,
+    );
+  }
+  return new ImageEmbedder(tower, recipe, options);
 }
 
 /** The image preprocessing recipe in either of its forms; empty if the repository has none. */

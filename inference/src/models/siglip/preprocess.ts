@@ -1,17 +1,23 @@
 import { type JsonObject, numberAt, objectAt, stringAt } from '../../json.js';
 import {
   decodeImage,
+  decodePixels,
+  type Image,
   type ImageResizer,
   RESAMPLE_FILTERS,
   type ResampleFilter,
+  readImageHeader,
   writePlanes,
 } from '../../media/images/index.js';
 import { lowerCase, type TextTokenizer, type TokenizedText } from '../../tokenizer/index.js';
+import { centerCrop, sizeByShortestEdge, withinRatio } from './crop.js';
 
 /** Image preprocessing of a vision tower, from preprocessor_config.json. */
 export interface ImageRecipe {
   readonly width: number;
   readonly height: number;
+  /** The shorter side after resizing, if the aspect ratio is kept and the center cropped. Absent: resized to width and height. */
+  readonly shortestEdge?: number;
   readonly filter: ResampleFilter;
   readonly rescale: number;
   readonly mean: readonly [number, number, number];
@@ -31,11 +37,18 @@ export function readImageRecipe(config: JsonObject, graphSize: number | undefine
         'Choose a repository with a size in its name, such as siglip2-base-patch16-256-ONNX.',
     );
   }
-  const size = objectAt(config, 'size');
-  const width = numberAt(size, 'width') ?? numberAt(config, 'size') ?? graphSize;
-  const height = numberAt(size, 'height') ?? numberAt(config, 'size') ?? graphSize;
+  const shortestEdge = croppedFrom(config);
+  const key = shortestEdge === undefined ? 'size' : 'crop_size';
+  const size = objectAt(config, key);
+  const width = numberAt(size, 'width') ?? numberAt(config, key) ?? graphSize;
+  const height = numberAt(size, 'height') ?? numberAt(config, key) ?? graphSize;
   if (width === undefined || height === undefined) {
-    throw new Error('Expected preprocessor_config.json to give size.width and size.height.');
+    throw new Error(`Expected preprocessor_config.json to give ${key}.width and ${key}.height.`);
+  }
+  if (shortestEdge !== undefined && shortestEdge < Math.max(width, height)) {
+    throw new Error(
+      `Expected size.shortest_edge of preprocessor_config.json to be crop_size or more, got ${shortestEdge} for ${width} x ${height}.`,
+    );
   }
   const resample = numberAt(config, 'resample') ?? 3;
   const filter = RESAMPLE_FILTERS[resample as keyof typeof RESAMPLE_FILTERS];
@@ -47,11 +60,22 @@ export function readImageRecipe(config: JsonObject, graphSize: number | undefine
   return {
     width,
     height,
+    ...(shortestEdge === undefined ? {} : { shortestEdge }),
     filter,
     rescale: config.do_rescale === false ? 1 : (numberAt(config, 'rescale_factor') ?? 1 / 255),
     mean: config.do_normalize === false ? [0, 0, 0] : triple(config.image_mean),
     std: config.do_normalize === false ? [1, 1, 1] : triple(config.image_std),
   };
+}
+
+/** Processors that crop; SiglipImageProcessor ignores such settings. */
+const CROPPING = /^(CLIP|Bit)(Image|Feature)/;
+
+/** `size.shortest_edge` of a processor that keeps the aspect ratio and crops; undefined for others. */
+function croppedFrom(config: JsonObject): number | undefined {
+  const processor = stringAt(config, 'image_processor_type') ?? stringAt(config, 'feature_extractor_type') ?? '';
+  if (!CROPPING.test(processor) || config.do_center_crop === false || config.do_resize === false) return undefined;
+  return numberAt(objectAt(config, 'size'), 'shortest_edge') ?? numberAt(config, 'size');
 }
 
 function triple(value: unknown): readonly [number, number, number] {
@@ -73,11 +97,28 @@ export async function prepareImage(
   resizer: ImageResizer,
   maxPixels: number,
 ): Promise<Float32Array> {
-  const { image } = await decodeImage(content, { maxPixels, target: recipe });
-  const resized = resizer.resize(image, recipe.width, recipe.height, recipe.filter);
+  const resized = await resizedImage(content, recipe, resizer, maxPixels);
   const values = new Float32Array(3 * recipe.width * recipe.height);
   writePlanes(resized, recipe, values);
   return values;
+}
+
+async function resizedImage(
+  content: Uint8Array,
+  recipe: ImageRecipe,
+  resizer: ImageResizer,
+  maxPixels: number,
+): Promise<Image> {
+  const { shortestEdge, filter } = recipe;
+  if (shortestEdge === undefined) {
+    const { image } = await decodeImage(content, { maxPixels, target: recipe });
+    return resizer.resize(image, recipe.width, recipe.height, filter);
+  }
+  const header = await readImageHeader(content, maxPixels);
+  const target = sizeByShortestEdge(header, shortestEdge);
+  const image = await decodePixels(content, header, target);
+  const { width, height } = withinRatio(target);
+  return centerCrop(resizer.resize(centerCrop(image, withinRatio(image)), width, height, filter), recipe);
 }
 
 /** Text preprocessing of a text tower. */
