@@ -1,7 +1,7 @@
 import { type ConfiguredModel, chooseCheckpoint, type Tree } from '@heimdex/cache';
 import { DownloaderError } from './errors.js';
 
-/** Weights in other programs' formats, and what leads to a checkpoint. */
+/** Weights in other programs' formats, under other names or elsewhere, and what leads to a checkpoint. */
 const FOREIGN: readonly { readonly file: RegExp; readonly what: string; readonly instead: string }[] = [
   {
     file: /(^|\/)adapter_model\.(safetensors|bin)$/,
@@ -22,6 +22,22 @@ const FOREIGN: readonly { readonly file: RegExp; readonly what: string; readonly
     file: /(^|\/)(tf_model\.h5|flax_model\.msgpack)$/,
     what: 'weights for TensorFlow or Flax alone',
     instead: 'Load it in transformers with from_tf=True or from_flax=True and save it',
+  },
+  {
+    file: /^0_[^/]+\/(model\.safetensors|pytorch_model\.bin)$/,
+    what: 'the layout of the first versions of sentence-transformers, with the network in a directory of its own',
+    instead: 'Load it in sentence-transformers and save it',
+  },
+  {
+    file: /^(model|pytorch_model)\.[\w-]+\.(safetensors|bin)$/,
+    what: 'weights of a variant',
+    instead:
+      'Load it in transformers with that variant and save it without (from_pretrained with variant, save_pretrained)',
+  },
+  {
+    file: /^[^/]+\.safetensors$/,
+    what: 'weights under another name',
+    instead: 'Save it in transformers (save_pretrained)',
   },
 ];
 

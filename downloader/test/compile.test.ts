@@ -111,7 +111,7 @@ describe('a checkpoint', () => {
   });
 
   for (const [name, file] of Object.entries(FOREIGN)) {
-    it(`in another program's format is refused by its file: ${file}`, async () => {
+    it(`in another format or place is refused by its file: ${file}`, async () => {
       const result = await runHere([], env({ ASR_MODEL: name, LOAD_BGE_M3: 'false' }));
       expect(result.status, result.stderr).to.equal(7);
       expect(lastLine(result).msg)

@@ -39,13 +39,16 @@ export const DENSE_FILES: readonly HubFile[] = [
   { path: '2_Dense/model.safetensors', bytes: safetensorsFile(DENSE_TENSORS) },
   { path: '2_Dense/pytorch_model.bin', bytes: torchFile(DENSE_TENSORS) },
 ];
-/** Repositories with weights in other programs' formats, and the file that shows it. */
+/** Repositories with weights in other programs' formats, under other names or elsewhere, and the file that shows it. */
 export const FOREIGN: Readonly<Record<string, string>> = {
   'acme/ctranslate2': 'model.bin',
   'acme/lora': 'adapter_model.safetensors',
   'acme/ggml': 'ggml-medium.bin',
   'acme/gguf': 'whisper-q8.gguf',
   'acme/tensorflow': 'tf_model.h5',
+  'acme/variant': 'model.fp16.safetensors',
+  'acme/old-layout': '0_Transformer/pytorch_model.bin',
+  'acme/renamed': 'whisper.safetensors',
 };
 /** SigLIP needs it. */
 const TOKENIZER_CONFIG = { path: 'tokenizer_config.json', bytes: '{}' };
