@@ -6,6 +6,8 @@ export interface NamedTensor {
   readonly shape: readonly number[];
   /** Float32, or the bits of half precision. */
   readonly values: Float32Array | Uint16Array;
+  /** In elements, in torch files. Default: row-major. */
+  readonly strides?: readonly number[];
 }
 
 /** Returns random weights with a realistic spread, deterministic per seed and different for each tensor. */

@@ -9,7 +9,7 @@ import type { NamedTensor } from './tensors.js';
  * Source: torch/serialization.py; CPython's Lib/pickletools.py; PKWARE's APPNOTE.TXT.
  */
 export function torchFile(tensors: readonly NamedTensor[], dims?: Readonly<Record<string, number>>): Buffer {
-  const state = dictOf(tensors.map(({ name, shape, values }, index) => [name, tensorOf(String(index), shape, values)]));
+  const state = dictOf(tensors.map((tensor, index) => [tensor.name, tensorOf(String(index), tensor)]));
   const value =
     dims === undefined
       ? state
@@ -35,9 +35,12 @@ function dictOf(entries: readonly (readonly [string, Buffer])[]): Buffer {
   ]);
 }
 
+function rowMajor(shape: readonly number[]): readonly number[] {
+  return shape.map((_, axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1));
+}
+
 /** torch._utils._rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict()). */
-function tensorOf(key: string, shape: readonly number[], values: NamedTensor['values']): Buffer {
-  const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1));
+function tensorOf(key: string, { shape, values, strides = rowMajor(shape) }: NamedTensor): Buffer {
   const type = values instanceof Float32Array ? 'FloatStorage' : 'HalfStorage';
   const storage = [
     Buffer.from('('),

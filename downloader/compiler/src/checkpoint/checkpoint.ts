@@ -5,10 +5,12 @@ import type { DataType } from './data-types.js';
 export interface TensorEntry {
   readonly type: DataType;
   readonly shape: readonly number[];
-  /** Index of its file in `files`, and offset of its first byte. Row-major, little endian. */
+  /** Index of its file in `files`, and offset of its first byte. Row-major unless `transposed`, little endian. */
   readonly file: number;
   readonly offset: number;
   readonly sizeBytes: number;
+  /** Whether the elements of a matrix are stored column by column. */
+  readonly transposed?: boolean;
 }
 
 /** A checkpoint's table of contents. Values are read one tensor at a time, so that memory does not depend on its size. */

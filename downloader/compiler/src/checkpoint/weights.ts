@@ -57,7 +57,10 @@ export class Weights {
     }
     this.#used.add(name);
     const rowBytes = shape.slice(1).reduce((product, size) => product * size, DATA_TYPES[entry.type]);
-    const bytes = this.#file(entry).read(entry.offset + start * rowBytes, count * rowBytes);
+    const bytes =
+      entry.transposed === true
+        ? this.#rowsOfColumns(entry, start, count)
+        : this.#file(entry).read(entry.offset + start * rowBytes, count * rowBytes);
     if (bytes.length < count * rowBytes) {
       throw new CompilerError('CHECKPOINT_INVALID', `Expected all of tensor ${name}, but the file ends within it.`);
     }
@@ -96,12 +99,30 @@ export class Weights {
   #entry(name: string): TensorEntry {
     const entry = this.#entries.get(name);
     if (entry === undefined) {
-      throw new CompilerError(
-        'TENSOR_MISSING',
-        `Expected the checkpoint to hold tensor ${name}, got none of that name.`,
-      );
+      const longer = [...this.#entries.keys()].find((known) => known.endsWith(`.${name}`));
+      const found = longer === undefined ? 'none of that name' : `${shown(longer)}, with another prefix`;
+      const cure =
+        longer === undefined
+          ? ''
+          : ' Save the model itself, not a wrapper of it: save_pretrained of transformers, after merge_and_unload of PEFT.';
+      throw new CompilerError('TENSOR_MISSING', `Expected the checkpoint to hold tensor ${name}, got ${found}.${cure}`);
     }
     return entry;
+  }
+
+  /** Rows of a matrix that is stored column by column. */
+  #rowsOfColumns(entry: TensorEntry, start: number, count: number): Buffer {
+    const [rows = 0, columns = 0] = entry.shape;
+    const size = DATA_TYPES[entry.type];
+    const file = this.#file(entry);
+    const bytes = Buffer.allocUnsafeSlow(count * columns * size);
+    for (let column = 0; column < columns; column++) {
+      const part = file.read(entry.offset + (column * rows + start) * size, count * size);
+      if (part.length < count * size) return part;
+      for (let row = 0; row < count; row++)
+        part.copy(bytes, (row * columns + column) * size, row * size, (row + 1) * size);
+    }
+    return bytes;
   }
 
   #file(entry: TensorEntry): PositionedFile {
@@ -112,8 +133,25 @@ export class Weights {
   }
 }
 
-/** Removes a model's prefix from tensor names, if any has it: `roberta.`, `bert.`, `model.`. */
+/** Prefixes of wrappers around a model: DistributedDataParallel, torch.compile, and the modules of sentence-transformers. */
+const WRAPPERS = ['module.', '_orig_mod.', '0.auto_model.'] as const;
+
+/** Removes the prefixes of wrappers and a model's own from tensor names, if any has them: `roberta.`, `bert.`, `model.`. */
 export function withoutPrefix(checkpoint: Checkpoint, prefixes: readonly string[]): Renaming {
-  const prefix = prefixes.find((one) => [...checkpoint.tensors.keys()].some((name) => name.startsWith(one)));
-  return (name) => (prefix !== undefined && name.startsWith(prefix) ? name.slice(prefix.length) : name);
+  const names = [...checkpoint.tensors.keys()];
+  const unwrapped = (name: string) => {
+    let rest = name;
+    for (let wrapper = wrapperOf(rest); wrapper !== undefined; wrapper = wrapperOf(rest))
+      rest = rest.slice(wrapper.length);
+    return rest;
+  };
+  const prefix = prefixes.find((one) => names.some((name) => unwrapped(name).startsWith(one)));
+  return (name) => {
+    const rest = unwrapped(name);
+    return prefix !== undefined && rest.startsWith(prefix) ? rest.slice(prefix.length) : rest;
+  };
+}
+
+function wrapperOf(name: string): string | undefined {
+  return WRAPPERS.find((one) => name.startsWith(one));
 }

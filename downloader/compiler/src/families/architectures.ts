@@ -154,7 +154,7 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
       },
     ],
     unused: SIGLIP_UNUSED,
-    renaming: () => (name) => name,
+    renaming: (checkpoint) => withoutPrefix(checkpoint, []),
   },
   bert,
   'xlm-roberta': bert,

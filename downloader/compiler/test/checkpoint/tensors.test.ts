@@ -71,6 +71,38 @@ describe('the tensors of a checkpoint', () => {
     }
   });
 
+  it('may be stored column by column, as a transposed matrix is by torch', () => {
+    const [values, shape] = [Float32Array.from({ length: 12 }, (_, index) => index), [3, 4]];
+    const columns = Float32Array.from(values, (_, index) => (index % 3) * 4 + Math.floor(index / 3));
+    const path = dir.write('columns.bin', torchFile([{ name: 'matrix', shape, values: columns, strides: [1, 3] }]));
+    const weights = new Weights(openCheckpoint(path));
+    expect(weights.take('matrix', shape)).to.deep.equal(values);
+    expect(weights.takeRows('matrix', shape, 1, 2)).to.deep.equal(values.slice(4));
+    weights.close();
+  });
+
+  it('that are stored in another order are an error that leads to a file without', async () => {
+    const strange = { name: 'cube', shape: [2, 2, 2], values: new Float32Array(8), strides: [1, 2, 4] };
+    const path = dir.write('strange.bin', torchFile([strange]));
+    expect((await refusal(() => openCheckpoint(path))).message).to.match(
+      /strides \[1, 2, 4\]\. Save .* as safetensors/,
+    );
+  });
+
+  for (const prefix of ['module.', '_orig_mod.', '0.auto_model.', 'module._orig_mod.bert.']) {
+    it(`are found behind the prefix of a wrapper: ${prefix}`, async () => {
+      const wrapped = bertTensors().map((tensor) => ({ ...tensor, name: prefix + tensor.name }));
+      expect((await compile(wrapped)).modelType).to.equal('bert');
+    });
+  }
+
+  it('are named with another prefix, and what leads to a file without', async () => {
+    const wrapped = bertTensors().map((tensor) => ({ ...tensor, name: `base_model.model.${tensor.name}` }));
+    const error = await refusal(() => compile(wrapped));
+    expect(error.code).to.equal('TENSOR_MISSING');
+    expect(error.message).to.match(/got base_model\.model\.embeddings\.word_embeddings\.weight.*merge_and_unload/);
+  });
+
   it('are found over shards; a shard that is not there is named', async () => {
     const files = shardedSafetensors(bertTensors(), 3);
     for (const file of files) if ('bytes' in file) dir.write(file.path, file.bytes);

@@ -83,11 +83,10 @@ describe('the zip of a torch file', () => {
     expect(error.message).to.include('tensor a');
   });
 
-  it('is refused if a tensor is transposed', async () => {
+  it('is refused if a tensor has elements of others between its own', async () => {
     const zip = torchFile(TENSORS);
     const at = zip.indexOf(Buffer.from('(J\x02\0\0\0J\x01\0\0\0t', 'latin1'));
-    zip.writeInt32LE(1, at + 2);
-    zip.writeInt32LE(2, at + 7);
+    zip.writeInt32LE(3, at + 2);
     const error = await refusal(() => openCheckpoint(dir.write('strides.pt', zip)));
     expect(error.code).to.equal('CHECKPOINT_UNSUPPORTED');
     expect(error.message).to.include('contiguous');

@@ -141,18 +141,22 @@ function entryOf(
       `Expected the ${count} elements of tensor ${shown(name)} within its storage, got ${stored?.sizeBytes ?? 0} bytes. Download the file again.`,
     );
   }
+  const entry = { type: storage.type, shape, file, offset: stored.offset + offset * size, sizeBytes: count * size };
+  const [rows = 0, columns = 0, ...others] = shape;
+  if (others.length === 0 && rows > 1 && columns > 1 && stride[0] === 1 && stride[1] === rows)
+    return { ...entry, transposed: true };
   let step = 1;
   for (let axis = shape.length - 1; axis >= 0; axis--) {
     const length = shape[axis] ?? 1;
     if (length > 1 && stride[axis] !== step) {
       throw new CompilerError(
         'CHECKPOINT_UNSUPPORTED',
-        `Expected tensor ${shown(name)} to be contiguous, got strides [${shown(stride.slice(0, 8).join(', '))}].`,
+        `Expected tensor ${shown(name)} to be contiguous, got strides [${shown(stride.slice(0, 8).join(', '))}]. Save the model again, as safetensors: save_pretrained of transformers.`,
       );
     }
     step *= length;
   }
-  return { type: storage.type, shape, file, offset: stored.offset + offset * size, sizeBytes: count * size };
+  return entry;
 }
 
 function numbersOf(table: Map<Pickled, Pickled>): Record<string, number> {
