@@ -6,7 +6,7 @@ import { type AudioChunks, OpenStream } from './open-stream.js';
 import { type Plain, plain } from './plain.js';
 import { optionsMessage, rawMessage, type Segment, type TranscribeOptions } from './speech.js';
 import type { Caller } from './transport/caller.js';
-import { codecOf } from './transport/codec.js';
+import { codecOf, serializeOnce } from './transport/codec.js';
 
 /** The last event of a stream. */
 export type TranscribeSummary = Omit<Plain<contract.TranscribeSummary>, 'model' | 'timing'> & {
@@ -38,6 +38,8 @@ export async function* transcribeStream(
 ): AsyncGenerator<TranscribeEvent, void, void> {
   const idleTimeoutMs = caller.timeoutMs(METHOD, options);
   const start = create(contract.TranscribeStartSchema, { ...rawMessage(options), options: optionsMessage(options) });
+  // Of a value that does not fit its field, gRPC would only say that the message cannot be serialized.
+  serializeOnce(codec, create(contract.TranscribeStreamRequestSchema, { message: { case: 'start', value: start } }));
   const startMs = performance.now();
   let started = false;
   const plan = {

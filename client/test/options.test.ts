@@ -60,6 +60,31 @@ describe("the client's options", () => {
       expect(await failureOf(client.transcribe(new Uint8Array(2), options)), field).to.include({ field });
   });
 
+  it('reject numbers that do not fit, by the name of the option, before anything is sent', async () => {
+    const client = connect({ address: '127.0.0.1:1' });
+    const raw = { encoding: 'pcm_s16le', sampleRateHz: 44_100.5, channelCount: 1 } as const;
+    for (const [options, field, message] of [
+      [{ beamSize: 1.5 }, 'beamSize', 'beamSize must be an integer of 0 or more, got 1.5'],
+      [{ audioTrack: -1 }, 'audioTrack', 'audioTrack must be an integer of 0 or more, got -1'],
+      [{ raw }, 'raw.sampleRateHz', 'raw.sampleRateHz must be an integer of 0 or more, got 44100.5'],
+      [
+        { vadParameters: { speechPadMs: -1 } },
+        'vadParameters.speechPadMs',
+        'vadParameters.speechPadMs must be an integer of 0 or more, got -1',
+      ],
+      [{ patience: 'long' as unknown as number }, 'patience', 'patience must be a number, got long'],
+    ] as const) {
+      const audio = new Uint8Array(2);
+      for (const call of [client.transcribe(audio, options), client.transcribeStream([audio], options).next()]) {
+        const error = await failureOf(call);
+        expect(error).to.include({ code: 'INVALID_ARGUMENT', reason: 'INVALID_ARGUMENT', field });
+        expect(error.message).to.equal(message);
+      }
+    }
+    const faces = await failureOf(client.detectFaces([new Uint8Array(2)], { maxFaces: -1 }));
+    expect(faces).to.include({ code: 'INVALID_ARGUMENT', field: 'maxFaces' });
+  });
+
   it('reject timeouts that are not numbers, without crashing', async () => {
     const noNumber = '5000' as unknown as number;
     for (const timeoutMs of [Number.NaN, noNumber]) {

@@ -1,4 +1,6 @@
 import { type DescMessage, type DescMethod, fromBinary, type MessageShape } from '@bufbuild/protobuf';
+import { messageOf } from '@heimdex/common';
+import { createError, type InferenceClientError, invalidOption } from '../errors.js';
 import { encodeMessage } from './encode.js';
 
 /** The path and the message serializers of a gRPC method. */
@@ -27,7 +29,12 @@ export function codecOf<Input extends DescMessage, Output extends DescMessage>(
   };
 }
 
-/** Serializes a message once for all attempts. `bytes` is 0 if that fails; the attempt then throws the error. */
+/** How the library says that a value does not fit its field: the message's type, the field, the field's type, the value. */
+const UNFIT = /^cannot encode field \S*?(\w+)\.(\w+) to binary: invalid (\w+): (.*)$/s;
+/** Where the options have the fields of nested messages. */
+const PATHS: Readonly<Record<string, string>> = { RawAudio: 'raw.', VadParameters: 'vadParameters.' };
+
+/** Serializes a message once for all attempts. Throws INVALID_ARGUMENT for a value that does not fit its field. */
 export function serializeOnce<Input, Output>(
   codec: MethodCodec<Input, Output>,
   message: Input,
@@ -35,7 +42,15 @@ export function serializeOnce<Input, Output>(
   try {
     const serialized = codec.serialize(message);
     return { codec: { ...codec, serialize: () => serialized }, bytes: serialized.length };
-  } catch {
-    return { codec, bytes: 0 };
+  } catch (cause) {
+    throw unfit(cause, codec.name);
   }
+}
+
+function unfit(cause: unknown, method: string): InferenceClientError {
+  const [, owner = '', field, type = '', value] = UNFIT.exec(messageOf(cause)) ?? [];
+  if (field === undefined) return createError('INTERNAL', messageOf(cause), { method, cause });
+  const name = field.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+  const expected = type.startsWith('uint') ? 'an integer of 0 or more' : 'a number';
+  return invalidOption(`${PATHS[owner] ?? ''}${name}`, `must be ${expected}, got ${value}`, method);
 }
