@@ -70,13 +70,16 @@ function reportOfCall(error: InferenceClientError): ErrorReport {
     case 'RESOURCE_EXHAUSTED':
       return { message, advice: [], exitCode: EXIT_CODES.unavailable };
     case 'DEADLINE_EXCEEDED':
-      return { message, advice: ['To wait longer: --timeout SECONDS'], exitCode: EXIT_CODES.timeout };
+      return { message, advice: TIMEOUT_ADVICE, exitCode: EXIT_CODES.timeout };
     case 'UNAUTHENTICATED':
       return { message, advice: ['To send a token: --token-file FILE, or HEIMDEX_TOKEN'], exitCode: EXIT_CODES.failed };
     default:
       return { message: `${message} [${error.reason ?? error.code}]`, advice: [], exitCode: EXIT_CODES.failed };
   }
 }
+
+/** For calls and inputs that took too long. */
+export const TIMEOUT_ADVICE = ['To wait longer: --timeout SECONDS'];
 
 const UNREACHABLE = [
   'Is the server running? To start it: npx heimdex-inference',

@@ -2,7 +2,7 @@ import { messageOf } from '@heimdex/common';
 import { createInferenceClient, type InferenceClient } from '../client.js';
 import type { InferenceClientError } from '../errors.js';
 import type { CallOptions } from '../options.js';
-import { usageError } from './cli-error.js';
+import { TIMEOUT_ADVICE, usageError } from './cli-error.js';
 import { type CliEnvironment, type CommonOptions, clientOptions } from './config.js';
 import { EXIT_CODES, type ExitCode } from './exit-codes.js';
 import type { Terminal } from './terminal.js';
@@ -22,7 +22,7 @@ export interface CommandContext extends CliHost {
   readonly json: boolean;
   /** Options of every call: timeout and signal. */
   readonly call: CallOptions;
-  /** Reports a failed input. The command continues and ends with exit code 1. */
+  /** Reports a failed input. The command continues and ends with exit code 1, or 4 if no input failed for another reason than time. */
   fail(input: string, error: InferenceClientError): void;
 }
 
@@ -34,14 +34,14 @@ export async function withClient(
 ): Promise<ExitCode> {
   const settings = await clientOptions(options, host.environment);
   const client = openClient(settings);
-  let failures = 0;
+  const failures: InferenceClientError[] = [];
   const context: CommandContext = {
     ...host,
     client,
     json: options.json === true,
     call: { signal: host.signal, ...(options.timeout !== undefined && { timeoutMs: options.timeout * 1000 }) },
     fail: (input, error) => {
-      failures += 1;
+      failures.push(error);
       const { code, reason, message, field } = error;
       if (options.json === true) host.terminal.json({ file: input, error: { code, reason, message, field } });
       const text = message.startsWith(input) ? message : `${input}: ${message}`;
@@ -50,7 +50,10 @@ export async function withClient(
   };
   try {
     const exitCode = await run(context);
-    return exitCode ?? (failures > 0 ? EXIT_CODES.failed : EXIT_CODES.ok);
+    if (exitCode !== undefined || failures.length === 0) return exitCode ?? EXIT_CODES.ok;
+    if (!failures.every(({ code }) => code === 'DEADLINE_EXCEEDED')) return EXIT_CODES.failed;
+    for (const line of TIMEOUT_ADVICE) host.terminal.error(line);
+    return EXIT_CODES.timeout;
   } finally {
     host.terminal.clearStatus();
     client.close();

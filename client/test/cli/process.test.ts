@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { type EventEmitter, once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
@@ -73,6 +73,25 @@ describe('the process heimdex', () => {
       const result = await heimdex(['info', '--timeout', '0.05'], { address: silent.address });
       expect(result.exitCode).to.equal(4);
       expect(result.stderr).to.contain('got no response').and.to.contain('--timeout SECONDS');
+    } finally {
+      silent.close();
+    }
+  });
+
+  it('exits with 4 if every audio file took too long, and with 1 if one failed for another reason', async () => {
+    let calls = 0;
+    const transcribeStream = (call: EventEmitter) => {
+      calls += 1;
+      if (calls === 2) call.emit('error', { code: 3, details: 'unreadable' });
+    };
+    const silent = await startFakeService([[InferenceService, { transcribeStream }]]);
+    try {
+      const run = (...files: string[]) =>
+        heimdex(['transcribe', ...files, '--timeout', '0.05'], { address: silent.address });
+      const one = await run(BIN);
+      expect(one.exitCode).to.equal(4);
+      expect(one.stderr).to.contain('TranscribeStream got no response').and.to.contain('--timeout SECONDS');
+      expect(await run(BIN, BIN)).to.deep.include({ exitCode: 1, stdout: '' });
     } finally {
       silent.close();
     }
