@@ -39,7 +39,8 @@ describe('heimdex', () => {
     });
 
     it('read texts from standard input, one per line', async () => {
-      const { stdout } = await run(['embed-text', '--json'], { stdin: '1,0\n0,1\n' });
+      // Some editors write a byte order mark first.
+      const { stdout } = await run(['embed-text', '--json'], { stdin: '\uFEFF1,0\n0,1\n' });
       expect(
         stdout
           .trim()

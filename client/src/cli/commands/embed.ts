@@ -53,10 +53,7 @@ export function embedText(
     const { client, call, terminal } = context;
     const { maxItems } = (await serverFacts(client, call)).limits;
     const { model, normalize, truncate } = options;
-    for await (const batch of inBatches(
-      texts.length > 0 ? texts : createInterface({ input: terminal.stdin }),
-      maxItems,
-    )) {
+    for await (const batch of inBatches(texts.length > 0 ? texts : linesOf(terminal.stdin), maxItems)) {
       const answer = await client.embedText(batch, { ...call, model, normalize, truncate });
       for (const [index, outcome] of answer.results.entries()) {
         const text = batch[index] ?? '';
@@ -66,6 +63,15 @@ export function embedText(
     }
     return undefined;
   });
+}
+
+/** The lines of a text in UTF-8, without the byte order mark that some editors write before the first. */
+async function* linesOf(input: NodeJS.ReadableStream): AsyncGenerator<string> {
+  let isFirst = true;
+  for await (const line of createInterface({ input })) {
+    yield isFirst ? line.replace(/^\uFEFF/, '') : line;
+    isFirst = false;
+  }
 }
 
 async function* inBatches(lines: Iterable<string> | AsyncIterable<string>, size: number): AsyncGenerator<string[]> {
