@@ -111,7 +111,7 @@ describe('Moonshine', () => {
 
   const refused = [
     [{ language: 'de' }, 'LANGUAGE_UNSUPPORTED', 'ASR_MODEL=base'],
-    [{ live: true }, 'INVALID_ARGUMENT', 'Moonshine does not support live. Serve Whisper'],
+    [{ live: true }, 'TIMESTAMPS_UNSUPPORTED', 'Moonshine does not support live. Serve Whisper'],
     [{ task: 'translate' }, 'INVALID_ARGUMENT', 'ASR_MODEL=base'],
     [{ timestamps: 'word' }, 'TIMESTAMPS_UNSUPPORTED', 'whisper-base_timestamped'],
   ] as const;

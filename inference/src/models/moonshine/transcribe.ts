@@ -60,7 +60,7 @@ function checkOptions(options: SpeechOptions): void {
   }
   if (options.live) {
     throw new InferenceError(
-      'INVALID_ARGUMENT',
+      'TIMESTAMPS_UNSUPPORTED',
       'Moonshine does not support live. Serve Whisper for it (for example ASR_MODEL=base), or leave live out.',
       { field: 'options.live' },
     );
