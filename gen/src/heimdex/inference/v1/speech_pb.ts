@@ -131,7 +131,9 @@ export const AudioInputSchema: GenMessage<AudioInput, {jsonType: AudioInputJson}
   messageDesc(file_heimdex_inference_v1_speech, 1);
 
 /**
- * Names and defaults are those of the reference implementation (OpenAI Whisper, faster-whisper).
+ * Names and defaults are those of the reference implementation (OpenAI Whisper, faster-whisper). Moonshine decodes each utterance
+ * greedily and alone: it ignores initial_prompt, hotwords, temperatures, beam_size, patience, length_penalty, no_speech_threshold and
+ * condition_on_previous_text.
  *
  * @generated from message heimdex.inference.v1.TranscribeOptions
  */
@@ -287,7 +289,9 @@ export type TranscribeOptions = Message<"heimdex.inference.v1.TranscribeOptions"
 };
 
 /**
- * Names and defaults are those of the reference implementation (OpenAI Whisper, faster-whisper).
+ * Names and defaults are those of the reference implementation (OpenAI Whisper, faster-whisper). Moonshine decodes each utterance
+ * greedily and alone: it ignores initial_prompt, hotwords, temperatures, beam_size, patience, length_penalty, no_speech_threshold and
+ * condition_on_previous_text.
  *
  * @generated from message heimdex.inference.v1.TranscribeOptions
  */
