@@ -119,6 +119,7 @@ async function askHub(
   const tree = await hub.tree(repository, commit, signal);
   const configured = layoutOf(state.configured, tree);
   const { locked } = state;
+  const where = `${repository} at ${commit.slice(0, 8)}`;
   const fileAt = (path: string) => remote.hubFile({ repository, commit, path });
   const small = smallFilesOf(tree, configured.dir, fileAt, remote.retry, signal);
   const files: RemoteFile[] = [];
@@ -133,13 +134,9 @@ async function askHub(
     }
     const hash = hashOfEntry(entry);
     const sizeBytes = sizeOfEntry(entry);
-    assertPinned(state, file, hash, sizeBytes, `${repository} at ${commit.slice(0, 8)}`);
-    files.push({
-      file,
-      sizeBytes,
-      hash,
-      sources: [fileAt(file.path), ...otherSources(configured, file, hash, remote)],
-    });
+    assertPinned(state, file, hash, sizeBytes, where);
+    const sources = [fileAt(file.path), ...otherSources(configured, file, hash, remote)];
+    files.push({ file, sizeBytes, hash, sources });
   }
   let checkpoint: RemoteFiles['checkpoint'];
   if (configured.compile !== undefined) {
@@ -151,6 +148,7 @@ async function askHub(
     checkpoint = { paths: chosen.files.map(({ path }) => path), why: chosen.why };
     for (const { path, isThere, ...rest } of chosen.files) {
       const file = { path, required: true, weights: undefined, sizeBytes: undefined, sha256: undefined };
+      if (rest.volumePath === undefined) assertPinned(state, file, rest.hash, rest.sizeBytes, where);
       files.push({ file, isVerified: isThere && rest.volumePath !== undefined, ...rest });
     }
   }

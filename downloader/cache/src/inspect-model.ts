@@ -36,8 +36,14 @@ export async function inspectModel(
   const inspection = await inspectAs(cacheDir, configured, options);
   if (inspection.found !== undefined || configured.otherwise === undefined) return inspection;
   const other = await inspectAs(cacheDir, configured.otherwise, options);
-  // A nearly complete model is more informative than a missing one.
-  return other.found !== undefined || other.checkpoint !== undefined ? other : inspection;
+  // A nearly complete model is more informative than a missing one, and a locked layout than a possible one.
+  const isNearer = other.found !== undefined || other.checkpoint !== undefined;
+  return isNearer || isLockedAs(configured.otherwise, configured, options) ? other : inspection;
+}
+
+/** Whether only the second of a name's two layouts is in the lock file. */
+function isLockedAs(second: ConfiguredModel, first: ConfiguredModel, { lock }: InspectOptions): boolean {
+  return lockedModel(lock, first) === undefined && lockedModel(lock, second) !== undefined;
 }
 
 async function inspectAs(

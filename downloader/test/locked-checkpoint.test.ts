@@ -1,0 +1,66 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { bertRepository } from './support/checkpoints.js';
+import { lastLine, runHere } from './support/program.js';
+import { NAME, useCheckpoints } from './support/use-checkpoints.js';
+
+describe('a checkpoint in the lock file whose branch has moved', () => {
+  const { dir, env, ok, json, publish } = useCheckpoints();
+  let lockPath: string;
+  let first: string;
+  beforeEach(async () => {
+    lockPath = join(dir.path, 'cache', 'models.lock.json');
+    await publish(bertRepository());
+    await ok();
+    first = await readFile(lockPath, 'utf8');
+    await publish(bertRepository({ seed: 2 }));
+  });
+
+  const revisionIn = (lock: string): string => JSON.parse(lock).models[0].revision;
+
+  it('is fetched to an empty volume at its locked commit, with the locked bytes', async () => {
+    const path = join(dir.path, 'lock.json');
+    await writeFile(path, first);
+    const other = { HF_HUB_CACHE: join(dir.path, 'other'), MODELS_LOCK: path };
+    const [planned] = (await json(['plan'], other)).models;
+    expect(planned).to.include({ revision: revisionIn(first), variant: 'int8' });
+    await ok([], other);
+    expect(await readFile(path, 'utf8')).to.equal(first);
+    await ok(['verify'], other);
+  });
+
+  for (const [what, weights] of [
+    ['its compiled form and its checkpoint', ['snapshots', 'COMMIT', 'model.safetensors']],
+    ['its compiled form and its repository', []],
+  ] as const) {
+    it(`stays at its locked commit when the volume has lost ${what}`, async () => {
+      const repository = join(dir.path, 'cache', `models--${NAME.replace('/', '--')}`);
+      await rm(join(dir.path, 'cache', '.compiled'), { recursive: true });
+      const path = weights.map((part) => part.replace('COMMIT', revisionIn(first)));
+      await rm(join(repository, ...path), { recursive: true });
+      await ok();
+      expect(await readFile(lockPath, 'utf8')).to.equal(first);
+    });
+  }
+
+  it('follows the branch when update runs', async () => {
+    await ok(['update']);
+    expect(revisionIn(await readFile(lockPath, 'utf8'))).not.to.equal(revisionIn(first));
+    await ok(['verify']);
+  });
+
+  for (const name of ['config.json', 'model.safetensors']) {
+    it(`is refused when the hub offers other bytes than the locked ones: ${name}`, async () => {
+      const lock = JSON.parse(first);
+      const file = lock.models[0].files.find(({ path }: { path: string }) => path === name);
+      Object.assign(file, name === 'config.json' ? { blobId: '0'.repeat(40) } : { sha256: '0'.repeat(64) });
+      const path = join(dir.path, 'lock.json');
+      await writeFile(path, JSON.stringify(lock));
+      const result = await runHere([], env({ HF_HUB_CACHE: join(dir.path, 'other'), MODELS_LOCK: path }));
+      expect(result.status, result.stderr).to.equal(7);
+      expect(lastLine(result)).to.include({ code: 'HASH_MISMATCH' });
+      expect(lastLine(result).msg).to.include(name).and.include('heimdex-downloader update');
+    });
+  }
+});
