@@ -9,6 +9,9 @@ import type { ConfiguredModel } from './manifest-types.js';
 /** The command that repairs a volume, as in the messages. */
 export const DOWNLOAD_COMMAND = 'heimdex-downloader download';
 
+/** The command that finds and repairs wrong bytes: without the option, names and sizes that match are enough. */
+const CHECK_COMMAND = `${DOWNLOAD_COMMAND} --check`;
+
 /** Checks a file's name and size: empty, another size than expected, another blob than pinned. */
 export function quickProblem(model: ConfiguredModel | FoundModel, found: FoundFile): CacheError | undefined {
   const { path, absolutePath, sizeBytes, expectedSizeBytes, hash, blobId } = found;
@@ -36,10 +39,11 @@ export function fileProblem(
   what: string,
   cause?: unknown,
 ): CacheError {
+  const command = code === 'FILE_HASH_WRONG' ? CHECK_COMMAND : DOWNLOAD_COMMAND;
   return new CacheError(
     code,
-    `The ${model.role} model ${model.id} (${model.variable}=${model.name}) cannot be used: its file ${file} at ${path}: ${what}. Run ${DOWNLOAD_COMMAND}, or change ${model.variable}`,
-    { role: model.role, model: model.id, file, path, variable: model.variable, command: DOWNLOAD_COMMAND, cause },
+    `The ${model.role} model ${model.id} (${model.variable}=${model.name}) cannot be used: its file ${file} at ${path}: ${what}. Run ${command}, or change ${model.variable}`,
+    { role: model.role, model: model.id, file, path, variable: model.variable, command, cause },
   );
 }
 

@@ -48,7 +48,9 @@ describe('verifying a model', () => {
       const { problems } = await verifyModel(model, { level: 'full' });
       expect(problems.map(({ code, file }) => [code, file])).to.deep.equal([['FILE_HASH_WRONG', path]]);
       const expected = model.files.find((file) => file.path === path)?.hash?.value;
-      expect(problems[0]?.message).to.include(`expected ${expected}`);
+      expect(problems[0]?.message)
+        .to.include(`expected ${expected}`)
+        .and.include('heimdex-downloader download --check');
     });
   }
 

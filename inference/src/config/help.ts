@@ -10,7 +10,7 @@ const EXIT_DOCS = {
   unexpected: 'a defect; see the log',
   configuration: 'a variable or an option is invalid',
   models:
-    'a model file is missing, damaged or unreadable: run heimdex-downloader download; prepare: the volume is not writable',
+    'a model file is missing, damaged or unreadable: run heimdex-downloader download --check; prepare: the volume is not writable',
   address: 'listening on HOST and PORT failed',
   worker: 'a model failed to load, or its process keeps dying',
   memory: 'the models do not fit into the available memory',
