@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
@@ -89,6 +89,26 @@ describe('a resumed download', () => {
     await file.write(Buffer.from('damaged'), 0, 7, 1_500_000);
     await file.close();
     expect(await finish()).to.be.within(1_100_000, 1_000_000 + 1024 * 1024);
+  });
+
+  it('publishes no byte that was appended to what was left', async () => {
+    hub.faults.add({ on: onEncoder, do: { type: 'drop', atByte: 3_000_000 } });
+    await runHere([], env({ DOWNLOAD_CONNECTIONS: '1' }));
+    const [partial] = (await leftovers()).filter((name) => name.startsWith(oid) && name.endsWith('.incomplete'));
+    await truncate(join(blobs, partial ?? ''), ENCODER_BYTES + 5_000);
+    await finish();
+    expect((await stat(join(blobs, oid))).size).to.equal(ENCODER_BYTES);
+  });
+
+  it('writes nothing through a link in the place of what was left', async () => {
+    await mkdir(blobs, { recursive: true });
+    const outside = join(dir.path, 'outside');
+    const bytes = seededBytes(2_500_000, 'encoder one');
+    await writeFile(outside, bytes);
+    await symlink(outside, join(blobs, `${oid}.0a1b2c3d.incomplete`));
+    expect(await finish()).to.equal(ENCODER_BYTES);
+    expect((await lstat(join(blobs, oid))).isFile()).to.equal(true);
+    expect((await readFile(outside)).equals(bytes)).to.equal(true);
   });
 
   it('resumes what huggingface_hub left, which has no journal', async () => {

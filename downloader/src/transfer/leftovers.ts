@@ -1,4 +1,4 @@
-import { readdir, rename, rm, stat } from 'node:fs/promises';
+import { lstat, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { codeOf } from '@heimdex/common';
 import { type JournalState, type JournalSubject, journalPath, readJournal } from './journal.js';
@@ -39,7 +39,10 @@ export async function findLeftover(options: Unfinished): Promise<Leftover | unde
   let best: Leftover | undefined;
   const paths = (await leftoversOf(options.finalPath)).filter((path) => path.endsWith('incomplete'));
   for (const path of paths) {
-    const state = (await readJournal(journalPath(path), options)) ?? (await withoutJournal(path, options));
+    // A link would be written through; another process may have claimed the file.
+    const info = await lstat(path).catch(() => undefined);
+    if (info?.isFile() !== true) continue;
+    const state = (await readJournal(journalPath(path), options)) ?? withoutJournal(info.size, options);
     if (state === undefined) continue;
     const sizeBytes = new RangeSet(state.done).sizeBytes;
     if (sizeBytes > (best?.sizeBytes ?? 0)) best = { path, state, sizeBytes };
@@ -47,8 +50,7 @@ export async function findLeftover(options: Unfinished): Promise<Leftover | unde
   return best;
 }
 
-async function withoutJournal(path: string, subject: JournalSubject): Promise<JournalState | undefined> {
-  const { size } = await stat(path);
+function withoutJournal(size: number, subject: JournalSubject): JournalState | undefined {
   if (size === 0 || size > subject.sizeBytes) return undefined;
   return { done: [{ start: 0, end: size }], prefixes: [] };
 }

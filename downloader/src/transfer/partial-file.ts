@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { constants, type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { MIB } from '@heimdex/common';
 import { appendEntry, type JournalState, journalPath, type PrefixHash, writeJournal } from './journal.js';
 import { claim, findLeftover, removeLeftovers, type Unfinished } from './leftovers.js';
@@ -62,7 +62,7 @@ export class PartialFile {
     const left = await findLeftover(options);
     if (left !== undefined) {
       await writeJournal(journalPath(path), options, left.state);
-      if (await claim(left.path, path)) return PartialFile.#openAt(options, path, 'r+', left.state, signal);
+      if (await claim(left.path, path)) return PartialFile.#openAt(options, path, EXISTING, left.state, signal);
     }
     await writeJournal(journalPath(path), options, NOTHING);
     return PartialFile.#openAt(options, path, 'wx+', NOTHING, signal);
@@ -71,7 +71,7 @@ export class PartialFile {
   static async #openAt(
     options: PartialOptions,
     path: string,
-    flags: 'r+' | 'wx+',
+    flags: number | 'wx+',
     state: JournalState,
     signal: AbortSignal,
   ): Promise<PartialFile> {
@@ -122,6 +122,8 @@ export class PartialFile {
 
   /** Waits until all bytes are hashed and on disk; returns the whole file's hash in hex. All bytes must have been written. */
   async finish(): Promise<string> {
+    // What was left may be longer than the file; only the file's bytes are hashed.
+    await this.#handle.truncate(this.sizeBytes);
     // A rename must not reach the disk before the bytes, or a power failure would leave an empty file under the final name.
     await Promise.all([this.#handle.datasync(), this.#hashAll()]);
     if (this.#failure !== undefined) throw this.#failure.error;
@@ -187,4 +189,6 @@ interface OpenFiles {
   readonly hasher: PrefixHasher;
 }
 
+/** For reading and writing, and never through a link. */
+const EXISTING = constants.O_RDWR | constants.O_NOFOLLOW;
 const NOTHING: JournalState = { done: [], prefixes: [] };
