@@ -1,4 +1,4 @@
-import { withStandIns } from '@heimdex/cache';
+import { assertInsideCache, withStandIns } from '@heimdex/cache';
 import { type CacheState, isComplete, type ModelState, needsOnlyCompiling } from './cache-state.js';
 import { fileSize } from './disk.js';
 import { DownloaderError } from './errors.js';
@@ -10,7 +10,7 @@ import { resumableBytes } from './transfer/leftovers.js';
 
 /**
  * Plans the download. Complete models cost no request.
- * Throws DownloaderError OFFLINE with all missing files if requests are forbidden; errors of the sources otherwise.
+ * Throws CacheError PATH_UNSAFE for a link out of the cache; DownloaderError OFFLINE with all missing files if requests are forbidden; errors of the sources otherwise.
  */
 export async function preparePlan(cacheState: CacheState, remote: Remote, signal: AbortSignal): Promise<Plan> {
   const complete = cacheState.models.filter(isComplete);
@@ -47,6 +47,7 @@ async function statBlobs(cacheDir: string, allRemoteFiles: readonly RemoteFiles[
     for (const offered of remoteFiles.files) {
       const finalPath = blobPathOf(cacheDir, remoteFiles, offered);
       const { sizeBytes, hash } = offered;
+      await assertInsideCache(cacheDir, finalPath);
       const resumable = sizeBytes === undefined ? 0 : await resumableBytes({ finalPath, sizeBytes, hash });
       onDisk.set(finalPath, { sizeBytes: await fileSize(finalPath), resumableBytes: resumable });
     }

@@ -53,6 +53,20 @@ describe('a volume', () => {
     expect(bytesSent(ENCODER)).to.be.within(900_000, 1_400_000);
   });
 
+  for (const argv of [['plan'], []]) {
+    it(`whose blobs are a link out of the cache is refused by the link's name: ${argv[0] ?? 'download'}`, async () => {
+      const disk = join(dir.path, 'disk');
+      expect((await runHere([], env())).status).to.equal(0);
+      await rename(join(repo, 'blobs'), disk);
+      await symlink(disk, join(repo, 'blobs'));
+      const result = await runHere(argv, env());
+      expect(result.status, result.stderr).to.equal(7);
+      expect(lastLine(result)).to.include({ code: 'PATH_UNSAFE' });
+      expect(lastLine(result).msg).to.include(`${join(repo, 'blobs')} is a link to ${disk}`);
+      expect(await readdir(join(dir.path, 'cache'))).to.include('models.lock.json');
+    });
+  }
+
   it('that cannot be written is an error that names the path: exit 6', async () => {
     await writeFile(join(dir.path, 'cache'), 'a file where the directory should be');
     const result = await runHere([], env());

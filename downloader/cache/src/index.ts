@@ -14,6 +14,7 @@ export * from './inspect-model.js';
 export * from './inspect-models.js';
 export { JsonShapeError } from './json.js';
 export * from './layout.js';
+export { assertInsideCache } from './link-target.js';
 export * from './lock-file.js';
 export * from './make-dir.js';
 export * from './manifest.js';

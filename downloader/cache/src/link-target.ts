@@ -1,5 +1,7 @@
-import { realpath } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
+import { lstat, realpath } from 'node:fs/promises';
+import { basename, dirname, join, relative, sep } from 'node:path';
+import { CacheError } from './errors.js';
+import { unlessGone } from './names-in.js';
 
 /**
  * Returns why the file behind `path` must not be read, or undefined if it may. Symbolic links may point only where the hub cache
@@ -18,6 +20,25 @@ export async function linkEscapeReason(cacheDir: string, path: string, real: str
   const repository = await realpath(join(cacheDir, first));
   const allowed = [join(repository, 'blobs'), join(repository, 'snapshots'), join(root, 'blobs')];
   return allowed.some((dir) => isInside(dir, real)) ? undefined : leadsOut(real, "its repository's blobs");
+}
+
+/**
+ * Throws PATH_UNSAFE if a file of the cache, or the directory for one that is not there yet, is a link to where no reader would follow it.
+ *
+ * @param path - The path of a blob or of a plain file, below `cacheDir`.
+ */
+export async function assertInsideCache(cacheDir: string, path: string): Promise<void> {
+  const dir = await unlessGone(realpath(dirname(path)));
+  if (dir === undefined) return;
+  const real = (await unlessGone(realpath(path))) ?? join(dir, basename(path));
+  if ((await linkEscapeReason(cacheDir, path, real)) === undefined) return;
+  const isDirLink = (await lstat(dirname(path))).isSymbolicLink();
+  const [link, target] = isDirLink ? [dirname(path), dir] : [path, real];
+  throw new CacheError(
+    'PATH_UNSAFE',
+    `${link} is a link to ${target}, which is not read: links may lead only to the blobs of the same repository and to the cache's shared store. Put the bytes in its place, or let HF_HUB_CACHE name a cache on the other disk, then run: heimdex-downloader plan`,
+    { path: link, variable: 'HF_HUB_CACHE' },
+  );
 }
 
 /** OpenAI's files are in their own directory, `whisper`. */
