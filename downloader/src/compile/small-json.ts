@@ -1,7 +1,8 @@
 import { posix } from 'node:path';
-import type { Tree } from '@heimdex/cache';
+import { type ContentHash, hashOfEntry, sizeOfEntry, startContentHash, type Tree } from '@heimdex/cache';
 import { type RetryOptions, withRetries } from '../transfer/retry.js';
 import type { ByteSource } from '../transfer/source.js';
+import { hashMismatch } from '../transfer/transfer.js';
 
 /** The model's small files, by their names in its directory. */
 export interface SmallFiles {
@@ -13,38 +14,55 @@ export interface SmallFiles {
 /** These files have a few kilobytes. */
 const MAX_BYTES = 4 << 20;
 
-/** The small files of a repository of a hub in `dir`, each requested at most once. */
+/** The small files of a repository of a hub in `dir`, each read once and verified. */
 export function smallFilesOf(
-  tree: Tree,
-  dir: string,
+  { name: repository, tree, dir }: { readonly name: string; readonly tree: Tree; readonly dir: string },
   sourceOf: (path: string) => ByteSource,
   retry: RetryOptions,
   signal: AbortSignal,
 ): SmallFiles {
   const values = new Map<string, Promise<unknown>>();
-  const has = (name: string) => tree.has(posix.join(dir, name));
+  const pathOf = (name: string) => posix.join(dir, name);
   return {
-    has,
+    has: (name) => tree.has(pathOf(name)),
     read: async (name) => {
-      if (!has(name)) return undefined;
-      const value = values.get(name) ?? readSmallJson(sourceOf(posix.join(dir, name)), retry, signal);
+      const path = pathOf(name);
+      const entry = tree.get(path);
+      if (entry === undefined || sizeOfEntry(entry) > MAX_BYTES) return undefined;
+      const listed = { label: `${repository} ${path}`, hash: hashOfEntry(entry) };
+      const value = values.get(name) ?? readSmallJson(listed, sourceOf(path), retry, signal);
       values.set(name, value);
       return value;
     },
   };
 }
 
-/** Reads a small JSON file; undefined if it is longer than such files are, or is not JSON. */
-async function readSmallJson(source: ByteSource, retry: RetryOptions, signal: AbortSignal): Promise<unknown> {
-  const text = await withRetries(() => readAll(source, signal), retry, signal);
+/**
+ * Reads a small JSON file and verifies its hash; undefined if it is not JSON. Throws DownloaderError HASH_MISMATCH for wrong bytes,
+ * twice; errors of the source.
+ */
+async function readSmallJson(
+  listed: { readonly label: string; readonly hash: ContentHash },
+  source: ByteSource,
+  retry: RetryOptions,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const { hash } = listed;
+  const read = async () => {
+    const bytes = await withRetries(() => readAll(source, signal), retry, signal);
+    return { bytes, hex: startContentHash(hash.type, bytes.length).update(bytes).digest('hex') };
+  };
+  let { bytes, hex } = await read();
+  if (hex !== hash.value) ({ bytes, hex } = await read());
+  if (hex !== hash.value) throw hashMismatch(listed, source, hex);
   try {
-    return JSON.parse(text);
+    return JSON.parse(bytes.toString('utf8'));
   } catch {
     return undefined;
   }
 }
 
-async function readAll(source: ByteSource, signal: AbortSignal): Promise<string> {
+async function readAll(source: ByteSource, signal: AbortSignal): Promise<Buffer> {
   const opened = await source.open(undefined, signal);
   const parts: Buffer[] = [];
   let sizeBytes = 0;
@@ -57,5 +75,5 @@ async function readAll(source: ByteSource, signal: AbortSignal): Promise<string>
   } finally {
     opened.close();
   }
-  return sizeBytes > MAX_BYTES ? '' : Buffer.concat(parts).toString('utf8');
+  return Buffer.concat(parts);
 }
