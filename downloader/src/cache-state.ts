@@ -1,5 +1,6 @@
 import {
   type ConfiguredModel,
+  type FoundFile,
   inspectModel,
   isCompiledPath,
   type LockedFile,
@@ -55,7 +56,7 @@ export async function readCacheState(environment: ModelEnvironment, options: Cac
     const inspection = await inspectModel(cacheDir, requested, { lock: held, cacheDirVariable, signal });
     // A name that may mean two layouts resolves to the one on the volume.
     const { configured } = inspection;
-    const damaged = options.readBytes === true ? await damagedFiles(inspection, signal) : new Set<string>();
+    const damaged = options.readBytes === true ? await damagedFiles(inspection, lock, signal) : new Set<string>();
     models.push({ configured, locked: lockedModel(held, configured), inspection, damaged });
   }
   return { environment, lock, models };
@@ -79,8 +80,29 @@ export function lockedFile(locked: LockedModel | undefined, path: string): Locke
   return locked?.files.find((file) => file.path === path);
 }
 
-async function damagedFiles(inspection: ModelInspection, signal: AbortSignal): Promise<Set<string>> {
-  if (inspection.found === undefined) return new Set();
-  const { problems } = await verifyModel(inspection.found, { level: 'full', signal });
+/**
+ * Returns the files of a checkpoint that this program downloaded: the lock file names each and does not call the weights found. Those
+ * that other programs left are theirs to verify, and are never changed.
+ */
+export function ownCheckpoint({ repository, checkpoint }: ModelInspection, lock: ModelsLock | undefined): FoundFile[] {
+  const files = checkpoint?.files.filter(({ blobId }) => blobId !== undefined) ?? [];
+  const isOwn = lock?.models.some(
+    (model) =>
+      model.repository === repository &&
+      model.found !== true &&
+      files.every(({ path }) => lockedFile(model, path) !== undefined),
+  );
+  return isOwn === true ? files : [];
+}
+
+async function damagedFiles(
+  inspection: ModelInspection,
+  lock: ModelsLock | undefined,
+  signal: AbortSignal,
+): Promise<Set<string>> {
+  const { found, configured, revision = '' } = inspection;
+  const model = found ?? { ...configured, revision, weights: {}, files: [] };
+  const files = [...model.files, ...ownCheckpoint(inspection, lock)];
+  const { problems } = await verifyModel({ ...model, files }, { level: 'full', signal });
   return new Set(problems.flatMap((problem) => problem.file ?? []));
 }

@@ -6,7 +6,7 @@ import { lastLine, runHere } from './support/program.js';
 import { NAME, useCheckpoints } from './support/use-checkpoints.js';
 
 describe('a compiled model', () => {
-  const { dir, env, ok, json, compiled, bytesAsked, requests } = useCheckpoints();
+  const { dir, env, ok, json, snapshot, compiled, bytesAsked, requests } = useCheckpoints();
   let cache: string;
   beforeEach(() => {
     cache = join(dir.path, 'cache');
@@ -23,6 +23,37 @@ describe('a compiled model', () => {
     await ok(['download', '--check']);
     await ok(['verify']);
     expect(bytesAsked()).to.deep.equal([]);
+  });
+
+  it('has its checkpoint verified with it, and fetched again if a byte is wrong', async () => {
+    await ok();
+    const weights = join(snapshot(), 'model.safetensors');
+    const bytes = await readFile(weights);
+    await flip(weights);
+    const result = await runHere(['verify'], env());
+    expect(result.status).to.equal(7);
+    expect(lastLine(result).msg).to.include(weights).and.include('heimdex-downloader download --check');
+    const other = { TEXT_MODEL_NAME: `${NAME}:fp32` };
+    expect(lastLine(await runHere([], env(other))).msg).to.include('run: heimdex-downloader download --check');
+    await ok(['download', '--check'], other);
+    expect((await readFile(weights)).equals(bytes)).to.equal(true);
+    await ok(['verify'], other);
+    await flip(weights);
+    expect(lastLine(await ok(['download', '--check'])).msg).not.to.include('compiled');
+    await ok(['verify']);
+  });
+
+  it('that another program left the checkpoint of never has it changed', async () => {
+    await ok();
+    const weights = join(snapshot(), 'model.safetensors');
+    await rm(join(cache, '.compiled'), { recursive: true });
+    await rm(join(cache, 'models.lock.json'));
+    await ok();
+    await flip(weights);
+    const bytes = await readFile(weights);
+    await ok(['verify']);
+    expect(lastLine(await ok(['download', '--check'])).msg).to.match(/^Up to date/);
+    expect((await readFile(weights)).equals(bytes)).to.equal(true);
   });
 
   it('is listed, next to what can be compiled', async () => {

@@ -12,7 +12,9 @@ describe("a checkpoint's small files, read before its weights are fetched,", () 
   let hub: Hub;
   beforeEach(async () => {
     const { files } = bertRepository();
-    hub = await startHub({ repositories: [{ name: NAME, files: [...files, { path: 'modules.json', bytes: MODULES }] }] });
+    hub = await startHub({
+      repositories: [{ name: NAME, files: [...files, { path: 'modules.json', bytes: MODULES }] }],
+    });
   });
   afterEach(() => hub.close());
 

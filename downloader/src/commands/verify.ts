@@ -13,14 +13,14 @@ import {
   writeVerifications,
 } from '@heimdex/cache';
 import { formatBytes, formatCount, formatDuration, messageOf } from '@heimdex/common';
-import { readCacheState } from '../cache-state.js';
+import { ownCheckpoint, readCacheState } from '../cache-state.js';
 import { DownloaderError } from '../errors.js';
 import type { CommandContext } from './context.js';
 
 /**
- * Reads every byte of the configured models and their optimized models and compares the hashes with the lock file, the
- * manifest, the blob's name or the repository's tree list. With --quick reads only files whose modification time differs
- * from the one recorded when they were verified. Makes no request.
+ * Reads every byte of the configured models, of the checkpoints that this program downloaded for them and of their optimized
+ * models, and compares the hashes with the lock file, the manifest, the blob's name or the repository's tree list. With --quick
+ * reads only files whose modification time differs from the one recorded when they were verified. Makes no request.
  * Throws DownloaderError MODEL_INCOMPLETE, DISK_FAILED, HASH_MISMATCH or NOT_VERIFIED, after all files have been checked and
  * the result printed.
  */
@@ -32,7 +32,13 @@ export async function verify(context: CommandContext): Promise<undefined> {
   const found = cacheState.models.flatMap(({ inspection }) => inspection.found ?? []);
   const { cacheDir } = config.models;
   const level = args.quick ? 'quick' : 'full';
-  const results = await verifyModels(found, {
+  const withCheckpoints = cacheState.models.flatMap(({ inspection }) => {
+    const { found: model } = inspection;
+    return model === undefined
+      ? []
+      : [{ ...model, files: [...model.files, ...ownCheckpoint(inspection, cacheState.lock)] }];
+  });
+  const results = await verifyModels(withCheckpoints, {
     level,
     cacheDir,
     verifications: await readVerifications(cacheDir),

@@ -126,7 +126,7 @@ async function verifySources(
     if (hash !== undefined && actual !== hash.value) {
       throw new DownloaderError(
         'HASH_MISMATCH',
-        `${blobPath} is damaged or does not match its name: expected ${hash.type} ${hash.value}, got ${actual}. To fetch the right file, move this one away and run: heimdex-downloader download`,
+        `${blobPath} is damaged or does not match its name: expected ${hash.type} ${hash.value}, got ${actual}. To fetch it again, run: heimdex-downloader download --check. If another program left it, it is not replaced: move it away first`,
       );
     }
     sources.push({ path, sizeBytes, sha256 });

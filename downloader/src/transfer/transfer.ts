@@ -120,7 +120,11 @@ function isMismatch(error: unknown): error is DownloaderError {
 }
 
 /** The error for bytes whose hash is not the listed one. */
-export function hashMismatch(job: Pick<TransferJob, 'label' | 'hash'>, source: ByteSource, hex: string): DownloaderError {
+export function hashMismatch(
+  job: Pick<TransferJob, 'label' | 'hash'>,
+  source: ByteSource,
+  hex: string,
+): DownloaderError {
   return new DownloaderError(
     'HASH_MISMATCH',
     `${job.label} has wrong bytes: expected ${job.hash.type} ${job.hash.value}, got ${hex} from ${source.label}. Nothing was published. A proxy or mirror in between may change files: check HF_ENDPOINT, then run: heimdex-downloader download`,
