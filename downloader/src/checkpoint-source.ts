@@ -40,7 +40,8 @@ export function layoutOf(configured: ConfiguredModel, tree: Tree): ConfiguredMod
   return hasAll(otherwise, tree) || isCheckpoint ? otherwise : configured;
 }
 
-function hasWeights({ files, compile, dir }: ConfiguredModel, tree: Tree): boolean {
+/** Whether a repository has weights of a layout: an export's graphs, or a whole checkpoint. */
+export function hasWeights({ files, compile, dir }: ConfiguredModel, tree: Tree): boolean {
   if (compile !== undefined) return chooseCheckpoint([...tree.keys()], dir) !== undefined;
   return files.some(({ path, weights }) => weights !== undefined && tree.has(path));
 }

@@ -1,4 +1,5 @@
 import { type ConfiguredModel, chooseCheckpoint, type Tree } from '@heimdex/cache';
+import { hasWeights } from './checkpoint-source.js';
 import { DownloaderError } from './errors.js';
 
 /** Weights in other programs' formats, under other names or elsewhere, and what leads to a checkpoint. */
@@ -41,8 +42,35 @@ const FOREIGN: readonly { readonly file: RegExp; readonly what: string; readonly
   },
 ];
 
+/**
+ * Returns the error for a repository without the weights of any layout that its name may mean; undefined if it has some.
+ *
+ * @param at - The repository and its commit.
+ */
+export function unusableWeights(configured: ConfiguredModel, tree: Tree, at: string): DownloaderError | undefined {
+  const layouts = [configured, ...(configured.otherwise === undefined ? [] : [configured.otherwise])];
+  if (layouts.some((layout) => hasWeights(layout, tree))) return undefined;
+  const foreign = foreignWeights(configured, tree);
+  if (foreign !== undefined) return foreign;
+  const { role, id, variable, name } = configured;
+  const exported = layouts.flatMap(({ files }) =>
+    files.flatMap(({ path, weights }) => (weights === undefined ? [] : path)),
+  );
+  const wanted = [
+    ...(layouts.some(({ compile }) => compile !== undefined) ? [CHECKPOINT] : []),
+    ...(exported.length === 0 ? [] : [`an ONNX export (${exported.join(', ')})`]),
+  ];
+  const others = [...tree.keys()].some((path) => path.endsWith('.onnx')) ? 'variant or ' : '';
+  return new DownloaderError(
+    'NOT_FOUND',
+    `${at} has no weights that the ${role} model ${id} (${variable}=${name}) could use: expected ${wanted.join(' or ')}. Choose another ${others}model with ${variable}, then run: heimdex-downloader plan`,
+  );
+}
+
+const CHECKPOINT = 'a checkpoint (model.safetensors or pytorch_model.bin, or the index of either with all its shards)';
+
 /** Returns an error that names another program's format, if a repository's only weights are in one; else undefined. */
-export function foreignWeights({ id, variable, name }: ConfiguredModel, tree: Tree): DownloaderError | undefined {
+function foreignWeights({ id, variable, name }: ConfiguredModel, tree: Tree): DownloaderError | undefined {
   const paths = [...tree.keys()];
   if (chooseCheckpoint(paths) !== undefined || paths.some((path) => path.endsWith('.onnx'))) return undefined;
   for (const { file, what, instead } of FOREIGN) {

@@ -70,13 +70,15 @@ function offlineError(lacking: readonly ModelState[], environment: CacheState['e
 /** Lists what a model lacks, one line per file. */
 export function missingLines({ configured, inspection, damaged }: ModelState): string[] {
   const name = `${configured.role} ${configured.id}`;
-  const problems = inspection.files.filter((file) => file.problem !== undefined);
-  if (inspection.found === undefined && problems.length === 0) {
+  if (inspection.found === undefined && inspection.files.length === 0) {
     const required = withStandIns(configured.files, () => false).filter((file) => file.required);
-    return required.map((file) => `${name}: ${file.path}`);
+    const weights = configured.compile === undefined ? [] : ['model.safetensors, or another form of its checkpoint'];
+    return [...required.map(({ path }) => path), ...weights].map((path) => `${name}: ${path}`);
   }
   return [
-    ...problems.map(({ file, absolutePath }) => `${name}: ${file.path} (expected at ${absolutePath})`),
+    ...inspection.problems.map(({ file, path, message }) =>
+      file === undefined ? message : `${name}: ${file} (expected at ${path})`,
+    ),
     ...[...damaged].map((path) => `${name}: ${path} (its bytes are wrong)`),
   ];
 }

@@ -15,7 +15,7 @@ import { type CheckpointReason, chooseSource, layoutOf } from './checkpoint-sour
 import { assertCompilable } from './compile/assert-compilable.js';
 import { smallFilesOf } from './compile/small-json.js';
 import { combineFailures, DownloaderError } from './errors.js';
-import { foreignWeights } from './foreign-weights.js';
+import { unusableWeights } from './foreign-weights.js';
 import type { Remote } from './remote.js';
 import type { ByteSource } from './transfer/source.js';
 
@@ -127,10 +127,10 @@ async function askHub(
     const entry = tree.get(file.path);
     if (entry === undefined) {
       if (!file.required && lockedFile(locked, file.path) === undefined) continue;
-      const foreign = foreignWeights(configured, tree);
+      const unusable = unusableWeights(state.configured, tree, where);
       // A model for another task may lack a file that only this one needs.
-      if (foreign === undefined && configured.compile !== undefined) await assertCompilable(configured, small);
-      throw foreign ?? fileUnknown(state, source, commit, file);
+      if (unusable === undefined && configured.compile !== undefined) await assertCompilable(configured, small);
+      throw unusable ?? fileUnknown(state, source, commit, file);
     }
     const hash = hashOfEntry(entry);
     const sizeBytes = sizeOfEntry(entry);
@@ -144,7 +144,9 @@ async function askHub(
     const search = { repository: { repository, commit }, tree, cacheDir, remote };
     const chosen = await chooseSource(configured, configured.compile, search, signal);
     if (chosen === undefined)
-      throw foreignWeights(configured, tree) ?? fileUnknown(state, source, commit, { path: 'model.safetensors' });
+      throw (
+        unusableWeights(configured, tree, where) ?? fileUnknown(state, source, commit, { path: 'model.safetensors' })
+      );
     checkpoint = { paths: chosen.files.map(({ path }) => path), why: chosen.why };
     for (const { path, isThere, ...rest } of chosen.files) {
       const file = { path, required: true, weights: undefined, sizeBytes: undefined, sha256: undefined };

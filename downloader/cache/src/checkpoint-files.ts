@@ -21,14 +21,19 @@ const FORMS = [
 /** A layer behind the pooling of a sentence embedder has a file of its own. */
 export const DENSE_FORMS: readonly string[] = [`${DENSE_DIR}/model.safetensors`, `${DENSE_DIR}/pytorch_model.bin`];
 
-/** Returns the checkpoint among a repository's files; undefined if there is none. `dir` is the model's directory in it. */
+/** Each shard's name has their number: `model-00001-of-00003.safetensors`. */
+function areAllShards([first, ...more]: readonly string[]): boolean {
+  return first !== undefined && 1 + more.length === Number(/-of-(\d+)\./.exec(first)?.[1]);
+}
+
+/** Returns the whole checkpoint among a repository's files; undefined if there is none. `dir` is the model's directory in it. */
 export function chooseCheckpoint(paths: readonly string[], dir = ''): CheckpointFiles | undefined {
   const prefix = dir === '' ? '' : `${dir}/`;
   const names = paths.filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length));
   for (const form of FORMS) {
     if (!names.includes(form.main)) continue;
     const shards = 'shard' in form ? names.filter((name) => form.shard.test(name)) : [];
-    if ('shard' in form && shards.length === 0) continue;
+    if ('shard' in form && !areAllShards(shards)) continue;
     const dense = DENSE_FORMS.filter((name) => names.includes(name)).slice(0, 1);
     return { main: prefix + form.main, paths: [form.main, ...shards, ...dense].map((name) => prefix + name).sort() };
   }

@@ -39,13 +39,13 @@ export async function inspectCompiled(search: CompiledSearch): Promise<CompiledI
   const { cacheDir, repository, locked } = search;
   const { checkpoint, missing } = await findCheckpoint(search);
   const inputs = await compilerInputs(search.configured.dir, search.files, search.signal);
-  const candidates = (await readCompiledModels(cacheDir, repository)).filter((model) =>
-    fits(model, search, checkpoint, inputs),
-  );
+  const compiled = await readCompiledModels(cacheDir, repository);
+  const candidates = compiled.filter((model) => fits(model, search, checkpoint, inputs));
   const usable = candidates.filter(({ manifest }) => manifest.overflowSafe || hasExactByteProducts());
   const [model] = [...usable].sort((a, b) => rank(a) - rank(b));
   if (model === undefined) {
-    const problem = notCompiled(search, checkpoint, missing, candidates.length > 0);
+    const unusable = candidates.length > 0 ? FOR_OTHER_CPU : whyNone(compiled, search.request);
+    const problem = notCompiled(search, checkpoint, missing, unusable);
     return { files: [], model: undefined, checkpoint, problems: [problem] };
   }
   try {
@@ -154,22 +154,34 @@ export async function loneCheckpointProblem(
   return undefined;
 }
 
+const FOR_OTHER_CPU = 'it is compiled for CPUs with VNNI, and this one has none';
+
+/** Returns why none of a repository's compiled models can be used; undefined if there is none. */
+function whyNone(compiled: readonly CompiledModelDir[], { precision }: CompileRequest): string | undefined {
+  if (compiled.length === 0) return undefined;
+  const current = compiled.filter(({ manifest }) => manifest.compiler === COMPILER_VERSION);
+  if (current.length === 0) return 'it is compiled by another version of the compiler';
+  const others = [...new Set(current.map(({ manifest }) => manifest.precision))];
+  return others.includes(precision)
+    ? 'it is compiled from other files than those of this commit'
+    : `it is compiled to ${others.join(' and ')}, not to ${precision}`;
+}
+
 function notCompiled(
   search: CompiledSearch,
   checkpoint: FoundCheckpoint | undefined,
   missing: CacheError | undefined,
-  forOtherCpu: boolean,
+  unusable: string | undefined,
 ): CacheError {
   const { configured, cacheDir, repository, commit } = search;
   const { role, id, variable, name } = configured;
   const about = { role, model: id, variable, command: DOWNLOAD_COMMAND };
-  if (checkpoint !== undefined || forOtherCpu) {
-    const why = forOtherCpu
-      ? 'it is compiled for CPUs with VNNI, and this one has none'
-      : `its checkpoint ${checkpoint?.main} is present but not compiled yet`;
+  if (checkpoint !== undefined || unusable !== undefined) {
+    const why = unusable ?? `its checkpoint ${checkpoint?.main} is present but not compiled yet`;
+    const what = checkpoint === undefined ? 'fetches its checkpoint again and compiles it' : 'compiles it';
     return new CacheError(
       'MODEL_NOT_COMPILED',
-      `The ${role} model ${id} (${variable}=${name}) cannot be used: ${why}. Run ${DOWNLOAD_COMMAND}, which compiles it`,
+      `The ${role} model ${id} (${variable}=${name}) cannot be used: ${why}. Run ${DOWNLOAD_COMMAND}, which ${what}`,
       { ...about, ...(checkpoint === undefined ? {} : { path: checkpoint.main }) },
     );
   }

@@ -37,7 +37,8 @@ export async function inspectModel(
   if (inspection.found !== undefined || configured.otherwise === undefined) return inspection;
   const other = await inspectAs(cacheDir, configured.otherwise, options);
   // A nearly complete model is more informative than a missing one, and a locked layout than a possible one.
-  const isNearer = other.found !== undefined || other.checkpoint !== undefined;
+  const isCompiled = other.problems.some(({ code }) => code === 'MODEL_NOT_COMPILED');
+  const isNearer = other.found !== undefined || other.checkpoint !== undefined || isCompiled;
   return isNearer || isLockedAs(configured.otherwise, configured, options) ? other : inspection;
 }
 

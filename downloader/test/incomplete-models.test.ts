@@ -1,0 +1,87 @@
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type CompiledManifest, compiledKeyName, formatCompiledManifest } from '@heimdex/cache';
+import { expect } from 'chai';
+import { bertRepository, writeWhisperManifest } from './support/checkpoints.js';
+import { lastLine, runHere } from './support/program.js';
+import { NAME, useCheckpoints } from './support/use-checkpoints.js';
+
+describe('what a model lacks', () => {
+  const { dir, whisper, env, ok, snapshot, compiled, publish } = useCheckpoints();
+  const whisperEnvironment = async () => ({
+    MODELS_MANIFEST: await writeWhisperManifest(dir.path, whisper.sha256),
+    ASR_MODEL: 'tiny-test',
+    LOAD_BGE_M3: 'false',
+  });
+  const message = async (argv: readonly string[], more: NodeJS.ProcessEnv) => {
+    const result = await runHere(argv, env(more));
+    expect(result.status, result.stderr).to.equal(3);
+    return lastLine(result).msg;
+  };
+  /** Leaves only a compiled model, as another version of the compiler or with other options would have written it. */
+  const changeCompiled = async (name: string, change: Partial<CompiledManifest>) => {
+    const { path, manifest } = await compiled(name);
+    const other = { ...manifest, ...change };
+    await writeFile(join(path, 'compiled.json'), formatCompiledManifest(other));
+    await rename(path, join(dirname(path), compiledKeyName(other)));
+  };
+
+  it('is its checkpoint, and none of the files that are there', async () => {
+    const more = await whisperEnvironment();
+    await ok([], more);
+    await rm(join(dir.path, 'cache', '.compiled'), { recursive: true });
+    await rm(join(snapshot('acme/whisper-test'), 'model.safetensors'));
+    const said = await message([], { ...more, HF_HUB_OFFLINE: '1' });
+    expect(said)
+      .to.include('model.safetensors')
+      .and.not.match(/: (config|tokenizer)\.json/);
+  });
+
+  it('includes its weights when the volume is empty', async () => {
+    expect(await message([], { ...(await whisperEnvironment()), HF_HUB_OFFLINE: '1' }))
+      .to.match(/: config\.json/)
+      .and.match(/: model\.safetensors/);
+  });
+
+  for (const [what, change, expected] of [
+    ['by another version of the compiler', { compiler: 1 }, 'it is compiled by another version of the compiler'],
+    ['in another precision', { precision: 'fp16' }, 'it is compiled to fp16, not to int8'],
+  ] as const) {
+    for (const name of [NAME, 'acme/whisper-test']) {
+      it(`is a compiled form that can be used, if the one on the volume was compiled ${what}: ${name}`, async () => {
+        const more = { ...(name === NAME ? {} : await whisperEnvironment()), KEEP_CHECKPOINTS: 'false' };
+        await ok([], more);
+        await changeCompiled(name, change);
+        for (const lock of [true, false]) {
+          if (!lock) await rm(join(dir.path, 'cache', 'models.lock.json'));
+          for (const argv of [['verify'], ['export', join(dir.path, 'models.tar')], ['download']]) {
+            const said = await message(argv, { ...more, HF_HUB_OFFLINE: '1' });
+            expect(said)
+              .to.include(`${expected}. Run heimdex-downloader download, which fetches its checkpoint again`)
+              .and.not.include('onnx/');
+          }
+        }
+        await ok([], more);
+        await ok(['verify'], more);
+      });
+    }
+  }
+
+  const sharded = bertRepository({ weights: 'shards' }).files;
+  const isShard = (path: string) => path.endsWith('.safetensors');
+  for (const [what, files] of [
+    ['a shard is missing', sharded.filter(({ path }) => !path.startsWith('model-00002'))],
+    ['there is only an index', sharded.filter(({ path }) => !isShard(path))],
+    ['it has no weights', sharded.filter(({ path }) => !path.startsWith('model'))],
+  ] as const) {
+    it(`is named as a checkpoint and as an export if a repository's name is all that is known and ${what}`, async () => {
+      await publish({ name: 'acme/lacking', files });
+      const said = await message([], { TEXT_MODEL_NAME: 'acme/lacking' });
+      expect(said)
+        .to.include('acme/lacking')
+        .and.include('the index of either with all its shards')
+        .and.include('an ONNX export (onnx/model_quantized.onnx)')
+        .and.include('Choose another model with TEXT_MODEL_NAME');
+    });
+  }
+});
