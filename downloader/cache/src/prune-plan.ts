@@ -74,7 +74,8 @@ export function planPrune(
     if (!own.has(repository.repository)) {
       if (commits === undefined) kept.push({ name: repository.repository, sizeBytes: repository.sizeBytes });
     } else if (commits === undefined) {
-      const freedBytes = ownBytes([...repository.blobs, ...repository.partials]);
+      // Of a link only the link is removed.
+      const freedBytes = repository.isLink ? 0 : ownBytes([...repository.blobs, ...repository.partials]);
       steps.push({ path: repository.path, kind: 'directory', reason: 'repository not configured', freedBytes });
     } else if (commits !== 'all') {
       steps.push(...pruneRepository(repository, commits, leftoversBeforeMs));

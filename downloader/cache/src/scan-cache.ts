@@ -27,6 +27,8 @@ export interface CachedRepository {
   /** `models` for what this project knows. */
   readonly kind: string;
   readonly path: string;
+  /** Whether the directory is a link. */
+  readonly isLink: boolean;
   /** Bytes of its blobs and partial files; a shared blob counts here as well. */
   readonly sizeBytes: number;
   /** Last read of a blob, as recorded by the file system; undefined without blobs. */
@@ -34,7 +36,7 @@ export interface CachedRepository {
   readonly refs: readonly CachedRef[];
   readonly snapshots: readonly CachedSnapshot[];
   readonly blobs: readonly CachedBlob[];
-  /** Leftovers of downloads: `<hash>.<8 digits>.incomplete` of huggingface_hub and ours, journals, temporary files. */
+  /** Leftovers of downloads: `<hash>.<8 digits>.incomplete` of huggingface_hub and ours, journals, temporary pointers and refs. */
   readonly partials: readonly CachedBlob[];
 }
 
@@ -77,6 +79,9 @@ export interface CachedBlob {
 const REPOSITORY_DIR = /^(models|datasets|spaces|kernels)--(.+)$/;
 const PARTIAL = /\.(incomplete|journal|tmp)$/;
 
+/** Directories of models outside of any repository: compiled ones, optimized ones and OpenAI's checkpoints. */
+const OTHER_DIRS = ['.compiled', '.prepared', 'whisper'];
+
 /** Returns whether a name is that of a temporary file. */
 export function isPartialName(name: string): boolean {
   return PARTIAL.test(name);
@@ -93,7 +98,8 @@ export async function scanCache(cacheDir: string): Promise<CacheContents> {
   for (const name of await namesIn(cacheDir)) {
     const path = join(cacheDir, name);
     const match = REPOSITORY_DIR.exec(name);
-    if (match !== null && (await lstatIfThere(path))?.isDirectory()) {
+    // The directory of a repository may be a link to another disk.
+    if (match !== null && (await stat(path).catch(() => undefined))?.isDirectory()) {
       const [, kind = '', rest = ''] = match;
       repositories.push(await scanRepository(path, kind, rest.replaceAll('--', '/')));
       continue;
@@ -104,12 +110,14 @@ export async function scanCache(cacheDir: string): Promise<CacheContents> {
     if (isPartialName(name)) partials.push(blob);
     else if (!name.startsWith('.')) plainFiles.push(blob);
   }
-  const sharedBlobs = await scanShared(join(cacheDir, 'blobs'));
+  const sharedBlobs = await scanFiles(join(cacheDir, 'blobs'));
+  const others = await Promise.all(OTHER_DIRS.map((name) => scanFiles(join(cacheDir, name))));
   const sizeBytes = totalBytes([
     ...repositories.flatMap((item) => [...item.blobs, ...item.partials]),
     ...plainFiles,
     ...partials,
     ...sharedBlobs,
+    ...others.flat(),
   ]);
   return { cacheDir, sizeBytes, repositories, plainFiles, partials, sharedBlobs };
 }
@@ -124,16 +132,34 @@ async function scanRepository(path: string, kind: string, repository: string): P
   const refs: CachedRef[] = [];
   for (const file of await filesBelow(join(path, 'refs'))) {
     const refPath = join(path, 'refs', file);
+    if (isPartialName(file)) {
+      partials.push(...(await temporaryAt(refPath)));
+      continue;
+    }
     const text = await unlessGone(readFile(refPath, 'utf8'));
     if (text !== undefined) refs.push({ name: file, path: refPath, commit: text.trim() });
   }
   const snapshots: CachedSnapshot[] = [];
   for (const commit of (await namesIn(join(path, 'snapshots'))).filter(isCommit)) {
-    snapshots.push(await scanSnapshot(join(path, 'snapshots', commit), commit));
+    const snapshot = await scanSnapshot(join(path, 'snapshots', commit), commit);
+    snapshots.push(snapshot);
+    for (const file of snapshot.files.filter((one) => isPartialName(one.path)))
+      partials.push(...(await temporaryAt(file.pointerPath)));
   }
   const sizeBytes = [...blobs, ...partials].reduce((sum, blob) => sum + blob.sizeBytes, 0);
   const lastUsedMs = blobs.length === 0 ? undefined : Math.max(...blobs.map((blob) => blob.lastUsedMs));
-  return { repository, kind, path, sizeBytes, lastUsedMs, refs, snapshots, blobs, partials };
+  const isLink = (await lstatIfThere(path))?.isSymbolicLink() ?? false;
+  return { repository, kind, path, isLink, sizeBytes, lastUsedMs, refs, snapshots, blobs, partials };
+}
+
+/** Returns a pointer or a ref that is being written, or that a killed run left; nothing if it is gone. */
+async function temporaryAt(path: string): Promise<CachedBlob[]> {
+  const info = await lstatIfThere(path);
+  if (info === undefined) return [];
+  const isLink = info.isSymbolicLink();
+  const { atimeMs: lastUsedMs, mtimeMs: modifiedMs } = info;
+  const sizeBytes = isLink ? 0 : info.size;
+  return [{ name: basename(path), path, isLink, realPath: undefined, sizeBytes, lastUsedMs, modifiedMs }];
 }
 
 async function scanSnapshot(path: string, commit: string): Promise<CachedSnapshot> {
@@ -149,7 +175,7 @@ async function scanSnapshot(path: string, commit: string): Promise<CachedSnapsho
   return { commit, path, files };
 }
 
-async function scanShared(path: string): Promise<CachedBlob[]> {
+async function scanFiles(path: string): Promise<CachedBlob[]> {
   const blobs: CachedBlob[] = [];
   for (const file of await filesBelow(path)) {
     const blob = await blobAt(join(path, file));

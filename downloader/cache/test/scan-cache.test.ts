@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { optimizedDir, scanCache, scanOptimized, whisperFiles } from '../src/index.js';
 import {
@@ -48,6 +48,35 @@ describe('the contents of a cache', () => {
     expect(contents.sizeBytes).to.equal(5);
     expect(contents.repositories[0]?.sizeBytes).to.equal(5);
     expect(contents.sharedBlobs).to.have.length(1);
+  });
+
+  it('counts compiled and optimized models and OpenAI files in its size', async () => {
+    for (const path of ['.compiled/models--a--b/key/model.onnx', '.prepared/source/form/graph', 'whisper/base.pt']) {
+      await mkdir(dirname(join(cache(), path)), { recursive: true });
+      await writeFile(join(cache(), path), '12345');
+    }
+    expect((await scanCache(cache())).sizeBytes).to.equal(15);
+  });
+
+  it('lists a repository whose directory is a link', async () => {
+    const dir = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    await rename(dir, join(cache(), 'elsewhere'));
+    await symlink('elsewhere', dir);
+    await symlink('nowhere', join(cache(), 'models--a--dead'));
+    const { repositories } = await scanCache(cache());
+    expect(repositories.map(({ repository, isLink, blobs }) => [repository, isLink, blobs.length])).to.deep.equal([
+      [REPOSITORY, true, 4],
+    ]);
+  });
+
+  it('has temporary pointers and refs among the partial files', async () => {
+    const dir = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    const temporary = '.1a2b3c4d.heimdex.tmp';
+    await symlink('../../blobs/x', join(dir, 'snapshots', COMMIT, temporary));
+    await writeFile(join(dir, 'refs', temporary), COMMIT);
+    const [repository] = (await scanCache(cache())).repositories;
+    expect(repository?.refs.map(({ name }) => name)).to.deep.equal(['main']);
+    expect(repository?.partials.map(({ name }) => name)).to.deep.equal([temporary, temporary]);
   });
 
   it('is scanned without what is removed meanwhile', async function () {

@@ -71,7 +71,7 @@ export async function list(context: CommandContext): Promise<undefined> {
 function describeOptimized(bytes: number, forms: readonly { readonly recorded: boolean }[]): string {
   const unrecorded = forms.filter(({ recorded }) => !recorded).length;
   const remark = unrecorded === 0 ? '' : `, ${unrecorded} of them not in the lock file and so not used`;
-  return `and ${formatBytes(bytes)} in ${formatCount(forms.length, 'optimized model')}${remark}`;
+  return `optimized  ${formatCount(forms.length, 'model')}: ${formatBytes(bytes)}${remark}`;
 }
 
 function document({ contents, roles, compilable, whisper, compiled, preparedBytes, optimizedModels }: Listing) {
