@@ -1,6 +1,6 @@
 import { replaceFile } from '@heimdex/cache';
-import { asDiskError } from './disk.js';
-import { EXIT_STATUS } from './errors.js';
+import { messageOf } from '@heimdex/common';
+import { DownloaderError, EXIT_STATUS } from './errors.js';
 
 /** Numeric results of a run. A command omits what it does not know. */
 export interface RunFigures {
@@ -51,12 +51,13 @@ export function metricsText(record: RunRecord): string {
 
 /**
  * Writes the metrics file atomically, so that the collector never reads half of it.
- * Throws DownloaderError DISK_FULL or DISK_FAILED.
+ * Throws DownloaderError DISK_FAILED.
  */
 export async function writeMetrics(path: string, record: RunRecord): Promise<void> {
   try {
     await replaceFile(path, metricsText(record));
   } catch (error) {
-    throw asDiskError(error, path);
+    const what = `The file of --metrics-file, ${path}, cannot be written: ${messageOf(error)}. Name another one, or let this user write its directory.`;
+    throw new DownloaderError('DISK_FAILED', what, { cause: error });
   }
 }

@@ -113,10 +113,13 @@ async function askHub(
   signal: AbortSignal,
 ): Promise<RemoteFiles> {
   const { repository } = source;
-  const revision = lockedCommit(state, source) ?? source.revision;
+  const lockedAt = lockedCommit(state, source);
+  const revision = lockedAt ?? source.revision;
   const hub = await remote.hub();
   const commit = isCommit(revision) ? revision : await hub.commit(repository, revision, signal);
-  const tree = await hub.tree(repository, commit, signal);
+  const tree = await hub.tree(repository, commit, signal).catch((error: unknown) => {
+    throw lockedAt === undefined ? error : goneCommit(error, repository, lockedAt);
+  });
   const configured = layoutOf(state.configured, tree);
   const { locked } = state;
   const where = `${repository} at ${commit.slice(0, 8)}`;
@@ -267,6 +270,18 @@ function assertPinned(
   if (expectedSize !== undefined && sizeBytes !== undefined && expectedSize !== sizeBytes) {
     throw differs(`${expectedSize} bytes`, `${sizeBytes} bytes`);
   }
+}
+
+/** Adds to the error of a commit that the hub does not know what chose it. */
+function goneCommit(error: unknown, repository: string, commit: string): unknown {
+  if (!(error instanceof DownloaderError) || error.code !== 'NOT_FOUND') return error;
+  const [what = ''] = error.message.split(' Check the name');
+  const next = 'To fetch and lock the current commit, run: heimdex-downloader update';
+  return new DownloaderError(
+    'NOT_FOUND',
+    `The lock file chose the commit ${commit} of ${repository}, which is gone: ${what} ${next}`,
+    { cause: error },
+  );
 }
 
 function fileUnknown(

@@ -59,7 +59,7 @@ async function runCommand(command: CommandName, args: Arguments, options: RunOpt
     const run: Command = await COMMAND_LOADERS[command]();
     figures = (await run(context)) ?? {};
   } catch (error) {
-    exitStatus = report(error, options.signal, log);
+    exitStatus = report(error, options.signal, log, args);
   } finally {
     remote.close();
   }
@@ -70,7 +70,7 @@ async function runCommand(command: CommandName, args: Arguments, options: RunOpt
     await writeMetrics(args.metricsFile, record);
     return exitStatus;
   } catch (error) {
-    const failed = report(error, options.signal, log);
+    const failed = report(error, options.signal, log, args);
     return exitStatus === EXIT_STATUS.ok ? failed : exitStatus;
   }
 }
@@ -96,8 +96,15 @@ function printed(options: RunOptions, text: string): number {
   return EXIT_STATUS.ok;
 }
 
+/** The steps that commands share end their messages with "download", the usual one: the command that failed is the one to run again. */
+function withCommand(message: string, args: Arguments | undefined): string {
+  if (args === undefined) return message;
+  const line = ['heimdex-downloader', args.command, ...(args.file === '' ? [] : [args.file])].join(' ');
+  return message.replace(/(then run: (?:\S+=\S+ )?)heimdex-downloader download$/, (_, before: string) => before + line);
+}
+
 /** Logs the error once and returns the exit status. */
-function report(error: unknown, signal: AbortSignal, log: Logger): number {
+function report(error: unknown, signal: AbortSignal, log: Logger, args?: Arguments): number {
   if (signal.aborted) {
     log.warn(
       { event: 'interrupted' },
@@ -107,7 +114,7 @@ function report(error: unknown, signal: AbortSignal, log: Logger): number {
   }
   const known = asDiskError(error);
   if (known instanceof DownloaderError) {
-    log.error({ event: 'failed', code: known.code }, known.message);
+    log.error({ event: 'failed', code: known.code }, withCommand(known.message, args));
     return known.exitStatus;
   }
   if (known instanceof CacheError) {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatBytes, formatCount } from '@heimdex/common';
 import type { ArchivedBlob } from '../archive/archive-layout.js';
@@ -18,6 +18,7 @@ import type { CommandContext } from './context.js';
 export async function exportModels(context: CommandContext): Promise<RunFigures> {
   const { config, args, signal, log } = context;
   const { cacheDir } = config.models;
+  await assertFile(args.file);
   const cacheState = await readCacheState(config.models, { signal });
   assertComplete(cacheState);
   const models = await lockedModels(cacheState, signal);
@@ -34,6 +35,16 @@ export async function exportModels(context: CommandContext): Promise<RunFigures>
     `Exported ${formatCount(models.length, 'model')}, ${formatCount(blobs.length, 'file')}, ${formatBytes(bytes)}. On the target machine, run: heimdex-downloader import ${args.file}`,
   );
   return { models: models.length };
+}
+
+/** An archive that cannot be written is reported before gigabytes are read. */
+async function assertFile(path: string): Promise<void> {
+  const info = path === '-' ? undefined : await stat(path).catch(() => undefined);
+  if (info?.isDirectory() !== true) return;
+  throw new DownloaderError(
+    'USAGE',
+    `${path} is a directory. Name a file in it, such as ${join(path, 'models.tar')}: heimdex-downloader export FILE`,
+  );
 }
 
 function assertComplete(cacheState: CacheState): void {

@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { readLock } from '@heimdex/cache';
 import { formatBytes, formatCount, formatDuration, MIB, messageOf } from '@heimdex/common';
@@ -59,6 +60,11 @@ export async function importModels(context: CommandContext): Promise<RunFigures>
 }
 
 async function openFile(path: string): Promise<Readable> {
+  const info = await stat(path).catch(() => undefined);
+  if (info?.isDirectory()) {
+    const what = `The archive ${path} is a directory. Name the file that export wrote, then run: heimdex-downloader import FILE`;
+    throw new DownloaderError('ARCHIVE_MISSING', what);
+  }
   const stream = createReadStream(path, { highWaterMark: MIB });
   await new Promise<void>((resolve, reject) => {
     stream.once('open', () => resolve());

@@ -1,6 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { relative } from 'node:path';
 import {
+  type CacheContents,
+  didYouMean,
   loadManifest,
   type PrunePlan,
   planPrune,
@@ -12,6 +14,7 @@ import {
 import { formatBytes, formatCount } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { asDiskError } from '../disk.js';
+import { DownloaderError } from '../errors.js';
 import type { CommandContext } from './context.js';
 
 /** Partial files changed within this time may belong to a running download. */
@@ -23,21 +26,43 @@ export async function prune(context: CommandContext): Promise<undefined> {
   const { cacheDir, manifestPath } = config.models;
   const cacheState = await readCacheState(config.models, { signal });
   const inspections = cacheState.models.map(({ inspection }) => inspection);
-  const plan = planPrune(await scanCache(cacheDir), inspections, loadManifest(manifestPath), {
+  const contents = await scanCache(cacheDir);
+  assertThere(contents, args.repositories);
+  const plan = planPrune(contents, inspections, loadManifest(manifestPath), {
     leftoversBeforeMs: Date.now() - PARTIAL_AGE_MS,
     lock: cacheState.lock,
     named: args.repositories,
     prepared: await scanOptimized(cacheDir),
     compiled: await scanCompiled(cacheDir),
   });
+  if (args.yes) await remove(context, plan);
   print(
     args.json
       ? `${JSON.stringify(document(plan, args.yes), null, 2)}\n`
       : words(cacheDir, plan, args.yes, args.repositories),
   );
-  if (!args.yes) return undefined;
-  for (const { path } of plan.steps) {
-    signal.throwIfAborted();
+  if (!args.yes) return;
+  log.info(
+    { event: 'pruned', steps: plan.steps.length, bytes: plan.freedBytes },
+    `Freed ${formatBytes(plan.freedBytes)}`,
+  );
+}
+
+/** Throws DownloaderError USAGE for a repository that is not on the volume, with those that are. */
+function assertThere({ cacheDir, repositories }: CacheContents, named: readonly string[]): void {
+  const known = repositories.filter(({ kind }) => kind === 'models').map(({ repository }) => repository);
+  const unknown = named.find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const there = known.length === 0 ? 'it has no models' : `it has ${known.join(', ')}`;
+  throw new DownloaderError(
+    'USAGE',
+    `--repository ${unknown}: ${cacheDir} has no such repository; ${there}${didYouMean(unknown, known)} See: heimdex-downloader list`,
+  );
+}
+
+async function remove(context: CommandContext, { steps }: PrunePlan): Promise<void> {
+  for (const { path } of steps) {
+    context.signal.throwIfAborted();
     try {
       await rm(path, { recursive: true, force: true });
     } catch (error) {
@@ -45,10 +70,6 @@ export async function prune(context: CommandContext): Promise<undefined> {
     }
   }
   await forgetOptimized(context);
-  log.info(
-    { event: 'pruned', steps: plan.steps.length, bytes: plan.freedBytes },
-    `Freed ${formatBytes(plan.freedBytes)}`,
-  );
 }
 
 /** Removes the lock file's records of deleted optimized models. */
@@ -70,7 +91,7 @@ function document(plan: PrunePlan, removed: boolean) {
   };
 }
 
-function words(cacheDir: string, plan: PrunePlan, removing: boolean, named: readonly string[]): string {
+function words(cacheDir: string, plan: PrunePlan, removed: boolean, named: readonly string[]): string {
   const kept = plan.kept.map(({ name, sizeBytes }) => {
     const next = name.includes('/') ? `; to remove it: heimdex-downloader prune --repository ${name}` : '';
     return `keeping  ${name}  (${formatBytes(sizeBytes)}; no configured model needs it, and this program did not download it${next})\n`;
@@ -84,11 +105,11 @@ function words(cacheDir: string, plan: PrunePlan, removing: boolean, named: read
   }
   const lines = plan.steps.map(({ path, reason, freedBytes }) => {
     const size = freedBytes === 0 ? '' : `, ${formatBytes(freedBytes)}`;
-    return `${removing ? 'removing' : 'would remove'}  ${relative(cacheDir, path)}  (${reason}${size})`;
+    return `${removed ? 'removed' : 'would remove'}  ${relative(cacheDir, path)}  (${reason}${size})`;
   });
   const items = formatCount(plan.steps.length, 'item');
   lines.push(
-    removing
+    removed
       ? `${items}, ${formatBytes(plan.freedBytes)}.`
       : `${items}, ${formatBytes(plan.freedBytes)}. Nothing was removed; to remove them, run: heimdex-downloader prune${named.map((name) => ` --repository ${name}`).join('')} --yes`,
   );

@@ -42,13 +42,12 @@ export async function update(context: CommandContext): Promise<RunFigures> {
   for (const model of complete.models) compared.push(await changeOf(model, cacheState.lock, signal));
   const changes = compared.filter(hasChanged);
   const plan = withoutSettled(complete, new Set(changes.map(({ model }) => model)));
-  print(
-    args.json
-      ? `${JSON.stringify(document(changes, args.dryRun), null, 2)}\n`
-      : words(changes, totalsOf(plan).fetchBytes),
-  );
-  if (args.dryRun || changes.length === 0) return { models: cacheState.models.length };
-  const figures = await downloadInTurn(context, cacheState, plan);
+  if (!args.json) print(words(changes, totalsOf(plan).fetchBytes));
+  const isDone = args.dryRun || changes.length === 0;
+  const figures = isDone ? {} : await downloadInTurn(context, cacheState, plan);
+  // A program reads it as what was done.
+  if (args.json) print(`${JSON.stringify(document(changes, args.dryRun), null, 2)}\n`);
+  if (isDone) return { models: cacheState.models.length };
   log.info({ event: 'updated', models: changes.length }, `${formatCount(changes.length, 'model')} updated and locked`);
   return { ...figures, models: cacheState.models.length };
 }

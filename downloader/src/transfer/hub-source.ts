@@ -20,6 +20,7 @@ export interface HubFileAddress {
 const MAX_REFUSALS = 3;
 /** Statuses of a store for an expired address; most answer 403, some 401, 404 or 410. */
 const EXPIRED = new Set([401, 403, 404, 410]);
+const GONE = new Set([404, 410]);
 
 /** The bytes of a file behind the hub's `resolve`, usually a redirect to a signed address that expires. */
 export class HubFileSource implements ByteSource {
@@ -84,10 +85,17 @@ export class HubFileSource implements ByteSource {
   #refused(answer: HttpAnswer): Error {
     answer.close();
     this.#refusals += 1;
-    const error = new DownloaderError(
-      'ACCESS_DENIED',
-      `${answer.url.host}, where the hub stores ${this.#target.what}, refuses an address that the hub has just signed (${answer.status}). Check this machine's clock and any proxy in between, then run: heimdex-downloader download`,
-    );
+    const { status, url } = answer;
+    const where = `${url.host}, where the hub stores ${this.#target.what},`;
+    const error = GONE.has(status)
+      ? new DownloaderError(
+          'NOT_FOUND',
+          `${where} does not have it (${status}). Check HF_ENDPOINT and any proxy in between, or wait until the hub has it again, then run: heimdex-downloader download`,
+        )
+      : new DownloaderError(
+          'ACCESS_DENIED',
+          `${where} refuses an address that the hub has just signed (${status}). Check this machine's clock and any proxy in between, then run: heimdex-downloader download`,
+        );
     return this.#refusals < MAX_REFUSALS ? new TransientError(error) : error;
   }
 }

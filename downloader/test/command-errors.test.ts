@@ -1,0 +1,116 @@
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Hub, startHub } from '@heimdex/hub';
+import { expect } from 'chai';
+import { lastLine, runHere, testEnvironment } from './support/program.js';
+import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
+import { temporaryDir } from './support/volume.js';
+
+describe('an error of a command', () => {
+  const dir = temporaryDir();
+  let hub: Hub;
+  let cache: string;
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
+  beforeEach(async () => {
+    hub = await startHub({ repositories: [speechRepository()] });
+    cache = join(dir.path, 'cache');
+  });
+  afterEach(() => hub.close());
+
+  async function ok(argv: readonly string[] = [], more: NodeJS.ProcessEnv = {}): Promise<string> {
+    const result = await runHere(argv, env(more));
+    expect(result.status, result.stderr).to.equal(0);
+    return result.stdout;
+  }
+  /** The message of a run that fails with this status and prints nothing. */
+  async function failure(status: number, argv: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<string> {
+    const result = await runHere(argv, env(more));
+    expect(result.status, result.stderr).to.equal(status);
+    expect(result.stdout).to.equal('');
+    return lastLine(result).msg;
+  }
+  const damage = () => hub.faults.add({ on: { kind: 'bytes', file: ENCODER }, do: { type: 'flip', atByte: 5 } });
+
+  it('of update is not preceded by its result as JSON', async () => {
+    await ok();
+    await hub.publish(speechRepository({ seed: 'two' }));
+    damage();
+    await failure(7, ['update', '--json']);
+    hub.faults.clear();
+    expect(JSON.parse(await ok(['update', '--json'])).moved).to.have.length(1);
+  });
+
+  it('does not follow prune, which names what it has removed', async () => {
+    await ok();
+    await hub.publish({ ...speechRepository({ seed: 'other' }), name: 'acme/other' });
+    await ok([], { ASR_MODEL: 'acme/other' });
+    expect(await ok(['prune', '--yes'])).to.match(/^removed {2}models--acme--other /);
+    expect(await readdir(cache)).not.to.include('models--acme--other');
+  });
+
+  it('of update names update as the next command, as it is the one that goes on', async () => {
+    await ok();
+    await hub.publish(speechRepository({ seed: 'two' }));
+    damage();
+    expect(await failure(7, ['update', '--json'])).to.match(/then run: heimdex-downloader update$/);
+  });
+
+  it('for a locked commit that the hub no longer has names the lock file and update', async () => {
+    await ok();
+    const lock = join(dir.path, 'lock.json');
+    const other = { MODELS_LOCK: lock, HF_HUB_CACHE: join(dir.path, 'other') };
+    const { sha } = hub.commit(SPEECH_REPOSITORY);
+    await writeFile(lock, (await readFile(join(cache, 'models.lock.json'), 'utf8')).replaceAll(sha, 'a'.repeat(40)));
+    expect(await failure(3, [], other))
+      .to.include(`The lock file chose the commit ${'a'.repeat(40)} of ${SPEECH_REPOSITORY}`)
+      .and.match(/run: heimdex-downloader update$/);
+    await ok(['update'], other);
+  });
+
+  it('for a file that the store has lost does not speak of access or of a clock', async () => {
+    hub.faults.add({ on: { server: 'cdn', file: ENCODER }, do: { type: 'status', status: 404 } });
+    expect(await failure(3, []))
+      .to.include('does not have it (404)')
+      .and.not.include('clock');
+  });
+
+  it('for a repository that prune does not find lists those that are there', async () => {
+    await ok();
+    expect(await failure(2, ['prune', '--repository', 'acme/speach']))
+      .to.include('acme/speach')
+      .and.include(`did you mean "${SPEECH_REPOSITORY}"?`);
+    expect(await failure(2, ['prune', '--repository', 'x/y', '--yes'])).to.include(SPEECH_REPOSITORY);
+  });
+
+  it('for an archive that is a directory speaks of the archive, not of the volume', async () => {
+    expect(await failure(3, ['import', dir.path]))
+      .to.include(dir.path)
+      .and.include('import FILE');
+  });
+
+  it('for an export into a directory comes before a byte is written', async () => {
+    await ok();
+    const out = join(dir.path, 'out');
+    await mkdir(out);
+    expect(await failure(2, ['export', out]))
+      .to.include(out)
+      .and.include('export FILE');
+    expect((await readdir(dir.path)).filter((name) => name.endsWith('.tmp'))).to.deep.equal([]);
+  });
+
+  it('for a metrics file that cannot be written names the option', async () => {
+    await ok();
+    const path = join(dir.path, 'metrics');
+    await mkdir(path);
+    expect(await failure(6, ['--metrics-file', path]))
+      .to.include(path)
+      .and.include('--metrics-file');
+  });
+
+  it('of the volume names the command that met it', async () => {
+    await symlink('cache', cache);
+    expect(await failure(6, ['list']))
+      .to.include(cache)
+      .and.match(/run: heimdex-downloader list$/);
+  });
+});
