@@ -33,7 +33,7 @@ _MAX_SECONDS = 2_000_000.0  # 23 days, as much as timers of the server hold.
 
 
 def time_limit(name: str, seconds: float) -> float:
-    """The seconds, capped; infinity is no limit of its own. Raises ValueError for a number that is none or negative."""
+    """The seconds, capped; infinity is no limit of its own. Raises ValueError for NaN or a negative number."""
     if not seconds >= 0:
         raise ValueError(f"Expected {name} to be 0 or more seconds, got {seconds}")
     return min(seconds, _MAX_SECONDS)
