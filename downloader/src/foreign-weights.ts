@@ -36,7 +36,8 @@ const FOREIGN: readonly { readonly file: RegExp; readonly what: string; readonly
       'Load it in transformers with that variant and save it without (from_pretrained with variant, save_pretrained)',
   },
   {
-    file: /^[^/]+\.safetensors$/,
+    // A shard is of an incomplete checkpoint.
+    file: /^(?!.*-of-\d+\.)[^/]+\.safetensors$/,
     what: 'weights under another name',
     instead: 'Save it in transformers (save_pretrained)',
   },

@@ -39,7 +39,7 @@ export function pooledDense(layers: Layers, tokens: string, mask: string, width:
   const name = `${DENSE}.linear`;
   const matrix = {
     values: () => layers.weights.take(`${name}.weight`, [outputs, inputs]),
-    bias: () => layers.weights.take(`${name}.bias`, [outputs]),
+    ...(config.config.bias !== false && { bias: () => layers.weights.take(`${name}.bias`, [outputs]) }),
     outputs,
     inputs,
   };
