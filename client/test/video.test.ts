@@ -95,6 +95,14 @@ describe('Files given to transcribeFile', () => {
     expect(received.equals(video)).to.equal(true);
   });
 
+  it('are sent unchanged if a Matroska has only unknown elements', async () => {
+    const path = join(dir, 'unknown.webm');
+    const content = Buffer.from(`1a45dfa3874282847765626d1853806790${'55'.repeat(16)}`, 'hex');
+    await writeFile(path, content);
+    await summaryOf(client.transcribeFile(path));
+    expect(received.equals(content)).to.equal(true);
+  });
+
   it('are reduced to the chosen track of a video, and its index is reported', async () => {
     const path = join(CASES, 'ac3_first_aac_second.mp4');
     const { size } = await stat(path);

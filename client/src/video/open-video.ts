@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { RepeatedReads } from '@heimdex/common';
 import type { Input } from 'mediabunny';
 import { InferenceClientError } from '../errors.js';
 import { type ChosenTrack, chooseTrack, type TrackInfo, trackInfoOf } from './choose-track.js';
@@ -150,5 +151,19 @@ async function trackAt(input: Input, index: number): Promise<TrackInfo> {
 
 function openInput(library: Mediabunny, path: string): Input {
   const { QTFF, MP4, WEBM, MATROSKA, MPEG_TS } = library;
-  return new library.Input({ formats: [MP4, QTFF, WEBM, MATROSKA, MPEG_TS], source: new library.FilePathSource(path) });
+  const source = new library.FilePathSource(path);
+  endSearches(source as unknown as InternalSource);
+  return new library.Input({ formats: [MP4, QTFF, WEBM, MATROSKA, MPEG_TS], source });
+}
+
+/** The library's internal source interface, in 1.61. */
+interface InternalSource {
+  _read(start: number, ...rest: readonly unknown[]): unknown;
+}
+
+/** Makes searches of the library that would not end reach the end of the file. */
+function endSearches(source: InternalSource): void {
+  const repeatedReads = new RepeatedReads();
+  const read = source._read.bind(source);
+  source._read = (start, ...rest) => (repeatedReads.isStuck(start) ? null : read(start, ...rest));
 }

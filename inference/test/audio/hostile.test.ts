@@ -69,6 +69,25 @@ describe('Content that is not audio', () => {
   }
 });
 
+describe('A Matroska file without a track', () => {
+  const spins = [
+    // A segment of a known size with an element that is not known and no other: the library's search for the next.
+    `1a45dfa3874282847765626d1853806790${'55'.repeat(16)}`,
+    // Of an unknown size.
+    `1a45dfa3874282847765626d18538067ff${'55'.repeat(16)}`,
+    // One that another follows.
+    `1a45dfa3874282847765626d1853806790${'55'.repeat(16)}1853806790${'55'.repeat(16)}`,
+  ];
+  it('is rejected although it has only unknown elements', async () => {
+    for (const content of spins.map((hex) => Buffer.from(hex, 'hex'))) {
+      const error = await refusal(content);
+      expect(error.code).to.equal('AUDIO_UNREADABLE');
+      expect(error.message).to.contain('WebM or Matroska');
+      expect((await refusal(inParts(content, 5))).message).to.equal(error.message);
+    }
+  });
+});
+
 describe('An endless stream without a sample', () => {
   it('is rejected', async () => {
     async function* junk(): AsyncGenerator<Uint8Array> {

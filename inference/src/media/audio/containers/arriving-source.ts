@@ -1,3 +1,4 @@
+import { RepeatedReads } from '@heimdex/common';
 import { InferenceError } from '../../../errors.js';
 import { mediabunny } from './mediabunny.js';
 
@@ -41,6 +42,7 @@ export interface ArrivingSourceOptions {
  */
 export class ArrivingSource extends mediabunny.Source {
   readonly #options: ArrivingSourceOptions;
+  readonly #repeatedReads = new RepeatedReads();
   #parts: Part[] = [];
   #receivedBytes = 0;
   #readEnd = 0;
@@ -121,6 +123,7 @@ export class ArrivingSource extends mediabunny.Source {
     if (end - start > READ_MAX_BYTES) {
       throw unusable(`a header claims ${end - start} bytes, more than the maximum of ${READ_MAX_BYTES}`);
     }
+    if (this.#repeatedReads.isStuck(start)) return null;
     if (this.#opening && start > this.#options.openingMaxBytes) throw unusable(this.#options.beyondOpening);
     if (!this.#opening) this.#release(start - KEPT_BEHIND_BYTES);
     if (start < this.#floor) {
