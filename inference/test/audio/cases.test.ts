@@ -45,6 +45,9 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   // Its tag tells the delay: 6,144 samples at 44.1 kHz, to which the decoder adds 962.
   'he_aac_v2.m4a': { ...AAC, seconds: 2.99, at: [0] },
   'aac_lc_then_he.aac': { ...AAC, seconds: 6.223, at: [0.093, 3.226] },
+  'aac_program_config.m4a': { ...AAC, seconds: 2.99, at: [0] },
+  'aac_program_config.aac': { ...AAC, seconds: 3.072, at: [0.064] },
+  'aac_program_config.mpegts': { ...AAC, seconds: 3.072, at: [0.064] },
   'mp3_rate_change.mp3': { codec: 'MP3', least: 0.9, seconds: 5.98, at: [0, 2.99] },
 };
 
@@ -108,6 +111,14 @@ describe('The cases', function () {
     const gap = (await transcribe(await caseOf('audio_gap_4s.mp4'))).samples.subarray(3.1 * RATE_HZ, 6.9 * RATE_HZ);
     const late = (await transcribe(await caseOf('audio_starts_2s_late.mp4'))).samples.subarray(0, 1.9 * RATE_HZ);
     for (const silence of [gap, late]) expect(silence.every((sample) => sample === 0)).to.equal(true);
+  });
+
+  it('are rejected by name if nothing lists the channels of AAC', async () => {
+    const bytes = await caseOf('aac_program_config.aac');
+    const second = Buffer.from(bytes).indexOf(bytes.subarray(0, 3), 1);
+    const error = await refusal(bytes.subarray(second));
+    expect(error.code).to.equal('AUDIO_UNREADABLE');
+    expect(error.message).to.contain('AAC with channel configuration 0');
   });
 
   it('use one channel if channels cancel, with a warning', async () => {

@@ -1,9 +1,10 @@
 import { MIB } from '@heimdex/common';
 import type { InputFormat } from 'mediabunny';
 import type { PacketContainer } from '../formats.js';
+import { AdtsResync } from './adts-mark.js';
 import type { ArrivingSourceOptions } from './arriving-source.js';
 import { ClusterResync } from './cluster-resync.js';
-import { adtsLengthAt, FrameResync, type Resync } from './frame-resync.js';
+import type { Resync } from './frame-resync.js';
 import { mediabunny } from './mediabunny.js';
 import { unsupportedTransportAudio } from './transport-audio.js';
 import { TransportResync } from './transport-resync.js';
@@ -93,7 +94,7 @@ export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat
   adts: {
     name: 'AAC (ADTS)',
     input: () => new mediabunny.AdtsInputFormat(),
-    resync: () => new FrameResync(adtsLengthAt),
+    resync: () => new AdtsResync(),
     source: { openingMaxBytes: TRACKS_WITHIN_BYTES, beyondOpening: tracksMissing, padLastRead: false },
     broadcastClock: false,
     hasMoov: false,

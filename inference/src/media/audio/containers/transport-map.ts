@@ -4,7 +4,7 @@ const PACKET_BYTES = 188;
 const SYNC = 0x47;
 /** Stream type of data that its descriptors may name. */
 export const PRIVATE_DATA = 6;
-const AAC = 15;
+export const AAC = 15;
 const MPEG_AUDIO = 3;
 /** E-AC-3 of Blu-ray and of ATSC. */
 const BLU_RAY_EAC3 = 132;
@@ -110,6 +110,15 @@ function payloadOf(packets: Uint8Array, pid: number): Buffer | undefined {
 
 function packetAt(packets: Uint8Array, at: number): Buffer {
   return Buffer.from(packets.buffer, packets.byteOffset + at, PACKET_BYTES);
+}
+
+/** The payload of a packet at an offset, without the header of its data (PES). */
+export function contentAt(packets: Uint8Array, at: number): { readonly pid: number; readonly content: Buffer } {
+  const packet = packetAt(packets, at);
+  const control = ((packet[3] ?? 0) >> 4) & 3;
+  const start = (control & 1) === 0 ? PACKET_BYTES : control === 3 ? 5 + (packet[4] ?? 0) : 4;
+  const begins = ((packet[1] ?? 0) & 0x40) !== 0;
+  return { pid: pidOf(packet), content: packet.subarray(begins ? start + 9 + (packet[start + 8] ?? 0) : start) };
 }
 
 function pidOf(packet: Buffer): number {

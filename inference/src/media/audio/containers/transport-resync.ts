@@ -1,7 +1,8 @@
 import { joinBytes } from '../decoders/samples.js';
 import { transportLayout } from '../transport-layout.js';
+import { AdtsMark } from './adts-mark.js';
 import { FrameResync, type Resync, transportLengthAt } from './frame-resync.js';
-import { audioWithoutName } from './transport-map.js';
+import { AAC, audioWithoutName, contentAt, mapsIn, streamsOf } from './transport-map.js';
 
 const PACKET_BYTES = 188;
 /** Program maps come several times a second; the audio they map begins soon after. */
@@ -17,6 +18,8 @@ export class TransportResync implements Resync {
   readonly #stride: number;
   /** Packets up to a decision about the program map; undefined: decided. */
   #held: Uint8Array | undefined = new Uint8Array(0);
+  /** The streams of AAC, by their packet ids. */
+  readonly #aac = new Map<number, AdtsMark>();
 
   constructor(head: Uint8Array) {
     [this.#first, this.#stride] = transportLayout(head);
@@ -46,7 +49,7 @@ export class TransportResync implements Resync {
   }
 
   #named(packets: Uint8Array, ended: boolean): Uint8Array {
-    if (this.#held === undefined) return packets;
+    if (this.#held === undefined) return this.#marked(packets);
     const held = joinBytes(this.#held, packets);
     const changes = audioWithoutName(held);
     if (changes === undefined && !ended && held.length < HELD_MAX_BYTES) {
@@ -55,6 +58,18 @@ export class TransportResync implements Resync {
     }
     this.#held = undefined;
     for (const { at, streamType } of changes ?? []) held[at] = streamType;
-    return held;
+    const streams = mapsIn(held).flatMap(({ section, at }) => streamsOf(section, at));
+    for (const { type, pid } of streams) if (type === AAC) this.#aac.set(pid, new AdtsMark());
+    return this.#marked(held);
+  }
+
+  #marked(packets: Uint8Array): Uint8Array {
+    if (this.#aac.size === 0) return packets;
+    const copy = new Uint8Array(packets);
+    for (let at = 0; at + PACKET_BYTES <= copy.length; at += PACKET_BYTES) {
+      const { pid, content } = contentAt(copy, at);
+      this.#aac.get(pid)?.mark(content);
+    }
+    return copy;
   }
 }

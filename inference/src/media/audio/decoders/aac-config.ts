@@ -1,5 +1,7 @@
 import { InferenceError } from '../../../errors.js';
 import { ADTS_HEADER_BYTES, readAdtsHeader } from '../adts.js';
+import { readProgramConfig } from './aac-program-config.js';
+import { BitReader } from './bit-reader.js';
 
 const SAMPLE_RATES_HZ = [
   96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
@@ -8,6 +10,7 @@ const TYPE_MAIN = 1;
 const TYPE_LTP = 4;
 const TYPE_SBR = 5;
 const TYPE_PS = 29;
+const ESCAPED_RATE = 15;
 /** Names of unsupported object types (ISO 14496-3, table 1.17). */
 const TYPE_NAMES: Readonly<Record<number, string>> = {
   6: 'AAC scalable',
@@ -25,7 +28,10 @@ export interface AacConfig {
   /** Object type, 1 to 4: Main, LC, SSR, LTP. */
   readonly objectType: number;
   readonly rateIndex: number;
+  /** Number of a layout; 0: `programConfig` lists the channels. */
   readonly channelConfiguration: number;
+  /** The program config element, as `readProgramConfig` returns it; undefined if the frames have it. */
+  readonly programConfig?: Uint8Array | undefined;
   /** Sample rate of the core, before SBR doubles it. */
   readonly coreRateHz: number;
 }
@@ -46,7 +52,24 @@ export function parseAacConfig(bytes: Uint8Array): AacConfig {
     const kind = name ?? `Unknown kind of AAC (object type ${outer}, rate index ${rateIndex})`;
     throw new InferenceError('AUDIO_UNREADABLE', `${kind} is not supported; AAC-LC and HE-AAC are.`);
   }
-  return { objectType, rateIndex, channelConfiguration, coreRateHz };
+  const programConfig = channelConfiguration === 0 ? programConfigIn(bytes) : undefined;
+  return { objectType, rateIndex, channelConfiguration, programConfig, coreRateHz };
+}
+
+/** Reads the program config element of an AudioSpecificConfig with channel configuration 0. */
+function programConfigIn(bytes: Uint8Array): Uint8Array | undefined {
+  const reader = new BitReader(bytes);
+  const objectType = reader.read(5);
+  reader.read(4 + 4);
+  if (objectType === TYPE_SBR || objectType === TYPE_PS) {
+    if (reader.read(4) === ESCAPED_RATE) reader.read(24);
+    reader.read(5);
+  }
+  reader.read(1);
+  // A core coder's delay.
+  if (reader.read(1) === 1) reader.read(14);
+  reader.read(1);
+  return readProgramConfig(bytes, reader.position);
 }
 
 /** Parses the header of an ADTS frame; undefined if it is not one. */

@@ -1,7 +1,9 @@
 import { InferenceError } from '../../../errors.js';
+import { adtsContent } from '../adts.js';
 import { HOLE_MIN_SECONDS } from '../timeline.js';
 import { AAC_FRAME_MAX_BYTES, type AacConfig, adtsHeader, parseAacConfig, parseAdtsHeader } from './aac-config.js';
 import { type AacAudio, loadAacLibrary } from './aac-library.js';
+import { beginsWithProgramConfig, programConfigOf } from './aac-program-config.js';
 import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
 
 /** Samples per frame, before SBR doubles them. */
@@ -47,6 +49,8 @@ class AacDecoder implements PacketDecoder {
   #sbrSplits = 0;
   /** Ends the audio after the blocks before it. */
   #failure: InferenceError | undefined;
+  /** Frames came before any list of their channels. */
+  #withoutLayout = false;
 
   /** Undefined: each packet is an ADTS frame with its header. */
   constructor(
@@ -61,7 +65,7 @@ class AacDecoder implements PacketDecoder {
   }
 
   async decode(packet: AudioPacket): Promise<readonly TimedBlock[]> {
-    const config = this.config ?? parseAdtsHeader(packet.data);
+    const config = this.#configOf(packet.data);
     if (config === undefined || packet.data.length > AAC_FRAME_MAX_BYTES || packet.data.length === 0) {
       this.#lostFrames += 1;
       return [];
@@ -83,6 +87,7 @@ class AacDecoder implements PacketDecoder {
     }
     const [first] = this.#packets;
     const config = this.#config;
+    if (config === undefined && this.#withoutLayout) throw withoutLayout();
     if (first === undefined || config === undefined) return [];
     const frames = this.#packets.map(({ data }) => data);
     this.#packets = [];
@@ -101,6 +106,21 @@ class AacDecoder implements PacketDecoder {
   close(): void {
     this.#packets = [];
     this.#before = [];
+  }
+
+  /** Undefined: damaged, or the list of its channels is missing. */
+  #configOf(packet: Uint8Array): AacConfig | undefined {
+    const config = this.config ?? parseAdtsHeader(packet);
+    if (config === undefined || config.channelConfiguration !== 0) return config;
+    // Some encoders write the list into the first frame only.
+    const own = programConfigOf(this.#contentOf(packet));
+    const programConfig = own ?? config.programConfig ?? this.#config?.programConfig;
+    this.#withoutLayout ||= programConfig === undefined;
+    return programConfig && { ...config, programConfig };
+  }
+
+  #contentOf(packet: Uint8Array): Uint8Array {
+    return this.config === undefined ? adtsContent(packet) : packet;
   }
 
   /** Returns whether a packet does not continue the previous ones, by time or configuration. */
@@ -199,9 +219,10 @@ class AacDecoder implements PacketDecoder {
   }
 
   #adts(frames: readonly Uint8Array[], config: AacConfig): ArrayBuffer {
-    const parts = frames.flatMap((frame) =>
-      this.config === undefined ? [frame] : [Uint8Array.from(adtsHeader(config, frame.length)), frame],
-    );
+    const parts = frames.flatMap((frame) => {
+      if (config.channelConfiguration === 0) return this.#withChannels(this.#contentOf(frame), config);
+      return this.config === undefined ? [frame] : [Uint8Array.from(adtsHeader(config, frame.length)), frame];
+    });
     const content = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
     let offset = 0;
     for (const part of parts) {
@@ -210,6 +231,21 @@ class AacDecoder implements PacketDecoder {
     }
     return content.buffer;
   }
+
+  /** A frame with the list of its channels: FFmpeg forgets that of the first one. */
+  #withChannels(content: Uint8Array, config: AacConfig): Uint8Array[] {
+    const list = beginsWithProgramConfig(content) ? undefined : config.programConfig;
+    const parts = list === undefined ? [content] : [list, content];
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    return length > AAC_FRAME_MAX_BYTES ? [] : [Uint8Array.from(adtsHeader(config, length)), ...parts];
+  }
+}
+
+function withoutLayout(): InferenceError {
+  return new InferenceError(
+    'AUDIO_UNREADABLE',
+    'AAC with channel configuration 0 is not supported without a program config element, which lists its channels.',
+  );
 }
 
 function sameConfig(current: AacConfig | undefined, other: AacConfig): boolean {
@@ -217,6 +253,11 @@ function sameConfig(current: AacConfig | undefined, other: AacConfig): boolean {
     current !== undefined &&
     current.rateIndex === other.rateIndex &&
     current.channelConfiguration === other.channelConfiguration &&
-    current.objectType === other.objectType
+    current.objectType === other.objectType &&
+    sameBytes(current.programConfig, other.programConfig)
   );
+}
+
+function sameBytes(first: Uint8Array | undefined, second: Uint8Array | undefined): boolean {
+  return first === second || (first !== undefined && second !== undefined && Buffer.compare(first, second) === 0);
 }

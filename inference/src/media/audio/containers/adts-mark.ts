@@ -1,0 +1,71 @@
+import { MARKED_CHANNELS } from '../adts.js';
+import { adtsLengthAt, FrameResync, type Resync } from './frame-resync.js';
+
+/** Bytes up to the end of the length. */
+const LENGTH_END_BYTES = 6;
+
+/**
+ * Marks the headers of an ADTS stream whose frames list their channels themselves (channel configuration 0), which the demuxer
+ * refuses: it reads one channel, and the decoder knows the mark. Bytes come in pieces of any size, and are changed in place.
+ */
+export class AdtsMark {
+  /** The bytes of the current header so far, and those left of the frame after it. */
+  #header: number[] = [];
+  #left = 0;
+
+  mark(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#left > 0) {
+        const skipped = Math.min(this.#left, bytes.length - at);
+        this.#left -= skipped;
+        at += skipped;
+      } else {
+        bytes[at] = this.#enter(bytes[at] ?? 0);
+        at += 1;
+      }
+    }
+  }
+
+  /** Takes a byte of a header, or of damage before the next; returns it, marked where it has the channels. */
+  #enter(byte: number): number {
+    const header = this.#header;
+    header.push(byte);
+    const [first, second = 0xf0, third = 0, fourth = 0, fifth = 0, sixth = 0] = header;
+    if (first !== 0xff || (second & 0xf6) !== 0xf0) {
+      this.#header = byte === 0xff ? [byte] : [];
+      return byte;
+    }
+    if (header.length === LENGTH_END_BYTES) {
+      const length = ((fourth & 3) << 11) | (fifth << 3) | (sixth >> 5);
+      this.#header = [];
+      this.#left = Math.max(0, length - LENGTH_END_BYTES);
+    }
+    const unlisted = header.length === 4 && (third & 1) === 0 && byte >> 6 === 0;
+    return unlisted ? (byte & 3) | MARKED_CHANNELS : byte;
+  }
+}
+
+/** Removes damage between the frames of ADTS, and marks those that list their channels themselves. */
+export class AdtsResync implements Resync {
+  readonly #frames = new FrameResync(adtsLengthAt);
+  readonly #mark = new AdtsMark();
+
+  get droppedBytes(): number {
+    return this.#frames.droppedBytes;
+  }
+
+  push(chunk: Uint8Array): Uint8Array {
+    return this.#marked(this.#frames.push(chunk));
+  }
+
+  end(): Uint8Array {
+    return this.#marked(this.#frames.end());
+  }
+
+  #marked(frames: Uint8Array): Uint8Array {
+    // The caller's bytes stay as they are.
+    const copy = new Uint8Array(frames);
+    this.#mark.mark(copy);
+    return copy;
+  }
+}
