@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { srgbConversion } from '../../src/media/images/colours.js';
-import { isSrgbProfile } from '../../src/media/images/icc.js';
 import { decodeImage } from '../../src/media/images/index.js';
+import { isSrgbProfile } from '../../src/media/images/srgb-profile.js';
 
 /** A tag's four letters and its bytes. */
 type Tag = readonly [name: string, content: Buffer];
@@ -107,7 +107,7 @@ describe('colours of an ICC profile', () => {
 });
 
 describe('the name of an ICC profile', () => {
-  function named(name: string): Uint8Array {
+  function named(name: string, tags: readonly Tag[] = []): Uint8Array {
     const text = Buffer.from(name, 'utf16le').swap16();
     const content = Buffer.alloc(28);
     content.write('mluc', 0, 'latin1');
@@ -115,7 +115,7 @@ describe('the name of an ICC profile', () => {
     content.writeUInt32BE(12, 12);
     content.writeUInt32BE(text.length, 20);
     content.writeUInt32BE(content.length, 24);
-    return profile([['desc', Buffer.concat([content, text])]]);
+    return profile([['desc', Buffer.concat([content, text])], ...tags]);
   }
 
   it('requires no conversion if it is sRGB', () => {
@@ -128,6 +128,30 @@ describe('the name of an ICC profile', () => {
     for (const name of ['GIMP built-in Linear sRGB', 'sRGB-elle-V4-g10.icc linear', 'scRGB', 'sRGB (linear)']) {
       expect(isSrgbProfile(named(name)), name).to.equal(false);
     }
+  });
+});
+
+describe('the curves of an ICC profile that is named after sRGB', () => {
+  const desc = Buffer.alloc(12 + 20);
+  desc.write('desc', 0, 'latin1');
+  desc.writeUInt32BE(20, 8);
+  desc.write('sRGB-elle-V2-g10.icc', 12, 'latin1');
+  const withCurve = (curve: Buffer) => profile([['desc', desc], ...PRIMARIES, ...curves(curve)]);
+
+  it('require a conversion if they are not those of sRGB', () => {
+    const television = parametric(3, 1 / 0.45, 1 / 1.099, 0.099 / 1.099, 1 / 4.5, 0.081);
+    const lightness = parametric(3, 3, 1 / 1.16, 0.16 / 1.16, 1 / 9.033, 0.08);
+    for (const curve of [sampled(), sampled(256), television, lightness, parametric(0, 1.8)])
+      expect(isSrgbProfile(withCurve(curve))).to.equal(false);
+  });
+
+  it('require none if they are those of sRGB, or its gamma of 2.2', () => {
+    const table = Array.from({ length: 1_024 }, (_, at) => {
+      const value = at / 1_023;
+      return Math.round(65_535 * (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
+    });
+    for (const curve of [SRGB_CURVE, sampled(...table), sampled(Math.round(2.2 * 256)), parametric(9, 1)])
+      expect(isSrgbProfile(withCurve(curve))).to.equal(true);
   });
 });
 

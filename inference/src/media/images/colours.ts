@@ -81,7 +81,8 @@ function encodingTable(): Uint8Array {
 /** Linear light by byte. */
 type Curve = Float64Array;
 
-function curveAt(profile: Uint8Array, offset: number | undefined): Curve | undefined {
+/** Reads a curve at an offset of a profile; undefined if there is none, or one of an unknown kind. */
+export function curveAt(profile: Uint8Array, offset: number | undefined): Curve | undefined {
   if (offset === undefined) return undefined;
   const view = viewOf(profile);
   switch (ascii(profile, offset, offset + 4)) {

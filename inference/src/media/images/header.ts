@@ -6,10 +6,10 @@ import { checkImageSize, DamagedImage, imageUnreadable, refuseImage } from './er
 import { brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
 import { hasBox } from './heif-boxes.js';
-import { isSrgbProfile } from './icc.js';
 import { readJxlSize } from './jxl-header.js';
 import { openImage } from './open.js';
 import { describeContent } from './other-content.js';
+import { isSrgbProfile } from './srgb-profile.js';
 import { MAX_JXL_PIXELS } from './thread/limits.js';
 import { openOnThread } from './thread/open.js';
 import { chooseTiffPage, MAX_SAMPLES, type TiffPage } from './tiff/page.js';

@@ -1,0 +1,50 @@
+import { curveAt } from './colours.js';
+import { ascii } from './formats.js';
+import { orNothing, tagsOf, viewOf } from './icc.js';
+
+/** The tag with an ICC profile's name. */
+const NAME_TAG = 'desc';
+const CURVE_TAGS = ['rTRC', 'gTRC', 'bTRC'];
+/** The middle byte and its light; a gamma of 2.2 differs by 0.004, L* by 0.03, the curve of television by 0.05. */
+const MIDDLE_BYTE = 128;
+const MIDDLE_LIGHT = 0.2159;
+const MAX_DIFFERENCE = 0.02;
+
+/**
+ * Whether an ICC profile is sRGB, by its name and its curves. Most are: converting by them changes nothing and costs more than
+ * decoding. Profiles with other curves and the same primaries are named after sRGB too. Layout: ICC.1:2022, sections 7.3 and
+ * 10.13; the older `desc` type by ICC.1:2001-04.
+ */
+export function isSrgbProfile(profile: Uint8Array): boolean {
+  const name = profileName(profile);
+  return name?.includes('sRGB') === true && !/linear/i.test(name) && hasSrgbCurves(profile);
+}
+
+/** A profile without curves, or with curves of another kind, is judged by its name. */
+function hasSrgbCurves(profile: Uint8Array): boolean {
+  const curves = orNothing(() => {
+    const tags = tagsOf(profile);
+    return CURVE_TAGS.map((tag) => curveAt(profile, tags.get(tag)));
+  });
+  const lights = curves?.map((curve) => curve?.[MIDDLE_BYTE] ?? MIDDLE_LIGHT) ?? [];
+  return lights.every((light) => Math.abs(light - MIDDLE_LIGHT) < MAX_DIFFERENCE);
+}
+
+function profileName(profile: Uint8Array): string | undefined {
+  return orNothing(() => {
+    const tag = tagsOf(profile).get(NAME_TAG);
+    return tag === undefined ? undefined : nameAt(profile, viewOf(profile), tag);
+  });
+}
+
+function nameAt(profile: Uint8Array, view: DataView, offset: number): string | undefined {
+  const type = ascii(profile, offset, offset + 4);
+  if (type === 'desc') return ascii(profile, offset + 12, offset + 12 + view.getUint32(offset + 8));
+  if (type !== 'mluc') return undefined;
+  // The first language is sufficient: the name is the same in all.
+  const length = view.getUint32(offset + 20);
+  const start = offset + view.getUint32(offset + 24);
+  return Buffer.from(profile.subarray(start, start + length))
+    .swap16()
+    .toString('utf16le');
+}
