@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { inRepository } from '../support/paths.js';
-import { alike, transcribe } from './read-audio.js';
+import { alike, fixture, transcribe } from './read-audio.js';
 
 const CODECS = [
   { ending: 'opus', settings: ['-c:a', 'libopus', '-b:a', '32k'], least: 0.97 },
@@ -63,4 +63,30 @@ describe('The times of Ogg', function () {
       expect(warnings.join()).to.match(/s of missing Ogg pages were replaced by silence/);
     });
   }
+});
+
+/** Writes the checksum of a page (RFC 3533). */
+function withChecksum(page: Buffer): Buffer {
+  page.writeUInt32LE(0, 22);
+  let crc = 0;
+  for (const byte of page) {
+    crc ^= byte << 24;
+    for (let bit = 0; bit < 8; bit++) crc = crc < 0 ? (crc << 1) ^ 0x04c11db7 : crc << 1;
+  }
+  page.writeUInt32LE(crc >>> 0, 22);
+  return page;
+}
+
+describe('The output gain of Opus in Ogg', () => {
+  it('applies to all samples', async () => {
+    const content = Buffer.from(await fixture('speech-48k-stereo.opus'));
+    const whole = await transcribe(content);
+    const gain = content.indexOf('OpusHead') + 16;
+    content.writeInt16LE(-20 * 256, gain);
+    withChecksum(content.subarray(0, content.indexOf('OggS', 4)));
+    const quiet = await transcribe(content);
+    const power = (samples: Float32Array) => samples.reduce((sum, sample) => sum + sample ** 2, 0);
+    expect(power(quiet.samples) / power(whole.samples)).to.be.closeTo(0.01, 0.0001);
+    expect(quiet.warnings).to.deep.equal([]);
+  });
 });

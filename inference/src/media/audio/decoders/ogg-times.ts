@@ -2,7 +2,7 @@ import type { OggCodec, OggPage } from './ogg-pages.js';
 import { opusPreSkip } from './opus.js';
 
 /** Offset of OpusHead in a page with one segment of its size. */
-const PACKET_OFFSET = 28;
+export const OPUS_HEAD_OFFSET = 28;
 /** Longer losses are a jump of the positions, not missing pages. */
 const LOST_MAX_SAMPLES = 3_600 * 48_000;
 
@@ -35,7 +35,7 @@ export class OggTimes {
 
   /** `page`: the first of the stream. */
   static of(codec: OggCodec, page: Uint8Array): OggTimes {
-    return new OggTimes(codec === 'opus' ? opusPreSkip(page.subarray(PACKET_OFFSET)) : 0);
+    return new OggTimes(codec === 'opus' ? opusPreSkip(page.subarray(OPUS_HEAD_OFFSET)) : 0);
   }
 
   /** Tells the page that the decoder has got. */

@@ -1,7 +1,8 @@
 import type { AudioTrackInfo } from '../formats.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { type OggCodec, type OggPage, OggPages } from './ogg-pages.js';
-import { OggTimes } from './ogg-times.js';
+import { OggTimes, OPUS_HEAD_OFFSET } from './ogg-times.js';
+import { opusGain, withGain } from './opus.js';
 import { blockOf, ErrorCount, flacBlockOf } from './wasm.js';
 
 /** Small, because a page of 282 bytes can have 255 packets of up to 8,192 samples per channel. */
@@ -29,6 +30,14 @@ const LIBRARIES = {
 } satisfies Record<OggCodec, () => Promise<WasmOgg>>;
 const NAMES = { vorbis: 'Vorbis', opus: 'Opus', flac: 'FLAC' } as const satisfies Record<OggCodec, string>;
 
+interface OggStream {
+  readonly codec: OggCodec;
+  readonly wasm: WasmOgg;
+  readonly times: OggTimes;
+  /** Of Opus, which the library leaves out. */
+  readonly gain: number;
+}
+
 /**
  * Decodes Vorbis, Opus or FLAC in Ogg: libvorbis, libopus or libFLAC as WebAssembly. Chained streams are decoded sequentially,
  * each with a new decoder.
@@ -40,7 +49,7 @@ export class OggDecoder implements Decoder {
   readonly warnings: string[] = [];
   readonly #errors = new ErrorCount();
   readonly #pages = new OggPages();
-  #stream: { readonly codec: OggCodec; readonly wasm: WasmOgg; readonly times: OggTimes } | undefined;
+  #stream: OggStream | undefined;
   /** End of the blocks returned so far. */
   #seconds = 0;
   #lostSeconds = 0;
@@ -80,7 +89,8 @@ export class OggDecoder implements Decoder {
     const blocks = await this.#end();
     const wasm: WasmOgg = await LIBRARIES[codec]();
     await wasm.ready;
-    this.#stream = { codec, wasm, times: OggTimes.of(codec, page) };
+    const gain = codec === 'opus' ? opusGain(page.subarray(OPUS_HEAD_OFFSET)) : 1;
+    this.#stream = { codec, wasm, times: OggTimes.of(codec, page), gain };
     this.#first ??= codec;
     return blocks;
   }
@@ -103,7 +113,8 @@ export class OggDecoder implements Decoder {
   /** Removes what is before the stream's beginning, and tells the time of a block after missing pages. */
   #place({ channels, sampleRateHz }: DecodedBlock, after: OggPage | undefined): DecodedBlock {
     const { early = 0, lost = 0 } = this.#stream?.times.place(channels[0]?.length ?? 0, after) ?? {};
-    const kept = channels.map((samples) => samples.subarray(early));
+    const own = channels.map((samples) => samples.subarray(early));
+    const kept = withGain(own, this.#stream?.gain ?? 1);
     const timestampSeconds = lost === 0 ? undefined : this.#seconds + lost / sampleRateHz;
     this.#lostSeconds += lost / sampleRateHz;
     this.#seconds += (lost + (kept[0]?.length ?? 0)) / sampleRateHz;

@@ -22,12 +22,11 @@ export async function createOpusDecoder(format: PacketFormat): Promise<PacketDec
   const { OpusDecoder } = await import('opus-decoder');
   const wasm = new OpusDecoder({ ...head, preSkip: 0, forceStereo: false });
   await wasm.ready;
-  const loud = (samples: Float32Array) => (gain === 1 ? samples : samples.map((sample) => sample * gain));
   return wasmPacketDecoder(
     'Opus',
     wasm,
     (data) => wasm.decodeFrame(data),
-    (decoded) => blockOf({ ...decoded, channelData: decoded.channelData.map(loud), sampleRate: SAMPLE_RATE_HZ }),
+    (decoded) => blockOf({ ...decoded, channelData: withGain(decoded.channelData, gain), sampleRate: SAMPLE_RATE_HZ }),
   );
 }
 
@@ -35,6 +34,18 @@ export async function createOpusDecoder(format: PacketFormat): Promise<PacketDec
 export function opusPreSkip(description: Uint8Array | undefined): number {
   if (description === undefined || description.length < HEAD_BYTES) return 0;
   return (description[10] ?? 0) | ((description[11] ?? 0) << 8);
+}
+
+/** Returns the output gain of `OpusHead`, a factor of all samples (RFC 7845, 5.1). */
+export function opusGain(description: Uint8Array): number {
+  if (description.length < HEAD_BYTES) return 1;
+  const view = new DataView(description.buffer, description.byteOffset, description.length);
+  return 10 ** (view.getInt16(16, true) / 256 / 20);
+}
+
+/** Applies an output gain to decoded channels. */
+export function withGain(channels: readonly Float32Array[], gain: number): readonly Float32Array[] {
+  return gain === 1 ? channels : channels.map((samples) => samples.map((sample) => sample * gain));
 }
 
 function parseOpusHead({ description, channelCount }: PacketFormat): OpusHead {
@@ -50,7 +61,7 @@ function parseOpusHead({ description, channelCount }: PacketFormat): OpusHead {
   }
   const view = new DataView(description.buffer, description.byteOffset, description.length);
   const channels = view.getUint8(9);
-  const gain = 10 ** (view.getInt16(16, true) / 256 / 20);
+  const gain = opusGain(description);
   const family = view.getUint8(18);
   if (family === 0 && (channels === 1 || channels === 2)) {
     return {
