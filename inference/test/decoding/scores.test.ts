@@ -41,4 +41,16 @@ describe('scores', () => {
     expect(drawn.filter((index) => index === 1).length / 2000).to.be.closeTo(0.75, 0.03);
     expect(sampleIndex(logits, 1, () => 0.999_999_999)).to.equal(3);
   });
+
+  it('are sampled as the highest at a temperature near 0, however small', () => {
+    const logits = Float32Array.from({ length: 50_000 }, (_, index) => (index === 31_000 ? 12.5 : index / 5_000));
+    for (const temperature of [1e-3, 1e-6, 1e-7, 1e-10, 1e-20, 1e-45]) {
+      for (const random of [0, 0.5, 0.999_999]) {
+        expect(
+          sampleIndex(logits, temperature, () => random),
+          `${temperature}`,
+        ).to.equal(31_000);
+      }
+    }
+  });
 });

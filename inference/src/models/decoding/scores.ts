@@ -90,8 +90,12 @@ export function logSumExp(logits: Float32Array, from = 0, to = logits.length, te
   return highest / temperature + loops().logSum(part, highest, temperature);
 }
 
+/** At lower temperatures the sum has no digits left for the differences between logits: only the maximum has a probability. */
+const MIN_TEMPERATURE = 1e-6;
+
 /** Samples an index by probability at a temperature above 0. `random` returns [0, 1). */
 export function sampleIndex(logits: Float32Array, temperature: number, random: () => number): number {
+  if (temperature < MIN_TEMPERATURE) return indexOfHighest(logits);
   const total = logSumExp(logits, 0, logits.length, temperature);
   const threshold = (total - NEGLIGIBLE) * temperature;
   let rest = random();
