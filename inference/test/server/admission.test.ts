@@ -106,6 +106,8 @@ describe('memory for requests', () => {
       await post(fake, EMBED_TEXT, 'json', huge),
       await post(fake, EMBED_TEXT, 'grpc-web', huge),
       await post(fake, EMBED_TEXT, 'proto', packed, { 'content-encoding': 'gzip' }),
+      // Names of codings have no case.
+      await post(fake, EMBED_TEXT, 'proto', packed, { 'content-encoding': 'GZip' }),
       await post(fake, EMBED_TEXT, 'grpc-web', packed, { 'grpc-encoding': 'gzip' }),
     ];
     for (const { code, text } of said) {

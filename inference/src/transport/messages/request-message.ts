@@ -33,7 +33,7 @@ export function encodingHeaderOf(contentType: string): EncodingHeader {
 /** The body's encoding from its headers. The library reports unknown encodings. */
 export function bodyFormOf({ headers }: Pick<IncomingMessage, 'headers'>): BodyForm {
   const type = headers['content-type'] ?? '';
-  const encoding = headers[encodingHeaderOf(type)]?.toString() ?? '';
+  const encoding = headers[encodingHeaderOf(type)]?.toString().trim().toLowerCase() ?? '';
   return {
     json: /^application\/(?:json|(?:connect|grpc-web)\+json)\b/.test(type),
     enveloped: /^application\/(?:connect\+|grpc-web)/.test(type),

@@ -1,6 +1,7 @@
 /** An error in OpenAI's form. Statuses come from the table of error codes; what OpenAI's clients expect otherwise is here. */
 import { type ErrorCode, InferenceError } from '../../errors.js';
 import type { WireError } from '../../services/errors.js';
+import { UnsupportedEncoding } from './body-encoding.js';
 
 export interface OpenAiError {
   readonly error: {
@@ -35,7 +36,7 @@ const PARAMETERS: ReadonlyMap<string, string> = new Map([
 ]);
 
 export function toOpenAiError(wire: WireError, error: unknown): OpenAiError {
-  const status = statusOf(wire);
+  const status = statusOf(wire, error);
   const field = error instanceof InferenceError ? error.field : undefined;
   const param = field === undefined ? null : (PARAMETERS.get(field.replace(/\[\d+\]$/, '')) ?? field);
   return {
@@ -48,8 +49,8 @@ export function toOpenAiError(wire: WireError, error: unknown): OpenAiError {
   };
 }
 
-export function statusOf({ reason, httpStatus }: WireError): number {
-  return DIFFERENCES[reason]?.status ?? httpStatus;
+export function statusOf({ reason, httpStatus }: WireError, error: unknown): number {
+  return error instanceof UnsupportedEncoding ? 415 : (DIFFERENCES[reason]?.status ?? httpStatus);
 }
 
 /** When to come back, as HTTP says it and as OpenAI's clients read it first. */

@@ -7,6 +7,7 @@ import type { CallAdmission } from '../calls/admission.js';
 import { admitRequest, linger } from '../calls/admit-request.js';
 import type { CallTracker } from '../calls/call-tracker.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
+import { assertEncoding } from './body-encoding.js';
 import { DOCS_POLICY, docsPage } from './docs-page.js';
 import { retryHeaders, statusOf, toOpenAiError } from './error-response.js';
 import { openApiDocument } from './openapi.js';
@@ -92,6 +93,7 @@ async function answer(
   const exchange: OpenAiRequest = { request, call, rest };
   try {
     open.call.signal.throwIfAborted();
+    assertEncoding(request, operation.body);
     const made = await operation.run(exchange, context);
     if ('events' in made) {
       await sendEvents(response, made.events, call, options.streamIdleMs);
@@ -115,7 +117,7 @@ async function answer(
 function sendError(response: ServerResponse, wire: WireError, error: unknown): void {
   for (const [name, value] of Object.entries(retryHeaders(error))) response.setHeader(name, value);
   const body = JSON.stringify(toOpenAiError(wire, error));
-  send(response, statusOf(wire), JSON_TYPE, body);
+  send(response, statusOf(wire, error), JSON_TYPE, body);
 }
 
 function refuseUrl(request: IncomingMessage, response: ServerResponse, path: string, allowed: readonly string[]): void {

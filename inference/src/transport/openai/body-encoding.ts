@@ -1,0 +1,21 @@
+/** The compression of a body, before it is read. */
+import type { IncomingMessage } from 'node:http';
+import { InferenceError } from '../../errors.js';
+import { bodyFormOf } from '../messages/request-message.js';
+import type { Operation } from './operation.js';
+
+/** The answer is 415 Unsupported Media Type. */
+export class UnsupportedEncoding extends InferenceError {}
+
+/** Throws UnsupportedEncoding for a body that the operation cannot decompress: JSON may come in gzip or br, forms as they are. */
+export function assertEncoding(request: IncomingMessage, body: Operation['body']): void {
+  const coding = request.headers['content-encoding']?.trim() ?? '';
+  if (body === undefined || coding === '' || /^identity$/i.test(coding)) return;
+  if (body === 'application/json' && bodyFormOf(request).encoding !== undefined) return;
+  const takes = body === 'application/json' ? 'gzip, br or none' : 'none: audio is compressed already';
+  const given = JSON.stringify(coding.slice(0, 100));
+  throw new UnsupportedEncoding(
+    'INVALID_ARGUMENT',
+    `Content-Encoding ${given} is not supported here, expected ${takes}.`,
+  );
+}
