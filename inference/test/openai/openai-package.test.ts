@@ -157,6 +157,20 @@ describe('the npm package openai', () => {
     expect(unreadable).to.include({ status: 400, code: 'image_unreadable', param: 'input[1]' });
   });
 
+  it('refuses data URLs with anything but base64 by their input', async () => {
+    const image = (await readFile(join(SAMPLES, 'images/01-red-heart.png'))).toString('base64');
+    for (const content of ['@@@@', `${image.slice(0, 100)}!!!${image.slice(100)}`, `${image.slice(0, 400)}=AAAA`]) {
+      const input = ['a', `data:image/png;base64,${content}`];
+      const error = await failure(client.embeddings.create({ model: SIGLIP, input }));
+      expect(error).to.be.instanceOf(OpenAI.BadRequestError);
+      expect(error).to.include({ param: 'input[1]' });
+      expect(String(error)).to.include('expected base64 behind the comma');
+    }
+    const lines = image.replace(/.{76}/g, '$&\r\n').replaceAll('+', '-').replaceAll('/', '_');
+    const input = `data:image/png;base64,${lines}`;
+    expect((await client.embeddings.create({ model: SIGLIP, input })).data).to.have.length(1);
+  });
+
   it('lists the models and retrieves one, with the slash in its name', async () => {
     const ids: string[] = [];
     for await (const { id } of client.models.list()) ids.push(id);

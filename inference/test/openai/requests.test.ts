@@ -1,5 +1,5 @@
 /** Requests to the OpenAI API over made-up workers: what is wrong, what is not allowed, what is published. */
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { startFakeServer } from '../fixtures/fake-server.js';
 import { MODEL, ORIGIN, type Reply, Requests } from './requests.js';
@@ -72,6 +72,47 @@ describe('the OpenAI API', () => {
       const response = await requests.send('/v1/embeddings', JSON.stringify({ model: MODEL, input }));
       expect(response.status).to.equal(200);
       await response.text();
+    });
+
+    it('with a number beyond the range is refused by name', async () => {
+      for (const [body, param] of [
+        [`{"model":"${MODEL}","input":"a","dimensions":1e999}`, 'dimensions'],
+        [`{"model":"${MODEL}","input":["a",-1e999]}`, 'input[1]'],
+        [`{"model":"${MODEL}","input":[{"x":[1e999]}]}`, 'input[0].x[0]'],
+        [`{"model":"${MODEL}","input":"${'x'.repeat(70_000)}","user":1e400}`, 'user'],
+      ] as const) {
+        const { status, error } = await embed(body);
+        expect([status, error.param, error.message]).to.deep.equal([
+          400,
+          param,
+          `Invalid '${param}': its number is too large.`,
+        ]);
+      }
+    });
+
+    it('in an unsupported or misspelt encoding is refused by name, in any case of letters', async () => {
+      const body = JSON.stringify({ model: MODEL, input: 'abc' });
+      for (const [coding, content] of [
+        ['deflate', deflateSync(body)],
+        ['gzip, gzip', gzipSync(gzipSync(body))],
+        ['zstd', body],
+      ] as const) {
+        const response = await requests.send('/v1/embeddings', content, { 'content-encoding': coding });
+        const { error } = (await response.json()) as Reply;
+        expect(response.status).to.equal(415);
+        expect(error.message).to.equal(
+          `Content-Encoding "${coding}" is not supported here, expected gzip, br or none.`,
+        );
+      }
+      for (const [coding, content] of [
+        ['GZIP', gzipSync(body)],
+        ['Br', brotliCompressSync(body)],
+        ['Identity', body],
+      ] as const) {
+        const response = await requests.send('/v1/embeddings', content, { 'content-encoding': coding });
+        expect(response.status, coding).to.equal(200);
+        await response.text();
+      }
     });
 
     it('for a model that is not served names those that are', async () => {

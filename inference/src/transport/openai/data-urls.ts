@@ -19,8 +19,15 @@ export function isImageUrl(input: string, name: string): boolean {
   );
 }
 
-export function decodeDataUrl(url: string): { readonly content: Uint8Array } {
-  return { content: Buffer.from(url.slice(headerOf(url)?.[0].length), 'base64') };
+/** Throws INVALID_ARGUMENT for anything but base64 behind the comma. */
+export function decodeDataUrl(url: string, name: string): { readonly content: Uint8Array } {
+  const text = url.slice(headerOf(url)?.[0].length);
+  const padding = text.indexOf('=');
+  // Buffer skips whatever is not base64, and ends at the padding.
+  if (/[^\w+/=\s-]/.test(text) || (padding !== -1 && /[^=\s]/.test(text.slice(padding)))) {
+    throw invalidParameter(name, 'expected base64 behind the comma of the data URL.');
+  }
+  return { content: Buffer.from(text, 'base64') };
 }
 
 function headerOf(input: string): RegExpExecArray | null {

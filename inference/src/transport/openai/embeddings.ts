@@ -1,11 +1,11 @@
 /** POST /v1/embeddings: texts to vectors, and images in data URLs. */
-import { toJson } from '@bufbuild/protobuf';
-import { ValueSchema } from '@bufbuild/protobuf/wkt';
+import { type Value, ValueSchema } from '@bufbuild/protobuf/wkt';
 import { type EmbeddingResult, InferenceService, TextModel, VectorEncoding } from '@heimdex/gen';
 import { InferenceError } from '../../errors.js';
 import { fromStatus } from '../../services/errors.js';
 import { readMessage } from '../messages/request-message.js';
 import { decodeDataUrl, isImageUrl } from './data-urls.js';
+import { plainJson } from './json-value.js';
 import { modelNamed } from './models.js';
 import { jsonAnswer, type OpenAiContext, type OpenAiRequest, type Operation } from './operation.js';
 import {
@@ -134,7 +134,7 @@ async function embed(
   if (textBytes > decoder.maxTextBytes) {
     throw invalidParameter('input', `it has more than ${decoder.maxTextBytes} bytes of text.`);
   }
-  const images = inputs.filter((_, index) => isImage[index] === true).map(decodeDataUrl);
+  const images = inputs.flatMap((one, index) => (isImage[index] ? [decodeDataUrl(one, `input[${index}]`)] : []));
   call.body.keep(images.reduce((sum, { content }) => sum + content.byteLength, 0));
   const own = call.open.call;
   const model = isTextModel ? TextModel.TEXT : TextModel.VISION;
@@ -172,7 +172,7 @@ async function readJson(
     if (!(error instanceof InferenceError) || !(error.cause instanceof Error)) throw error;
     throw new InferenceError('INVALID_ARGUMENT', `The body cannot be read as JSON: ${error.cause.message}.`);
   });
-  const value = toJson(ValueSchema, message as never) as unknown;
+  const value = plainJson(message as Value);
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   throw new InferenceError('INVALID_ARGUMENT', `Expected a JSON object as the body, got ${kindOf(value)}.`);
 }
