@@ -38,6 +38,18 @@ describe('a form for the OpenAI API', () => {
         { param: 'file', says: /filename/ },
       ],
       ['with two files', file('x') + file('y') + END, { param: 'file', says: /one file/ }],
+      [
+        'with a text as a file',
+        file('x') + file('whisper-1', 'model') + END,
+        { param: 'model', says: /unexpected file/ },
+      ],
+      ['with a part without a name', file('x') + field('', 'y') + END, { says: /a part has no name/ }],
+      ['with a file without a name', file('x') + file('y', '') + END, { says: /a part has no name/ }],
+      [
+        'with an infinite number',
+        field('model', 'whisper-1') + field('temperature', 'Infinity') + file('x') + END,
+        { param: 'temperature', says: /0 to 1, got Infinity/ },
+      ],
       ['with a file of another name', file('x', 'sound') + END, { param: 'sound', says: /'file'/ }],
       [
         'with a parameter twice',
@@ -125,6 +137,34 @@ describe('a form for the OpenAI API', () => {
       expect((await form('{}', 'application/json')).error.message).to.match(
         /multipart\/form-data, got "application\/json"/,
       );
+    });
+
+    it('with a boundary longer than the parser takes is refused', async () => {
+      const { status, error } = await form(file('x') + END, `multipart/form-data; boundary=${'z'.repeat(5_000)}`);
+      expect([status, error.message]).to.satisfy(
+        ([code, said]: [number, string]) => code === 400 && /boundary is too long, expected at most 70/.test(said),
+      );
+    });
+
+    it('with a text that is not UTF-8 is refused by name', async () => {
+      const latin1 = Buffer.from(field('model', 'whisper-1') + field('prompt', 'caf\xe9') + file('x') + END, 'latin1');
+      const { status, error } = await form(latin1);
+      expect([status, error.param, error.message]).to.deep.equal([
+        400,
+        'prompt',
+        "Invalid 'prompt': it is not valid UTF-8.",
+      ]);
+    });
+
+    it('that is compressed is refused with 415', async () => {
+      for (const coding of ['gzip', 'br', 'x']) {
+        const { status, error } = await requests.refused(TRANSCRIPTIONS, file('x') + END, {
+          'content-type': 'multipart/form-data; boundary=XX',
+          'content-encoding': coding,
+        });
+        expect(status).to.equal(415);
+        expect(error.message).to.include(`Content-Encoding "${coding}" is not supported here`);
+      }
     });
 
     it('larger than messages may be gets 413, announced or not', async () => {

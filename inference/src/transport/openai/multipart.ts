@@ -10,6 +10,8 @@ const MAX_FIELDS = 64;
 const MAX_FIELD_BYTES = 64 * 1024;
 const MAX_HEADER_PAIRS = 32;
 const MAX_HEADER_BYTES = 16 * 1024;
+/** RFC 2046 allows 70; the parser takes these. */
+const MAX_BOUNDARY_CHARACTERS = 250;
 
 export interface Form {
   /** Texts by name, a trailing `[]` left out; in the order in which they came. */
@@ -59,21 +61,28 @@ export function readForm({ request, call }: HttpRequest, fileField: string): Pro
       }
     };
     parser.on('field', (name: string | undefined, value, _nameCut, cut) => {
+      if (name === undefined || name === '') return fail(malformed('a part has no name'));
       if (name === fileField) return fail(invalidParameter(name, FILE_AS_TEXT));
-      if (cut) return fail(invalidParameter(name ?? '', `a field has at most ${MAX_FIELD_BYTES} bytes.`));
-      const key = (name ?? '').replace(/\[\]$/, '');
+      if (cut) return fail(invalidParameter(name, `a field has at most ${MAX_FIELD_BYTES} bytes.`));
+      // The parser replaces what it cannot decode.
+      if (value.includes('\ufffd')) return fail(invalidParameter(name, 'it is not valid UTF-8.'));
+      const key = name.replace(/\[\]$/, '');
       fields.set(key, [...(fields.get(key) ?? []), value]);
     });
     parser.on('file', (name: string | undefined, stream) => {
       stream.on('error', (error) => fail(malformed(error)));
       if (name !== fileField) {
         stream.resume();
-        return fail(invalidParameter(name ?? '', `unexpected file; the audio goes into '${fileField}'.`));
+        if (name === undefined || name === '') return fail(malformed('a part has no name'));
+        return fail(invalidParameter(name, `unexpected file; the audio goes into '${fileField}'.`));
+      }
+      if (hasFile) {
+        stream.resume();
+        return fail(invalidParameter(fileField, 'expected one file.'));
       }
       hasFile = true;
       stream.on('data', (chunk: Buffer) => attempt(() => content.push(chunk)));
     });
-    parser.on('filesLimit', () => fail(invalidParameter(fileField, 'expected one file.')));
     for (const limit of ['fieldsLimit', 'partsLimit'] as const) {
       parser.on(limit, () => fail(malformed(`it has more than ${MAX_FIELDS} fields`)));
     }
@@ -97,11 +106,15 @@ function parserOf({ headers }: IncomingMessage, maxBytes: number): BusboyInstanc
     const came = type === '' ? 'none' : JSON.stringify(type.slice(0, 100));
     throw new InferenceError('INVALID_ARGUMENT', `Expected content-type multipart/form-data, got ${came}.`);
   }
+  const [, boundary = ''] = /;\s*boundary="?([^";]*)/i.exec(type) ?? [];
+  if (boundary.length > MAX_BOUNDARY_CHARACTERS)
+    throw malformed('its boundary is too long, expected at most 70 characters');
   try {
     return Busboy({
       headers: { ...headers, 'content-type': type },
       limits: {
-        files: 1,
+        // The second one is refused by its name.
+        files: 2,
         fileSize: maxBytes,
         fields: MAX_FIELDS,
         fieldSize: MAX_FIELD_BYTES,

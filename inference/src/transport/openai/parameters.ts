@@ -142,5 +142,7 @@ export function kindOf(value: unknown): string {
 }
 
 function shown(value: unknown): string {
+  // JSON has no infinite numbers.
+  if (typeof value === 'number') return String(value);
   return typeof value === 'object' ? kindOf(value) : JSON.stringify(value).slice(0, 60);
 }
