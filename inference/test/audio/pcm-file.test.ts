@@ -11,11 +11,13 @@ const SAMPLES = Int16Array.from({ length: 3_000 }, (_, at) => ((at * 131) % 60_0
 const FLOATS = [...SAMPLES].map((sample) => sample / 32_768);
 
 /** Samples of 16 bits in each byte order, and as float. */
-function bodyOf(kind: 's16be' | 's16' | 'f32be' | 'f32'): Buffer {
-  const bytes = Buffer.alloc(SAMPLES.length * (kind.startsWith('s') ? 2 : 4));
+function bodyOf(kind: 's16be' | 's16' | 's24be' | 's32be' | 'f32be' | 'f32'): Buffer {
+  const bytes = Buffer.alloc((SAMPLES.length * Number(/\d+/.exec(kind)?.[0])) / 8);
   for (const [at, sample] of SAMPLES.entries()) {
     if (kind === 's16be') bytes.writeInt16BE(sample, 2 * at);
     if (kind === 's16') bytes.writeInt16LE(sample, 2 * at);
+    if (kind === 's24be') bytes.writeIntBE(sample * 256, 3 * at, 3);
+    if (kind === 's32be') bytes.writeInt32BE(sample * 65_536, 4 * at);
     if (kind === 'f32be') bytes.writeFloatBE(sample / 32_768, 4 * at);
     if (kind === 'f32') bytes.writeFloatLE(sample / 32_768, 4 * at);
   }
@@ -64,6 +66,7 @@ interface CafOptions {
   readonly kind?: string;
   readonly flags?: number;
   readonly bits?: number;
+  readonly sampleBytes?: number;
   readonly channels?: number;
   readonly rateHz?: number;
   readonly size?: bigint;
@@ -74,7 +77,11 @@ function caf(body: Buffer, options: CafOptions = {}): Buffer {
   rate.writeDoubleBE(rateHz);
   const size = Buffer.alloc(8);
   size.writeBigInt64BE(options.size ?? BigInt(body.length + 4));
-  const description = [rate, text(kind), uint(4, flags, (bits / 8) * channels, 1, channels, bits)];
+  const description = [
+    rate,
+    text(kind),
+    uint(4, flags, (options.sampleBytes ?? bits / 8) * channels, 1, channels, bits),
+  ];
   return Buffer.concat([
     text('caff'),
     uint(2, 1, 0),
@@ -88,11 +95,14 @@ const FILES: Readonly<Record<string, Buffer>> = {
   AIFF: aiff(bodyOf('s16be')),
   'AIFF written to a pipe': aiff(bodyOf('s16be'), { size: 0 }),
   'AIFF-C, little endian': aiff(bodyOf('s16'), { kind: 'sowt' }),
+  'AIFF-C, 24 bits by its kind': aiff(bodyOf('s24be'), { kind: 'in24' }),
+  'AIFF-C, 32 bits by its kind': aiff(bodyOf('s32be'), { kind: 'in32' }),
   'AIFF-C, float': aiff(bodyOf('f32be'), { kind: 'fl32', bits: 32 }),
   AU: au(bodyOf('s16be')),
   'AU written to a pipe': au(bodyOf('s16be'), { size: 0xffff_ffff }),
   'AU, float': au(bodyOf('f32be'), { code: 6 }),
   CAF: caf(bodyOf('s16be')),
+  'CAF, 24 bits': caf(bodyOf('s24be'), { bits: 24 }),
   'CAF written to a pipe': caf(bodyOf('s16be'), { size: -1n }),
   'CAF, little endian': caf(bodyOf('s16'), { flags: 2 }),
   'CAF, float, little endian': caf(bodyOf('f32'), { flags: 3, bits: 32 }),
@@ -100,6 +110,7 @@ const FILES: Readonly<Record<string, Buffer>> = {
 
 const REFUSED: Readonly<Record<string, readonly [content: Buffer, said: string]>> = {
   'AIFF-C with IMA ADPCM': [aiff(bodyOf('s16be'), { kind: 'ima4' }), 'the codec "ima4"'],
+  'CAF with 24 bits in 4 bytes': [caf(bodyOf('s32be'), { bits: 24, sampleBytes: 4 }), '24 bits in 4 bytes'],
   'CAF with ALAC': [caf(bodyOf('s16be'), { kind: 'alac' }), 'ALAC'],
   'AU with G.721': [au(bodyOf('s16be'), { code: 23 }), 'encoding 23'],
   'AIFF without a format before its samples': [aiff(bodyOf('s16be'), { order: ['SSND', 'COMM'] }), 'COMM chunk'],

@@ -47,6 +47,8 @@ const AIFF_HEADER_BYTES = 12;
 /** Uncompressed kinds of AIFF-C with a fixed encoding; the others depend on the bits per sample. */
 const AIFC_ENCODINGS: Readonly<Record<string, SampleEncoding>> = {
   'raw ': 'u8',
+  in24: 's24be',
+  in32: 's32be',
   fl32: 'f32be',
   FL32: 'f32be',
   fl64: 'f64be',
@@ -56,7 +58,7 @@ const AIFC_ENCODINGS: Readonly<Record<string, SampleEncoding>> = {
   ulaw: 'ulaw',
   ULAW: 'ulaw',
 };
-const AIFC_BIG_ENDIAN = new Set(['NONE', 'twos', 'in24', 'in32']);
+const AIFC_BIG_ENDIAN = new Set(['NONE', 'twos']);
 const AIFC_LITTLE_ENDIAN = 'sowt';
 
 /** AIFF and AIFF-C (Apple, 1989 and 1991): chunks, of which `COMM` has the format and `SSND` the samples. */
@@ -112,7 +114,12 @@ export const readCafHeader: ReadPcmHeader = (head) => {
     if (id === 'desc') {
       if (body + 32 > head.byteLength) return undefined;
       format = {
-        encoding: cafEncoding(textAt(head, body + 8), head.getUint32(body + 12), head.getUint32(body + 28)),
+        encoding: cafEncoding({
+          kind: textAt(head, body + 8),
+          flags: head.getUint32(body + 12),
+          bits: head.getUint32(body + 28),
+          containerBytes: head.getUint32(body + 16) / head.getUint32(body + 20) / head.getUint32(body + 24),
+        }),
         channelCount: head.getUint32(body + 24),
         sampleRateHz: head.getFloat64(body),
       };
@@ -128,10 +135,22 @@ export const readCafHeader: ReadPcmHeader = (head) => {
   return undefined;
 };
 
-function cafEncoding(kind: string, flags: number, bits: number): SampleEncoding {
+interface CafFormat {
+  readonly kind: string;
+  readonly flags: number;
+  readonly bits: number;
+  /** Bytes of a sample; 0 or no number if the file leaves them out. */
+  readonly containerBytes: number;
+}
+
+function cafEncoding({ kind, flags, bits, containerBytes }: CafFormat): SampleEncoding {
   if (kind === 'ulaw' || kind === 'alaw') return kind;
   if (kind !== 'lpcm') throw unsupported('CAF', CAF_NAMES[kind] ?? `the codec "${kind.replace(/[^\x20-\x7e]/g, '?')}"`);
   const order = flags & CAF_LITTLE_ENDIAN ? '' : 'be';
+  // The format does not tell which bits of a larger container are used.
+  if (containerBytes > 0 && containerBytes !== Math.ceil(bits / 8)) {
+    throw unsupported('CAF', `samples of ${bits} bits in ${containerBytes} bytes`);
+  }
   if ((flags & CAF_FLOAT) === 0) return integerOf('CAF', bits, order);
   if (bits !== 32 && bits !== 64) throw unsupported('CAF', `float of ${bits} bits`);
   return `f${bits}${order}`;
