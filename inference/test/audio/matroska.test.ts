@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { ClusterResync } from '../../src/media/audio/containers/cluster-resync.js';
-import { inParts, transcribe } from './read-audio.js';
+import { inParts, refusal, transcribe } from './read-audio.js';
 
 const RATE_HZ = 8_000;
 const BLOCK_SAMPLES = 800;
@@ -39,7 +39,7 @@ function cluster(index: number, claimed = 0): Buffer {
   return element('1f43b675', body, body.length + claimed);
 }
 
-function head(): Buffer {
+function head(...encodings: readonly Buffer[]): Buffer {
   const audio = element(
     'e1',
     Buffer.concat([element('b5', real(RATE_HZ)), element('9f', [1] as never), element('6264', [16] as never)]),
@@ -50,6 +50,7 @@ function head(): Buffer {
     element('83', number(2)),
     element('86', 'A_PCM/INT/LIT'),
     audio,
+    ...encodings,
   ];
   return Buffer.concat([
     element('1a45dfa3', element('4282', 'matroska')),
@@ -58,6 +59,14 @@ function head(): Buffer {
     element('1549a966', element('2ad7b1', number(1_000_000))),
     element('1654ae6b', element('ae', Buffer.concat(track))),
   ]);
+}
+
+/** The compression of a track's blocks. */
+function compression(algorithm: number, ...settings: readonly Buffer[]): Buffer {
+  return element(
+    '6d80',
+    element('6240', element('5034', Buffer.concat([element('4254', number(algorithm)), ...settings]))),
+  );
 }
 
 /** Reads a file at its own rate, so that samples compare exactly. */
@@ -88,6 +97,49 @@ describe('A Matroska file', () => {
         expect(loud).to.equal('xxx.xxxxxx');
         expect(warnings.join()).to.match(/\d+ bytes of the WebM or Matroska file are damaged and were skipped/);
       }
+    }
+  });
+
+  it('whose blocks lack a header has it in front of each of their frames', async () => {
+    const pcm = Buffer.from(Int16Array.from({ length: RATE_HZ / 2 }, () => 0x2211).buffer);
+    const header = pcm.subarray(0, 2);
+    const rest = pcm.subarray(0, BLOCK_SAMPLES - 2);
+    const encoding = compression(3, element('4255', header));
+    // Two frames of the same size.
+    const laced = Array.from({ length: 5 }, (_, at) => {
+      const start = Buffer.from([0x81, 0, 0, 0x84, 1]);
+      start.writeInt16BE(at * 100, 1);
+      return element('a3', Buffer.concat([start, rest, rest]));
+    });
+    const single = element('a3', Buffer.concat([Buffer.from([0x81, 0, 200, 0x80]), rest]));
+    for (const [blocks, seconds] of [
+      [laced, 0.5],
+      [[single], 0.25],
+    ] as const) {
+      const content = Buffer.concat([
+        head(encoding),
+        element('1f43b675', Buffer.concat([element('e7', number(0)), ...blocks])),
+      ]);
+      const { samples, warnings } = await transcribe(content);
+      expect(samples.length / 16_000).to.be.closeTo(seconds, 0.01);
+      const loud = samples.filter((sample) => Math.abs(sample - 0x2211 / 32_768) < 0.01).length / 16_000;
+      expect(loud).to.be.closeTo(blocks === laced ? 0.5 : 0.05, 0.01);
+      expect(warnings).to.deep.equal([]);
+    }
+  });
+
+  it('with compressed or encrypted blocks is refused by their kind', async () => {
+    const encryption = element('6d80', element('6240', element('5035', element('47e1', number(5)))));
+    for (const [encoding, said] of [
+      [compression(0), 'audio compressed by zlib'],
+      [element('6d80', element('6240', element('5034', ''))), 'audio compressed by zlib'],
+      [compression(2), 'audio compressed by lzo1x'],
+      [compression(200), 'audio compressed by an unknown method'],
+      [encryption, 'encrypted audio'],
+    ] as const) {
+      const error = await refusal(Buffer.concat([head(encoding), cluster(0)]));
+      expect(error.code).to.equal('AUDIO_UNREADABLE');
+      expect(error.message).to.contain(`has only unsupported audio: ${said}.`);
     }
   });
 

@@ -3,7 +3,7 @@ import { InferenceError } from '../../../errors.js';
 import { parseAacConfig } from '../decoders/aac-config.js';
 import { PACKET_CODECS } from '../decoders/codecs.js';
 import type { PacketCodec, PacketFormat } from '../decoders/packet-decoder.js';
-import type { SampleEncoding } from '../decoders/samples.js';
+import { joinAll, type SampleEncoding } from '../decoders/samples.js';
 import { CHANNELS_MAX, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from '../formats.js';
 import type { IndexedTrack } from './mp4-index.js';
 
@@ -22,6 +22,8 @@ export interface AudioTrack {
   /** Why it cannot be decoded, if not just because of its codec. */
   readonly refusal: InferenceError | undefined;
   readonly input: InputAudioTrack;
+  /** Bytes that the container removed from the beginning of each packet. */
+  readonly strippedHeader: Uint8Array;
 }
 
 /** Codecs by mediabunny's names. */
@@ -96,7 +98,8 @@ export async function describeTrack(
   const encoding = codec === null ? undefined : PCM_ENCODINGS[codec];
   const own = encoding !== undefined ? 'pcm' : codec === null ? foreignCodec(internalId, alacConfig) : CODECS[codec];
   const codecName = own === undefined || codec === null ? nameOf(codec, internalId) : PACKET_CODECS[own].name;
-  const track = { index, id: input.id, codecName, language: language === 'und' ? '' : language, input };
+  const strippedHeader = takeStrippedHeader(input);
+  const track = { index, id: input.id, codecName, language: language === 'und' ? '' : language, input, strippedHeader };
   const isDefault = disposition.default;
   if (indexed?.encrypted === true) {
     return { ...track, codecName: `encrypted ${codecName}`, isDefault, format: undefined, refusal: undefined };
@@ -132,12 +135,28 @@ export function trackText({ index, codecName, language }: AudioTrack): string {
 
 /** The library's internal access to a track of Matroska, in 1.61: it describes only the codecs it knows (`alac.test.ts` fails with another). */
 interface MatroskaTrack {
-  readonly internalTrack?: { readonly codecPrivate?: Uint8Array | null };
+  readonly internalTrack?: {
+    readonly codecPrivate?: Uint8Array | null;
+    /** Those of blocks; other kinds than header stripping do not come here. */
+    readonly decodingInstructions?: { readonly data: { readonly settings?: Uint8Array | null } | null }[];
+  };
+}
+
+function internalOf(input: InputAudioTrack): MatroskaTrack['internalTrack'] {
+  return (input as unknown as { readonly _backing: MatroskaTrack })._backing.internalTrack;
 }
 
 function codecPrivateOf(input: InputAudioTrack): Uint8Array | undefined {
-  const { internalTrack } = (input as unknown as { readonly _backing: MatroskaTrack })._backing;
-  return internalTrack?.codecPrivate ?? undefined;
+  return internalOf(input)?.codecPrivate ?? undefined;
+}
+
+/**
+ * Takes the header stripping of Matroska from the library, which adds the header to a block; that of several frames (lacing) has it in
+ * each (RFC 9559, 5.1.4.1.31).
+ */
+function takeStrippedHeader(input: InputAudioTrack): Uint8Array {
+  const instructions = internalOf(input)?.decodingInstructions?.splice(0) ?? [];
+  return joinAll(instructions.map(({ data }) => data?.settings ?? new Uint8Array(0)).reverse());
 }
 
 const ALAC_RATE_OFFSET = 20;

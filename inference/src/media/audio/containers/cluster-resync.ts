@@ -1,5 +1,6 @@
 import { MIB } from '@heimdex/common';
 import { joinBytes } from '../decoders/samples.js';
+import { type Header, readHeader } from './ebml.js';
 import type { Resync } from './frame-resync.js';
 
 /** Elements of Matroska by their ids (RFC 9559), by where they are. */
@@ -32,13 +33,6 @@ const CLUSTER_START_BYTES = HEADER_BYTES + 1;
 /** Larger blocks than any image. */
 const BLOCK_MAX_BYTES = 64 * MIB;
 const CLUSTER_BYTES = [0x1f, 0x43, 0xb6, 0x75] as const;
-
-interface Header {
-  readonly id: number;
-  /** Size of the body; undefined if unknown. */
-  readonly size: number | undefined;
-  readonly headerBytes: number;
-}
 
 /**
  * Replaces what is damaged in Matroska and WebM, from the first element that cannot be there to the next cluster, by an element
@@ -161,20 +155,4 @@ function fillWithVoid(bytes: Uint8Array, from: number, to: number): void {
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset + from + 1, 8);
   view.setBigUint64(0, (1n << 56n) | BigInt(length - 9));
-}
-
-function readHeader(bytes: Uint8Array, at: number): Header | undefined {
-  const idBytes = Math.clz32(bytes[at] ?? 0) - 23;
-  const sizeBytes = Math.clz32(bytes[at + idBytes] ?? 0) - 23;
-  const headerBytes = idBytes + sizeBytes;
-  if (idBytes > 4 || sizeBytes > 8 || at + headerBytes > bytes.length) return undefined;
-  const id = numberOf(bytes.subarray(at, at + idBytes));
-  // The marker is no part of a size. Above 2^53 the last bits are lost: such a size is too large, or unknown (all bits set).
-  const upper = (bytes[at + idBytes] ?? 0) & (0xff >> sizeBytes);
-  const size = numberOf(bytes.subarray(at + idBytes + 1, at + headerBytes), upper);
-  return { id, size: size === 2 ** (7 * sizeBytes) - 1 ? undefined : size, headerBytes };
-}
-
-function numberOf(bytes: Uint8Array, upper = 0): number {
-  return bytes.reduce((number, byte) => number * 256 + byte, upper);
 }

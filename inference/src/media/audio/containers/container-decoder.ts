@@ -134,7 +134,8 @@ export class ContainerDecoder implements Decoder {
     let damage: InferenceError | undefined;
     try {
       const { fragmentsOffset } = index;
-      for await (const packet of packetsOf({ input: chosen.track.input, shiftSeconds, fragmentsOffset })) {
+      const { input, strippedHeader } = chosen.track;
+      for await (const packet of packetsOf({ input, strippedHeader, shiftSeconds, fragmentsOffset })) {
         endSeconds = packet.timestampSeconds + packet.durationSeconds - edits.offsetSeconds;
         const blocks = place(await decoder.decode(packet));
         if (blocks.length > 0) yield blocks;

@@ -5,6 +5,7 @@ import { AdtsResync } from './adts-mark.js';
 import type { ArrivingSourceOptions } from './arriving-source.js';
 import { ClusterResync } from './cluster-resync.js';
 import type { Resync } from './frame-resync.js';
+import { unsupportedMatroskaAudio } from './matroska-encodings.js';
 import { mediabunny } from './mediabunny.js';
 import { unsupportedTransportAudio } from './transport-audio.js';
 import { TransportResync } from './transport-resync.js';
@@ -72,6 +73,7 @@ export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat
     name: 'WebM or Matroska',
     input: () => new AnyMatroska(),
     resync: () => new ClusterResync(),
+    unsupportedAudio: unsupportedMatroskaAudio,
     source: { openingMaxBytes: TRACKS_WITHIN_BYTES, beyondOpening: tracksMissing, padLastRead: true },
     broadcastClock: false,
     hasMoov: false,

@@ -1,6 +1,7 @@
 import type { EncodedPacket, InputAudioTrack } from 'mediabunny';
 import { opusPreSkip } from '../decoders/opus.js';
 import type { AudioPacket, PacketFormat } from '../decoders/packet-decoder.js';
+import { joinBytes } from '../decoders/samples.js';
 import { mediabunny } from './mediabunny.js';
 
 const OPUS_RATE_HZ = 48_000;
@@ -9,6 +10,8 @@ const CLOCK_START_MAX_SECONDS = 60;
 
 export interface PacketSource {
   readonly input: InputAudioTrack;
+  /** Bytes to put in front of each packet. */
+  readonly strippedHeader: Uint8Array;
   /** Offset added to the container's times. */
   readonly shiftSeconds: number;
   /** Where an MP4 may have fragments. */
@@ -21,6 +24,7 @@ export interface PacketSource {
  */
 export async function* packetsOf({
   input,
+  strippedHeader,
   shiftSeconds,
   fragmentsOffset,
 }: PacketSource): AsyncGenerator<AudioPacket, void, void> {
@@ -30,7 +34,7 @@ export async function* packetsOf({
   const shift = first > CLOCK_START_MAX_SECONDS + Math.abs(shiftSeconds) ? -first : shiftSeconds;
   while (packet !== null) {
     yield {
-      data: packet.data.slice(),
+      data: joinBytes(strippedHeader, packet.data),
       timestampSeconds: packet.timestamp + shift,
       durationSeconds: packet.duration,
     };
