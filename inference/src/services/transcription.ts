@@ -42,7 +42,7 @@ export async function* transcribeAudio(
         return done.value as never;
       };
       for await (const event of transcriberOf(model)(source, options, submit, signal)) {
-        yield event.type === 'summary' ? { ...event, summary: toAudioSummary(event.summary, source) } : event;
+        yield event.type === 'summary' ? { ...event, summary: toAudioSummary(event.summary, source, options) } : event;
       }
     } finally {
       await source.close();
@@ -69,12 +69,19 @@ export function toSegment(segment: SpeechSegment): Segment {
   });
 }
 
-function toAudioSummary(summary: SpeechSummary, { warnings, track }: PcmSource): AudioSummary {
+function toAudioSummary(
+  summary: SpeechSummary,
+  { warnings, track }: PcmSource,
+  { clipStartSeconds }: SpeechOptions,
+): AudioSummary {
+  const seconds = roundTime(summary.durationSeconds);
+  const isBeyond = clipStartSeconds > 0 && clipStartSeconds >= summary.durationSeconds;
+  const beyond = `options.clip_start_seconds is beyond the audio's end: got ${clipStartSeconds}, it has ${seconds} s.`;
   return {
     ...summary,
-    durationSeconds: roundTime(summary.durationSeconds),
+    durationSeconds: seconds,
     speechSeconds: roundTime(summary.speechSeconds),
-    warnings: [...warnings],
+    warnings: [...warnings, ...(isBeyond ? [beyond] : [])],
     ...(track === undefined ? {} : { audioTrack: track }),
   };
 }

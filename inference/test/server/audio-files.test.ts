@@ -160,6 +160,18 @@ for (const [family, setting, audioFiles] of [
       expect(answer.warnings[0]).to.contain(`${answer.audioTrack?.index} (${answer.audioTrack?.codec})`);
     });
 
+    it('have a warning if the clip begins at their end or later, alone and in a stream', async () => {
+      const second = pcm16((await samplesOf(join(DEMO, 'party.flac'))).subarray(0, RATE));
+      const raw = { encoding: 'pcm_s16le', sampleRateHz: RATE, channelCount: 1 } as const;
+      for (const clipStartSeconds of [1, 1e308]) {
+        const warnings = [`options.clip_start_seconds is beyond the audio's end: got ${clipStartSeconds}, it has 1 s.`];
+        const options = { raw, clipStartSeconds };
+        expect(await unary(client, second, options)).to.deep.include({ text: '', warnings });
+        expect(await streamed(client, [second], options)).to.deep.include({ text: '', warnings });
+      }
+      expect((await unary(client, second, { raw, clipStartSeconds: 0.9 })).warnings).to.deep.equal([]);
+    });
+
     it('are cancelled at their deadline, and the worker serves the next one', async () => {
       const second = pcm16((await samplesOf(join(DEMO, 'party.flac'))).subarray(RATE, 2 * RATE));
       const long = Buffer.concat(Array.from({ length: 480 }, () => second));
