@@ -65,6 +65,21 @@ describe('Audio files of every format', () => {
     });
   }
 
+  it('of MP3 and AAC may begin with many zeros', async () => {
+    for (const path of ['fixtures/speech-44k-stereo.mp3', 'cases/adts.aac']) {
+      const content = await fromRoot(`inference/test/audio/${path}`);
+      const whole = await transcribe(content);
+      for (const zeros of [3_000, 10_000, 60_000]) {
+        const behind = Buffer.concat([new Uint8Array(zeros), content]);
+        for (const given of [behind, inParts(behind, 700)]) {
+          const { samples, warnings } = await transcribe(given);
+          expect(samples, `${path} behind ${zeros}`).to.deep.equal(whole.samples);
+          expect(warnings).to.deep.equal([]);
+        }
+      }
+    }
+  });
+
   it('of FLAC have the same values as WAV', async () => {
     const { samples } = await transcribe(await fromRoot('demo/samples/speech/party.flac'));
     expect(samples.some((sample) => Math.abs(sample) > 0.1)).to.equal(true);

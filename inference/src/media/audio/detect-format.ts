@@ -4,8 +4,10 @@ import { ACCEPTED_FORMATS_TEXT, type AudioContainer, CONVERT_ADVICE } from './fo
 import { hasAdtsFrames, hasMpegFrames, isAdts } from './mpeg-frames.js';
 import { findTransportLayout } from './transport-layout.js';
 
-/** Maximum number of bytes examined: enough to detect every format. */
-export const HEAD_BYTES = 8_192;
+/** Number of bytes examined: enough to detect every format. */
+const HEAD_BYTES = 8_192;
+/** Maximum number of zeros before frames of MP3 or AAC, in addition: some writers begin with thousands. */
+const ZEROS_MAX_BYTES = 65_536;
 /** Enough for a magic number and the first chunk of a WAV. */
 const HEAD_MIN_BYTES = 64;
 
@@ -76,7 +78,7 @@ export function detectFormat(head: Uint8Array, complete: boolean): AudioContaine
   }
   if (!complete) return undefined;
   const id3Bytes = text.startsWith('ID3') ? id3Length(head) : 0;
-  const body = head.subarray(id3Bytes);
+  const body = head.subarray(id3Bytes + leadingZeros(head));
   if (latin1(body.subarray(0, 4)) === 'fLaC') return 'flac';
   if (findTransportLayout(head) !== undefined) return 'mpeg-ts';
   if (isAdts(body)) return 'adts';
@@ -85,6 +87,17 @@ export function detectFormat(head: Uint8Array, complete: boolean): AudioContaine
   if (hasAdtsFrames(body)) return 'adts';
   const audio = find(OTHER_AUDIO, text);
   throw audio === undefined ? notAccepted(nameOf(head, text)) : notAccepted(audio, ` ${CONVERT_ADVICE}`);
+}
+
+/** Number of bytes examined of a file that begins like this. */
+export function headBytes(start: Uint8Array): number {
+  return HEAD_BYTES + leadingZeros(start);
+}
+
+function leadingZeros(head: Uint8Array): number {
+  const zeros = head.subarray(0, ZEROS_MAX_BYTES);
+  const first = zeros.findIndex((byte) => byte !== 0);
+  return first === -1 ? zeros.length : first;
 }
 
 function notAccepted(what: string, advice = ''): InferenceError {

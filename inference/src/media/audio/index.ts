@@ -5,7 +5,7 @@ import type { DecoderHost } from './decoder-host.js';
 import { DecoderThreads } from './decoder-threads.js';
 import type { DecoderChoice } from './decoders/create.js';
 import { joinBytes } from './decoders/samples.js';
-import { detectFormat, HEAD_BYTES } from './detect-format.js';
+import { detectFormat, headBytes } from './detect-format.js';
 import { CHANNELS_MAX, type RawAudioFormat, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from './formats.js';
 import { canDecodeInline, createInlineDecoder } from './inline-decoder.js';
 import type { PcmSource } from './pcm.js';
@@ -70,8 +70,9 @@ async function readHead(
   for (;;) {
     const part = await bytes.next();
     if (part !== undefined) head = head.length === 0 ? part : joinBytes(head, part);
-    const complete = part === undefined || head.length >= HEAD_BYTES;
-    const format = raw !== undefined && head.length > 0 ? raw : detectFormat(head.subarray(0, HEAD_BYTES), complete);
+    const examined = headBytes(head);
+    const complete = part === undefined || head.length >= examined;
+    const format = raw !== undefined && head.length > 0 ? raw : detectFormat(head.subarray(0, examined), complete);
     if (format === undefined) continue;
     bytes.unread(head);
     return { format, head };
