@@ -105,9 +105,9 @@ describe('A Matroska file', () => {
     const header = pcm.subarray(0, 2);
     const rest = pcm.subarray(0, BLOCK_SAMPLES - 2);
     const encoding = compression(3, element('4255', header));
-    // Two frames of the same size.
+    // Two frames, of which the first has 798 bytes (Xiph lacing).
     const laced = Array.from({ length: 5 }, (_, at) => {
-      const start = Buffer.from([0x81, 0, 0, 0x84, 1]);
+      const start = Buffer.from([0x81, 0, 0, 0x82, 1, 255, 255, 255, 33]);
       start.writeInt16BE(at * 100, 1);
       return element('a3', Buffer.concat([start, rest, rest]));
     });
