@@ -121,9 +121,12 @@ export function urlVariable(
 ): Variable<string | undefined> {
   const expected = 'an http:// or https:// address';
   return variable(declaration, declaration.default, declaration.default, expected, (text) => {
-    if (!URL.canParse(text)) return bad(expected, text);
-    const { protocol } = new URL(text);
-    return protocol === 'http:' || protocol === 'https:' ? good(text.replace(/\/+$/, '')) : bad(expected, text);
+    const protocol = URL.canParse(text) ? new URL(text).protocol : undefined;
+    const isHttp = protocol === 'http:' || protocol === 'https:';
+    // The name and the password of an invalid address are not shown.
+    return isHttp
+      ? good(text.replace(/\/+$/, ''))
+      : bad(expected, text.replace(/^([a-z][\w+.-]*:\/\/)?.*@/is, '$1...@'));
   });
 }
 

@@ -72,6 +72,18 @@ describe('variables', () => {
     expect(error.message).to.match(/^5 settings are wrong:\n {2}PORT must be/);
   });
 
+  it('shows no credentials of an address', async () => {
+    for (const [given, shown] of [
+      ['htps://user:s3cret@hub', 'htps://...@hub'],
+      ['user:s3//cret@hub', '...@hub'],
+      ['htp:/user:s3@cret@hub/x', '...@hub/x'],
+      ['http://user:s3cret@hub:port', 'http://...@hub:port'],
+    ]) {
+      const { message } = await cacheErrorOf(() => readVariables({ ENDPOINT: given }, TABLE));
+      expect(message).to.include(`got "${shown}"`);
+    }
+  });
+
   it('rejects a text that merely starts with a number', async () => {
     for (const text of ['8001x', '0x10', '1_000', '1.5', '', 'Infinity', '99999999999999999999']) {
       if (text === '') continue;
