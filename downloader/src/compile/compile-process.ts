@@ -37,11 +37,12 @@ async function compile(order: CompileOrder): Promise<void> {
     // Of a CompilerError its own, otherwise the system's.
     say({ type: 'failed', code: codeOf(error) ?? 'COMPILE_FAILED', message: messageOf(error) });
   }
-  process.disconnect();
+  if (process.connected) process.disconnect();
 }
 
 function say(message: CompileMessage): void {
-  process.send?.(message);
+  // An error means that the parent is gone, which the watching thread also notices.
+  process.send?.(message, () => {});
 }
 
 function peakMemory(): { readonly peakBytes?: number } {
