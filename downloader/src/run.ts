@@ -10,6 +10,7 @@ import { type Logger, openLog } from './log.js';
 import { type RunFigures, writeMetrics } from './metrics.js';
 import { openScreen, type Screen } from './progress/screen.js';
 import { openRemote } from './remote.js';
+import { retryText } from './transfer/retry.js';
 import { VERSION } from './version.js';
 
 /** Inputs of the program. */
@@ -42,8 +43,8 @@ async function runCommand(command: CommandName, args: Arguments, options: RunOpt
   const log = openLog(config.log, screen);
   for (const hint of config.hints) log.warn({ event: 'variable' }, hint);
   const remote = openRemote(config, VERSION, {
-    onRetry: ({ error, delayMs }) => {
-      log.warn({ event: 'retry', pauseMs: Math.round(delayMs) }, `${error.message.split('. ')[0]}; retrying`);
+    onRetry: (notice) => {
+      log.warn({ event: 'retry', pauseMs: Math.round(notice.delayMs) }, retryText(notice));
     },
     onSourceFailed: (model, source, error) => {
       log.warn({ event: 'source-failed', model, source }, `${error.message} Trying the next source.`);

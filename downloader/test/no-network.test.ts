@@ -67,6 +67,7 @@ describe('a limit of requests', () => {
     expect(result.status, result.stderr).to.equal(0);
     const retry = result.log.find(({ event }) => event === 'retry');
     expect(Number(retry?.pauseMs)).to.be.within(1000, 1100);
+    expect(retry?.msg).to.match(/; retrying in [12] s$/);
   });
 
   const cases: [string, string | undefined, number | undefined][] = [

@@ -2,7 +2,7 @@ import { formatBytes, formatTimeLeft } from '@heimdex/common';
 import type { BlobOutcome, FetchEvents } from '../fetch.js';
 import type { Logger } from '../log.js';
 import { type Plan, type PlannedBlob, totalsOf } from '../plan.js';
-import type { RetryNotice } from '../transfer/retry.js';
+import { type RetryNotice, retryText } from '../transfer/retry.js';
 import { barLine } from './bar.js';
 import { RateMeter } from './meter.js';
 import type { Screen } from './screen.js';
@@ -98,11 +98,8 @@ class FetchFollower implements Progress {
 
   onRetry(blob: PlannedBlob, notice: RetryNotice): void {
     this.#counts.retries += 1;
-    const { error, failures, delayMs } = notice;
-    this.#log.warn(
-      { event: 'retry', file: blob.label, failures, pauseMs: Math.round(delayMs) },
-      `${error.message.split('. ')[0]}; retrying`,
-    );
+    const { failures, delayMs } = notice;
+    this.#log.warn({ event: 'retry', file: blob.label, failures, pauseMs: Math.round(delayMs) }, retryText(notice));
   }
 
   onDone(blob: PlannedBlob, outcome: BlobOutcome): void {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { exponentialDelayMs } from '@heimdex/common';
+import { exponentialDelayMs, formatTimeLeft } from '@heimdex/common';
 
 /** Retry limits and delays. */
 export interface RetryOptions {
@@ -114,6 +114,12 @@ export interface RetryNotice {
   readonly error: Error;
   readonly failures: number;
   readonly delayMs: number;
+}
+
+/** Returns the log's sentence about a retry; a wait of a second or more is named. */
+export function retryText({ error, delayMs }: RetryNotice): string {
+  const when = delayMs < 1000 ? '' : ` in ${formatTimeLeft(delayMs)}`;
+  return `${error.message.split('. ')[0]}; retrying${when}`;
 }
 
 /**
