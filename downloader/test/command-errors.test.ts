@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
@@ -96,6 +96,20 @@ describe('an error of a command', () => {
       .to.include(out)
       .and.include('export FILE');
     expect((await readdir(dir.path)).filter((name) => name.endsWith('.tmp'))).to.deep.equal([]);
+  });
+
+  it('that killed an export leaves a temporary file that a later one removes, and no other', async () => {
+    await ok();
+    const old = new Date(Date.now() - 2 * 60 * 60 * 1000);
+    for (const name of ['models.tar.1a2b3c4d.tmp', 'models.tar.5e6f7a8b.tmp', 'models.tar.mine.1a2b3c4d.tmp']) {
+      await writeFile(join(dir.path, name), 'x');
+      if (!name.includes('5e6f')) await utimes(join(dir.path, name), old, old);
+    }
+    await ok(['export', join(dir.path, 'models.tar')]);
+    expect((await readdir(dir.path)).filter((name) => name.startsWith('models.tar.'))).to.have.members([
+      'models.tar.5e6f7a8b.tmp',
+      'models.tar.mine.1a2b3c4d.tmp',
+    ]);
   });
 
   it('for a metrics file that cannot be written names the option', async () => {

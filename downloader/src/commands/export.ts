@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { formatBytes, formatCount } from '@heimdex/common';
 import type { ArchivedBlob } from '../archive/archive-layout.js';
 import { archivedBlobs, type ExportedModel, writeArchive } from '../archive/write-archive.js';
@@ -84,11 +84,24 @@ function realPaths(cacheState: CacheState): Map<string, string> {
   return paths;
 }
 
+/** A running export writes often: what has not changed for this time was left by one that was killed. */
+const LEFTOVER_AGE_MS = 60 * 60 * 1000;
+
+async function removeLeftovers(path: string): Promise<void> {
+  const dir = dirname(path);
+  const names = (await readdir(dir)).filter((name) => name.startsWith(basename(path)));
+  for (const name of names.filter((name) => /^\.[0-9a-f]{8}\.tmp$/.test(name.slice(basename(path).length)))) {
+    const info = await lstat(join(dir, name)).catch(() => undefined);
+    if (info?.isFile() && Date.now() - info.mtimeMs > LEFTOVER_AGE_MS) await rm(join(dir, name), { force: true });
+  }
+}
+
 /** Creates a file that appears only once it is complete. */
 async function toFile(path: string, write: (out: NodeJS.WritableStream) => Promise<void>): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   try {
     await makeDirOf(path);
+    await removeLeftovers(path);
     const out = createWriteStream(temporary, { flags: 'wx', mode: 0o644, flush: true });
     try {
       const failed = new Promise<never>((_, reject) => void out.once('error', reject));
