@@ -1,7 +1,7 @@
 import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { makeDir as makeDirIn } from '@heimdex/cache';
-import { codeOf, formatBytes, MIB, messageOf } from '@heimdex/common';
+import { codeOf, formatBytes, isNotFound, MIB, messageOf } from '@heimdex/common';
 import { DownloaderError } from './errors.js';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
@@ -74,10 +74,15 @@ export async function fileSize(path: string): Promise<number | undefined> {
   }
 }
 
-/** Returns the bytes that this process may still write to the volume of an existing directory. */
+/** Returns the bytes that this process may still write to the volume of a directory. */
 async function freeBytes(dir: string): Promise<number> {
-  const { bavail, bsize } = await statfs(dir);
-  return bavail * bsize;
+  try {
+    const { bavail, bsize } = await statfs(dir);
+    return bavail * bsize;
+  } catch (error) {
+    if (!isNotFound(error) || dirname(dir) === dir) throw error;
+    return freeBytes(dirname(dir));
+  }
 }
 
 /** Kept free for journals, pointers and the file system's own data. */
@@ -90,14 +95,18 @@ const SPARE_BYTES = 16 * MIB;
  * @param what - Participle for the message: `fetched and compiled`, `imported`.
  */
 export async function assertFits(dir: string, bytes: number, what: string): Promise<void> {
-  if (bytes === 0) return;
+  const problem = await lackOfSpace(dir, bytes, what);
+  if (problem === undefined) return;
+  throw new DownloaderError('DISK_FULL', `${problem}, then run: heimdex-downloader download`);
+}
+
+/** Returns what `assertFits` would throw; undefined if the bytes fit. A directory that does not exist will be on the volume of its parent. */
+export async function lackOfSpace(dir: string, bytes: number, what: string): Promise<string | undefined> {
+  if (bytes === 0) return undefined;
   const free = await freeBytes(dir);
   const lacking = bytes + SPARE_BYTES - free;
-  if (lacking <= 0) return;
-  throw new DownloaderError(
-    'DISK_FULL',
-    `${formatBytes(bytes)} are to be ${what}, but the volume of ${dir} has only ${formatBytes(free)} free: ${formatBytes(lacking)} too little. Free space (heimdex-downloader prune lists what no configured model needs) or choose smaller models, then run: heimdex-downloader download`,
-  );
+  if (lacking <= 0) return undefined;
+  return `${formatBytes(bytes)} are to be ${what} and ${formatBytes(SPARE_BYTES)} kept free, but the volume of ${dir} has only ${formatBytes(free)} free: ${formatBytes(lacking)} too little. Free space (heimdex-downloader prune lists what no configured model needs) or choose smaller models`;
 }
 
 /**

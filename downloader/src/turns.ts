@@ -50,6 +50,11 @@ export function costsOf(plan: Plan, keepCheckpoints: boolean): PlanCosts {
   return { seconds, peakBytes, endBytes };
 }
 
+/** What a plan does with the bytes of its costs, for messages about the volume's space. */
+export function howFilled({ seconds }: PlanCosts): string {
+  return seconds > 0 ? 'fetched and compiled' : 'fetched';
+}
+
 /** Returns the bytes of fetched checkpoints. */
 function fetchedCheckpoints({ models }: Plan): number {
   const blobs = new Set(

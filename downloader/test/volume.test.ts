@@ -34,6 +34,10 @@ describe('a volume', () => {
     const result = await runHere([], env());
     expect(result.status, result.stderr).to.equal(6);
     expect(lastLine(result)).to.include({ code: 'DISK_FULL' });
+    expect(lastLine(result).msg).to.match(/TB are to be fetched and 16\.8 MB kept free, .* too little/);
+    const planned = await runHere(['plan'], env());
+    expect(planned.status, planned.stderr).to.equal(0);
+    expect(planned.log.some(({ level, msg }) => level === 'warn' && msg.includes('too little'))).to.equal(true);
     expect(hub.requests.filter({ kind: 'bytes' })).to.deep.equal([]);
   });
 

@@ -2,7 +2,7 @@ import { type ConfiguredModel, readLock } from '@heimdex/cache';
 import type { CacheState } from '../cache-state.js';
 import { assertFits, makeDir } from '../disk.js';
 import type { Plan } from '../plan.js';
-import { costsOf, plansInTurn } from '../turns.js';
+import { costsOf, howFilled, plansInTurn } from '../turns.js';
 import type { CommandContext } from './context.js';
 import { downloadAndLock } from './download-and-lock.js';
 
@@ -33,10 +33,10 @@ export async function downloadInTurn(
 
 /** Nothing is fetched that could not be compiled for lack of room. */
 async function assertRoom({ config: { models, keepCheckpoints } }: CommandContext, plan: Plan): Promise<void> {
-  const { seconds, peakBytes } = costsOf(plan, keepCheckpoints);
-  if (peakBytes === 0) return;
+  const costs = costsOf(plan, keepCheckpoints);
+  if (costs.peakBytes === 0) return;
   await makeDir(models.cacheDir);
-  await assertFits(models.cacheDir, peakBytes, seconds > 0 ? 'fetched and compiled' : 'fetched');
+  await assertFits(models.cacheDir, costs.peakBytes, howFilled(costs));
 }
 
 function modelsOf({ compile, models }: Plan, cacheState: CacheState): CacheState['models'] {

@@ -1,18 +1,21 @@
 import { formatBytes, formatCount, formatTimeLeft } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { compileLine, compileOfFetched, compileOfFound, type PlannedCompile } from '../compile/plan-compile.js';
+import { lackOfSpace } from '../disk.js';
 import { type Plan, type PlannedBlob, type PlannedFile, totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
-import { costsOf, type PlanCosts } from '../turns.js';
+import { costsOf, howFilled, type PlanCosts } from '../turns.js';
 import type { CommandContext } from './context.js';
 
 /** Shows what `download` would do. */
 export async function plan(context: CommandContext): Promise<undefined> {
-  const { config, remote, signal, args, print } = context;
+  const { config, remote, signal, args, print, log } = context;
   const cacheState = await readCacheState(config.models, { readBytes: args.check, signal });
   const plan = await preparePlan(cacheState, remote, signal);
   const costs = costsOf(plan, config.keepCheckpoints);
   const document = { ...planDocument(config.models.cacheDir, plan), costs };
+  const lack = await lackOfSpace(config.models.cacheDir, costs.peakBytes, howFilled(costs));
+  if (lack !== undefined) log.warn({ event: 'disk' }, lack);
   print(args.json ? `${JSON.stringify(document, null, 2)}\n` : planText(plan, costs));
 }
 
