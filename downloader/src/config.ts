@@ -15,7 +15,7 @@ import {
   stringVariable,
   urlVariable,
 } from '@heimdex/cache';
-import { isNotFound, MIB, messageOf } from '@heimdex/common';
+import { codeOf, isNotFound, MIB, messageOf } from '@heimdex/common';
 import { getProxyForUrl } from 'proxy-from-env';
 import { DownloaderError } from './errors.js';
 import type { ProxyFor } from './transfer/proxy.js';
@@ -189,7 +189,7 @@ function hubHome(env: NodeJS.ProcessEnv): string {
 
 /**
  * Throws DownloaderError USAGE for a token that is not a valid header value, which is not shown, and for a file that cannot be read;
- * only the default one may be missing.
+ * only the default one may be missing or another user's.
  */
 function readToken(given: string | undefined, named: string | undefined, usual: string): string | undefined {
   const path = absolutePath(named ?? usual);
@@ -201,12 +201,15 @@ function readToken(given: string | undefined, named: string | undefined, usual: 
   );
 }
 
-function readTokenFile(path: string, mayBeMissing: boolean): string | undefined {
+const NOT_ALLOWED = new Set(['EACCES', 'EPERM']);
+
+function readTokenFile(path: string, isDefault: boolean): string | undefined {
   try {
     const token = readFileSync(path, 'utf8').trim();
     return token === '' ? undefined : token;
   } catch (cause) {
-    if (mayBeMissing && isNotFound(cause)) return undefined;
+    // In a container HOME may be another user's.
+    if (isDefault && (isNotFound(cause) || NOT_ALLOWED.has(codeOf(cause) ?? ''))) return undefined;
     throw new DownloaderError(
       'USAGE',
       `HF_TOKEN_PATH: ${path} cannot be read: ${messageOf(cause)}. Correct the path or the file's mode, or set HF_TOKEN, then run: heimdex-downloader download`,

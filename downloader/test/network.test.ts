@@ -1,7 +1,9 @@
+import { chmodSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
+import { loadConfig } from '../src/config.js';
 import { type ChildResult, runChild } from './support/child.js';
 import { testEnvironment } from './support/program.js';
 import { type ForwardProxy, startProxy } from './support/proxy.js';
@@ -93,6 +95,22 @@ describe('the way to the hub', () => {
       expect(result.stderr).to.include(`HF_TOKEN_PATH: ${path} cannot be read: `);
     }
     expect((await run(hub.url, { HF_HOME: missing })).status).to.equal(0);
+  });
+
+  it('ignores the default token file of another user, and reports one that HF_TOKEN_PATH names', () => {
+    const { HF_HUB_CACHE, HF_HOME = '' } = testEnvironment(dir.path, hub.url);
+    const user = process.geteuid?.() ?? 0;
+    // The directory of the test is of mode 700.
+    if (user === 0) process.seteuid?.(65_534);
+    else chmodSync(dir.path, 0);
+    try {
+      expect(loadConfig({ HF_HUB_CACHE, HF_HOME }).token()).to.equal(undefined);
+      const named = loadConfig({ HF_HUB_CACHE, HF_TOKEN_PATH: join(HF_HOME, 'token') });
+      expect(() => named.token()).to.throw(/HF_TOKEN_PATH: .* cannot be read: EACCES/);
+    } finally {
+      if (user === 0) process.seteuid?.(0);
+      else chmodSync(dir.path, 0o700);
+    }
   });
 
   it('expands ~ in the path of the token', async () => {
