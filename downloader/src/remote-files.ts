@@ -17,6 +17,7 @@ import { smallFilesOf } from './compile/small-json.js';
 import { combineFailures, DownloaderError } from './errors.js';
 import { unusableWeights } from './foreign-weights.js';
 import type { Remote } from './remote.js';
+import { fileUnknown, goneCommit } from './remote-errors.js';
 import type { ByteSource } from './transfer/source.js';
 
 /** The files that a source offers for a model: commit, paths, hashes and byte sources. */
@@ -142,7 +143,7 @@ async function askHub(
     files.push({ file, sizeBytes, hash, sources });
   }
   let checkpoint: RemoteFiles['checkpoint'];
-  if (configured.compile !== undefined) {
+  if (configured.compile !== undefined && needsCheckpoint(state, commit)) {
     await assertCompilable(configured, small);
     const search = { repository: { repository, commit }, tree, cacheDir, remote };
     const chosen = await chooseSource(configured, configured.compile, search, signal);
@@ -168,6 +169,12 @@ async function askHub(
     files,
     ...(checkpoint === undefined ? {} : { checkpoint }),
   };
+}
+
+/** Returns whether a model has to be compiled from its checkpoint, or the checkpoint on the volume is damaged. */
+function needsCheckpoint({ inspection, damaged, configured }: ModelState, commit: string): boolean {
+  if (inspection.compiled !== true || inspection.revision !== commit) return true;
+  return [...damaged].some((path) => !configured.files.some((file) => file.path === path));
 }
 
 /** Returns the locked commit if the lock file entry is for this repository. */
@@ -270,29 +277,4 @@ function assertPinned(
   if (expectedSize !== undefined && sizeBytes !== undefined && expectedSize !== sizeBytes) {
     throw differs(`${expectedSize} bytes`, `${sizeBytes} bytes`);
   }
-}
-
-/** Adds to the error of a commit that the hub does not know what chose it. */
-function goneCommit(error: unknown, repository: string, commit: string): unknown {
-  if (!(error instanceof DownloaderError) || error.code !== 'NOT_FOUND') return error;
-  const [what = ''] = error.message.split(' Check the name');
-  const next = 'To fetch and lock the current commit, run: heimdex-downloader update';
-  return new DownloaderError(
-    'NOT_FOUND',
-    `The lock file chose the commit ${commit} of ${repository}, which is gone: ${what} ${next}`,
-    { cause: error },
-  );
-}
-
-function fileUnknown(
-  state: ModelState,
-  source: HubSource,
-  commit: string,
-  file: Pick<ModelFile, 'path'>,
-): DownloaderError {
-  const { configured } = state;
-  return new DownloaderError(
-    'NOT_FOUND',
-    `${source.repository} has no ${file.path} at ${commit.slice(0, 8)}, which the ${configured.role} model ${configured.id} (${configured.variable}=${configured.name}, ${configured.variant}) needs. Choose another variant or model with ${configured.variable}, then run: heimdex-downloader plan`,
-  );
 }

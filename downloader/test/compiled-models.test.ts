@@ -177,6 +177,25 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
     expect(await readdir(snapshot())).not.to.include('model.safetensors');
   });
 
+  it('is not fetched, and nothing compiled, when only a small file is missing, as plan shows', async () => {
+    await ok([], DROP);
+    for (const lock of [true, false]) {
+      if (!lock) await rm(join(cache, 'models.lock.json'));
+      await rm(join(snapshot(), 'tokenizer.json'));
+      const planned = await json(['plan'], DROP);
+      expect(planned.models[0]).not.to.have.property('compile');
+      expect(planned.models[0].files.map(({ path }: { path: string }) => path)).to.deep.equal([
+        'config.json',
+        'tokenizer.json',
+      ]);
+      requests().clear();
+      const { log } = await ok([], DROP);
+      expect(log.some(({ event }) => event === 'compile')).to.equal(false);
+      expect(bytesAsked()).to.deep.equal([]);
+      await ok(['verify'], DROP);
+    }
+  });
+
   it('stays if its compiled form is damaged', async () => {
     await ok();
     const { path } = await compiled();

@@ -74,6 +74,8 @@ export interface ModelInspection {
   readonly problems: readonly CacheError[];
   /** Set if there are no problems. */
   readonly found: FoundModel | undefined;
+  /** Whether its compiled form is on the volume; its small files may be missing. */
+  readonly compiled?: boolean;
   /** The complete checkpoint of a compiled model, if it is on the volume. */
   readonly checkpoint?: FoundCheckpoint;
 }

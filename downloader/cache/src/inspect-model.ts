@@ -37,7 +37,7 @@ export async function inspectModel(
   if (inspection.found !== undefined || configured.otherwise === undefined) return inspection;
   const other = await inspectAs(cacheDir, configured.otherwise, options);
   // A nearly complete model is more informative than a missing one, and a locked layout than a possible one.
-  const isCompiled = other.problems.some(({ code }) => code === 'MODEL_NOT_COMPILED');
+  const isCompiled = other.compiled === true || other.problems.some(({ code }) => code === 'MODEL_NOT_COMPILED');
   const isNearer = other.found !== undefined || other.checkpoint !== undefined || isCompiled;
   return isNearer || isLockedAs(configured.otherwise, configured, options) ? other : inspection;
 }
@@ -254,6 +254,7 @@ function inspectionOf(
   const problems = [...files.flatMap((file) => file.problem ?? []), ...(weights?.problems ?? [])];
   const found = [...files.flatMap((file) => file.found ?? []), ...(weights?.files ?? [])];
   const checkpoint = weights?.checkpoint === undefined ? {} : { checkpoint: weights.checkpoint };
+  const compiled = weights?.model === undefined || weights.problems.length > 0 ? {} : { compiled: true };
   const model: FoundModel | undefined =
     problems.length > 0 || revision === undefined
       ? undefined
@@ -273,7 +274,7 @@ function inspectionOf(
           files: found,
           ...(weights?.model === undefined ? {} : { compiled: weights.model.manifest }),
         };
-  return { configured, repository, revision, files, problems, found: model, ...checkpoint };
+  return { configured, repository, revision, files, problems, found: model, ...compiled, ...checkpoint };
 }
 
 function modelMissing(search: Search, path: string): CacheError {
