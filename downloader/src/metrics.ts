@@ -22,6 +22,9 @@ export interface RunRecord {
   readonly figures: RunFigures;
 }
 
+/** Numbers of a run that fails before it fetches anything. */
+export const NOTHING_FETCHED = { fetchedFiles: 0, networkBytes: 0, retries: 0 } as const satisfies RunFigures;
+
 const FIGURE_METRICS = {
   models: ['models', 'Number of configured models.'],
   fetchedFiles: ['fetched_files', 'Number of fetched files.'],

@@ -39,30 +39,20 @@ export async function run(options: RunOptions): Promise<number> {
 }
 
 async function runCommand(command: CommandName, args: Arguments, options: RunOptions, screen: Screen): Promise<number> {
-  const config = loadConfig(options.env);
-  const log = openLog(config.log, screen);
-  for (const hint of config.hints) log.warn({ event: 'variable' }, hint);
-  const remote = openRemote(config, VERSION, {
-    onRetry: (notice) => {
-      log.warn({ event: 'retry', pauseMs: Math.round(notice.delayMs) }, retryText(notice));
-    },
-    onSourceFailed: (model, source, error) => {
-      log.warn({ event: 'source-failed', model, source }, `${error.message} Trying the next source.`);
-    },
-  });
-  const print = (text: string) => void options.stdout.write(visibleLines(text));
-  const { stdin, stdout, signal } = options;
-  const context: CommandContext = { args, config, env: options.env, log, screen, stdin, stdout, print, remote, signal };
   const startedMs = performance.now();
+  let log = openLog({ level: 'info', format: 'auto' }, screen);
   let figures: RunFigures = {};
   let exitStatus: number = EXIT_STATUS.ok;
   try {
-    const run: Command = await COMMAND_LOADERS[command]();
-    figures = (await run(context)) ?? {};
+    const config = loadConfig(options.env);
+    log = openLog(config.log, screen);
+    const count = (more: RunFigures) => {
+      figures = sumOf(figures, more);
+    };
+    const result = await carryOut(command, args, { config, log, screen, count }, options);
+    figures = { ...result, ...figures };
   } catch (error) {
     exitStatus = report(error, options.signal, log, args);
-  } finally {
-    remote.close();
   }
   if (args.metricsFile === undefined) return exitStatus;
   const durationMs = performance.now() - startedMs;
@@ -74,6 +64,39 @@ async function runCommand(command: CommandName, args: Arguments, options: RunOpt
     const failed = report(error, options.signal, log, args);
     return exitStatus === EXIT_STATUS.ok ? failed : exitStatus;
   }
+}
+
+async function carryOut(
+  command: CommandName,
+  args: Arguments,
+  opened: Pick<CommandContext, 'config' | 'log' | 'screen' | 'count'>,
+  options: RunOptions,
+): Promise<RunFigures | undefined> {
+  const { config, log } = opened;
+  for (const hint of config.hints) log.warn({ event: 'variable' }, hint);
+  const remote = openRemote(config, VERSION, {
+    onRetry: (notice) => {
+      opened.count({ retries: 1 });
+      log.warn({ event: 'retry', pauseMs: Math.round(notice.delayMs) }, retryText(notice));
+    },
+    onSourceFailed: (model, source, error) => {
+      log.warn({ event: 'source-failed', model, source }, `${error.message} Trying the next source.`);
+    },
+  });
+  const print = (text: string) => void options.stdout.write(visibleLines(text));
+  const { stdin, stdout, signal } = options;
+  const context: CommandContext = { ...opened, args, env: options.env, stdin, stdout, print, remote, signal };
+  try {
+    const run: Command = await COMMAND_LOADERS[command]();
+    return await run(context);
+  } finally {
+    remote.close();
+  }
+}
+
+function sumOf(left: RunFigures, right: RunFigures): RunFigures {
+  const added = Object.entries(right).map(([name, value]) => [name, value + (left[name as keyof RunFigures] ?? 0)]);
+  return { ...left, ...Object.fromEntries(added) };
 }
 
 type Command = (context: CommandContext) => Promise<RunFigures | undefined>;

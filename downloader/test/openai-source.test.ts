@@ -85,6 +85,7 @@ describe("OpenAI's own file, at its address", () => {
         print: (text) => {
           said += text;
         },
+        count: () => {},
         remote: { ...remote, isPublicHub: true },
         signal: new AbortController().signal,
       });

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Arguments } from '../cli/arguments.js';
 import type { DownloaderConfig } from '../config.js';
 import type { Logger } from '../log.js';
+import type { RunFigures } from '../metrics.js';
 import type { Screen } from '../progress/screen.js';
 import type { Remote } from '../remote.js';
 
@@ -19,5 +20,7 @@ export interface CommandContext {
   /** Writes a result to stdout. */
   readonly print: (text: string) => void;
   readonly remote: Remote;
+  /** Adds to the numbers of the run, which are reported also if it fails. */
+  readonly count: (figures: RunFigures) => void;
   readonly signal: AbortSignal;
 }

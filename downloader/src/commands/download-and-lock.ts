@@ -153,6 +153,8 @@ async function carryOut(context: CommandContext, plan: Plan): Promise<FetchTotal
     await fetchBlobs(plan.blobs, bounds, progress, (blob) => publisher.blobDone(blob), signal);
   } finally {
     progress.stop();
+    const { fetchedFiles, networkBytes, retries } = progress.totals;
+    context.count({ fetchedFiles, networkBytes, retries });
     await hashing.close();
   }
   await recordVerifications(context, plan);

@@ -1,6 +1,6 @@
 import { formatBytes, formatCount, formatDuration } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
-import type { RunFigures } from '../metrics.js';
+import { NOTHING_FETCHED, type RunFigures } from '../metrics.js';
 import { totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
 import { type UnverifiedModel, verifyFound } from '../verify-found.js';
@@ -21,6 +21,7 @@ interface DownloadResult extends DownloadTotals {
 export async function download(context: CommandContext): Promise<RunFigures> {
   const startedMs = performance.now();
   const { config, remote, signal, args } = context;
+  context.count(NOTHING_FETCHED);
   const found = await readCacheState(config.models, { readBytes: args.check, signal });
   const { cacheState, unverified } = await verifyFound(found, remote, signal);
   for (const model of unverified) warnUnverified(context, model);

@@ -2,7 +2,7 @@ import { hashFile, type LockedFile, type LockedModel, lockedModel, type ModelsLo
 import { formatBytes, formatCount } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { DownloaderError } from '../errors.js';
-import type { RunFigures } from '../metrics.js';
+import { NOTHING_FETCHED, type RunFigures } from '../metrics.js';
 import { isOffline, offlineReason, onlineCommand } from '../offline.js';
 import { type Plan, type PlannedFile, type PlannedModel, totalsOf } from '../plan.js';
 import { planAll } from '../prepare.js';
@@ -30,6 +30,7 @@ interface FileChange {
  */
 export async function update(context: CommandContext): Promise<RunFigures> {
   const { config, remote, signal, args, print, log } = context;
+  context.count(NOTHING_FETCHED);
   if (isOffline(config.models)) {
     throw new DownloaderError(
       'OFFLINE',
