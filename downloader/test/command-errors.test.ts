@@ -1,7 +1,10 @@
 import { mkdir, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
 import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
+import { run } from '../src/run.js';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
 import { temporaryDir } from './support/volume.js';
@@ -110,6 +113,48 @@ describe('an error of a command', () => {
       'models.tar.5e6f7a8b.tmp',
       'models.tar.mine.1a2b3c4d.tmp',
     ]);
+  });
+
+  it('is in the metrics file with what was fetched before it, also for wrong settings', async () => {
+    const path = join(dir.path, 'metrics');
+    const metrics = async (more: NodeJS.ProcessEnv) => {
+      const { status } = await runHere(['--metrics-file', path], env(more));
+      expect(status).to.be.above(0);
+      return readFile(path, 'utf8');
+    };
+    expect(await metrics({ HF_ENDPOINT: 'ftp://x' })).to.include('exit_status{command="download"} 2');
+    damage();
+    const text = await metrics({ DOWNLOAD_FILES: '1' });
+    expect(text)
+      .to.include('exit_status{command="download"} 7')
+      .and.match(/_retries\{command="download"\} [1-9]/)
+      .and.match(/_fetched_bytes\{command="download"\} [1-9]\d{5}/)
+      .and.match(/_fetched_files\{command="download"\} [1-9]/);
+    expect(await metrics({ ASR_MODEL: 'acme/missing' })).to.match(/_fetched_files\{command="download"\} 0/);
+  });
+
+  it('for a compressed archive says how to decompress it', async () => {
+    await ok();
+    const tar = await runHere(['export', '-'], env());
+    await writeFile(join(dir.path, 'models.tgz'), gzipSync(tar.stdoutBytes));
+    expect(await failure(7, ['import', join(dir.path, 'models.tgz')])).to.include(
+      'gunzip -c FILE | heimdex-downloader import -',
+    );
+  });
+
+  it('for an export to a terminal comes before a byte of it', async () => {
+    await ok();
+    const stdout = Object.assign(new PassThrough(), { isTTY: true });
+    const stderr = new PassThrough();
+    const { signal } = new AbortController();
+    const status = await run({ argv: ['export', '-'], env: env(), stdin: Readable.from([]), stdout, stderr, signal });
+    expect([status, stdout.read()]).to.deep.equal([2, null]);
+    expect(String(stderr.read())).to.include('Redirect it');
+  });
+
+  it('for a variant that does not exist names each one once', async () => {
+    const said = await failure(2, ['plan'], { ASR_MODEL: 'acme/speech:fp8' });
+    expect(said.match(/acme\/speech:fp16/g)).to.have.length(1);
   });
 
   it('for a metrics file that cannot be written names the option', async () => {

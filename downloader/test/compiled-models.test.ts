@@ -60,6 +60,7 @@ describe('a compiled model', () => {
     await ok();
     await mkdir(join(cache, 'whisper'));
     await writeFile(join(cache, 'whisper', 'medium.pt'), 'weights');
+    await writeFile(join(cache, 'whisper', 'mine.pt'), 'weights');
     const made = await json(['list']);
     expect(made.compiled[0]).to.deep.include({
       repository: NAME,
@@ -73,7 +74,9 @@ describe('a compiled model', () => {
     expect(said)
       .to.match(/compiled {2}acme\/german-bert \(int8\): [\d.]+ kB, from model\.safetensors/)
       .and.match(/can be compiled {2}acme\/german-bert \(model\.safetensors\): [\d.]+ kB, bert/)
-      .and.match(/can be compiled {2}whisper\/medium\.pt: 7 B, whisper/);
+      .and.match(/can be compiled {2}whisper\/medium\.pt: 7 B, whisper/)
+      .and.match(/^whisper\/mine\.pt +7 B/m)
+      .and.not.match(/can be compiled {2}whisper\/mine/);
   });
 
   it('is carried to a volume without a network, without its checkpoint', async () => {

@@ -264,6 +264,14 @@ describe('the command line', () => {
     expect(code(['export', '-'])).to.equal('export');
   });
 
+  it('suggests the word that a misspelt command or option means', () => {
+    expect(code(['downlaod'])).to.match(/; did you mean "download"\? See: heimdex-downloader --help$/);
+    expect(code(['list', '--jsn'])).to.equal(
+      'Unknown option --jsn; did you mean "--json"? See: heimdex-downloader --help',
+    );
+    expect(code(['list', '--frobnicate'])).to.equal('Unknown option --frobnicate. See: heimdex-downloader --help');
+  });
+
   it('shows help and version regardless of other arguments', () => {
     expect([code(['prune', '--help']), code(['help']), code(['-V'])]).to.deep.equal(['help', 'help', 'version']);
   });

@@ -194,7 +194,9 @@ function suggestion(manifest: Manifest, role: Role, name: string): string {
 function unknownVariant(role: Role, entries: readonly ManifestEntry[], name: string, variant: string): CacheError {
   const variable = ROLE_VARIABLES[role];
   const [entry] = entries;
-  const known = entries.flatMap((one) => Object.keys(one.variants).map((word) => `${one.name}:${word}`));
+  const named = entries.flatMap((one) => Object.keys(one.variants).map((word) => `${one.name}:${word}`));
+  // Two layouts of a name have variants of the same names.
+  const known = [...new Set(named)];
   const aliased = entries.flatMap((one) =>
     one.aliases.flatMap((alias) => Object.keys(one.variants).map((word) => `${alias}:${word}`)),
   );

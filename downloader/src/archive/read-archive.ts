@@ -64,7 +64,9 @@ export async function readArchive(
   } catch (error) {
     signal.throwIfAborted();
     const known = asDiskError(error, options.cacheDir);
-    throw known instanceof DownloaderError ? known : invalid(messageOf(error), error);
+    if (known instanceof DownloaderError) throw known;
+    // tar-stream's words for a header that is none.
+    throw messageOf(error).includes('gunzipped') ? notTar(error) : invalid(messageOf(error), error);
   }
   return reader.result();
 }
@@ -257,6 +259,14 @@ function invalid(what: string, cause?: unknown): DownloaderError {
   return new DownloaderError(
     'ARCHIVE_INVALID',
     `Invalid or incomplete archive: ${what}. Export it again on the machine with the models: heimdex-downloader export FILE`,
+    { cause },
+  );
+}
+
+function notTar(cause: unknown): DownloaderError {
+  return new DownloaderError(
+    'ARCHIVE_INVALID',
+    'The archive is not a tar file: it is compressed or damaged. If it is compressed: gunzip -c FILE | heimdex-downloader import -',
     { cause },
   );
 }

@@ -147,10 +147,17 @@ function parse(argv: readonly string[]) {
   try {
     return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true, strict: true });
   } catch (error) {
-    throw usageError(messageOf(error));
+    // Node.js continues with how to pass an argument that begins with a dash, which no command accepts.
+    const [, option] = /^Unknown option '(-[^']+)'/.exec(messageOf(error)) ?? [];
+    if (option === undefined) throw usageError(messageOf(error));
+    const known = Object.keys(OPTIONS).map((name) => `--${name}`);
+    throw usageError(`Unknown option ${option}${didYouMean(option, known)}`);
   }
 }
 
 function usageError(what: string): DownloaderError {
-  return new DownloaderError('USAGE', `${what.replace(/\.$/, '')}. See: heimdex-downloader --help`);
+  return new DownloaderError(
+    'USAGE',
+    `${what.replace(/\.$/, '')}${what.endsWith('?') ? '' : '.'} See: heimdex-downloader --help`,
+  );
 }

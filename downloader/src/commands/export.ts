@@ -18,7 +18,7 @@ import type { CommandContext } from './context.js';
 export async function exportModels(context: CommandContext): Promise<RunFigures> {
   const { config, args, signal, log } = context;
   const { cacheDir } = config.models;
-  await assertFile(args.file);
+  await assertFile(args.file, context.stdout);
   const cacheState = await readCacheState(config.models, { signal });
   assertComplete(cacheState);
   const models = await lockedModels(cacheState, signal);
@@ -38,7 +38,13 @@ export async function exportModels(context: CommandContext): Promise<RunFigures>
 }
 
 /** An archive that cannot be written is reported before gigabytes are read. */
-async function assertFile(path: string): Promise<void> {
+async function assertFile(path: string, stdout: CommandContext['stdout']): Promise<void> {
+  if (path === '-' && 'isTTY' in stdout && stdout.isTTY === true) {
+    throw new DownloaderError(
+      'USAGE',
+      'export - writes a tar file to stdout, which is a terminal. Redirect it: heimdex-downloader export - > models.tar',
+    );
+  }
   const info = path === '-' ? undefined : await stat(path).catch(() => undefined);
   if (info?.isDirectory() !== true) return;
   throw new DownloaderError(

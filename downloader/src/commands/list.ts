@@ -4,6 +4,7 @@ import {
   type CompilableCheckpoint,
   type CompiledDir,
   compilableOf,
+  loadManifest,
   minCosine,
   scanCache,
   scanCompiled,
@@ -23,6 +24,8 @@ interface Listing {
   readonly compilable: ReadonlyMap<string, CompilableCheckpoint>;
   /** OpenAI's original files. */
   readonly whisper: readonly CompilableCheckpoint[];
+  /** Paths of checkpoints outside of any repository that the manifest names: only those can be compiled. */
+  readonly named: ReadonlySet<string>;
   readonly compiled: readonly CompiledDir[];
   readonly preparedBytes: number;
   readonly optimizedModels: readonly OptimizedModelRow[];
@@ -54,6 +57,9 @@ export async function list(context: CommandContext): Promise<undefined> {
     if (checkpoint !== undefined) compilable.set(repository.repository, checkpoint);
   }
   const whisper = await whisperFiles(cacheDir);
+  const { entries } = loadManifest(config.models.manifestPath);
+  const addressed = entries.flatMap(({ sources }) => sources.flatMap((one) => (one.type === 'url' ? one.files : [])));
+  const named = new Set(addressed.map(({ path }) => path));
   const compiled = await scanCompiled(cacheDir);
   const sources = await scanOptimized(cacheDir);
   const preparedBytes = sources.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
@@ -64,7 +70,7 @@ export async function list(context: CommandContext): Promise<undefined> {
       return { source, form, bytes, recorded };
     }),
   );
-  const listing = { contents, roles, compilable, whisper, compiled, preparedBytes, optimizedModels };
+  const listing = { contents, roles, compilable, whisper, named, compiled, preparedBytes, optimizedModels };
   print(args.json ? `${JSON.stringify(document(listing), null, 2)}\n` : words(listing));
 }
 
@@ -115,7 +121,16 @@ function checkpointField(checkpoint: CompilableCheckpoint | undefined) {
   return { path: checkpoint.path, bytes: checkpoint.sizeBytes, modelType: checkpoint.modelType };
 }
 
-function words({ contents, roles, compilable, whisper, compiled, preparedBytes, optimizedModels }: Listing): string {
+function words({
+  contents,
+  roles,
+  compilable,
+  whisper,
+  named,
+  compiled,
+  preparedBytes,
+  optimizedModels,
+}: Listing): string {
   const rows = [
     ...contents.repositories.map((repository) => [
       repository.repository,
@@ -138,7 +153,9 @@ function words({ contents, roles, compilable, whisper, compiled, preparedBytes, 
         : `compiled  ${repository} (${manifest.precision}): ${formatBytes(sizeBytes)}, from ${manifest.sources[0]?.path}`,
     ),
     ...[...compilable].map(([name, { path, sizeBytes, modelType }]) => canBe(name, path, sizeBytes, modelType)),
-    ...whisper.map(({ path, sizeBytes, modelType }) => canBe(path, path, sizeBytes, modelType)),
+    ...whisper
+      .filter(({ path }) => named.has(path))
+      .map(({ path, sizeBytes, modelType }) => canBe(path, path, sizeBytes, modelType)),
     ...(preparedBytes === 0 ? [] : [describeOptimized(preparedBytes, optimizedModels)]),
   ];
   const total = `${formatBytes(contents.sizeBytes)} in ${contents.cacheDir}`;
