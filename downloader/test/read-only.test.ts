@@ -40,11 +40,16 @@ describe('a volume that cannot be written', () => {
   });
 
   /** Exit 6, one message that names the path, the reason and what to do, and no stack. */
-  function expectRefused({ status, stderr }: Pick<ProgramResult, 'status' | 'stderr'>, path: string, reason: RegExp) {
+  function expectRefused(
+    { status, stderr }: Pick<ProgramResult, 'status' | 'stderr'>,
+    path: string,
+    reason: RegExp,
+    command = 'download',
+  ) {
     expect(status, stderr).to.equal(6);
     expect(stderr).to.include('DISK_FAILED').and.include(path).and.match(reason);
     expect(stderr)
-      .to.include('then run: heimdex-downloader download')
+      .to.include(`then run: heimdex-downloader ${command}`)
       .and.not.match(/Internal error|\n\s+at /);
   }
 
@@ -59,10 +64,14 @@ describe('a volume that cannot be written', () => {
       const command = ['-rm', 'sh', '-c', READ_ONLY, cache, process.execPath, PROGRAM, ...argv];
       const child = spawn('unshare', command, {
         env: { ...env(more), PATH: process.env.PATH },
-        stdio: ['ignore', 'ignore', 'pipe'],
+        stdio: ['ignore', 'pipe', 'pipe'],
       });
-      const [stderr, [status]] = await Promise.all([text(child.stderr), once(child, 'close')]);
-      return { status: status as number, stderr };
+      const [stdout, stderr, [status]] = await Promise.all([
+        text(child.stdout),
+        text(child.stderr),
+        once(child, 'close'),
+      ]);
+      return { status: status as number, stdout, stderr };
     }
 
     it('and empty, is reported: exit 6, for each variable that may name it', async () => {
@@ -91,10 +100,17 @@ describe('a volume that cannot be written', () => {
       expect((await runHere([], env())).status).to.equal(0);
       const archive = join(dir.path, 'models.tar');
       expect((await runHere(['export', archive], env())).status).to.equal(0);
-      expectRefused(await mounted(['export', join(cache, 'models.tar')]), cache, /EROFS/);
-      expectRefused(await mounted(['prune', '--yes'], { ASR_MODEL: 'none' }), cache, /EROFS/);
+      expectRefused(await mounted(['export', join(cache, 'models.tar')]), cache, /EROFS/, 'export');
+      for (const argv of [
+        ['prune', '--yes'],
+        ['prune', '--yes', '--json'],
+      ]) {
+        const pruned = await mounted(argv, { ASR_MODEL: 'none' });
+        expectRefused(pruned, cache, /EROFS/, 'prune');
+        expect(pruned.stdout).to.equal('');
+      }
       await rm(join(cache, 'models--acme--speech'), { recursive: true });
-      expectRefused(await mounted(['import', archive]), cache, /EROFS/);
+      expectRefused(await mounted(['import', archive]), cache, /EROFS/, 'import');
     });
   });
 

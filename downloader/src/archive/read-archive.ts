@@ -65,7 +65,7 @@ export async function readArchive(
     signal.throwIfAborted();
     const known = asDiskError(error, options.cacheDir);
     if (known instanceof DownloaderError) throw known;
-    // tar-stream's words for a header that is none.
+    // tar-stream reports an invalid header in these words.
     throw messageOf(error).includes('gunzipped') ? notTar(error) : invalid(messageOf(error), error);
   }
   return reader.result();
