@@ -81,8 +81,8 @@ export function lockedFile(locked: LockedModel | undefined, path: string): Locke
 }
 
 /**
- * Returns the files of a checkpoint that this program downloaded: the lock file names each and does not call the weights found. Those
- * that other programs left are theirs to verify, and are never changed.
+ * Returns the files of a checkpoint that this program downloaded: the lock file has each of them, in a model that is not `found`. A
+ * checkpoint that another program left is never changed.
  */
 export function ownCheckpoint({ repository, checkpoint }: ModelInspection, lock: ModelsLock | undefined): FoundFile[] {
   const files = checkpoint?.files.filter(({ blobId }) => blobId !== undefined) ?? [];

@@ -10,7 +10,8 @@ import { resumableBytes } from './transfer/leftovers.js';
 
 /**
  * Plans the download. Complete models cost no request.
- * Throws CacheError PATH_UNSAFE for a link out of the cache; DownloaderError OFFLINE with all missing files if requests are forbidden; errors of the sources otherwise.
+ * Throws CacheError PATH_UNSAFE for a link out of the cache; DownloaderError OFFLINE with all missing files if requests are
+ * forbidden; errors of the sources otherwise.
  */
 export async function preparePlan(cacheState: CacheState, remote: Remote, signal: AbortSignal): Promise<Plan> {
   const complete = cacheState.models.filter(isComplete);
