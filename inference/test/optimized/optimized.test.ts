@@ -131,7 +131,7 @@ describe('a volume without optimized models', () => {
   it('gets none for small graphs', async () => {
     const messages = await prepare(volume, VISION_ONLY, '1000');
     expect(messages).to.have.length(2);
-    for (const message of messages) expect(message).to.match(/^Skipped: it is small/);
+    for (const message of messages) expect(message).to.match(/^Skipped: it is too small/);
     expect(await formDirs(volume)).to.deep.equal([]);
   });
 

@@ -79,7 +79,7 @@ describe('speech with Moonshine', () => {
   it('refuses live speech by name', async () => {
     const result = await stream([LIVE, audioMessage(await sample('models.flac'))]);
     if (result.ok) throw new Error('Expected an error.');
-    expect(result.error).to.deep.include({ code: 'INVALID_ARGUMENT', fields: ['options.live'] });
+    expect(result.error).to.deep.include({ code: 'FAILED_PRECONDITION', fields: ['options.live'] });
     expect(result.error.message).to.match(/^Moonshine does not support live\. Serve Whisper/);
   });
 
