@@ -17,8 +17,8 @@ import type { SmallFiles } from './small-json.js';
 
 /**
  * Rejects a checkpoint that cannot be compiled for its role, by its small files, before gigabytes are fetched: another architecture
- * or head, values of config.json, modules, a tokenizer or preprocessor that the server cannot use. Throws DownloaderError CHECKPOINT_INVALID with what it has and what is
- * supported; errors of the source.
+ * or head, values of config.json, modules, a tokenizer or preprocessor that the server cannot use. Throws DownloaderError
+ * CHECKPOINT_INVALID with what it has and what is supported; errors of the source.
  */
 export async function assertCompilable(configured: ConfiguredModel, files: SmallFiles): Promise<void> {
   const config = objectOf(await files.read('config.json')) ?? {};

@@ -70,8 +70,8 @@ interface Run {
 }
 
 /**
- * Starts in the constructor, which throws if the process cannot be started. `ready` resolves when the model is loaded and warm, and rejects if that fails; `ended` resolves
- * when the process has ended, for any reason.
+ * Starts in the constructor, which throws if the process cannot be started. `ready` resolves when the model is loaded and warm, and
+ * rejects if that fails; `ended` resolves when the process has ended, for any reason.
  */
 export class WorkerProcess implements Executor<unknown, unknown> {
   readonly ready: Promise<WorkerReady>;
