@@ -3,6 +3,7 @@ import {
   type ConfiguredModel,
   DENSE_DIR,
   DENSE_FORMS,
+  POOLING_DIR,
   poolingModes,
   SENTENCE_MODULES,
   type SentenceModule,
@@ -100,13 +101,13 @@ async function assertValues(
 
 async function readDenseFiles(configured: ConfiguredModel, files: SmallFiles) {
   const config = objectOf(await files.read(`${DENSE_DIR}/config.json`));
-  const pooling = objectOf(await files.read('1_Pooling/config.json'));
+  const pooling = objectOf(await files.read(`${POOLING_DIR}/config.json`));
   if (config !== undefined && pooling !== undefined && DENSE_FORMS.some(files.has)) return { config, pooling };
   throw denseIncomplete(configured);
 }
 
 /** An error of a layer behind the pooling without its files. */
 export function denseIncomplete(configured: ConfiguredModel): DownloaderError {
-  const needed = `1_Pooling/config.json, ${DENSE_DIR}/config.json and ${DENSE_FORMS.join(' or ')}`;
+  const needed = `${POOLING_DIR}/config.json, ${DENSE_DIR}/config.json and ${DENSE_FORMS.join(' or ')}`;
   return cannotCompile(configured, `its modules.json names Dense, which needs ${needed}`);
 }

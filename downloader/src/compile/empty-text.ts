@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
-
-type JsonObject = Readonly<Record<string, unknown>>;
+import type { JsonObject } from './json-object.js';
 
 /**
  * Returns the tokens of an empty text from a tokenizer.json: the special tokens that its post-processor adds to every text.

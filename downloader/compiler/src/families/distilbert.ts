@@ -1,4 +1,5 @@
 /** DistilBERT is a BERT of half the layers, without token types and with names of its own. */
+import { bertNames } from './bert-names.js';
 import type { Config } from './config.js';
 
 /**
@@ -20,8 +21,8 @@ export function bertConfigOf(config: Config): Config {
   };
 }
 
-/** The part of a tensor's name behind its layer's number, and BERT's. */
-const PARTS: Readonly<Record<string, string>> = {
+/** A tensor's name in BERT's words. */
+export const bertNameOf = bertNames('transformer.layer', {
   'attention.q_lin': 'attention.self.query',
   'attention.k_lin': 'attention.self.key',
   'attention.v_lin': 'attention.self.value',
@@ -30,10 +31,4 @@ const PARTS: Readonly<Record<string, string>> = {
   'ffn.lin1': 'intermediate.dense',
   'ffn.lin2': 'output.dense',
   output_layer_norm: 'output.LayerNorm',
-};
-
-/** A tensor's name in BERT's words. */
-export function bertNameOf(name: string): string {
-  const [, layer, part = '', kind] = /^transformer\.layer\.(\d+)\.(.+)\.(weight|bias)$/.exec(name) ?? [];
-  return Object.hasOwn(PARTS, part) ? `encoder.layer.${layer}.${PARTS[part]}.${kind}` : name;
-}
+});

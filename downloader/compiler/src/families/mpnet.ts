@@ -1,5 +1,6 @@
 /** MPNet is a RoBERTa without token types and with names of its own, whose attention adds a learned number per head and distance. */
 import type { Layers } from '../graph/layers.js';
+import { bertNames } from './bert-names.js';
 import type { Config, ConfigReader } from './config.js';
 
 const { fround } = Math;
@@ -13,20 +14,14 @@ export function bertConfigOf(config: Config): Config {
   return { vocab_size: 30527, relative_attention_num_buckets: 32, ...config, type_vocab_size: 0 };
 }
 
-/** The part of a tensor's name behind its layer's number, and BERT's. */
-const PARTS: Readonly<Record<string, string>> = {
+/** A tensor's name in BERT's words. */
+export const bertNameOf = bertNames('encoder.layer', {
   'attention.attn.q': 'attention.self.query',
   'attention.attn.k': 'attention.self.key',
   'attention.attn.v': 'attention.self.value',
   'attention.attn.o': 'attention.output.dense',
   'attention.LayerNorm': 'attention.output.LayerNorm',
-};
-
-/** A tensor's name in BERT's words. */
-export function bertNameOf(name: string): string {
-  const [, layer, part = '', kind] = /^encoder\.layer\.(\d+)\.(.+)\.(weight|bias)$/.exec(name) ?? [];
-  return Object.hasOwn(PARTS, part) ? `encoder.layer.${layer}.${PARTS[part]}.${kind}` : name;
-}
+});
 
 /**
  * What is added to the scores of a text of `length` (int64 [1]) tokens, float32 [1, heads, length, length]; undefined for a BERT

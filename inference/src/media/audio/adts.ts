@@ -6,7 +6,7 @@ export const MARKED_CHANNELS = 0x7c;
 const RATE_COUNT = 13;
 
 /** The fields of an ADTS frame's header (ISO 13818-7). */
-export interface AdtsHeader {
+interface AdtsHeader {
   /** 1 to 4: Main, LC, SSR, LTP. */
   readonly objectType: number;
   readonly rateIndex: number;

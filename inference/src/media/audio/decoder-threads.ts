@@ -1,7 +1,7 @@
+import { Semaphore } from '../../semaphore.js';
 import type { DecoderHost } from './decoder-host.js';
 import { DecoderThread } from './decoder-thread.js';
 import type { DecoderChoice } from './decoders/create.js';
-import { Semaphore } from './semaphore.js';
 
 /**
  * A thread with a decoder takes about 15 MB, and a file that is read slowly or a stream keeps its thread: the queue of the model alone

@@ -30,9 +30,8 @@ export function srgbConversion(profile: Uint8Array): ColourConversion | undefine
     // Tables take precedence over the matrix where a profile has both.
     if ([...tags.keys()].some((tag) => /^(A2B|B2A|D2B)/.test(tag))) return undefined;
     const columns = CHANNELS.map((channel) => xyzAt(profile, tags.get(`${channel}XYZ`)));
-    const curves = CHANNELS.map((channel) => curveAt(profile, tags.get(`${channel}TRC`)));
     const [red, green, blue] = columns;
-    const [redCurve, greenCurve, blueCurve] = curves;
+    const [redCurve, greenCurve, blueCurve] = curvesOf(profile, tags);
     if (!red || !green || !blue || !redCurve || !greenCurve || !blueCurve) return undefined;
     const rows = SRGB_FROM_XYZ.map((row) => [dot(row, red), dot(row, green), dot(row, blue)] as const);
     return (pixels) => convert(pixels, rows as unknown as Matrix, [redCurve, greenCurve, blueCurve]);
@@ -81,8 +80,13 @@ function encodingTable(): Uint8Array {
 /** Linear light by byte. */
 type Curve = Float64Array;
 
-/** Reads a curve at an offset of a profile; undefined if there is none, or one of an unknown kind. */
-export function curveAt(profile: Uint8Array, offset: number | undefined): Curve | undefined {
+/** The tone curves of red, green and blue; undefined where a profile has none, or one of an unknown kind. */
+export function curvesOf(profile: Uint8Array, tags: ReadonlyMap<string, number>): readonly (Curve | undefined)[] {
+  return CHANNELS.map((channel) => curveAt(profile, tags.get(`${channel}TRC`)));
+}
+
+/** Reads a curve at an offset of a profile. */
+function curveAt(profile: Uint8Array, offset: number | undefined): Curve | undefined {
   if (offset === undefined) return undefined;
   const view = viewOf(profile);
   switch (ascii(profile, offset, offset + 4)) {

@@ -1,3 +1,4 @@
+export { crop } from './crop.js';
 export {
   configureImageDecoding,
   type DecodedImage,

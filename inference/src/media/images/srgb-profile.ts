@@ -1,10 +1,9 @@
-import { curveAt } from './colours.js';
+import { curvesOf } from './colours.js';
 import { ascii } from './formats.js';
 import { orNothing, tagsOf, viewOf } from './icc.js';
 
 /** The tag with an ICC profile's name. */
 const NAME_TAG = 'desc';
-const CURVE_TAGS = ['rTRC', 'gTRC', 'bTRC'];
 /** The middle byte and its light; a gamma of 2.2 differs by 0.004, L* by 0.03, the curve of television by 0.05. */
 const MIDDLE_BYTE = 128;
 const MIDDLE_LIGHT = 0.2159;
@@ -22,10 +21,7 @@ export function isSrgbProfile(profile: Uint8Array): boolean {
 
 /** A profile without curves, or with curves of another kind, is judged by its name. */
 function hasSrgbCurves(profile: Uint8Array): boolean {
-  const curves = orNothing(() => {
-    const tags = tagsOf(profile);
-    return CURVE_TAGS.map((tag) => curveAt(profile, tags.get(tag)));
-  });
+  const curves = orNothing(() => curvesOf(profile, tagsOf(profile)));
   const lights = curves?.map((curve) => curve?.[MIDDLE_BYTE] ?? MIDDLE_LIGHT) ?? [];
   return lights.every((light) => Math.abs(light - MIDDLE_LIGHT) < MAX_DIFFERENCE);
 }

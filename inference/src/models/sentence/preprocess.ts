@@ -1,5 +1,12 @@
 import { join } from 'node:path';
-import { assertSafePath, type PoolingMode, poolingModes, SENTENCE_MODULES, sentenceModules } from '@heimdex/cache';
+import {
+  assertSafePath,
+  POOLING_DIR,
+  type PoolingMode,
+  poolingModes,
+  SENTENCE_MODULES,
+  sentenceModules,
+} from '@heimdex/cache';
 import { LONG_TEXT_TOKENS } from '@heimdex/onnx';
 import { type JsonObject, numberAt, objectAt, readJson, readJsonObject, stringAt } from '../../json.js';
 import type { TextTokenizer, TokenizedText } from '../../tokenizer/index.js';
@@ -69,7 +76,7 @@ async function readModules(files: ModelFiles, weights: string): Promise<Modules>
   const unknown: string[] = [];
   for (const { type, path: dir } of modules) {
     if (type === 'Pooling') {
-      const config = await readJsonObject(join(path, '..', assertSafePath(dir || '1_Pooling'), 'config.json'));
+      const config = await readJsonObject(join(path, '..', assertSafePath(dir || POOLING_DIR), 'config.json'));
       pooling = poolingModes(config);
       pooledPrompt = config.include_prompt !== false;
     } else if (!SENTENCE_MODULES.includes(type)) unknown.push(type);

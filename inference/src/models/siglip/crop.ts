@@ -1,4 +1,4 @@
-import type { Image } from '../../media/images/index.js';
+import { crop, type Image } from '../../media/images/index.js';
 
 type Size = Pick<Image, 'width' | 'height'>;
 
@@ -24,12 +24,7 @@ export function withinRatio({ width, height }: Size): Size {
 /** The center of an image that is at least as large as `size`, as transformers' center_crop. */
 export function centerCrop(image: Image, { width, height }: Size): Image {
   if (image.width === width && image.height === height) return image;
-  const left = Math.floor((image.width - width) / 2);
-  const top = Math.floor((image.height - height) / 2);
-  const data = new Uint8Array(width * height * 3);
-  for (let row = 0; row < height; row++) {
-    const start = ((top + row) * image.width + left) * 3;
-    data.set(image.data.subarray(start, start + width * 3), row * width * 3);
-  }
-  return { width, height, data };
+  const x = Math.floor((image.width - width) / 2);
+  const y = Math.floor((image.height - height) / 2);
+  return crop(image, { x, y, width, height });
 }

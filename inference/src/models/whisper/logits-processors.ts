@@ -1,5 +1,5 @@
 import { indexOfHighest, logSumExp } from '../decoding/scores.js';
-import { TIMESTAMP_COUNT } from './segments.js';
+import { isTimestamp, TIMESTAMP_COUNT } from './segments.js';
 import type { SpecialTokens } from './vocabulary.js';
 
 /** Suppresses tokens that must not be sampled next. Source: the logit filters of OpenAI's whisper/decoding.py. */
@@ -60,12 +60,11 @@ export class LogitsProcessors {
   #applyTimestamps(logits: Float32Array, sampled: readonly number[]): void {
     const { firstTimestamp: first, endOfText } = this.#options.special;
     const end = first + TIMESTAMP_COUNT;
-    const isTime = (token: number) => token >= first && token < end;
     const forbid = (from: number, to: number) => logits.fill(Number.NEGATIVE_INFINITY, from, to);
     const last = sampled.at(-1);
-    const lastWasTime = last !== undefined && isTime(last);
+    const lastWasTime = isTimestamp(last, first);
     const before = sampled.at(-2);
-    const beforeWasTime = before === undefined || isTime(before);
+    const beforeWasTime = before === undefined || isTimestamp(before, first);
 
     // In a window cut at a pause, half of the texts would otherwise end with a timestamp in the middle, as if cut
     // there.
@@ -83,7 +82,7 @@ export class LogitsProcessors {
         forbid(end, logits.length);
       }
     }
-    const latest = sampled.findLast(isTime);
+    const latest = sampled.findLast((token) => isTimestamp(token, first));
     if (latest !== undefined) {
       // Timestamps never decrease, and a segment has a positive length.
       const allowed = lastWasTime && !beforeWasTime ? latest : latest + 1;

@@ -4,6 +4,11 @@ import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 const TIMESTAMP_SECONDS = 0.02;
 /** Timestamps of a model, 0.00 s to 30.00 s: tokens that a fine-tune adds may follow them. */
 export const TIMESTAMP_COUNT = 1501;
+
+/** Whether a token is one of the model's timestamps, the first of which is `firstTimestamp`. */
+export function isTimestamp(token: number | undefined, firstTimestamp: number): token is number {
+  return token !== undefined && token >= firstTimestamp && token < firstTimestamp + TIMESTAMP_COUNT;
+}
 /** Samples per timestamp step. */
 export const TIMESTAMP_SAMPLES = TIMESTAMP_SECONDS * SPEECH_SAMPLE_RATE_HZ;
 
@@ -33,8 +38,7 @@ export function splitAtTimestamps(
   firstTimestamp: number,
   windowSamples: number,
 ): SplitWindow {
-  const isTime = (token: number | undefined) =>
-    token !== undefined && token >= firstTimestamp && token < firstTimestamp + TIMESTAMP_COUNT;
+  const isTime = (token: number | undefined) => isTimestamp(token, firstTimestamp);
   const seconds = (token: number | undefined) => ((token ?? firstTimestamp) - firstTimestamp) * TIMESTAMP_SECONDS;
   const endsWithSingleTime = tokens.length >= 2 && !isTime(tokens.at(-2)) && isTime(tokens.at(-1));
   const cuts = tokens.flatMap((token, index) =>

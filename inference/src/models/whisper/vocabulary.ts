@@ -4,7 +4,7 @@ import { isObject, type JsonObject, numberAt, objectAt, readOptionalObject } fro
 import { readTokenizerJson } from '../../tokenizer/index.js';
 import type { WhisperConfig } from './config.js';
 import type { KnownTokens } from './generation-defaults.js';
-import { TIMESTAMP_COUNT } from './segments.js';
+import { isTimestamp } from './segments.js';
 import { TokenTexts } from './token-texts.js';
 
 /** Special tokens. */
@@ -148,8 +148,7 @@ function addedWords(json: JsonObject, { endOfText, firstTimestamp }: SpecialToke
   const words = new Map<number, boolean>();
   const add = (id: unknown, content: unknown, special: boolean) => {
     if (typeof id !== 'number' || id <= endOfText) return;
-    const isTime = id >= firstTimestamp && id < firstTimestamp + TIMESTAMP_COUNT;
-    words.set(id, !special && !isTime && !SPECIAL.test(String(content)));
+    words.set(id, !special && !isTimestamp(id, firstTimestamp) && !SPECIAL.test(String(content)));
   };
   for (const [content, id] of Object.entries(objectAt(objectAt(json, 'model'), 'vocab'))) add(id, content, false);
   for (const { id, content, special } of Array.isArray(json.added_tokens) ? json.added_tokens.filter(isObject) : [])

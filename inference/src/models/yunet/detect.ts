@@ -1,11 +1,11 @@
-import type { Image } from '../../media/images/index.js';
+import { crop, type Image } from '../../media/images/index.js';
 import type { Face } from '../items.js';
 import { type Enlargement, enlargementOf, isSmallSuspect, isTraced, TRACE, tracesOf } from './enlarge.js';
 import { mergePasses, type Pass } from './merge.js';
 import type { FaceNetwork } from './network.js';
 import { NetworkInputs } from './network-inputs.js';
 import { bestFaces, candidateFaces, type GridOutput, moveFace, overlap, type Scale } from './postprocess.js';
-import { crop, frameOf, ImageScaler, type Size, scaledSize } from './preprocess.js';
+import { frameOf, ImageScaler, type Size, scaledSize } from './preprocess.js';
 import { isCut, isSmallImage, type Level, needsTiles, pyramidOf, type Rectangle, wholeSize } from './pyramid.js';
 
 /** Minimum score of a suspected face. */

@@ -68,13 +68,3 @@ export function frameOf({ width, height }: Size): Size {
 export function blackInput(width: number, height: number, images: number): NetworkInput {
   return { values: new Float32Array(images * 3 * width * height), images, width, height };
 }
-
-/** Crops a rectangle from an image. */
-export function crop(image: Image, { x, y, ...size }: Size & { readonly x: number; readonly y: number }): Image {
-  const data = new Uint8Array(size.width * size.height * 3);
-  for (let row = 0; row < size.height; row += 1) {
-    const start = ((y + row) * image.width + x) * 3;
-    data.set(image.data.subarray(start, start + size.width * 3), row * size.width * 3);
-  }
-  return { ...size, data };
-}

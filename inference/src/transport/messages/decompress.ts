@@ -1,6 +1,7 @@
 /** Decompression with a size limit. */
 import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
+import { Semaphore } from '../../semaphore.js';
 import { MessageBuffer } from './message-buffer.js';
 
 const DECOMPRESSORS = {
@@ -31,8 +32,7 @@ const SMALL_BYTES = 4 * 1024;
 const AT_A_TIME = 2;
 
 export class Decompressor {
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
+  readonly #slots = new Semaphore(AT_A_TIME);
 
   /**
    * Returns the decompressed bytes. Rejects with the limit's error, zlib's error, or the signal's reason when aborted
@@ -40,16 +40,11 @@ export class Decompressor {
    */
   async unpack(bytes: Uint8Array, encoding: Encoding, limit: UnpackLimit, signal: AbortSignal): Promise<Buffer> {
     if (bytes.byteLength <= SMALL_BYTES && encoding !== 'br') return decompress(bytes, encoding, limit);
-    if (this.#running >= AT_A_TIME) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running += 1;
+    const release = await this.#slots.acquire(signal);
     try {
-      signal.throwIfAborted();
       return await decompress(bytes, encoding, limit);
     } finally {
-      const next = this.#waiting.shift();
-      // Passes the slot on to the next one.
-      if (next === undefined) this.#running -= 1;
-      else next();
+      release();
     }
   }
 }

@@ -19,6 +19,7 @@ export function readHeader(bytes: Uint8Array, at: number): Header | undefined {
   return { id, size: size === 2 ** (7 * sizeBytes) - 1 ? undefined : size, headerBytes };
 }
 
-function numberOf(bytes: Uint8Array, upper = 0): number {
+/** An unsigned number, the highest byte first; `upper` is in front of it. */
+export function numberOf(bytes: Uint8Array, upper = 0): number {
   return bytes.reduce((number, byte) => number * 256 + byte, upper);
 }

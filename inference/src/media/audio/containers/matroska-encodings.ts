@@ -1,4 +1,4 @@
-import { readHeader } from './ebml.js';
+import { numberOf, readHeader } from './ebml.js';
 
 /** Ids of elements (RFC 9559). */
 const SEGMENT = 0x18538067;
@@ -37,7 +37,8 @@ function nameOf(encoding: Uint8Array): string | undefined {
 }
 
 function numberIn(parent: Uint8Array, id: number): number | undefined {
-  return bodiesOf(parent, id)[0]?.reduce((number, byte) => number * 256 + byte, 0);
+  const [body] = bodiesOf(parent, id);
+  return body === undefined ? undefined : numberOf(body);
 }
 
 /** The bodies of the children with an id, as far as they are there. */

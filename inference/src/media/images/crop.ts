@@ -1,0 +1,14 @@
+import type { Image } from './image.js';
+
+/** A part of an image, in pixels from its top left corner. */
+type Area = Pick<Image, 'width' | 'height'> & { readonly x: number; readonly y: number };
+
+/** Crops a rectangle from an image. */
+export function crop(image: Image, { x, y, ...size }: Area): Image {
+  const data = new Uint8Array(size.width * size.height * 3);
+  for (let row = 0; row < size.height; row += 1) {
+    const start = ((y + row) * image.width + x) * 3;
+    data.set(image.data.subarray(start, start + size.width * 3), row * size.width * 3);
+  }
+  return { ...size, data };
+}
