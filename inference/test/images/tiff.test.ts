@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { configureImageDecoding } from '../../src/media/images/index.js';
+import { readTiffDirectories } from '../../src/media/images/tiff/directories.js';
 import { imageErrorOf, imageFixture, imageOf, pixelAt } from '../support/image-files.js';
 import { type ImageTags, imageTags, type TiffPageFile, type TiffTag, writeTiff } from '../support/tiff-file.js';
 
@@ -181,6 +182,27 @@ describe('TIFF images', () => {
     const file = { tags: imageTags({ ...SIZE, samples: 3, more: strips }), pixels: planes };
     // One strip for each plane is what the format wants; the tags written here name one, which is damage.
     expect((await imageErrorOf(writeTiff([file]))).code).to.equal('IMAGE_UNREADABLE');
+  });
+
+  it('are searched for their directories up to a number of entries, however many refer to the same bytes', () => {
+    const small = (tags: readonly TiffTag[]): TiffPageFile => ({ tags, pixels: Buffer.alloc(0) });
+    const many = Array.from({ length: 4_000 }, (): TiffTag => [258, 3, [8, 8, 8]]);
+    const shared = writeTiff([small(many)]);
+    const at = shared.readUInt32LE(4);
+    const parents = Buffer.alloc(64 + 20 * 18);
+    for (let child = 0; child < 16; child += 1) parents.writeUInt32LE(at, child * 4);
+    for (let parent = 0; parent < 20; parent += 1) {
+      const entry = 64 + parent * 18;
+      parents.writeUInt16LE(1, entry);
+      parents.writeUInt16LE(330, entry + 2);
+      parents.writeUInt16LE(4, entry + 4);
+      parents.writeUInt32LE(16, entry + 6);
+      parents.writeUInt32LE(shared.length, entry + 10);
+      parents.writeUInt32LE(parent === 19 ? 0 : shared.length + entry + 18, entry + 14);
+    }
+    shared.writeUInt32LE(shared.length + 64, 4);
+    const directories = readTiffDirectories(Buffer.concat([shared, parents]));
+    expect(directories.flatMap(({ children }) => children).length).to.equal(49);
   });
 
   it('are bounded by the bytes that they unpack to', async () => {

@@ -31,6 +31,8 @@ export interface TiffDirectory {
 const MAX_DIRECTORIES = 1_000;
 const MAX_CHILDREN = 16;
 const MAX_ENTRIES = 4_096;
+/** Maximum entries of all directories: those of 16,000 SubIFDs may lie in the same few bytes, and nothing else runs meanwhile. */
+const MAX_ENTRIES_OF_FILE = 200_000;
 /** Maximum values per tag; longer ones are content, such as strip offsets. */
 const MAX_VALUES = 64;
 
@@ -53,6 +55,7 @@ class TiffReader {
   readonly #view: DataView;
   readonly little: boolean;
   readonly big: boolean;
+  #entries = 0;
 
   constructor(content: Uint8Array) {
     this.#view = viewOf(content);
@@ -70,6 +73,12 @@ class TiffReader {
 
   get offsetSize(): number {
     return this.big ? 8 : 4;
+  }
+
+  /** Counts the entries of a directory before they are read. Throws a RangeError for too many. */
+  count(entries: number): void {
+    this.#entries += entries;
+    if (entries > MAX_ENTRIES || this.#entries > MAX_ENTRIES_OF_FILE) throw new RangeError('too many entries');
   }
 }
 
@@ -113,12 +122,13 @@ function readDirectory(reader: TiffReader, at: number): { tags: Map<number, read
   const countSize = reader.big ? 8 : 2;
   const entrySize = reader.big ? 20 : 12;
   const count = reader.number(at, countSize);
-  if (count > MAX_ENTRIES) throw new RangeError('too many entries');
+  reader.count(count);
   const tags = new Map<number, readonly number[]>();
   for (let index = 0; index < count; index += 1) {
     const entry = at + countSize + index * entrySize;
     const tag = reader.number(entry, 2);
-    if (WANTED.has(tag)) tags.set(tag, readValues(reader, entry));
+    // Of a tag that is there twice libtiff reads the first.
+    if (WANTED.has(tag) && !tags.has(tag)) tags.set(tag, readValues(reader, entry));
   }
   return { tags, next: reader.number(at + countSize + count * entrySize, reader.offsetSize) };
 }
