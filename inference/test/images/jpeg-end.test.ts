@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import sharp, { type JpegOptions } from 'sharp';
 import { configureImageDecoding } from '../../src/media/images/index.js';
+import { readJpegScans } from '../../src/media/images/jpeg-scans.js';
 import { imageErrorOf, imageFixture, imageOf } from '../support/image-files.js';
 import { Random } from '../support/random.js';
 
@@ -68,5 +69,17 @@ describe('the end of a JPEG', () => {
       const error = await imageErrorOf(progressive.subarray(0, Math.floor(progressive.length * share)));
       expect(error.message).to.contain('a part of the image is missing');
     }
+  });
+
+  it('is judged by the first frame header, however many components and scans follow in its data', async () => {
+    const whole = await photograph({}, true);
+    const components = 255;
+    const frame = Buffer.alloc(10 + components * 3, Uint8Array.of(1, 0x44, 0));
+    frame.set([0xff, 0xc0, (8 + components * 3) >> 8, (8 + components * 3) & 255, 8, 1, 224, 2, 128, components]);
+    const scan = Uint8Array.of(0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0);
+    const half = whole.subarray(0, whole.length / 2);
+    const file = Buffer.concat([half, frame, Buffer.alloc(200_000 * scan.length, scan)]);
+    expect(readJpegScans(file)).to.deep.equal(readJpegScans(whole));
+    expect((await imageErrorOf(file)).message).to.match(/about \d+ % of the image is missing/);
   });
 });

@@ -18,15 +18,13 @@ interface Frame {
   readonly progressive: boolean;
 }
 
-interface Scan {
-  readonly components: readonly number[];
-  /** First and last coefficient, and the lowest bit not included. */
-  readonly from: number;
-  readonly to: number;
-  readonly lowBit: number;
-}
+/** By component, the lowest bit of each coefficient that scans have begun with so far. */
+type LowestBits = Map<number, Uint8Array>;
 
 const COEFFICIENTS = 64;
+/** More than any lowest bit: not in a scan yet. */
+const NO_BIT = 16;
+const MAX_SCAN_COMPONENTS = 4;
 const START_OF_SCAN = 0xda;
 const END_OF_IMAGE = 0xd9;
 
@@ -36,32 +34,40 @@ const END_OF_IMAGE = 0xd9;
  */
 export function readJpegScans(content: Uint8Array): JpegScans | undefined {
   try {
-    const { frame, scans } = readHeaders(content);
-    const [first] = scans;
+    const { frame, first, lowest } = readHeaders(content);
     if (frame === undefined || first === undefined) return undefined;
     const { blockWidth, blockHeight, components, progressive } = frame;
-    const sequential = !progressive && first.components.length === components.length;
-    return { blockWidth, blockHeight, sequential, complete: components.every((one) => isComplete(one, scans)) };
+    const complete = components.every((component) => lowest.get(component)?.every((bit) => bit === 0) === true);
+    return { blockWidth, blockHeight, sequential: !progressive && first === components.length, complete };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     return undefined;
   }
 }
 
-function readHeaders(content: Uint8Array): { frame: Frame | undefined; scans: readonly Scan[] } {
+/** The frame, the number of the first scan's components, and the bits of all scans: a hostile file has millions of these. */
+function readHeaders(content: Uint8Array): {
+  readonly frame: Frame | undefined;
+  readonly first: number | undefined;
+  readonly lowest: LowestBits;
+} {
   const view = viewOf(content);
-  const scans: Scan[] = [];
+  const lowest: LowestBits = new Map();
   let frame: Frame | undefined;
+  let first: number | undefined;
   let at = nextMarker(content, 2);
   while (at + 4 <= content.length && content[at + 1] !== END_OF_IMAGE) {
     const marker = view.getUint8(at + 1);
     const length = view.getUint16(at + 2);
     if (at + 2 + length > content.length) break;
-    if (isFrame(marker)) frame = readFrame(view, at, marker);
-    if (marker === START_OF_SCAN) scans.push(readScan(view, at));
+    if (isFrame(marker)) frame ??= readFrame(view, at, marker);
+    if (marker === START_OF_SCAN) {
+      const count = readScan(view, at, lowest);
+      first ??= count;
+    }
     at = nextMarker(content, at + 2 + length);
   }
-  return { frame, scans };
+  return { frame, first, lowest };
 }
 
 /** Entropy-coded data follows a scan's header; FF in it is followed by 00 or a restart marker. */
@@ -92,23 +98,16 @@ function readFrame(view: DataView, at: number, marker: number): Frame {
   return { blockWidth: across * 8, blockHeight: down * 8, components, progressive };
 }
 
-function readScan(view: DataView, at: number): Scan {
+/** Notes the bits of a scan and returns the number of its components. Throws a RangeError for more than there may be. */
+function readScan(view: DataView, at: number, lowest: LowestBits): number {
   const count = view.getUint8(at + 4);
-  const components = Array.from({ length: count }, (_, index) => view.getUint8(at + 5 + index * 2));
+  if (count > MAX_SCAN_COMPONENTS) throw new RangeError('too many components in a scan');
   const behind = at + 5 + count * 2;
-  return {
-    components,
-    from: view.getUint8(behind),
-    to: view.getUint8(behind + 1),
-    lowBit: view.getUint8(behind + 2) & 15,
-  };
-}
-
-function isComplete(component: number, scans: readonly Scan[]): boolean {
-  const lowest = new Uint8Array(COEFFICIENTS).fill(16);
-  for (const { components, from, to, lowBit } of scans) {
-    if (!components.includes(component)) continue;
-    for (let index = from; index <= to && index < COEFFICIENTS; index += 1) lowest[index] = lowBit;
+  const [from, to, lowBit] = [view.getUint8(behind), view.getUint8(behind + 1), view.getUint8(behind + 2) & 15];
+  for (let index = 0; index < count; index += 1) {
+    const component = view.getUint8(at + 5 + index * 2);
+    const bits = lowest.get(component) ?? new Uint8Array(COEFFICIENTS).fill(NO_BIT);
+    lowest.set(component, bits.fill(lowBit, from, to + 1));
   }
-  return lowest.every((bit) => bit === 0);
+  return count;
 }
