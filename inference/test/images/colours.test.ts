@@ -131,6 +131,30 @@ describe('the name of an ICC profile', () => {
   });
 });
 
+describe('the primaries of an ICC profile that is named after sRGB', () => {
+  const desc: Tag = [
+    'desc',
+    Buffer.concat([Buffer.from('desc\0\0\0\0\0\0\0\x1f', 'latin1'), Buffer.from('Rec2020 Gamut with sRGB Transfer')]),
+  ];
+  const withPrimaries = (primaries: readonly Tag[]) => profile([desc, ...primaries, ...curves(SRGB_CURVE)]);
+
+  it('require a conversion if they are not those of sRGB', () => {
+    const rec2020: readonly Tag[] = [
+      ['rXYZ', numbers('XYZ ', 0.67349, 0.27904, -0.00194)],
+      ['gXYZ', numbers('XYZ ', 0.16567, 0.67535, 0.02998)],
+      ['bXYZ', numbers('XYZ ', 0.12505, 0.04561, 0.79686)],
+    ];
+    const [red, green, blue] = PRIMARIES.map(([, content]) => content) as [Buffer, Buffer, Buffer];
+    const swapped: readonly Tag[] = [
+      ['rXYZ', green],
+      ['gXYZ', blue],
+      ['bXYZ', red],
+    ];
+    for (const primaries of [rec2020, swapped]) expect(isSrgbProfile(withPrimaries(primaries))).to.equal(false);
+    expect(isSrgbProfile(withPrimaries(PRIMARIES))).to.equal(true);
+  });
+});
+
 describe('the curves of an ICC profile that is named after sRGB', () => {
   const desc = Buffer.alloc(12 + 20);
   desc.write('desc', 0, 'latin1');

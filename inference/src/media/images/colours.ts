@@ -29,13 +29,19 @@ export function srgbConversion(profile: Uint8Array): ColourConversion | undefine
     const tags = tagsOf(profile);
     // Tables take precedence over the matrix where a profile has both.
     if ([...tags.keys()].some((tag) => /^(A2B|B2A|D2B)/.test(tag))) return undefined;
-    const columns = CHANNELS.map((channel) => xyzAt(profile, tags.get(`${channel}XYZ`)));
-    const [red, green, blue] = columns;
+    const matrix = matrixOf(profile, tags);
     const [redCurve, greenCurve, blueCurve] = curvesOf(profile, tags);
-    if (!red || !green || !blue || !redCurve || !greenCurve || !blueCurve) return undefined;
-    const rows = SRGB_FROM_XYZ.map((row) => [dot(row, red), dot(row, green), dot(row, blue)] as const);
-    return (pixels) => convert(pixels, rows as unknown as Matrix, [redCurve, greenCurve, blueCurve]);
+    if (!matrix || !redCurve || !greenCurve || !blueCurve) return undefined;
+    return (pixels) => convert(pixels, matrix, [redCurve, greenCurve, blueCurve]);
   });
+}
+
+/** From a profile's linear red, green and blue to sRGB's, or undefined where it has no matrix. */
+export function matrixOf(profile: Uint8Array, tags: ReadonlyMap<string, number>): Matrix | undefined {
+  const [red, green, blue] = CHANNELS.map((channel) => xyzAt(profile, tags.get(`${channel}XYZ`)));
+  if (!red || !green || !blue) return undefined;
+  const rows = SRGB_FROM_XYZ.map((row) => [dot(row, red), dot(row, green), dot(row, blue)] as const);
+  return rows as unknown as Matrix;
 }
 
 function convert(pixels: Uint8Array, rows: Matrix, [red, green, blue]: readonly [Curve, Curve, Curve]): void {

@@ -1,4 +1,4 @@
-import { curvesOf } from './colours.js';
+import { curvesOf, matrixOf } from './colours.js';
 import { ascii } from './formats.js';
 import { orNothing, tagsOf, viewOf } from './icc.js';
 
@@ -10,13 +10,15 @@ const MIDDLE_LIGHT = 0.2159;
 const MAX_DIFFERENCE = 0.02;
 
 /**
- * Whether an ICC profile is sRGB, by its name and its curves. Most are: converting by them changes nothing and costs more than
- * decoding. Profiles with other curves and the same primaries are named after sRGB too. Layout: ICC.1:2022, sections 7.3 and
+ * Whether an ICC profile is sRGB, by its name, its curves and its primaries. Most are: converting by them changes nothing and costs
+ * more than decoding. Profiles that share only one of the two with sRGB are named after it too, such as "sRGB-elle-V2-g10.icc" and
+ * "Rec2020 Gamut with sRGB Transfer". Layout: ICC.1:2022, sections 7.3 and
  * 10.13; the older `desc` type by ICC.1:2001-04.
  */
 export function isSrgbProfile(profile: Uint8Array): boolean {
   const name = profileName(profile);
-  return name?.includes('sRGB') === true && !/linear/i.test(name) && hasSrgbCurves(profile);
+  const named = name?.includes('sRGB') === true && !/linear/i.test(name);
+  return named && hasSrgbCurves(profile) && hasSrgbPrimaries(profile);
 }
 
 /** A profile without curves, or with curves of another kind, is judged by its name. */
@@ -24,6 +26,12 @@ function hasSrgbCurves(profile: Uint8Array): boolean {
   const curves = orNothing(() => curvesOf(profile, tagsOf(profile)));
   const lights = curves?.map((curve) => curve?.[MIDDLE_BYTE] ?? MIDDLE_LIGHT) ?? [];
   return lights.every((light) => Math.abs(light - MIDDLE_LIGHT) < MAX_DIFFERENCE);
+}
+
+/** A profile without a matrix is judged by its name. */
+function hasSrgbPrimaries(profile: Uint8Array): boolean {
+  const matrix = orNothing(() => matrixOf(profile, tagsOf(profile))) ?? [];
+  return matrix.every((row, at) => row.every((value, to) => Math.abs(value - (at === to ? 1 : 0)) < MAX_DIFFERENCE));
 }
 
 function profileName(profile: Uint8Array): string | undefined {
