@@ -32,6 +32,15 @@ describe('merging the passes over an image', () => {
     ).to.deep.equal([fine]);
   });
 
+  it('returns the best first, also where the finer pass gives a face a lower score', () => {
+    const [coarse, fine, other] = [face(0, 0, 100, 0.95), face(2, 2, 98, 0.8), face(500, 0, 100, 0.9)];
+    const merged = mergePasses([
+      { level: 0, faces: [coarse, other] },
+      { level: 1, faces: [fine] },
+    ]);
+    expect(merged).to.deep.equal([other, fine]);
+  });
+
   it('leaves out parts of a face that a coarser pass or another tile shows whole', () => {
     const whole = face(0, 0, 400, 0.9);
     const [eye, half] = [face(50, 80, 60, 0.95), face(0, 0, 200, 0.8)];

@@ -41,7 +41,11 @@ export function mergePasses(passes: readonly Pass[]): readonly Face[] {
     if (better === undefined) kept.push(one);
     else kept[index] = sameFace(better, one);
   }
-  return kept.filter((one) => !kept.some((other) => isPart(one, other))).map(({ face }) => face);
+  // A box from a finer pass may score less than the one that it replaces.
+  return kept
+    .filter((one) => !kept.some((other) => isPart(one, other)))
+    .map(({ face }) => face)
+    .sort((first, second) => second.score - first.score);
 }
 
 function sameFace(better: Seen, other: Seen): Seen {
