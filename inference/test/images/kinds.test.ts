@@ -47,6 +47,17 @@ const EXPECTED: readonly Expected[] = [
     [176.8, 167.7, 150.1],
   ],
   [
+    'premultiplied.avif',
+    80,
+    50,
+    [
+      [170, 206, 149],
+      [180, 164, 102],
+      [156, 111, 128],
+    ],
+    [178.1, 157.1, 138.1],
+  ],
+  [
     'second_is_primary.heic',
     80,
     50,

@@ -5,10 +5,11 @@ import { type ColourConversion, srgbConversion } from './colours.js';
 import { checkImageSize, DamagedImage, imageUnreadable, refuseImage } from './errors.js';
 import { brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
-import { hasBox } from './heif-boxes.js';
+import { hasBox, isPremultiplied } from './heif-boxes.js';
 import { readJxlSize } from './jxl-header.js';
-import { openImage } from './open.js';
+import { openImage, openRaw } from './open.js';
 import { describeContent } from './other-content.js';
+import { type RawImage, unpremultiply } from './raw-image.js';
 import { isSrgbProfile } from './srgb-profile.js';
 import { MAX_JXL_PIXELS } from './thread/limits.js';
 import { openOnThread } from './thread/open.js';
@@ -137,8 +138,24 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
   }
   const header = fromMetadata('AVIF', metadata);
   const { turned, otherColours } = header;
-  if (branded === content) return header;
-  return { ...header, load: async (bytes) => openUpright(asStillAvif(bytes), { ignoreIcc: !otherColours }, turned) };
+  const upright = (bytes: Uint8Array): Sharp => {
+    return openUpright(branded === content ? bytes : asStillAvif(bytes), { ignoreIcc: !otherColours }, turned);
+  };
+  if (header.opaque || !isPremultiplied(content)) {
+    return branded === content ? header : { ...header, load: async (bytes) => upright(bytes) };
+  }
+  return { ...header, load: (bytes) => openUnpremultiplied(upright(bytes)) };
+}
+
+/** libvips leaves the colours of an AVIF as they are, so putting them on white would multiply them by alpha twice. */
+async function openUnpremultiplied(image: Sharp): Promise<Sharp> {
+  const { data, info } = await image
+    .toColourspace('srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  const channels = info.channels as RawImage['channels'];
+  unpremultiply(data, channels);
+  return openRaw({ data, width: info.width, height: info.height, channels });
 }
 
 function asStillAvif(content: Uint8Array): Uint8Array {

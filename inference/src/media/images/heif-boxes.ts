@@ -2,17 +2,41 @@ import { ascii } from './formats.js';
 import { viewOf } from './icc.js';
 
 const MAX_BOXES = 1_000;
+/** Version and flags, before the boxes inside `meta` and `iref`. */
+const FULL_BOX_BYTES = 4;
+
+interface Box {
+  /** Of its content, without the header. */
+  readonly start: number;
+  readonly end: number;
+}
 
 /** Whether a file of ISO base media boxes (ISO/IEC 14496-12, section 4.2) has a top-level box of that type. */
 export function hasBox(content: Uint8Array, type: string): boolean {
+  return findBox(content, type, 0, content.length) !== undefined;
+}
+
+/** Whether the colours of an image are multiplied by its alpha: a reference `prem` (ISO/IEC 23008-12, section 6.10.1.1). */
+export function isPremultiplied(content: Uint8Array): boolean {
+  const meta = findBox(content, 'meta', 0, content.length);
+  const references = meta && findBox(content, 'iref', meta.start + FULL_BOX_BYTES, meta.end);
+  return (
+    references !== undefined &&
+    findBox(content, 'prem', references.start + FULL_BOX_BYTES, references.end) !== undefined
+  );
+}
+
+function findBox(content: Uint8Array, type: string, from: number, to: number): Box | undefined {
   const view = viewOf(content);
-  let at = 0;
-  for (let box = 0; box < MAX_BOXES && at + 8 <= content.length; box += 1) {
-    if (ascii(content, at + 4, at + 8) === type) return true;
+  let at = from;
+  for (let box = 0; box < MAX_BOXES && at + 8 <= to; box += 1) {
     const short = view.getUint32(at);
-    const size = short === 1 && at + 16 <= content.length ? Number(view.getBigUint64(at + 8)) : short;
-    if (size < 8) return false;
+    const long = short === 1 && at + 16 <= to;
+    const size = long ? Number(view.getBigUint64(at + 8)) : short;
+    const end = size === 0 ? to : Math.min(to, at + size);
+    if (ascii(content, at + 4, at + 8) === type) return { start: at + (long ? 16 : 8), end };
+    if (size < 8) return undefined;
     at += size;
   }
-  return false;
+  return undefined;
 }
