@@ -1,9 +1,17 @@
+import { setImmediate } from 'node:timers/promises';
 import { deflateSync } from 'node:zlib';
 import { expect } from 'chai';
 import sharp, { type Sharp } from 'sharp';
 import { InferenceError } from '../../src/errors.js';
 import { DamagedImage } from '../../src/media/images/errors.js';
-import { configureImageDecoding, decodeImage, IMAGE_FORMATS, type Image } from '../../src/media/images/index.js';
+import {
+  configureImageDecoding,
+  decodeImage,
+  decodePixels,
+  IMAGE_FORMATS,
+  type Image,
+  readImageHeader,
+} from '../../src/media/images/index.js';
 import { Random } from '../support/random.js';
 
 const LIMIT = { maxPixels: 1_000_000 };
@@ -273,6 +281,26 @@ describe('decoding images', () => {
         expect(error.code, `${file.subarray(0, 12).toString('latin1')} at ${share}`).to.equal('IMAGE_UNREADABLE');
       }
     }
+  });
+
+  it('decodes images of more than 25 million pixels one at a time, and others together, also after a broken one', async () => {
+    const content = await halves().png().toBuffer();
+    const most = async (width: number, height: number): Promise<number> => {
+      let [open, highest] = [0, 0];
+      const header = await readImageHeader(content, LIMIT.maxPixels);
+      const load = async (): Promise<never> => {
+        open += 1;
+        highest = Math.max(highest, open);
+        await setImmediate();
+        open -= 1;
+        throw new DamagedImage('of this test');
+      };
+      const decoded = Array.from({ length: 4 }, () => decodePixels(content, { ...header, width, height, load }));
+      for (const { status } of await Promise.allSettled(decoded)) expect(status).to.equal('rejected');
+      return highest;
+    };
+    expect(await most(5_001, 5_000)).to.equal(1);
+    expect(await most(5_000, 5_000)).to.equal(4);
   });
 
   it('refuses an image above the limit by its header alone', async () => {

@@ -1,4 +1,5 @@
 import sharp, { type Sharp } from 'sharp';
+import { Semaphore } from '../../semaphore.js';
 import { decodeWithin } from './decode-limit.js';
 import { imageUnreadable } from './errors.js';
 import { type ImageHeader, openUpright, readImageHeader } from './header.js';
@@ -24,6 +25,13 @@ const LARGE = 4;
 const SCALED_JPEG = 8;
 /** Below this ImageResizer alone takes less time; at 1280 x 720 libvips takes a tenth less of the whole. */
 const MIN_REDUCED_PIXELS = 500_000;
+
+/**
+ * Images of more pixels are decoded one at a time: some need ten to seventeen bytes a pixel (interlaced, progressive, many samples), and
+ * those of one call would take the worker's memory together.
+ */
+const MAX_TOGETHER_PIXELS = 25_000_000;
+const largeImages = new Semaphore(1);
 
 export interface DecodeOptions {
   /** Maximum width times height. Checked against the header before decoding. */
@@ -67,6 +75,8 @@ export async function decodeImage(content: Uint8Array, options: DecodeOptions): 
  * or truncated.
  */
 export async function decodePixels(content: Uint8Array, header: ImageHeader, target?: TargetSize): Promise<Image> {
+  const large = header.width * header.height > MAX_TOGETHER_PIXELS;
+  const release = large ? await largeImages.acquire(new AbortController().signal) : undefined;
   try {
     if (header.format === 'JPEG') return await decodeJpeg(content, header, target);
     if (header.load === undefined) return await render(() => open(content, header, 'error'), header, target);
@@ -74,6 +84,8 @@ export async function decodePixels(content: Uint8Array, header: ImageHeader, tar
     return await render(() => image.clone(), header, target);
   } catch (cause) {
     throw imageUnreadable(header.format, content, cause);
+  } finally {
+    release?.();
   }
 }
 
