@@ -223,6 +223,26 @@ describe('images of every kind', () => {
     expect(meanOf(image)[0]).to.be.closeTo(88.7, 0.1);
   });
 
+  it('reads a JPEG XL image whose codestream is divided at any position', async () => {
+    const whole = imageFixture('x.jxl');
+    const box = (type: string, ...parts: readonly Uint8Array[]): Buffer => {
+      const content = Buffer.concat([Buffer.from(type, 'latin1'), ...parts]);
+      const size = Buffer.alloc(4);
+      size.writeUInt32BE(4 + content.length);
+      return Buffer.concat([size, content]);
+    };
+    const start = Buffer.concat([
+      box('JXL ', Buffer.from('\r\n\u0087\n', 'latin1')),
+      box('ftyp', Buffer.from('jxl \0\0\0\0jxl ', 'latin1')),
+    ]);
+    const expected = await imageOf(whole);
+    for (const cut of [1, 2, 40]) {
+      const first = box('jxlp', Uint8Array.of(0, 0, 0, 0), whole.subarray(0, cut));
+      const last = box('jxlp', Uint8Array.of(0x80, 0, 0, 1), whole.subarray(cut));
+      expect(await imageOf(Buffer.concat([start, first, last])), String(cut)).to.deep.equal(expected);
+    }
+  });
+
   it('leaves the canvas around the first frame of a GIF white', async () => {
     const image = await imageOf(imageFixture('gif_first_frame_offset.gif'));
     expect([image.width, image.height]).to.deep.equal([96, 72]);

@@ -14,6 +14,8 @@ const RATIOS: readonly (readonly [number, number])[] = [
 ];
 const SIZE_BITS = [9, 13, 18, 30];
 const MAX_BOXES = 1_000;
+/** More than the header up to the orientation can have. */
+const HEADER_BYTES = 32;
 
 /**
  * Size of a JPEG XL image as shown, from its first bytes; undefined where they are damaged. Layout: ISO/IEC 18181-1,
@@ -33,9 +35,10 @@ export function readJxlSize(content: Uint8Array): { width: number; height: numbe
   return orientation > 4 ? { width: height, height: width } : { width, height };
 }
 
-/** The first part of the codestream: a `jxlc` box, or a `jxlp` box after its index. */
+/** The start of the codestream: of a `jxlc` box, or of `jxlp` boxes after their index. The first of these may have the signature alone. */
 function codestreamOf(content: Uint8Array): Uint8Array | undefined {
   const view = viewOf(content);
+  let start = new Uint8Array();
   let at = 0;
   for (let box = 0; box < MAX_BOXES && at + 16 <= content.length; box += 1) {
     const short = view.getUint32(at);
@@ -44,10 +47,16 @@ function codestreamOf(content: Uint8Array): Uint8Array | undefined {
     if (size < head) return undefined;
     const type = ascii(content, at + 4, at + 8);
     if (type === 'jxlc') return content.subarray(at + head);
-    if (type === 'jxlp') return content.subarray(at + head + 4);
+    if (type === 'jxlp') {
+      start = Buffer.concat([
+        start,
+        content.subarray(at + head + 4, Math.min(at + size, at + head + 4 + HEADER_BYTES)),
+      ]);
+    }
+    if (start.length >= HEADER_BYTES) break;
     at += size;
   }
-  return undefined;
+  return start.length > 0 ? start : undefined;
 }
 
 /** Least significant bit first; zeros after the end. */
