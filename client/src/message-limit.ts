@@ -8,7 +8,7 @@ export const MESSAGE_TOO_LARGE = 'MESSAGE_TOO_LARGE';
 export function tooLargeRemedy(method: string): string {
   return method === 'Transcribe'
     ? 'Send the audio with client.transcribeFile or client.transcribeStream (TranscribeStream), which have no size limit.'
-    : 'Send fewer items per call.';
+    : 'Send fewer items per call, or smaller ones.';
 }
 
 /** Returns the message for a request that the client itself found to be too large. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { messageOf } from '@heimdex/common';
 import type { Model, Outcome } from '../answers.js';
 import type { InferenceClient } from '../client.js';
-import { createError, InferenceClientError } from '../errors.js';
+import { createError, InferenceClientError, MessageTooLargeError } from '../errors.js';
 import type { CallOptions } from '../options.js';
 
 /** Limits of one call. */
@@ -43,9 +43,9 @@ export async function serverFacts(client: InferenceClient, call: CallOptions): P
 }
 
 /**
- * Sends files in batches, two at a time, and yields the outcome of each file in order. An unreadable file yields a failed
- * outcome.
- * Throws whatever `call` rejects with.
+ * Sends files in batches, two at a time, and yields the outcome of each file in order. A file that is unreadable, or larger than a
+ * message may be, yields a failed outcome.
+ * Throws whatever else `call` rejects with.
  */
 export async function* callWithFiles<Value>(
   paths: readonly string[],
@@ -76,13 +76,20 @@ async function callWithBatch<Value>(
   call: (contents: readonly Uint8Array[]) => Promise<readonly Outcome<Value>[]>,
 ): Promise<FileOutcome<Value>[]> {
   const contents = batch.flatMap(({ content }) => (content instanceof Uint8Array ? [content] : []));
-  const answers = contents.length === 0 ? [] : await call(contents);
+  const answers =
+    contents.length === 0 ? [] : await call(contents).catch((error: unknown) => tooLarge(error, contents));
   const next = answers[Symbol.iterator]();
   return batch.flatMap(({ path, content }) => {
     if (content instanceof InferenceClientError) return [{ path, outcome: { ok: false, error: content } }];
     const { value: outcome } = next.next();
     return outcome === undefined ? [] : [{ path, outcome }];
   });
+}
+
+/** Returns the failure of a file that fits no message, even alone. Throws any other error. */
+function tooLarge(error: unknown, { length }: readonly Uint8Array[]): readonly [Outcome<never>] {
+  if (length === 1 && error instanceof MessageTooLargeError) return [{ ok: false, error }];
+  throw error;
 }
 
 async function* readBatches(

@@ -156,6 +156,17 @@ describe('heimdex', () => {
       expect(result.stderr).to.contain('b.png: not an image');
     });
 
+    it('skips an image that is larger than a message may be and writes the others', async () => {
+      cli.server.maxMessageBytes = 1_048_576n;
+      await file('a.png', '1,0');
+      await file('b.png', new Uint8Array(1_100_000));
+      await file('c.png', '0,1');
+      const result = await run(['index', cli.dir, '--index', join(cli.dir, 'p.index')]);
+      expect(result.exitCode).to.equal(1);
+      expect(result.stdout).to.contain('2 images (2 embedded, 0 unchanged, 0 removed)');
+      expect(result.stderr).to.match(/b\.png: The EmbedImage request has .* the server accepts 1048576 per message/);
+    });
+
     it('saves partial progress on a failure and resumes from it', async () => {
       const index = join(cli.dir, 'p.index');
       for (const name of ['a', 'b', 'c', 'd', 'e']) await file(`${name}.png`, '1,0');

@@ -41,6 +41,7 @@ import { detailsOf, type FakeService, failure, startFakeService } from './fake-s
 export interface FakeInference extends FakeService {
   model: { id: string; revision: string; variant: string };
   health: Serving;
+  maxMessageBytes: bigint;
   /** Batch sizes of EmbedImage, in the order of the calls. */
   readonly imageBatches: number[];
   /** The service names of health checks, in order. */
@@ -62,6 +63,7 @@ export async function startFakeInference(): Promise<FakeInference> {
   const state = {
     model: { id: 'org/name', revision: 'a'.repeat(40), variant: 'q8' },
     health: Serving.SERVING,
+    maxMessageBytes: 67_108_864n,
     imageBatches: [] as number[],
     healthChecks: [] as string[],
     starts: [] as TranscribeStreamRequest['message'][],
@@ -71,7 +73,7 @@ export async function startFakeInference(): Promise<FakeInference> {
     const models = [
       { role: 'vision', model: state.model, dimensions: 2, device: 'cpu', family: 'siglip', memoryBytes: 83_886_080n },
     ];
-    const limits = { maxMessageBytes: 67_108_864n, maxBatchItems: MAX_BATCH_ITEMS, maxAudioSeconds: 7200 };
+    const limits = { maxMessageBytes: state.maxMessageBytes, maxBatchItems: MAX_BATCH_ITEMS, maxAudioSeconds: 7200 };
     reply(
       null,
       create(GetServerInfoResponseSchema, {
