@@ -25,7 +25,7 @@ export async function findImages(paths: readonly string[]): Promise<string[]> {
 /** Returns the paths of the images below a directory, sorted. */
 async function imagesIn(dir: string): Promise<string[]> {
   const found: string[] = [];
-  for await (const entry of await opendir(dir)) {
+  for await (const entry of await opendir(dir).catch(unreadable(dir))) {
     if (entry.name.startsWith('.')) continue;
     const path = join(dir, entry.name);
     if (entry.isDirectory()) found.push(...(await imagesIn(path)));
@@ -35,9 +35,11 @@ async function imagesIn(dir: string): Promise<string[]> {
 }
 
 async function isDir(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
+  return (await stat(path).catch(unreadable(path))).isDirectory();
+}
+
+function unreadable(path: string): (error: unknown) => never {
+  return (error) => {
     throw usageError(`${path} cannot be read: ${messageOf(error)}`);
-  }
+  };
 }

@@ -63,7 +63,8 @@ function vectorAt({ vectors, dimensions }: ImageIndex, index: number): Float32Ar
 }
 
 async function describe(path: string, indexPath: string): Promise<IndexedImage> {
-  const { size, mtimeMs } = await stat(path);
+  // Not for a link to nowhere: reading it for its vector tells why.
+  const { size, mtimeMs } = await stat(path).catch(() => ({ size: 0, mtimeMs: 0 }));
   const relativePath = relative(dirname(resolve(indexPath)), resolve(path));
   return { path: relativePath.split(sep).join('/'), sizeBytes: size, modifiedMs: Math.round(mtimeMs) };
 }

@@ -150,10 +150,13 @@ describe('heimdex', () => {
     it('skips failed images and writes the others', async () => {
       await file('a.png', '1,0');
       await file('b.png', 'bad');
+      await symlink('nowhere.png', join(cli.dir, 'c.png'));
       const result = await run(['index', cli.dir, '--index', join(cli.dir, 'p.index')]);
       expect(result.exitCode).to.equal(1);
       expect(result.stdout).to.contain('1 image (1 embedded, 0 unchanged, 0 removed)');
-      expect(result.stderr).to.contain('b.png: not an image');
+      expect(result.stderr)
+        .to.contain('b.png: not an image')
+        .and.to.match(/c\.png cannot be read: ENOENT/);
     });
 
     it('skips an image that is larger than a message may be and writes the others', async () => {
