@@ -52,6 +52,12 @@ describe('an index of images', () => {
     expect(await readdir(dir)).to.deep.equal(['a.index']);
   });
 
+  it('may have a name as long as file systems allow', async () => {
+    const long = join(dir, `${'가'.repeat(83)}.index`);
+    await writeImageIndex(long, index);
+    expect(await readImageIndex(long)).to.deep.equal(index);
+  });
+
   it('may be empty', async () => {
     const empty = { ...index, dimensions: 0, images: [], vectors: new Float32Array() };
     await writeImageIndex(path, empty);

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { rename, rm } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
+import { extname } from 'node:path';
 import { messageOf } from '@heimdex/common';
 import type { Face, FaceDetections, Landmarks, Point } from '../faces.js';
+import { temporaryFor } from '../temporary-file.js';
 import { CliError } from './cli-error.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { numeralsPath } from './numerals.js';
@@ -45,7 +45,7 @@ export async function assertCanDraw(): Promise<void> {
 export async function drawFaces(content: Uint8Array, detections: FaceDetections, path: string): Promise<void> {
   const sharp = await loadSharp();
   const overlay = Buffer.from(facesSvg(detections));
-  const temporary = join(dirname(path), `.${basename(path, extname(path))}.${randomUUID()}${extname(path)}`);
+  const temporary = temporaryFor(path, extname(path));
   try {
     await sharp(content)
       .rotate()

@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { messageOf } from '@heimdex/common';
+import { temporaryFor } from '../temporary-file.js';
 import { CliError } from './cli-error.js';
 import { EXIT_CODES } from './exit-codes.js';
 
@@ -25,7 +25,7 @@ export class FileSink implements TextSink {
 
   /** Throws CliError if the file cannot be created. */
   static async open(path: string): Promise<FileSink> {
-    const temporary = `${path}.${randomUUID()}.tmp`;
+    const temporary = temporaryFor(path);
     return new FileSink(path, temporary, await writing(path, open(temporary, 'wx')));
   }
 

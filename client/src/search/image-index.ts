@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { isNotFound, messageOf } from '@heimdex/common';
 import type { Model } from '../answers.js';
+import { temporaryFor } from '../temporary-file.js';
 
 /** An image in an index. Size and modification time detect changes. */
 export interface IndexedImage {
@@ -56,7 +56,7 @@ export async function writeImageIndex(path: string, index: ImageIndex): Promise<
   prefix.writeUInt32LE(header.byteLength, MAGIC.length);
   const numbers = Buffer.from(vectors.slice().buffer);
   if (endianness() === 'BE') numbers.swap32();
-  const temporary = `${path}.${randomUUID()}.tmp`;
+  const temporary = temporaryFor(path);
   try {
     const file = await open(temporary, 'wx');
     try {

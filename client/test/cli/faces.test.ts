@@ -32,13 +32,14 @@ describe('heimdex detect-faces', () => {
     const png = await sharp({ create: { width: 100, height: 200, channels: 3, background: '#000' } })
       .png()
       .toBuffer();
+    const long = `${'가'.repeat(83)}.png`;
     await file('a.png', png);
-    await file('b.png', png);
+    await file(long, png);
     await file('c.png', 'bad');
     const out = join(cli.dir, 'out');
     const result = await run(['detect-faces', cli.dir, '--draw-dir', out]);
     expect(result.exitCode).to.equal(1);
-    expect((await readdir(out)).sort()).to.deep.equal(['a.png', 'b.png']);
+    expect((await readdir(out)).sort()).to.deep.equal(['a.png', long]);
   });
 
   it('reports an unwritable drawing path before any work', async () => {

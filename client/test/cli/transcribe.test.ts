@@ -155,12 +155,13 @@ describe('heimdex transcribe', () => {
 
   it('writes one output file per audio file, and none for a failed one', async () => {
     const out = join(cli.dir, 'out');
-    const [good, bad] = [await file('good.wav', 'Yes.'), await file('broken.wav', 'No.\nbad')];
+    const long = '가'.repeat(83);
+    const [good, bad] = [await file(`${long}.wav`, 'Yes.'), await file('broken.wav', 'No.\nbad')];
     const result = await run(['transcribe', good, bad, '--format', 'srt', '--output-dir', out]);
     expect(result.exitCode).to.equal(1);
     expect(result.stderr).to.contain(`failed  ${bad}: not audio`);
-    expect(await readdir(out)).to.deep.equal(['good.srt']);
-    expect(await readFile(join(out, 'good.srt'), 'utf8')).to.contain('Yes.');
+    expect(await readdir(out)).to.deep.equal([`${long}.srt`]);
+    expect(await readFile(join(out, `${long}.srt`), 'utf8')).to.contain('Yes.');
   });
 
   it('rejects two audio files with the same output file before any work', async () => {
