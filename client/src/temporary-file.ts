@@ -5,6 +5,6 @@ import { dirname, join } from 'node:path';
  * Returns a new name in the directory of `path`, to be written and then renamed to it. It does not contain the name of `path`, which
  * may be as long as the file system allows.
  */
-export function temporaryFor(path: string, extension = '.tmp'): string {
-  return join(dirname(path), `.${randomUUID()}${extension}`);
+export function temporaryFor(path: string): string {
+  return join(dirname(path), `.${randomUUID()}.tmp`);
 }

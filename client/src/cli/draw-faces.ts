@@ -1,9 +1,9 @@
-import { rename, rm } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { messageOf } from '@heimdex/common';
 import type { Face, FaceDetections, Landmarks, Point } from '../faces.js';
 import { temporaryFor } from '../temporary-file.js';
-import { CliError } from './cli-error.js';
+import { CliError, usageError } from './cli-error.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { numeralsPath } from './numerals.js';
 
@@ -30,8 +30,26 @@ async function loadSharp() {
   }
 }
 
-/** Fails before any image is sent if faces cannot be drawn. Throws CliError. */
-export async function assertCanDraw(): Promise<void> {
+/** The formats of drawings, by extension. */
+const FORMATS = {
+  '.png': 'png',
+  '.jpg': 'jpeg',
+  '.jpeg': 'jpeg',
+  '.webp': 'webp',
+  '.gif': 'gif',
+  '.avif': 'avif',
+  '.tif': 'tiff',
+  '.tiff': 'tiff',
+} as const;
+
+function formatOf(path: string): (typeof FORMATS)[keyof typeof FORMATS] | undefined {
+  return new Map(Object.entries(FORMATS)).get(extname(path).toLowerCase());
+}
+
+/** Fails before any image is sent if faces cannot be drawn into `path`. Throws CliError. */
+export async function assertCanDraw(path: string): Promise<void> {
+  if (formatOf(path) === undefined)
+    throw usageError(`${path} cannot be drawn: expected a name that ends with ${Object.keys(FORMATS).join(', ')}`);
   await loadSharp();
 }
 
@@ -39,25 +57,24 @@ export async function assertCanDraw(): Promise<void> {
  * Writes a copy of an image with the faces drawn on it: a box with its score, and the five landmarks (the person's right
  * eye red, left eye blue, nose yellow, right mouth corner pink, left mouth corner light blue). The format follows the file
  * extension. The file is written atomically.
+ * Throws CliError if it cannot be written, and sharp's error if sharp cannot read the image.
  *
  * @param content the image file; its EXIF orientation is applied, as boxes refer to the displayed image
  */
 export async function drawFaces(content: Uint8Array, detections: FaceDetections, path: string): Promise<void> {
   const sharp = await loadSharp();
-  const overlay = Buffer.from(facesSvg(detections));
-  const temporary = temporaryFor(path, extname(path));
+  const drawn = await sharp(content)
+    .rotate()
+    .composite([{ input: Buffer.from(facesSvg(detections)) }])
+    .toFormat(formatOf(path) ?? 'png')
+    .toBuffer();
+  const temporary = temporaryFor(path);
   try {
-    await sharp(content)
-      .rotate()
-      .composite([{ input: overlay }])
-      .toFile(temporary);
+    await writeFile(temporary, drawn);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    // libvips reports a full disk only in its message.
-    if (error instanceof Error && /no space left|system error/i.test(error.message))
-      throw new CliError(`${path} cannot be written: ${error.message}`, EXIT_CODES.output);
-    throw error;
+    throw new CliError(`${path} cannot be written: ${messageOf(error)}`, EXIT_CODES.output);
   }
 }
 

@@ -36,9 +36,15 @@ describe('heimdex detect-faces', () => {
     await file('a.png', png);
     await file(long, png);
     await file('c.png', 'bad');
+    // The server reads BMP and JPEG XL, sharp does not.
+    const bmp = await file('b.bmp', 'BM');
     const out = join(cli.dir, 'out');
     const result = await run(['detect-faces', cli.dir, '--draw-dir', out]);
     expect(result.exitCode).to.equal(1);
+    expect(result.stdout).to.match(/b\.bmp: 1 face in 100 x 200\n/);
+    expect(result.stderr).to.contain(
+      `failed  ${bmp}: its faces cannot be drawn: Input buffer contains unsupported image format`,
+    );
     expect((await readdir(out)).sort()).to.deep.equal(['a.png', long]);
   });
 
@@ -50,6 +56,9 @@ describe('heimdex detect-faces', () => {
     const occupied = await run(['detect-faces', image, '--draw-dir', image]);
     expect(occupied.exitCode).to.equal(2);
     expect(occupied.stderr).to.contain('a file of that name exists');
+    const other = await run(['detect-faces', image, '--draw', join(cli.dir, 'drawn.svg')]);
+    expect(other.exitCode).to.equal(2);
+    expect(other.stderr).to.contain('drawn.svg cannot be drawn: expected a name that ends with .png, .jpg,');
   });
 
   it('rejects --draw with several images', async () => {

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
-import { formatCount, table } from '@heimdex/common';
+import { formatCount, messageOf, table } from '@heimdex/common';
+import { createError, type InferenceClientError } from '../../errors.js';
 import type { FaceDetections } from '../../faces.js';
 import { callWithFiles, serverFacts } from '../batches.js';
-import { usageError } from '../cli-error.js';
+import { CliError, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { assertCanDraw, drawFaces } from '../draw-faces.js';
@@ -31,7 +32,7 @@ export function detectFaces(
     const { client, call } = context;
     const images = await findImages(paths);
     const target = targetOf(images, options);
-    if (options.draw !== undefined || options.drawDir !== undefined) await assertCanDraw();
+    if (options.draw !== undefined || options.drawDir !== undefined) await assertCanDraw(options.draw ?? 'x.png');
     const settings = {
       ...call,
       ...(options.score !== undefined && { scoreThreshold: options.score }),
@@ -51,11 +52,26 @@ export function detectFaces(
         continue;
       }
       const drawn = target(path);
-      if (drawn !== undefined) await drawFaces(await readFile(path), outcome.value, drawn);
-      show(context, path, outcome.value, drawn);
+      const failure = drawn === undefined ? undefined : await draw(path, outcome.value, drawn);
+      show(context, path, outcome.value, failure === undefined ? drawn : undefined);
+      if (failure !== undefined) context.fail(path, failure);
     }
     return undefined;
   });
+}
+
+/** Draws the faces of an image. Returns the error of an image that the server can read and sharp cannot, such as BMP. */
+async function draw(path: string, faces: FaceDetections, drawn: string): Promise<InferenceClientError | undefined> {
+  try {
+    await drawFaces(await readFile(path), faces, drawn);
+    return undefined;
+  } catch (cause) {
+    if (cause instanceof CliError) throw cause;
+    return createError('FAILED_PRECONDITION', `its faces cannot be drawn: ${messageOf(cause)}`, {
+      reason: 'NOT_DRAWN',
+      cause,
+    });
+  }
 }
 
 /** Returns a function from an image to the path of its drawing. */
