@@ -39,14 +39,27 @@ describe('heimdex', () => {
     });
 
     it('read texts from standard input, one per line', async () => {
-      // Some editors write a byte order mark first.
-      const { stdout } = await run(['embed-text', '--json'], { stdin: '\uFEFF1,0\n0,1\n' });
+      // Some editors write a byte order mark first, and others lines of Windows.
+      const { stdout } = await run(['embed-text', '--json'], { stdin: '\uFEFF1,0\r\n0,1 \u2028 \n\n1,1' });
       expect(
         stdout
           .trim()
           .split('\n')
-          .map((line) => JSON.parse(line).text),
-      ).to.deep.equal(['1,0', '0,1']);
+          .map((line) => JSON.parse(line))
+          .map(({ text, file: failed }) => text ?? JSON.parse(failed)),
+      ).to.deep.equal(['1,0', '0,1 \u2028 ', '', '1,1']);
+    });
+
+    it('end at Ctrl-C while standard input has no more lines', async () => {
+      const interrupt = new AbortController();
+      async function* stdin() {
+        yield Buffer.from('1,0\n');
+        interrupt.abort();
+        await new Promise<never>(() => undefined);
+      }
+      const { exitCode, stderr } = await run(['embed-text'], { stdin: stdin(), signal: interrupt.signal });
+      expect(exitCode).to.equal(130);
+      expect(stderr).to.equal('heimdex: interrupted\n');
     });
 
     it("respect the server's batch limit", async () => {

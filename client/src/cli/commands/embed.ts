@@ -2,10 +2,12 @@ import { createInterface } from 'node:readline';
 import { mapValues, modelName } from '../../answers.js';
 import type { Embedding, Embeddings } from '../../embedding.js';
 import { callWithFiles, serverFacts } from '../batches.js';
+import { CliError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
-import type { ExitCode } from '../exit-codes.js';
+import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { findImages } from '../images.js';
+import { untilAborted } from '../live-display.js';
 import { visible } from '../visible.js';
 
 /** Options of `heimdex embed-image`. */
@@ -50,10 +52,10 @@ export function embedText(
   options: EmbedTextCommandOptions,
 ): Promise<ExitCode> {
   return withClient(host, options, async (context) => {
-    const { client, call, terminal } = context;
+    const { client, call } = context;
     const { maxItems } = (await serverFacts(client, call)).limits;
     const { model, normalize, truncate } = options;
-    for await (const batch of inBatches(texts.length > 0 ? texts : linesOf(terminal.stdin), maxItems)) {
+    for await (const batch of inBatches(texts.length > 0 ? texts : linesOf(context), maxItems)) {
       const answer = await client.embedText(batch, { ...call, model, normalize, truncate });
       for (const [index, outcome] of answer.results.entries()) {
         const text = batch[index] ?? '';
@@ -65,13 +67,14 @@ export function embedText(
   });
 }
 
-/** The lines of a text in UTF-8, without the byte order mark that some editors write before the first. */
-async function* linesOf(input: NodeJS.ReadableStream): AsyncGenerator<string> {
+/** The lines of standard input, a text in UTF-8, without the byte order mark that some editors write before the first. */
+async function* linesOf({ terminal, signal }: CommandContext): AsyncGenerator<string> {
   let isFirst = true;
-  for await (const line of createInterface({ input })) {
+  for await (const line of untilAborted(createInterface({ input: terminal.stdin }), signal)) {
     yield isFirst ? line.replace(/^\uFEFF/, '') : line;
     isFirst = false;
   }
+  if (signal.aborted) throw new CliError('interrupted', EXIT_CODES.interrupted);
 }
 
 async function* inBatches(lines: Iterable<string> | AsyncIterable<string>, size: number): AsyncGenerator<string[]> {
