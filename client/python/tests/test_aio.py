@@ -73,6 +73,16 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
             self.assertTrue(text.strip().startswith(SAID), text)
             self.assertIsInstance(events[-1], TranscribeSummary)
 
+    async def test_takes_chunks_of_any_size_and_refuses_what_is_no_bytes(self) -> None:
+        async def chunks(chunk: Any) -> AsyncIterator[Any]:
+            yield chunk
+
+        async with AsyncHeimdexClient(ADDRESS) as client:
+            events = [event async for event in client.transcribe_stream(chunks(padded_flac(5 * 1024 * 1024)))]
+            self.assertIsInstance(events[-1], TranscribeSummary)
+            with self.assertRaisesRegex(TypeError, "Expected audio in chunks of bytes, got int"):
+                _ = [event async for event in client.transcribe_stream(chunks(16_000))]
+
     async def test_raises_an_error_of_the_audio_itself(self) -> None:
         async def broken() -> AsyncIterator[bytes]:
             yield SPEECH.read_bytes()[:1000]

@@ -55,6 +55,14 @@ class ClientTest(unittest.TestCase):
         self.assertIsInstance(events[-1], TranscribeSummary)
         self.assertGreater(events[-1].timing.run_ms, 0)
 
+    def test_takes_chunks_of_any_size_and_refuses_what_is_no_bytes(self) -> None:
+        events = list(self.client.transcribe_stream([padded_flac(5 * 1024 * 1024)]))
+        self.assertIsInstance(events[-1], TranscribeSummary)
+        # An array of samples is an iterable of numbers, of which bytes() would make as many zeros.
+        for chunk in (16_000, "text"):
+            with self.assertRaisesRegex(TypeError, f"Expected audio in chunks of bytes, got {type(chunk).__name__}"):
+                list(self.client.transcribe_stream([chunk]))  # type: ignore[list-item]
+
     def test_raises_an_error_of_the_audio_itself(self) -> None:
         def broken() -> Iterator[bytes]:
             yield SPEECH.read_bytes()[:1000]

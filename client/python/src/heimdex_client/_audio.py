@@ -26,14 +26,23 @@ def is_repeatable(audio: AsyncAudioSource) -> bool:
 
 
 def chunks_of(audio: AudioChunks) -> Iterator[bytes]:
-    """The audio's bytes from its start."""
+    """The audio's bytes from its start, in parts that fit into a message."""
     if isinstance(audio, (bytes, bytearray, memoryview)):
-        view = memoryview(audio).cast("B")
-        return (bytes(view[at : at + CHUNK_BYTES]) for at in range(0, len(view), CHUNK_BYTES))
+        return parts_of(audio)
     if isinstance(audio, (str, os.PathLike)):
         return _path_chunks(audio)
     read = getattr(audio, "read", None)
-    return iter(audio) if read is None else _file_chunks(read)
+    chunks: Iterable[bytes] = audio if read is None else _file_chunks(read)
+    return (part for chunk in chunks for part in parts_of(chunk))
+
+
+def parts_of(chunk: bytes | bytearray | memoryview) -> Iterator[bytes]:
+    """A chunk in parts that fit into a message. Raises TypeError for what has no bytes."""
+    try:
+        view = memoryview(chunk).cast("B")
+    except TypeError:
+        raise TypeError(f"Expected audio in chunks of bytes, got {type(chunk).__name__}") from None
+    return (bytes(view[at : at + CHUNK_BYTES]) for at in range(0, len(view), CHUNK_BYTES))
 
 
 def _path_chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 
 from . import _messages as messages
-from ._audio import AsyncAudioSource, chunks_of, is_repeatable
+from ._audio import AsyncAudioSource, chunks_of, is_repeatable, parts_of
 from ._proto import health_pb2, server_info_pb2, speech_pb2
 from ._transport import Client, health_name
 from .answers import DetectedFaces, Embeddings, Limits, ServerInfo, ServingStatus, TranscribeEvent, Transcript
@@ -202,7 +202,7 @@ class _Feed:
             if self._call.done():
                 return
             self._last = time.monotonic()
-            await self._call.write(speech_pb2.TranscribeStreamRequest(audio=bytes(chunk)))
+            await self._call.write(speech_pb2.TranscribeStreamRequest(audio=chunk))
         await self._call.done_writing()
 
     async def read(self, silence: float | None) -> Any:
@@ -234,7 +234,8 @@ async def _async_chunks(audio: AsyncAudioSource) -> AsyncIterator[bytes]:
     given: Any = audio() if callable(audio) else audio
     if hasattr(given, "__aiter__"):
         async for chunk in given:
-            yield chunk
+            for part in parts_of(chunk):
+                yield part
         return
     chunks: Iterator[bytes] = chunks_of(given)
     while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:

@@ -205,7 +205,7 @@ class _Feed:
             audio = self._audio() if callable(self._audio) else self._audio
             for chunk in chunks_of(audio):
                 self._sent()
-                yield speech_pb2.TranscribeStreamRequest(audio=bytes(chunk))
+                yield speech_pb2.TranscribeStreamRequest(audio=chunk)
         except Exception as error:  # noqa: BLE001, it is raised in the caller's thread
             self.error = error
             self._cancel()
