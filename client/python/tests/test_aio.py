@@ -26,6 +26,7 @@ from heimdex_client import (
     AsyncHeimdexClient,
     ClientClosedError,
     DeadlineExceededError,
+    HeimdexError,
     ImageUnreadableError,
     RetryOptions,
     Segment,
@@ -115,6 +116,21 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
         with fake_server(stream=stream) as port:
             with self.assertRaisesRegex(OSError, "the disk is gone"):
                 await asyncio.wait_for(read(port), 30)
+
+    async def test_asks_for_the_servers_limits_within_the_time_limit(self) -> None:
+        left: list[float] = []
+
+        def unary(_request: bytes, context: Any) -> bytes:
+            left.append(context.time_remaining())
+            refuse(context, grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED")
+            return b""
+
+        with fake_server(unary) as port:
+            async with AsyncHeimdexClient(f"127.0.0.1:{port}") as client:
+                for call in (client.embed_texts(["a", "b"], timeout=2), client.transcribe(bytes(5_000_000), timeout=2)):
+                    with self.assertRaises(HeimdexError):
+                        await call
+        self.assertEqual([seconds < 3 for seconds in left], [True, True], left)
 
     async def test_retries_when_the_server_says_when(self) -> None:
         calls: list[float] = []

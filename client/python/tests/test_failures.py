@@ -132,6 +132,20 @@ class ConnectionTest(unittest.TestCase):
             self.assertEqual((caught.exception.code, caught.exception.reason), ("DEADLINE_EXCEEDED", "TIMEOUT"))
             done.set()
 
+    def test_the_question_for_the_servers_limits_is_within_the_time_limit(self) -> None:
+        left: list[float] = []
+
+        def unary(_request: bytes, context: Any) -> bytes:
+            left.append(context.time_remaining())
+            refuse(context, grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED")
+            return b""
+
+        with fake_server(unary) as port, HeimdexClient(f"127.0.0.1:{port}") as client:
+            for call in (lambda: client.embed_texts(["a", "b"], timeout=2), lambda: client.transcribe(bytes(5_000_000), timeout=2)):
+                with self.assertRaises(HeimdexError):
+                    call()
+        self.assertEqual([seconds < 3 for seconds in left], [True, True], left)
+
     def test_a_server_that_is_not_there_is_named(self) -> None:
         with fake_server(lambda _request, _context: INFO) as port:
             pass

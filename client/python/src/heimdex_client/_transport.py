@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -135,6 +136,10 @@ class Settings:
 
     def timeout(self, method: str, given: float | None) -> float:
         return time_limit("timeout", self.timeouts.get(method, DEFAULT_TIMEOUTS[method]) if given is None else given)
+
+    def info_timeout(self, end: float) -> float:
+        """Of the question for the server's limits, which is part of a call that ends at `end`."""
+        return max(0.0, min(self.timeout("GetServerInfo", None), end - time.monotonic()))
 
     def attempts(self, timeout: float | None) -> Attempts:
         return Attempts(self.retry, self.budget, timeout)

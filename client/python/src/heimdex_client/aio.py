@@ -47,12 +47,13 @@ class AsyncHeimdexClient(Client):
     ) -> Transcript:
         """See HeimdexClient.transcribe."""
         content = await asyncio.to_thread(messages.read_content, audio)
-        timeout = self._settings.timeout("Transcribe", timeout)
-        if len(content) > messages.SMALL_BYTES and len(content) > messages.room(await self._limits()):
+        end = time.monotonic() + self._settings.timeout("Transcribe", timeout)
+        if len(content) > messages.SMALL_BYTES and len(content) > messages.room(await self._limits(end)):
             start = messages.start_request(raw, options)
-            return messages.transcript_of([event async for event in self._stream(start, content, timeout=timeout)])
+            events = self._stream(start, content, timeout=end - time.monotonic())
+            return messages.transcript_of([event async for event in events])
         request = messages.transcribe_request(content, raw, options)
-        return messages.plain(Transcript, await self._unary("Transcribe", request, timeout))
+        return messages.plain(Transcript, await self._unary("Transcribe", request, end - time.monotonic()))
 
     def transcribe_stream(
         self,
@@ -113,12 +114,12 @@ class AsyncHeimdexClient(Client):
         request = health_pb2.HealthCheckRequest(service=health_name(service))
         return messages.serving_status(await self._unary("Check", request, self._settings.timeout("Check", timeout)))
 
-    async def _limits(self) -> Limits:
-        return (self._settings.info or await self.server_info()).limits
+    async def _limits(self, end: float) -> Limits:
+        return (self._settings.info or await self.server_info(timeout=self._settings.info_timeout(end))).limits
 
     async def _batch(self, batch: messages.Batch[_T], timeout: float | None) -> _T:
         end = time.monotonic() + self._settings.timeout(batch.method, timeout)
-        limits = await self._limits() if len(batch.items) > 1 else None
+        limits = await self._limits(end) if len(batch.items) > 1 else None
         return batch.merge([await self._unary(batch.method, part, end - time.monotonic()) for part in batch.requests(limits)])
 
     async def _unary(self, method: str, request: Any, timeout: float) -> Any:

@@ -55,12 +55,12 @@ class HeimdexClient(Client):
         """Speech to text of one audio file: its bytes, its path or the open file. What is larger than one message may be is
         sent as a stream. `raw` describes samples without a container."""
         content = messages.read_content(audio)
-        timeout = self._settings.timeout("Transcribe", timeout)
-        if len(content) > messages.SMALL_BYTES and len(content) > messages.room(self._limits()):
+        end = time.monotonic() + self._settings.timeout("Transcribe", timeout)
+        if len(content) > messages.SMALL_BYTES and len(content) > messages.room(self._limits(end)):
             start = messages.start_request(raw, options)
-            return messages.transcript_of(list(self._stream(start, content, timeout=timeout)))
+            return messages.transcript_of(list(self._stream(start, content, timeout=end - time.monotonic())))
         request = messages.transcribe_request(content, raw, options)
-        return messages.plain(Transcript, self._unary("Transcribe", request, timeout))
+        return messages.plain(Transcript, self._unary("Transcribe", request, end - time.monotonic()))
 
     def transcribe_stream(
         self,
@@ -123,12 +123,12 @@ class HeimdexClient(Client):
         response = self._unary("Check", request, self._settings.timeout("Check", timeout))
         return messages.serving_status(response)
 
-    def _limits(self) -> Limits:
-        return (self._settings.info or self.server_info()).limits
+    def _limits(self, end: float) -> Limits:
+        return (self._settings.info or self.server_info(timeout=self._settings.info_timeout(end))).limits
 
     def _batch(self, batch: messages.Batch[_T], timeout: float | None) -> _T:
         end = time.monotonic() + self._settings.timeout(batch.method, timeout)
-        limits = self._limits() if len(batch.items) > 1 else None
+        limits = self._limits(end) if len(batch.items) > 1 else None
         return batch.merge([self._unary(batch.method, part, end - time.monotonic()) for part in batch.requests(limits)])
 
     def _unary(self, method: str, request: Any, timeout: float) -> Any:
