@@ -22,7 +22,7 @@ import {
 } from './answers.js';
 import { errorOfItem } from './convert-error.js';
 import { createError, type InferenceClientError } from './errors.js';
-import { type CallOptions, type MethodName, meaningOf } from './options.js';
+import { type CallOptions, expectBytes, expectList, expectText, type MethodName, meaningOf } from './options.js';
 import type { Caller } from './transport/caller.js';
 
 /** Options of EmbedImage. */
@@ -74,6 +74,7 @@ export async function embedImage(
   images: readonly Uint8Array[],
   options: EmbedImageOptions,
 ): Promise<Embeddings> {
+  expectList('images', images, expectBytes);
   const request = create(EmbedImageRequestSchema, {
     images: images.map((content) => ({ content })),
     encoding: VectorEncoding.FLOAT32_LE,
@@ -94,6 +95,7 @@ export async function embedText(
   texts: readonly string[],
   options: EmbedTextOptions,
 ): Promise<Embeddings> {
+  expectList('texts', texts, expectText);
   const request = create(EmbedTextRequestSchema, {
     texts: [...texts],
     model: meaningOf('model', options.model ?? 'vision', MODELS),

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import * as contract from '@heimdex/gen';
 import { checkCount, type Model, malformed, type Outcome, provenance, type Timing } from './answers.js';
 import { errorOfItem } from './convert-error.js';
-import type { CallOptions } from './options.js';
+import { type CallOptions, expectBytes, expectList } from './options.js';
 import { type Plain, plain } from './plain.js';
 import type { Caller } from './transport/caller.js';
 
@@ -62,6 +62,7 @@ export async function detectFaces(
   images: readonly Uint8Array[],
   options: DetectFacesOptions,
 ): Promise<DetectedFaces> {
+  expectList('images', images, expectBytes);
   const request = create(contract.DetectFacesRequestSchema, {
     images: images.map((content) => ({ content })),
     ...(options.scoreThreshold !== undefined && { scoreThreshold: options.scoreThreshold }),

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { types } from 'node:util';
 import { create } from '@bufbuild/protobuf';
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { messageOf } from '@heimdex/common';
@@ -8,7 +9,8 @@ import {
   TranscribeStreamRequestSchema,
   type TranscribeStreamResponse,
 } from '@heimdex/gen';
-import { createError, type InferenceClientError } from './errors.js';
+import { createError, InferenceClientError } from './errors.js';
+import { wrongType } from './options.js';
 import { abortable } from './wait.js';
 
 /** Audio in chunks of any size, split anywhere. */
@@ -38,7 +40,7 @@ export class OpenStream {
   constructor(
     stream: ClientDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>,
     start: TranscribeStart,
-    chunks: AudioChunks,
+    chunks: ChunkIterator,
     idleTimeout: { readonly ms: number; readonly firstMs: number },
     signal: AbortSignal,
   ) {
@@ -49,7 +51,7 @@ export class OpenStream {
     this.#signal = signal;
     stream.on('error', () => undefined); // next() reports it; after the last next() it is irrelevant.
     signal.addEventListener('abort', this.#cancel, { once: true });
-    void this.#send(start, iteratorOf(chunks));
+    void this.#send(start, chunks);
   }
 
   /**
@@ -75,7 +77,7 @@ export class OpenStream {
     this.#stream.cancel();
   }
 
-  async #send(start: TranscribeStart, chunks: AsyncIterator<Uint8Array> | Iterator<Uint8Array>): Promise<void> {
+  async #send(start: TranscribeStart, chunks: ChunkIterator): Promise<void> {
     try {
       await this.#write({ case: 'start', value: start });
       for (let chunk = await this.#read(chunks); chunk !== undefined; chunk = await this.#read(chunks)) {
@@ -91,17 +93,17 @@ export class OpenStream {
   }
 
   /** Returns the next chunk. The idle timer is stopped while the source has none. */
-  async #read(chunks: AsyncIterator<Uint8Array> | Iterator<Uint8Array>): Promise<Uint8Array | undefined> {
+  async #read(chunks: ChunkIterator): Promise<Uint8Array | undefined> {
     clearTimeout(this.#idleTimer);
     this.#idleTimer = undefined;
     try {
       const { done, value } = await abortable(Promise.resolve(chunks.next()), this.#stopped.signal);
-      return done === true ? undefined : value;
+      if (done === true) return undefined;
+      if (!types.isUint8Array(value))
+        throw wrongType('audio', 'in chunks that are Uint8Arrays, such as Buffers', value);
+      return value;
     } catch (cause) {
-      this.#failure ??= createError('CANCELLED', `the audio could not be read: ${messageOf(cause)}`, {
-        reason: 'SOURCE_FAILED',
-        cause,
-      });
+      this.#failure ??= sourceFailed(cause);
       throw cause;
     } finally {
       if (!this.#stopped.signal.aborted) this.#startIdleTimer();
@@ -137,6 +139,24 @@ export class OpenStream {
   }
 }
 
-function iteratorOf(chunks: AudioChunks): AsyncIterator<Uint8Array> | Iterator<Uint8Array> {
-  return Symbol.asyncIterator in chunks ? chunks[Symbol.asyncIterator]() : chunks[Symbol.iterator]();
+/** What reads chunks. */
+export type ChunkIterator = AsyncIterator<Uint8Array> | Iterator<Uint8Array>;
+
+/** Opens the audio of one attempt. Throws InferenceClientError if that fails, or if it is neither an iterable nor a function of one. */
+export function iteratorOf(audio: AudioChunks | (() => AudioChunks)): ChunkIterator {
+  try {
+    const chunks: Partial<AsyncIterable<Uint8Array> & Iterable<Uint8Array>> =
+      typeof audio === 'function' ? audio() : audio;
+    const iterator = chunks?.[Symbol.asyncIterator]?.() ?? chunks?.[Symbol.iterator]?.();
+    if (iterator !== undefined) return iterator;
+    throw wrongType('audio', 'an iterable of Uint8Arrays, or a function that returns one', chunks);
+  } catch (cause) {
+    throw sourceFailed(cause);
+  }
+}
+
+function sourceFailed(cause: unknown): InferenceClientError {
+  if (cause instanceof InferenceClientError) return cause;
+  const message = `the audio could not be read: ${messageOf(cause)}`;
+  return createError('CANCELLED', message, { reason: 'SOURCE_FAILED', cause });
 }

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import * as contract from '@heimdex/gen';
 import { type Model, malformed, provenance, type Timing } from './answers.js';
 import { errorOf } from './convert-error.js';
-import { type AudioChunks, OpenStream } from './open-stream.js';
+import { type AudioChunks, iteratorOf, OpenStream } from './open-stream.js';
 import { type Plain, plain } from './plain.js';
 import { optionsMessage, rawMessage, type Segment, type TranscribeOptions } from './speech.js';
 import type { Caller } from './transport/caller.js';
@@ -57,7 +57,7 @@ export async function* transcribeStream(
         // The time spent on connecting counts towards the first response.
         const leftMs = started ? idleTimeoutMs : Math.max(1, idleTimeoutMs - (performance.now() - startMs));
         started = true;
-        const chunks = typeof audio === 'function' ? audio() : audio;
+        const chunks = iteratorOf(audio);
         const opened = new OpenStream(
           endpoint.duplex(codec, metadata, deadlineMs),
           start,

@@ -1,7 +1,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import * as contract from '@heimdex/gen';
 import { type Model, provenance, type Timing } from './answers.js';
-import { type CallOptions, meaningOf } from './options.js';
+import { type CallOptions, expectBytes, meaningOf } from './options.js';
 import { type Plain, plain } from './plain.js';
 import type { Caller } from './transport/caller.js';
 
@@ -90,6 +90,7 @@ export type Transcript = Omit<Plain<contract.TranscribeResponse>, 'model' | 'tim
 
 /** Calls Transcribe. */
 export async function transcribe(caller: Caller, audio: Uint8Array, options: TranscribeOptions): Promise<Transcript> {
+  expectBytes('audio', audio);
   const request = create(contract.TranscribeRequestSchema, {
     audio: { content: audio, ...rawMessage(options) },
     options: optionsMessage(options),

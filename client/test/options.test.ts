@@ -85,6 +85,36 @@ describe("the client's options", () => {
     expect(faces).to.include({ code: 'INVALID_ARGUMENT', field: 'maxFaces' });
   });
 
+  it('reject audio, images and texts of another type, of which nothing or something else would be sent', async () => {
+    const client = connect({ address: '127.0.0.1:1' });
+    const bytes = new Uint8Array(2);
+    const stream = (audio: unknown) => client.transcribeStream(audio as Uint8Array[]).next();
+    for (const [call, field, message] of [
+      [
+        client.transcribe(bytes.buffer as never),
+        'audio',
+        'audio must be a Uint8Array, such as a Buffer, got ArrayBuffer',
+      ],
+      [
+        client.embedImage(['a.png'] as never),
+        'images[0]',
+        'images[0] must be a Uint8Array, such as a Buffer, got String',
+      ],
+      [client.detectFaces(bytes as never), 'images', 'images must be an array, got Uint8Array'],
+      [client.embedText('a dog' as never), 'texts', 'texts must be an array, got String'],
+      [client.embedText([1] as never), 'texts[0]', 'texts[0] must be a string, got Number'],
+      [
+        stream(async () => [bytes]),
+        'audio',
+        'audio must be an iterable of Uint8Arrays, or a function that returns one, got Promise',
+      ],
+    ] as const) {
+      const error = await failureOf(call);
+      expect(error.message).to.equal(message);
+      expect(error).to.include({ code: 'INVALID_ARGUMENT', reason: 'INVALID_ARGUMENT', field });
+    }
+  });
+
   it('reject timeouts that are not numbers, without crashing', async () => {
     const noNumber = '5000' as unknown as number;
     for (const timeoutMs of [Number.NaN, noNumber]) {

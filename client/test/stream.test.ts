@@ -103,6 +103,27 @@ describe('a stream of speech', () => {
       message: 'the audio could not be read: disk gone',
     });
     expect(error.cause).to.have.property('message', 'disk gone');
+    const notOpened = await failureOf(
+      collect(
+        client.transcribeStream(() => {
+          throw new Error('no microphone');
+        }),
+      ),
+    );
+    expect(notOpened).to.include({ reason: 'SOURCE_FAILED', message: 'the audio could not be read: no microphone' });
+  });
+
+  it('refuses chunks that are no bytes, of which nothing would be sent', async () => {
+    const client = await clientOf((call) => call.resume());
+    for (const [chunks, got] of [
+      [['text'], 'String'],
+      [new Uint8Array(3), 'Number'],
+      [[new Float32Array(3)], 'Float32Array'],
+    ] as const) {
+      const error = await failureOf(collect(client.transcribeStream(chunks as never)));
+      expect(error).to.include({ code: 'INVALID_ARGUMENT', field: 'audio' });
+      expect(error.message).to.equal(`audio must be in chunks that are Uint8Arrays, such as Buffers, got ${got}`);
+    }
   });
 
   it('fails at the idle timeout', async () => {
