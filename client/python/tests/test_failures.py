@@ -22,6 +22,7 @@ from heimdex_client import (
     RawAudio,
     RetryOptions,
     Segment,
+    UnauthenticatedError,
     UnreachableError,
 )
 from heimdex_client._proto import server_info_pb2, speech_pb2
@@ -141,9 +142,10 @@ class ConnectionTest(unittest.TestCase):
             return b""
 
         with fake_server(unary) as port, HeimdexClient(f"127.0.0.1:{port}") as client:
-            for call in (lambda: client.embed_texts(["a", "b"], timeout=2), lambda: client.transcribe(bytes(5_000_000), timeout=2)):
-                with self.assertRaises(HeimdexError):
-                    call()
+            with self.assertRaises(HeimdexError):
+                client.embed_texts(["a", "b"], timeout=2)
+            with self.assertRaises(HeimdexError):
+                client.transcribe(bytes(5_000_000), timeout=2)
         self.assertEqual([seconds < 3 for seconds in left], [True, True], left)
 
     def test_a_server_that_is_not_there_is_named(self) -> None:
@@ -196,6 +198,29 @@ class ConnectionTest(unittest.TestCase):
                 for call in (client.embed_images, client.detect_faces):
                     with self.assertRaisesRegex(TypeError, "Expected images to be a list of images, got one image"):
                         call(one)  # type: ignore[arg-type]
+
+    def test_an_address_is_read_as_the_other_client_reads_it(self) -> None:
+        for address, target, secure in (
+            ("server", "server:8001", False),
+            (" HTTPS://server ", "server:8001", True),
+            ("http://[::1]:1/", "[::1]:1", False),
+            ("dns:///server:65535", "dns:///server:65535", False),
+            ("unix:/run/heimdex.sock", "unix:/run/heimdex.sock", False),
+        ):
+            settings = HeimdexClient(address)._settings
+            self.assertEqual((settings.target, settings.secure), (target, secure))
+        for wrong in ("", "server:0", "server:99999", "http://server:1/path", "ftp://server", "::1", "unix:"):
+            with self.assertRaisesRegex(ValueError, f"Expected an address such as localhost:8001.* got '{wrong}'"):
+                HeimdexClient(wrong)
+
+    def test_a_token_or_header_that_cannot_be_sent_is_named_and_not_shown(self) -> None:
+        with HeimdexClient("127.0.0.1:1", token="secret\n") as client:
+            with self.assertRaisesRegex(UnauthenticatedError, "^no token: it contains a line break") as caught:
+                client.server_info()
+            self.assertEqual(caught.exception.reason, "NO_TOKEN")
+        for name, value in (("x y", "a"), ("x-name", "\uac00"), ("x-line", "a\nb"), ("x-number", 5)):
+            with self.assertRaisesRegex(ValueError, f"^Invalid header {name}: expected a single line of plain text"):
+                HeimdexClient(headers={name: value})  # type: ignore[dict-item]
 
     def test_contradictory_settings_are_refused(self) -> None:
         with self.assertRaisesRegex(ValueError, "tls is False"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from ._proto import (
 )
 from ._tls import tls_problem
 from .answers import ServerInfo
-from .errors import ClientClosedError, HeimdexError, make_error
+from .errors import ClientClosedError, HeimdexError, UnauthenticatedError, make_error
 from .options import DEFAULT_TIMEOUTS, PathLike, Priority, TlsOptions, time_limit
 from .retry import DEFAULT_RETRY, Attempts, RetryBudget, RetryOptions
 
@@ -84,6 +85,33 @@ def _read(path: PathLike | None) -> bytes | None:
         return file.read()
 
 
+_SCHEME = re.compile(r"(https?|dns|unix):(?:/{2,3})?(.*)", re.IGNORECASE)
+_HOST_AND_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:/\[\]]+))(?::(\d{1,5}))?")
+_DEFAULT_PORT = 8001
+# What a header may be. gRPC's own error names neither the header nor the reason.
+_NAME = re.compile(r"[0-9A-Za-z_.-]+")
+_LINE = re.compile(r"[ -~]*")
+
+
+def _target(address: str) -> tuple[str, bool]:
+    """gRPC's target of an address, and whether it asks for TLS.
+
+    gRPC itself would use port 443 where none is given, and another port for one above 65535.
+    """
+    written = address.strip()
+    found = _SCHEME.fullmatch(written)
+    scheme, rest = (found[1].lower(), found[2]) if found else ("", written)
+    if scheme == "unix" and rest:
+        return written, False
+    parts = _HOST_AND_PORT.fullmatch(rest.removesuffix("/") if scheme.startswith("http") else rest)
+    port = int(parts[3] or _DEFAULT_PORT) if parts else 0
+    if parts is None or not 1 <= port <= 65_535 or scheme == "unix":
+        expected = "localhost:8001, [::1]:8001, https://host:8001, dns:///name:8001 or unix:/path"
+        raise ValueError(f"Expected an address such as {expected}, got {address!r}")
+    host = f"[{parts[1]}]" if parts[1] else parts[2]
+    return f"{'dns:///' if scheme == 'dns' else ''}{host}:{port}", scheme == "https"
+
+
 @dataclass
 class Settings:
     """The settings of a client, and what its calls share."""
@@ -100,12 +128,14 @@ class Settings:
         unknown = self.timeouts.keys() - DEFAULT_TIMEOUTS.keys()
         if unknown:
             raise ValueError(f"Expected timeouts for {', '.join(DEFAULT_TIMEOUTS)}, got {', '.join(sorted(unknown))}")
-        scheme, separator, rest = self.address.partition("://")
-        https = separator != "" and scheme == "https"
-        self.target = rest.rstrip("/") if separator and scheme in ("http", "https") else self.address
+        self.target, https = _target(self.address)
         if https and self.tls is False:
             raise ValueError(f"{self.address} asks for TLS, and tls is False")
         self.secure = https if self.tls is None else self.tls is not False
+        for name, value in self.headers.items():
+            if not isinstance(value, bytes) and not (_NAME.fullmatch(name) and isinstance(value, str) and _LINE.fullmatch(value)):
+                expected = "a single line of plain text, and a name of letters, digits and dashes"
+                raise ValueError(f"Invalid header {name}: expected {expected}")
         self.budget = RetryBudget()
         self.info: ServerInfo | None = None  # Kept for its limits.
         self.closed = False
@@ -131,7 +161,11 @@ class Settings:
         if self.priority is not None:
             pairs.append(("x-heimdex-priority", self.priority))
         if self.token is not None:
-            pairs.append(("authorization", f"Bearer {self.token if isinstance(self.token, str) else self.token()}"))
+            token = self.token if isinstance(self.token, str) else self.token()
+            if not isinstance(token, str) or not _LINE.fullmatch(token):
+                message = "no token: it contains a line break or an invalid character"
+                raise UnauthenticatedError(message, code="UNAUTHENTICATED", reason="NO_TOKEN")
+            pairs.append(("authorization", f"Bearer {token}"))
         return pairs
 
     def timeout(self, method: str, given: float | None) -> float:
