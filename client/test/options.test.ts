@@ -55,6 +55,7 @@ describe("the client's options", () => {
     for (const [field, options] of [
       ['task', { task: 'translates' as 'translate' }],
       ['timestamps', { timestamps: 'words' as 'word' }],
+      ['priority', { priority: 'low' as 'bulk' }],
       ['raw.encoding', { raw: { encoding: 'pcm' as 'pcm_s16le', sampleRateHz: 16_000, channelCount: 1 } }],
     ] as const)
       expect(await failureOf(client.transcribe(new Uint8Array(2), options)), field).to.include({ field });

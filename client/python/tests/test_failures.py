@@ -225,5 +225,7 @@ class ConnectionTest(unittest.TestCase):
     def test_contradictory_settings_are_refused(self) -> None:
         with self.assertRaisesRegex(ValueError, "tls is False"):
             HeimdexClient("https://server:8001", tls=False)
+        with self.assertRaisesRegex(ValueError, "Expected priority to be 'interactive' or 'bulk', got 'low'"):
+            HeimdexClient(priority="low")  # type: ignore[arg-type]
         with self.assertRaisesRegex(ValueError, "got Embed"):
             HeimdexClient(timeouts={"Embed": 1})

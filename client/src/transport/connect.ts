@@ -1,7 +1,14 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
 import { createError } from '../errors.js';
-import { type CallOptions, channelOptions, type InferenceClientOptions, type TlsOptions } from '../options.js';
+import {
+  type CallOptions,
+  channelOptions,
+  type InferenceClientOptions,
+  meaningOf,
+  type Priority,
+  type TlsOptions,
+} from '../options.js';
 import { parseAddress, type ServerAddress } from './address.js';
 import { Endpoint } from './endpoint.js';
 import { HealthWatch } from './health-watch.js';
@@ -43,10 +50,12 @@ export function metadataOf(client: InferenceClientOptions, call: CallOptions): M
   return Promise.resolve(client.token()).then((token) => metadataWith(token, client, call));
 }
 
+const PRIORITIES = { interactive: 'interactive', bulk: 'bulk' } as const satisfies Record<Priority, Priority>;
+
 function metadataWith(token: string | undefined, client: InferenceClientOptions, call: CallOptions): Metadata {
   const metadata = new Metadata();
   const priority = call.priority ?? client.priority;
-  if (priority !== undefined) metadata.set('x-heimdex-priority', priority);
+  if (priority !== undefined) metadata.set('x-heimdex-priority', meaningOf('priority', priority, PRIORITIES));
   if (token !== undefined && !isSet(metadata, 'authorization', `Bearer ${token}`)) {
     throw createError('UNAUTHENTICATED', 'no token: it contains a line break or an invalid character', {
       reason: 'NO_TOKEN',

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -132,6 +132,8 @@ class Settings:
         if https and self.tls is False:
             raise ValueError(f"{self.address} asks for TLS, and tls is False")
         self.secure = https if self.tls is None else self.tls is not False
+        if self.priority not in (None, *get_args(Priority)):
+            raise ValueError(f"Expected priority to be 'interactive' or 'bulk', got {self.priority!r}")
         for name, value in self.headers.items():
             if not isinstance(value, bytes) and not (_NAME.fullmatch(name) and isinstance(value, str) and _LINE.fullmatch(value)):
                 expected = "a single line of plain text, and a name of letters, digits and dashes"
