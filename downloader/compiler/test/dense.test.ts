@@ -100,6 +100,9 @@ describe('a layer behind the pooling of a sentence embedder', () => {
   for (const [what, pooling, more, named] of [
     ['another activation', ['cls'], { activation_function: 'torch.nn.modules.activation.GELU' }, 'activation_function'],
     ['another number of inputs', ['cls'], { in_features: 7 }, 'in_features'],
+    ['a sum with its own input', ['cls'], { use_residual: true }, 'use_residual'],
+    ['another input', ['cls'], { module_input_name: 'token_embeddings' }, 'module_input_name'],
+    ['another output', ['cls'], { module_output_name: 'projected' }, 'module_output_name'],
     ['a pooling that is not built', ['lasttoken'], {}, 'pooling'],
   ] as const) {
     it(`is refused by name: ${what}`, async () => {

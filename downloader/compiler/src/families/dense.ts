@@ -34,6 +34,9 @@ export function pooledDense(layers: Layers, tokens: string, mask: string, width:
   const config = module.part('config', DENSE_FILE);
   const inputs = width * modes.length;
   config.expect('in_features', inputs);
+  config.expect('module_input_name', VECTOR);
+  config.expect('module_output_name', VECTOR);
+  config.expect('use_residual', false);
   const outputs = config.count('out_features');
   const activation = config.text('activation_function', TANH);
   const name = `${DENSE}.linear`;
@@ -49,6 +52,8 @@ export function pooledDense(layers: Layers, tokens: string, mask: string, width:
   return graph.op('Tanh', [product]);
 }
 
+/** What sentence-transformers calls the pooled vector. */
+const VECTOR = 'sentence_embedding';
 const TANH = 'torch.nn.modules.activation.Tanh';
 const POOLINGS = ['cls', 'mean', 'max'] as const;
 
