@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, stringAt } from '../json.js';
 import { createReplacement } from './library.js';
 import { CharacterMap } from './precompiled.js';
-import { INVISIBLE, lowerCase, MARKS, normalForm } from './unicode.js';
+import { COMBINING, INVISIBLE, lowerCase, MARKS, normalForm } from './unicode.js';
 
 export type Normalizer = (text: string) => string;
 
@@ -22,7 +22,7 @@ const FACTORIES: Readonly<Record<string, (config: JsonObject) => Normalizer | un
   Strip: strip,
   Replace: createReplacement,
   Prepend: (config) => (text) => (text === '' ? text : (stringAt(config, 'prepend') ?? '') + text),
-  StripAccents: () => (text) => text.replace(MARKS, ''),
+  StripAccents: () => (text) => text.replace(COMBINING, ''),
   NFC: () => (text) => normalForm(text, 'NFC'),
   NFD: () => (text) => normalForm(text, 'NFD'),
   NFKC: () => (text) => normalForm(text, 'NFKC'),
