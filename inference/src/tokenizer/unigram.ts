@@ -4,6 +4,7 @@ import type { WordModel } from './word-model.js';
 
 /** Score of an unknown character below the minimum score of all pieces. */
 const UNKNOWN_PENALTY = 10;
+const BYTE_PIECE = /^<0x([0-9A-F]{2})>$/;
 
 /**
  * Splits a word into the pieces with the maximum total score (Viterbi). Method: Kudo, "Subword Regularization" (2018); ties and
@@ -14,36 +15,52 @@ export class UnigramModel implements WordModel {
   readonly #scores: Float64Array;
   readonly #unknown: number;
   readonly #unknownScore: number;
+  /** The pieces that stand for the bytes of unknown characters, by byte; empty if none do. */
+  readonly #bytes = new Map<number, number>();
   /** By position in the word: the best total score, and the start and id of the last piece. Reused between words. */
   #best = new Float64Array(64);
   #starts = new Int32Array(64);
   #pieces = new Int32Array(64);
 
-  private constructor(vocabulary: readonly (readonly [string, number])[], unknown: number) {
+  private constructor(vocabulary: readonly (readonly [string, number])[], unknown: number, byteFallback: boolean) {
     this.#scores = Float64Array.from(vocabulary, ([, score]) => score);
     this.#unknown = unknown;
     this.#unknownScore = this.#scores.reduce((min, score) => Math.min(min, score), 0) - UNKNOWN_PENALTY;
     vocabulary.forEach(([piece], id) => {
       if (piece !== '') this.#trie.add(piece, id);
+      const [, byte] = (byteFallback && BYTE_PIECE.exec(piece)) || [];
+      if (byte !== undefined) this.#bytes.set(Number.parseInt(byte, 16), id);
     });
   }
 
   /** Reads `model` of tokenizer.json. Undefined for an unsupported kind. */
   static read(config: JsonObject): UnigramModel | undefined {
     const { vocab, unk_id: unknown, byte_fallback: bytes } = config;
-    if (!Array.isArray(vocab) || typeof unknown !== 'number' || bytes === true) return undefined;
-    return new UnigramModel(vocab as (readonly [string, number])[], unknown);
+    if (!Array.isArray(vocab) || typeof unknown !== 'number') return undefined;
+    return new UnigramModel(vocab as (readonly [string, number])[], unknown, bytes === true);
   }
 
   idsOf(word: string): number[] {
     this.#findPath(word);
     const ids: number[] = [];
-    for (let end = word.length; end > 0; end = this.#starts[end] as number) {
+    let start: number;
+    for (let end = word.length; end > 0; end = start) {
       const id = this.#pieces[end] as number;
-      // Adjacent unknown characters are merged.
-      if (id !== this.#unknown || ids.at(-1) !== this.#unknown) ids.push(id);
+      start = this.#starts[end] as number;
+      if (id !== this.#unknown) ids.push(id);
+      else {
+        // Adjacent unknown characters are merged.
+        while (start > 0 && this.#pieces[start] === id) start = this.#starts[start] as number;
+        for (const part of this.#unknownIds(word.slice(start, end)).reverse()) ids.push(part);
+      }
     }
     return ids.reverse();
+  }
+
+  #unknownIds(text: string): number[] {
+    if (this.#bytes.size === 0) return [this.#unknown];
+    const ids = [...Buffer.from(text)].flatMap((byte) => this.#bytes.get(byte) ?? []);
+    return ids.length === Buffer.byteLength(text) ? ids : [this.#unknown];
   }
 
   #findPath(word: string): void {

@@ -14,8 +14,26 @@ function wordPieces(...pieces: readonly string[]): JsonObject {
   return { type: 'WordPiece', ...settings, vocab: vocabulary(...pieces) };
 }
 
+function unigram(more: JsonObject, ...pieces: readonly string[]): JsonObject {
+  const vocab = Object.keys(vocabulary(...pieces)).map((piece, id) => [piece, id < 3 ? 0 : -1]);
+  return { type: 'Unigram', unk_id: 2, vocab, byte_fallback: false, ...more };
+}
+
 /** What differs from a tokenizer of whole texts, a text, and its ids in Python's tokenizers 0.23. */
 const CASES: Readonly<Record<string, readonly [json: JsonObject, text: string, ids: readonly number[]]>> = {
+  'the bytes of unknown characters are tokens': [
+    {
+      model: unigram({ byte_fallback: true }, '▁', 'a', '<0xC3>', '<0xA9>', '<0x0A>'),
+      pre_tokenizer: { type: 'Metaspace' },
+    },
+    'aé\n',
+    [0, 3, 4, 5, 6, 7, 1],
+  ],
+  'unknown characters of which a byte has no token are one unknown token': [
+    { model: unigram({ byte_fallback: true }, '▁', 'a', '<0xC3>', '<0xA9>'), pre_tokenizer: { type: 'Metaspace' } },
+    'aéß',
+    [0, 3, 4, 2, 1],
+  ],
   'accents of every kind are stripped': [
     {
       model: wordPieces('क', 'e'),
