@@ -1,38 +1,58 @@
 import { isObject, type JsonObject, objectAt, stringAt } from '../json.js';
 import { AddedTokens } from './added-tokens.js';
 import type { IdSource } from './id-source.js';
+import { BytePairModel } from './library.js';
 import { createNormalizer, type Normalizer } from './normalizers.js';
 import { createPreTokenizer, type PreTokenizer } from './pre-tokenizers.js';
 import { UnigramModel } from './unigram.js';
+import { WordLevelModel } from './word-level.js';
 import { CachedModel, type WordModel } from './word-model.js';
 import { WordPieceModel } from './wordpiece.js';
 
 /**
- * Creates a tokenizer of the BERT and SentencePiece families, exact to Python's tokenizers for every code point. It stops at the
- * limit: apart from normalization, a long text costs no more than the tokens used of it. Undefined for a tokenizer.json with
- * unsupported components.
+ * Creates a tokenizer, exact to Python's tokenizers for every code point. It stops at the limit: apart from normalization, a long text
+ * costs no more than the tokens used of it. Throws for a tokenizer.json with unsupported components.
  */
-export function createExactSource(json: JsonObject): IdSource | undefined {
-  const normalize = createNormalizer(json.normalizer);
-  const preTokenize = createPreTokenizer(json.pre_tokenizer);
-  const model = createModel(objectAt(json, 'model'));
-  const specialTokens = readSpecialTokens(json.post_processor);
-  if (normalize === undefined || preTokenize === undefined || model === undefined || specialTokens === undefined)
-    return undefined;
+export function createExactSource(json: JsonObject): IdSource {
+  const normalize = supported(json, 'normalizer', createNormalizer);
   return new ExactSource(
     normalize,
-    preTokenize,
-    new CachedModel(model),
+    supported(json, 'pre_tokenizer', createPreTokenizer),
+    new CachedModel(supported(json, 'model', createModel)),
     new AddedTokens(json.added_tokens, normalize),
-    specialTokens,
+    supported(json, 'post_processor', readSpecialTokens),
   );
 }
 
-function createModel(config: JsonObject): WordModel | undefined {
-  // Old files have no type.
-  const type = stringAt(config, 'type') ?? (Array.isArray(config.vocab) ? 'Unigram' : 'other');
-  if (type === 'Unigram') return UnigramModel.read(config);
-  return type === 'WordPiece' ? WordPieceModel.read(config) : undefined;
+/** Reads a component of a tokenizer.json. Throws an error that names it where `read` returns undefined. */
+function supported<Part>(json: JsonObject, key: string, read: (config: unknown) => Part | undefined): Part {
+  const part = read(json[key]);
+  if (part !== undefined) return part;
+  const config = JSON.stringify(json[key], (name, value) => (name === 'vocab' || name === 'merges' ? '...' : value));
+  throw new Error(`Expected a tokenizer.json with a supported ${key}, got ${config?.slice(0, 500)}.`);
+}
+
+function createModel(config: unknown): WordModel | undefined {
+  if (!isObject(config)) return undefined;
+  switch (stringAt(config, 'type') ?? oldModelType(config)) {
+    case 'Unigram':
+      return UnigramModel.read(config);
+    case 'WordPiece':
+      return WordPieceModel.read(config);
+    case 'BPE':
+      return BytePairModel.read(config);
+    case 'WordLevel':
+      return WordLevelModel.read(config);
+    default:
+      return undefined;
+  }
+}
+
+/** Old files have no type. */
+function oldModelType(config: JsonObject): string {
+  if (Array.isArray(config.vocab)) return 'Unigram';
+  if (Array.isArray(config.merges)) return 'BPE';
+  return config.continuing_subword_prefix === undefined ? 'WordLevel' : 'WordPiece';
 }
 
 interface SpecialTokens {
@@ -81,7 +101,7 @@ class ExactSource implements IdSource {
       if ('id' in section) ids.push(section.id);
       else {
         for (const word of this.#preTokenize(section.text, begins)) {
-          for (const id of this.#model.idsOf(word)) ids.push(id);
+          for (const id of this.#model.idsOf(word, limit)) ids.push(id);
           if (ids.length > limit) return;
         }
       }
@@ -95,11 +115,26 @@ function readSpecialTokens(config: unknown): SpecialTokens | undefined {
   if (config === null || config === undefined) return { before: [], after: [] };
   if (!isObject(config)) return undefined;
   const type = stringAt(config, 'type');
+  if (type === 'Sequence') return specialTokensOfAll(config.processors);
   if (type === 'TemplateProcessing') return templateTokens(config);
+  // Of offsets alone.
+  if (type === 'ByteLevel') return { before: [], after: [] };
   if (type !== 'BertProcessing' && type !== 'RobertaProcessing') return undefined;
   const before = idOfPair(config.cls);
   const after = idOfPair(config.sep);
   return before === undefined || after === undefined ? undefined : { before: [before], after: [after] };
+}
+
+/** Each post-processor adds its tokens around those of the ones before it. */
+function specialTokensOfAll(processors: unknown): SpecialTokens | undefined {
+  if (!Array.isArray(processors)) return undefined;
+  return processors.reduce<SpecialTokens | undefined>(
+    (inner, config) => {
+      const outer = readSpecialTokens(config);
+      return inner && outer && { before: [...outer.before, ...inner.before], after: [...inner.after, ...outer.after] };
+    },
+    { before: [], after: [] },
+  );
 }
 
 function idOfPair(pair: unknown): number | undefined {

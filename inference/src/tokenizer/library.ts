@@ -1,61 +1,73 @@
 import * as hub from '@huggingface/tokenizers';
-import { isObject, type JsonObject } from '../json.js';
-import type { IdSource } from './id-source.js';
-import { WORD_OR_SIGNS } from './unicode.js';
+import { type JsonObject, stringAt } from '../json.js';
+import type { WordModel } from './word-model.js';
 
-/** The used part of the library; its declarations do not resolve under NodeNext. */
-interface HubTokenizer {
-  encode(text: string, options?: { readonly add_special_tokens: boolean }): { readonly ids: readonly number[] };
+/** Byte-pair encoding: words to pieces. */
+interface HubPairs {
+  (words: readonly string[]): readonly string[];
+  readonly tokens_to_ids: ReadonlyMap<string, number>;
+  readonly unk_token_id: number | undefined;
 }
 
+/** The used part of the library; its declarations do not resolve under NodeNext. */
 interface HubLibrary {
-  readonly Tokenizer: new (json: JsonObject, config: JsonObject) => HubTokenizer;
-  readonly ReplaceNormalizer: new (config: JsonObject) => { normalize(text: string): string };
+  readonly BPE: new (config: JsonObject) => HubPairs;
+  readonly SplitPreTokenizer: new (config: JsonObject) => { readonly pattern: RegExp | null };
+  readonly ByteLevelPreTokenizer: new (config: JsonObject) => { pre_tokenize_text(text: string): readonly string[] };
 }
 
 const library: HubLibrary = hub as unknown as HubLibrary;
 
-/** Creates a regular expression replacement. The library converts Oniguruma expressions to JavaScript's. */
-export function createReplacement(config: JsonObject): (text: string) => string {
-  const normalizer = new library.ReplaceNormalizer(config);
-  return (text) => normalizer.normalize(text);
+/** The expression of a `pattern`. The library converts Oniguruma's expressions to JavaScript's. */
+export function patternOf(config: JsonObject): RegExp {
+  const { pattern } = new library.SplitPreTokenizer(config);
+  if (pattern === null) throw new Error(`Expected a pattern of String or Regex in tokenizer.json.`);
+  return pattern;
 }
 
-/** Tokens encoded beyond the limit: the last tokens of a truncated text differ from those of the whole text. */
+const bytes = new library.ByteLevelPreTokenizer({ add_prefix_space: false, use_regex: false });
+
+/** A word with a letter for each of its bytes in UTF-8, GPT-2's. */
+export function bytesAsLetters(word: string): string {
+  return bytes.pre_tokenize_text(word).join('');
+}
+
+/** Tokens encoded beyond the limit: the last tokens of a truncated word differ from those of the whole word. */
 const SPARE_TOKENS = 32;
 /** Characters per token read initially; quadrupled while they are too few. */
 const CHARACTERS_PER_TOKEN = 8;
 
 /**
- * Creates a tokenizer of any kind that @huggingface/tokenizers supports, mainly byte-pair encoding. Throws for others. The library
- * has no limit and takes seconds for a text of 100,000 characters: of a long text, only as much is encoded as the limit needs.
+ * Byte-pair encoding. The library has no limit and takes seconds for a word of 100,000 characters, which a text without a pre-tokenizer
+ * is: of a long word, only as much is encoded as the limit needs.
  */
-export function createLibrarySource(json: JsonObject, config: JsonObject): IdSource {
-  const tokenizer = new library.Tokenizer({ ...json, pre_tokenizer: withUnicodeWords(json.pre_tokenizer) }, config);
-  const allIds = (text: string): readonly number[] => tokenizer.encode(text, { add_special_tokens: false }).ids;
-  const idsOf = (text: string, limit: number): readonly number[] => {
+export class BytePairModel implements WordModel {
+  readonly #pairs: HubPairs;
+
+  private constructor(pairs: HubPairs) {
+    this.#pairs = pairs;
+  }
+
+  /** Reads `model` of tokenizer.json. Undefined for an unsupported kind. */
+  static read(config: JsonObject): BytePairModel | undefined {
+    // The library knows no prefix of pieces inside a word.
+    if (stringAt(config, 'continuing_subword_prefix')) return undefined;
+    return new BytePairModel(new library.BPE(config));
+  }
+
+  idsOf(word: string, limit: number): readonly number[] {
     const enough = limit + SPARE_TOKENS;
-    for (let length = enough * CHARACTERS_PER_TOKEN; length < text.length; length *= 4) {
-      const ids = allIds(prefixOf(text, length));
+    for (let length = enough * CHARACTERS_PER_TOKEN; length < word.length; length *= 4) {
+      const ids = this.#allIds(prefixOf(word, length));
       if (ids.length >= enough) return ids;
     }
-    return allIds(text);
-  };
-  const probe = 'a';
-  const bare = allIds(probe);
-  const whole = tokenizer.encode(probe).ids;
-  const start = whole.findIndex((_, at) => bare.every((id, offset) => whole[at + offset] === id));
-  if (start < 0) throw new Error('Expected a tokenizer with its special tokens around the text.');
-  return { before: whole.slice(0, start), after: whole.slice(start + bare.length), idsOf };
-}
+    return this.#allIds(word);
+  }
 
-/** The library's `Whitespace` takes only ASCII letters and digits for words; the same as a split by the expression of Python's. */
-function withUnicodeWords(config: unknown): unknown {
-  if (!isObject(config)) return config;
-  if (Array.isArray(config.pretokenizers))
-    return { ...config, pretokenizers: config.pretokenizers.map((part) => withUnicodeWords(part)) };
-  if (config.type !== 'Whitespace') return config;
-  return { type: 'Split', pattern: { Regex: WORD_OR_SIGNS }, behavior: 'Removed', invert: true };
+  #allIds(word: string): readonly number[] {
+    const { tokens_to_ids: ids, unk_token_id: unknown } = this.#pairs;
+    return this.#pairs([word]).flatMap((piece) => ids.get(piece) ?? unknown ?? []);
+  }
 }
 
 /** Returns the first `length` code units, or one less to keep a surrogate pair together. */

@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, stringAt } from '../json.js';
-import { createReplacement } from './library.js';
+import { patternOf } from './library.js';
 import { CharacterMap } from './precompiled.js';
 import { COMBINING, INVISIBLE, lowerCase, MARKS, normalForm } from './unicode.js';
 
@@ -20,7 +20,7 @@ const FACTORIES: Readonly<Record<string, (config: JsonObject) => Normalizer | un
   Precompiled: precompiled,
   Lowercase: () => lowerCase,
   Strip: strip,
-  Replace: createReplacement,
+  Replace: replace,
   Prepend: (config) => (text) => (text === '' ? text : (stringAt(config, 'prepend') ?? '') + text),
   StripAccents: () => (text) => text.replace(COMBINING, ''),
   NFC: () => (text) => normalForm(text, 'NFC'),
@@ -38,6 +38,12 @@ function sequence(config: JsonObject): Normalizer | undefined {
     parts.push(normalizer);
   }
   return (text) => parts.reduce((sofar, normalizer) => normalizer(sofar), text);
+}
+
+function replace(config: JsonObject): Normalizer {
+  const pattern = patternOf(config);
+  const content = stringAt(config, 'content') ?? '';
+  return (text) => text.replace(pattern, () => content);
 }
 
 function precompiled(config: JsonObject): Normalizer | undefined {

@@ -1,4 +1,5 @@
-import { isObject, type JsonObject, stringAt } from '../json.js';
+import { isObject, type JsonObject, numberAt, stringAt } from '../json.js';
+import { bytesAsLetters, patternOf } from './library.js';
 import { PUNCTUATION, WORD_OR_SIGNS } from './unicode.js';
 
 /** Splits a section of a text into words; `first`: the section begins the text. */
@@ -6,6 +7,7 @@ export type PreTokenizer = (text: string, first: boolean) => Iterable<string>;
 
 /** Creates the pre-tokenizer of a tokenizer.json. Undefined for an unsupported kind. */
 export function createPreTokenizer(config: unknown): PreTokenizer | undefined {
+  if (config === null || config === undefined) return (text) => [text];
   if (!isObject(config)) return undefined;
   return FACTORIES[stringAt(config, 'type') ?? '']?.(config);
 }
@@ -14,16 +16,21 @@ const FACTORIES: Readonly<Record<string, (config: JsonObject) => PreTokenizer | 
   BertPreTokenizer: () => matches(BERT_WORDS),
   WhitespaceSplit: () => matches(/\P{White_Space}+/gu),
   Whitespace: () => matches(new RegExp(WORD_OR_SIGNS, 'gu')),
-  Punctuation: ({ behavior = 'Isolated' }) => (behavior === 'Isolated' ? matches(PUNCTUATIONS) : undefined),
+  Punctuation: ({ behavior = 'Isolated' }) => split(new RegExp(PUNCTUATION, 'gu'), behavior),
   Digits: ({ individual_digits: each }) => matches(each === true ? DIGITS : NUMBERS),
+  Split: (config) => split(patternOf(config), config.behavior, config.invert === true),
+  CharDelimiterSplit: ({ delimiter }) => split(patternOf({ pattern: { String: String(delimiter) } }), 'Removed'),
+  FixedLength: (config) => matches(new RegExp(`.{1,${numberAt(config, 'length') ?? 5}}`, 'gsu')),
   Metaspace: metaspace,
+  ByteLevel: byteLevel,
   Sequence: sequence,
 };
 
 const BERT_WORDS = new RegExp(`${PUNCTUATION}|(?:(?!${PUNCTUATION})\\P{White_Space})+`, 'gu');
-const PUNCTUATIONS = new RegExp(`${PUNCTUATION}|(?:(?!${PUNCTUATION}).)+`, 'gsu');
 const DIGITS = /\p{N}|\P{N}+/gu;
 const NUMBERS = /\p{N}+|\P{N}+/gu;
+const BYTE_LEVEL_WORDS =
+  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?(?:(?![\p{L}\p{N}])\P{White_Space})+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
 /** Yields every match. */
 function matches(pattern: RegExp): PreTokenizer {
@@ -32,16 +39,80 @@ function matches(pattern: RegExp): PreTokenizer {
   };
 }
 
+/** A part of a text, and whether it is a match of a pattern or, inverted, between matches. */
+type Piece = readonly [part: string, matched: boolean];
+
+/** What becomes of the matches, by `behavior`. */
+const BEHAVIORS: Readonly<Record<string, (pieces: Iterable<Piece>) => Iterable<string>>> = {
+  *Isolated(pieces) {
+    for (const [part] of pieces) yield part;
+  },
+  *Removed(pieces) {
+    for (const [part, matched] of pieces) if (!matched) yield part;
+  },
+  Contiguous: (pieces) => joined(pieces, (before, matched) => before === matched),
+  MergedWithPrevious: (pieces) => joined(pieces, (before, matched) => matched && !before),
+  MergedWithNext: (pieces) =>
+    // The same from the end to the start.
+    joined(
+      [...pieces].reverse(),
+      (behind, matched) => matched && !behind,
+      (part, word) => part + word,
+    ).reverse(),
+};
+
+/** Joins a part with the one before it where `joins` says so, by whether either is a match. */
+function joined(
+  pieces: Iterable<Piece>,
+  joins: (before: boolean, matched: boolean) => boolean,
+  join = (part: string, word: string) => word + part,
+): string[] {
+  const words: string[] = [];
+  let before: boolean | undefined;
+  for (const [part, matched] of pieces) {
+    if (before !== undefined && joins(before, matched)) words.push(join(part, words.pop() ?? ''));
+    else words.push(part);
+    before = matched;
+  }
+  return words;
+}
+
+function split(pattern: RegExp, behavior: unknown, inverted = false): PreTokenizer | undefined {
+  const apply = BEHAVIORS[String(behavior)];
+  return apply && ((text) => apply(piecesOf(text, pattern, inverted)));
+}
+
+function* piecesOf(text: string, pattern: RegExp, inverted: boolean): Iterable<Piece> {
+  let done = 0;
+  for (const { 0: match, index } of text.matchAll(pattern)) {
+    if (index > done) yield [text.slice(done, index), inverted];
+    if (match !== '') yield [match, !inverted];
+    done = index + match.length;
+  }
+  if (done < text.length) yield [text.slice(done), inverted];
+}
+
+/** GPT-2's words, as letters for their bytes. */
+function byteLevel(config: JsonObject): PreTokenizer {
+  const prefixed = config.add_prefix_space !== false;
+  const whole = config.use_regex === false;
+  return function* (text) {
+    const spaced = prefixed && !text.startsWith(' ') ? ` ${text}` : text;
+    if (whole) yield bytesAsLetters(spaced);
+    else for (const [word] of spaced.matchAll(BYTE_LEVEL_WORDS)) yield bytesAsLetters(word);
+  };
+}
+
 /** Replaces spaces by a marker, usually `▁`, and splits before each. */
 function metaspace(config: JsonObject): PreTokenizer {
   const mark = stringAt(config, 'replacement') ?? '\u2581';
   const scheme = stringAt(config, 'prepend_scheme') ?? (config.add_prefix_space === false ? 'never' : 'always');
-  const split = config.split !== false;
+  const splits = config.split !== false;
   return function* (text, first) {
     const prepend = scheme === 'always' || (scheme === 'first' && first);
     const marked = text.replaceAll(' ', mark);
     const whole = prepend && !marked.startsWith(mark) ? mark + marked : marked;
-    if (!split) {
+    if (!splits) {
       if (whole !== '') yield whole;
       return;
     }
@@ -57,11 +128,11 @@ function metaspace(config: JsonObject): PreTokenizer {
 
 function sequence(config: JsonObject): PreTokenizer | undefined {
   if (!Array.isArray(config.pretokenizers)) return undefined;
-  let whole: PreTokenizer | undefined;
+  let whole = createPreTokenizer(undefined);
   for (const part of config.pretokenizers) {
     const next = createPreTokenizer(part);
     if (next === undefined) return undefined;
-    whole = whole === undefined ? next : chain(whole, next);
+    whole = whole && chain(whole, next);
   }
   return whole;
 }
@@ -70,7 +141,8 @@ function chain(outer: PreTokenizer, inner: PreTokenizer): PreTokenizer {
   return function* (text, first) {
     let begins = first;
     for (const part of outer(text, first)) {
-      yield* inner(part, begins);
+      // Not behind spaces that are left out.
+      yield* inner(part, begins && text.startsWith(part));
       begins = false;
     }
   };

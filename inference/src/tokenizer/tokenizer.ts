@@ -1,7 +1,6 @@
 import { isObject, type JsonObject, objectAt, readJsonObject, stringAt } from '../json.js';
 import { truncatesLeft, withClassSettings } from './class-settings.js';
 import { createExactSource } from './exact.js';
-import { createLibrarySource } from './library.js';
 import { readTokenizerJson } from './slow/read.js';
 
 /** A tokenized text. */
@@ -42,7 +41,7 @@ export async function loadTokenizer(dir: string, configPath: string | undefined)
 /** Creates a tokenizer from the contents of the files. */
 export function createTokenizer(file: JsonObject, config: JsonObject): TextTokenizer {
   const json = withClassSettings(file, config);
-  const source = createExactSource(json) ?? createLibrarySource(json, config);
+  const source = createExactSource(json);
   const limit = config.model_max_length;
   const keepsEnd = truncatesLeft(json, config);
   return {

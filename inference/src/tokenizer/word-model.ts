@@ -1,6 +1,7 @@
 /** Encodes a word to token ids. */
 export interface WordModel {
-  idsOf(word: string): readonly number[];
+  /** May stop once there are more than `limit`. */
+  idsOf(word: string, limit: number): readonly number[];
 }
 
 const MAX_WORDS = 20_000;
@@ -16,11 +17,11 @@ export class CachedModel implements WordModel {
     this.#model = model;
   }
 
-  idsOf(word: string): readonly number[] {
-    if (word.length > MAX_WORD_LENGTH) return this.#model.idsOf(word);
+  idsOf(word: string, limit: number): readonly number[] {
+    if (word.length > MAX_WORD_LENGTH) return this.#model.idsOf(word, limit);
     const known = this.#known.get(word);
     if (known !== undefined) return known;
-    const ids = this.#model.idsOf(word);
+    const ids = this.#model.idsOf(word, Number.POSITIVE_INFINITY);
     if (this.#known.size >= MAX_WORDS) this.#known.clear();
     this.#known.set(word, ids);
     return ids;

@@ -9,6 +9,14 @@ function vocabulary(...pieces: readonly string[]): Record<string, number> {
   return Object.fromEntries(['<s>', '</s>', '<unk>', ...pieces].map((piece, id) => [piece, id]));
 }
 
+function added(content: string, id: number, more: JsonObject = {}): JsonObject {
+  return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: false, ...more };
+}
+
+function pairs(pieces: readonly string[], merges: readonly string[], more: JsonObject = {}): JsonObject {
+  return { type: 'BPE', unk_token: '<unk>', fuse_unk: false, vocab: vocabulary(...pieces), merges, ...more };
+}
+
 function wordPieces(...pieces: readonly string[]): JsonObject {
   const settings = { unk_token: '<unk>', continuing_subword_prefix: '##', max_input_chars_per_word: 100 };
   return { type: 'WordPiece', ...settings, vocab: vocabulary(...pieces) };
@@ -21,6 +29,57 @@ function unigram(more: JsonObject, ...pieces: readonly string[]): JsonObject {
 
 /** What differs from a tokenizer of whole texts, a text, and its ids in Python's tokenizers 0.23. */
 const CASES: Readonly<Record<string, readonly [json: JsonObject, text: string, ids: readonly number[]]>> = {
+  'byte pairs find an added word only as a whole word': [
+    {
+      model: pairs(['f', 'o', 'Ġ'], []),
+      pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+      added_tokens: [added('foo', 6, { single_word: true })],
+    },
+    'foo foof',
+    [0, 6, 5, 3, 4, 4, 3, 1],
+  ],
+  'byte pairs merge unknown characters within a word, not across words': [
+    { model: pairs(['a'], [], { fuse_unk: true }), pre_tokenizer: { type: 'WhitespaceSplit' } },
+    'xy x a',
+    [0, 2, 2, 3, 1],
+  ],
+  'byte pairs leave out what has no token': [
+    { model: pairs(['a'], [], { unk_token: null }), pre_tokenizer: { type: 'WhitespaceSplit' } },
+    'xa x',
+    [0, 3, 1],
+  ],
+  'byte pairs have no final sigma in lower case': [
+    {
+      model: pairs(['σ', 'ς', 'ο'], []),
+      normalizer: { type: 'Lowercase' },
+      pre_tokenizer: { type: 'WhitespaceSplit' },
+    },
+    'ΟΣ ς',
+    [0, 5, 3, 4, 1],
+  ],
+  'special tokens are added by each of several post-processors': [
+    {
+      model: wordPieces('a'),
+      pre_tokenizer: { type: 'BertPreTokenizer' },
+      post_processor: {
+        type: 'Sequence',
+        processors: [
+          { type: 'ByteLevel', add_prefix_space: true, trim_offsets: false, use_regex: true },
+          START_AND_END,
+        ],
+      },
+    },
+    'a ΟΣ',
+    [0, 3, 2, 1],
+  ],
+  'words are tokens': [
+    {
+      model: { type: 'WordLevel', unk_token: '<unk>', vocab: vocabulary('hello', 'constructor') },
+      pre_tokenizer: { type: 'Whitespace' },
+    },
+    'hello world constructor toString',
+    [0, 3, 2, 4, 2, 1],
+  ],
   'the bytes of unknown characters are tokens': [
     {
       model: unigram({ byte_fallback: true }, '▁', 'a', '<0xC3>', '<0xA9>', '<0x0A>'),
@@ -44,6 +103,65 @@ const CASES: Readonly<Record<string, readonly [json: JsonObject, text: string, i
     'का é e\u20dd',
     [0, 3, 4, 4, 1],
   ],
+  'only a text that begins with its first word is marked there': [
+    {
+      model: unigram({}, '▁', 'a'),
+      pre_tokenizer: {
+        type: 'Sequence',
+        pretokenizers: [{ type: 'WhitespaceSplit' }, { type: 'Metaspace', replacement: '▁', prepend_scheme: 'first' }],
+      },
+    },
+    ' a',
+    [0, 4, 1],
+  ],
+  'the content of a replacement is taken as it is': [
+    {
+      model: wordPieces('$&', 'x'),
+      normalizer: { type: 'Replace', pattern: { String: 'x' }, content: '$&' },
+      pre_tokenizer: { type: 'WhitespaceSplit' },
+    },
+    'x',
+    [0, 3, 1],
+  ],
+  ...Object.fromEntries(
+    (
+      [
+        ['Removed', false, ['ab', 'c'], [3, 4]],
+        ['Isolated', false, ['ab', '-', 'c'], [3, 4, 4, 5]],
+        ['Contiguous', false, ['ab', '--', 'c'], [3, 4, 5]],
+        ['MergedWithPrevious', false, ['ab-', '-', 'c'], [3, 4, 5]],
+        ['MergedWithNext', false, ['ab', '-', '-c'], [3, 4, 5]],
+        ['Removed', true, ['-'], [3, 3]],
+        ['MergedWithPrevious', true, ['ab', '-', '-c'], [3, 4, 5]],
+      ] as const
+    ).map(([behavior, invert, pieces, ids]) => [
+      `words are split at a pattern: ${behavior}${invert ? ', inverted' : ''}`,
+      [
+        {
+          model: wordPieces(...pieces),
+          pre_tokenizer: { type: 'Split', pattern: { Regex: '-' }, behavior, invert },
+        },
+        'ab--c',
+        [0, ...ids, 1],
+      ],
+    ]),
+  ),
+  'words are split at punctuation: MergedWithPrevious': [
+    {
+      model: wordPieces('a,', 'b'),
+      pre_tokenizer: {
+        type: 'Sequence',
+        pretokenizers: [{ type: 'WhitespaceSplit' }, { type: 'Punctuation', behavior: 'MergedWithPrevious' }],
+      },
+    },
+    'a,b',
+    [0, 3, 4, 1],
+  ],
+  'words are split at a character': [
+    { model: wordPieces('a b', 'c'), pre_tokenizer: { type: 'CharDelimiterSplit', delimiter: '-' } },
+    'a b-c',
+    [0, 3, 4, 1],
+  ],
 };
 
 describe('by a tokenizer.json', () => {
@@ -60,4 +178,9 @@ describe('by a tokenizer.json', () => {
       expect(createTokenizer({ version: '1.0', ...whole }, {}).encode(text, 64).ids).to.deep.equal(ids);
     });
   }
+
+  it('with a part that is not supported nothing is tokenized, and the error names the part', () => {
+    const json = { model: wordPieces('a'), pre_tokenizer: { type: 'UnicodeScripts' }, post_processor: null };
+    expect(() => createTokenizer(json, {})).to.throw('a supported pre_tokenizer, got {"type":"UnicodeScripts"}');
+  });
 });
