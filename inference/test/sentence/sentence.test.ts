@@ -1,3 +1,6 @@
+import { chmod, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import type { TextItem, VectorResult } from '../../src/models/items.js';
 import type { LoadedModel, Outcome } from '../../src/models/model.js';
@@ -126,6 +129,26 @@ describe('the sentence embedder', () => {
     const [raw] = await model.run([item('word', { normalize: false })], CONTEXT);
     expect(Math.hypot(...value(raw).vector)).to.be.above(1.5);
     await model.close();
+  });
+
+  it('shortens vectors to truncate_dim of config_sentence_transformers.json, before they are scaled', async function () {
+    needsShared(this, 'models/fixtures/bge-m3-tiny');
+    const dir = join(await mkdtemp(join(tmpdir(), 'heimdex-short-')), 'model');
+    await cp(inShared('models/fixtures/bge-m3-tiny'), dir, { recursive: true });
+    const vectorsOf = async () => {
+      const model = await load(modelFiles('a/b', dir, { model: 'onnx/sentence_transformers.onnx' }), OPTIONS);
+      const [scaled, raw] = await model.run([item('word'), item('word', { normalize: false })], CONTEXT);
+      await model.close();
+      return { dimensions: model.facts.dimensions, scaled: value(scaled).vector, raw: value(raw).vector };
+    };
+    const whole = await vectorsOf();
+    await chmod(dir, 0o755);
+    await writeFile(join(dir, 'config_sentence_transformers.json'), '{"truncate_dim": 8}');
+    const { dimensions, scaled, raw } = await vectorsOf();
+    expect(dimensions).to.equal(8);
+    expect([...raw]).to.deep.equal([...whole.raw.slice(0, 8)]);
+    expect(Math.hypot(...scaled)).to.be.closeTo(1, 1e-6);
+    await rm(dirname(dir), { recursive: true });
   });
 
   it('rejects weights that are not a text encoder', async () => {

@@ -106,7 +106,7 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
     );
     const vectors = await this.#network.run(packed);
     batch.forEach(({ item, index, text }, row) => {
-      const vector = vectors[row] as Float32Array;
+      const vector = (vectors[row] as Float32Array).slice(0, this.#recipe.dimensions);
       outcomes[index] = {
         ok: true,
         value: {

@@ -24,6 +24,8 @@ export interface SentenceRecipe {
   readonly lowerCase: boolean;
   /** Put before every text, such as "query: "; usually empty. */
   readonly prompt: string;
+  /** Numbers of a vector that are kept; undefined: all. */
+  readonly dimensions: number | undefined;
   /** Types of the modules in modules.json after the pooling that are not supported here. */
   readonly unknownModules: readonly string[];
 }
@@ -40,7 +42,8 @@ const BEHIND_PADDING: readonly unknown[] = ['roberta', 'xlm-roberta', 'camembert
 export async function readSentenceRecipe(files: ModelFiles, weights: string): Promise<SentenceRecipe> {
   const { pooling, unknown, pooledPrompt } = await readModules(files, weights);
   const config = await optional(files, weights, 'sentence_bert_config.json');
-  const prompt = defaultPrompt(await optional(files, weights, 'config_sentence_transformers.json'));
+  const defaults = await optional(files, weights, 'config_sentence_transformers.json');
+  const prompt = defaultPrompt(defaults);
   if (prompt !== '' && !pooledPrompt)
     throw new Error(`Expected the pooling of ${files.id} to include its default prompt, got include_prompt false.`);
   return {
@@ -49,6 +52,7 @@ export async function readSentenceRecipe(files: ModelFiles, weights: string): Pr
     positions: positions(await optional(files, weights, 'config.json')),
     lowerCase: config.do_lower_case === true,
     prompt,
+    dimensions: numberAt(defaults, 'truncate_dim'),
     unknownModules: unknown,
   };
 }
