@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -45,6 +46,22 @@ describe('manifest', () => {
       [entry.name, ...entry.aliases].map((name) => `${entry.role} ${name.toLowerCase()}`),
     );
     expect(names.filter((name, index) => names.indexOf(name) !== index)).to.deep.equal([]);
+  });
+
+  it('names for every sentence embedder the files that its vectors depend on', () => {
+    const { fileSets } = JSON.parse(readFileSync(builtInManifestPath(), 'utf8'));
+    for (const [name, { files }] of Object.entries<{ files: readonly { path: string }[] }>(fileSets)) {
+      if (!name.startsWith('sentence')) continue;
+      expect(
+        files.map(({ path }) => path),
+        name,
+      ).to.include.members([
+        'modules.json',
+        '1_Pooling/config.json',
+        'sentence_bert_config.json',
+        'config_sentence_transformers.json',
+      ]);
+    }
   });
 
   it('returns for every variant the weights that its family loads', () => {
