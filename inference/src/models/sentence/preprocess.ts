@@ -9,7 +9,7 @@ import {
 } from '@heimdex/cache';
 import { LONG_TEXT_TOKENS } from '@heimdex/onnx';
 import { type JsonObject, numberAt, objectAt, readJson, readJsonObject, stringAt } from '../../json.js';
-import type { TextTokenizer, TokenizedText } from '../../tokenizer/index.js';
+import { lowerCase, type TextTokenizer, type TokenizedText } from '../../tokenizer/index.js';
 import type { LoadOptions, ModelFiles } from '../model.js';
 import { findBeside } from '../repository.js';
 
@@ -103,7 +103,7 @@ async function optional(files: ModelFiles, weights: string, name: string): Promi
 export function tokenizeText(text: string, tokenizer: TextTokenizer, recipe: SentenceRecipe): TokenizedText {
   const limit = Math.min(recipe.positions, recipe.maxTokens ?? tokenizer.maxTokens);
   const whole = `${recipe.prompt}${text}`;
-  return tokenizer.encode(recipe.lowerCase ? whole.toLowerCase() : whole, limit);
+  return tokenizer.encode(recipe.lowerCase ? lowerCase(whole) : whole, limit);
 }
 
 /** What sharing a run gains on a device. */
