@@ -92,6 +92,42 @@ const REFUSED: Readonly<Record<string, Refused>> = {
     changed(BERT, {}, { 'modules.json': [...POOLED, ...modules(['Dense', '3_Dense'])] }),
     'it has a Dense in 3_Dense too',
   ),
+  'a pooling that is not known': text(
+    changed(BERT, {}, { 'modules.json': POOLED, '1_Pooling/config.json': { pooling_mode: 'attention' } }),
+    'Expected a pooling of cls, max',
+    'got attention',
+  ),
+  'a pooling without its file': text(
+    changed(BERT, {}, { 'modules.json': POOLED }),
+    'its modules.json names Pooling, which needs 1_Pooling/config.json',
+  ),
+  'a pooling elsewhere': text(
+    changed(BERT, {}, { 'modules.json': modules(['Transformer', ''], ['Pooling', '2_Pooling']) }),
+    'it has a Pooling in 2_Pooling too',
+  ),
+  'token vectors that are scaled before they are pooled': text(
+    changed(
+      BERT,
+      {},
+      {
+        'modules.json': modules(['Transformer', ''], ['Normalize', '1_Normalize'], ['Pooling', '1_Pooling']),
+        '1_Pooling/config.json': { pooling_mode: 'mean' },
+      },
+    ),
+    'it has Normalize before Pooling too',
+  ),
+  'a pooling that leaves the default prompt out': text(
+    changed(
+      BERT,
+      {},
+      {
+        'modules.json': POOLED,
+        '1_Pooling/config.json': { pooling_mode: 'mean', include_prompt: false },
+        'config_sentence_transformers.json': { prompts: { query: 'query: ' }, default_prompt_name: 'query' },
+      },
+    ),
+    'include_prompt of its 1_Pooling/config.json is false, and it has a default prompt',
+  ),
   'a classifier of audio': speech(changed(WHISPER, { architectures: ['WhisperForAudioClassification'] }), 'of audio'),
   'scaled embeddings': speech(changed(WHISPER, { scale_embedding: true }), 'scale_embedding'),
   'another length of windows': speech(changed(WHISPER, { max_source_positions: 750 }), 'max_source_positions'),

@@ -61,3 +61,11 @@ export function sentenceModules(value: unknown): readonly SentenceModule[] | und
     path: String(module?.path ?? '').replace(/\/$/, ''),
   }));
 }
+
+/** The prompt that is put before texts if a caller names none, by config_sentence_transformers.json; often empty. */
+export function defaultPrompt(config: Readonly<Record<string, unknown>>): string {
+  const { default_prompt_name: name, prompts } = config;
+  if (typeof name !== 'string' || typeof prompts !== 'object' || prompts === null) return '';
+  const prompt = Object.hasOwn(prompts, name) ? (prompts as Readonly<Record<string, unknown>>)[name] : undefined;
+  return typeof prompt === 'string' ? prompt : '';
+}

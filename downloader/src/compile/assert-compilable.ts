@@ -11,7 +11,7 @@ import {
 } from '@heimdex/cache';
 import { messageOf } from '@heimdex/common';
 import type { DownloaderError } from '../errors.js';
-import { assertPreprocessor, assertTokenizer } from './assert-servable.js';
+import { assertPooling, assertPreprocessor, assertTokenizer } from './assert-servable.js';
 import { cannotCompile } from './cannot-compile.js';
 import { type JsonObject, objectOf } from './json-object.js';
 import type { SmallFiles } from './small-json.js';
@@ -29,6 +29,7 @@ export async function assertCompilable(configured: ConfiguredModel, files: Small
   if (!modules.some(({ type }) => type === 'Pooling')) assertHead(configured, config);
   assertModules(configured, modules);
   await assertValues(configured, config, modules, files);
+  await assertPooling(configured, modules, files);
   await assertTokenizer(configured, config, files);
   await assertPreprocessor(configured, config, files);
 }
@@ -66,7 +67,10 @@ function assertModules(configured: ConfiguredModel, modules: readonly SentenceMo
   const denseAt = denseIndex(modules);
   const unknown = modules.flatMap(({ type, path }, at) => {
     // Vectors are normalized last.
-    if (type === 'Normalize' && at < denseAt) return ['Normalize before Dense'];
+    const later =
+      type === 'Normalize' ? modules.slice(at).find((one) => /^(Pooling|Dense)$/.test(one.type)) : undefined;
+    if (later !== undefined) return [`Normalize before ${later.type}`];
+    if (type === 'Pooling' && (path || POOLING_DIR) !== POOLING_DIR) return [`a Pooling in ${path}`];
     if (type === 'Dense' && at !== denseAt) return [`a Dense in ${path}`];
     return SENTENCE_MODULES.includes(type) || at === denseAt ? [] : [type];
   });

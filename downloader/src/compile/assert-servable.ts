@@ -1,5 +1,13 @@
 /** What the server would reject at its start, by the model's small files. */
-import { type ConfiguredModel, isSlowTokenizer } from '@heimdex/cache';
+import {
+  type ConfiguredModel,
+  defaultPrompt,
+  isSlowTokenizer,
+  POOLING_DIR,
+  poolingModes,
+  type SentenceModule,
+} from '@heimdex/cache';
+import { messageOf } from '@heimdex/common';
 import { cannotCompile } from './cannot-compile.js';
 import { type JsonObject, objectAt, objectOf } from './json-object.js';
 import type { SmallFiles } from './small-json.js';
@@ -14,6 +22,26 @@ export async function assertTokenizer(configured: ConfiguredModel, config: JsonO
     configured,
     `its tokenizer is a ${name}, and it has no tokenizer.json. In transformers AutoTokenizer.from_pretrained("${configured.id}").save_pretrained(DIR) writes one, where the tokenizer has that form (BertJapaneseTokenizer and PhobertTokenizer have not)`,
   );
+}
+
+/** Throws DownloaderError CHECKPOINT_INVALID for a pooling whose file is missing, or that the server does not know. */
+export async function assertPooling(
+  configured: ConfiguredModel,
+  modules: readonly SentenceModule[],
+  files: SmallFiles,
+): Promise<void> {
+  if (!modules.some(({ type }) => type === 'Pooling')) return;
+  const path = `${POOLING_DIR}/config.json`;
+  const config = objectOf(await files.read(path));
+  if (config === undefined) throw cannotCompile(configured, `its modules.json names Pooling, which needs ${path}`);
+  try {
+    poolingModes(config);
+  } catch (error) {
+    throw cannotCompile(configured, messageOf(error));
+  }
+  const defaults = objectOf(await files.read('config_sentence_transformers.json')) ?? {};
+  if (config.include_prompt === false && defaultPrompt(defaults) !== '')
+    throw cannotCompile(configured, `include_prompt of its ${path} is false, and it has a default prompt`);
 }
 
 /** Throws DownloaderError CHECKPOINT_INVALID if the model's inputs are prepared for another size than config.json has. */

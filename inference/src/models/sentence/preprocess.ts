@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import {
   assertSafePath,
+  defaultPrompt,
   POOLING_DIR,
   type PoolingMode,
   poolingModes,
@@ -8,7 +9,7 @@ import {
   sentenceModules,
 } from '@heimdex/cache';
 import { LONG_TEXT_TOKENS } from '@heimdex/onnx';
-import { type JsonObject, numberAt, objectAt, readJson, readJsonObject, stringAt } from '../../json.js';
+import { type JsonObject, numberAt, readJson, readJsonObject } from '../../json.js';
 import { lowerCase, type TextTokenizer, type TokenizedText } from '../../tokenizer/index.js';
 import type { LoadOptions, ModelFiles } from '../model.js';
 import { findBeside } from '../repository.js';
@@ -55,12 +56,6 @@ export async function readSentenceRecipe(files: ModelFiles, weights: string): Pr
     dimensions: numberAt(defaults, 'truncate_dim'),
     unknownModules: unknown,
   };
-}
-
-/** The prompt that sentence-transformers puts before texts if its caller names none. */
-export function defaultPrompt(config: JsonObject): string {
-  const name = stringAt(config, 'default_prompt_name');
-  return name === undefined ? '' : (stringAt(objectAt(config, 'prompts'), name) ?? '');
 }
 
 interface Modules {
