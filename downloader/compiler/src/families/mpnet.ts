@@ -5,13 +5,22 @@ import type { Config, ConfigReader } from './config.js';
 
 const { fround } = Math;
 
+/** Its positions begin behind this one, whatever `pad_token_id` says. */
+const PADDING = 1;
+
 /**
  * Its config.json in BERT's words.
  *
- * Source: Song et al., 2020; transformers' configuration_mpnet.py, which has the defaults.
+ * Source: Song et al., 2020; transformers' configuration_mpnet.py, which has the defaults, and modeling_mpnet.py.
  */
 export function bertConfigOf(config: Config): Config {
-  return { vocab_size: 30527, relative_attention_num_buckets: 32, ...config, type_vocab_size: 0 };
+  return {
+    vocab_size: 30527,
+    relative_attention_num_buckets: 32,
+    ...config,
+    type_vocab_size: 0,
+    pad_token_id: PADDING,
+  };
 }
 
 /** A tensor's name in BERT's words. */

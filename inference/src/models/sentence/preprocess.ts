@@ -86,7 +86,10 @@ async function readModules(files: ModelFiles, weights: string): Promise<Modules>
 function positions(config: JsonObject): number {
   const count = numberAt(config, 'max_position_embeddings');
   if (count === undefined) return Number.POSITIVE_INFINITY;
-  return BEHIND_PADDING.includes(config.model_type) ? count - (numberAt(config, 'pad_token_id') ?? 1) - 1 : count;
+  if (!BEHIND_PADDING.includes(config.model_type)) return count;
+  // MPNet takes no other padding token into account.
+  const padding = config.model_type === 'mpnet' ? 1 : (numberAt(config, 'pad_token_id') ?? 1);
+  return count - padding - 1;
 }
 
 async function optional(files: ModelFiles, weights: string, name: string): Promise<JsonObject> {
