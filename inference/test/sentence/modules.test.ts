@@ -88,7 +88,14 @@ describe("a sentence model's modules", () => {
       await write('sentence_bert_config.json', { max_seq_length });
       await read();
     }
-    expect(limits).to.deep.equal([128, 512, 64, 512, 128]);
+    for (const processing_kwargs of [
+      { text: { max_length: 32 } },
+      { text: { max_length: 32 }, common: { max_length: 16 } },
+    ]) {
+      await write('sentence_bert_config.json', { max_seq_length: 64, processing_kwargs });
+      await read();
+    }
+    expect(limits).to.deep.equal([128, 512, 64, 512, 128, 32, 16]);
   });
 
   it('that pool a text without its prompt are refused if there is one', async () => {

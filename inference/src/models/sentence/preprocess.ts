@@ -9,7 +9,7 @@ import {
   sentenceModules,
 } from '@heimdex/cache';
 import { LONG_TEXT_TOKENS } from '@heimdex/onnx';
-import { type JsonObject, numberAt, readJson, readJsonObject } from '../../json.js';
+import { type JsonObject, numberAt, objectAt, readJson, readJsonObject } from '../../json.js';
 import { lowerCase, type TextTokenizer, type TokenizedText } from '../../tokenizer/index.js';
 import type { LoadOptions, ModelFiles } from '../model.js';
 import { findBeside } from '../repository.js';
@@ -49,13 +49,20 @@ export async function readSentenceRecipe(files: ModelFiles, weights: string): Pr
     throw new Error(`Expected the pooling of ${files.id} to include its default prompt, got include_prompt false.`);
   return {
     pooling: pooling ?? (FIRST_TOKEN_FAMILIES.test(files.id) ? ['cls'] : ['mean']),
-    maxTokens: numberAt(config, 'max_seq_length'),
+    maxTokens: maxTokens(config),
     positions: positions(await optional(files, weights, 'config.json')),
     lowerCase: config.do_lower_case === true,
     prompt,
     dimensions: numberAt(defaults, 'truncate_dim'),
     unknownModules: unknown,
   };
+}
+
+/** Arguments of the tokenizer's calls, as current versions save them, come before the older key. */
+function maxTokens(config: JsonObject): number | undefined {
+  const given = objectAt(config, 'processing_kwargs');
+  const { max_length: limit } = { ...objectAt(given, 'text'), ...objectAt(given, 'common') };
+  return typeof limit === 'number' ? limit : numberAt(config, 'max_seq_length');
 }
 
 interface Modules {
