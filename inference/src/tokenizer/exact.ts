@@ -2,7 +2,7 @@ import { isObject, type JsonObject, objectAt, stringAt } from '../json.js';
 import { AddedTokens } from './added-tokens.js';
 import type { IdSource } from './id-source.js';
 import { BytePairModel } from './library.js';
-import { createNormalizer, type Normalizer } from './normalizers.js';
+import { createNormalizer, isSpace, type Normalizer } from './normalizers.js';
 import { createPreTokenizer, type PreTokenizer } from './pre-tokenizers.js';
 import { UnigramModel } from './unigram.js';
 import { WordLevelModel } from './word-level.js';
@@ -88,7 +88,12 @@ class ExactSource implements IdSource {
     let first = true;
     for (const raw of this.#added.split(text)) {
       if ('id' in raw) ids.push(raw.id);
-      else this.#addPart(this.#normalize(raw.text), first, ids, limit);
+      else {
+        const text = this.#normalize(raw.text);
+        // Not where normalization has left out spaces before it.
+        const begins = first && (!isSpace(raw.text, 0) || isSpace(text, 0));
+        this.#addPart(text, begins, ids, limit);
+      }
       first = false;
       if (ids.length > limit) break;
     }

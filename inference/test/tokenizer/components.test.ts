@@ -114,6 +114,24 @@ const CASES: Readonly<Record<string, readonly [json: JsonObject, text: string, i
     ' a',
     [0, 4, 1],
   ],
+  'a text is not marked behind spaces that are stripped': [
+    {
+      model: unigram({}, '▁', 'a'),
+      normalizer: { type: 'Strip', strip_left: true, strip_right: true },
+      pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'first' },
+    },
+    ' a',
+    [0, 4, 1],
+  ],
+  'a text is marked where none are': [
+    {
+      model: unigram({}, '▁', 'a'),
+      normalizer: { type: 'Strip', strip_left: true, strip_right: true },
+      pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'first' },
+    },
+    'a ',
+    [0, 3, 4, 1],
+  ],
   'the content of a replacement is taken as it is': [
     {
       model: wordPieces('$&', 'x'),
