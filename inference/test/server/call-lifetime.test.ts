@@ -101,6 +101,28 @@ describe('a call that is cancelled while it arrives', () => {
   });
 });
 
+describe('pipelined calls of a connection that closes', () => {
+  let fake: FakeServer;
+  before(async () => {
+    fake = await startFakeServer();
+    await fake.server.warm;
+  });
+  after(() => fake.close());
+
+  it('are all CANCELLED', async () => {
+    const body = JSON.stringify({ texts: ['until cancelled'], model: 'TEXT_MODEL_TEXT' });
+    const ids = ['piped-1', 'piped-2', 'piped-3'];
+    const socket = net.connect(fake.server.address.port, '127.0.0.1');
+    for (const id of ids) {
+      const head = `POST /${EMBED_TEXT} HTTP/1.1\r\nhost: x\r\nx-request-id: ${id}\r\ncontent-type: application/json\r\n`;
+      socket.write(`${head}content-length: ${body.length}\r\n\r\n${body}`);
+    }
+    while (!/heimdex_requests_in_progress 3/.test(await (await fetch(`${fake.url}/metrics`)).text()));
+    socket.destroy();
+    for (const id of ids) expect(await logged(fake, id)).to.include({ code: 'CANCELLED' });
+  });
+});
+
 describe('callers that send one byte each', () => {
   it('do not block others', async () => {
     const fake = await startFakeServer({ MAX_CONNECTIONS: '32' });

@@ -135,6 +135,7 @@ function createWebServer(
     const call = connections.begin(request.socket);
     request.once('end', call.arrived);
     response.once('close', call.ended);
+    closeWithSocket(request.socket, response);
     listener(request, response);
   };
   web.on('request', answer);
@@ -153,6 +154,25 @@ function createWebServer(
   // It never listens itself, and node:http starts its timeout checks when a server listens.
   web.emit('listening');
   return web;
+}
+
+/** The unfinished responses of each connection. */
+const responses = new WeakMap<net.Socket, Set<http.ServerResponse>>();
+
+/**
+ * When a connection ends, Node.js closes only the response in turn. Those of pipelined requests behind it would never close: their
+ * calls would run on and hold their memory for ever.
+ */
+function closeWithSocket(socket: net.Socket, response: http.ServerResponse): void {
+  const open = responses.get(socket) ?? new Set();
+  if (!responses.has(socket)) {
+    responses.set(socket, open);
+    socket.once('close', () => {
+      for (const each of open) if (each.socket === null) each.emit('close');
+    });
+  }
+  open.add(response);
+  response.once('close', () => open.delete(response));
 }
 
 /** Peeks at the first bytes and puts them back. */
