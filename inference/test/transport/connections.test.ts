@@ -107,6 +107,18 @@ describe('a connection that is slow', () => {
     });
   }
 
+  it('to be answered and sends many requests meanwhile is ended, and one that sends some is not', async () => {
+    const listener = await open(100);
+    try {
+      const wait = 'GET /wait HTTP/1.1\r\nhost: x\r\n\r\n';
+      expect(await said(await connect(listener, wait + GET.repeat(1000)))).not.to.include('hello');
+      const some = await connect(listener, GET.repeat(31) + LAST);
+      expect((await said(some)).match(/hello/g)).to.have.length(32);
+    } finally {
+      await close(listener);
+    }
+  });
+
   it('to read its answer is ended, and one that waits for its answer is not', async () => {
     const listener = await open(100, { unreadMs: 50 });
     try {

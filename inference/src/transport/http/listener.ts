@@ -33,6 +33,11 @@ const TIMEOUTS: ConnectionTimeouts = {
   unreadMs: 120_000,
   lookEveryMs: 5000,
 };
+/**
+ * Unanswered requests of a connection. Node.js reads on until it has parsed what it received at once, 64 KiB: two thousand requests for
+ * the metrics, which blocked the server for a second, and whose answers, 25 KiB each, waited in memory behind one that takes long.
+ */
+const MAX_PIPELINED = 32;
 /** Above the limit, for connections accepted from the system's queue but not yet checked. */
 const SPARE_CONNECTIONS = 64;
 
@@ -132,10 +137,15 @@ function createWebServer(
     connectionsCheckingInterval: timeouts.lookEveryMs,
   });
   const answer: http.RequestListener = (request, response) => {
-    const call = connections.begin(request.socket);
+    const { socket } = request;
+    const open = openResponses(socket);
+    if (open.size >= MAX_PIPELINED) socket.destroy();
+    // Node.js goes on with the requests that came in the same bytes.
+    if (socket.destroyed) return;
+    open.add(response);
+    const call = connections.begin(socket);
     request.once('end', call.arrived);
-    response.once('close', call.ended);
-    closeWithSocket(request.socket, response);
+    response.once('close', call.ended).once('close', () => open.delete(response));
     listener(request, response);
   };
   web.on('request', answer);
@@ -163,16 +173,15 @@ const responses = new WeakMap<net.Socket, Set<http.ServerResponse>>();
  * When a connection ends, Node.js closes only the response in turn. Those of pipelined requests behind it would never close: their
  * calls would run on and hold their memory for ever.
  */
-function closeWithSocket(socket: net.Socket, response: http.ServerResponse): void {
-  const open = responses.get(socket) ?? new Set();
-  if (!responses.has(socket)) {
-    responses.set(socket, open);
-    socket.once('close', () => {
-      for (const each of open) if (each.socket === null) each.emit('close');
-    });
-  }
-  open.add(response);
-  response.once('close', () => open.delete(response));
+function openResponses(socket: net.Socket): Set<http.ServerResponse> {
+  const known = responses.get(socket);
+  if (known !== undefined) return known;
+  const open = new Set<http.ServerResponse>();
+  responses.set(socket, open);
+  socket.once('close', () => {
+    for (const response of open) if (response.socket === null) response.emit('close');
+  });
+  return open;
 }
 
 /** Peeks at the first bytes and puts them back. */
