@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import https from 'node:https';
@@ -222,6 +222,20 @@ describe('TLS', () => {
     expect(error).to.be.instanceOf(FatalError);
     expect(error).to.include({ reason: 'configuration' });
     expect(String(error)).to.include('TLS_CERT_FILE');
+  });
+
+  it('is rejected with the key of another certificate, even of another kind', async () => {
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const keyPath = join(dir, 'ed25519.key');
+    await writeFile(keyPath, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    for (const wrong of [keyPath, caller.keyPath]) {
+      const error = await startFakeServer({ TLS_CERT_FILE: server.certPath, TLS_KEY_FILE: wrong }).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      expect(error).to.be.instanceOf(FatalError);
+      expect(String(error)).to.include(`TLS_KEY_FILE ${wrong} is not the key of the certificate`);
+    }
   });
 
   it('accepts CA files only if each PEM block is a certificate, at start and later', async () => {

@@ -1,5 +1,5 @@
 /** The port's certificates, reloaded when their files change. */
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
 import { FatalError } from '../../exit-codes.js';
 import { checkCertificates } from './certificates.js';
@@ -57,6 +57,7 @@ export async function createTlsServer(
       apply: ([cert = Buffer.alloc(0), key = Buffer.alloc(0), ca]) => {
         if (ca !== undefined) checkIssuers(ca, clientCaPath);
         const toMs = checkDates(cert, certPath, nowMs());
+        checkKey(cert, key, paths);
         server.setSecureContext({ cert, key, ...(ca === undefined ? {} : { ca }) });
         expiresAtMs = toMs;
       },
@@ -85,6 +86,16 @@ function checkDates(chain: Buffer, path: string, nowMs: number): number {
   const problem = nowMs > toMs ? `expired at ${iso(toMs)}: renew it` : `is valid only from ${iso(fromMs)}: wait`;
   const clock = `or correct the clock, which says ${iso(nowMs)}`;
   throw new FatalError('configuration', `The certificate in TLS_CERT_FILE ${path} ${problem}, ${clock}.`);
+}
+
+/**
+ * Throws a FatalError unless the key is the certificate's. OpenSSL accepts a key of another kind, RSA beside a certificate for EC, as
+ * while both files are being replaced, and then refuses every connection.
+ */
+function checkKey(chain: Buffer, key: Buffer, { certPath, keyPath }: TlsFiles): void {
+  if (new X509Certificate(chain).checkPrivateKey(createPrivateKey(key))) return;
+  const problem = `TLS_KEY_FILE ${keyPath} is not the key of the certificate in TLS_CERT_FILE ${certPath}, its first one`;
+  throw new FatalError('configuration', `${problem}. Give both files of one certificate.`);
 }
 
 const iso = (ms: number): string => new Date(ms).toISOString();
