@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readdir, rm } from 'node:fs/promises';
 import http from 'node:http';
 import http2 from 'node:http2';
+import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Health, InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
@@ -195,6 +196,47 @@ describe('malicious callers', () => {
   });
 });
 
+describe('health calls that never end', () => {
+  let fake: FakeServer;
+  before(async () => {
+    fake = await startFakeServer();
+    await fake.server.warm;
+  });
+  after(() => fake.close());
+
+  it('are ended, the oldest first, above 4096 of them; probes are answered and watchers stay', async () => {
+    const watcher = fake.client.serverStream(Health.method.watch, {})[Symbol.asyncIterator]();
+    await watcher.next();
+    const open = 900;
+    const sockets = Array.from({ length: 5 }, () => net.connect(fake.server.address.port, '127.0.0.1'));
+    const evicted = new Promise<void>((resolve) => {
+      let left = sockets.length * open - 4096;
+      for (const socket of sockets) {
+        socket.on('data', (bytes) => {
+          left -= bytes.toString('latin1').split(CALM_DOWN).length - 1;
+          if (left <= 0) resolve();
+        });
+      }
+    });
+    for (const socket of sockets) {
+      socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+      // Empty settings.
+      socket.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]));
+      for (let count = 0; count < open; count += 1) socket.write(beginCheck(2 * count + 1));
+    }
+    await evicted;
+    expect((await fake.client.value(Health.method.check, {})).status).to.equal(1);
+    fake.server.state.refuse('for the watcher');
+    expect((await watcher.next()).value?.status).to.equal(2);
+    for (const socket of sockets) socket.destroy();
+  });
+
+  it('hold little: a message has at most 4 KiB', async () => {
+    const long = await fake.client.failure(Health.method.check, { service: 'a'.repeat(4097) });
+    expect(long.reason).to.equal('MESSAGE_TOO_LARGE');
+  });
+});
+
 describe('a volume that vanishes', () => {
   it('does not affect a server that has loaded it, until a worker restarts', async () => {
     const { server, volume, stop } = await pocketServer({ MAX_RESTARTS: '1' });
@@ -213,6 +255,27 @@ describe('a volume that vanishes', () => {
     }
   });
 });
+
+/** The content of a RST_STREAM frame with ENHANCE_YOUR_CALM. */
+const CALM_DOWN = '\x00\x00\x00\x0b';
+
+/** The HEADERS frame of a call of Health/Check without a message. */
+function beginCheck(streamId: number): Buffer {
+  const text = (value: string) => [value.length, ...Buffer.from(value)];
+  const fields = [
+    [':method', 'POST'],
+    [':scheme', 'http'],
+    [':authority', 'x'],
+    [':path', `/${Health.typeName}/Check`],
+    ['content-type', 'application/grpc'],
+    ['te', 'trailers'],
+  ] as const;
+  // Literal fields without indexing (RFC 7541, section 6.2.2).
+  const block = Buffer.from(fields.flatMap(([name, value]) => [0, ...text(name), ...text(value)]));
+  const head = Buffer.from([0, 0, block.length, 1, 4, 0, 0, 0, 0]);
+  head.writeUInt32BE(streamId, 5);
+  return Buffer.concat([head, block]);
+}
 
 /** Waits until no call is in progress: abandoned ones end shortly after their callers disconnect. */
 async function settled(fake: FakeServer): Promise<void> {

@@ -12,7 +12,7 @@
  *
  * 5. memory: a permit for a call's fixed part (QUEUE_FULL). The body acquires more as it arrives; see incoming-body.ts.
  *
- * Health checks pass all of them, so probes are answered under any load. Their messages are small.
+ * Health checks pass all of them, so probes are answered under any load. Their messages are small; grpc/probes.ts limits their number.
  */
 import { KIB, MIB } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
@@ -28,7 +28,7 @@ const MAX_REQUEST_BYTES = 1024 * MIB;
 /** Memory for the largest message: the message and its chunks while it is assembled. */
 const PER_MESSAGE_BYTE = 2;
 /** For health and reflection. */
-const MAX_SMALL_BYTES = 64 * KIB;
+const MAX_SMALL_BYTES = 4 * KIB;
 /** What a stream may send before it is read (flow-window.ts); held while it is open. */
 export const STREAM_BYTES = 512 * KIB;
 /** A unary request must arrive within this time: 64 MiB in two minutes is 4 Mbit/s. */

@@ -6,7 +6,8 @@ import { InferenceError } from '../../errors.js';
 import type { ServedMethod, ServedService } from '../../services/service.js';
 import type { OpenCall } from '../calls/call-tracker.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
-import { type GrpcCall, type GrpcCalls, type GuardOptions, grpcCalls, toGrpcStatus } from './interceptor.js';
+import { type GrpcCall, type GrpcCalls, type GuardOptions, grpcCalls } from './interceptor.js';
+import { toGrpcStatus } from './status.js';
 
 export interface GrpcLimits {
   /** Maximum message size, in and out. */

@@ -4,20 +4,18 @@
  * (grpc/doc/statuscodes.md) and grpc-go; so do invalid reflection requests, by grpc-js.
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import { toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
-import { StatusSchema } from '@heimdex/gen';
 import { InferenceError } from '../../errors.js';
-import { toStatus, toWireError, type WireError } from '../../services/errors.js';
+import { toWireError, type WireError } from '../../services/errors.js';
 import type { ServedService } from '../../services/service.js';
 import type { AdmittedCall, CallAdmission, Incoming } from '../calls/admission.js';
 import type { Arrival, CallTracker, OpenCall } from '../calls/call-tracker.js';
 import { type Decompressor, isEncoding } from '../messages/decompress.js';
 import { widenWindows } from './flow-window.js';
+import { Probes } from './probes.js';
+import { toGrpcStatus } from './status.js';
 import { FrameDecoder } from './whole-frames.js';
 
-/** Carries the error's google.rpc.Status, which all gRPC libraries read. */
-const STATUS_DETAILS = 'grpc-status-details-bin';
 /** Timeout of a response that is not read. */
 const UNREAD_MS = 120_000;
 /** Compression flag and length: the prefix of a message. */
@@ -62,8 +60,10 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
     services.flatMap(({ methods, skipAccessLog }) => methods.map(({ path }) => [path, skipAccessLog] as const)),
   );
   const waiting = new WeakMap<grpc.Metadata, () => GrpcCall>();
+  const probes = new Probes();
   const interceptor: grpc.ServerInterceptor = (method, call) => {
     widenWindows(call);
+    const { stream } = call as unknown as Internals;
     const path = method.path.slice(1);
     // Read now: a closed connection no longer has an address.
     const peer = call.getPeer();
@@ -86,10 +86,15 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
               guarded = admitted({ ...arrival, timeoutMs: timeoutMsOf(call) }, skipAccessLog.has(path), streaming);
             } catch (error) {
               call.sendStatus(toGrpcStatus(callTracker.refuse(arrival, error as InferenceError)));
-              return endUpload((call as unknown as Internals).stream);
+              return endUpload(stream);
             }
             guarded.follow(call, streamIdleMs);
-            waiting.set(metadata, guarded.take);
+            if (arrival.skipAccessLog) probes.add(stream);
+            const { take } = guarded;
+            waiting.set(metadata, () => {
+              if (method.responseStream) probes.delete(stream);
+              return take();
+            });
             pass(metadata);
           },
           onReceiveMessage: (message, pass) => {
@@ -105,7 +110,7 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
       sendStatus: (status, next) => {
         guarded?.answered();
         next(status);
-        endUpload((call as unknown as Internals).stream);
+        endUpload(stream);
       },
     });
   };
@@ -287,11 +292,4 @@ function cutShort(): InferenceError {
 
 function idle(ms: number): InferenceError {
   return new InferenceError('DEADLINE_EXCEEDED', `No request arrived for ${ms / 1000} seconds.`);
-}
-
-/** Converts an error to grpc-js's form. */
-export function toGrpcStatus(wire: WireError): grpc.StatusObject {
-  const metadata = new grpc.Metadata();
-  metadata.set(STATUS_DETAILS, Buffer.from(toBinary(StatusSchema, toStatus(wire))));
-  return { code: wire.grpcCode, details: wire.message, metadata };
 }
