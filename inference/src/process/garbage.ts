@@ -25,3 +25,15 @@ export async function compactHeap(): Promise<void> {
     collectGarbage();
   }
 }
+
+/**
+ * Bytes of array buffers. 0 if no file descriptor is free: Node.js reads the resident memory with it, from a file, and throws. Callers
+ * whose connections take all descriptors must not end this process.
+ */
+export function arrayBufferBytes(): number {
+  try {
+    return process.memoryUsage().arrayBuffers;
+  } catch {
+    return 0;
+  }
+}

@@ -1,5 +1,5 @@
 /** Returns a worker's memory between its runs: tensors, large images and audio. */
-import { collectGarbage, compactHeap } from '../process/garbage.js';
+import { arrayBufferBytes, collectGarbage, compactHeap } from '../process/garbage.js';
 
 /** Growth that justifies a collection. */
 const WORTH_BYTES = 32 * 1024 * 1024;
@@ -20,7 +20,7 @@ export function collectAtRest(): () => void {
   let collections = 0;
   let timer: NodeJS.Timeout | undefined;
   let compacted = false;
-  const grown = () => process.memoryUsage().arrayBuffers - keptBytes >= WORTH_BYTES;
+  const grown = () => arrayBufferBytes() - keptBytes >= WORTH_BYTES;
   /** Never rejects. */
   const check = async () => {
     // Tensors of the runtime live until V8 collects them, and an idle process does not: 295 MB of a window's keys and values.
@@ -31,7 +31,7 @@ export function collectAtRest(): () => void {
     // Probably an image that is just arriving; it is freed after its run.
     collections += 1;
     if (collections < MAX_COLLECTIONS) timer = setTimeout(check, REST_MS);
-    else keptBytes = process.memoryUsage().arrayBuffers;
+    else keptBytes = arrayBufferBytes();
   };
   return () => {
     collections = 0;

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 
@@ -21,5 +21,17 @@ describe('compactHeap', () => {
     const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', PROGRAM]);
     const { before, after } = JSON.parse(stdout);
     expect(after).to.be.below(before / 2);
+  });
+});
+
+describe('the memory of array buffers', () => {
+  it('is read, or 0 without a free file descriptor', function () {
+    if (process.platform !== 'linux') this.skip();
+    const program = `import { arrayBufferBytes } from ${JSON.stringify(garbage)}; import { openSync } from 'node:fs';
+      const before = arrayBufferBytes();
+      try { for (;;) openSync('/dev/null'); } catch {}
+      console.log(before > 0, arrayBufferBytes());`;
+    const limited = 'ulimit -n 64; exec "$0" --input-type=module -e "$1"';
+    expect(execFileSync('sh', ['-c', limited, process.execPath, program], { encoding: 'utf8' })).to.equal('true 0\n');
   });
 });

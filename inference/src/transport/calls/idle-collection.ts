@@ -3,7 +3,7 @@
  * (message-buffer.ts), so collection is triggered here after a given amount, under load and when idle.
  */
 import { MIB } from '@heimdex/common';
-import { collectGarbage } from '../../process/garbage.js';
+import { arrayBufferBytes, collectGarbage } from '../../process/garbage.js';
 import { takenMessageBytes } from '../messages/message-buffer.js';
 
 /** Minimum bytes that justify a collection. */
@@ -21,7 +21,7 @@ export function collectWhenIdle(heldBytes: () => number): () => void {
   let idleLooks = 0;
   const timer = setInterval(() => {
     const held = heldBytes();
-    usedBytes = Math.max(usedBytes, held, process.memoryUsage().arrayBuffers, takenMessageBytes() - collectedBytes);
+    usedBytes = Math.max(usedBytes, held, arrayBufferBytes(), takenMessageBytes() - collectedBytes);
     idleLooks = held > WORTH_BYTES / 4 ? 0 : idleLooks + 1;
     const idle = idleLooks >= IDLE_LOOKS && usedBytes >= WORTH_BYTES;
     if (!idle && takenMessageBytes() - collectedBytes < BUSY_BYTES) return;
