@@ -2,7 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { Machine } from './capacity/machine.js';
+import { connectionsWithin, type Machine } from './capacity/machine.js';
 import { checkMemory, type ModelNeed, workerLimitBytes } from './capacity/memory-budget.js';
 import { memoryLimitOf, needOf, sizesOf } from './capacity/model-sizes.js';
 import type { Config } from './config/config.js';
@@ -92,6 +92,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     log.warn(fields, 'MAX_MESSAGE_MIB exceeds the available memory; the limit is lowered');
   }
   const limits = { ...config.limits, maxMessageBytes };
+  const maxConnections = connectionsWithin(machine, config.security.maxConnections);
+  if (maxConnections < config.security.maxConnections) {
+    const fields = { set: config.security.maxConnections, maxConnections, openFiles: machine.openFiles };
+    log.warn(fields, 'MAX_CONNECTIONS exceeds the limit of open files (ulimit -n); it is lowered');
+  }
   const admission = new CallAdmission({
     callTracker,
     tokens: security.tokens,
@@ -116,7 +121,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     corsOrigins: config.security.corsOrigins,
     streamIdleMs: config.limits.streamIdleMs,
     maxConnectionAgeMs: config.security.maxConnectionAgeMs,
-    maxConnections: config.security.maxConnections,
+    maxConnections,
     playground: config.playground,
     openAi: config.openAi ? { models, version: VERSION } : undefined,
     plain: {

@@ -1,4 +1,4 @@
-/** The cores and memory available to this process, including the cgroup limits of a container or systemd unit. */
+/** The cores, memory and open files available to this process, including the cgroup limits of a container or systemd unit. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { posix } from 'node:path';
@@ -7,6 +7,17 @@ export interface Machine {
   /** Whole cores, at least 1. */
   readonly cores: number;
   readonly memoryBytes: number;
+  /** Files and connections that this process may have open; absent: not known. */
+  readonly openFiles?: number;
+}
+
+/** Files for other than connections: workers, listening sockets, connections that are being refused. */
+const OWN_FILES = 256;
+const MIN_CONNECTIONS = 16;
+
+/** How many connections to allow. Beyond the system's limit none is accepted at all: silent ones would keep everybody out. */
+export function connectionsWithin({ openFiles }: Machine, setting: number): number {
+  return openFiles === undefined ? setting : Math.min(setting, Math.max(MIN_CONNECTIONS, openFiles - OWN_FILES));
 }
 
 const CGROUPS = '/sys/fs/cgroup';
@@ -25,10 +36,12 @@ export function readMachine(readText: ReadText = readIfExists): Machine {
     ...groups.map((group) => `${group}/memory.max`),
     ...groupsOf(own, 'memory', `${CGROUPS}/memory`).map((group) => `${group}/memory.limit_in_bytes`),
   ].map((path) => positive(readText(path)));
+  const openFiles = positive(/^Max open files +(\S+)/m.exec(readText('/proc/self/limits') ?? '')?.[1]);
   return {
     // Rounded down for threads: a quota of 1.5 cores is one core; less than one core counts as one.
     cores: Math.max(1, Math.floor(minimum(availableParallelism(), quotas))),
     memoryBytes: minimum(totalmem(), memory),
+    ...(openFiles === undefined ? {} : { openFiles }),
   };
 }
 

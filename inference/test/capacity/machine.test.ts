@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { expect } from 'chai';
-import { readMachine } from '../../src/capacity/machine.js';
+import { connectionsWithin, readMachine } from '../../src/capacity/machine.js';
 
 const MIB = 1024 * 1024;
 const read = (files: Readonly<Record<string, string>>) => readMachine((path) => files[path]);
@@ -16,6 +16,16 @@ describe('readMachine', () => {
     expect(
       read({ '/sys/fs/cgroup/cpu/cpu.cfs_quota_us': '-1\n', '/sys/fs/cgroup/cpu/cpu.cfs_period_us': '100000\n' }),
     ).to.deep.equal(all);
+  });
+
+  it('returns the limit of open files, within which connections are limited', () => {
+    const limited = (openFiles: string) =>
+      read({ '/proc/self/limits': `Max processes 9 9\nMax open files            ${openFiles}  x\n` });
+    expect(limited('1024')).to.include({ openFiles: 1024 });
+    expect(limited('unlimited')).not.to.have.property('openFiles');
+    expect([read({}), limited('1024'), limited('100')].map((one) => connectionsWithin(one, 4096))).to.eql([
+      4096, 768, 16,
+    ]);
   });
 
   it('returns the container’s limits for both cgroup versions', () => {
