@@ -140,7 +140,7 @@ function createWebServer(
     const { socket } = request;
     const open = openResponses(socket);
     if (open.size >= MAX_PIPELINED) socket.destroy();
-    // Node.js goes on with the requests that came in the same bytes.
+    // Node.js also reports the requests that follow in the same bytes.
     if (socket.destroyed) return;
     open.add(response);
     const call = connections.begin(socket);
