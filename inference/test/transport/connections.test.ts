@@ -107,6 +107,17 @@ describe('a connection that is slow', () => {
     });
   }
 
+  it('to be answered and sends no request meanwhile is ended, without a second answer inside the first', async () => {
+    const listener = await open(100);
+    try {
+      const socket = await connect(listener, 'GET /wait HTTP/1.1\r\nhost: x\r\n\r\n');
+      socket.once('data', () => socket.write('no request\r\n\r\n'));
+      expect((await said(socket)).match(/HTTP\/1\.1 \d+/g)).to.deep.equal(['HTTP/1.1 200']);
+    } finally {
+      await close(listener);
+    }
+  });
+
   it('to be answered and sends many requests meanwhile is ended, and one that sends some is not', async () => {
     const listener = await open(100);
     try {

@@ -158,7 +158,9 @@ function createWebServer(
   });
   web.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const status = STATUSES[error.code ?? ''] ?? '400 Bad Request';
-    if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+    // Inside a response that has begun it would be part of its content.
+    const begun = [...openResponses(socket as net.Socket)].some(({ headersSent }) => headersSent);
+    if (socket.writable && !begun) socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
     else socket.destroy();
   });
   // It never listens itself, and node:http starts its timeout checks when a server listens.
