@@ -1,5 +1,8 @@
+import { once } from 'node:events';
 import { chmodSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
@@ -53,6 +56,28 @@ describe('the way to the hub', () => {
     expect(result.stderr).to.include('proxy variables');
     proxy = await startProxy();
   });
+
+  for (const [status, retries] of [
+    // An answer such as a hub's: a proxy could forge what the certificate protects.
+    [203, 0],
+    [502, 1],
+  ] as const) {
+    it(`takes the answer ${status} of a proxy to CONNECT for the proxy's, not for the hub's: exit 5`, async () => {
+      const refusing = createServer().on('connect', (_, socket) => {
+        const body = JSON.stringify({ sha: '0'.repeat(40) });
+        socket.end(`HTTP/1.1 ${status} No\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+      });
+      await once(refusing.listen(0, '127.0.0.1'), 'listening');
+      const { port } = refusing.address() as AddressInfo;
+      const HTTPS_PROXY = `http://me:hunter2@127.0.0.1:${port}`;
+      const result = await run('https://hub.invalid', { HTTPS_PROXY, HF_TOKEN: TOKEN, DOWNLOAD_ATTEMPTS: '2' });
+      refusing.close();
+      expect(result.status, result.stderr).to.equal(5);
+      expect(result.stderr).to.include(`The proxy 127.0.0.1:${port} does not connect to hub.invalid (${status})`);
+      expect(result.stderr.split('retrying')).to.have.length(1 + retries);
+      expect(result.stderr).not.to.include('hunter2');
+    });
+  }
 
   for (const [proxyUrl, says] of [
     ['http://some proxy:3128', 'http://host:port'],

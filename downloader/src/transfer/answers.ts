@@ -1,7 +1,7 @@
 import { DownloaderError } from '../errors.js';
 import type { HttpAnswer } from './http.js';
 import { retryAfterOf } from './rate-limit.js';
-import { TransientError } from './retry.js';
+import { mayPass, TransientError } from './retry.js';
 
 /** The requested resource, for messages. */
 export interface RequestTarget {
@@ -11,9 +11,6 @@ export interface RequestTarget {
   readonly page: string | undefined;
 }
 
-/** Statuses that are worth a retry. */
-const MAY_PASS = new Set([408, 429, 500, 502, 503, 504]);
-
 /**
  * Returns the error for an answer other than 2xx.
  *
@@ -22,7 +19,7 @@ const MAY_PASS = new Set([408, 429, 500, 502, 503, 504]);
 export function answerError(answer: HttpAnswer, target: RequestTarget, hasToken: boolean): Error {
   const { status } = answer;
   const host = answer.url.host;
-  if (MAY_PASS.has(status)) {
+  if (mayPass(status)) {
     const limited = status === 429;
     const final = new DownloaderError(
       limited ? 'RATE_LIMITED' : 'SERVER_FAILED',

@@ -7,8 +7,8 @@ import { codeOf, messageOf } from '@heimdex/common';
 import type { HttpsOptions } from 'got';
 import { DownloaderError } from '../errors.js';
 import type { ProxyFor } from './proxy.js';
-import { proxyAgents } from './proxy.js';
-import { type FirstContact, isUnreached, TransientError } from './retry.js';
+import { ProxyRefusal, proxyAgents } from './proxy.js';
+import { type FirstContact, isUnreached, mayPass, TransientError } from './retry.js';
 
 /** An answer with an unread body. Read `body` to its end or call `close()`. */
 export interface HttpAnswer {
@@ -203,6 +203,8 @@ function stallError(url: URL, stallMs: number): TransientError {
 }
 
 function connectionError(url: URL, error: unknown): Error {
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (cause instanceof ProxyRefusal) return proxyError(url, cause);
   const code = codeOf(error);
   if (code !== undefined && CERTIFICATE_CODES.has(code)) {
     return new DownloaderError(
@@ -220,4 +222,15 @@ function connectionError(url: URL, error: unknown): Error {
     undefined,
     isUnreached(code),
   );
+}
+
+function proxyError(url: URL, cause: ProxyRefusal): Error {
+  const { proxyHost, status } = cause;
+  const login = status === 407 ? ' It requires a login: http://user:password@host:port.' : '';
+  const error = new DownloaderError(
+    'UNREACHABLE',
+    `The proxy ${proxyHost} does not connect to ${url.host} (${status}).${login} Check the proxy variables, or add ${url.hostname} to NO_PROXY, then run: heimdex-downloader download`,
+    { cause },
+  );
+  return mayPass(status) ? new TransientError(error) : error;
 }

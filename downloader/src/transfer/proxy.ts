@@ -1,4 +1,4 @@
-import type { AgentOptions, Agent as HttpAgent } from 'node:http';
+import type { AgentOptions, ClientRequest, Agent as HttpAgent } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 
 /** Returns the proxy for a URL, or undefined for a direct connection. */
@@ -8,6 +8,16 @@ export type ProxyFor = (url: URL) => URL | undefined;
 export interface AgentPair {
   readonly http: HttpAgent;
   readonly https: HttpsAgent;
+}
+
+/** A proxy answered CONNECT with another status than 200: there is no connection to the host. */
+export class ProxyRefusal extends Error {
+  constructor(
+    readonly proxyHost: string,
+    readonly status: number,
+  ) {
+    super(`the proxy ${proxyHost} answered ${status} to CONNECT`);
+  }
 }
 
 /** Returns the agents for each URL: direct ones, or ones for its proxy. The proxy libraries are imported on first use. */
@@ -26,6 +36,10 @@ export function proxyAgents(
     ]);
     const http = new HttpProxyAgent(proxy, settings);
     const https = new HttpsProxyAgent(proxy, settings);
+    // The library passes such an answer on as that of the host, although no certificate has been checked.
+    https.on('proxyConnect', ({ statusCode }: { readonly statusCode: number }, request: ClientRequest) => {
+      if (statusCode !== 200) request.destroy(new ProxyRefusal(proxy.host, statusCode));
+    });
     closers.push(
       () => http.destroy(),
       () => https.destroy(),

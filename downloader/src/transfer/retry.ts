@@ -17,6 +17,13 @@ export interface RetryOptions {
   readonly contact?: FirstContact;
 }
 
+const MAY_PASS = new Set([408, 429, 500, 502, 503, 504]);
+
+/** Returns whether a status is worth a retry. */
+export function mayPass(status: number): boolean {
+  return MAY_PASS.has(status);
+}
+
 /** System errors if no host was reached: unknown name, connection refused, no route. */
 const UNREACHED_CODES = new Set([
   'ENOTFOUND',
