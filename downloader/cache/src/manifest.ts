@@ -89,7 +89,7 @@ function parseFileSet(cursor: JsonCursor): FileSet {
   for (const [name, list] of cursor.get('variants').entries())
     variants[name] = [...files, ...list.items().map(parseFile)];
   const defaultVariant = cursor.get('defaultVariant').text();
-  if (variants[defaultVariant] === undefined) return cursor.get('defaultVariant').fail('the name of a variant');
+  if (!Object.hasOwn(variants, defaultVariant)) return cursor.get('defaultVariant').fail('the name of a variant');
   const compiled = cursor.get('compiled').optional((flag) => flag.boolean()) ?? false;
   return { variants, defaultVariant, compiled };
 }

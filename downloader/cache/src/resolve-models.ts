@@ -67,7 +67,7 @@ export function resolveModel(manifest: Manifest, role: Role, name: string, prefe
   const entries = entry === undefined ? deriveEntries(manifest, role, base) : [entry];
   if (entries.length === 0) throw unknownModel(manifest, role, name);
   const meant = entry === undefined ? suggestion(manifest, role, name) : '';
-  const fitting = entries.filter(({ variants }) => variant === undefined || variant in variants);
+  const fitting = entries.filter(({ variants }) => variant === undefined || Object.hasOwn(variants, variant));
   const [first, second] = fitting.map((one) => ({
     ...configure(one, name, variant, preferred),
     ...(meant === '' ? {} : { suggestion: meant }),
@@ -82,7 +82,7 @@ function configure(
   variant: string | undefined,
   preferred: string | undefined,
 ): ConfiguredModel {
-  const usual = preferred !== undefined && preferred in entry.variants ? preferred : entry.defaultVariant;
+  const usual = preferred !== undefined && Object.hasOwn(entry.variants, preferred) ? preferred : entry.defaultVariant;
   const chosen = variant ?? usual;
   const { role, family, id, layout, dir, sources } = entry;
   return {

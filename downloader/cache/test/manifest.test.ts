@@ -175,7 +175,7 @@ describe('manifest', () => {
       { sources: [{ type: 'npm', package: 'x', version: '^1.0.0', files: [] }] },
       /exact version/,
     ],
-    ['a default that is no variant', { defaultVariant: 'q4' }, /defaultVariant must be the name of a variant/],
+    ['a default that is no variant', { defaultVariant: 'toString' }, /defaultVariant must be the name of a variant/],
     ['a file set that does not exist', { ...noFiles, fileSet: 'wisper' }, /fileSet must be one of/],
     ['both a file set and files', { fileSet: 'whisper' }, /fileSet must be omitted/],
   ];

@@ -7,12 +7,12 @@ import type { HttpAnswer } from './http.js';
 import { TransientError } from './retry.js';
 
 /** Decoders of the common content encodings. */
-const DECODERS: Readonly<Record<string, () => Transform>> = {
-  gzip: createUnzip,
-  'x-gzip': createUnzip,
-  deflate: createUnzip,
-  br: createBrotliDecompress,
-};
+const DECODERS: ReadonlyMap<string, () => Transform> = new Map([
+  ['gzip', createUnzip],
+  ['x-gzip', createUnzip],
+  ['deflate', createUnzip],
+  ['br', createBrotliDecompress],
+]);
 /** Maximum nested encodings; a server has no reason for more. */
 const MAX_CODINGS = 2;
 
@@ -38,7 +38,7 @@ export function isEncodedPart(answer: Pick<HttpAnswer, 'header' | 'status'>): bo
 export function decodedBody(answer: HttpAnswer, target: RequestTarget): AsyncIterable<Buffer> {
   const codings = contentCodings(answer);
   if (codings.length === 0) return answer.body;
-  const decoders = codings.toReversed().flatMap((coding) => DECODERS[coding] ?? []);
+  const decoders = codings.toReversed().flatMap((coding) => DECODERS.get(coding) ?? []);
   if (decoders.length < codings.length || codings.length > MAX_CODINGS) {
     answer.close();
     throw new DownloaderError(
