@@ -24,6 +24,8 @@ import {
 import { unsafePathReason } from './safe-path.js';
 
 const MANIFEST_FORMAT_VERSION = 1;
+/** What checkpoints are compiled to: the variants of a compiled file set. */
+const PRECISIONS = ['int8', 'fp16', 'fp32'];
 
 /** Path of the built-in manifest. */
 export function builtInManifestPath(): string {
@@ -88,10 +90,17 @@ function parseFileSet(cursor: JsonCursor): FileSet {
   const variants: Record<string, readonly ModelFile[]> = {};
   for (const [name, list] of cursor.get('variants').entries())
     variants[name] = [...files, ...list.items().map(parseFile)];
-  const defaultVariant = cursor.get('defaultVariant').text();
-  if (!Object.hasOwn(variants, defaultVariant)) return cursor.get('defaultVariant').fail('the name of a variant');
+  const defaultVariant = parseVariantName(cursor.get('defaultVariant'), variants);
   const compiled = cursor.get('compiled').optional((flag) => flag.boolean()) ?? false;
+  if (compiled && Object.keys(variants).some((name) => !PRECISIONS.includes(name)))
+    return cursor.get('variants').fail(`named by precisions (${PRECISIONS.join(', ')})`);
   return { variants, defaultVariant, compiled };
+}
+
+function parseVariantName(cursor: JsonCursor, variants: FileSet['variants']): string {
+  const name = cursor.text();
+  if (Object.hasOwn(variants, name)) return name;
+  return cursor.fail(`the name of a variant (${Object.keys(variants).join(', ')})`);
 }
 
 const ENTRY_KEYS = [
@@ -145,7 +154,8 @@ function parseEntry(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileSet>):
     id,
     dir,
     sources,
-    defaultVariant: cursor.get('defaultVariant').optional((text) => text.text()) ?? set.defaultVariant,
+    defaultVariant:
+      cursor.get('defaultVariant').optional((word) => parseVariantName(word, variants)) ?? set.defaultVariant,
     variants,
     compiled: set.compiled,
     languages: cursor.get('languages').optional((text) => text.text()),

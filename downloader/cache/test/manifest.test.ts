@@ -147,7 +147,13 @@ describe('manifest', () => {
   });
 
   /** Mistakes that only a reader of the whole file sees: the schema cannot compare two of its parts. */
-  const beyondSchema = ['a hash of no file', 'a default that is no variant', 'a file set that does not exist'];
+  const beyondSchema = [
+    'a hash of no file',
+    'a default that is no variant',
+    'a default that its file set does not have',
+    'a file set that does not exist',
+  ];
+  const { fileSets } = loadManifest();
   const noFiles = { files: undefined, variants: undefined, defaultVariant: undefined };
   const mistakes: [string, object, RegExp][] = [
     ['an unknown member', { nmae: 'x' }, /manifest\.models\[0\]\.nmae is not known/],
@@ -176,12 +182,22 @@ describe('manifest', () => {
       /exact version/,
     ],
     ['a default that is no variant', { defaultVariant: 'toString' }, /defaultVariant must be the name of a variant/],
+    [
+      'a default that its file set does not have',
+      { ...noFiles, fileSet: 'whisper', defaultVariant: 'q5' },
+      /defaultVariant must be the name of a variant \(.*q8.*\), got "q5"/,
+    ],
+    [
+      'a compiled variant that is no precision',
+      { compiled: true, variants: { int4: [] }, defaultVariant: 'int4' },
+      /variants must be named by precisions \(int8, fp16, fp32\)/,
+    ],
     ['a file set that does not exist', { ...noFiles, fileSet: 'wisper' }, /fileSet must be one of/],
     ['both a file set and files', { fileSet: 'whisper' }, /fileSet must be omitted/],
   ];
   for (const [what, change, message] of mistakes) {
     it(`refuses ${what}, with the position`, async () => {
-      const error = await cacheErrorOf(() => parseManifest(manifestOf(change), 'mine.json'));
+      const error = await cacheErrorOf(() => parseManifest(manifestOf(change), 'mine.json', fileSets));
       expect(error.code).to.equal('MANIFEST_INVALID');
       expect(error.message).to.match(message).and.to.include('mine.json');
       const valid = validate?.(JSON.parse(manifestOf(change)));
