@@ -12,9 +12,9 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 process.umask(process.umask() & 0o022);
 
 const { argv, env, stdin, stdout, stderr } = process;
-// `heimdex-downloader list | head` succeeds although the pipe is closed.
+// The reader of `heimdex-downloader verify | head` has read enough: the work and the exit status are unaffected.
 stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(EXIT_STATUS.ok);
+  if (error.code === 'EPIPE') return;
   stderr.write(`The output could not be written: ${error.message}\n`);
   process.exit(EXIT_STATUS.disk);
 });

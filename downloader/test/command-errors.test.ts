@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
+import { PassThrough, Readable, Writable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
@@ -150,6 +150,17 @@ describe('an error of a command', () => {
     const status = await run({ argv: ['export', '-'], env: env(), stdin: Readable.from([]), stdout, stderr, signal });
     expect([status, stdout.read()]).to.deep.equal([2, null]);
     expect(String(stderr.read())).to.include('Redirect it');
+  });
+
+  it('for an export whose reader is gone is no success: exit 6', async () => {
+    await ok();
+    const gone = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
+    const stdout = new Writable({ write: (_chunk, _encoding, done) => done(gone) }).on('error', () => {});
+    const stderr = new PassThrough();
+    const { signal } = new AbortController();
+    const status = await run({ argv: ['export', '-'], env: env(), stdin: Readable.from([]), stdout, stderr, signal });
+    expect(status).to.equal(6);
+    expect(String(stderr.read())).to.include('DISK_FAILED').and.include('EPIPE').and.not.include('Exported');
   });
 
   it('for a variant that does not exist names each one once', async () => {

@@ -96,6 +96,18 @@ describe('output that cannot be written', () => {
     });
   }
 
+  it('does not change the status if its reader has read enough', async () => {
+    const env = { PATH: process.env.PATH ?? '', HF_HUB_CACHE: '/nowhere/at/all', VISION_MODEL_NAME: 'none' };
+    for (const [command, expected] of [
+      ['list', EXIT_STATUS.ok],
+      ['verify', EXIT_STATUS.missing],
+    ] as const) {
+      const child = spawn(process.execPath, [BIN, command], { stdio: ['ignore', 'pipe', 'ignore'], env });
+      child.stdout.destroy();
+      expect(await once(child, 'close'), command).to.deep.equal([expected, null]);
+    }
+  });
+
   it('does not change the status if only messages are lost', async () => {
     expect(await onto(['--nonsense'], 'stderr')).to.deep.equal({ status: EXIT_STATUS.usage, said: '' });
   });

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
 import {
   type CompiledManifest,
   formatCompiledManifest,
@@ -125,7 +126,12 @@ async function addBlob(archive: Pack, blob: ArchivedBlob, path: string, signal: 
 
 /** Copies the archive to a stream that the caller closes. */
 async function sendOut(archive: Pack, out: NodeJS.WritableStream): Promise<void> {
-  for await (const chunk of archive) {
-    if (!out.write(chunk as Buffer)) await once(out, 'drain');
-  }
+  const chunks = async function* () {
+    yield* archive;
+  };
+  await pipeline(chunks, out, { end: false });
+  // What the stream still holds is written before this.
+  await new Promise<void>((resolve, reject) => {
+    out.write('', (error?: Error | null) => (error ? reject(error) : resolve()));
+  });
 }

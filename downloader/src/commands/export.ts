@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { lstat, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { formatBytes, formatCount } from '@heimdex/common';
+import { codeOf, formatBytes, formatCount } from '@heimdex/common';
 import type { ArchivedBlob } from '../archive/archive-layout.js';
 import { archivedBlobs, type ExportedModel, writeArchive } from '../archive/write-archive.js';
 import { type CacheState, isComplete, readCacheState } from '../cache-state.js';
@@ -26,7 +26,7 @@ export async function exportModels(context: CommandContext): Promise<RunFigures>
   const sourceOf = (blob: ArchivedBlob) =>
     paths.get(blob.sha256) ?? paths.get(blob.blobId) ?? join(cacheDir, blob.name);
   const write = (out: NodeJS.WritableStream) => writeArchive(cacheDir, models, sourceOf, out, signal);
-  if (args.file === '-') await write(context.stdout);
+  if (args.file === '-') await toStdout(context, write);
   else await toFile(args.file, write);
   const blobs = archivedBlobs(models);
   const bytes = blobs.reduce((total, blob) => total + blob.sizeBytes, 0);
@@ -88,6 +88,24 @@ function realPaths(cacheState: CacheState): Map<string, string> {
     }
   }
   return paths;
+}
+
+/** A reader that is gone has no whole archive. */
+async function toStdout(
+  { stdout }: CommandContext,
+  write: (out: NodeJS.WritableStream) => Promise<void>,
+): Promise<void> {
+  try {
+    await write(stdout);
+  } catch (cause) {
+    const code = codeOf(cause);
+    if (code !== 'EPIPE' && code !== 'ERR_STREAM_PREMATURE_CLOSE') throw cause;
+    throw new DownloaderError(
+      'DISK_FAILED',
+      `The archive could not be written to stdout: its reader ended before it was complete (${code}). See what it said, then run: heimdex-downloader export -`,
+      { cause },
+    );
+  }
 }
 
 /** A running export writes often: what has not changed for this time was left by one that was killed. */
