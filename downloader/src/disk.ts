@@ -1,4 +1,4 @@
-import { stat, statfs } from 'node:fs/promises';
+import { realpath, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { makeDir as makeDirIn } from '@heimdex/cache';
 import { codeOf, formatBytes, isNotFound, MIB, messageOf } from '@heimdex/common';
@@ -62,6 +62,16 @@ export function asDiskError(error: unknown, path?: string): unknown {
 function pathOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('path' in error)) return undefined;
   return typeof error.path === 'string' ? error.path : undefined;
+}
+
+/**
+ * Returns the path of the regular file that an output replaces: a rename would replace a link instead of the file behind it, and a
+ * device or a pipe, which gets nothing then. Undefined if it is no regular file.
+ */
+export async function outputPath(path: string): Promise<string | undefined> {
+  const info = await stat(path).catch(() => undefined);
+  if (info === undefined) return path;
+  return info.isFile() ? realpath(path) : undefined;
 }
 
 /** Returns the size of a file, also behind a link; undefined if there is none that can be looked at. */

@@ -1,5 +1,6 @@
 import { replaceFile } from '@heimdex/cache';
 import { messageOf } from '@heimdex/common';
+import { outputPath } from './disk.js';
 import { DownloaderError, EXIT_STATUS } from './errors.js';
 
 /** Numeric results of a run. A command omits what it does not know. */
@@ -58,7 +59,9 @@ export function metricsText(record: RunRecord): string {
  */
 export async function writeMetrics(path: string, record: RunRecord): Promise<void> {
   try {
-    await replaceFile(path, metricsText(record));
+    const replaced = await outputPath(path);
+    if (replaced === undefined) throw new Error('it is not a regular file');
+    await replaceFile(replaced, metricsText(record));
   } catch (error) {
     const what = `The file of --metrics-file, ${path}, cannot be written: ${messageOf(error)}. Name another one, or let this user write its directory.`;
     throw new DownloaderError('DISK_FAILED', what, { cause: error });

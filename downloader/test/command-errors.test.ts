@@ -1,4 +1,6 @@
-import { mkdir, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { lstat, mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
@@ -99,6 +101,33 @@ describe('an error of a command', () => {
       .to.include(out)
       .and.include('export FILE');
     expect((await readdir(dir.path)).filter((name) => name.endsWith('.tmp'))).to.deep.equal([]);
+  });
+
+  it('for an output that is no regular file comes before it is replaced, and a link to one stays a link', async () => {
+    await ok();
+    const out = join(dir.path, 'out');
+    await mkdir(out);
+    const socket = createServer().listen(join(out, 'socket'));
+    await once(socket, 'listening');
+    try {
+      expect(await failure(2, ['export', socket.address() as string]))
+        .to.include('not a regular file')
+        .and.include('export -');
+      expect(await failure(6, ['--metrics-file', socket.address() as string])).to.include('not a regular file');
+      expect((await lstat(join(out, 'socket'))).isSocket()).to.equal(true);
+    } finally {
+      socket.close();
+      await once(socket, 'close');
+    }
+    for (const name of ['models.tar', 'metrics']) {
+      await writeFile(join(dir.path, name), '');
+      await symlink(join('..', name), join(out, name));
+    }
+    await ok(['export', join(out, 'models.tar'), '--metrics-file', join(out, 'metrics')]);
+    for (const name of ['models.tar', 'metrics']) {
+      expect((await lstat(join(out, name))).isSymbolicLink()).to.equal(true);
+      expect((await stat(join(dir.path, name))).size).to.be.above(0);
+    }
   });
 
   it('that killed an export leaves a temporary file that a later one removes, and no other', async () => {

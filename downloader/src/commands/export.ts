@@ -7,7 +7,7 @@ import { codeOf, formatBytes, formatCount } from '@heimdex/common';
 import type { ArchivedBlob } from '../archive/archive-layout.js';
 import { archivedBlobs, type ExportedModel, writeArchive } from '../archive/write-archive.js';
 import { type CacheState, isComplete, readCacheState } from '../cache-state.js';
-import { asDiskError, makeDirOf } from '../disk.js';
+import { asDiskError, makeDirOf, outputPath } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { lockFound } from '../locked.js';
 import type { RunFigures } from '../metrics.js';
@@ -45,11 +45,13 @@ async function assertFile(path: string, stdout: CommandContext['stdout']): Promi
       'export - writes a tar file to stdout, which is a terminal. Redirect it: heimdex-downloader export - > models.tar',
     );
   }
-  const info = path === '-' ? undefined : await stat(path).catch(() => undefined);
-  if (info?.isDirectory() !== true) return;
+  if (path === '-' || (await outputPath(path)) !== undefined) return;
+  const isDir = (await stat(path)).isDirectory();
   throw new DownloaderError(
     'USAGE',
-    `${path} is a directory. Name a file in it, such as ${join(path, 'models.tar')}: heimdex-downloader export FILE`,
+    isDir
+      ? `${path} is a directory. Name a file in it, such as ${join(path, 'models.tar')}: heimdex-downloader export FILE`
+      : `${path} is not a regular file. Name another one, or write to stdout: heimdex-downloader export - > ${path}`,
   );
 }
 
@@ -121,7 +123,8 @@ async function removeLeftovers(path: string): Promise<void> {
 }
 
 /** Creates a file that appears only once it is complete. */
-async function toFile(path: string, write: (out: NodeJS.WritableStream) => Promise<void>): Promise<void> {
+async function toFile(given: string, write: (out: NodeJS.WritableStream) => Promise<void>): Promise<void> {
+  const path = (await outputPath(given)) ?? given;
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   try {
     await makeDirOf(path);
