@@ -125,7 +125,7 @@ async function askHub(
   const { locked } = state;
   const where = `${repository} at ${commit.slice(0, 8)}`;
   const fileAt = (path: string) => remote.hubFile({ repository, commit, path });
-  const small = smallFilesOf({ name: repository, tree, dir: configured.dir }, fileAt, remote.retry, signal);
+  const small = smallFilesOf({ name: repository, tree, dir: configured.dir }, fileAt, remote, signal);
   const files: RemoteFile[] = [];
   for (const file of withStandIns(configured.files, (path) => tree.has(path))) {
     const entry = tree.get(file.path);

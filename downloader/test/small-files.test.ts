@@ -21,6 +21,7 @@ describe("a checkpoint's small files, read before its weights are fetched,", () 
   const run = () => runHere([], checkpointEnvironment(dir.path, hub.url, {}));
   const faults = (file: string): Readonly<Record<string, Fault>> => ({
     'with a wrong byte': { on: { kind: 'bytes', file }, do: { type: 'flip', atByte: 5 } },
+    'that a busy hub refuses': { on: { kind: 'resolve', file }, do: { type: 'status', status: 503 } },
     "that are a proxy's page": {
       on: { kind: 'resolve', file },
       do: { type: 'status', status: 200, body: '<html>Sign in</html>' },
@@ -33,8 +34,11 @@ describe("a checkpoint's small files, read before its weights are fetched,", () 
         hub.faults.add({ ...fault, times: 1 });
         const result = await run();
         expect(result.status, result.stderr).to.equal(0);
+        // A wait is up to ten minutes long.
+        expect(result.log.filter(({ event }) => event === 'retry')).to.have.length(1);
       });
 
+      if (what.includes('busy')) continue;
       it(`${what} twice are an error of the network's bytes, not of the model: ${file}`, async () => {
         hub.faults.add(fault);
         const result = await run();

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { type ContentHash, hashOfEntry, sizeOfEntry, startContentHash, type Tree } from '@heimdex/cache';
-import { type RetryOptions, withRetries } from '../transfer/retry.js';
+import type { Remote } from '../remote.js';
+import { withRetries } from '../transfer/retry.js';
 import type { ByteSource } from '../transfer/source.js';
 import { hashMismatch } from '../transfer/transfer.js';
 
@@ -14,11 +15,13 @@ export interface SmallFiles {
 /** These files have a few kilobytes. */
 const MAX_BYTES = 4 << 20;
 
+type Retries = Pick<Remote, 'retry' | 'onRetry'>;
+
 /** The small files of a repository of a hub in `dir`, each read once and verified. */
 export function smallFilesOf(
   { name: repository, tree, dir }: { readonly name: string; readonly tree: Tree; readonly dir: string },
   sourceOf: (path: string) => ByteSource,
-  retry: RetryOptions,
+  retries: Retries,
   signal: AbortSignal,
 ): SmallFiles {
   const values = new Map<string, Promise<unknown>>();
@@ -30,7 +33,7 @@ export function smallFilesOf(
       const entry = tree.get(path);
       if (entry === undefined || sizeOfEntry(entry) > MAX_BYTES) return undefined;
       const listed = { label: `${repository} ${path}`, hash: hashOfEntry(entry) };
-      const value = values.get(name) ?? readSmallJson(listed, sourceOf(path), retry, signal);
+      const value = values.get(name) ?? readSmallJson(listed, sourceOf(path), retries, signal);
       values.set(name, value);
       return value;
     },
@@ -44,16 +47,19 @@ export function smallFilesOf(
 async function readSmallJson(
   listed: { readonly label: string; readonly hash: ContentHash },
   source: ByteSource,
-  retry: RetryOptions,
+  { retry, onRetry }: Retries,
   signal: AbortSignal,
 ): Promise<unknown> {
   const { hash } = listed;
   const read = async () => {
-    const bytes = await withRetries(() => readAll(source, signal), retry, signal);
+    const bytes = await withRetries(() => readAll(source, signal), retry, signal, onRetry);
     return { bytes, hex: startContentHash(hash.type, bytes.length).update(bytes).digest('hex') };
   };
   let { bytes, hex } = await read();
-  if (hex !== hash.value) ({ bytes, hex } = await read());
+  if (hex !== hash.value) {
+    onRetry({ error: hashMismatch(listed, source, hex), failures: 1, delayMs: 0 });
+    ({ bytes, hex } = await read());
+  }
   if (hex !== hash.value) throw hashMismatch(listed, source, hex);
   try {
     return JSON.parse(bytes.toString('utf8'));
