@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, open, readdir, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, lstat, mkdir, open, readdir, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
+import { resumableBytes } from '../src/transfer/leftovers.js';
 import { startChild } from './support/child.js';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY, seededBytes, speechRepository } from './support/repositories.js';
@@ -110,6 +111,25 @@ describe('a resumed download', () => {
     expect(await finish()).to.equal(ENCODER_BYTES);
     expect((await lstat(join(blobs, oid))).isFile()).to.equal(true);
     expect((await readFile(outside)).equals(bytes)).to.equal(true);
+  });
+
+  it('does not resume what this user may not write: it is of another user who shares the cache', async () => {
+    await mkdir(blobs, { recursive: true });
+    const finalPath = join(blobs, oid);
+    const left = `${finalPath}.0a1b2c3d.incomplete`;
+    await writeFile(left, 'abc', { mode: 0o644 });
+    const file = { finalPath, sizeBytes: 5, hash: { type: 'sha256', value: oid } } as const;
+    expect(await resumableBytes(file)).to.equal(3);
+    const user = process.geteuid?.() ?? 0;
+    await chmod(left, 0o444);
+    // The directories of a test are of mode 700.
+    for (const path of [dirname(dir.path), dir.path]) await chmod(path, 0o755);
+    if (user === 0) process.seteuid?.(65_534);
+    try {
+      expect(await resumableBytes(file)).to.equal(0);
+    } finally {
+      if (user === 0) process.seteuid?.(0);
+    }
   });
 
   it('resumes what huggingface_hub left, which has no journal', async () => {

@@ -1,4 +1,4 @@
-import { lstat, readdir, rename, rm } from 'node:fs/promises';
+import { constants, lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { codeOf } from '@heimdex/common';
 import { type JournalState, type JournalSubject, journalPath, readJournal } from './journal.js';
@@ -16,6 +16,9 @@ export interface Leftover {
   readonly state: JournalState;
   readonly sizeBytes: number;
 }
+
+/** For reading and writing, and never through a link. */
+export const EXISTING = constants.O_RDWR | constants.O_NOFOLLOW;
 
 /** Lists the temporary files of a blob and their journals, whoever wrote them. */
 async function leftoversOf(finalPath: string): Promise<string[]> {
@@ -39,15 +42,24 @@ export async function findLeftover(options: Unfinished): Promise<Leftover | unde
   let best: Leftover | undefined;
   const paths = (await leftoversOf(options.finalPath)).filter((path) => path.endsWith('incomplete'));
   for (const path of paths) {
-    // A link would be written through; another process may have claimed the file.
+    // A link would be written through; another process may have claimed the file, and another user's cannot be continued.
     const info = await lstat(path).catch(() => undefined);
-    if (info?.isFile() !== true) continue;
+    if (info?.isFile() !== true || !(await isWritable(path))) continue;
     const state = (await readJournal(journalPath(path), options)) ?? withoutJournal(info.size, options);
     if (state === undefined) continue;
     const sizeBytes = new RangeSet(state.done).sizeBytes;
     if (sizeBytes > (best?.sizeBytes ?? 0)) best = { path, state, sizeBytes };
   }
   return best;
+}
+
+async function isWritable(path: string): Promise<boolean> {
+  try {
+    await (await open(path, EXISTING)).close();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function withoutJournal(size: number, subject: JournalSubject): JournalState | undefined {
@@ -71,7 +83,10 @@ export async function claim(from: string, to: string): Promise<boolean> {
   return true;
 }
 
-/** Removes the leftovers of earlier runs and other programs of a complete blob. Call it while holding the blob's lock. */
+/**
+ * Removes the leftovers of earlier runs and other programs of a complete blob. Call it while holding the blob's lock. Those of another
+ * user stay where the directory has the sticky bit: the blob is complete without that.
+ */
 export async function removeLeftovers(finalPath: string): Promise<void> {
-  for (const path of await leftoversOf(finalPath)) await rm(path, { force: true });
+  for (const path of await leftoversOf(finalPath)) await rm(path, { force: true }).catch(() => {});
 }

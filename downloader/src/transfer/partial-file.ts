@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { constants, type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { MIB } from '@heimdex/common';
 import { appendEntry, type JournalState, journalPath, type PrefixHash, writeJournal } from './journal.js';
-import { claim, findLeftover, removeLeftovers, type Unfinished } from './leftovers.js';
+import { claim, EXISTING, findLeftover, removeLeftovers, type Unfinished } from './leftovers.js';
 import type { OpenHasher, PrefixHasher } from './prefix-hasher.js';
 import { type ByteRange, RangeSet } from './ranges.js';
 import { type Resumed, rehash } from './rehash.js';
@@ -189,6 +189,4 @@ interface OpenFiles {
   readonly hasher: PrefixHasher;
 }
 
-/** For reading and writing, and never through a link. */
-const EXISTING = constants.O_RDWR | constants.O_NOFOLLOW;
 const NOTHING: JournalState = { done: [], prefixes: [] };
