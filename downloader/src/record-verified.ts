@@ -1,5 +1,5 @@
 import { realpath, stat } from 'node:fs/promises';
-import { type ContentHash, type Verification, verificationKey, writeVerifications } from '@heimdex/cache';
+import { type ContentHash, unlessGone, type Verification, verificationKey, writeVerifications } from '@heimdex/cache';
 import type { Plan, PlannedBlob } from './plan.js';
 
 /**
@@ -17,11 +17,17 @@ export async function recordVerified(cacheDir: string, blobs: readonly PlannedBl
   if (verifications.size > 0) await writeVerifications(cacheDir, verifications);
 }
 
-/** Returns the hashes of files that this run has read completely, by real path, after the plan has run. */
+/**
+ * Returns the hashes of files that this run has read completely, by real path, after the plan has run. A checkpoint may be gone by
+ * then: another process has compiled and removed it (KEEP_CHECKPOINTS=false).
+ */
 export async function verifiedHashes({ models }: Plan): Promise<ReadonlyMap<string, ContentHash>> {
   const files = models.flatMap((model) => model.files);
   const verified = files.filter(({ offered, blob }) => offered.isVerified === true || blob.action !== 'keep');
-  return new Map(
-    await Promise.all(verified.map(async ({ blob }) => [await realpath(blob.finalPath), blob.hash] as const)),
-  );
+  const hashes = new Map<string, ContentHash>();
+  for (const { blob } of verified) {
+    const path = await unlessGone(realpath(blob.finalPath));
+    if (path !== undefined) hashes.set(path, blob.hash);
+  }
+  return hashes;
 }

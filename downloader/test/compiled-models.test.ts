@@ -1,7 +1,11 @@
+import { once } from 'node:events';
 import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readCompiledModels } from '@heimdex/cache';
+import { PassThrough, Readable } from 'node:stream';
+import { blobLockPath, readCompiledModels } from '@heimdex/cache';
 import { expect } from 'chai';
+import { acquireLock } from '../src/blob-lock.js';
+import { run } from '../src/run.js';
 import { lastLine, runHere } from './support/program.js';
 import { NAME, useCheckpoints } from './support/use-checkpoints.js';
 
@@ -118,6 +122,20 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
   });
 
   const DROP = { KEEP_CHECKPOINTS: 'false' };
+
+  it('is removed by one of two programs, and the other one finds it gone', async () => {
+    await ok();
+    const path = blobLockPath(env().HF_HUB_CACHE ?? '', NAME, 'compile');
+    const { signal } = new AbortController();
+    const first = await acquireLock(path, { onWait() {}, onUnsupported() {} }, signal);
+    const stderr = new PassThrough();
+    const stdout = new PassThrough();
+    const second = run({ argv: [], env: env(DROP), stdin: Readable.from([]), stdout, stderr, signal });
+    expect(String(await once(stderr, 'data'))).to.include('waiting for it');
+    await rm(join(snapshot(), 'model.safetensors'));
+    await first.release();
+    expect(await second, String(stderr.read())).to.equal(0);
+  });
 
   for (const name of [NAME, 'acme/sharded-bert']) {
     it(`is removed once it is compiled and verified; its hashes stay, and the volume is complete: ${name}`, async () => {

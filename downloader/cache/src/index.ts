@@ -22,6 +22,7 @@ export * from './manifest-types.js';
 export * from './misspelt-variables.js';
 export * from './model-environment.js';
 export * from './model-problems.js';
+export * from './names-in.js';
 export * from './nearest-word.js';
 export * from './optimized-path.js';
 export * from './optimized-record.js';

@@ -51,10 +51,14 @@ async function dropCheckpoints(context: CommandContext, plan: Plan): Promise<voi
   // For a name that may mean two layouts, the plan has the repository's actual one.
   const models = [...plan.models.map(({ remoteFiles }) => remoteFiles.state), ...plan.compile, ...plan.complete];
   for (const { configured } of models.filter((model) => model.configured.compile !== undefined)) {
-    const state = await readState(context, configured);
-    if (state.inspection.found?.compiled === undefined || state.inspection.checkpoint === undefined) continue;
+    // A volume without a checkpoint may be read-only, and needs no lock.
+    const { found, checkpoint } = (await readState(context, configured)).inspection;
+    if (found?.compiled === undefined || checkpoint === undefined) continue;
     const { dropCheckpoint } = await import('../compile/drop-checkpoints.js');
-    await dropCheckpoint(context, state, fetched);
+    // Another process may be compiling from it, or has removed it meanwhile.
+    await underLock(context, configured, async () =>
+      dropCheckpoint(context, await readState(context, configured), fetched),
+    );
   }
 }
 
