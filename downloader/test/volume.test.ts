@@ -57,13 +57,14 @@ describe('a volume', () => {
     expect(bytesSent(ENCODER)).to.be.within(900_000, 1_400_000);
   });
 
-  for (const argv of [['plan'], []]) {
+  for (const argv of [['plan'], [], ['import']]) {
     it(`whose blobs are a link out of the cache is refused by the link's name: ${argv[0] ?? 'download'}`, async () => {
       const disk = join(dir.path, 'disk');
-      expect((await runHere([], env())).status).to.equal(0);
+      const tar = join(dir.path, 'models.tar');
+      for (const before of [[], ['export', tar]]) expect((await runHere(before, env())).status).to.equal(0);
       await rename(join(repo, 'blobs'), disk);
       await symlink(disk, join(repo, 'blobs'));
-      const result = await runHere(argv, env());
+      const result = await runHere(argv[0] === 'import' ? ['import', tar] : argv, env());
       expect(result.status, result.stderr).to.equal(7);
       expect(lastLine(result)).to.include({ code: 'PATH_UNSAFE' });
       expect(lastLine(result).msg).to.include(`${join(repo, 'blobs')} is a link to ${disk}`);

@@ -3,6 +3,7 @@ import { open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import {
+  assertInsideCache,
   blobLockPath,
   CacheError,
   type CompiledManifest,
@@ -51,7 +52,7 @@ const MAX_TEXT_BYTES = 64 * MIB;
 /**
  * Reads an archive into the cache's blobs and verifies every byte. Entry names are never used as paths: only blobs that the
  * lock file lists are accepted, and their paths come from its hashes. The caller creates pointers and refs.
- * Throws DownloaderError ARCHIVE_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED.
+ * Throws CacheError PATH_UNSAFE; DownloaderError ARCHIVE_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED.
  */
 export async function readArchive(
   input: Readable,
@@ -64,7 +65,7 @@ export async function readArchive(
   } catch (error) {
     signal.throwIfAborted();
     const known = asDiskError(error, options.cacheDir);
-    if (known instanceof DownloaderError) throw known;
+    if (known instanceof DownloaderError || known instanceof CacheError) throw known;
     // tar-stream reports an invalid header in these words.
     throw messageOf(error).includes('gunzipped') ? notTar(error) : invalid(messageOf(error), error);
   }
@@ -132,7 +133,10 @@ class ArchiveReader {
   async #readLock(text: string): Promise<void> {
     const lock = lockOf(text);
     for (const model of lock.models) this.#expectTree(model);
-    await this.#expect(blobsOf(lock.models));
+    const blobs = blobsOf(lock.models);
+    // Written through a link out of the cache, no reader would use them.
+    for (const blob of blobs) await assertInsideCache(this.#options.cacheDir, this.#pathOf(blob));
+    await this.#expect(blobs);
     this.#lock = lock;
   }
 
