@@ -86,7 +86,10 @@ export function planPrune(
     else kept.push({ name: file.name, sizeBytes: file.sizeBytes });
   }
   const unfinished = configured.filter((inspection) => inspection.found === undefined);
-  const awaited = unfinished.flatMap(({ configured: model }) => plainNames([model.layout, model.files]));
+  const awaited = unfinished.flatMap(({ configured: model }) => [
+    ...plainNames([model.layout, model.files]),
+    ...(model.compile?.checkpoints.map(nameOf) ?? []),
+  ]);
   const partials = contents.partials.filter(({ name }) => !awaited.some((wantedName) => name.startsWith(wantedName)));
   steps.push(...pruneLeftovers(partials, leftoversBeforeMs));
 

@@ -14,7 +14,7 @@ export interface CacheContents {
   readonly repositories: readonly CachedRepository[];
   /** Files in the cache's root that are neither its tag nor its lock file. */
   readonly plainFiles: readonly CachedBlob[];
-  /** Leftovers of plain file downloads in the root. */
+  /** Leftovers of downloads of plain files in the root and of OpenAI's checkpoints. */
   readonly partials: readonly CachedBlob[];
   /** Xet's shared store, `blobs/<2 digits>/<hash>`, which several repositories link into. */
   readonly sharedBlobs: readonly CachedBlob[];
@@ -77,6 +77,8 @@ export interface CachedBlob {
 }
 
 const REPOSITORY_DIR = /^(models|datasets|spaces|kernels)--(.+)$/;
+/** Files of other names in openai-whisper's directory are the user's. */
+const WHISPER_PARTIAL = /\.pt\.[0-9a-f]{8}\.incomplete(\.journal(\.tmp)?)?$/;
 const PARTIAL = /\.(incomplete|journal|tmp)$/;
 
 /** Directories of models outside of any repository: compiled ones, optimized ones and OpenAI's checkpoints. */
@@ -110,6 +112,8 @@ export async function scanCache(cacheDir: string): Promise<CacheContents> {
     if (isPartialName(name)) partials.push(blob);
     else if (!name.startsWith('.')) plainFiles.push(blob);
   }
+  const whisper = await scanFiles(join(cacheDir, 'whisper'));
+  partials.push(...whisper.filter(({ name }) => WHISPER_PARTIAL.test(name)));
   const sharedBlobs = await scanFiles(join(cacheDir, 'blobs'));
   const others = await Promise.all(OTHER_DIRS.map((name) => scanFiles(join(cacheDir, name))));
   const sizeBytes = totalBytes([

@@ -14,6 +14,7 @@ import {
   optimizedDir,
   optimizedSources,
   planPrune,
+  resolveModel,
   scanCache,
   scanCompiled,
   scanOptimized,
@@ -170,6 +171,18 @@ describe('planning a prune', () => {
     expect(await shown([plainModel()])).to.deep.equal([
       `${name}: left by a download`,
       `${name}.journal: left by a download`,
+    ]);
+  });
+
+  it("removes what a download of OpenAI's checkpoint left once no configured model waits for it", async () => {
+    const name = 'tiny.pt.1a2b3c4d.incomplete';
+    await mkdir(join(cache(), 'whisper'));
+    for (const file of [name, `${name}.journal`, 'tiny.pt', 'notes.tmp'])
+      await writeFile(join(cache(), 'whisper', file), 'half');
+    expect(await shown([resolveModel(loadManifest(), 'speech', 'tiny')])).to.deep.equal([]);
+    expect(await shown([])).to.deep.equal([
+      `whisper/${name}: left by a download`,
+      `whisper/${name}.journal: left by a download`,
     ]);
   });
 
