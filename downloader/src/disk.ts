@@ -35,6 +35,16 @@ const REMEDIES: Readonly<Record<string, string>> = {
 };
 const USUAL_REMEDY = 'The downloader needs a volume that it can read and write: check its path, owner and mount';
 
+/** How file systems without symbolic links refuse one: FAT and some network shares, FUSE. */
+const NO_LINKS = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS']);
+
+function remedyOf(error: unknown, code: string): string {
+  const isLink = error instanceof Error && 'syscall' in error && error.syscall === 'symlink';
+  if (isLink && NO_LINKS.has(code))
+    return "The volume's file system has no symbolic links, which a hub cache consists of: use another one (for CIFS mount it with mfsymlinks)";
+  return REMEDIES[code] ?? USUAL_REMEDY;
+}
+
 /** Converts a system error of the volume to a DownloaderError; returns any other error unchanged. */
 export function asDiskError(error: unknown, path?: string): unknown {
   const code = codeOf(error);
@@ -51,7 +61,7 @@ export function asDiskError(error: unknown, path?: string): unknown {
   if (REFUSED.has(code) || (named !== undefined && /^E[A-Z]+$/.test(code))) {
     return new DownloaderError(
       'DISK_FAILED',
-      `${where} cannot be used: ${messageOf(error)}. ${REMEDIES[code] ?? USUAL_REMEDY}; then run: heimdex-downloader download`,
+      `${where} cannot be used: ${messageOf(error)}. ${remedyOf(error, code)}; then run: heimdex-downloader download`,
       { cause: error },
     );
   }

@@ -4,8 +4,10 @@ import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from '
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { messageOf } from '@heimdex/common';
 import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
+import { asDiskError } from '../src/disk.js';
 import { auditRepository } from './support/audit.js';
 import { runChild, startChild } from './support/child.js';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
@@ -71,6 +73,15 @@ describe('a volume', () => {
       expect(await readdir(join(dir.path, 'cache'))).to.include('models.lock.json');
     });
   }
+
+  it('without symbolic links is an error that does not blame the user', () => {
+    for (const code of ['EPERM', 'EOPNOTSUPP', 'ENOSYS']) {
+      const refused = Object.assign(new Error(`${code}: symlink`), { code, syscall: 'symlink', path: '../../blobs/x' });
+      const error = asDiskError(refused, '/volume/snapshots/x');
+      expect(error).to.include({ code: 'DISK_FAILED' });
+      expect(messageOf(error)).to.include('no symbolic links').and.not.include("downloader's user");
+    }
+  });
 
   it('that cannot be written is an error that names the path: exit 6', async () => {
     await writeFile(join(dir.path, 'cache'), 'a file where the directory should be');
