@@ -5,6 +5,7 @@ import { metricsText } from '../src/metrics.js';
 import { barLine } from '../src/progress/bar.js';
 import { RateMeter } from '../src/progress/meter.js';
 import { openScreen } from '../src/progress/screen.js';
+import { resolveUrl } from '../src/transfer/hub.js';
 import { cutIntoParts, RangeSet } from '../src/transfer/ranges.js';
 import { parseRetryAfter } from '../src/transfer/rate-limit.js';
 import { DEFAULT_RETRY, retryDelayMs, TransientError, withRetries } from '../src/transfer/retry.js';
@@ -160,6 +161,15 @@ describe('retries', () => {
       () => stop.abort(),
     ).catch((reason: unknown) => reason);
     expect(((await waiting) as Error).name).to.equal('AbortError');
+  });
+});
+
+describe('the address of a file on the hub', () => {
+  it('is as huggingface_hub writes it, also for a branch of any name', () => {
+    const origin = { endpoint: new URL('https://hub.example.com/mirror'), token: undefined };
+    expect(resolveUrl(origin, 'a/b', 'feature/a#b', 'onnx/x y#1.onnx').href).to.equal(
+      'https://hub.example.com/mirror/a/b/resolve/feature%2Fa%23b/onnx/x%20y%231.onnx',
+    );
   });
 });
 

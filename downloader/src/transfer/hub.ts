@@ -92,7 +92,7 @@ export function repositoryPage(origin: Origin, repository: string): string {
 /** Returns the address of a file's bytes. */
 export function resolveUrl(origin: Origin, repository: string, commit: string, path: string): URL {
   const encoded = path.split('/').map(encodeURIComponent).join('/');
-  return new URL(`${repository}/resolve/${commit}/${encoded}`, directory(origin.endpoint));
+  return new URL(`${repository}/resolve/${encodeURIComponent(commit)}/${encoded}`, directory(origin.endpoint));
 }
 
 function apiUrl(origin: Origin, repository: string, rest: string): URL {
