@@ -128,6 +128,8 @@ const REFUSED: Readonly<Record<string, Refused>> = {
     ),
     'include_prompt of its 1_Pooling/config.json is false, and it has a default prompt',
   ),
+  'modules in an object': text(changed(BERT, {}, { 'modules.json': {} }), 'its modules.json is not a list'),
+  'modules in no JSON': text(changed(BERT, {}, { 'modules.json': '[{' }), 'its modules.json is not a list'),
   'a classifier of audio': speech(changed(WHISPER, { architectures: ['WhisperForAudioClassification'] }), 'of audio'),
   'scaled embeddings': speech(changed(WHISPER, { scale_embedding: true }), 'scale_embedding'),
   'another length of windows': speech(changed(WHISPER, { max_source_positions: 750 }), 'max_source_positions'),
@@ -242,10 +244,15 @@ describe('a checkpoint that cannot be compiled', () => {
     const [commit = ''] = await readdir(snapshots);
     const path = join(snapshots, commit, 'config.json');
     const config = JSON.parse(await readFile(path, 'utf8'));
-    await rm(path);
-    await writeFile(path, JSON.stringify({ ...config, architectures: ['BertForSequenceClassification'] }));
-    const result = await runHere([], env('TEXT_MODEL_NAME', name));
-    expect(result.status, result.stderr).to.equal(7);
-    expect(lastLine(result).msg).to.include('a reranker');
+    for (const [bytes, message] of [
+      [JSON.stringify({ ...config, architectures: ['BertForSequenceClassification'] }), 'a reranker'],
+      ['{', `Expected ${path} to be JSON. To fetch it again, run: heimdex-downloader download --check`],
+    ] as const) {
+      await rm(path);
+      await writeFile(path, bytes);
+      const result = await runHere([], env('TEXT_MODEL_NAME', name));
+      expect(result.status, result.stderr).to.equal(7);
+      expect(lastLine(result).msg).to.include(message);
+    }
   });
 });

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { codeOf, isObject, type JsonObject } from '@heimdex/common';
 
-/** A JSON object from an untrusted file. */
-export type JsonObject = Readonly<Record<string, unknown>>;
+export { isObject, type JsonObject, objectAt } from '@heimdex/common';
 
 /** Reads a JSON object from a file. Throws an error that names the file if it contains anything else. */
 export async function readJsonObject(path: string): Promise<JsonObject> {
@@ -23,7 +23,7 @@ export async function readIfThere<Value>(
   try {
     return await read(path);
   } catch (error) {
-    if (isObject(error) && error.code === 'ENOENT') return undefined;
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 }
@@ -36,16 +36,6 @@ export async function readJson(path: string): Promise<unknown> {
   } catch (cause) {
     throw new Error(`Expected ${path} to contain valid JSON.`, { cause });
   }
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** Returns the object under a key, or an empty one. */
-export function objectAt(object: JsonObject, key: string): JsonObject {
-  const value = object[key];
-  return isObject(value) ? value : {};
 }
 
 /** Returns the finite number under a key, or undefined. */

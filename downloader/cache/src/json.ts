@@ -1,14 +1,9 @@
 /** Parses JSON of unknown shape; each error message contains the path of the invalid value. */
-
-export type JsonObject = Readonly<Record<string, unknown>>;
+import { isObject, type JsonObject } from '@heimdex/common';
 
 /** An invalid value in a document: `models[3].files[0].path must be a text`. */
 export class JsonShapeError extends Error {
   override readonly name = 'JsonShapeError';
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** A cursor into a document that knows its path, for error messages. */

@@ -3,7 +3,8 @@
  * snapshots. A commit never changes, so the list never does.
  */
 import { readFile } from 'node:fs/promises';
-import { isObject, JsonCursor } from './json.js';
+import { isObject } from '@heimdex/common';
+import { JsonCursor } from './json.js';
 import { type ContentHash, treePath } from './layout.js';
 
 /** One file of a repository at a commit. */

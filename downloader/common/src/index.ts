@@ -5,6 +5,7 @@ export * from './display-width.js';
 export * from './error-message.js';
 export * from './format.js';
 export * from './help.js';
+export * from './json-object.js';
 export * from './repeated-reads.js';
 export * from './table.js';
 export * from './visible.js';

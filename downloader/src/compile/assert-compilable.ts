@@ -9,29 +9,35 @@ import {
   type SentenceModule,
   sentenceModules,
 } from '@heimdex/cache';
-import { messageOf } from '@heimdex/common';
-import type { DownloaderError } from '../errors.js';
+import { type JsonObject, messageOf } from '@heimdex/common';
+import type { CompileOptions } from '@heimdex/compiler';
 import { assertPooling, assertPreprocessor, assertTokenizer } from './assert-servable.js';
 import { cannotCompile } from './cannot-compile.js';
-import { type JsonObject, objectOf } from './json-object.js';
-import type { SmallFiles } from './small-json.js';
+import { readObject, type SmallFiles } from './small-json.js';
+
+/** The network of a checkpoint, and the layer behind a sentence embedder's pooling. */
+export interface CompilableConfig {
+  readonly config: JsonObject;
+  readonly dense: Omit<NonNullable<CompileOptions['dense']>, 'checkpoint'> | undefined;
+}
 
 /**
  * Rejects a checkpoint that cannot be compiled for its role, by its small files, before gigabytes are fetched: another architecture
- * or head, values of config.json, modules, a tokenizer or preprocessor that the server cannot use. Throws DownloaderError
- * CHECKPOINT_INVALID with what it has and what is supported; errors of the source.
+ * or head, values of config.json, modules, a tokenizer or preprocessor that the server cannot use. Returns what the compiler needs
+ * of these files. Throws DownloaderError CHECKPOINT_INVALID with what it has and what is supported; errors of the source.
  */
-export async function assertCompilable(configured: ConfiguredModel, files: SmallFiles): Promise<void> {
-  const config = objectOf(await files.read('config.json')) ?? {};
+export async function assertCompilable(configured: ConfiguredModel, files: SmallFiles): Promise<CompilableConfig> {
+  const config = (await readObject(files, 'config.json')) ?? {};
   assertModelType(configured, config);
-  const modules = configured.family === 'sentence' ? (sentenceModules(await files.read('modules.json')) ?? []) : [];
+  const modules = configured.family === 'sentence' ? await readModules(configured, files) : [];
   // Whose vectors are pooled has no use for a head.
   if (!modules.some(({ type }) => type === 'Pooling')) assertHead(configured, config);
   assertModules(configured, modules);
-  await assertValues(configured, config, modules, files);
+  const dense = await assertValues(configured, config, modules, files);
   await assertPooling(configured, modules, files);
   await assertTokenizer(configured, config, files);
   await assertPreprocessor(configured, config, files);
+  return { config, dense };
 }
 
 function assertModelType(configured: ConfiguredModel, { model_type: type }: JsonObject): void {
@@ -86,32 +92,36 @@ function denseIndex(modules: readonly SentenceModule[]): number {
   return modules.findIndex(({ type, path }) => type === 'Dense' && path === DENSE_DIR);
 }
 
-/** The values that the compiler would reject. */
+async function readModules(configured: ConfiguredModel, files: SmallFiles): Promise<readonly SentenceModule[]> {
+  if (!files.has('modules.json')) return [];
+  const modules = sentenceModules(await files.read('modules.json'));
+  if (modules === undefined) throw cannotCompile(configured, 'its modules.json is not a list');
+  return modules;
+}
+
+/** Throws for values that the compiler would reject; returns the layer behind the pooling. */
 async function assertValues(
   configured: ConfiguredModel,
   config: JsonObject,
   modules: readonly SentenceModule[],
   files: SmallFiles,
-): Promise<void> {
+): Promise<CompilableConfig['dense']> {
   const layer = denseIndex(modules) < 0 ? undefined : await readDenseFiles(configured, files);
   // With the compiler comes its runtime, which a run without checkpoints does not need.
   const { assertConfig } = await import('@heimdex/compiler');
   try {
-    assertConfig(config, layer && { config: layer.config, pooling: poolingModes(layer.pooling) });
+    const dense = layer && { config: layer.config, pooling: poolingModes(layer.pooling) };
+    assertConfig(config, dense);
+    return dense;
   } catch (error) {
     throw cannotCompile(configured, messageOf(error));
   }
 }
 
 async function readDenseFiles(configured: ConfiguredModel, files: SmallFiles) {
-  const config = objectOf(await files.read(`${DENSE_DIR}/config.json`));
-  const pooling = objectOf(await files.read(`${POOLING_DIR}/config.json`));
+  const config = await readObject(files, `${DENSE_DIR}/config.json`);
+  const pooling = await readObject(files, `${POOLING_DIR}/config.json`);
   if (config !== undefined && pooling !== undefined && DENSE_FORMS.some(files.has)) return { config, pooling };
-  throw denseIncomplete(configured);
-}
-
-/** An error of a layer behind the pooling without its files. */
-export function denseIncomplete(configured: ConfiguredModel): DownloaderError {
   const needed = `${POOLING_DIR}/config.json, ${DENSE_DIR}/config.json and ${DENSE_FORMS.join(' or ')}`;
-  return cannotCompile(configured, `its modules.json names Dense, which needs ${needed}`);
+  throw cannotCompile(configured, `its modules.json names Dense, which needs ${needed}`);
 }

@@ -7,15 +7,14 @@ import {
   poolingModes,
   type SentenceModule,
 } from '@heimdex/cache';
-import { messageOf } from '@heimdex/common';
+import { type JsonObject, messageOf, objectAt } from '@heimdex/common';
 import { cannotCompile } from './cannot-compile.js';
-import { type JsonObject, objectAt, objectOf } from './json-object.js';
-import type { SmallFiles } from './small-json.js';
+import { readObject, type SmallFiles } from './small-json.js';
 
 /** Throws DownloaderError CHECKPOINT_INVALID for a tokenizer that has no tokenizer.json and is not read from other files. */
 export async function assertTokenizer(configured: ConfiguredModel, config: JsonObject, files: SmallFiles) {
   if (files.has('tokenizer.json')) return;
-  const settings = objectOf(await files.read('tokenizer_config.json')) ?? {};
+  const settings = (await readObject(files, 'tokenizer_config.json')) ?? {};
   const name = settings.tokenizer_class ?? config.tokenizer_class;
   if (typeof name !== 'string' || name === '' || isSlowTokenizer(name)) return;
   throw cannotCompile(
@@ -32,21 +31,21 @@ export async function assertPooling(
 ): Promise<void> {
   if (!modules.some(({ type }) => type === 'Pooling')) return;
   const path = `${POOLING_DIR}/config.json`;
-  const config = objectOf(await files.read(path));
+  const config = await readObject(files, path);
   if (config === undefined) throw cannotCompile(configured, `its modules.json names Pooling, which needs ${path}`);
   try {
     poolingModes(config);
   } catch (error) {
     throw cannotCompile(configured, messageOf(error));
   }
-  const defaults = objectOf(await files.read('config_sentence_transformers.json')) ?? {};
+  const defaults = (await readObject(files, 'config_sentence_transformers.json')) ?? {};
   if (config.include_prompt === false && defaultPrompt(defaults) !== '')
     throw cannotCompile(configured, `include_prompt of its ${path} is false, and it has a default prompt`);
 }
 
 /** Throws DownloaderError CHECKPOINT_INVALID if the model's inputs are prepared for another size than config.json has. */
 export async function assertPreprocessor(configured: ConfiguredModel, config: JsonObject, files: SmallFiles) {
-  const preprocessor = objectOf(await files.read('preprocessor_config.json'));
+  const preprocessor = await readObject(files, 'preprocessor_config.json');
   if (configured.family === 'whisper') {
     const { num_mel_bins: bands = 80 } = config;
     const { feature_size: prepared = bands } = preprocessor ?? {};
@@ -56,7 +55,7 @@ export async function assertPreprocessor(configured: ConfiguredModel, config: Js
     const { image_size: side = 224 } = objectAt(config, 'vision_config');
     // transformers 5 writes one file for images and texts.
     const images =
-      preprocessor ?? objectAt(objectOf(await files.read('processor_config.json')) ?? {}, 'image_processor');
+      preprocessor ?? objectAt((await readObject(files, 'processor_config.json')) ?? {}, 'image_processor');
     for (const [name, prepared] of preparedSizes(images))
       if (prepared !== side) throw differ(configured, name, prepared, 'vision_config.image_size', side);
   }

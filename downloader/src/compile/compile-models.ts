@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, posix } from 'node:path';
 import {
   COMPILED_MANIFEST_NAME,
   COMPILER_VERSION,
@@ -12,6 +12,7 @@ import {
   compiledKeyName,
   compiledRepositoryPath,
   compilerInputs,
+  DENSE_DIR,
   type FoundCheckpoint,
   formatCompiledManifest,
   hasExactByteProducts,
@@ -19,7 +20,6 @@ import {
   minCosine,
 } from '@heimdex/cache';
 import { formatBytes, formatDuration } from '@heimdex/common';
-import type { CompileOptions } from '@heimdex/compiler';
 import { PRECISIONS, type Precision } from '@heimdex/compiler/precision';
 import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
@@ -27,11 +27,10 @@ import { asDiskError, assertFits } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { CompileProgress } from '../progress/compile-progress.js';
 import { assertCompilable } from './assert-compilable.js';
-import { readDense } from './dense-module.js';
 import { readEmptyText } from './empty-text.js';
 import { compileOfFound, compileStart } from './plan-compile.js';
 import { runCompiler } from './run-compiler.js';
-import { readSmallObject, smallFilesOnVolume } from './small-files.js';
+import { smallFilesOnVolume } from './small-files.js';
 
 /**
  * Compiles a model's checkpoint into a temporary directory and renames it to its key once it is complete. Leaves nothing
@@ -56,7 +55,7 @@ export async function compileModel(
     throw new Error(`${configured.id} has no checkpoint to compile`);
   }
   // A checkpoint that another program left was not planned by its files.
-  await assertCompilable(configured, smallFilesOnVolume(state));
+  const { config: network, dense } = await assertCompilable(configured, smallFilesOnVolume(state));
   const { cacheDir } = config.models;
   const repositoryDir = compiledRepositoryPath(cacheDir, repository);
   const startedMs = performance.now();
@@ -78,9 +77,9 @@ export async function compileModel(
     const { model, peakBytes } = await runCompiler(
       {
         checkpoint: checkpoint.main,
-        ...(await readConfig(state)),
+        config: network,
         ...(await readTexts(state)),
-        ...(await readDense(state)),
+        ...(dense && { dense: { ...dense, checkpoint: denseWeights(state) } }),
         dir: temporary,
         precision: precisionOf(key.precision),
         overflowSafe: key.overflowSafe,
@@ -134,11 +133,12 @@ async function verifySources(
   return sources.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** Reads config.json of the snapshot. */
-async function readConfig(state: ModelState): Promise<Pick<CompileOptions, 'config'>> {
-  const config = await readSmallObject(state, 'config.json');
-  if (config === undefined) throw new Error('config.json is missing');
-  return { config };
+/** The path of the weights of the layer behind the pooling, which assertCompilable has found. */
+function denseWeights({ configured, inspection }: ModelState): string {
+  const dir = `${posix.join(configured.dir, DENSE_DIR)}/`;
+  const weights = inspection.checkpoint?.files.find(({ path }) => path.startsWith(dir));
+  if (weights === undefined) throw new Error(`${configured.id} has no weights in ${dir}`);
+  return weights.absolutePath;
 }
 
 /** Reads the token ids that the self-check needs from the tokenizer. */

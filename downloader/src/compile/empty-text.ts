@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { JsonObject } from './json-object.js';
+import type { JsonObject } from '@heimdex/common';
 
 /**
  * Returns the tokens of an empty text from a tokenizer.json: the special tokens that its post-processor adds to every text.

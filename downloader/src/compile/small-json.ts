@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import { type ContentHash, hashOfEntry, sizeOfEntry, startContentHash, type Tree } from '@heimdex/cache';
+import { isObject, type JsonObject } from '@heimdex/common';
 import type { Remote } from '../remote.js';
 import { withRetries } from '../transfer/retry.js';
 import type { ByteSource } from '../transfer/source.js';
@@ -8,8 +9,14 @@ import { hashMismatch } from '../transfer/transfer.js';
 /** The model's small files, by their names in its directory. */
 export interface SmallFiles {
   readonly has: (name: string) => boolean;
-  /** Undefined if there is none, or if it is not JSON. */
+  /** Undefined if there is none, or if a hub's is not JSON. */
   readonly read: (name: string) => Promise<unknown>;
+}
+
+/** Undefined if there is no such file, or if it holds no object. */
+export async function readObject(files: SmallFiles, name: string): Promise<JsonObject | undefined> {
+  const value = await files.read(name);
+  return isObject(value) ? value : undefined;
 }
 
 /** These files have a few kilobytes. */

@@ -1,5 +1,6 @@
 /** POST /v1/embeddings: texts to vectors, and images in data URLs. */
 import { type Value, ValueSchema } from '@bufbuild/protobuf/wkt';
+import { isObject, type JsonObject } from '@heimdex/common';
 import { type EmbeddingResult, InferenceService, TextModel, VectorEncoding } from '@heimdex/gen';
 import { InferenceError } from '../../errors.js';
 import { fromStatus } from '../../services/errors.js';
@@ -159,10 +160,7 @@ function numbersOf(bytes: Uint8Array): number[] {
 }
 
 /** The body as a JSON object, read and bounded as Connect's are. */
-async function readJson(
-  request: OpenAiRequest,
-  { decoder }: OpenAiContext,
-): Promise<Readonly<Record<string, unknown>>> {
+async function readJson(request: OpenAiRequest, { decoder }: OpenAiContext): Promise<JsonObject> {
   const type = request.request.headers['content-type'] ?? '';
   if (!/^application\/json\b/i.test(type)) {
     const came = type === '' ? 'none' : JSON.stringify(type.slice(0, 100));
@@ -173,6 +171,6 @@ async function readJson(
     throw new InferenceError('INVALID_ARGUMENT', `The body cannot be read as JSON: ${error.cause.message}.`);
   });
   const value = plainJson(message as Value);
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  if (isObject(value)) return value;
   throw new InferenceError('INVALID_ARGUMENT', `Expected a JSON object as the body, got ${kindOf(value)}.`);
 }
