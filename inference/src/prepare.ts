@@ -14,6 +14,7 @@ import {
   optimizedSources,
   recordOptimized,
 } from '@heimdex/cache';
+import { messageOf } from '@heimdex/common';
 import type { Logger } from 'pino';
 import { readMachine } from './capacity/machine.js';
 import { sizesOf } from './capacity/model-sizes.js';
@@ -83,7 +84,7 @@ async function record(optimized: readonly OptimizedRecord[], { config }: Prepare
 }
 
 function unwritable(target: string, cause: unknown): FatalError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   return new FatalError(
     'models',
     `Cannot write ${target}: ${reason}. prepare needs write access to the volume; the server only reads it.`,

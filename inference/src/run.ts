@@ -1,7 +1,7 @@
 /** The program, from its arguments to its exit status. */
 import { parseArgs } from 'node:util';
 import { CacheError, type CacheErrorCode } from '@heimdex/cache';
-import { MIB, visibleLines } from '@heimdex/common';
+import { MIB, messageOf, visibleLines } from '@heimdex/common';
 import type { Logger } from 'pino';
 import { chooseDevice } from './capacity/device.js';
 import { readMachine } from './capacity/machine.js';
@@ -177,7 +177,7 @@ function readArguments(argv: readonly string[]): Arguments {
     if (!Number.isFinite(size) || size < 0) throw new Error(`--min-mb must be a number of at least 0, got "${minMb}"`);
     return { prepare: { minBytes: size * MIB, all: all === true } };
   } catch (cause) {
-    const problem = cause instanceof Error ? cause.message : String(cause);
+    const problem = messageOf(cause);
     throw new FatalError('configuration', `${problem}. See: heimdex-inference --help`, { cause });
   }
 }

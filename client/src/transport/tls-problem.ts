@@ -1,6 +1,7 @@
 /** Finds out whether a failed connection failed because of TLS, and says what to do. */
 import net from 'node:net';
 import tls from 'node:tls';
+import { codeOf } from '@heimdex/common';
 import { createError, type InferenceClientError, type TlsProblem } from '../errors.js';
 import type { ConnectionProgress } from './watched-credentials.js';
 
@@ -54,7 +55,7 @@ const CERTIFICATE_REFUSED =
   /ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_\w+|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)/;
 
 function problemOf({ progress, hasCertificate }: FailedServer): TlsProblem | undefined {
-  const code = codeOf(progress.failure);
+  const code = codeOf(progress.failure) ?? '';
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'CERTIFICATE_NAME';
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') return 'CERTIFICATE_EXPIRED';
   if (UNTRUSTED.has(code)) return 'CERTIFICATE_UNTRUSTED';
@@ -82,7 +83,7 @@ function speaksTls(address: string, timeoutMs: number): Promise<boolean> {
       resolve(speaks);
     };
     socket.once('secureConnect', () => end(true));
-    socket.on('error', (error) => end(/ALERT/.test(codeOf(error))));
+    socket.on('error', (error) => end(/ALERT/.test(codeOf(error) ?? '')));
     socket.once('close', () => end(false));
   });
 }
@@ -119,8 +120,4 @@ function sentenceOf(problem: TlsProblem, { address, progress: { failure } }: Fai
 function namesIn(message: string): string {
   const [, expected, names] = /Host: (.*?)\.? is not in the cert's altnames: (.*)$/s.exec(message) ?? [];
   return expected === undefined || names === undefined ? message : `expected ${expected}, got ${names}`;
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }

@@ -1,7 +1,9 @@
 /** A worker process as the server controls it: starts it, exchanges messages, watches it and kills it. */
+
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
+import { messageOf } from '@heimdex/common';
 import { InferenceError } from '../errors.js';
 import type { LoadOptions, ModelFacts, ModelFiles } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
@@ -170,7 +172,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     try {
       message = parseFromWorker(value);
     } catch (error) {
-      return this.kill(error instanceof Error ? error.message : String(error));
+      return this.kill(messageOf(error));
     }
     switch (message.type) {
       case 'ready':

@@ -17,7 +17,7 @@ const SPECIAL = {
   noTimestamps: 10,
   firstTimestamp: 11,
 };
-const rules = new LogitsProcessors({
+const processors = new LogitsProcessors({
   special: SPECIAL,
   isText: (token) => token < SPECIAL.endOfText,
   suppressed: [],
@@ -67,7 +67,7 @@ const decoder = {
   },
 };
 
-const shared = { rules, endOfText: SPECIAL.endOfText, maxTokens: 8, yieldToEventLoop: async () => {} };
+const shared = { processors, endOfText: SPECIAL.endOfText, maxTokens: 8, yieldToEventLoop: async () => {} };
 const DEFAULTS = { patience: 1, lengthPenalty: 1 };
 const beginning = () => ({ state: stateOf([0]), logits: logitsAfter(undefined) });
 

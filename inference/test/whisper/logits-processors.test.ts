@@ -23,7 +23,7 @@ function allowed(
   timestamps = true,
   speechEndIndex?: number,
 ): number[] {
-  const rules = new LogitsProcessors({
+  const processors = new LogitsProcessors({
     special: SPECIAL,
     isText: (token) => token < SPECIAL.endOfText || token === ADDED,
     suppressed: [3],
@@ -32,7 +32,7 @@ function allowed(
     maxInitialTimestampIndex: 4,
     speechEndIndex,
   });
-  rules.apply(logits, sampled);
+  processors.apply(logits, sampled);
   return [...logits.keys()].filter((token) => logits[token] !== Number.NEGATIVE_INFINITY);
 }
 

@@ -10,7 +10,7 @@ interface Beam {
   readonly row: number;
 }
 
-export type BeamOptions = Pick<SearchOptions, 'rules' | 'endOfText' | 'maxTokens' | 'yieldToEventLoop'> & {
+export type BeamOptions = Pick<SearchOptions, 'processors' | 'endOfText' | 'maxTokens' | 'yieldToEventLoop'> & {
   /** Number of beams. */
   readonly beamSize: number;
   /** The search ends after `patience` x `beamSize` finished sequences. */
@@ -68,7 +68,7 @@ function grow(
 ): { readonly beams: readonly Beam[]; readonly finished: readonly Hypothesis[] } {
   const candidates = beams.flatMap((beam) => {
     const scores = logits(beam.row);
-    options.rules.apply(scores, beam.tokens);
+    options.processors.apply(scores, beam.tokens);
     const total = logSumExp(scores);
     // One more than is kept, because one may be the end of text.
     return indicesOfHighest(scores, options.beamSize + 1).map((token) => ({

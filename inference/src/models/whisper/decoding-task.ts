@@ -58,7 +58,7 @@ export class DecodingTask {
   readonly #context: ItemContext;
   readonly #audio: EncodedAudio;
   readonly #prompted: PromptResult;
-  readonly #rules: LogitsProcessors;
+  readonly #processors: LogitsProcessors;
   readonly #steady: boolean;
   readonly #textBefore: string;
 
@@ -77,7 +77,7 @@ export class DecodingTask {
     this.#prompted = prompted;
     this.#steady = isSteady(window.samples);
     this.#textBefore = parts.vocabulary.decode(previousTokens);
-    this.#rules = new LogitsProcessors({
+    this.#processors = new LogitsProcessors({
       special: parts.vocabulary.special,
       isText: (token) => parts.vocabulary.isText(token),
       suppressed: parts.config.suppressed,
@@ -140,7 +140,7 @@ export class DecodingTask {
   async decode(temperature: number, index: number, stopWhenDoubtful: boolean): Promise<DecodingResult> {
     const { config, vocabulary, decoder } = this.#parts;
     const shared = {
-      rules: this.#rules,
+      processors: this.#processors,
       endOfText: vocabulary.special.endOfText,
       maxTokens: Math.min(config.textPositions / 2, config.textPositions - this.#prompted.state.length),
       yieldToEventLoop: () => this.#context.yieldToEventLoop(),

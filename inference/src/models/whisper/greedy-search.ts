@@ -28,7 +28,7 @@ export interface Hypothesis {
 const DOUBTFUL_RATIO = 0.7;
 
 export interface SearchOptions extends ItemContext {
-  readonly rules: LogitsProcessors;
+  readonly processors: LogitsProcessors;
   readonly endOfText: number;
   /** Maximum tokens of a transcript. */
   readonly maxTokens: number;
@@ -91,7 +91,7 @@ export async function greedySearch(
 
 /** The next token of a row: the most probable, or a sampled one. */
 function choose(row: Row, logits: Float32Array, options: SearchOptions): void {
-  options.rules.apply(logits, row.tokens);
+  options.processors.apply(logits, row.tokens);
   const token =
     options.temperature === 0 ? indexOfHighest(logits) : sampleIndex(logits, options.temperature, options.random);
   row.logProb += (logits[token] ?? 0) - logSumExp(logits);

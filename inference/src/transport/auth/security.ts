@@ -1,4 +1,5 @@
 /** The configured certificates and tokens. Both may change while the server runs. */
+import { messageOf } from '@heimdex/common';
 import type { Logger } from 'pino';
 import { FatalError } from '../../exit-codes.js';
 import { createTlsServer, type TlsFiles, type TlsPort } from './tls.js';
@@ -44,7 +45,7 @@ export async function openSecurity(options: SecurityOptions, log: Logger): Promi
     };
   } catch (cause) {
     tls?.files.close();
-    const what = cause instanceof Error ? cause.message : String(cause);
+    const what = messageOf(cause);
     throw new FatalError('configuration', `AUTH_TOKENS_FILE ${path} cannot be used: ${what}.`, { cause });
   }
 }

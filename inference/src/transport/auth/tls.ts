@@ -1,6 +1,7 @@
 /** The port's certificates, reloaded when their files change. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
+import { messageOf } from '@heimdex/common';
 import { FatalError } from '../../exit-codes.js';
 import { checkCertificates } from './certificates.js';
 import { type WatchedFiles, watchFiles } from './watched-file.js';
@@ -66,7 +67,7 @@ export async function createTlsServer(
     return { server, files, expiresAtMs: () => expiresAtMs };
   } catch (cause) {
     if (cause instanceof FatalError) throw cause;
-    const what = cause instanceof Error ? cause.message : String(cause);
+    const what = messageOf(cause);
     throw new FatalError(
       'configuration',
       `The certificate cannot be used: ${what}. Check TLS_CERT_FILE, TLS_KEY_FILE${clientCaPath === undefined ? '' : ' and TLS_CLIENT_CA_FILE'}.`,
@@ -105,7 +106,7 @@ function checkIssuers(pem: Buffer, path: string | undefined): void {
   try {
     checkCertificates(pem);
   } catch (cause) {
-    const what = cause instanceof Error ? cause.message : String(cause);
+    const what = messageOf(cause);
     throw new FatalError('configuration', `TLS_CLIENT_CA_FILE ${path} cannot be used: ${what}.`, { cause });
   }
 }

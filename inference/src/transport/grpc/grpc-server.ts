@@ -6,7 +6,7 @@ import { InferenceError } from '../../errors.js';
 import type { ServedMethod, ServedService } from '../../services/service.js';
 import type { OpenCall } from '../calls/call-tracker.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
-import { type GrpcCall, type GrpcCalls, type GuardOptions, grpcCalls } from './interceptor.js';
+import { type GrpcCall, type GrpcCalls, type GrpcCallsOptions, grpcCalls } from './interceptor.js';
 import { toGrpcStatus } from './status.js';
 
 export interface GrpcLimits {
@@ -25,7 +25,7 @@ type AnyServerStream = grpc.ServerWritableStream<Buffer, Uint8Array>;
 type AnyBidi = grpc.ServerDuplexStream<Buffer, Uint8Array>;
 type AnyCall = EventEmitter & Pick<AnyUnary, 'metadata'>;
 
-export interface GrpcOptions extends Pick<GuardOptions, 'admission' | 'callTracker'> {
+export interface GrpcOptions extends Pick<GrpcCallsOptions, 'admission' | 'callTracker'> {
   readonly decoder: MessageDecoder;
 }
 

@@ -23,7 +23,7 @@ const HEAD_BYTES = 5;
 /** grpc-js's name for a message that is not compressed. */
 const UNCOMPRESSED = 'identity';
 
-export interface GuardOptions {
+export interface GrpcCallsOptions {
   readonly services: readonly ServedService[];
   readonly admission: CallAdmission;
   readonly callTracker: CallTracker;
@@ -54,7 +54,7 @@ interface Internals {
   decompressMessage(message: Buffer, encoding: string): Buffer | Promise<Buffer>;
 }
 
-export function grpcCalls(options: GuardOptions): GrpcCalls {
+export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
   const { services, admission, callTracker, decompressor, streamIdleMs } = options;
   const skipAccessLog = new Map(
     services.flatMap(({ methods, skipAccessLog }) => methods.map(({ path }) => [path, skipAccessLog] as const)),
@@ -69,7 +69,7 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
     const peer = call.getPeer();
     const streaming = method.requestStream;
     let messages = 0;
-    let guarded: Guarded | undefined;
+    let arriving: ArrivingCall | undefined;
     return new grpc.ServerInterceptingCall(call, {
       start: (next) =>
         next({
@@ -83,14 +83,14 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
               header,
             } as const;
             try {
-              guarded = admitted({ ...arrival, timeoutMs: timeoutMsOf(call) }, skipAccessLog.has(path), streaming);
+              arriving = admitted({ ...arrival, timeoutMs: timeoutMsOf(call) }, skipAccessLog.has(path), streaming);
             } catch (error) {
               call.sendStatus(toGrpcStatus(callTracker.refuse(arrival, error as InferenceError)));
               return endUpload(stream);
             }
-            guarded.follow(call, streamIdleMs);
+            arriving.follow(call, streamIdleMs);
             if (arrival.skipAccessLog) probes.add(stream);
-            const { take } = guarded;
+            const { take } = arriving;
             waiting.set(metadata, () => {
               if (method.responseStream) probes.delete(stream);
               return take();
@@ -102,22 +102,23 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
             pass(message);
           },
           onReceiveHalfClose: (pass) => {
-            guarded?.incoming.body.end();
+            arriving?.incoming.body.end();
             if (messages > 0 || streaming) pass();
-            else guarded?.endedEarly();
+            else arriving?.endedEarly();
           },
         }),
       sendStatus: (status, next) => {
-        guarded?.answered();
+        arriving?.answered();
         next(status);
         endUpload(stream);
       },
     });
   };
-  const admitted = (arrival: Arrival, known: boolean, streaming: boolean): Guarded => {
-    if (!known) return new Guarded(admission.receive(arrival, { streaming, small: true }), undefined, decompressor);
+  const admitted = (arrival: Arrival, known: boolean, streaming: boolean): ArrivingCall => {
+    if (!known)
+      return new ArrivingCall(admission.receive(arrival, { streaming, small: true }), undefined, decompressor);
     const call = admission.admit(arrival, { streaming });
-    return new Guarded(call, call.open, decompressor);
+    return new ArrivingCall(call, call.open, decompressor);
   };
   return {
     interceptor,
@@ -130,7 +131,7 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
 }
 
 /** An arriving call, and what it holds until its stream is closed. */
-class Guarded {
+class ArrivingCall {
   readonly incoming: Incoming;
   readonly #open: OpenCall | undefined;
   readonly #frames: FrameDecoder;

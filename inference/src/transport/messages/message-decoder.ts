@@ -1,7 +1,7 @@
 /** Decodes request messages, binary or JSON. Limits the cost of decoding before decoding. */
 
 import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
-import { MIB } from '@heimdex/common';
+import { MIB, messageOf } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
 import { decodeJson } from './decode-json.js';
 import { Decompressor } from './decompress.js';
@@ -94,7 +94,7 @@ function decoded(desc: DescMessage, decode: () => MessageShape<DescMessage>): Me
 }
 
 function invalid({ typeName }: DescMessage, cause: unknown): InferenceError {
-  const what = cause instanceof Error ? cause.message : String(cause);
+  const what = messageOf(cause);
   return new InferenceError('INVALID_ARGUMENT', `The request is not a valid ${typeName}: ${what}.`, { cause });
 }
 

@@ -1,6 +1,8 @@
 /** A form with one file, read within what its call may hold. Every part of it is bounded. */
+
 import type { IncomingMessage } from 'node:http';
 import { Busboy, type BusboyInstance } from '@fastify/busboy';
+import { messageOf } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
 import type { HttpRequest } from '../calls/admit-request.js';
 import { MessageBuffer } from '../messages/message-buffer.js';
@@ -45,7 +47,7 @@ export function readForm({ request, call }: HttpRequest, fileField: string): Pro
     const fail = (error: unknown) => {
       forget();
       content.clear();
-      // What is still on its way is thrown away: the answer must not wait behind it.
+      // Discard the rest of the body: the answer must not wait behind it.
       request.unpipe(parser);
       request
         .on('error', () => {})
@@ -129,6 +131,6 @@ function parserOf({ headers }: IncomingMessage, maxBytes: number): BusboyInstanc
 }
 
 function malformed(cause: unknown): InferenceError {
-  const what = cause instanceof Error ? cause.message : String(cause);
-  return new InferenceError('INVALID_ARGUMENT', `The body is no multipart/form-data that can be read: ${what}.`);
+  const what = messageOf(cause);
+  return new InferenceError('INVALID_ARGUMENT', `The body cannot be read as multipart/form-data: ${what}.`);
 }

@@ -106,7 +106,7 @@ async function answer(
     send(response, 200, made.contentType, made.body);
   } catch (error) {
     const wire = open.finish(error);
-    // What is still on its way is thrown away: the answer must not wait behind it.
+    // Discard the rest of the body: the answer must not wait behind it.
     if (!request.complete) request.on('error', () => {}).resume();
     if (wire === undefined) response.destroy();
     else if (response.headersSent) response.end(`data: ${JSON.stringify(toOpenAiError(wire, error))}\n\n`);

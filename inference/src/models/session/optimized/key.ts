@@ -33,6 +33,6 @@ export function optimizedKey(graphTransform: string, settings: string): Optimize
 }
 
 /** The name of an optimized model among those of the same source: 32 hexadecimal digits. */
-export function formName(key: OptimizedKey): string {
+export function optimizedName(key: OptimizedKey): string {
   return createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 32);
 }

@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync 
 import { mkdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hashFile, makeDir, type OptimizedFile } from '@heimdex/cache';
+import { codeOf } from '@heimdex/common';
 import { InferenceSession } from 'onnxruntime-node';
 import { type OnnxGraph, type OnnxModel, type OnnxTensor, parseModel, writeModel } from '../../../onnx/index.js';
 import type { OptimizedKey } from './key.js';
@@ -34,7 +35,7 @@ export interface MakeRequest {
  * replacing any earlier one. Returns its files, to be recorded. Throws, and leaves no files behind, when space is
  * short, when the volume is read-only, and when the runtime cannot read back what it saved.
  */
-export async function makeForm(request: MakeRequest): Promise<readonly OptimizedFile[]> {
+export async function makeOptimized(request: MakeRequest): Promise<readonly OptimizedFile[]> {
   const { dir, source, key, graph, settings } = request;
   const parent = dirname(dir);
   await makeDir(parent);
@@ -49,7 +50,7 @@ export async function makeForm(request: MakeRequest): Promise<readonly Optimized
     await session.release();
     request.onProgress();
     repairRepeats(temporary);
-    const again = await openForm(temporary, settings);
+    const again = await createSession(temporary, settings);
     await again.release();
     request.onProgress();
     const manifest = { key, source, facts: graph.facts(), changed: graph.changed };
@@ -64,7 +65,7 @@ export async function makeForm(request: MakeRequest): Promise<readonly Optimized
 }
 
 /** Opens an optimized model without optimizing it again: what was verified is what runs. */
-export function openForm(dir: string, settings: InferenceSession.SessionOptions): Promise<InferenceSession> {
+export function createSession(dir: string, settings: InferenceSession.SessionOptions): Promise<InferenceSession> {
   return InferenceSession.create(join(dir, GRAPH_NAME), { ...settings, graphOptimizationLevel: 'disabled' });
 }
 
@@ -142,13 +143,13 @@ async function publish(temporary: string, dir: string): Promise<void> {
   try {
     await rename(dir, old);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (codeOf(error) !== 'ENOENT') throw error;
   }
   try {
     await rename(temporary, dir);
   } catch (error) {
     // A concurrent run was faster; its result is equivalent.
-    if (!(error instanceof Error && 'code' in error && /^(ENOTEMPTY|EEXIST)$/.test(String(error.code)))) throw error;
+    if (!/^(ENOTEMPTY|EEXIST)$/.test(codeOf(error) ?? '')) throw error;
   } finally {
     await rm(old, { recursive: true, force: true });
   }

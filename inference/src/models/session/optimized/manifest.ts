@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hashFile, type OptimizedFile } from '@heimdex/cache';
+import { codeOf } from '@heimdex/common';
 import type { GraphFacts, OnnxValue } from '../../../onnx/index.js';
 import type { OptimizedKey } from './key.js';
 
@@ -31,7 +32,7 @@ export async function readManifest(dir: string): Promise<OptimizedManifest | und
   try {
     text = await readFile(join(dir, MANIFEST_NAME), 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   }
   const value = JSON.parse(text) as Partial<Record<keyof OptimizedManifest, unknown>> | null;

@@ -1,9 +1,10 @@
 import { basename, dirname, join } from 'node:path';
 import type { OptimizedRecord } from '@heimdex/cache';
+import { codeOf, messageOf } from '@heimdex/common';
 import type { InferenceSession } from 'onnxruntime-node';
 import type { GraphFacts } from '../../../onnx/index.js';
-import { formName, type OptimizedKey, optimizedKey } from './key.js';
-import { makeForm, openForm } from './make.js';
+import { type OptimizedKey, optimizedKey, optimizedName } from './key.js';
+import { createSession, makeOptimized } from './make.js';
 import { checkFiles, readManifest } from './manifest.js';
 import type { OpenedGraph, Recipe } from './recipe.js';
 import { graphBytes } from './size.js';
@@ -40,7 +41,7 @@ export async function openOptimized(
   const source = options.sources[path];
   if (source === undefined) return plain(UNKNOWN_BYTES);
   const key = optimizedKey(recipe.graphTransform ?? '', graphSettings(settings));
-  const form = formName(key);
+  const form = optimizedName(key);
   const dir = join(options.dir, source, form);
   let record = options.records.find((one) => one.source === source && one.form === form);
   let made: OptimizedRecord | undefined;
@@ -53,7 +54,7 @@ export async function openOptimized(
         if (toSave.packs === false) return plain(NOTHING_TO_PACK);
         if (toSave.packs === true && !options.make.shared) return plain(NOT_SHARED);
         if (!isReadBack(toSave.facts())) return plain(NOT_READ_BACK);
-        const files = await makeForm({ dir, source, key, sourceBytes, graph: toSave, settings, onProgress });
+        const files = await makeOptimized({ dir, source, key, sourceBytes, graph: toSave, settings, onProgress });
         made = { source, form, files };
         record = made;
       }
@@ -68,14 +69,14 @@ export async function openOptimized(
     await checkFiles(dir, record.files, options.verify);
     if (manifest.source !== source || !sameKey(manifest.key, key))
       return plain('the optimized model is of another source');
-    const session = await open((own) => openForm(dir, own));
+    const session = await open((own) => createSession(dir, own));
     const opened: OpenedGraph = { session, facts: () => manifest.facts, changed: manifest.changed };
     return {
       graph: opened,
       use: { graph, prepared: true, ...(made === undefined ? {} : { made, madeBytes: bytesOf(made) }) },
     };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     const { graph: none, use } = plain(
       `the optimized model cannot be ${options.make === undefined ? 'used' : 'created'}: ${reason}`,
     );
@@ -97,7 +98,7 @@ function bytesOf({ files }: OptimizedRecord): number {
 
 /** Whether the system refuses to write, as opposed to running out of space. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && /^(EROFS|EACCES|EPERM|ENOTDIR)$/.test(String(error.code));
+  return /^(EROFS|EACCES|EPERM|ENOTDIR)$/.test(codeOf(error) ?? '');
 }
 
 async function isWhole(dir: string, source: string, record: OptimizedRecord): Promise<boolean> {
