@@ -4,23 +4,18 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
-import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { run } from '../src/run.js';
-import { lastLine, runHere, testEnvironment } from './support/program.js';
+import { lastLine, runHere } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
-import { temporaryDir } from './support/volume.js';
+import { useHub } from './support/use-hub.js';
 
 describe('an error of a command', () => {
-  const dir = temporaryDir();
-  let hub: Hub;
+  const { dir, hub, env } = useHub();
   let cache: string;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
   beforeEach(async () => {
-    hub = await startHub({ repositories: [speechRepository()] });
     cache = join(dir.path, 'cache');
   });
-  afterEach(() => hub.close());
 
   async function ok(argv: readonly string[] = [], more: NodeJS.ProcessEnv = {}): Promise<string> {
     const result = await runHere(argv, env(more));

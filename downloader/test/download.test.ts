@@ -1,22 +1,17 @@
 import { lstat, readdir, readFile, readlink, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
-import { lastLine, runHere, testEnvironment } from './support/program.js';
+import { lastLine, runHere } from './support/program.js';
 import { DECODER, ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
-import { temporaryDir } from './support/volume.js';
+import { useHub } from './support/use-hub.js';
 
 describe('heimdex-downloader download', () => {
-  const dir = temporaryDir();
-  let hub: Hub;
+  const { dir, hub, env } = useHub({ token: 'hf_right' });
   let repo: string;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
 
   beforeEach(async () => {
-    hub = await startHub({ repositories: [speechRepository()], token: 'hf_right' });
     repo = join(dir.path, 'cache', 'models--acme--speech');
   });
-  afterEach(() => hub.close());
 
   it('writes blobs by their hash, relative pointers and the ref without a newline', async () => {
     const result = await runHere([], env());

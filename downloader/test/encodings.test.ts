@@ -1,22 +1,15 @@
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
-import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { type Encoded, type EncodingFront, startEncodingFront } from './support/encoding-front.js';
 import { lastLine, type ProgramResult, runHere, testEnvironment } from './support/program.js';
-import { speechRepository } from './support/repositories.js';
-import { temporaryDir } from './support/volume.js';
+import { useHub } from './support/use-hub.js';
 
 const GZIP: Encoded = { coding: 'gzip', encode: (body) => gzipSync(body) };
 const isJson = (path: string) => path.startsWith('/api/');
 
 describe('responses in an encoding that was not requested', () => {
-  const dir = temporaryDir();
-  let hub: Hub;
+  const { dir, hub } = useHub({ scope: 'suite' });
   let front: EncodingFront | undefined;
-  before(async () => {
-    hub = await startHub({ repositories: [speechRepository()] });
-  });
-  after(() => hub.close());
   afterEach(async () => {
     await front?.close();
     front = undefined;

@@ -1,22 +1,18 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Fault, type Hub, startHub } from '@heimdex/hub';
+import type { Fault } from '@heimdex/hub';
 import { expect } from 'chai';
-import { lastLine, type ProgramResult, runHere, testEnvironment } from './support/program.js';
+import { lastLine, type ProgramResult, runHere } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
-import { temporaryDir } from './support/volume.js';
+import { useHub } from './support/use-hub.js';
 
 const onEncoder = { kind: 'bytes', file: ENCODER } as const;
 
 describe('a download through a bad network', () => {
-  const dir = temporaryDir();
-  let hub: Hub;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
-
-  beforeEach(async () => {
-    hub = await startHub({ repositories: [speechRepository()], token: 'hf_right', strangerTokens: ['hf_stranger'] });
+  const { dir, hub, env } = useHub({
+    token: 'hf_right',
+    strangerTokens: ['hf_stranger'],
   });
-  afterEach(() => hub.close());
 
   async function run(faults: readonly Fault[], more: NodeJS.ProcessEnv = {}): Promise<ProgramResult> {
     hub.faults.add(...faults);

@@ -1,12 +1,11 @@
 import { cp, mkdir, open, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { pack } from 'tar-stream';
-import { lastLine, runHere, testEnvironment } from './support/program.js';
+import { lastLine, runHere } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
-import { temporaryDir } from './support/volume.js';
+import { useHub } from './support/use-hub.js';
 
 const FACES = {
   name: 'opencv/face_detection_yunet',
@@ -14,16 +13,12 @@ const FACES = {
 } as const;
 
 describe('keeping a volume', () => {
-  const dir = temporaryDir();
-  let hub: Hub;
+  const { dir, hub, env } = useHub({ repositories: [speechRepository(), FACES] });
   let cache: string;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
 
   beforeEach(async () => {
-    hub = await startHub({ repositories: [speechRepository(), FACES] });
     cache = join(dir.path, 'cache');
   });
-  afterEach(() => hub.close());
 
   async function ok(argv: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<string> {
     const result = await runHere(argv, env(more));

@@ -1,12 +1,11 @@
 import { join } from 'node:path';
-import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { auditRepository } from './support/audit.js';
 import { startChild } from './support/child.js';
 import { runHere, testEnvironment } from './support/program.js';
 import { DECODER, ENCODER, speechRepository } from './support/repositories.js';
 import { seededRandom } from './support/seeded.js';
-import { temporaryDir } from './support/volume.js';
+import { useHub } from './support/use-hub.js';
 
 /** Kills on a volume before its download is completed and a new one is used. */
 const KILLS_A_VOLUME = 5;
@@ -25,15 +24,9 @@ const PART_BYTES = 256 * 1024;
 /** A kill comes after a seeded share of the time that a whole run takes: from before the first request to after the publish. */
 describe('a download that is killed at any moment', function () {
   this.timeout(240_000);
-  const dir = temporaryDir();
-  let hub: Hub;
+  const { dir, hub } = useHub({ repositories: [speechRepository({ encoderBytes: ENCODER_BYTES })], scope: 'suite' });
   let repo: string;
   let env: NodeJS.ProcessEnv;
-
-  before(async () => {
-    hub = await startHub({ repositories: [speechRepository({ encoderBytes: ENCODER_BYTES })] });
-  });
-  after(() => hub.close());
 
   function newVolume(name: string): void {
     const path = join(dir.path, name);

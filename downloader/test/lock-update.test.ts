@@ -1,19 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { runHere, testEnvironment } from './support/program.js';
 import { SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
-import { temporaryDir } from './support/volume.js';
+import { useHub } from './support/use-hub.js';
 
 describe('the lock file of downloads that run at the same time', () => {
-  const dir = temporaryDir();
   const names = [SPEECH_REPOSITORY, 'acme/second', 'acme/third'];
-  let hub: Hub;
-  before(async () => {
-    hub = await startHub({ repositories: names.map((name) => ({ ...speechRepository(), name })) });
-  });
-  after(() => hub.close());
+  const { dir, hub } = useHub({ repositories: names.map((name) => ({ ...speechRepository(), name })), scope: 'suite' });
 
   it('names the models of each', async () => {
     const runs = names.map((name) => runHere([], testEnvironment(dir.path, hub.url, { ASR_MODEL: name })));

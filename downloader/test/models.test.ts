@@ -1,21 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
-import { runHere, testEnvironment } from './support/program.js';
-import { SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
-import { temporaryDir } from './support/volume.js';
+import { runHere } from './support/program.js';
+import { SPEECH_REPOSITORY } from './support/repositories.js';
+import { useHub } from './support/use-hub.js';
 
 describe('heimdex-downloader models', () => {
-  const dir = temporaryDir();
-  let hub: Hub;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
-
-  before(async () => {
-    hub = await startHub({ repositories: [speechRepository()] });
-  });
-  beforeEach(() => hub.requests.clear());
-  after(() => hub.close());
+  const { dir, hub, env } = useHub({ scope: 'suite' });
 
   it('shows the facts of the manifest without a request: languages, size, memory, licence', async () => {
     const { status, stdout, stderr } = await runHere(['models'], env({ ASR_MODEL: 'medium', FEATURE_FACE: 'true' }));

@@ -4,7 +4,6 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { loadConfig } from '../src/config.js';
 import { type ChildResult, runChild } from './support/child.js';
@@ -12,24 +11,19 @@ import { testEnvironment } from './support/program.js';
 import { type ForwardProxy, startProxy } from './support/proxy.js';
 import { speechRepository } from './support/repositories.js';
 import { startTlsFront, type TlsFront } from './support/tls-front.js';
-import { temporaryDir } from './support/volume.js';
+import { useHub } from './support/use-hub.js';
 
 // Node.js and the proxy library read their variables when a process starts, so each run is a process of its own.
 const TOKEN = 'hf_right';
 
 describe('the way to the hub', () => {
-  const dir = temporaryDir();
-  let hub: Hub;
+  const { dir, hub } = useHub({ token: TOKEN });
   let proxy: ForwardProxy;
 
   beforeEach(async () => {
-    hub = await startHub({ repositories: [speechRepository()], token: TOKEN });
     proxy = await startProxy();
   });
-  afterEach(async () => {
-    await proxy.close();
-    await hub.close();
-  });
+  afterEach(() => proxy.close());
 
   function run(endpoint: string, more: NodeJS.ProcessEnv): Promise<ChildResult> {
     return runChild([], testEnvironment(dir.path, endpoint, more));

@@ -1,12 +1,11 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
-import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { parseRateLimit, retryAfterOf } from '../src/transfer/rate-limit.js';
 import { FirstContact } from '../src/transfer/retry.js';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
-import { speechRepository } from './support/repositories.js';
+import { useHub } from './support/use-hub.js';
 import { temporaryDir } from './support/volume.js';
 
 /** An address at which nobody listens. */
@@ -53,12 +52,7 @@ describe('no network', () => {
 });
 
 describe('a limit of requests', () => {
-  const dir = temporaryDir();
-  let hub: Hub;
-  beforeEach(async () => {
-    hub = await startHub({ repositories: [speechRepository()] });
-  });
-  afterEach(() => hub.close());
+  const { dir, hub } = useHub();
 
   it('is obeyed as the hub sends it', async () => {
     const headers = { RateLimit: '"api";r=0;t=1', 'RateLimit-Policy': '"fixed window";"api";q=500;w=300' };

@@ -1,21 +1,12 @@
 import { open, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
-import { lastLine, runHere, testEnvironment } from './support/program.js';
-import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
-import { temporaryDir } from './support/volume.js';
+import { lastLine, runHere } from './support/program.js';
+import { ENCODER, SPEECH_REPOSITORY } from './support/repositories.js';
+import { useHub } from './support/use-hub.js';
 
 describe('heimdex-downloader plan and verify', () => {
-  const dir = temporaryDir();
-  let hub: Hub;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
-
-  before(async () => {
-    hub = await startHub({ repositories: [speechRepository()] });
-  });
-  beforeEach(() => hub.requests.clear());
-  after(() => hub.close());
+  const { dir, hub, env } = useHub({ scope: 'suite' });
 
   const encoderPath = () =>
     join(dir.path, 'cache', 'models--acme--speech', 'snapshots', hub.commit(SPEECH_REPOSITORY).sha, ENCODER);

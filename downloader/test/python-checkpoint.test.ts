@@ -3,12 +3,13 @@ import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readCompiledModels } from '@heimdex/cache';
-import { type Hub, pythonWithHub, runPython, startHub } from '@heimdex/hub';
+import { pythonWithHub, runPython } from '@heimdex/hub';
 import { expect } from 'chai';
 import { bertRepository } from './support/checkpoints.js';
 import { lastLine, runHere } from './support/program.js';
 import { checkpointEnvironment, NAME } from './support/use-checkpoints.js';
-import { temporaryDir, whenTrue } from './support/volume.js';
+import { useHub } from './support/use-hub.js';
+import { whenTrue } from './support/volume.js';
 
 const WEIGHTS = { kind: 'bytes', file: 'model.safetensors' } as const;
 
@@ -29,8 +30,7 @@ own = (".compiled", "models.lock.json")
 print(json.dumps([str(w) for w in hub.scan_cache_dir().warnings if not str(w).endswith(own)]))`;
 
 describe("a checkpoint that Python's huggingface_hub has downloaded", () => {
-  const dir = temporaryDir();
-  let hub: Hub;
+  const { dir, hub } = useHub({ repositories: [bertRepository({ layers: 4 })] });
   let python = '';
 
   before(async function () {
@@ -39,10 +39,6 @@ describe("a checkpoint that Python's huggingface_hub has downloaded", () => {
     console.log('      No Python with huggingface_hub: nothing is compiled from it (HEIMDEX_TEST_PYTHON names one).');
     this.skip();
   });
-  beforeEach(async () => {
-    hub = await startHub({ repositories: [bertRepository({ layers: 4 })] });
-  });
-  afterEach(() => hub.close());
 
   const env = (more: NodeJS.ProcessEnv = {}) => checkpointEnvironment(dir.path, hub.url, more);
   const cache = () => join(dir.path, 'cache');

@@ -1,11 +1,12 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Hub, pythonWithHub, runPython, startHub } from '@heimdex/hub';
+import { pythonWithHub, runPython } from '@heimdex/hub';
 import { expect } from 'chai';
 import { runChild } from './support/child.js';
-import { lastLine, runHere, testEnvironment } from './support/program.js';
+import { lastLine, runHere } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY, seededBytes, speechRepository } from './support/repositories.js';
-import { temporaryDir, whenTrue } from './support/volume.js';
+import { useHub } from './support/use-hub.js';
+import { whenTrue } from './support/volume.js';
 
 const DOWNLOAD = `
 import json, huggingface_hub as hub
@@ -28,8 +29,7 @@ print(json.dumps([result.checked_count, len(result.mismatches)]))`;
 const onEncoder = { kind: 'bytes', file: ENCODER } as const;
 
 describe("the downloader with Python's huggingface_hub", () => {
-  const dir = temporaryDir();
-  let hub: Hub;
+  const { dir, hub, env } = useHub({ repositories: [speechRepository({ encoderBytes: 3_000_000 })] });
   let python = '';
   let repo: string;
   let bin: string;
@@ -41,13 +41,10 @@ describe("the downloader with Python's huggingface_hub", () => {
     this.skip();
   });
   beforeEach(async () => {
-    hub = await startHub({ repositories: [speechRepository({ encoderBytes: 3_000_000 })] });
     repo = join(dir.path, 'cache', 'models--acme--speech');
     bin = hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid ?? '';
   });
-  afterEach(() => hub.close());
 
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
   const ask = (script: string, more: NodeJS.ProcessEnv = {}) =>
     runPython(python, script, {
       ...process.env,

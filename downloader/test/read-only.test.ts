@@ -4,11 +4,9 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
-import { lastLine, type ProgramResult, runHere, testEnvironment } from './support/program.js';
-import { speechRepository } from './support/repositories.js';
-import { temporaryDir } from './support/volume.js';
+import { lastLine, type ProgramResult, runHere } from './support/program.js';
+import { useHub } from './support/use-hub.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/heimdex-downloader.js', import.meta.url));
 /** Runs a command where one directory cannot be written: root may write past every mode, so the directory is mounted read-only. */
@@ -26,14 +24,8 @@ function mayMount(): boolean {
 }
 
 describe('a volume that cannot be written', () => {
-  const dir = temporaryDir();
-  let hub: Hub;
+  const { dir, env } = useHub({ scope: 'suite' });
   let cache: string;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
-  before(async () => {
-    hub = await startHub({ repositories: [speechRepository()] });
-  });
-  after(() => hub.close());
   beforeEach(async () => {
     cache = join(dir.path, 'cache');
     await mkdir(cache);

@@ -1,11 +1,11 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Hub, type HubRepository, startHub } from '@heimdex/hub';
+import type { HubRepository } from '@heimdex/hub';
 import { expect } from 'chai';
 import { bertRepository, whisperCheckpoint } from './support/checkpoints.js';
 import { lastLine, runHere } from './support/program.js';
 import { checkpointEnvironment } from './support/use-checkpoints.js';
-import { temporaryDir } from './support/volume.js';
+import { useHub } from './support/use-hub.js';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -196,17 +196,10 @@ const ACCEPTED: Readonly<Record<string, HubRepository['files']>> = {
 };
 
 describe('a checkpoint that cannot be compiled', () => {
-  const dir = temporaryDir();
-  let hub: Hub;
   const nameOf = (what: string) => `acme/${what.replace(/[^a-z]+/gi, '-')}`;
   const all = { ...Object.fromEntries(Object.entries(REFUSED).map(([what, { files }]) => [what, files])), ...ACCEPTED };
-
-  before(async () => {
-    const repositories = Object.entries(all).map(([what, files]) => ({ name: nameOf(what), files }));
-    hub = await startHub({ repositories });
-  });
-  after(() => hub.close());
-  beforeEach(() => hub.requests.clear());
+  const repositories = Object.entries(all).map(([what, files]) => ({ name: nameOf(what), files }));
+  const { dir, hub } = useHub({ repositories, scope: 'suite' });
 
   const NONE = { ASR_MODEL: 'none', LOAD_BGE_M3: 'false', VISION_MODEL_NAME: 'none' };
   const env = (variable: Refused['variable'], name: string) =>

@@ -1,31 +1,28 @@
 import { createHash } from 'node:crypto';
 import { chmod, lstat, mkdir, open, readdir, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { resumableBytes } from '../src/transfer/leftovers.js';
 import { startChild } from './support/child.js';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY, seededBytes, speechRepository } from './support/repositories.js';
-import { temporaryDir, whenTrue } from './support/volume.js';
+import { useHub } from './support/use-hub.js';
+import { whenTrue } from './support/volume.js';
 
 const ENCODER_BYTES = 4_000_000;
 const onEncoder = { kind: 'bytes', file: ENCODER } as const;
 
 describe('a resumed download', () => {
-  const dir = temporaryDir();
-  let hub: Hub;
+  const { dir, hub } = useHub({ repositories: [speechRepository({ encoderBytes: ENCODER_BYTES })] });
   let blobs: string;
   let oid: string;
   const env = (more: NodeJS.ProcessEnv = {}) =>
     testEnvironment(dir.path, hub.url, { DOWNLOAD_PIECE_MIB: '0.5', DOWNLOAD_ATTEMPTS: '1', ...more });
 
   beforeEach(async () => {
-    hub = await startHub({ repositories: [speechRepository({ encoderBytes: ENCODER_BYTES })] });
     blobs = join(dir.path, 'cache', 'models--acme--speech', 'blobs');
     oid = hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid ?? '';
   });
-  afterEach(() => hub.close());
 
   const encoderBytesSent = () =>
     hub.requests.filter({ kind: 'bytes', file: ENCODER }).reduce((sum, request) => sum + request.bytesSent, 0);

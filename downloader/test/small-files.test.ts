@@ -1,22 +1,16 @@
-import { type Fault, type Hub, startHub } from '@heimdex/hub';
+import type { Fault } from '@heimdex/hub';
 import { expect } from 'chai';
 import { bertRepository } from './support/checkpoints.js';
 import { lastLine, runHere } from './support/program.js';
 import { checkpointEnvironment, NAME } from './support/use-checkpoints.js';
-import { temporaryDir } from './support/volume.js';
+import { useHub } from './support/use-hub.js';
 
 const MODULES = JSON.stringify([{ type: 'sentence_transformers.models.Transformer', path: '' }]);
 
 describe("a checkpoint's small files, read before its weights are fetched,", () => {
-  const dir = temporaryDir();
-  let hub: Hub;
-  beforeEach(async () => {
-    const { files } = bertRepository();
-    hub = await startHub({
-      repositories: [{ name: NAME, files: [...files, { path: 'modules.json', bytes: MODULES }] }],
-    });
+  const { dir, hub } = useHub({
+    repositories: [{ name: NAME, files: [...bertRepository().files, { path: 'modules.json', bytes: MODULES }] }],
   });
-  afterEach(() => hub.close());
 
   const run = () => runHere([], checkpointEnvironment(dir.path, hub.url, {}));
   const faults = (file: string): Readonly<Record<string, Fault>> => ({

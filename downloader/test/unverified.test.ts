@@ -1,27 +1,22 @@
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
-import { lastLine, runHere, testEnvironment } from './support/program.js';
-import { ENCODER, seededBytes, speechRepository } from './support/repositories.js';
-import { temporaryDir } from './support/volume.js';
+import { lastLine, runHere } from './support/program.js';
+import { ENCODER, seededBytes } from './support/repositories.js';
+import { useHub } from './support/use-hub.js';
 
 describe('files without a hash on the volume', () => {
-  const dir = temporaryDir();
-  let hub: Hub;
+  const { dir, hub, env } = useHub();
   let repo: string;
   let snapshot: string;
   let lockPath: string;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
 
   beforeEach(async () => {
-    hub = await startHub({ repositories: [speechRepository()] });
     repo = join(dir.path, 'cache', 'models--acme--speech');
     lockPath = join(dir.path, 'cache', 'models.lock.json');
     snapshot = join(repo, 'snapshots', hub.commit('acme/speech').sha);
   });
-  afterEach(() => hub.close());
 
   async function filled(): Promise<void> {
     expect((await runHere([], env())).status).to.equal(0);

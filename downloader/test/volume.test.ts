@@ -5,28 +5,24 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '@heimdex/common';
-import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { asDiskError } from '../src/disk.js';
 import { auditRepository } from './support/audit.js';
 import { runChild, startChild } from './support/child.js';
-import { lastLine, runHere, testEnvironment } from './support/program.js';
+import { lastLine, runHere } from './support/program.js';
 import { DECODER, ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
-import { temporaryDir, whenTrue } from './support/volume.js';
+import { useHub } from './support/use-hub.js';
+import { whenTrue } from './support/volume.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/heimdex-downloader.js', import.meta.url));
 
 describe('a volume', () => {
-  const dir = temporaryDir();
-  let hub: Hub;
+  const { dir, hub, env } = useHub({ repositories: [speechRepository({ encoderBytes: 3_000_000 })] });
   let repo: string;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
 
   beforeEach(async () => {
-    hub = await startHub({ repositories: [speechRepository({ encoderBytes: 3_000_000 })] });
     repo = join(dir.path, 'cache', 'models--acme--speech');
   });
-  afterEach(() => hub.close());
 
   const bytesSent = (file: string) =>
     hub.requests.filter({ kind: 'bytes', file }).reduce((sum, request) => sum + request.bytesSent, 0);

@@ -1,18 +1,10 @@
 import { join } from 'node:path';
 import { readCompiledModels } from '@heimdex/cache';
-import {
-  type Hub,
-  type HubFile,
-  type HubRepository,
-  randomTensors,
-  safetensorsFile,
-  startHub,
-  torchFile,
-} from '@heimdex/hub';
+import { type HubFile, randomTensors, safetensorsFile, torchFile } from '@heimdex/hub';
 import { expect } from 'chai';
 import { bertRepository, whisperCheckpoint } from './checkpoints.js';
 import { runHere, testEnvironment } from './program.js';
-import { temporaryDir } from './volume.js';
+import { useHub } from './use-hub.js';
 
 /** The repository of useCheckpoints that its environment configures. */
 export const NAME = 'acme/german-bert';
@@ -66,62 +58,53 @@ export function checkpointEnvironment(dir: string, hubUrl: string, more: NodeJS.
 
 /** Starts a hub of small checkpoints for the suite; each test has its own directory. */
 export function useCheckpoints() {
-  const dir = temporaryDir();
-  let hub: Hub;
-
-  before(async () => {
-    hub = await startHub({
-      repositories: [
-        bertRepository(),
-        bertRepository({ name: 'acme/bin-bert', weights: 'bin' }),
-        bertRepository({ name: 'acme/sharded-bert', weights: 'shards' }),
-        { name: 'acme/no-tokenizer', files: bertRepository().files.filter(({ path }) => path !== 'tokenizer.json') },
-        { name: 'acme/words', files: [...withWords(bertRepository())] },
-        { name: 'acme/clip', files: [...withType(bertRepository(), 'clip'), TOKENIZER_CONFIG] },
-        { name: 'acme/naflex', files: [...withType(bertRepository(), 'siglip2'), TOKENIZER_CONFIG] },
-        ...Object.entries(FOREIGN).map(([name, path]) => ({
-          name,
-          files: [
-            { path: 'config.json', bytes: '{}' },
-            { path, bytes: 'weights' },
-          ],
-        })),
-        { name: 'acme/deberta', files: [...withType(bertRepository(), 'deberta-v2')] },
-        { name: 'acme/roberta', files: [...withType(bertRepository(), 'roberta')] },
-        {
-          name: 'acme/dense',
-          files: [...bertRepository().files, ...DENSE_FILES],
-        },
-        {
-          name: 'acme/bin-dense',
-          files: [
-            ...bertRepository({ weights: 'bin' }).files,
-            ...DENSE,
-            { path: '2_Dense/pytorch_model.bin', bytes: torchFile(DENSE_TENSORS) },
-          ],
-        },
-        { name: 'acme/half-dense', files: [...bertRepository().files, ...DENSE] },
-        {
-          name: 'acme/normalized-dense',
-          files: [
-            ...bertRepository().files,
-            modules('Dense', '2_Dense', [{ type: 'models.Normalize', path: '3_Normalize' }]),
-          ],
-        },
-        { name: 'acme/weighted', files: [...bertRepository().files, modules('WordWeights', '2_WordWeights')] },
-        {
-          name: 'acme/whisper-test',
-          files: [...whisper.small, { path: 'model.safetensors', bytes: whisper.safetensors }],
-        },
-      ],
-    });
-  });
-  after(() => hub.close());
-  beforeEach(() => {
-    hub.requests.clear();
-  });
-
   const whisper = whisperCheckpoint();
+  const { dir, hub } = useHub({
+    scope: 'suite',
+    repositories: [
+      bertRepository(),
+      bertRepository({ name: 'acme/bin-bert', weights: 'bin' }),
+      bertRepository({ name: 'acme/sharded-bert', weights: 'shards' }),
+      { name: 'acme/no-tokenizer', files: bertRepository().files.filter(({ path }) => path !== 'tokenizer.json') },
+      { name: 'acme/words', files: [...withWords(bertRepository())] },
+      { name: 'acme/clip', files: [...withType(bertRepository(), 'clip'), TOKENIZER_CONFIG] },
+      { name: 'acme/naflex', files: [...withType(bertRepository(), 'siglip2'), TOKENIZER_CONFIG] },
+      ...Object.entries(FOREIGN).map(([name, path]) => ({
+        name,
+        files: [
+          { path: 'config.json', bytes: '{}' },
+          { path, bytes: 'weights' },
+        ],
+      })),
+      { name: 'acme/deberta', files: [...withType(bertRepository(), 'deberta-v2')] },
+      { name: 'acme/roberta', files: [...withType(bertRepository(), 'roberta')] },
+      {
+        name: 'acme/dense',
+        files: [...bertRepository().files, ...DENSE_FILES],
+      },
+      {
+        name: 'acme/bin-dense',
+        files: [
+          ...bertRepository({ weights: 'bin' }).files,
+          ...DENSE,
+          { path: '2_Dense/pytorch_model.bin', bytes: torchFile(DENSE_TENSORS) },
+        ],
+      },
+      { name: 'acme/half-dense', files: [...bertRepository().files, ...DENSE] },
+      {
+        name: 'acme/normalized-dense',
+        files: [
+          ...bertRepository().files,
+          modules('Dense', '2_Dense', [{ type: 'models.Normalize', path: '3_Normalize' }]),
+        ],
+      },
+      { name: 'acme/weighted', files: [...bertRepository().files, modules('WordWeights', '2_WordWeights')] },
+      {
+        name: 'acme/whisper-test',
+        files: [...whisper.small, { path: 'model.safetensors', bytes: whisper.safetensors }],
+      },
+    ],
+  });
   const cache = () => join(dir.path, 'cache');
   const env = (more: NodeJS.ProcessEnv = {}) => checkpointEnvironment(dir.path, hub.url, more);
   const ok = async (argv: readonly string[] = [], more: NodeJS.ProcessEnv = {}) => {
@@ -138,10 +121,20 @@ export function useCheckpoints() {
     if (model === undefined || more.length > 0) throw new Error(`${more.length + 1} compiled models`);
     return model;
   };
-  const publish = (repository: HubRepository) => hub.publish(repository);
   const bytesAsked = () => hub.requests.filter({ kind: 'bytes' }).map(({ file }) => file);
 
-  return { dir, whisper, env, ok, json, snapshot, compiled, bytesAsked, requests: () => hub.requests, publish };
+  return {
+    dir,
+    whisper,
+    env,
+    ok,
+    json,
+    snapshot,
+    compiled,
+    bytesAsked,
+    requests: () => hub.requests,
+    publish: hub.publish,
+  };
 }
 
 /** As Python's slow tokenizers save theirs. */

@@ -1,0 +1,37 @@
+import { type Hub, type HubOptions, startHub } from '@heimdex/hub';
+import { testEnvironment } from './program.js';
+import { speechRepository } from './repositories.js';
+import { temporaryDir } from './volume.js';
+
+/**
+ * Starts a hub for each test, or one for the suite, which forgets the requests of the test before; by default with the tests' speech
+ * model. Each test has its own directory. Call it inside `describe`.
+ */
+export function useHub({ scope = 'test', ...options }: HubOptions & { readonly scope?: 'test' | 'suite' } = {}) {
+  const dir = temporaryDir();
+  let started: Hub;
+  const [start, stop] = scope === 'test' ? [beforeEach, afterEach] : [before, after];
+  start(async () => {
+    started = await startHub({ repositories: [speechRepository()], ...options });
+  });
+  stop(() => started.close());
+  beforeEach(() => started.requests.clear());
+  const hub: Omit<Hub, 'names'> = {
+    get url() {
+      return started.url;
+    },
+    get cdnUrl() {
+      return started.cdnUrl;
+    },
+    get requests() {
+      return started.requests;
+    },
+    get faults() {
+      return started.faults;
+    },
+    commit: (name, revision) => started.commit(name, revision),
+    publish: (repository) => started.publish(repository),
+    close: () => started.close(),
+  };
+  return { dir, hub, env: (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more) };
+}
