@@ -8,12 +8,6 @@ export type ThreadRequest =
   | ({ readonly kind: 'pull' } & DecodeRequest)
   | { readonly kind: 'close' };
 
-/** The thread's first message: its thread id in /proc, if available. */
-export interface ThreadStarted {
-  readonly kind: 'started';
-  readonly tid: number | undefined;
-}
-
 export type ThreadAnswer =
   | { readonly kind: 'opened' | 'closed' }
   | ({ readonly kind: 'pulled' } & DecodeAnswer)

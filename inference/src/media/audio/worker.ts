@@ -3,9 +3,10 @@ import { Console } from 'node:console';
 import { Writable } from 'node:stream';
 import { parentPort } from 'node:worker_threads';
 import { causeText, InferenceError } from '../../errors.js';
+import type { ThreadStarted } from '../../process/limited-thread.js';
 import { ownThreadId } from '../../process/work-reading.js';
 import { createDecoder } from './decoders/create.js';
-import type { ThreadAnswer, ThreadRequest, ThreadStarted } from './messages.js';
+import type { ThreadAnswer, ThreadRequest } from './messages.js';
 import { DecodeSession } from './session.js';
 import { undecodable } from './undecodable.js';
 

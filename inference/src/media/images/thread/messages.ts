@@ -15,8 +15,6 @@ export interface DecodeRequest {
 export type DecodedContent = { readonly raw: RawImage } | { readonly png: Uint8Array };
 
 export type ThreadAnswer =
-  /** Sent once: the thread's id in /proc, for its processor time; undefined on other systems. */
-  | { readonly kind: 'started'; readonly tid: number | undefined }
   | { readonly kind: 'decoded'; readonly content: DecodedContent; readonly memoryBytes: number }
   | { readonly kind: 'refused'; readonly message: string; readonly memoryBytes: number }
   | FailedAnswer;

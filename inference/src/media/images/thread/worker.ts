@@ -3,6 +3,7 @@ import { Console } from 'node:console';
 import { Writable } from 'node:stream';
 import { parentPort } from 'node:worker_threads';
 import { InferenceError } from '../../../errors.js';
+import type { ThreadStarted } from '../../../process/limited-thread.js';
 import { ownThreadId } from '../../../process/work-reading.js';
 import { decodeBmp } from '../bmp/decode.js';
 import { DamagedImage } from '../errors.js';
@@ -51,7 +52,7 @@ function failureReason(error: unknown): FailedAnswer['reason'] {
   return error instanceof Error && error.name !== 'RuntimeError' ? 'decoder' : 'crashed';
 }
 
-parentPort?.postMessage({ kind: 'started', tid: ownThreadId() } satisfies ThreadAnswer);
+parentPort?.postMessage({ kind: 'started', tid: ownThreadId() } satisfies ThreadStarted);
 parentPort?.on('message', (request: DecodeRequest) => {
   const result = answer(request);
   if (result.kind !== 'decoded') return parentPort?.postMessage(result);

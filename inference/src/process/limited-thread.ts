@@ -1,0 +1,99 @@
+import { type ResourceLimits, Worker } from 'node:worker_threads';
+import { readThreadWork } from './work-reading.js';
+import { sampleIntervalMs, WorkTimer } from './work-timer.js';
+
+/** A thread's first message: its id in /proc, if available. */
+export interface ThreadStarted {
+  readonly kind: 'started';
+  readonly tid: number | undefined;
+}
+
+/** Why a thread answers no more; an Error is its own. */
+export type ThreadLoss = 'ended' | 'closed' | 'overdue' | Error;
+
+export interface LimitedThreadOptions<Answer> {
+  readonly program: URL;
+  /** Of its JavaScript heap. */
+  readonly resourceLimits: ResourceLimits;
+  /** Maximum work per answer, milliseconds. Time waiting for a CPU does not count. */
+  readonly workMs: number;
+  /** The answer to every request from then on. Called once. */
+  lost(loss: ThreadLoss): Answer;
+}
+
+/** A thread that answers one request after another. It may be terminated at any time, and is when an answer takes too much work. */
+export class LimitedThread<Request, Answer extends { readonly kind: string }> {
+  readonly #options: LimitedThreadOptions<Answer>;
+  readonly #worker: Worker;
+  readonly #limit: WorkTimer;
+  #tid: number | undefined;
+  #settle: ((answer: Answer) => void) | undefined;
+  #lost: Answer | undefined;
+
+  constructor(options: LimitedThreadOptions<Answer>) {
+    const { program, resourceLimits, workMs } = options;
+    this.#options = options;
+    this.#limit = new WorkTimer({
+      read: async () => (this.#tid === undefined ? undefined : readThreadWork(this.#tid)),
+      everyMs: sampleIntervalMs(workMs),
+    });
+    this.#worker = new Worker(program, { resourceLimits, execArgv: [], env: {} });
+    this.#worker.on('message', (message: Answer | ThreadStarted) => {
+      if (isStarted(message)) this.#tid = message.tid;
+      else this.#answered(message);
+    });
+    this.#worker.on('error', (error: Error) => this.#lose(error));
+    this.#worker.on('messageerror', (error) => this.#lose(error));
+    this.#worker.on('exit', () => this.#lose('ended'));
+  }
+
+  /** False once the thread has ended or failed. */
+  get alive(): boolean {
+    return this.#lost === undefined;
+  }
+
+  /** Resolves with its answer, or that of a lost thread. One at a time. */
+  ask(request: Request, transfer: readonly ArrayBuffer[] = []): Promise<Answer> {
+    return new Promise<Answer>((resolve) => {
+      if (this.#lost !== undefined) return resolve(this.#lost);
+      this.#limit.set(this.#options.workMs, () => {
+        this.#lose('overdue');
+        this.#worker.terminate().catch(() => undefined);
+      });
+      this.#settle = resolve;
+      this.#worker.postMessage(request, transfer);
+    });
+  }
+
+  /** The idle thread does not keep the process alive. */
+  unref(): void {
+    this.#worker.unref();
+  }
+
+  ref(): void {
+    this.#worker.ref();
+  }
+
+  /** Terminates the thread; a pending request gets the answer of a lost one. Idempotent. */
+  async end(): Promise<void> {
+    this.#lose('closed');
+    await this.#worker.terminate();
+  }
+
+  #answered(answer: Answer): void {
+    this.#limit.clear();
+    const settle = this.#settle;
+    this.#settle = undefined;
+    settle?.(answer);
+  }
+
+  #lose(loss: ThreadLoss): void {
+    this.#limit.close();
+    this.#lost ??= this.#options.lost(loss);
+    this.#answered(this.#lost);
+  }
+}
+
+function isStarted(message: { readonly kind: string }): message is ThreadStarted {
+  return message.kind === 'started';
+}
