@@ -3,39 +3,25 @@
  * at rest, and its most while images, texts and 11 s of speech are worked on at once, private and mapped pages told apart.
  * Usage: MODELS_DIR=... [VARIABLE=...] node bench/default-stack/memory.js [SECONDS_OF_LOAD [SHARED]]   (default 40, ../shared)
  */
-import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { createInferenceClient } from '@heimdex/client';
+import { started, stop } from '../serving/setup.js';
 import { childrenOf, memoryField } from '../support/memory.js';
 
 const [seconds = '40', shared = '../shared'] = process.argv.slice(2);
-const PORT = process.env.PORT ?? '18701';
 const SAMPLE_MS = 250;
 
 const startedAtMs = performance.now();
 const since = () => ((performance.now() - startedAtMs) / 1000).toFixed(1);
-const server = spawn(process.execPath, ['inference/dist/src/main.js'], {
-  env: { ...process.env, PORT, LOG_FORMAT: 'json' },
-  stdio: ['ignore', 'pipe', 'inherit'],
-});
-server.once('exit', (code) => console.log(`the server ended with ${code}`));
-const ready = new Promise((resolve, reject) => {
-  server.once('exit', () => reject(new Error('it did not start')));
-  createInterface({ input: server.stdout }).on('line', (line) => {
-    const { level, msg, model, reason } = JSON.parse(line);
-    if (/^Loaded|^Ready/.test(msg) || /error|fatal/.test(level)) {
-      console.log(`${since()} s ${model ?? ''} ${msg} ${reason ?? ''}`);
-    }
-    if (msg === 'Ready') resolve();
-  });
-});
+const server = await started({});
+
+const pids = () => [server.child.pid, ...childrenOf(server.child.pid)];
 
 /** CPU seconds of every process of the server so far. On a busy machine they say more than the time that passed. */
 function cpuSeconds() {
-  return [server.pid, ...childrenOf(server.pid)].map((pid) => {
+  return pids().map((pid) => {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /, '')
       .split(' ');
@@ -45,7 +31,7 @@ function cpuSeconds() {
 
 /** Name and MiB of every process of the server. */
 function read() {
-  return [server.pid, ...childrenOf(server.pid)].map((pid) => {
+  return pids().map((pid) => {
     const of = (field) => memoryField(pid, field);
     return { pid, pss: of('Pss'), own: of('Pss_Anon'), mapped: of('Pss_File') };
   });
@@ -62,25 +48,24 @@ function print(title, processes) {
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 try {
-  await ready;
   console.log(
     `${since()} s to SERVING (load ${loadavg()[0]?.toFixed(1)}); CPU seconds by process: ${cpuSeconds().join(', ')}`,
   );
   await sleep(3000);
   print('At rest', read());
-  const client = createInferenceClient({ address: `127.0.0.1:${PORT}` });
-  const stop = AbortSignal.timeout(Number(seconds) * 1000);
+  const client = createInferenceClient({ address: server.address });
+  const end = AbortSignal.timeout(Number(seconds) * 1000);
   const image = readFileSync(join(shared, 'samples/photos/astronaut.png'));
   const speech = readFileSync(join(shared, 'samples/speech/jfk.wav'));
   const answered = {};
   const failed = {};
   const again = async (name, call) => {
-    while (!stop.aborted) {
+    while (!end.aborted) {
       try {
         await call();
         answered[name] = (answered[name] ?? 0) + 1;
       } catch (error) {
-        if (stop.aborted) return;
+        if (end.aborted) return;
         failed[`${name}: ${error.message}`] = (failed[`${name}: ${error.message}`] ?? 0) + 1;
         await sleep(SAMPLE_MS);
       }
@@ -90,18 +75,18 @@ try {
   // Random weights pass no threshold: decoded once, at temperature 0.
   const once = { temperatures: [0], compressionRatioThreshold: 1000, logProbThreshold: -1000 };
   const work = [
-    again('images', () => client.embedImage([image, image], { signal: stop })),
-    again('texts', () => client.embedText([text, text], { signal: stop })),
-    again('speech', () => client.transcribe(speech, { ...once, signal: stop })),
+    again('images', () => client.embedImage([image, image], { signal: end })),
+    again('texts', () => client.embedText([text, text], { signal: end })),
+    again('speech', () => client.transcribe(speech, { ...once, signal: end })),
     ...(process.env.LOAD_BGE_M3 === 'true'
-      ? [again('sentences', () => client.embedText(Array(8).fill(text), { model: 'text', signal: stop }))]
+      ? [again('sentences', () => client.embedText(Array(8).fill(text), { model: 'text', signal: end }))]
       : []),
     ...(process.env.FEATURE_FACE === 'true'
-      ? [again('faces', () => client.detectFaces([image], { signal: stop }))]
+      ? [again('faces', () => client.detectFaces([image], { signal: end }))]
       : []),
   ];
   let most = read();
-  while (!stop.aborted) {
+  while (!end.aborted) {
     await sleep(SAMPLE_MS);
     const now = read();
     if (total(now) > total(most)) most = now;
@@ -113,5 +98,5 @@ try {
   await sleep(5000);
   print('At rest again', read());
 } finally {
-  server.kill();
+  await stop(server);
 }

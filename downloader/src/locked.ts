@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import {
+  type ConfiguredModel,
   changeLock,
   type FoundFile,
   hashFile,
@@ -38,10 +39,7 @@ export async function lockPublished(model: PlannedModel, signal: AbortSignal): P
     });
   }
   return {
-    role: configured.role,
-    entry: configured.entry,
-    variant: configured.variant,
-    layout: configured.layout,
+    ...configuredFields(configured),
     repository: remoteFiles.repository,
     source: remoteFiles.source,
     requestedRevision: remoteFiles.requestedRevision,
@@ -72,16 +70,17 @@ export async function lockFound(state: ModelState, signal: AbortSignal): Promise
     configured.sources.find((candidate) => candidate.type === 'hf' && candidate.repository === repository) ??
     configured.sources[0];
   return {
-    role: configured.role,
-    entry: configured.entry,
-    variant: configured.variant,
-    layout: configured.layout,
+    ...configuredFields(configured),
     repository,
     source: source?.type ?? 'hf',
     requestedRevision: source?.type === 'hf' ? source.revision : 'main',
     revision: found.revision,
     files: byPath(files),
   };
+}
+
+function configuredFields({ role, entry, variant, layout }: ConfiguredModel) {
+  return { role, entry, variant, layout };
 }
 
 function wrongBytes(path: string, at: string, expected: string, actual: string): DownloaderError {

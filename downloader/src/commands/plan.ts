@@ -1,3 +1,4 @@
+import type { ConfiguredModel } from '@heimdex/cache';
 import { formatBytes, formatCount, formatTimeLeft } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { compileLine, compileOfFetched, compileOfFound, type PlannedCompile } from '../compile/plan-compile.js';
@@ -27,10 +28,7 @@ function planDocument(cacheDir: string, plan: Plan) {
     present: { files: presentFiles, bytes: presentBytes },
     models: [
       ...plan.complete.map(({ configured, inspection }) => ({
-        role: configured.role,
-        id: configured.id,
-        variant: configured.variant,
-        revision: inspection.revision ?? null,
+        ...nameFields(configured, inspection.revision),
         complete: true,
         files: (inspection.found?.files ?? []).map((file) => ({
           path: file.path,
@@ -39,10 +37,7 @@ function planDocument(cacheDir: string, plan: Plan) {
         })),
       })),
       ...plan.compile.map(({ configured, inspection }) => ({
-        role: configured.role,
-        id: configured.id,
-        variant: configured.variant,
-        revision: inspection.revision ?? null,
+        ...nameFields(configured, inspection.revision),
         complete: false,
         files: (inspection.checkpoint?.files ?? []).map((file) => ({
           path: file.path,
@@ -53,10 +48,7 @@ function planDocument(cacheDir: string, plan: Plan) {
       })),
       ...plan.models.map(({ remoteFiles, files }) => ({
         ...compileField(compileOfFetched({ remoteFiles, files })),
-        role: remoteFiles.state.configured.role,
-        id: remoteFiles.state.configured.id,
-        variant: remoteFiles.state.configured.variant,
-        revision: remoteFiles.commit ?? null,
+        ...nameFields(remoteFiles.state.configured, remoteFiles.commit),
         complete: false,
         files: files.map(({ offered, blob }) => ({
           path: offered.file.path,
@@ -68,6 +60,10 @@ function planDocument(cacheDir: string, plan: Plan) {
       })),
     ],
   };
+}
+
+function nameFields({ role, id, variant }: ConfiguredModel, revision: string | undefined) {
+  return { role, id, variant, revision: revision ?? null };
 }
 
 function planText(plan: Plan, costs: PlanCosts): string {

@@ -1,7 +1,7 @@
 /** The cores, memory and open files available to this process, including the cgroup limits of a container or systemd unit. */
-import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { posix } from 'node:path';
+import { readSystemFile } from '../process/work-reading.js';
 
 export interface Machine {
   /** Whole cores, at least 1. */
@@ -25,7 +25,7 @@ const CGROUPS = '/sys/fs/cgroup';
 type ReadText = (path: string) => string | undefined;
 
 /** Reads the machine's limits; `readText` returns a file's text or undefined (replaced in tests). */
-export function readMachine(readText: ReadText = readIfExists): Machine {
+export function readMachine(readText: ReadText = readSystemFile): Machine {
   const own = readText('/proc/self/cgroup') ?? '';
   const groups = groupsOf(own, '', CGROUPS);
   const quotas = [
@@ -82,12 +82,4 @@ function positive(text: string | undefined): number | undefined {
 
 function minimum(first: number, others: readonly (number | undefined)[]): number {
   return Math.min(first, ...others.filter((value) => value !== undefined));
-}
-
-function readIfExists(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
 }

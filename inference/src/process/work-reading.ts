@@ -81,7 +81,7 @@ function threadsOf(pid: number): string[] {
 }
 
 function readStat(path: string): Pick<WorkReading, 'state' | 'cpuMs'> | undefined {
-  const text = readText(`${path}/stat`);
+  const text = readSystemFile(`${path}/stat`);
   if (text === undefined) return undefined;
   // The name in parentheses may contain anything; fields are counted after it.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -91,11 +91,11 @@ function readStat(path: string): Pick<WorkReading, 'state' | 'cpuMs'> | undefine
 
 /** The second number of schedstat: nanoseconds on a run queue (Documentation/scheduler/sched-stats.rst). */
 function readWaited(path: string): number {
-  return Number(readText(`${path}/schedstat`)?.split(' ')[1] ?? 0) / 1e6;
+  return Number(readSystemFile(`${path}/schedstat`)?.split(' ')[1] ?? 0) / 1e6;
 }
 
-/** undefined: the thread has ended, or there is no /proc. */
-function readText(path: string): string | undefined {
+/** Reads a file of the system; undefined where there is none, as of a thread that has ended. */
+export function readSystemFile(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {

@@ -51,27 +51,13 @@ export function withGain(channels: readonly Float32Array[], gain: number): reado
 function parseOpusHead({ description, channelCount }: PacketFormat): OpusHead {
   if (description === undefined || description.length < HEAD_BYTES) {
     const channels = Math.min(2, channelCount);
-    return {
-      channels,
-      streamCount: 1,
-      coupledStreamCount: channels - 1,
-      channelMappingTable: [0, 1].slice(0, channels),
-      gain: 1,
-    };
+    return monoOrStereo(channels, 1);
   }
   const view = new DataView(description.buffer, description.byteOffset, description.length);
   const channels = view.getUint8(9);
   const gain = opusGain(description);
   const family = view.getUint8(18);
-  if (family === 0 && (channels === 1 || channels === 2)) {
-    return {
-      channels,
-      streamCount: 1,
-      coupledStreamCount: channels - 1,
-      channelMappingTable: [0, 1].slice(0, channels),
-      gain,
-    };
-  }
+  if (family === 0 && (channels === 1 || channels === 2)) return monoOrStereo(channels, gain);
   if (channels < 1 || description.length < MAPPING_OFFSET + channels) {
     throw new InferenceError(
       'AUDIO_UNREADABLE',
@@ -85,4 +71,10 @@ function parseOpusHead({ description, channelCount }: PacketFormat): OpusHead {
     channelMappingTable: [...description.subarray(MAPPING_OFFSET, MAPPING_OFFSET + channels)],
     gain,
   };
+}
+
+/** The one stream of mapping family 0. */
+function monoOrStereo(channels: number, gain: number): OpusHead {
+  const channelMappingTable = [0, 1].slice(0, channels);
+  return { channels, streamCount: 1, coupledStreamCount: channels - 1, channelMappingTable, gain };
 }
