@@ -185,9 +185,10 @@ describe('a form for the OpenAI API', () => {
     });
 
     it('is not held any more once it is refused', async () => {
-      for (let turn = 0; turn < 100; turn += 1) {
-        const { status } = await form(file('x'.repeat(0.9 * MIB)) + field('speed', '2') + END);
-        expect(status).to.equal(400);
+      const large = Buffer.from(file('x'.repeat(0.9 * MIB)) + field('speed', '2') + END);
+      for (let turn = 0; turn < 10; turn += 1) {
+        const replies = await Promise.all(Array.from({ length: 10 }, () => form(large)));
+        expect(replies.map(({ status }) => status)).to.deep.equal(Array(10).fill(400));
       }
     });
 
