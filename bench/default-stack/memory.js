@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createInferenceClient } from '@heimdex/client';
 import { started, stop } from '../serving/setup.js';
 import { childrenOf, memoryField } from '../support/memory.js';
@@ -44,8 +45,6 @@ function print(title, processes) {
   for (const { pid, pss, own, mapped } of processes)
     console.log(`  ${pid}: PSS ${pss.toFixed(0)}, own ${own.toFixed(0)}, mapped ${mapped.toFixed(0)}`);
 }
-
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 try {
   console.log(

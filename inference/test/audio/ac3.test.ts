@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { createAc3Decoder } from '../../src/media/audio/decoders/ac3.js';
+import { Random } from '../support/random.js';
 import { alike, fromRoot, inParts, transcribe } from './read-audio.js';
 
 const VIDEO = 'inference/test/audio/cases/ac3_first_aac_second.mp4';
@@ -58,12 +59,9 @@ describe('AC-3', function () {
   for (const codec of ['ac3', 'eac3'] as const) {
     it(`skips damaged packets with a warning: ${codec}`, async () => {
       const decoder = await createAc3Decoder({ codec, sampleRateHz: 48_000, channelCount: 2, description: undefined });
-      let state = 5;
+      const random = new Random(5);
       for (let round = 0; round < 200; round++) {
-        const data = Uint8Array.from({ length: round * 7 }, () => {
-          state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-          return state >>> 24;
-        });
+        const data = random.bytes(round * 7);
         if (round % 2 === 1) data.set([0x0b, 0x77]);
         for (const { channels } of await decoder.decode({ data, timestampSeconds: 0, durationSeconds: 0 })) {
           expect(channels.length).to.be.within(1, 32);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { createAlacDecoder } from '../../src/media/audio/decoders/alac.js';
 import type { TimedBlock } from '../../src/media/audio/decoders/packet-decoder.js';
+import { Random } from '../support/random.js';
 import { inParts, transcribe } from './read-audio.js';
 
 interface Setup {
@@ -157,12 +158,9 @@ describe('ALAC', function () {
 
   it('stays in range and length for any packet', async () => {
     const decoder = await decoderOf({ channels: 2, bitDepth: 24 });
-    let state = 7;
+    const random = new Random(7);
     for (let round = 0; round < 300; round++) {
-      const data = Uint8Array.from({ length: 400 }, () => {
-        state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-        return state >>> 24;
-      });
+      const data = random.bytes(400);
       // A compressed channel pair: its random bits are decoded.
       data.set([0x20 | ((data[0] ?? 0) % 2), 0, 0x00]);
       for (const { channels } of await decoder.decode({ data, timestampSeconds: 0, durationSeconds: 0 })) {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { InferenceError } from '../../src/errors.js';
+import { Random } from '../support/random.js';
 import { fixture, inParts, refusal, transcribe } from './read-audio.js';
 import { wavFile } from './wav-file.js';
 
@@ -12,14 +13,7 @@ const FIXTURES = [
   'speech-44k-stereo.m4a',
 ];
 
-/** Deterministic pseudorandom numbers. */
-function noise(length: number, seed = 1): Uint8Array {
-  let state = seed;
-  return Uint8Array.from({ length }, () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state >>> 24;
-  });
-}
+const noise = (length: number, seed = 1) => new Random(seed).bytes(length);
 
 describe('Content that is not audio', () => {
   for (const [name, content, said] of [

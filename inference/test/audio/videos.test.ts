@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
+import { Random } from '../support/random.js';
 import { box, mp4File } from './mp4-file.js';
 import { alike, fromRoot, inParts, open, refusal, transcribe } from './read-audio.js';
 
@@ -141,15 +142,6 @@ describe('A video', function () {
   });
 });
 
-/** Deterministic pseudorandom numbers. */
-function numbers(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
-
 describe('A damaged video', function () {
   this.timeout(120_000);
   const VIDEOS = [
@@ -181,11 +173,11 @@ describe('A damaged video', function () {
     it(`does not fail unexpectedly with any wrong bits: ${name}`, async () => {
       const bytes = await fromRoot(`inference/test/audio/cases/${name}`);
       for (const seed of [1, 2]) {
-        const below = numbers(seed);
+        const random = new Random(seed);
         const damaged = bytes.slice();
         const view = new DataView(damaged.buffer);
-        for (let count = 0; count < 6; count++) damaged[below(bytes.length)] = below(256);
-        view.setUint32(below(1_000), [0, 1, 0x7fff_ffff, 0xffff_ffff][below(4)] ?? 0);
+        for (let count = 0; count < 6; count++) damaged[random.below(bytes.length)] = random.below(256);
+        view.setUint32(random.below(1_000), [0, 1, 0x7fff_ffff, 0xffff_ffff][random.below(4)] ?? 0);
         const result = await transcribe(damaged, { maxSeconds: 60 }).catch((error: InferenceError) => error);
         if ('code' in result) {
           expect(result.code).to.be.oneOf(['AUDIO_UNREADABLE', 'AUDIO_TOO_LONG']);
