@@ -39,6 +39,14 @@ describe('words', () => {
     ]);
   });
 
+  it('include signs that are one token, such as an ellipsis or the end of a quotation', () => {
+    const merged = mergePunctuation([word(' Well', 0, 1), word('...', 1, 4), word(' no', 4, 5), word('."', 5, 6)]);
+    expect(merged.map(({ text, startSeconds, endSeconds }) => [text, startSeconds, endSeconds])).to.deep.equal([
+      [' Well...', 0, 1],
+      [' no."', 4, 5],
+    ]);
+  });
+
   it('do not last through the pause at the end of a sentence', () => {
     const trimmed = trimAtSentences([word(' Yes', 0, 0.4), word('.', 0.4, 3), word(' No', 3, 9)], 0.8);
     expect(trimmed.map(({ startSeconds, endSeconds }) => [startSeconds, endSeconds])).to.deep.equal([

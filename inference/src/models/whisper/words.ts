@@ -107,7 +107,9 @@ export function mergePunctuation(words: readonly TimedWord[]): readonly TimedWor
   const done: TimedWord[] = [];
   for (const word of merged) {
     const before = done.at(-1);
-    if (before !== undefined && !before.text.endsWith(' ') && word.text.length === 1 && APPENDED.includes(word.text)) {
+    // One token may be several signs, such as `..."`.
+    const isAppended = [...word.text].every((one) => APPENDED.includes(one));
+    if (before !== undefined && !before.text.endsWith(' ') && isAppended) {
       done[done.length - 1] = { ...before, text: before.text + word.text, tokens: [...before.tokens, ...word.tokens] };
     } else {
       done.push(word);
