@@ -88,6 +88,17 @@ describe('AAC without a container', () => {
     expect(whole.samples.length - cut.samples.length).to.be.within(1, 2_048);
   });
 
+  it('is read behind a frame whose header is damaged', async () => {
+    const frames = framesOf(await fromRoot('inference/test/audio/cases/adts.aac'));
+    const whole = await transcribe(Buffer.concat(frames));
+    const damaged = frames.map((frame) => Uint8Array.from(frame));
+    // It would have two blocks of samples, which no encoder writes.
+    for (const frame of damaged.slice(20, 21)) frame[6] = (frame[6] ?? 0) | 1;
+    const { samples, warnings } = await transcribe(Buffer.concat(damaged));
+    expect(whole.samples.length - samples.length).to.be.within(1, 2_048);
+    expect(warnings.join()).to.match(/^\d+ bytes of the AAC \(ADTS\) file are damaged and were skipped\.$/);
+  });
+
   it('is read up to where it is damaged in too many positions', async () => {
     const frames = framesOf(await fromRoot('inference/test/audio/cases/adts.aac'));
     const good = Array.from({ length: 300 }, (_, index) => frames[index % frames.length] as Uint8Array);

@@ -77,10 +77,11 @@ export class FrameResync implements Resync {
   }
 }
 
-/** Frames of ADTS (ISO 13818-7). */
+/** Frames of ADTS (ISO 13818-7) with one block of samples: the demuxer ends at others, which no encoder writes. */
 export const adtsLengthAt: FrameLengthAt = (bytes, offset) => {
   if (bytes[offset] !== 0xff) return undefined;
-  if (offset + 6 > bytes.length) return null;
+  if (offset + ADTS_HEADER_BYTES > bytes.length) return null;
+  if (((bytes[offset + 6] ?? 0) & 3) !== 0) return undefined;
   const length = readAdtsHeader(bytes, offset)?.frameBytes ?? 0;
   return length > ADTS_HEADER_BYTES ? length : undefined;
 };
