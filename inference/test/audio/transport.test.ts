@@ -79,6 +79,23 @@ describe('MPEG-TS', function () {
   });
 });
 
+describe('AAC in MPEG-TS', () => {
+  it('is read through a frame whose header claims several blocks of samples', async () => {
+    const content = await fromRoot('inference/test/audio/cases/video_h264_aac.mpegts');
+    const whole = await transcribe(content);
+    const damaged = Buffer.from(content);
+    // The rate and the channels of its frames, and the last byte of a header without damage.
+    const found = Array.from(damaged.subarray(0, -6)).flatMap((_, at) =>
+      damaged.readUInt16BE(at) === 0xfff1 && damaged[at + 6] === 0xfc ? [at] : [],
+    );
+    damaged[(found[20] ?? 0) + 6] = 0xfd;
+    const { samples, warnings } = await transcribe(damaged);
+    expect(found.length).to.be.above(21);
+    expect(samples).to.deep.equal(whole.samples);
+    expect(warnings).to.deep.equal(whole.warnings);
+  });
+});
+
 describe('AAC without a container', () => {
   it('cut in the middle of a frame is read from the next on', async () => {
     const content = await fromRoot('inference/test/audio/cases/adts.aac');

@@ -1,17 +1,19 @@
-import { MARKED_CHANNELS } from '../adts.js';
+import { ADTS_HEADER_BYTES, MARKED_CHANNELS } from '../adts.js';
 import { adtsLengthAt, FrameResync, type Resync } from './frame-resync.js';
 
-/** Bytes up to the end of the length. */
-const LENGTH_END_BYTES = 6;
+/** The bits of a header's last byte that count the blocks of samples after the first. */
+const BLOCKS = 3;
 
 /**
  * Marks the headers of an ADTS stream whose frames list their channels themselves (channel configuration 0), which the demuxer
- * refuses: it reads one channel, and the decoder knows the mark. Bytes come in pieces of any size, and are changed in place.
+ * refuses: it reads one channel, and the decoder knows the mark. After a frame with one block, others that claim more are damaged: they
+ * get one, for the demuxer would end. Bytes come in pieces of any size, and are changed in place.
  */
 export class AdtsMark {
   /** The bytes of the current header so far, and those left of the frame after it. */
   #header: number[] = [];
   #left = 0;
+  #hasOneBlock = false;
 
   mark(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) {
@@ -35,10 +37,12 @@ export class AdtsMark {
       this.#header = byte === 0xff ? [byte] : [];
       return byte;
     }
-    if (header.length === LENGTH_END_BYTES) {
+    if (header.length === ADTS_HEADER_BYTES) {
       const length = ((fourth & 3) << 11) | (fifth << 3) | (sixth >> 5);
       this.#header = [];
-      this.#left = Math.max(0, length - LENGTH_END_BYTES);
+      this.#left = Math.max(0, length - ADTS_HEADER_BYTES);
+      this.#hasOneBlock ||= (byte & BLOCKS) === 0;
+      return this.#hasOneBlock ? byte & ~BLOCKS : byte;
     }
     const unlisted = header.length === 4 && (third & 1) === 0 && byte >> 6 === 0;
     return unlisted ? (byte & 3) | MARKED_CHANNELS : byte;
