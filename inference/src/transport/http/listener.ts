@@ -136,9 +136,10 @@ function createWebServer(
     keepAliveTimeout: timeouts.idleMs,
     connectionsCheckingInterval: timeouts.lookEveryMs,
   });
+  const responses = new OpenResponses();
   const answer: http.RequestListener = (request, response) => {
     const { socket } = request;
-    const open = openResponses(socket);
+    const open = responses.of(socket);
     if (open.size >= MAX_PIPELINED) socket.destroy();
     // Node.js also reports the requests that follow in the same bytes.
     if (socket.destroyed) return;
@@ -159,7 +160,7 @@ function createWebServer(
   web.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const status = STATUSES[error.code ?? ''] ?? '400 Bad Request';
     // Inside a response that has begun it would be part of its content.
-    const begun = [...openResponses(socket as net.Socket)].some(({ headersSent }) => headersSent);
+    const begun = [...responses.of(socket as net.Socket)].some(({ headersSent }) => headersSent);
     if (socket.writable && !begun) socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
     else socket.destroy();
   });
@@ -168,22 +169,23 @@ function createWebServer(
   return web;
 }
 
-/** The unfinished responses of each connection. */
-const responses = new WeakMap<net.Socket, Set<http.ServerResponse>>();
-
 /**
- * When a connection ends, Node.js closes only the response in turn. Those of pipelined requests behind it would never close: their
- * calls would run on and hold their memory for ever.
+ * The unfinished responses of each connection. When it ends, Node.js closes only the response in turn: those of pipelined requests behind it
+ * would never close, and their calls would run on and hold their memory for ever.
  */
-function openResponses(socket: net.Socket): Set<http.ServerResponse> {
-  const known = responses.get(socket);
-  if (known !== undefined) return known;
-  const open = new Set<http.ServerResponse>();
-  responses.set(socket, open);
-  socket.once('close', () => {
-    for (const response of open) if (response.socket === null) response.emit('close');
-  });
-  return open;
+class OpenResponses {
+  readonly #bySocket = new WeakMap<net.Socket, Set<http.ServerResponse>>();
+
+  of(socket: net.Socket): Set<http.ServerResponse> {
+    const known = this.#bySocket.get(socket);
+    if (known !== undefined) return known;
+    const open = new Set<http.ServerResponse>();
+    this.#bySocket.set(socket, open);
+    socket.once('close', () => {
+      for (const response of open) if (response.socket === null) response.emit('close');
+    });
+    return open;
+  }
 }
 
 /** Peeks at the first bytes and puts them back. */
