@@ -47,6 +47,7 @@ const EVERY: readonly Made[] = [
   { name: 'Ogg Opus', ending: 'opus', settings: ['-c:a', 'libopus', '-b:a', '32k'], least: 0.998, cut: 0.95 },
   // Its index is at the end: truncated, it is unreadable, which is tested elsewhere.
   { name: 'MP4', ending: 'mp4', settings: aac, least: 0.97, cut: 1 },
+  { name: 'QuickTime, MP3', ending: 'mov', settings: ['-c:a', 'libmp3lame', '-q:a', '4'], least: 0.999, cut: 1 },
   { name: 'M4A, index first', ending: 'm4a', settings: [...aac, '-movflags', '+faststart'], least: 0.97, cut: 0.7 },
 ];
 /** Rates in Hz with numbers of channels. */

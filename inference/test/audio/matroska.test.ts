@@ -143,6 +143,16 @@ describe('A Matroska file', () => {
     }
   });
 
+  it('with an unknown codec is refused by the name that the file gives it, whatever that is', async () => {
+    const known = head().toString('latin1');
+    for (const name of ['constructor', 'toString', 'A_NOVELTY']) {
+      const unknown = Buffer.from(known.replace('A_PCM/INT/LIT', name.padEnd(13, '\0')), 'latin1');
+      const error = await refusal(Buffer.concat([unknown, cluster(0)]));
+      expect(error.code).to.equal('AUDIO_UNREADABLE');
+      expect(error.message).to.contain(`the codec "${name}" is not supported`);
+    }
+  });
+
   it('passes unchanged if it is not damaged, in pieces of any size', () => {
     const content = Buffer.concat([head(), cluster(0), cluster(1, 500), element('1c53bb6b', 'cues'), cluster(2)]);
     for (const size of [content.length, 1_000, 13, 1]) {
