@@ -80,6 +80,22 @@ describe('MPEG-TS', function () {
 });
 
 describe('AAC in MPEG-TS', () => {
+  it('is read beside private data that is no audio, or FLAC, which begins like AAC', async function () {
+    if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
+    const tone = ['-v', 'error', '-f', 'lavfi', '-t', '0.5', '-i', 'sine=r=48000'];
+    const maps = ['-map', '0', '-map', '0', '-c:a:0', 'flac', '-c:a:1', 'aac', '-f', 'mpegts', '-'];
+    const { stdout } = spawnSync('ffmpeg', [...tone, ...maps]);
+    const flac = stdout.indexOf('fff8', 'hex');
+    expect(flac).to.be.above(0);
+    const other = Buffer.from(stdout);
+    other.fill(0xff, flac, flac + 4);
+    for (const content of [stdout, other]) {
+      const { samples, track } = await transcribe(content);
+      expect(track?.codec).to.equal('AAC');
+      expect(samples.length / 16_000).to.be.closeTo(0.5, 0.1);
+    }
+  });
+
   it('is read through a frame whose header claims several blocks of samples', async () => {
     const content = await fromRoot('inference/test/audio/cases/video_h264_aac.mpegts');
     const whole = await transcribe(content);

@@ -1,5 +1,8 @@
 /** Reads the program maps of an MPEG-TS (ISO 13818-1), in packets of 188 bytes. */
 
+import { frameLength } from '../mpeg-frames.js';
+import { adtsLengthAt } from './frame-resync.js';
+
 const PACKET_BYTES = 188;
 const SYNC = 0x47;
 /** Stream type of data that its descriptors may name. */
@@ -77,9 +80,9 @@ export function audioWithoutName(
     if (type !== PRIVATE_DATA || hasName(descriptors)) continue;
     const begins = payloadOf(packets, pid);
     if (begins === undefined) return undefined;
-    const [first = 0, second = 0] = begins;
-    if (first !== 0xff || (second & 0xe0) !== 0xe0) continue;
-    changes.push({ at, streamType: (second & 0xf6) === 0xf0 ? AAC : MPEG_AUDIO });
+    // The whole header counts: FLAC begins like AAC, and the demuxer fails on what is neither.
+    if (typeof adtsLengthAt(begins, 0) === 'number') changes.push({ at, streamType: AAC });
+    else if (frameLength(begins, 0) !== undefined) changes.push({ at, streamType: MPEG_AUDIO });
   }
   return changes;
 }
