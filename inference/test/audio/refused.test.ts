@@ -39,6 +39,18 @@ describe('Audio of an unsupported kind', () => {
       .and.not.to.contain('ffmpeg');
   });
 
+  it('is named if it is AAC with several blocks in each frame, alone and in MPEG-TS', async () => {
+    for (const name of ['adts.aac', 'video_h264_aac.mpegts']) {
+      const content = Buffer.from(await fromRoot(`inference/test/audio/cases/${name}`));
+      for (let at = 0; at + 6 < content.length; at++) {
+        const begins = content[at] === 0xff && ((content[at + 1] ?? 0) & 0xf6) === 0xf0;
+        if (begins && ((content[at + 6] ?? 0) & 0xfc) === 0xfc) content[at + 6] = 0xfd;
+      }
+      const error = await refusal(content);
+      expect(error.message, name).to.contain('several blocks of samples in a frame').and.to.contain(CONVERT);
+    }
+  });
+
   it('is named if it is AAC in LATM frames, alone and in MPEG-TS, whole and in chunks', async () => {
     const alone = await refusal(await fromRoot('inference/test/audio/cases/he_aac.loas'));
     expect(alone.message).to.contain('AAC in LOAS/LATM frames').and.to.contain(CONVERT);

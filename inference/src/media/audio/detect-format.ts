@@ -1,7 +1,7 @@
 import { InferenceError } from '../../errors.js';
 import { OGG_MAGICS } from './decoders/ogg-pages.js';
 import { ACCEPTED_FORMATS_TEXT, type AudioContainer, CONVERT_ADVICE } from './formats.js';
-import { hasAdtsFrames, hasMpegFrames, isAdts } from './mpeg-frames.js';
+import { hasAdtsFrames, hasMpegFrames, haveSeveralBlocks, isAdts } from './mpeg-frames.js';
 import { findTransportLayout } from './transport-layout.js';
 
 /** Number of bytes examined: enough to detect every format. */
@@ -81,7 +81,11 @@ export function detectFormat(head: Uint8Array, complete: boolean): AudioContaine
   const body = head.subarray(id3Bytes + leadingZeros(head));
   if (latin1(body.subarray(0, 4)) === 'fLaC') return 'flac';
   if (findTransportLayout(head) !== undefined) return 'mpeg-ts';
-  if (isAdts(body)) return 'adts';
+  if (isAdts(body)) {
+    if (haveSeveralBlocks(body))
+      throw notAccepted('AAC with several blocks of samples in a frame', ` ${CONVERT_ADVICE}`);
+    return 'adts';
+  }
   // After a tag longer than the head, the decoder has to find the frames.
   if (id3Bytes > head.length || hasMpegFrames(body)) return 'mp3';
   if (hasAdtsFrames(body)) return 'adts';

@@ -4,7 +4,7 @@ import { PACKET_CODECS } from '../decoders/codecs.js';
 import type { Decoder } from '../decoders/decoder.js';
 import type { PacketDecoder, TimedBlock } from '../decoders/packet-decoder.js';
 import { joinBytes } from '../decoders/samples.js';
-import type { AudioTrackInfo, PacketContainer } from '../formats.js';
+import { type AudioTrackInfo, CONVERT_ADVICE, type PacketContainer } from '../formats.js';
 import { ArrivingSource } from './arriving-source.js';
 import { type ChosenTrack, chooseTrack } from './choose-track.js';
 import { CONTAINER_FORMATS, type ContainerFormat } from './container-formats.js';
@@ -17,6 +17,8 @@ import { opusDelaySeconds, packetsOf } from './track-packets.js';
 const CHUNK_BYTES = 65_536;
 /** A file may have minutes of video without audio packets; the limit catches endless streams. */
 const SILENT_BYTES_MAX = 4 * 1_024 ** 3;
+/** The library's error about ADTS in MPEG-TS. */
+const SEVERAL_BLOCKS = /more than one AAC frame/;
 /** Smaller deficits relative to the index are rounding. */
 const MISSING_SECONDS = 0.5;
 /** Maximum size of data after the last packet that is just a tag. */
@@ -142,7 +144,7 @@ export class ContainerDecoder implements Decoder {
       }
     } catch (error) {
       // Packets before the damage are good, and a decoder may hold seconds of them.
-      damage = this.#unreadable(error, 'its packets are damaged');
+      damage = this.#unreadable(error, 'its packets are damaged.');
     }
     const blocks = place(await decoder.flush());
     if (blocks.length > 0) yield blocks;
@@ -154,7 +156,10 @@ export class ContainerDecoder implements Decoder {
     try {
       return await describeTracks(this.#input, this.#source, this.#container);
     } catch (error) {
-      throw this.#unreadable(error, 'its index is missing or damaged. Send the complete file');
+      const reason = SEVERAL_BLOCKS.test(String(error))
+        ? `its AAC has several blocks of samples in a frame, which is not supported. ${CONVERT_ADVICE}`
+        : 'its index is missing or damaged. Send the complete file.';
+      throw this.#unreadable(error, reason);
     }
   }
 
@@ -165,7 +170,7 @@ export class ContainerDecoder implements Decoder {
   /** Hides the library's message from the caller. */
   #unreadable(error: unknown, reason: string): InferenceError {
     if (error instanceof InferenceError) return error;
-    return new InferenceError('AUDIO_UNREADABLE', `The ${this.#container.name} file cannot be read: ${reason}.`, {
+    return new InferenceError('AUDIO_UNREADABLE', `The ${this.#container.name} file cannot be read: ${reason}`, {
       cause: error,
     });
   }
