@@ -33,10 +33,14 @@ describe('the tasks of Whisper', function () {
     expect(text).to.equal(`Er war nicht ein altes ${young} Mann.`);
   });
 
-  for (const language of ['de', 'fr']) {
+  for (const language of ['de', 'ja']) {
     it(`translates into English from a given language: ${language}`, async () => {
-      const options = { language, task: 'translate', temperatures: [0] } as const;
-      expect(plainWords(textOf(await transcribeWith(model, samples, options)))).to.equal(SAID);
+      const options = { language, task: 'translate', timestamps: 'word', temperatures: [0] } as const;
+      const events = await transcribeWith(model, samples, options);
+      expect(plainWords(textOf(events))).to.equal(SAID);
+      // Words of English, also where the language has no spaces.
+      const words = events.flatMap((event) => (event.type === 'segment' ? event.segment.words : []));
+      expect(words.map(({ text }) => plainWords(text)).join(' ')).to.equal(SAID);
     });
   }
 

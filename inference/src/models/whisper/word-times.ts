@@ -94,7 +94,9 @@ async function alignText(
   });
   const seconds = (row: number) => (entered[row] ?? audioPositions) * POSITION_SECONDS;
   let at = 0;
-  return splitWords(text, (tokens) => vocabulary.decode(tokens), window.language).map((word) => {
+  // A translation is English, and has spaces, whatever was spoken.
+  const written = window.options.task === 'translate' ? 'en' : window.language;
+  return splitWords(text, (tokens) => vocabulary.decode(tokens), written).map((word) => {
     const from = at;
     at += word.tokens.length;
     const sum = probabilities.slice(from, at).reduce((total, probability) => total + probability, 0);
