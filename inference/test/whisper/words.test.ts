@@ -9,7 +9,7 @@ import {
 } from '../../src/models/whisper/words.js';
 
 /** A vocabulary by number; 7 and 8 are the two halves of one letter. */
-const PIECES = [' Hello', ',', ' wor', 'ld', '.', ' "', 'you', '\uFFFD', '\uFFFD'];
+const PIECES = [' Hello', ',', ' wor', 'ld', '.', ' "', 'you', '\uFFFD', '\uFFFD', 'ก', '\u0e48', '\u0e32'];
 const decode = (tokens: readonly number[]) =>
   tokens
     .map((token) => PIECES[token])
@@ -29,6 +29,10 @@ describe('words', () => {
       { text: '.', tokens: [4] },
     ]);
     expect(splitWords([6, 7, 8, 6], decode, 'zh').map(({ text }) => text)).to.deep.equal(['you', 'é', 'you']);
+    expect(splitWords([9, 10, 11, 10], decode, 'th')).to.deep.equal([
+      { text: 'ก่', tokens: [9, 10] },
+      { text: 'า่', tokens: [11, 10] },
+    ]);
   });
 
   it('include their punctuation, and keep their own times', () => {

@@ -15,6 +15,7 @@ export interface TimedWord {
 /** Languages written without spaces: each character counts as a word. */
 const WITHOUT_SPACES: ReadonlySet<string> = new Set(['zh', 'ja', 'th', 'lo', 'my', 'yue']);
 const PART_OF_LETTER = '\uFFFD';
+const MARK_FIRST = /^\p{M}/u;
 const PUNCTUATION = /^[!-/:-@[-`{-~]+$/;
 
 /** Punctuation that attaches to the following word, and to the previous word. */
@@ -61,7 +62,12 @@ function wholeLetters(
     const broken = text.indexOf(PART_OF_LETTER);
     // The replacement character may occur in the text itself; nothing may remain at the end.
     if (broken < 0 || whole[offset + broken] === PART_OF_LETTER || index === tokens.length - 1) {
-      pieces.push({ text, tokens: pending });
+      const last = pieces.at(-1);
+      // A vowel or tone mark, as those of Thai, is a part of the letter before it.
+      if (last !== undefined && MARK_FIRST.test(text)) {
+        last.text += text;
+        last.tokens.push(...pending);
+      } else pieces.push({ text, tokens: pending });
       offset += text.length;
       pending = [];
     }
