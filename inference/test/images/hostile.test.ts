@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import sharp from 'sharp';
 import { InferenceError } from '../../src/errors.js';
 import { configureImageDecoding, decodeImage } from '../../src/media/images/index.js';
 import { limitWasmMemory } from '../../src/media/images/thread/wasm-memory.js';
@@ -55,6 +56,24 @@ describe('damaged images', () => {
       expect((await imageOf(imageFixture(name))).data.length, 'the next image').to.be.above(0);
     });
   }
+
+  it('limits the time of every decoding by libvips, also of those before the last', async () => {
+    const { prototype } = sharp as unknown as { readonly prototype: { toBuffer(...output: unknown[]): unknown } };
+    const { toBuffer } = prototype;
+    const limits: unknown[] = [];
+    prototype.toBuffer = function (this: { readonly options: { readonly timeoutSeconds: number } }, ...output) {
+      limits.push(this.options.timeoutSeconds);
+      return toBuffer.apply(this, output);
+    };
+    try {
+      const cut = imageFixture('missing_eoi.jpg').subarray(0, -4);
+      const names = ['gif_first_frame_offset.gif', 'premultiplied.avif', 'rgb_uint32.tif', 'float_grey_0_1.tif'];
+      for (const content of [cut, ...names.map(imageFixture)]) await imageOf(content);
+    } finally {
+      prototype.toBuffer = toBuffer;
+    }
+    expect(limits).to.deep.equal(Array(limits.length).fill(30)).and.to.have.length.of.at.least(11);
+  });
 
   it("limits a decoder's memory", () => {
     // One memory of one page without a limit, exported; a custom section behind it.

@@ -1,19 +1,10 @@
 import sharp, { type Sharp } from 'sharp';
 import { Semaphore } from '../../semaphore.js';
-import { decodeWithin } from './decode-limit.js';
 import { imageUnreadable } from './errors.js';
 import { type ImageHeader, openUpright, readImageHeader } from './header.js';
 import type { Image } from './image.js';
 import { repairJpegEnd } from './jpeg-end.js';
-
-/**
- * Time limit of a decoder; beyond it the image is considered malicious. libvips uses the wall clock, so decodeWithin
- * checks the processor time.
- */
-const DECODE_LIMIT = {
-  seconds: 30,
-  isTimeUp: (error: unknown) => error instanceof Error && error.message.startsWith('timeout'),
-};
+import { isDecodeTimeUp, readSamples } from './open.js';
 
 /**
  * A side this many times its target, or more, is reduced by the decoder to half this factor. The last reduction is
@@ -97,20 +88,16 @@ async function decodeJpeg(content: Uint8Array, header: ImageHeader, target: Targ
   try {
     return await render(() => open(content, header, 'warning'), header, target);
   } catch (cause) {
+    if (isDecodeTimeUp(cause)) throw cause;
     const short = cause instanceof Error && /premature end/i.test(cause.message);
     const whole = short ? await repairJpegEnd(content) : content;
     return await render(() => open(whole, header, 'error'), header, target);
   }
 }
 
-/** `opened` opens the file for each attempt: that takes half the time of a copy of an opened one. */
 async function render(opened: () => Sharp, header: ImageHeader, target: TargetSize | undefined): Promise<Image> {
-  const { data, info } = await decodeWithin(DECODE_LIMIT, (seconds) =>
-    onWhite(shrunk(opened(), header, target), header)
-      .toColourspace('srgb')
-      .raw({ depth: 'uchar' })
-      .timeout({ seconds })
-      .toBuffer({ resolveWithObject: true }),
+  const { data, info } = await readSamples(() =>
+    onWhite(shrunk(opened(), header, target), header).toColourspace('srgb'),
   );
   const pixels = asRgb(data, info.channels);
   header.toSrgb?.(pixels);

@@ -1,6 +1,6 @@
 import type { Sharp } from 'sharp';
 import { viewOf } from './icc.js';
-import { openImage, openRaw } from './open.js';
+import { openImage, openRaw, readSamples } from './open.js';
 import type { RawImage } from './raw-image.js';
 
 /** Position of the first frame on a GIF's canvas. */
@@ -52,10 +52,7 @@ function firstDescriptor(content: Uint8Array): number | undefined {
  * the file names, and transparency is white here. The decoder alone would fill it with black.
  */
 export async function openGifCanvas(content: Uint8Array, frame: GifFrame): Promise<Sharp> {
-  const { data, info } = await openImage(content)
-    .toColourspace('srgb')
-    .raw({ depth: 'uchar' })
-    .toBuffer({ resolveWithObject: true });
+  const { data, info } = await readSamples(() => openImage(content).toColourspace('srgb'));
   const channels = info.channels as RawImage['channels'];
   const { width, height } = info;
   const left = Math.min(frame.left, width);

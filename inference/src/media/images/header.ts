@@ -7,7 +7,7 @@ import { brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFor
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
 import { hasBox, isPremultiplied } from './heif-boxes.js';
 import { readJxlSize } from './jxl-header.js';
-import { openImage, openRaw } from './open.js';
+import { openImage, openRaw, readSamples } from './open.js';
 import { describeContent } from './other-content.js';
 import { type RawImage, unpremultiply } from './raw-image.js';
 import { isSrgbProfile } from './srgb-profile.js';
@@ -144,15 +144,12 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
   if (header.opaque || !isPremultiplied(content)) {
     return branded === content ? header : { ...header, load: async (bytes) => upright(bytes) };
   }
-  return { ...header, load: (bytes) => openUnpremultiplied(upright(bytes)) };
+  return { ...header, load: (bytes) => openUnpremultiplied(() => upright(bytes)) };
 }
 
 /** libvips leaves the colours of an AVIF as they are, so putting them on white would multiply them by alpha twice. */
-async function openUnpremultiplied(image: Sharp): Promise<Sharp> {
-  const { data, info } = await image
-    .toColourspace('srgb')
-    .raw({ depth: 'uchar' })
-    .toBuffer({ resolveWithObject: true });
+async function openUnpremultiplied(opened: () => Sharp): Promise<Sharp> {
+  const { data, info } = await readSamples(() => opened().toColourspace('srgb'));
   const channels = info.channels as RawImage['channels'];
   unpremultiply(data, channels);
   return openRaw({ data, width: info.width, height: info.height, channels });

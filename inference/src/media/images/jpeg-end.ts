@@ -1,6 +1,6 @@
 import { InferenceError } from '../../errors.js';
 import { type JpegScans, readJpegScans } from './jpeg-scans.js';
-import { openImage } from './open.js';
+import { isDecodeTimeUp, openImage, readSamples } from './open.js';
 
 const END_OF_IMAGE = Buffer.from([0xff, 0xd9]);
 /** Maximum missing part at the end: this fraction of the blocks, or the last block if that is more. */
@@ -35,9 +35,10 @@ export async function repairJpegEnd(content: Uint8Array): Promise<Uint8Array> {
 /** Whether libjpeg has pixels for the whole image. Extra bytes before the end marker are ignored. */
 async function decodesWhole(content: Uint8Array): Promise<boolean> {
   try {
-    await openImage(content, { failOn: 'warning' }).raw().toBuffer();
+    await readSamples(() => openImage(content, { failOn: 'warning' }));
     return true;
   } catch (error) {
+    if (isDecodeTimeUp(error)) throw error;
     return error instanceof Error && /extraneous bytes/i.test(error.message) && !/premature end/i.test(error.message);
   }
 }
@@ -46,7 +47,7 @@ async function missingShare(
   content: Uint8Array,
   block: JpegScans,
 ): Promise<{ blocks: number; of: number } | undefined> {
-  const { data, info } = await openImage(content, { ignoreIcc: true }).raw().toBuffer({ resolveWithObject: true });
+  const { data, info } = await readSamples(() => openImage(content, { ignoreIcc: true }));
   // Only for grey and RGB: in other colour spaces the fill value differs after conversion.
   if (info.channels !== 1 && info.channels !== 3) return undefined;
   const columns = Math.ceil(info.width / block.blockWidth);

@@ -1,7 +1,7 @@
 import type { Sharp } from 'sharp';
 import { InferenceError } from '../../../errors.js';
 import { refuseImage } from '../errors.js';
-import { openImage, openRaw } from '../open.js';
+import { openImage, openRaw, readSamples } from '../open.js';
 import type { RawImage } from '../raw-image.js';
 import { MAX_SAMPLES, type TiffPage } from './page.js';
 
@@ -43,11 +43,13 @@ export async function openTiffSamples(
   const grey = page.colourSamples === 1;
   const { page: index, subifd } = page;
   const location = subifd === undefined ? { page: index } : { page: index, subifd };
-  const image = openImage(content, { ...location, ignoreIcc: true, maxChannels: MAX_SAMPLES });
   // Keeps the file's colours: otherwise floats are treated as linear light, and 16 bits become 8.
   const same = depth === 'float' && !grey ? 'scrgb' : depth === 'ushort' ? (grey ? 'grey16' : 'rgb16') : undefined;
-  const kept = same === undefined ? image : image.toColourspace(same);
-  const { data, info } = await (turned ? kept.autoOrient() : kept).raw({ depth }).toBuffer({ resolveWithObject: true });
+  const { data, info } = await readSamples(() => {
+    const image = openImage(content, { ...location, ignoreIcc: true, maxChannels: MAX_SAMPLES });
+    const kept = same === undefined ? image : image.toColourspace(same);
+    return turned ? kept.autoOrient() : kept;
+  }, depth);
   const channels = ((grey ? 1 : 3) + (page.hasAlpha ? 1 : 0)) as RawImage['channels'];
   const picked = pick(toBytes(data, depth), info.channels, pickedChannels(page, info.channels));
   return openRaw({ width: info.width, height: info.height, channels, data: picked });
