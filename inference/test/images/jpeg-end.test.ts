@@ -71,6 +71,38 @@ describe('the end of a JPEG', () => {
     }
   });
 
+  it('must not be zeros in place of data, as a crash or a download into a file of full size leaves them', async () => {
+    const whole = await photograph();
+    const kept = whole.subarray(0, Math.floor(whole.length * 0.9));
+    for (const zeros of [whole.length - kept.length, 100_000]) {
+      const { message } = await imageErrorOf(Buffer.concat([kept, Buffer.alloc(zeros)]));
+      expect(message).to.match(/about 1\d % of the image is missing/);
+    }
+    const padded = [
+      Buffer.concat([whole, Buffer.alloc(999)]),
+      Buffer.concat([whole.subarray(0, -2), Buffer.alloc(999)]),
+    ];
+    for (const file of padded) expect(await imageOf(file)).to.deep.equal(await imageOf(whole));
+  });
+
+  it('is not what lies behind a gap, which libjpeg moves up to the next restart marker', async () => {
+    const whole = imageFixture('restart_markers.jpg');
+    const markers = [...whole.keys()].filter((at) => whole[at] === 0xff && ((whole[at + 1] as number) & 0xf8) === 0xd0);
+    expect(markers).to.have.length(29);
+    expect((await imageOf(whole)).height).to.equal(480);
+    const [from, next, far] = [5, 6, 13].map((index) => (markers[index] as number) + 2) as [number, number, number];
+    const lost: readonly [Buffer, RegExp][] = [
+      [Buffer.concat([whole.subarray(0, from), whole.subarray(far)]), /with gaps: about 27 % of the image/],
+      [Buffer.concat([whole.subarray(0, from), whole.subarray(next)]), /with gaps: about 3 % of the image/],
+      [Buffer.concat([whole.subarray(0, next), whole.subarray(from)]), /with gaps: a part of the image/],
+      [
+        Buffer.concat([whole.subarray(0, far), Buffer.alloc(whole.length - far)]),
+        /with gaps: about \d\d % of the image/,
+      ],
+    ];
+    for (const [file, message] of lost) expect((await imageErrorOf(file)).message).to.match(message);
+  });
+
   it('is judged by the first frame header, however many components and scans follow in its data', async () => {
     const whole = await photograph({}, true);
     const components = 255;
@@ -79,7 +111,7 @@ describe('the end of a JPEG', () => {
     const scan = Uint8Array.of(0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0);
     const half = whole.subarray(0, whole.length / 2);
     const file = Buffer.concat([half, frame, Buffer.alloc(200_000 * scan.length, scan)]);
-    expect(readJpegScans(file)).to.deep.equal(readJpegScans(whole));
+    expect(readJpegScans(file)).to.deep.equal(readJpegScans(half));
     expect((await imageErrorOf(file)).message).to.match(/about \d+ % of the image is missing/);
   });
 });

@@ -3,7 +3,7 @@ import { Semaphore } from '../../semaphore.js';
 import { imageUnreadable } from './errors.js';
 import { type ImageHeader, openUpright, readImageHeader } from './header.js';
 import type { Image } from './image.js';
-import { repairJpegEnd } from './jpeg-end.js';
+import { checkRestartMarkers, endsInZeros, repairJpegEnd } from './jpeg-end.js';
 import { isDecodeTimeUp, readSamples } from './open.js';
 
 /**
@@ -85,13 +85,18 @@ export async function decodePixels(content: Uint8Array, header: ImageHeader, tar
  * files are ignored.
  */
 async function decodeJpeg(content: Uint8Array, header: ImageHeader, target: TargetSize | undefined): Promise<Image> {
+  const decode = (file: Uint8Array, failOn: 'error' | 'warning'): Promise<Image> =>
+    render(() => open(file, header, failOn), header, target);
+  if (endsInZeros(content)) return await decode(await repairJpegEnd(content), 'error');
   try {
-    return await render(() => open(content, header, 'warning'), header, target);
+    return await decode(content, 'warning');
   } catch (cause) {
     if (isDecodeTimeUp(cause)) throw cause;
-    const short = cause instanceof Error && /premature end/i.test(cause.message);
-    const whole = short ? await repairJpegEnd(content) : content;
-    return await render(() => open(whole, header, 'error'), header, target);
+    if (cause instanceof Error && /premature end/i.test(cause.message)) {
+      return await decode(await repairJpegEnd(content), 'error');
+    }
+    checkRestartMarkers(content);
+    return await decode(content, 'error');
   }
 }
 

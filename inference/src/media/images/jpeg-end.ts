@@ -7,6 +7,8 @@ const END_OF_IMAGE = Buffer.from([0xff, 0xd9]);
 const MAX_MISSING_SHARE = 0.01;
 /** libjpeg's fill value for missing data: no colour, half of the light. */
 const UNDECODED = 128;
+/** Zeros kept of those at the end: data may end in FF 00. */
+const KEPT_ZEROS = 2;
 /** How far smoothing between blocks reaches into a block. */
 const BORDER = 2;
 
@@ -14,11 +16,13 @@ const BORDER = 2;
  * Repairs a JPEG that libjpeg reports as truncated if almost nothing is missing: only the end marker (many cameras and
  * interrupted downloads; all viewers show such files), or at most 1 % of its blocks and at least the last one, which
  * become grey. Throws an InferenceError where more is missing. Progressive files may lack only the end marker, because
- * their last bytes are details of the whole image.
+ * their last bytes are details of the whole image. Zeros at the end are not data: a download into a file of the full size, or a crash, leaves
+ * them, and they would decode to flat blocks.
  */
 export async function repairJpegEnd(content: Uint8Array): Promise<Uint8Array> {
-  const whole = Buffer.concat([content, END_OF_IMAGE]);
-  const scans = readJpegScans(content);
+  const data = withoutZeros(content);
+  const whole = Buffer.concat([data, END_OF_IMAGE]);
+  const scans = checkedScans(data);
   if (scans?.complete === true && (await decodesWhole(whole))) return whole;
   const share = scans?.sequential === true ? await missingShare(whole, scans) : undefined;
   if (share === undefined || share.blocks > Math.max(1, share.of * MAX_MISSING_SHARE)) {
@@ -32,14 +36,50 @@ export async function repairJpegEnd(content: Uint8Array): Promise<Uint8Array> {
   return whole;
 }
 
-/** Whether libjpeg has pixels for the whole image. Extra bytes before the end marker are ignored. */
+/**
+ * Throws an InferenceError for a JPEG whose restart markers tell that more than MAX_MISSING_SHARE of it is missing, or anything in the middle:
+ * libjpeg goes on behind the gap, with what follows it moved up and the rest grey.
+ */
+export function checkRestartMarkers(content: Uint8Array): void {
+  checkedScans(content);
+}
+
+function checkedScans(content: Uint8Array): JpegScans | undefined {
+  const scans = readJpegScans(content);
+  if (scans === undefined) return undefined;
+  const { inOrder, missing } = scans.restarts;
+  if (inOrder && missing <= MAX_MISSING_SHARE) return scans;
+  const part = missing > 0 ? `about ${Math.max(1, Math.round(missing * 100))} %` : 'a part';
+  throw new InferenceError(
+    'IMAGE_UNREADABLE',
+    `Expected a whole JPEG image, got ${content.length.toLocaleString('en')} bytes with gaps: ${part} of the image is missing. ` +
+      'Send the whole file.',
+  );
+}
+
+/** Whether a JPEG has zeros in place of its end marker: libjpeg does not warn if they are enough for what is missing. */
+export function endsInZeros(content: Uint8Array): boolean {
+  return withoutZeros(content).length < content.length && readJpegScans(content)?.ended === false;
+}
+
+function withoutZeros(content: Uint8Array): Uint8Array {
+  let end = content.length;
+  while (end > 0 && content[end - 1] === 0) end -= 1;
+  return content.subarray(0, end + KEPT_ZEROS);
+}
+
+/** Whether libjpeg has pixels for the whole image. Extra bytes before the end marker are ignored. libjpeg tells its first warning alone. */
 async function decodesWhole(content: Uint8Array): Promise<boolean> {
   try {
     await readSamples(() => openImage(content, { failOn: 'warning' }));
     return true;
   } catch (error) {
     if (isDecodeTimeUp(error)) throw error;
-    return error instanceof Error && /extraneous bytes/i.test(error.message) && !/premature end/i.test(error.message);
+    return (
+      error instanceof Error &&
+      /extraneous bytes before marker 0xd9/i.test(error.message) &&
+      !/premature end/i.test(error.message)
+    );
   }
 }
 
@@ -52,10 +92,16 @@ async function missingShare(
   if (info.channels !== 1 && info.channels !== 3) return undefined;
   const columns = Math.ceil(info.width / block.blockWidth);
   const of = columns * Math.ceil(info.height / block.blockHeight);
-  let last = of - 1;
-  while (last >= 0 && isUndecoded(data, info, block, last % columns, Math.floor(last / columns))) last -= 1;
+  const missing = (index: number): boolean =>
+    isUndecoded(data, info, block, index % columns, Math.floor(index / columns));
   // The block in which the data ends is itself broken.
-  return { blocks: Math.min(of, of - last), of };
+  let blocks = 1;
+  for (let index = of - 1; index >= 0; index -= 1) {
+    if (missing(index)) blocks += 1;
+    // Behind a gap libjpeg goes on at the next restart marker.
+    else if (!block.restarts.any) break;
+  }
+  return { blocks: Math.min(of, blocks), of };
 }
 
 function isUndecoded(

@@ -9,12 +9,26 @@ export interface JpegScans {
   readonly sequential: boolean;
   /** Whether scans for all details of all components have begun. */
   readonly complete: boolean;
+  /** Whether there is an end marker. */
+  readonly ended: boolean;
+  readonly restarts: RestartMarkers;
+}
+
+/** The restart markers of all scans, between which a few blocks each are stored. Without any, none is missing. */
+export interface RestartMarkers {
+  readonly any: boolean;
+  /** Whether each scan's are numbered 0 to 7 over and over, so that no fewer than eight can be missing between two. */
+  readonly inOrder: boolean;
+  /** Of the scan that lacks most of them: the part that is missing, 0 to 1. */
+  readonly missing: number;
 }
 
 interface Frame {
   readonly blockWidth: number;
   readonly blockHeight: number;
   readonly components: readonly number[];
+  /** Number of blocks in a scan by its only component, and in one of several components at ALL. */
+  readonly blocks: ReadonlyMap<number, number>;
   readonly progressive: boolean;
 }
 
@@ -26,7 +40,10 @@ const COEFFICIENTS = 64;
 const NO_BIT = 16;
 const MAX_SCAN_COMPONENTS = 4;
 const START_OF_SCAN = 0xda;
+const RESTART_INTERVAL = 0xdd;
 const END_OF_IMAGE = 0xd9;
+/** Key of Frame.blocks that is no component's. */
+const ALL = -1;
 
 /**
  * Reads the headers of a JPEG's frame and of its scans, or undefined where there is neither. Layout: ITU-T T.81, sections
@@ -34,11 +51,18 @@ const END_OF_IMAGE = 0xd9;
  */
 export function readJpegScans(content: Uint8Array): JpegScans | undefined {
   try {
-    const { frame, first, lowest } = readHeaders(content);
+    const { frame, first, lowest, restarts, ended } = readHeaders(content);
     if (frame === undefined || first === undefined) return undefined;
     const { blockWidth, blockHeight, components, progressive } = frame;
     const complete = components.every((component) => lowest.get(component)?.every((bit) => bit === 0) === true);
-    return { blockWidth, blockHeight, sequential: !progressive && first === components.length, complete };
+    return {
+      blockWidth,
+      blockHeight,
+      sequential: !progressive && first === components.length,
+      complete,
+      restarts,
+      ended,
+    };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     return undefined;
@@ -50,24 +74,32 @@ function readHeaders(content: Uint8Array): {
   readonly frame: Frame | undefined;
   readonly first: number | undefined;
   readonly lowest: LowestBits;
+  readonly restarts: RestartMarkers;
+  readonly ended: boolean;
 } {
   const view = viewOf(content);
   const lowest: LowestBits = new Map();
   let frame: Frame | undefined;
   let first: number | undefined;
+  let interval = 0;
+  let restarts: RestartMarkers = { any: false, inOrder: true, missing: 0 };
   let at = nextMarker(content, 2);
   while (at + 4 <= content.length && content[at + 1] !== END_OF_IMAGE) {
     const marker = view.getUint8(at + 1);
     const length = view.getUint16(at + 2);
     if (at + 2 + length > content.length) break;
     if (isFrame(marker)) frame ??= readFrame(view, at, marker);
+    if (marker === RESTART_INTERVAL) interval = view.getUint16(at + 4);
+    const next = nextMarker(content, at + 2 + length);
     if (marker === START_OF_SCAN) {
       const count = readScan(view, at, lowest);
       first ??= count;
+      const blocks = frame?.blocks.get(count === 1 ? view.getUint8(at + 5) : ALL) ?? 0;
+      if (interval > 0) restarts = withScan(restarts, content.subarray(at + 2 + length, next), blocks / interval);
     }
-    at = nextMarker(content, at + 2 + length);
+    at = next;
   }
-  return { frame, first, lowest };
+  return { frame, first, lowest, restarts, ended: content[at + 1] === END_OF_IMAGE };
 }
 
 /** Entropy-coded data follows a scan's header; FF in it is followed by 00 or a restart marker. */
@@ -79,23 +111,44 @@ function nextMarker(content: Uint8Array, from: number): number {
   return content.length;
 }
 
+/** Adds the markers of a scan's data, in which there are `intervals`: no marker follows the last one. */
+function withScan({ inOrder, missing }: RestartMarkers, data: Uint8Array, intervals: number): RestartMarkers {
+  const expected = Math.ceil(intervals) - 1;
+  let [found, ordered] = [0, inOrder];
+  for (let at = data.indexOf(0xff); at >= 0; at = data.indexOf(0xff, at + 1)) {
+    const marker = data[at + 1] ?? 0;
+    if (marker < 0xd0 || marker > 0xd7) continue;
+    ordered &&= marker === 0xd0 + (found & 7);
+    found += 1;
+  }
+  return {
+    any: true,
+    inOrder: ordered,
+    missing: Math.max(missing, expected > found ? (expected - found) / intervals : 0),
+  };
+}
+
 function isFrame(marker: number): boolean {
   return marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
 }
 
 function readFrame(view: DataView, at: number, marker: number): Frame {
-  const components: number[] = [];
-  let [across, down] = [1, 1];
-  for (let index = 0; index < view.getUint8(at + 9); index += 1) {
-    const entry = at + 10 + index * 3;
-    components.push(view.getUint8(entry));
-    across = Math.max(across, view.getUint8(entry + 1) >> 4);
-    down = Math.max(down, view.getUint8(entry + 1) & 15);
-  }
+  const components = Array.from({ length: view.getUint8(at + 9) }, (_, index) => {
+    const factors = view.getUint8(at + 11 + index * 3);
+    return { id: view.getUint8(at + 10 + index * 3), across: factors >> 4, down: factors & 15 };
+  });
+  let across = Math.max(1, ...components.map((component) => component.across));
+  let down = Math.max(1, ...components.map((component) => component.down));
+  const [height, width] = [view.getUint16(at + 5), view.getUint16(at + 7)];
+  const blocksOf = (own: { readonly across: number; readonly down: number }): number =>
+    Math.ceil((width * own.across) / (across * 8)) * Math.ceil((height * own.down) / (down * 8));
+  const blocks = new Map(components.map((component) => [component.id, blocksOf(component)]));
+  blocks.set(ALL, blocksOf({ across: 1, down: 1 }));
   // A scan of one component has 8 x 8 blocks, whatever its sampling.
   if (components.length === 1) [across, down] = [1, 1];
   const progressive = marker === 0xc2 || marker === 0xc6 || marker === 0xca || marker === 0xce;
-  return { blockWidth: across * 8, blockHeight: down * 8, components, progressive };
+  const ids = components.map(({ id }) => id);
+  return { blockWidth: across * 8, blockHeight: down * 8, components: ids, blocks, progressive };
 }
 
 /** Notes the bits of a scan and returns the number of its components. Throws a RangeError for more than there may be. */
