@@ -103,6 +103,35 @@ describe('the end of a JPEG', () => {
     for (const [file, message] of lost) expect((await imageErrorOf(file)).message).to.match(message);
   });
 
+  it('is judged alike whatever else is decoded meanwhile, whose messages libvips shares', async () => {
+    const whole = await photograph();
+    const cut = Buffer.concat([whole.subarray(0, whole.length / 2), Buffer.from([0xff, 0xd9])]);
+    const odd = Buffer.concat([whole.subarray(0, -2), Buffer.alloc(4, 1), whole.subarray(-2)]);
+    const decoded = [cut, odd, whole, cut, odd, whole.subarray(0, 900), cut, odd].map((file) => imageOf(file));
+    const verdicts = (await Promise.allSettled([...decoded, ...decoded.map(() => imageOf(cut))])).map((verdict) =>
+      verdict.status === 'fulfilled' ? 'whole' : /\d+ % of the image is missing/.exec(verdict.reason.message)?.[0],
+    );
+    const half = verdicts[0];
+    expect(half).to.match(/5\d %/);
+    expect(verdicts.slice(0, 5)).to.deep.equal([half, 'whole', 'whole', half, 'whole']);
+    expect(verdicts.slice(6)).to.deep.equal([half, 'whole', ...decoded.map(() => half)]);
+  });
+
+  it('is looked for behind warnings about unusual headers, which come first and alone', async () => {
+    const whole = await photograph();
+    const odd = Buffer.from(whole);
+    // The end of the spectrum in the header of the scan: 0 for 63.
+    odd[odd.indexOf(Uint8Array.of(0xff, 0xda)) + 12] = 0;
+    expect(await imageOf(odd)).to.deep.equal(await imageOf(whole));
+    const cut = Buffer.concat([odd.subarray(0, odd.length / 2), Buffer.alloc(500, 0xff), Buffer.from([0xd9])]);
+    expect((await imageErrorOf(cut)).message).to.match(/about 5\d % of the image is missing/);
+    const grey = await sharp({ create: { width: 64, height: 64, channels: 3, background: '#808080' } })
+      .jpeg()
+      .toBuffer();
+    grey[grey.indexOf(Uint8Array.of(0xff, 0xda)) + 12] = 0;
+    expect((await imageOf(grey)).data).to.deep.equal(new Uint8Array(64 * 64 * 3).fill(128));
+  });
+
   it('is judged by the first frame header, however many components and scans follow in its data', async () => {
     const whole = await photograph({}, true);
     const components = 255;

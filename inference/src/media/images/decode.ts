@@ -3,7 +3,7 @@ import { Semaphore } from '../../semaphore.js';
 import { imageUnreadable } from './errors.js';
 import { type ImageHeader, openUpright, readImageHeader } from './header.js';
 import type { Image } from './image.js';
-import { checkRestartMarkers, endsInZeros, repairJpegEnd } from './jpeg-end.js';
+import { endsInZeros, repairJpegEnd } from './jpeg-end.js';
 import { isDecodeTimeUp, readSamples } from './open.js';
 
 /**
@@ -82,22 +82,19 @@ export async function decodePixels(content: Uint8Array, header: ImageHeader, tar
 
 /**
  * libjpeg only warns about missing data and fills it with grey. Such warnings are errors here; those about unusual
- * files are ignored.
+ * files are ignored. Which one came is not known: images that are decoded at the same time share libvips' messages.
  */
 async function decodeJpeg(content: Uint8Array, header: ImageHeader, target: TargetSize | undefined): Promise<Image> {
   const decode = (file: Uint8Array, failOn: 'error' | 'warning'): Promise<Image> =>
     render(() => open(file, header, failOn), header, target);
-  if (endsInZeros(content)) return await decode(await repairJpegEnd(content), 'error');
-  try {
-    return await decode(content, 'warning');
-  } catch (cause) {
-    if (isDecodeTimeUp(cause)) throw cause;
-    if (cause instanceof Error && /premature end/i.test(cause.message)) {
-      return await decode(await repairJpegEnd(content), 'error');
+  if (!endsInZeros(content)) {
+    try {
+      return await decode(content, 'warning');
+    } catch (cause) {
+      if (isDecodeTimeUp(cause)) throw cause;
     }
-    checkRestartMarkers(content);
-    return await decode(content, 'error');
   }
+  return await decode(await repairJpegEnd(content), 'error');
 }
 
 async function render(opened: () => Sharp, header: ImageHeader, target: TargetSize | undefined): Promise<Image> {

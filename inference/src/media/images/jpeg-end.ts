@@ -1,19 +1,21 @@
 import { InferenceError } from '../../errors.js';
-import { type JpegScans, readJpegScans } from './jpeg-scans.js';
-import { isDecodeTimeUp, openImage, readSamples } from './open.js';
+import { dataEnds, type JpegScans, readJpegScans } from './jpeg-scans.js';
+import { openImage, readSamples } from './open.js';
 
 const END_OF_IMAGE = Buffer.from([0xff, 0xd9]);
 /** Maximum missing part at the end: this fraction of the blocks, or the last block if that is more. */
 const MAX_MISSING_SHARE = 0.01;
 /** libjpeg's fill value for missing data: no colour, half of the light. */
 const UNDECODED = 128;
+/** Decodes to blocks that are not grey; without FF, which could begin a marker. */
+const MORE_DATA = Buffer.from('5a3c96e1780fb42dd2694bc31ea5873c', 'hex');
 /** Zeros kept of those at the end: data may end in FF 00. */
 const KEPT_ZEROS = 2;
 /** How far smoothing between blocks reaches into a block. */
 const BORDER = 2;
 
 /**
- * Repairs a JPEG that libjpeg reports as truncated if almost nothing is missing: only the end marker (many cameras and
+ * Returns a JPEG with its end repaired if almost nothing is missing: only the end marker (many cameras and
  * interrupted downloads; all viewers show such files), or at most 1 % of its blocks and at least the last one, which
  * become grey. Throws an InferenceError where more is missing. Progressive files may lack only the end marker, because
  * their last bytes are details of the whole image. Zeros at the end are not data: a download into a file of the full size, or a crash, leaves
@@ -21,34 +23,28 @@ const BORDER = 2;
  */
 export async function repairJpegEnd(content: Uint8Array): Promise<Uint8Array> {
   const data = withoutZeros(content);
-  const whole = Buffer.concat([data, END_OF_IMAGE]);
-  const scans = checkedScans(data);
-  if (scans?.complete === true && (await decodesWhole(whole))) return whole;
-  const share = scans?.sequential === true ? await missingShare(whole, scans) : undefined;
-  if (share === undefined || share.blocks > Math.max(1, share.of * MAX_MISSING_SHARE)) {
-    const percent = share === undefined ? undefined : Math.max(1, Math.round((share.blocks / share.of) * 100));
-    throw new InferenceError(
-      'IMAGE_UNREADABLE',
-      `Expected a whole JPEG image, got ${content.length.toLocaleString('en')} bytes that end too early: ` +
-        `${percent === undefined ? 'a part' : `about ${percent} %`} of the image is missing. Send the whole file.`,
-    );
-  }
-  return whole;
+  const scans = readJpegScans(data);
+  if (scans === undefined) return content;
+  checkRestartMarkers(content, scans);
+  const whole = scans.ended ? content : Buffer.concat([data, END_OF_IMAGE]);
+  const decoded = await readSamples(() => openImage(whole, { ignoreIcc: true }));
+  const share = missingShare(decoded, scans);
+  if (share !== undefined && share.blocks <= Math.max(1, share.of * MAX_MISSING_SHARE)) return whole;
+  if ((scans.ended || scans.complete) && (await endsInData(whole, decoded.data))) return whole;
+  const percent = share === undefined ? undefined : Math.max(1, Math.round((share.blocks / share.of) * 100));
+  throw new InferenceError(
+    'IMAGE_UNREADABLE',
+    `Expected a whole JPEG image, got ${content.length.toLocaleString('en')} bytes that end too early: ` +
+      `${percent === undefined ? 'a part' : `about ${percent} %`} of the image is missing. Send the whole file.`,
+  );
 }
 
 /**
  * Throws an InferenceError for a JPEG whose restart markers tell that more than MAX_MISSING_SHARE of it is missing, or anything in the middle:
  * libjpeg goes on behind the gap, with what follows it moved up and the rest grey.
  */
-export function checkRestartMarkers(content: Uint8Array): void {
-  checkedScans(content);
-}
-
-function checkedScans(content: Uint8Array): JpegScans | undefined {
-  const scans = readJpegScans(content);
-  if (scans === undefined) return undefined;
-  const { inOrder, missing } = scans.restarts;
-  if (inOrder && missing <= MAX_MISSING_SHARE) return scans;
+function checkRestartMarkers(content: Uint8Array, { restarts: { inOrder, missing } }: JpegScans): void {
+  if (inOrder && missing <= MAX_MISSING_SHARE) return;
   const part = missing > 0 ? `about ${Math.max(1, Math.round(missing * 100))} %` : 'a part';
   throw new InferenceError(
     'IMAGE_UNREADABLE',
@@ -68,28 +64,28 @@ function withoutZeros(content: Uint8Array): Uint8Array {
   return content.subarray(0, end + KEPT_ZEROS);
 }
 
-/** Whether libjpeg has pixels for the whole image. Extra bytes before the end marker are ignored. libjpeg tells its first warning alone. */
-async function decodesWhole(content: Uint8Array): Promise<boolean> {
-  try {
-    await readSamples(() => openImage(content, { failOn: 'warning' }));
-    return true;
-  } catch (error) {
-    if (isDecodeTimeUp(error)) throw error;
-    return (
-      error instanceof Error &&
-      /extraneous bytes before marker 0xd9/i.test(error.message) &&
-      !/premature end/i.test(error.message)
-    );
+/**
+ * Whether the data of each scan, and between restart markers, is whole: then libjpeg does not read what is put behind it, and the samples
+ * remain the same.
+ */
+async function endsInData(content: Uint8Array, samples: Buffer): Promise<boolean> {
+  const ends = dataEnds(content);
+  const longer = Buffer.alloc(content.length + ends.length * MORE_DATA.length);
+  for (const [index, end] of [0, ...ends].entries()) {
+    const to = end + index * MORE_DATA.length;
+    if (index > 0) longer.set(MORE_DATA, to - MORE_DATA.length);
+    longer.set(content.subarray(end, ends[index]), to);
   }
+  return (await readSamples(() => openImage(longer, { ignoreIcc: true }))).data.equals(samples);
 }
 
-async function missingShare(
-  content: Uint8Array,
+/** Blocks that are grey for lack of data, and all; undefined where data is not in display order. */
+function missingShare(
+  { data, info }: Awaited<ReturnType<typeof readSamples>>,
   block: JpegScans,
-): Promise<{ blocks: number; of: number } | undefined> {
-  const { data, info } = await readSamples(() => openImage(content, { ignoreIcc: true }));
+): { readonly blocks: number; readonly of: number } | undefined {
   // Only for grey and RGB: in other colour spaces the fill value differs after conversion.
-  if (info.channels !== 1 && info.channels !== 3) return undefined;
+  if (!block.sequential || (info.channels !== 1 && info.channels !== 3)) return undefined;
   const columns = Math.ceil(info.width / block.blockWidth);
   const of = columns * Math.ceil(info.height / block.blockHeight);
   const missing = (index: number): boolean =>

@@ -95,37 +95,63 @@ function readHeaders(content: Uint8Array): {
       const count = readScan(view, at, lowest);
       first ??= count;
       const blocks = frame?.blocks.get(count === 1 ? view.getUint8(at + 5) : ALL) ?? 0;
-      if (interval > 0) restarts = withScan(restarts, content.subarray(at + 2 + length, next), blocks / interval);
+      const data = content.subarray(at + 2 + length, next);
+      restarts = withScan(restarts, data, interval === 0 ? undefined : blocks / interval);
     }
     at = next;
   }
   return { frame, first, lowest, restarts, ended: content[at + 1] === END_OF_IMAGE };
 }
 
+/** Where the data of scans ends, and between restart markers: before the markers behind it and their fill bytes FF. */
+export function dataEnds(content: Uint8Array): readonly number[] {
+  const ends: number[] = [];
+  const view = viewOf(content);
+  let at = nextMarker(content, 2);
+  while (at + 4 <= content.length && content[at + 1] !== END_OF_IMAGE) {
+    const isScan = content[at + 1] === START_OF_SCAN;
+    const from = at + 2 + view.getUint16(at + 2);
+    at = nextMarker(content, from);
+    if (!isScan) continue;
+    for (let ff = content.indexOf(0xff, from); ff >= 0 && ff < at; ff = content.indexOf(0xff, ff + 1)) {
+      if (isRestart(content[ff + 1] ?? 0)) ends.push(beforeFill(content, ff));
+    }
+    ends.push(beforeFill(content, at));
+  }
+  return ends;
+}
+
+function beforeFill(content: Uint8Array, marker: number): number {
+  let at = marker;
+  while (content[at - 1] === 0xff) at -= 1;
+  return at;
+}
+
+function isRestart(marker: number): boolean {
+  return marker >= 0xd0 && marker <= 0xd7;
+}
+
 /** Entropy-coded data follows a scan's header; FF in it is followed by 00 or a restart marker. */
 function nextMarker(content: Uint8Array, from: number): number {
   for (let at = content.indexOf(0xff, from); at >= 0; at = content.indexOf(0xff, at + 1)) {
     const marker = content[at + 1] ?? 0;
-    if (marker !== 0 && marker !== 0xff && (marker < 0xd0 || marker > 0xd7)) return at;
+    if (marker !== 0 && marker !== 0xff && !isRestart(marker)) return at;
   }
   return content.length;
 }
 
-/** Adds the markers of a scan's data, in which there are `intervals`: no marker follows the last one. */
-function withScan({ inOrder, missing }: RestartMarkers, data: Uint8Array, intervals: number): RestartMarkers {
-  const expected = Math.ceil(intervals) - 1;
-  let [found, ordered] = [0, inOrder];
+/** Adds the markers of a scan's data, in which there are `intervals`: a marker between two, and at most one behind the last. */
+function withScan(before: RestartMarkers, data: Uint8Array, intervals: number | undefined): RestartMarkers {
+  const expected = Math.ceil(intervals ?? 1) - 1;
+  let [found, inOrder] = [0, before.inOrder];
   for (let at = data.indexOf(0xff); at >= 0; at = data.indexOf(0xff, at + 1)) {
     const marker = data[at + 1] ?? 0;
-    if (marker < 0xd0 || marker > 0xd7) continue;
-    ordered &&= marker === 0xd0 + (found & 7);
+    if (!isRestart(marker)) continue;
+    inOrder &&= found <= expected && marker === 0xd0 + (found & 7);
     found += 1;
   }
-  return {
-    any: true,
-    inOrder: ordered,
-    missing: Math.max(missing, expected > found ? (expected - found) / intervals : 0),
-  };
+  const missing = expected > found ? (expected - found) / (expected + 1) : 0;
+  return { any: before.any || intervals !== undefined, inOrder, missing: Math.max(before.missing, missing) };
 }
 
 function isFrame(marker: number): boolean {
