@@ -130,6 +130,15 @@ const REFUSED: Readonly<Record<string, Refused>> = {
   ),
   'modules in an object': text(changed(BERT, {}, { 'modules.json': {} }), 'its modules.json is not a list'),
   'modules in no JSON': text(changed(BERT, {}, { 'modules.json': '[{' }), 'its modules.json is not a list'),
+  'texts without special tokens': text(
+    changed(
+      BERT,
+      {},
+      { 'sentence_roberta_config.json': { processing_kwargs: { text: { add_special_tokens: false } } } },
+    ),
+    'processing_kwargs of sentence_bert_config.json',
+    'got add_special_tokens false too',
+  ),
   'a classifier of audio': speech(changed(WHISPER, { architectures: ['WhisperForAudioClassification'] }), 'of audio'),
   'scaled embeddings': speech(changed(WHISPER, { scale_embedding: true }), 'scale_embedding'),
   'another length of windows': speech(changed(WHISPER, { max_source_positions: 750 }), 'max_source_positions'),

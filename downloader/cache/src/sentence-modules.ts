@@ -1,5 +1,7 @@
 /** What sentence-transformers does with the token vectors of a network, as its files describe it. */
 
+type Settings = Readonly<Record<string, unknown>>;
+
 /** Modules that are supported, by the last part of their types in modules.json. */
 export const SENTENCE_MODULES: readonly string[] = ['Transformer', 'Pooling', 'Normalize', 'Dropout'];
 
@@ -68,4 +70,66 @@ export function defaultPrompt(config: Readonly<Record<string, unknown>>): string
   if (typeof name !== 'string' || typeof prompts !== 'object' || prompts === null) return '';
   const prompt = Object.hasOwn(prompts, name) ? (prompts as Readonly<Record<string, unknown>>)[name] : undefined;
   return typeof prompt === 'string' ? prompt : '';
+}
+
+/** Where the settings of the `Transformer` module are, in sentence-transformers' order: the later names are of its first versions. */
+export const TRANSFORMER_FILES: readonly string[] = [
+  'sentence_bert_config.json',
+  'sentence_roberta_config.json',
+  'sentence_distilbert_config.json',
+  'sentence_camembert_config.json',
+  'sentence_albert_config.json',
+  'sentence_xlm-roberta_config.json',
+  'sentence_xlnet_config.json',
+];
+
+/** The settings of the `Transformer` module: the first file that has any; empty if none has. `read` returns undefined if there is no such file. */
+export async function transformerSettings(read: (name: string) => Promise<Settings | undefined>): Promise<Settings> {
+  for (const name of TRANSFORMER_FILES) {
+    const settings = (await read(name)) ?? {};
+    if (Object.keys(settings).length > 0) return settings;
+  }
+  return {};
+}
+
+/** Arguments of the tokenizer's calls that change neither a text's tokens nor their number. */
+const ABOUT_BATCHES = [
+  'padding',
+  'pad_to_multiple_of',
+  'return_tensors',
+  'return_attention_mask',
+  'return_token_type_ids',
+];
+
+/**
+ * The most tokens of a text by the settings of the `Transformer` module: Infinity if texts are not cut, undefined if they do not say.
+ * Arguments of the tokenizer's calls (`processing_kwargs`), as current versions save them, come before the older key. Throws an Error for
+ * one that is not supported.
+ */
+export function textLimit(settings: Settings): number | undefined {
+  const { processing_kwargs: given, max_seq_length: older } = settings;
+  const { text, common } = objectOf(given);
+  const {
+    max_length: limit = older,
+    truncation = true,
+    add_special_tokens: special = true,
+    ...others
+  } = {
+    ...objectOf(text),
+    ...objectOf(common),
+  };
+  const unknown = Object.keys(others).filter((name) => !ABOUT_BATCHES.includes(name));
+  if (special !== true) unknown.push(`add_special_tokens ${special}`);
+  if (unknown.length > 0) {
+    throw new Error(
+      `Expected processing_kwargs of ${TRANSFORMER_FILES[0]} to have max_length and truncation, got ${unknown.join(', ')} too.`,
+    );
+  }
+  if (truncation === false || truncation === 'do_not_truncate') return Number.POSITIVE_INFINITY;
+  return typeof limit === 'number' && Number.isFinite(limit) ? limit : undefined;
+}
+
+/** A value from JSON; empty if it is not an object. */
+function objectOf(value: unknown): Settings {
+  return typeof value === 'object' && value !== null ? (value as Settings) : {};
 }

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect } from 'chai';
-import { builtInManifestPath, loadManifest, parseManifest, resolveModel } from '../src/index.js';
+import { builtInManifestPath, loadManifest, parseManifest, resolveModel, TRANSFORMER_FILES } from '../src/index.js';
 import { cacheErrorOf } from './support/rejection.js';
 import { useTempDir } from './support/temp-dir.js';
 
@@ -58,7 +58,7 @@ describe('manifest', () => {
       ).to.include.members([
         'modules.json',
         '1_Pooling/config.json',
-        'sentence_bert_config.json',
+        ...TRANSFORMER_FILES,
         'config_sentence_transformers.json',
       ]);
     }

@@ -11,7 +11,7 @@ import {
 } from '@heimdex/cache';
 import { type JsonObject, messageOf } from '@heimdex/common';
 import type { CompileOptions } from '@heimdex/compiler';
-import { assertPooling, assertPreprocessor, assertTokenizer } from './assert-servable.js';
+import { assertPooling, assertPreprocessor, assertTokenizer, assertTokenSettings } from './assert-servable.js';
 import { cannotCompile } from './cannot-compile.js';
 import { readObject, type SmallFiles } from './small-json.js';
 
@@ -35,6 +35,7 @@ export async function assertCompilable(configured: ConfiguredModel, files: Small
   assertModules(configured, modules);
   const dense = await assertValues(configured, config, modules, files);
   await assertPooling(configured, modules, files);
+  if (configured.family === 'sentence') await assertTokenSettings(configured, files);
   await assertTokenizer(configured, config, files);
   await assertPreprocessor(configured, config, files);
   return { config, dense };

@@ -6,6 +6,8 @@ import {
   POOLING_DIR,
   poolingModes,
   type SentenceModule,
+  textLimit,
+  transformerSettings,
 } from '@heimdex/cache';
 import { type JsonObject, messageOf, objectAt } from '@heimdex/common';
 import { cannotCompile } from './cannot-compile.js';
@@ -21,6 +23,16 @@ export async function assertTokenizer(configured: ConfiguredModel, config: JsonO
     configured,
     `its tokenizer is a ${name}, and it has no tokenizer.json. In transformers AutoTokenizer.from_pretrained("${configured.id}").save_pretrained(DIR) writes one, where the tokenizer has that form (BertJapaneseTokenizer and PhobertTokenizer have not)`,
   );
+}
+
+/** Throws DownloaderError CHECKPOINT_INVALID for settings of a sentence embedder's tokens that the server does not know. */
+export async function assertTokenSettings(configured: ConfiguredModel, files: SmallFiles): Promise<void> {
+  const settings = await transformerSettings((name) => readObject(files, name));
+  try {
+    textLimit(settings);
+  } catch (error) {
+    throw cannotCompile(configured, messageOf(error));
+  }
 }
 
 /** Throws DownloaderError CHECKPOINT_INVALID for a pooling whose file is missing, or that the server does not know. */

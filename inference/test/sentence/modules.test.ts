@@ -89,13 +89,29 @@ describe("a sentence model's modules", () => {
       await read();
     }
     for (const processing_kwargs of [
-      { text: { max_length: 32 } },
+      { text: { max_length: 32, padding: true, add_special_tokens: true } },
       { text: { max_length: 32 }, common: { max_length: 16 } },
+      { text: { truncation: false } },
     ]) {
       await write('sentence_bert_config.json', { max_seq_length: 64, processing_kwargs });
       await read();
     }
-    expect(limits).to.deep.equal([128, 512, 64, 512, 128, 32, 16]);
+    expect(limits).to.deep.equal([128, 512, 64, 512, 128, 32, 16, 512]);
+  });
+
+  it("have the Transformer's settings in a file of an older name too, if the current one has none", async () => {
+    await write('sentence_xlm-roberta_config.json', { max_seq_length: 64, do_lower_case: true });
+    await write('sentence_bert_config.json', {});
+    expect(await recipe()).to.include({ maxTokens: 64, lowerCase: true });
+    await write('sentence_roberta_config.json', { max_seq_length: 32 });
+    expect(await recipe()).to.include({ maxTokens: 32, lowerCase: false });
+  });
+
+  it('that want other tokens than the tokenizer gives are refused by name', async () => {
+    const processing_kwargs = { text: { add_special_tokens: false }, common: { split_special_tokens: true } };
+    await write('sentence_bert_config.json', { processing_kwargs });
+    const message = await recipe().then(String, (error: Error) => error.message);
+    expect(message).to.include('got split_special_tokens, add_special_tokens false too');
   });
 
   it('that pool a text without its prompt are refused if there is one', async () => {

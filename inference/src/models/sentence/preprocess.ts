@@ -7,9 +7,11 @@ import {
   poolingModes,
   SENTENCE_MODULES,
   sentenceModules,
+  textLimit,
+  transformerSettings,
 } from '@heimdex/cache';
 import { LONG_TEXT_TOKENS } from '@heimdex/onnx';
-import { type JsonObject, numberAt, objectAt, readJson, readJsonObject } from '../../json.js';
+import { type JsonObject, numberAt, readJson, readJsonObject } from '../../json.js';
 import { lowerCase, type TextTokenizer, type TokenizedText } from '../../tokenizer/index.js';
 import type { LoadOptions, ModelFiles } from '../model.js';
 import { findBeside } from '../repository.js';
@@ -18,7 +20,7 @@ import { findBeside } from '../repository.js';
 export interface SentenceRecipe {
   /** Results of several modes are concatenated in this order. */
   readonly pooling: readonly PoolingMode[];
-  /** Maximum tokens per text including special tokens, by sentence_bert_config.json. Undefined: as the tokenizer's files say. */
+  /** Maximum tokens per text including special tokens, by sentence_bert_config.json; Infinity: texts are not cut. Undefined: as the tokenizer's files say. */
   readonly maxTokens: number | undefined;
   /** Tokens that the network has positions for; Infinity if config.json does not say. */
   readonly positions: number;
@@ -42,27 +44,20 @@ const BEHIND_PADDING: readonly unknown[] = ['roberta', 'xlm-roberta', 'camembert
  */
 export async function readSentenceRecipe(files: ModelFiles, weights: string): Promise<SentenceRecipe> {
   const { pooling, unknown, pooledPrompt } = await readModules(files, weights);
-  const config = await optional(files, weights, 'sentence_bert_config.json');
+  const config = await transformerSettings((name) => optional(files, weights, name));
   const defaults = await optional(files, weights, 'config_sentence_transformers.json');
   const prompt = defaultPrompt(defaults);
   if (prompt !== '' && !pooledPrompt)
     throw new Error(`Expected the pooling of ${files.id} to include its default prompt, got include_prompt false.`);
   return {
     pooling: pooling ?? (FIRST_TOKEN_FAMILIES.test(files.id) ? ['cls'] : ['mean']),
-    maxTokens: maxTokens(config),
+    maxTokens: textLimit(config),
     positions: positions(await optional(files, weights, 'config.json')),
     lowerCase: config.do_lower_case === true,
     prompt,
     dimensions: numberAt(defaults, 'truncate_dim'),
     unknownModules: unknown,
   };
-}
-
-/** Arguments of the tokenizer's calls, as current versions save them, come before the older key. */
-function maxTokens(config: JsonObject): number | undefined {
-  const given = objectAt(config, 'processing_kwargs');
-  const { max_length: limit } = { ...objectAt(given, 'text'), ...objectAt(given, 'common') };
-  return typeof limit === 'number' ? limit : numberAt(config, 'max_seq_length');
 }
 
 interface Modules {
