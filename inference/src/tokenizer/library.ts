@@ -43,16 +43,20 @@ const CHARACTERS_PER_TOKEN = 8;
  */
 export class BytePairModel implements WordModel {
   readonly #pairs: HubPairs;
+  /** Whether characters without a token are left out of a word, so that those around them may be merged. */
+  readonly #leavesOut: boolean;
 
-  private constructor(pairs: HubPairs) {
+  private constructor(pairs: HubPairs, config: JsonObject) {
     this.#pairs = pairs;
+    this.#leavesOut =
+      pairs.unk_token_id === undefined && config.byte_fallback !== true && !stringAt(config, 'end_of_word_suffix');
   }
 
   /** Reads `model` of tokenizer.json. Undefined for an unsupported kind. */
   static read(config: JsonObject): BytePairModel | undefined {
     // The library knows no prefix of pieces inside a word.
     if (stringAt(config, 'continuing_subword_prefix')) return undefined;
-    return new BytePairModel(new library.BPE(config));
+    return new BytePairModel(new library.BPE(config), config);
   }
 
   idsOf(word: string, limit: number): readonly number[] {
@@ -66,7 +70,13 @@ export class BytePairModel implements WordModel {
 
   #allIds(word: string): readonly number[] {
     const { tokens_to_ids: ids, unk_token_id: unknown } = this.#pairs;
-    return this.#pairs([word]).flatMap((piece) => ids.get(piece) ?? unknown ?? []);
+    // The library leaves them out after merging, as pieces of their own.
+    const whole = this.#leavesOut
+      ? Array.from(word)
+          .filter((character) => ids.has(character))
+          .join('')
+      : word;
+    return this.#pairs([whole]).flatMap((piece) => ids.get(piece) ?? unknown ?? []);
   }
 }
 

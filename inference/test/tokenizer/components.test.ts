@@ -48,6 +48,14 @@ const CASES: Readonly<Record<string, readonly [json: JsonObject, text: string, i
     'xa x',
     [0, 3, 1],
   ],
+  'byte pairs merge around what has no token': [
+    {
+      model: pairs(['a', 'b', 'ab'], ['a b'], { unk_token: null }),
+      pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+    },
+    'aéb',
+    [0, 5, 1],
+  ],
   'byte pairs have no final sigma in lower case': [
     {
       model: pairs(['σ', 'ς', 'ο'], []),
