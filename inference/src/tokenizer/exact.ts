@@ -85,32 +85,41 @@ class ExactSource implements IdSource {
 
   idsOf(text: string, limit: number): readonly number[] {
     const ids: number[] = [];
-    let first = true;
-    for (const raw of this.#added.split(text)) {
-      if ('id' in raw) ids.push(raw.id);
-      else {
-        const text = this.#normalize(raw.text);
-        // Not where normalization has left out spaces before it.
-        const begins = first && (!isSpace(raw.text, 0) || isSpace(text, 0));
-        this.#addPart(text, begins, ids, limit);
-      }
-      first = false;
+    for (const part of this.#parts(text)) {
+      if (typeof part === 'number') ids.push(part);
+      else for (const id of this.#model.idsOf(part, limit)) ids.push(id);
       if (ids.length > limit) break;
     }
     return ids;
   }
 
-  #addPart(text: string, first: boolean, ids: number[], limit: number): void {
-    let begins = first;
-    for (const section of this.#added.splitNormalized(text)) {
-      if ('id' in section) ids.push(section.id);
+  lastIdsOf(text: string, limit: number): readonly number[] {
+    const parts = [...this.#parts(text)];
+    const ids: number[] = [];
+    while (parts.length > 0 && ids.length <= limit) {
+      const part = parts.pop() ?? '';
+      const last = typeof part === 'number' ? [part] : this.#model.idsOf(part, limit, true);
+      for (let at = last.length - 1; at >= 0; at -= 1) ids.push(last[at] as number);
+    }
+    return ids.reverse();
+  }
+
+  /** Words, and the ids of the added tokens between them. */
+  *#parts(text: string): Iterable<string | number> {
+    let first = true;
+    for (const raw of this.#added.split(text)) {
+      if ('id' in raw) yield raw.id;
       else {
-        for (const word of this.#preTokenize(section.text, begins)) {
-          for (const id of this.#model.idsOf(word, limit)) ids.push(id);
-          if (ids.length > limit) return;
+        const text = this.#normalize(raw.text);
+        // Not where normalization has left out spaces before it.
+        let begins = first && (!isSpace(raw.text, 0) || isSpace(text, 0));
+        for (const section of this.#added.splitNormalized(text)) {
+          if ('id' in section) yield section.id;
+          else yield* this.#preTokenize(section.text, begins);
+          begins = false;
         }
       }
-      begins = false;
+      first = false;
     }
   }
 }

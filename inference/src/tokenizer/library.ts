@@ -32,10 +32,12 @@ export function bytesAsLetters(word: string): string {
   return bytes.pre_tokenize_text(word).join('');
 }
 
-/** Tokens encoded beyond the limit: the last tokens of a truncated word differ from those of the whole word. */
+/** Tokens encoded beyond the limit: the tokens where a word is cut differ from those of the whole word. */
 const SPARE_TOKENS = 32;
 /** Characters per token read initially; quadrupled while they are too few. */
 const CHARACTERS_PER_TOKEN = 8;
+/** The same from a word's end: more, because pairs are merged from the start, and where those of a run like `----` begin shows at its end. */
+const CHARACTERS_PER_LAST_TOKEN = 64;
 
 /**
  * Byte-pair encoding. The library has no limit and takes seconds for a word of 100,000 characters, which a text without a pre-tokenizer
@@ -59,10 +61,11 @@ export class BytePairModel implements WordModel {
     return new BytePairModel(new library.BPE(config), config);
   }
 
-  idsOf(word: string, limit: number): readonly number[] {
+  idsOf(word: string, limit: number, fromEnd = false): readonly number[] {
     const enough = limit + SPARE_TOKENS;
-    for (let length = enough * CHARACTERS_PER_TOKEN; length < word.length; length *= 4) {
-      const ids = this.#allIds(prefixOf(word, length));
+    const perToken = fromEnd ? CHARACTERS_PER_LAST_TOKEN : CHARACTERS_PER_TOKEN;
+    for (let length = enough * perToken; length < word.length; length *= 4) {
+      const ids = this.#allIds(fromEnd ? suffixOf(word, length) : prefixOf(word, length));
       if (ids.length >= enough) return ids;
     }
     return this.#allIds(word);
@@ -84,4 +87,10 @@ export class BytePairModel implements WordModel {
 function prefixOf(text: string, length: number): string {
   const last = text.charCodeAt(length - 1);
   return text.slice(0, last >= 0xd800 && last < 0xdc00 ? length - 1 : length);
+}
+
+/** Returns the last `length` code units, or one less to keep a surrogate pair together. */
+function suffixOf(text: string, length: number): string {
+  const first = text.charCodeAt(text.length - length);
+  return text.slice(first >= 0xdc00 && first < 0xe000 ? 1 - length : -length);
 }

@@ -50,7 +50,8 @@ export function createTokenizer(file: JsonObject, config: JsonObject): TextToken
     encode(text, limit) {
       const maxIds = Math.max(0, limit - source.before.length - source.after.length);
       const read = keepsEnd ? text.slice(-MAX_CHARACTERS) : text.slice(0, MAX_CHARACTERS);
-      const ids = source.idsOf(wellFormed(read), keepsEnd ? Number.POSITIVE_INFINITY : maxIds);
+      const whole = wellFormed(read);
+      const ids = keepsEnd ? source.lastIdsOf(whole, maxIds) : source.idsOf(whole, maxIds);
       const kept = keepsEnd ? ids.slice(Math.max(0, ids.length - maxIds)) : ids.slice(0, maxIds);
       return {
         ids: [...source.before, ...kept, ...source.after],

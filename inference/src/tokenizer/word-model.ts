@@ -1,7 +1,7 @@
 /** Encodes a word to token ids. */
 export interface WordModel {
-  /** May stop once there are more than `limit`. */
-  idsOf(word: string, limit: number): readonly number[];
+  /** May stop once there are more than `limit`: the first, or the last if `fromEnd`. */
+  idsOf(word: string, limit: number, fromEnd?: boolean): readonly number[];
 }
 
 const MAX_WORDS = 20_000;
@@ -17,8 +17,8 @@ export class CachedModel implements WordModel {
     this.#model = model;
   }
 
-  idsOf(word: string, limit: number): readonly number[] {
-    if (word.length > MAX_WORD_LENGTH) return this.#model.idsOf(word, limit);
+  idsOf(word: string, limit: number, fromEnd = false): readonly number[] {
+    if (word.length > MAX_WORD_LENGTH) return this.#model.idsOf(word, limit, fromEnd);
     const known = this.#known.get(word);
     if (known !== undefined) return known;
     const ids = this.#model.idsOf(word, Number.POSITIVE_INFINITY);

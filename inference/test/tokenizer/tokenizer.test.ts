@@ -164,6 +164,7 @@ describe('a tokenizer of another kind', () => {
     const replace = { type: 'Replace', pattern: { Regex: ' +' }, content: '\u2581' };
     for (const normalizer of [json.normalizer, replace]) {
       const tokenizer = createTokenizer({ ...json, normalizer }, {});
+      const keepsEnd = createTokenizer({ ...json, normalizer }, { truncation_side: 'left' });
       for (const text of ['ab ', 'a', 'b', ' ', 'aab', 'ba', 'b  a', '\u{1f600}', 'a\u{1f600}b ']) {
         const long = text.repeat(4000);
         const whole = tokenizer.encode(long, EVERYTHING).ids;
@@ -172,6 +173,9 @@ describe('a tokenizer of another kind', () => {
           expect(truncated, JSON.stringify(text)).to.equal(whole.length > limit);
           if (truncated) expect(ids, JSON.stringify(text)).to.deep.equal([...whole.slice(0, limit - 1), 1]);
           else expect(ids).to.deep.equal(whole);
+          const last = keepsEnd.encode(long, limit);
+          expect(last.truncated, JSON.stringify(text)).to.equal(truncated);
+          if (truncated) expect(last.ids, JSON.stringify(text)).to.deep.equal(whole.slice(-limit));
         }
       }
     }
