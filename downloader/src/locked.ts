@@ -68,6 +68,7 @@ export async function lockFound(state: ModelState, signal: AbortSignal): Promise
   }
   const source =
     configured.sources.find((candidate) => candidate.type === 'hf' && candidate.repository === repository) ??
+    configured.sources.find(({ type }) => type !== 'hf') ??
     configured.sources[0];
   return {
     ...configuredFields(configured),

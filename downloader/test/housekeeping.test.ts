@@ -59,6 +59,32 @@ describe('keeping a volume', () => {
       expect(await readdir(join(cache, 'models--acme--speech', 'snapshots'))).to.deep.equal([locked]);
     });
 
+    it('is not obeyed for a model whose revision or repository has changed in the manifest', async () => {
+      await hub.publish({ ...speechRepository({ seed: 'two' }), revision: 'two' });
+      await hub.publish({ ...speechRepository({ seed: 'three' }), name: 'acme/renamed' });
+      const two = hub.commit(SPEECH_REPOSITORY, 'two').sha;
+      const sources = [
+        { repository: SPEECH_REPOSITORY },
+        { repository: SPEECH_REPOSITORY, revision: 'two' },
+        { repository: 'acme/renamed' },
+        { repository: SPEECH_REPOSITORY, revision: two },
+      ];
+      const commits: string[] = [];
+      for (const source of sources) {
+        const manifest = join(dir.path, 'manifest.json');
+        const entry = { name: SPEECH_REPOSITORY, role: 'speech', family: 'whisper', fileSet: 'whisper' };
+        const models = [{ ...entry, sources: [{ type: 'hf', ...source }] }];
+        await writeFile(manifest, JSON.stringify({ formatVersion: 1, models }));
+        const own = { MODELS_MANIFEST: manifest };
+        await ok([], own);
+        await ok(['verify'], own);
+        commits.push(JSON.parse(await lockText()).models[0].revision);
+        expect(await ok(['update', '--dry-run'], own)).to.match(/No changes/);
+      }
+      const main = hub.commit(SPEECH_REPOSITORY).sha;
+      expect(commits).to.deep.equal([main, two, hub.commit('acme/renamed').sha, two]);
+    });
+
     it('that names other bytes than the hub has is an error with both hashes', async () => {
       await ok([]);
       const text = (await lockText()).replaceAll(

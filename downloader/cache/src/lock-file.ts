@@ -7,7 +7,7 @@ import { isNotFound, messageOf } from '@heimdex/common';
 import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { isCommit, isRepositoryName } from './layout.js';
-import { type ConfiguredModel, type Layout, ROLES, type Role } from './manifest-types.js';
+import { type ConfiguredModel, type Layout, ROLES, type Role, type Source } from './manifest-types.js';
 import { type OptimizedRecord, parseOptimizedRecord, sortedOptimized } from './optimized-record.js';
 import { replaceFile } from './replace-file.js';
 import { unsafePathReason } from './safe-path.js';
@@ -53,11 +53,33 @@ export interface LockedFile {
   readonly blobId: string | undefined;
 }
 
-/** Returns the locked model of a configured one: same role, manifest entry and variant; undefined if it is not locked. */
+/**
+ * Returns the locked model of a configured one: same role, manifest entry and variant; undefined if it is not locked, or if the
+ * entry now names another revision, repository or other pinned bytes: the lock file holds branches, not the configuration.
+ */
 export function lockedModel(lock: ModelsLock | undefined, configured: ConfiguredModel): LockedModel | undefined {
+  const record = lockRecord(lock, configured);
+  return record !== undefined && isAsConfigured(record, configured) ? record : undefined;
+}
+
+/** Returns the record of a configured model, also if its manifest entry has changed since it was locked. */
+export function lockRecord(lock: ModelsLock | undefined, configured: ConfiguredModel): LockedModel | undefined {
   return lock?.models.find(
     (model) =>
       model.role === configured.role && model.entry === configured.entry && model.variant === configured.variant,
+  );
+}
+
+function isAsConfigured(record: LockedModel, { layout, sources }: ConfiguredModel): boolean {
+  return record.layout === layout && sources.some((source) => isOfSource(record, source));
+}
+
+function isOfSource({ source: type, repository, requestedRevision, revision, files }: LockedModel, source: Source) {
+  if (source.type !== type) return false;
+  if (source.type === 'hf')
+    return source.repository === repository && [requestedRevision, revision].includes(source.revision);
+  return files.every(({ path, sha256 }) =>
+    source.files.every((pinned) => pinned.path !== path || pinned.sha256 === sha256),
   );
 }
 

@@ -7,6 +7,7 @@ import {
   lockedModel,
   parseLock,
   readLock,
+  type Source,
   withLockedModels,
   writeLock,
 } from '../src/index.js';
@@ -86,6 +87,33 @@ describe('lock file', () => {
     expect(lockedModel(lock, sentenceModel())).to.equal(MODEL);
     expect(lockedModel(lock, { ...sentenceModel(), variant: 'q8' })).to.equal(undefined);
     expect(lockedModel(undefined, sentenceModel())).to.equal(undefined);
+  });
+
+  it('has no model for an entry that now names other files', () => {
+    const hub = (change: object) => ({
+      type: 'hf' as const,
+      repository: MODEL.repository,
+      revision: 'main',
+      ...change,
+    });
+    const pinned = (hash: string) => ({
+      type: 'url' as const,
+      files: [{ path: 'config.json', url: 'http://localhost/config.json', sha256: hash, sizeBytes: undefined }],
+    });
+    const cases: [string, LockedModel, readonly Source[], boolean][] = [
+      ['the same revision', MODEL, [pinned(sha256('x')), hub({})], true],
+      ['another revision', MODEL, [hub({ revision: 'v2' })], false],
+      ['the locked commit itself', MODEL, [hub({ revision: COMMIT })], true],
+      ['another repository', MODEL, [hub({ repository: 'fixtures/other' })], false],
+      ['no hub', MODEL, [pinned(sha256('{}'))], false],
+      ['the same pinned bytes', { ...MODEL, source: 'url' }, [hub({ revision: 'v2' }), pinned(sha256('{}'))], true],
+      ['other pinned bytes', { ...MODEL, source: 'url' }, [hub({}), pinned(sha256('x'))], false],
+    ];
+    for (const [what, locked, sources, holds] of cases) {
+      const found = lockedModel({ models: [locked] }, { ...sentenceModel(), sources });
+      expect(found, what).to.equal(holds ? locked : undefined);
+    }
+    expect(lockedModel({ models: [MODEL] }, { ...sentenceModel(), layout: 'plain' })).to.equal(undefined);
   });
 
   it('replaces a model and keeps the others', () => {

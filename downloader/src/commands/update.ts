@@ -1,4 +1,4 @@
-import { hashFile, type LockedFile, type LockedModel, lockedModel, type ModelsLock } from '@heimdex/cache';
+import { hashFile, type LockedFile, type LockedModel, lockRecord, type ModelsLock } from '@heimdex/cache';
 import { formatBytes, formatCount } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { DownloaderError } from '../errors.js';
@@ -64,7 +64,7 @@ function withoutSettled(plan: Plan, changed: ReadonlySet<PlannedModel>): Plan {
 
 async function changeOf(model: PlannedModel, lock: ModelsLock | undefined, signal: AbortSignal): Promise<ModelChange> {
   const { configured } = model.remoteFiles.state;
-  const before = lockedModel(lock, configured);
+  const before = lockRecord(lock, configured);
   const files: FileChange[] = [];
   // A compiled model's checkpoint changes with its commit; which of the equal checkpoints it was compiled from is irrelevant.
   const isCompiled = (path: string) =>
