@@ -24,6 +24,8 @@ import {
 import { unsafePathReason } from './safe-path.js';
 
 const MANIFEST_FORMAT_VERSION = 1;
+/** What the families' code asks for. */
+const WEIGHTS = ['encoder', 'decoder', 'vision', 'text', 'model'];
 /** What checkpoints are compiled to: the variants of a compiled file set. */
 const PRECISIONS = ['int8', 'fp16', 'fp32'];
 
@@ -172,6 +174,8 @@ function parseEntryFiles(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileS
   if (cursor.get('files').present || cursor.get('variants').present) {
     return cursor.get('fileSet').fail('omitted if files and variants are given');
   }
+  if (cursor.get('compiled').present)
+    return cursor.get('compiled').fail('omitted with a fileSet, which says it itself');
   return fileSets.get(name) ?? cursor.get('fileSet').fail(`one of ${[...fileSets.keys()].join(', ')}`);
 }
 
@@ -202,7 +206,7 @@ function parseFile(cursor: JsonCursor): ModelFile {
     path: parsePath(cursor.get('path')),
     required: cursor.get('required').optional((flag) => flag.boolean()) ?? true,
     ...(insteadOf === undefined ? {} : { insteadOf }),
-    weights: cursor.get('weights').optional((text) => text.text()),
+    weights: cursor.get('weights').optional((word) => word.word(WEIGHTS)),
     sizeBytes: cursor.get('sizeBytes').optional((size) => size.count()),
     sha256: cursor.get('sha256').optional((hash) => hash.sha256()),
   };

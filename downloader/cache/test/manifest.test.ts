@@ -146,6 +146,12 @@ describe('manifest', () => {
     ]);
   });
 
+  it('accepts an entry that is compiled and has its own files, as its schema does', () => {
+    const text = manifestOf({ compiled: true, variants: { int8: [] }, defaultVariant: 'int8' });
+    expect(parseManifest(text, 'x').entries[0]?.compiled).to.equal(true);
+    expect(validate?.(JSON.parse(text)), JSON.stringify(validate?.errors)).to.equal(true);
+  });
+
   /** Mistakes that only a reader of the whole file sees: the schema cannot compare two of its parts. */
   const beyondSchema = [
     'a hash of no file',
@@ -194,6 +200,17 @@ describe('manifest', () => {
     ],
     ['a file set that does not exist', { ...noFiles, fileSet: 'wisper' }, /fileSet must be one of/],
     ['both a file set and files', { fileSet: 'whisper' }, /fileSet must be omitted/],
+    ['weights of no family', { files: [{ path: 'a.onnx', weights: 'encodr' }] }, /weights must be one of encoder, /],
+    [
+      'a revision that leads out',
+      { sources: [{ type: 'hf', repository: 'me/mine', revision: '../x' }] },
+      /revision must be a path inside/,
+    ],
+    [
+      'a file set with a member of its own',
+      { ...noFiles, fileSet: 'whisper', compiled: true },
+      /compiled must be omitted with a fileSet/,
+    ],
   ];
   for (const [what, change, message] of mistakes) {
     it(`refuses ${what}, with the position`, async () => {
