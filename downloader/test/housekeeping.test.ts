@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { cp, mkdir, open, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -293,6 +294,24 @@ describe('keeping a volume', () => {
       expect(lastLine(result)).to.include({ code: 'ARCHIVE_INVALID' });
       const names = await readdir(dir.path, { recursive: true });
       expect(names.filter((name) => name.includes('escaped') || name.endsWith('blobs/x'))).to.deep.equal([]);
+    });
+
+    it('take no plain file with the name of the lock file', async () => {
+      await ok([]);
+      const before = await lockText();
+      const bytes = Buffer.from('{"formatVersion":1,"models":[]}');
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      const files = [{ path: 'models.lock.json', sizeBytes: bytes.length, sha256 }];
+      const source = { repository: 'acme/plain', source: 'hf', requestedRevision: 'main', revision: sha256 };
+      const model = { role: 'faces', entry: 'acme/plain', variant: 'fp32', layout: 'plain', ...source, files };
+      const archive = pack();
+      archive.entry({ name: 'models.lock.json' }, JSON.stringify({ formatVersion: 1, models: [model] }));
+      archive.entry({ name: 'models.lock.json' }, bytes);
+      archive.finalize();
+      const result = await runHere(['import', '-'], env(), { stdin: Readable.from(archive) });
+      expect(result.status, result.stderr).to.equal(7);
+      expect(lastLine(result)).to.include({ code: 'PATH_UNSAFE' });
+      expect(await lockText()).to.equal(before);
     });
   });
 

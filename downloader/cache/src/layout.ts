@@ -75,10 +75,16 @@ export function blobLockPath(cacheDir: string, repository: string, blobId: strin
   return join(cacheDir, '.locks', repoDirName(repository), `${assertBlobId(blobId)}.lock`);
 }
 
-/** A plain file in the cache's root. Throws PATH_UNSAFE for a name with a directory in it. */
+/** What else lies in the cache's root; in any case, since some file systems know none. */
+const OTHER_NAMES = /^(\.|(models|datasets|spaces)--|(models\.lock\.json|cachedir\.tag|blobs|whisper)$)/i;
+
+/** A plain file in the cache's root. Throws PATH_UNSAFE for a name with a directory in it, or that the cache itself has. */
 export function plainPath(cacheDir: string, name: string): string {
-  if (assertSafePath(name).includes('/') || name.startsWith('models--')) {
-    throw new CacheError('PATH_UNSAFE', `Expected the name of a plain file in the cache's root, got "${name}"`);
+  if (assertSafePath(name).includes('/') || OTHER_NAMES.test(name)) {
+    throw new CacheError(
+      'PATH_UNSAFE',
+      `Expected the name of a plain file in the cache's root that the cache has no other use for, got "${name}"`,
+    );
   }
   return join(cacheDir, name);
 }

@@ -78,7 +78,15 @@ describe('layout', () => {
       () => repoDirName('../x'),
       () => repoDirName('a/b--c'),
       () => plainPath('/c', 'a/b'),
-      () => plainPath('/c', 'models--a--b'),
+      ...[
+        'models--a--b',
+        'spaces--a--b',
+        'models.lock.json',
+        'Models.Lock.json',
+        'CACHEDIR.TAG',
+        '.locks',
+        'whisper',
+      ].map((name) => () => plainPath('/c', name)),
     ];
     for (const call of calls) expect((await cacheErrorOf(call)).code, String(call)).to.equal('PATH_UNSAFE');
   });
