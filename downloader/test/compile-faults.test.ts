@@ -189,6 +189,21 @@ describe('a compile', function () {
     expect((await runHere([], env)).status).to.equal(0);
   });
 
+  it('on a volume without room for another file calls it full: exit 6', async function () {
+    await filled();
+    const compiled = join(cache, '.compiled');
+    await mkdir(compiled);
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=2', 'tmpfs', compiled]);
+    if (mounted.status !== 0) this.skip();
+    try {
+      const result = await runHere([], env);
+      expect(result.status, result.stderr).to.equal(6);
+      expect(lastLine(result)).to.include({ code: 'DISK_FULL' });
+    } finally {
+      spawnSync('umount', [compiled]);
+    }
+  });
+
   it('that would not fit beside its checkpoint is refused before the first byte is fetched: exit 6', async function () {
     volume(join(dir.path, 'small'));
     const { stdout } = await runHere(['plan', '--json'], env);

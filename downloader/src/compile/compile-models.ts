@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, posix } from 'node:path';
 import {
   COMPILED_MANIFEST_NAME,
@@ -23,7 +23,7 @@ import { formatBytes, formatDuration } from '@heimdex/common';
 import { PRECISIONS, type Precision } from '@heimdex/compiler/precision';
 import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
-import { asDiskError, assertFits } from '../disk.js';
+import { asDiskError, assertFits, makeDir } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { CompileProgress } from '../progress/compile-progress.js';
 import { assertCompilable } from './assert-compilable.js';
@@ -70,7 +70,7 @@ export async function compileModel(
   };
   const temporary = join(repositoryDir, `${COMPILING_PREFIX}${randomBytes(6).toString('hex')}`);
   try {
-    await mkdir(temporary, { recursive: true, mode: 0o755 });
+    await makeDir(temporary);
     await removeLeftovers(repositoryDir, temporary);
     await assertFits(repositoryDir, compile.diskBytes, 'compiled');
     const progress = new CompileProgress(configured.id, screen, log);
