@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { formatTree } from '@heimdex/cache';
 import { expect } from 'chai';
 import { lastLine, runHere } from './support/program.js';
 import { ENCODER, seededBytes } from './support/repositories.js';
@@ -78,6 +79,30 @@ describe('files without a hash on the volume', () => {
     hub.requests.clear();
     expect((await runHere([], env())).status).to.equal(0);
     expect(hub.requests.count).to.equal(0);
+  });
+
+  it('are not exported, and files in a snapshot whose hash the file list has are', async () => {
+    const archive = join(dir.path, 'models.tar');
+    await filledWithoutLinks();
+    const refused = await runHere(['export', archive], env());
+    expect(refused.status, refused.stderr).to.equal(8);
+    expect(lastLine(refused)).to.include({ code: 'NOT_VERIFIED' });
+    expect(lastLine(refused).msg).to.include(ENCODER).and.include('heimdex-downloader download');
+    expect(await readdir(dir.path)).not.to.include('models.tar');
+    const { files } = hub.commit('acme/speech');
+    const tree = [...files].map(([path, { sizeBytes, oid: blobId, lfsOid: lfsSha256 }]) => {
+      const lfsSizeBytes = lfsSha256 === undefined ? undefined : sizeBytes;
+      return [path, { sizeBytes, blobId, lfsSha256, lfsSizeBytes, xetHash: undefined }] as const;
+    });
+    await mkdir(join(repo, 'trees'));
+    await writeFile(join(repo, 'trees', `${hub.commit('acme/speech').sha}.json`), formatTree(new Map(tree)));
+    const result = await runHere(['export', archive], env());
+    expect(result.status, result.stderr).to.equal(0);
+    const other = { HF_HUB_CACHE: join(dir.path, 'other') };
+    for (const argv of [['import', archive], ['verify']]) {
+      const { status, stderr } = await runHere(argv, env(other));
+      expect(status, stderr).to.equal(0);
+    }
   });
 
   it("are fetched if they differ from the hub's, and the right hash is locked", async () => {

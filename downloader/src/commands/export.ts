@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { lstat, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { isUnverified } from '@heimdex/cache';
 import { codeOf, formatBytes, formatCount } from '@heimdex/common';
 import type { ArchivedBlob } from '../archive/archive-layout.js';
 import { archivedBlobs, type ExportedModel, writeArchive } from '../archive/write-archive.js';
@@ -21,10 +22,9 @@ export async function exportModels(context: CommandContext): Promise<RunFigures>
   await assertFile(args.file, context.stdout);
   const cacheState = await readCacheState(config.models, { signal });
   assertComplete(cacheState);
-  const models = await lockedModels(cacheState, signal);
-  const paths = realPaths(cacheState);
-  const sourceOf = (blob: ArchivedBlob) =>
-    paths.get(blob.sha256) ?? paths.get(blob.blobId) ?? join(cacheDir, blob.name);
+  assertVerified(cacheState);
+  const { models, paths } = await lockedModels(cacheState, signal);
+  const sourceOf = (blob: ArchivedBlob) => paths.get(blob.sha256) ?? join(cacheDir, blob.name);
   const write = (out: NodeJS.WritableStream) => writeArchive(cacheDir, models, sourceOf, out, signal);
   if (args.file === '-') await toStdout(context, write);
   else await toFile(args.file, write);
@@ -69,27 +69,43 @@ function assertComplete(cacheState: CacheState): void {
   );
 }
 
-async function lockedModels(cacheState: CacheState, signal: AbortSignal): Promise<ExportedModel[]> {
-  const models: ExportedModel[] = [];
-  for (const state of cacheState.models) {
-    const locked = state.locked ?? (await lockFound(state, signal));
-    // On the importing machine it counts as downloaded by this program.
-    if (locked !== undefined)
-      models.push({ locked: { ...locked, found: undefined }, compiled: state.inspection.found?.compiled });
-  }
-  return models;
+/** On the importing machine the lock file of the archive would declare whatever is in these files correct. */
+function assertVerified(cacheState: CacheState): void {
+  const unlocked = cacheState.models.filter(({ locked }) => locked === undefined);
+  const lines = unlocked.flatMap(({ configured: { role, id }, inspection: { found } }) =>
+    (found?.files ?? []).filter(isUnverified).map(({ path }) => `  ${role} ${id}: ${path}`),
+  );
+  if (lines.length === 0) return;
+  throw new DownloaderError(
+    'NOT_VERIFIED',
+    [
+      'Only verified models can be exported, and no hash is known for:',
+      ...lines,
+      'To get it from the hub and lock the model, with a network, run: heimdex-downloader download',
+    ].join('\n'),
+  );
 }
 
-/** Maps every blob name to the path of its bytes. */
-function realPaths(cacheState: CacheState): Map<string, string> {
+/** Returns the models, and by sha256 the paths of their bytes, which need not be in blobs/. */
+async function lockedModels(
+  cacheState: CacheState,
+  signal: AbortSignal,
+): Promise<{ readonly models: readonly ExportedModel[]; readonly paths: ReadonlyMap<string, string> }> {
+  const models: ExportedModel[] = [];
   const paths = new Map<string, string>();
-  for (const { inspection } of cacheState.models) {
-    for (const file of inspection.found?.files ?? []) {
-      if (file.hash !== undefined) paths.set(file.hash.value, file.blobPath);
-      if (file.blobId !== undefined) paths.set(file.blobId, file.blobPath);
+  for (const state of cacheState.models) {
+    const { found } = state.inspection;
+    const locked = state.locked ?? (await lockFound(state, signal));
+    if (locked === undefined || found === undefined) continue;
+    // On the importing machine it counts as downloaded by this program.
+    models.push({ locked: { ...locked, found: undefined }, compiled: found.compiled });
+    const there = new Map(found.files.map(({ path, blobPath }) => [path, blobPath]));
+    for (const { path, sha256 } of locked.files) {
+      const blobPath = there.get(path);
+      if (blobPath !== undefined) paths.set(sha256, blobPath);
     }
   }
-  return paths;
+  return { models, paths };
 }
 
 /** A reader that is gone has no whole archive. */
