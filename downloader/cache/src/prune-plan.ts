@@ -75,7 +75,8 @@ export function planPrune(
       if (commits === undefined) kept.push({ name: repository.repository, sizeBytes: repository.sizeBytes });
     } else if (commits === undefined) {
       // Of a link only the link is removed.
-      const freedBytes = repository.isLink ? 0 : ownBytes([...repository.blobs, ...repository.partials]);
+      const { isLink, blobs, copies, partials } = repository;
+      const freedBytes = isLink ? 0 : ownBytes([...blobs, ...copies, ...partials]);
       steps.push({ path: repository.path, kind: 'directory', reason: 'repository not configured', freedBytes });
     } else if (commits !== 'all') {
       steps.push(...pruneRepository(repository, commits, leftoversBeforeMs));

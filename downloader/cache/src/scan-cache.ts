@@ -29,13 +29,15 @@ export interface CachedRepository {
   readonly path: string;
   /** Whether the directory is a link. */
   readonly isLink: boolean;
-  /** Bytes of its blobs and partial files; a shared blob counts here as well. */
+  /** Bytes of its blobs, copies and partial files; a shared blob counts here as well. */
   readonly sizeBytes: number;
-  /** Last read of a blob, as recorded by the file system; undefined without blobs. */
+  /** Last read of a blob or copy, as recorded by the file system; undefined without any. */
   readonly lastUsedMs: number | undefined;
   readonly refs: readonly CachedRef[];
   readonly snapshots: readonly CachedSnapshot[];
   readonly blobs: readonly CachedBlob[];
+  /** Files of snapshots that are no links: huggingface_hub writes such ones where links are not supported. */
+  readonly copies: readonly CachedBlob[];
   /** Leftovers of downloads: `<hash>.<8 digits>.incomplete` of huggingface_hub and ours, journals, temporary pointers and refs. */
   readonly partials: readonly CachedBlob[];
 }
@@ -117,7 +119,7 @@ export async function scanCache(cacheDir: string): Promise<CacheContents> {
   const sharedBlobs = await scanFiles(join(cacheDir, 'blobs'));
   const others = await Promise.all(OTHER_DIRS.map((name) => scanFiles(join(cacheDir, name))));
   const sizeBytes = totalBytes([
-    ...repositories.flatMap((item) => [...item.blobs, ...item.partials]),
+    ...repositories.flatMap((item) => [...item.blobs, ...item.copies, ...item.partials]),
     ...plainFiles,
     ...partials,
     ...sharedBlobs,
@@ -144,16 +146,21 @@ async function scanRepository(path: string, kind: string, repository: string): P
     if (text !== undefined) refs.push({ name: file, path: refPath, commit: text.trim() });
   }
   const snapshots: CachedSnapshot[] = [];
+  const copies: CachedBlob[] = [];
   for (const commit of (await namesIn(join(path, 'snapshots'))).filter(isCommit)) {
     const snapshot = await scanSnapshot(join(path, 'snapshots', commit), commit);
     snapshots.push(snapshot);
-    for (const file of snapshot.files.filter((one) => isPartialName(one.path)))
-      partials.push(...(await temporaryAt(file.pointerPath)));
+    for (const { path: file, pointerPath, blobPath } of snapshot.files) {
+      if (isPartialName(file)) partials.push(...(await temporaryAt(pointerPath)));
+      const copy = isPartialName(file) || blobPath !== pointerPath ? undefined : await blobAt(pointerPath);
+      if (copy !== undefined) copies.push(copy);
+    }
   }
-  const sizeBytes = [...blobs, ...partials].reduce((sum, blob) => sum + blob.sizeBytes, 0);
-  const lastUsedMs = blobs.length === 0 ? undefined : Math.max(...blobs.map((blob) => blob.lastUsedMs));
+  const sizeBytes = [...blobs, ...copies, ...partials].reduce((sum, blob) => sum + blob.sizeBytes, 0);
+  const usedMs = [...blobs, ...copies].map((blob) => blob.lastUsedMs);
+  const lastUsedMs = usedMs.length === 0 ? undefined : Math.max(...usedMs);
   const isLink = (await lstatIfThere(path))?.isSymbolicLink() ?? false;
-  return { repository, kind, path, isLink, sizeBytes, lastUsedMs, refs, snapshots, blobs, partials };
+  return { repository, kind, path, isLink, sizeBytes, lastUsedMs, refs, snapshots, blobs, copies, partials };
 }
 
 /** Returns a pointer or a ref that is being written, or that a killed run left; nothing if it is gone. */

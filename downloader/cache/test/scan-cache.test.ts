@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { optimizedDir, scanCache, scanOptimized, whisperFiles } from '../src/index.js';
+import { loadManifest, optimizedDir, planPrune, scanCache, scanOptimized, whisperFiles } from '../src/index.js';
 import {
   COMMIT,
   OTHER_COMMIT,
@@ -48,6 +48,20 @@ describe('the contents of a cache', () => {
     expect(contents.sizeBytes).to.equal(5);
     expect(contents.repositories[0]?.sizeBytes).to.equal(5);
     expect(contents.sharedBlobs).to.have.length(1);
+  });
+
+  it('counts files of a snapshot that are no links, as huggingface_hub does', async () => {
+    const dir = await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'graph', 'config.json': '{}' });
+    await rm(join(dir, 'snapshots', COMMIT, 'm.onnx'));
+    await rename(join(dir, 'blobs', sha256('graph')), join(dir, 'snapshots', COMMIT, 'm.onnx'));
+    const contents = await scanCache(cache());
+    expect(contents.sizeBytes).to.equal(7);
+    const [repository] = contents.repositories;
+    expect(repository?.sizeBytes).to.equal(7);
+    expect(repository?.lastUsedMs).to.be.a('number');
+    const options = { leftoversBeforeMs: 0, lock: undefined, named: [REPOSITORY] };
+    const { steps } = planPrune(contents, [], loadManifest(), options);
+    expect(steps.map(({ freedBytes }) => freedBytes)).to.deep.equal([7]);
   });
 
   it('counts compiled and optimized models and OpenAI files in its size', async () => {
