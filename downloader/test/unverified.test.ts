@@ -76,6 +76,7 @@ describe('files without a hash on the volume', () => {
     expect(hub.requests.filter({ kind: 'bytes' })).to.deep.equal([]);
     expect((await locked())[ENCODER]).to.equal(RIGHT);
     expect((await runHere(['verify'], env())).status).to.equal(0);
+    expect((await runHere(['update', '--dry-run'], env())).stdout).to.match(/^No changes/);
     hub.requests.clear();
     expect((await runHere([], env())).status).to.equal(0);
     expect(hub.requests.count).to.equal(0);

@@ -74,7 +74,7 @@ async function changeOf(model: PlannedModel, lock: ModelsLock | undefined, signa
     const { path } = offered.file;
     if (isCompiled(path) && before?.revision === model.remoteFiles.commit) continue;
     const old = before?.files.find((file) => file.path === path);
-    if (old !== undefined && (await isSame(old, file, signal))) continue;
+    if (old !== undefined && (await isSame(old, file, bytesOf(model, file), signal))) continue;
     const how = old === undefined ? 'new' : 'changed';
     files.push({ path, how, bytesBefore: old?.sizeBytes, bytesAfter: offered.sizeBytes });
   }
@@ -85,17 +85,28 @@ async function changeOf(model: PlannedModel, lock: ModelsLock | undefined, signa
   return { model, before, files };
 }
 
+/** Returns where a file's bytes are: without links they are in the snapshot, not in blobs/. */
+function bytesOf({ remoteFiles: { state } }: PlannedModel, { offered, blob }: PlannedFile): string {
+  const inspected = state.inspection.files.find(({ file }) => file.path === offered.file.path);
+  return inspected?.found?.blobPath ?? blob.finalPath;
+}
+
 /**
  * Returns whether a locked file equals the offered one. The hub knows a small file only by git's sha1, and the lock file may
- * know a plain file only by its sha256: then the bytes on the volume are hashed to compare.
+ * know a plain file, or one that is no link into blobs/, only by its sha256: then the bytes on the volume are hashed to compare.
  */
-async function isSame(old: LockedFile, { offered, blob }: PlannedFile, signal: AbortSignal): Promise<boolean> {
+async function isSame(
+  old: LockedFile,
+  { offered }: PlannedFile,
+  bytesPath: string,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { type, value } = offered.hash;
   if ([old.sha256, old.blobId].includes(value)) return true;
   if (type !== 'git-sha1' || old.blobId !== undefined) return false;
   try {
-    const there = await hashFile('sha256', blob.finalPath, signal);
-    return there === old.sha256 && (await hashFile('git-sha1', blob.finalPath, signal)) === value;
+    const there = await hashFile('sha256', bytesPath, signal);
+    return there === old.sha256 && (await hashFile('git-sha1', bytesPath, signal)) === value;
   } catch {
     signal.throwIfAborted();
     return false;
