@@ -1,4 +1,4 @@
-/** Creates MP4 content for the tests: one track of 16-bit PCM at 16 kHz, mono, with arbitrary data between its chunks. */
+/** Creates MP4 content for the tests: one track of 16-bit PCM, mono, with arbitrary data between its chunks. */
 
 export interface Mp4Options {
   /** Unrelated bytes before each chunk, such as video. */
@@ -9,11 +9,14 @@ export interface Mp4Options {
   readonly indexLast?: boolean;
   /** Entries of an edit list: duration in ms (-1 for a pause: `mediaSample` -1), and start in the media. */
   readonly edits?: readonly { readonly ms: number; readonly mediaSample: number }[];
+  /** Default: 16 kHz. From 65,536 Hz, the field of the sample entry is 0, as ffmpeg and mediabunny write it. */
+  readonly rateHz?: number;
   /** Declared size of the first sample, instead of the true one. */
   readonly moovSize?: number;
 }
 
-const RATE_HZ = 16_000;
+const DEFAULT_RATE_HZ = 16_000;
+const ENTRY_RATE_LIMIT_HZ = 65_536;
 
 export function box(type: string, ...parts: readonly Uint8Array[]): Uint8Array {
   const body = Buffer.concat(parts);
@@ -66,17 +69,23 @@ export function* mp4File(options: Mp4Options): Generator<Uint8Array, void, void>
   if (indexLast) yield index;
 }
 
-function moov({ chunks, edits, moovSize }: Mp4Options, offsets: readonly number[]): Uint8Array {
+function moov(options: Mp4Options, offsets: readonly number[]): Uint8Array {
+  const { chunks, edits, moovSize, rateHz = DEFAULT_RATE_HZ } = options;
   const samples = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   const matrix = words(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x4000_0000);
-  const milliseconds = Math.round((samples / RATE_HZ) * 1000);
+  const milliseconds = Math.round((samples / rateHz) * 1000);
   const mvhd = box('mvhd', words(0, 0, 0, 1000, milliseconds, 0x10000, 0x0100_0000, 0, 0), matrix, new Uint8Array(28));
   const tkhd = box('tkhd', words(7, 0, 0, 1, 0, milliseconds, 0, 0, 0, 0x0100_0000), matrix, words(0, 0));
   const list = (edits ?? []).flatMap(({ ms, mediaSample }) => [ms, mediaSample, 0x10000]);
   const edts = edits === undefined ? new Uint8Array(0) : box('edts', box('elst', words(0, edits.length, ...list)));
-  const mdhd = box('mdhd', words(0, 0, 0, RATE_HZ, samples), halves(0x55c4, 0));
+  const mdhd = box('mdhd', words(0, 0, 0, rateHz, samples), halves(0x55c4, 0));
   const hdlr = box('hdlr', words(0, 0), Buffer.from('soun'), new Uint8Array(13));
-  const entry = box('sowt', new Uint8Array(6), halves(1, 0, 0, 0, 0, 1, 16, 0, 0), words(RATE_HZ << 16));
+  const entry = box(
+    'sowt',
+    new Uint8Array(6),
+    halves(1, 0, 0, 0, 0, 1, 16, 0, 0),
+    words((rateHz < ENTRY_RATE_LIMIT_HZ ? rateHz : 0) << 16),
+  );
   const stbl = box(
     'stbl',
     box('stsd', words(0, 1), entry),

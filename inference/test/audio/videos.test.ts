@@ -119,6 +119,16 @@ describe('A video', function () {
     expect(warnings).to.deep.equal([]);
   });
 
+  it('of 96 kHz, which the field of 16 bits cannot hold, is read at the rate of its times', async () => {
+    const samples = chunk(1, 96_000);
+    const { samples: read } = await transcribe(
+      whole(mp4File({ chunks: [samples], betweenBytes: 100, rateHz: 96_000 })),
+    );
+    const raw = { encoding: 'pcm-s16le', sampleRateHz: 96_000, channelCount: 1 } as const;
+    const { samples: wanted } = await transcribe(new Uint8Array(samples.buffer), { raw });
+    expect([...read]).to.deep.equal([...wanted]);
+  });
+
   it('whose edit list goes back is read once, with a warning', async () => {
     const edits = [
       { ms: 1000, mediaSample: 0 },

@@ -120,8 +120,11 @@ export async function describeTrack(
     const config = codec === null ? null : await input.getDecoderConfig();
     const format: PacketFormat = {
       codec: own,
-      // ALAC's own, since the 16 bits of the container's are 0 from 65,536 Hz.
-      sampleRateHz: (await input.getSampleRate()) || alacRateHz(alacConfig),
+      // The 16 bits of MP4's are 0 from 65,536 Hz: ALAC has its own, of others the track's times count samples, as FFmpeg reads it.
+      sampleRateHz:
+        (await input.getSampleRate()) ||
+        alacRateHz(alacConfig) ||
+        (indexed === undefined ? 0 : await input.getTimeResolution()),
       channelCount: await input.getNumberOfChannels(),
       description: own === 'alac' ? alacConfig : descriptionOf(config?.description),
       ...(encoding === undefined ? {} : { encoding }),
