@@ -1,5 +1,7 @@
 /** Entry point of `heimdex`: streams, signals and exit status. */
 
+import { createReadStream, fstatSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { EXIT_CODES } from './exit-codes.js';
 import { runCli } from './program.js';
 import { ERASE_LINE } from './terminal.js';
@@ -16,17 +18,28 @@ export async function main(): Promise<void> {
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
-  const { stdin, stdout, stderr, env } = process;
+  const { stdout, stderr, env } = process;
   stderr.on('error', () => undefined); // Nowhere left to report it.
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(EXIT_CODES.ok); // The reader closed the pipe, as `head` does.
     stderr.write(`heimdex: the results could not be written: ${error.message}\n`);
     process.exit(EXIT_CODES.output);
   });
-  const exitCode = await runCli(process.argv.slice(2), { stdin, stdout, stderr, env, signal: interrupted.signal });
+  const exitCode = await runCli(process.argv.slice(2), {
+    stdin: standardInput(),
+    stdout,
+    stderr,
+    env,
+    signal: interrupted.signal,
+  });
   await Promise.all([flushed(stdout), flushed(stderr)]);
   // A stalled TLS handshake or DNS query must not keep the process alive.
   process.exit(exitCode);
+}
+
+/** Node.js takes a directory for empty input; reading it says what it is. */
+function standardInput(): Readable {
+  return fstatSync(0).isDirectory() ? createReadStream('', { fd: 0 }) : process.stdin;
 }
 
 /** Resolves when all pending output is written, or cannot be. */

@@ -135,6 +135,26 @@ describe('the process heimdex', () => {
     expect(exitCode).to.equal(130);
   });
 
+  it('says that standard input is a directory', async () => {
+    const dir = openSync(tmpdir(), 'r');
+    try {
+      const child = spawn(process.execPath, [BIN, 'embed-text', '-a', server.address], {
+        stdio: [dir, 'ignore', 'pipe'],
+      });
+      let stderr = '';
+      child.stderr?.on('data', (chunk) => {
+        stderr += chunk;
+      });
+      const [exitCode] = await once(child, 'close');
+      expect(stderr)
+        .to.match(/standard input cannot be read: EISDIR/)
+        .and.not.contain('a bug in');
+      expect(exitCode).to.equal(1);
+    } finally {
+      closeSync(dir);
+    }
+  });
+
   it('exits silently when its reader closes the pipe', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
     try {

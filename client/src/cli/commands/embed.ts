@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import { mapValues, modelName } from '../../answers.js';
 import type { Embedding, Embeddings } from '../../embedding.js';
-import { callWithFiles, serverFacts } from '../batches.js';
+import { callWithFiles, serverFacts, unreadable } from '../batches.js';
 import { CliError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
@@ -70,9 +70,13 @@ export function embedText(
 /** The lines of standard input, a text in UTF-8, without the byte order mark that some editors write before the first. */
 async function* linesOf({ terminal, signal }: CommandContext): AsyncGenerator<string> {
   let isFirst = true;
-  for await (const line of untilAborted(createInterface({ input: terminal.stdin }), signal)) {
-    yield isFirst ? line.replace(/^\uFEFF/, '') : line;
-    isFirst = false;
+  try {
+    for await (const line of untilAborted(createInterface({ input: terminal.stdin }), signal)) {
+      yield isFirst ? line.replace(/^\uFEFF/, '') : line;
+      isFirst = false;
+    }
+  } catch (cause) {
+    throw unreadable('standard input', cause);
   }
   if (signal.aborted) throw new CliError('interrupted', EXIT_CODES.interrupted);
 }
