@@ -282,6 +282,9 @@ describe('the client', () => {
     expect(() => createInferenceClient({ address: 'a', addresses: ['b'] })).to.throw(TypeError, 'got both');
     expect(() => createInferenceClient({ addresses: [] })).to.throw(TypeError, 'at least one address');
     expect(() => createInferenceClient({ addresses: ['https://a', 'b'] })).to.throw(TypeError, 'https://');
+    for (const tls of [{ cert: 'x' }, { key: 'x' }, { cert: 'x', key: 'x' }]) {
+      expect(() => createInferenceClient({ tls })).to.throw(TypeError, 'Expected tls.cert and tls.key');
+    }
   });
 });
 

@@ -1,5 +1,6 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
+import { messageOf } from '@heimdex/common';
 import { createError } from '../errors.js';
 import {
   type CallOptions,
@@ -19,7 +20,7 @@ export const DEFAULT_ADDRESS = 'localhost:8001';
 
 /**
  * Creates the server pool of a client, without connecting.
- * Throws TypeError for an invalid address, or a mixture of https:// and other addresses.
+ * Throws TypeError for an invalid address, a mixture of https:// and other addresses, or an invalid certificate.
  */
 export function openPool(options: InferenceClientOptions): EndpointPool {
   const addresses = addressesOf(options);
@@ -102,7 +103,12 @@ function tlsOf(options: InferenceClientOptions, addresses: readonly ServerAddres
 
 function secure(tls: TlsOptions): ChannelCredentials {
   const pem = (part: string | Uint8Array | undefined) => (part === undefined ? null : Buffer.from(part));
-  return credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert));
+  try {
+    return credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert));
+  } catch (cause) {
+    const expected = 'Expected tls.cert and tls.key to be a certificate and its private key, both or neither, in PEM';
+    throw new TypeError(`${expected}: ${messageOf(cause)}`, { cause });
+  }
 }
 
 function nameOptions(name: string | undefined) {
