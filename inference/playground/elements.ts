@@ -14,9 +14,21 @@ export function say(id: string, text: string, failed = false): void {
   status.classList.toggle('error', failed);
 }
 
-/** Runs a task; its error is shown as the server says it. */
-export function shown(status: string, task: () => Promise<void>): void {
-  task().catch((error: unknown) => say(status, error instanceof Error ? error.message : String(error), true));
+/** Runs a task; its error is shown as the server says it, unless another task has taken its place. */
+export function shown(status: string, task: () => Promise<void>, isCurrent = () => true): void {
+  task().catch((error: unknown) => {
+    if (isCurrent()) say(status, error instanceof Error ? error.message : String(error), true);
+  });
+}
+
+/** Tells of each task in a row, which a newer one replaces, whether it is the newest. */
+export function newest(): () => () => boolean {
+  let run = 0;
+  return () => {
+    run += 1;
+    const mine = run;
+    return () => mine === run;
+  };
 }
 
 /** Files chosen with the input `id`, or dropped on its section. The input names them. */

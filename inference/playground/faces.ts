@@ -1,31 +1,31 @@
 /** Faces drawn on an image. */
 import type { FaceJson } from '@heimdex/gen';
-import { element, onFiles, say, shown } from './elements.js';
+import { element, newest, onFiles, say, shown } from './elements.js';
 import { base64, call } from './server.js';
 
 const STATUS = 'faces-status';
-let run = 0;
 
 export function startFaces(): void {
+  const started = newest();
   onFiles('faces-file', ([file]) => {
-    if (file !== undefined) shown(STATUS, () => detect(file));
+    if (file === undefined) return;
+    const isCurrent = started();
+    shown(STATUS, () => detect(file, isCurrent), isCurrent);
   });
 }
 
-async function detect(file: File): Promise<void> {
-  run += 1;
-  const mine = run;
+async function detect(file: File, isCurrent: () => boolean): Promise<void> {
   const canvas = element('faces', HTMLCanvasElement);
   canvas.hidden = true;
   say(STATUS, 'Detecting …');
   const { results } = await call('DetectFaces', { images: [{ content: await base64(file) }] });
+  const image = await createImageBitmap(file).catch(() => undefined);
   // Another image has taken the place of this one.
-  if (mine !== run) return;
+  if (!isCurrent()) return image?.close();
   const [result] = results ?? [];
   if (result?.error !== undefined) throw new Error(result.error.message ?? '');
   const faces = result?.detections?.faces ?? [];
   const text = `${faces.length} ${faces.length === 1 ? 'face' : 'faces'}.`;
-  const image = await createImageBitmap(file).catch(() => undefined);
   if (image === undefined) return say(STATUS, `${text} This browser cannot show the image.`);
   canvas.width = result?.detections?.imageWidth ?? image.width;
   canvas.height = result?.detections?.imageHeight ?? image.height;

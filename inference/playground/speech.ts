@@ -2,18 +2,20 @@
 import type { AudioInputJson, RawAudioJson, TranscribeResponseJson, WordJson } from '@heimdex/gen';
 import { JSON_BYTES_PER_BYTE } from './batches.js';
 import { chunksOf, SAMPLE_RATE_HZ, samplesOf } from './chunks.js';
-import { element, onFiles, say, shown } from './elements.js';
+import { element, newest, onFiles, say, shown } from './elements.js';
 import { base64, CallError, call } from './server.js';
 
 const STATUS = 'speech-status';
-let run = 0;
 /** Until the model refuses them. */
 let wordTimes = true;
 
 /** @param maxMessageBytes of one call, for files that the browser cannot decode */
 export function startSpeech(maxMessageBytes: number): void {
+  const started = newest();
   const take = (file: Blob | undefined) => {
-    if (file !== undefined) shown(STATUS, () => transcribe(file, maxMessageBytes));
+    if (file === undefined) return;
+    const isCurrent = started();
+    shown(STATUS, () => transcribe(file, maxMessageBytes, isCurrent), isCurrent);
   };
   onFiles('speech-file', ([file]) => take(file));
   startMicrophone(take);
@@ -21,9 +23,7 @@ export function startSpeech(maxMessageBytes: number): void {
   player.addEventListener('loadedmetadata', () => player.classList.toggle('sound', player.videoWidth === 0));
 }
 
-async function transcribe(file: Blob, maxMessageBytes: number): Promise<void> {
-  run += 1;
-  const mine = run;
+async function transcribe(file: Blob, maxMessageBytes: number, isCurrent: () => boolean): Promise<void> {
   const words = element('words', HTMLElement);
   words.replaceChildren();
   const player = element('player', HTMLVideoElement);
@@ -41,7 +41,7 @@ async function transcribe(file: Blob, maxMessageBytes: number): Promise<void> {
       );
     }
     const answer = await transcript({ content: await base64(file) });
-    if (mine !== run) return;
+    if (!isCurrent()) return;
     add(words, answer, 0);
     return say(STATUS, 'Done.');
   }
@@ -51,7 +51,7 @@ async function transcribe(file: Blob, maxMessageBytes: number): Promise<void> {
     say(STATUS, `Transcribing: ${Math.round(startSeconds)} of ${total} seconds …`);
     const answer = await transcript({ content: await base64(pcm), raw });
     // Another file has taken the place of this one.
-    if (mine !== run) return;
+    if (!isCurrent()) return;
     add(words, answer, startSeconds);
   }
   say(STATUS, words.childElementCount === 0 ? 'No speech was found.' : `Done: ${total} seconds.`);

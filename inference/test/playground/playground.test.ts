@@ -142,6 +142,23 @@ describe('the page to try the server', () => {
       expect(await page.evaluate("document.querySelector('#faces').getAttribute('aria-label')")).to.match(/4 faces/);
     });
 
+    it('shows no error of a file whose place another has taken', async () => {
+      const held = page.evaluate(`new Promise((called) => {
+        const { fetch } = window;
+        window.fetch = () => new Promise((_, reject) => {
+          window.fetch = fetch;
+          window.failLate = () => reject(new Error('late'));
+          called();
+        });
+      })`);
+      await page.choose('#faces-file', [join(SAMPLES, 'faces/faces_1.png')]);
+      await held;
+      await page.choose('#faces-file', [join(SAMPLES, 'faces/faces_2.png')]);
+      await page.evaluate(until("document.querySelector('#faces').hidden === false"));
+      await page.evaluate('failLate()');
+      expect(await text('#faces-status')).to.equal('3 faces.');
+    });
+
     it('transcribes long audio in chunks; a click on a segment plays from its time', async () => {
       const flac = await readFile(join(SAMPLES, 'speech/search.flac'), 'base64');
       await page.evaluate(dropTwice(flac, 22));
