@@ -98,10 +98,16 @@ function startMicrophone(take: (file: Blob) => void): void {
     return;
   }
   let recorder: MediaRecorder | undefined;
+  /** While the browser asks for permission. */
+  let asks = false;
   button.addEventListener('click', () => {
     if (recorder !== undefined) return recorder.stop();
+    if (asks) return;
+    asks = true;
     shown(STATUS, async () => {
-      const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+      const stream = await navigator.mediaDevices.getUserMedia({ audio: true }).finally(() => {
+        asks = false;
+      });
       const parts: Blob[] = [];
       const mine = new MediaRecorder(stream);
       recorder = mine;
