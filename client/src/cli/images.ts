@@ -15,8 +15,8 @@ const IMAGE_EXTENSIONS = new Set(
 export async function findImages(paths: readonly string[]): Promise<string[]> {
   const found: string[] = [];
   for (const path of paths) {
-    if (await isDir(path)) found.push(...(await imagesIn(path)));
-    else found.push(path);
+    // Not as the arguments of one call: a directory may have more than the stack holds.
+    for (const image of (await isDir(path)) ? await imagesIn(path) : [path]) found.push(image);
   }
   if (found.length === 0) throw usageError(`Expected images, found none in ${paths.join(', ')}`);
   return found;
@@ -25,13 +25,17 @@ export async function findImages(paths: readonly string[]): Promise<string[]> {
 /** Returns the paths of the images below a directory, sorted. */
 async function imagesIn(dir: string): Promise<string[]> {
   const found: string[] = [];
+  for await (const path of imagesBelow(dir)) found.push(path);
+  return found.sort();
+}
+
+async function* imagesBelow(dir: string): AsyncGenerator<string, void, void> {
   for await (const entry of await opendir(dir).catch(unreadable(dir))) {
     if (entry.name.startsWith('.')) continue;
     const path = join(dir, entry.name);
-    if (entry.isDirectory()) found.push(...(await imagesIn(path)));
-    else if (IMAGE_EXTENSIONS.has(extname(entry.name).toLowerCase())) found.push(path);
+    if (entry.isDirectory()) yield* imagesBelow(path);
+    else if (IMAGE_EXTENSIONS.has(extname(entry.name).toLowerCase())) yield path;
   }
-  return found.sort();
 }
 
 async function isDir(path: string): Promise<boolean> {

@@ -1,6 +1,8 @@
-import { mkdir, readFile, readlink, rm, symlink, utimes } from 'node:fs/promises';
+import promises, { mkdir, readFile, readlink, rm, symlink, utimes } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { findImages } from '../../src/cli/images.js';
 import { useCli } from '../support/cli-fixture.js';
 
 describe('heimdex', () => {
@@ -60,6 +62,24 @@ describe('heimdex', () => {
       const { exitCode, stderr } = await run(['embed-text'], { stdin: stdin(), signal: interrupt.signal });
       expect(exitCode).to.equal(130);
       expect(stderr).to.equal('heimdex: interrupted\n');
+    });
+
+    it('find the images of a directory of any size', async () => {
+      const { opendir } = promises;
+      async function* entries() {
+        for (let name = 130_000; name > 0; name -= 1) yield { name: `${name}.png`, isDirectory: () => false };
+      }
+      // Creating so many files would take seconds.
+      Object.assign(promises, { opendir: async () => entries() });
+      syncBuiltinESMExports();
+      try {
+        const found = await findImages([cli.dir]);
+        expect(found.length).to.equal(130_000);
+        expect(found.slice(0, 2)).to.deep.equal([join(cli.dir, '1.png'), join(cli.dir, '10.png')]);
+      } finally {
+        Object.assign(promises, { opendir });
+        syncBuiltinESMExports();
+      }
     });
 
     it("respect the server's batch limit", async () => {
