@@ -133,7 +133,8 @@ class Parser {
       else if (part.number === FIELDS.tensor.rawData) tensor.data = this.#data(part);
       else if (part.number === FIELDS.tensor.floats) typed.push(this.#copy(part.offset, part.length));
       else if (part.number === FIELDS.tensor.int32s || part.number === FIELDS.tensor.int64s)
-        numbers.push(...packedVarints(this.#source, part));
+        // Not as the arguments of one call: a tensor may have more than the stack holds.
+        for (const value of packedVarints(this.#source, part)) numbers.push(value);
       else if (part.number === FIELDS.tensor.externalData) {
         let key = '';
         let value = '';

@@ -136,6 +136,18 @@ describe('ONNX files', () => {
     expect(Array.from(found.f ?? [])).to.deep.equal([1, -2]);
   });
 
+  it('have any number of integers in the field of small constants, as quantized by tools that use no raw data', () => {
+    const varint = (value: number): number[] => (value < 128 ? [value] : [(value & 127) | 128, ...varint(value >>> 7)]);
+    const field = (number: number, bytes: Uint8Array) =>
+      Buffer.concat([Uint8Array.of((number << 3) | 2, ...varint(bytes.length)), bytes]);
+    const count = 200_000;
+    // TensorProto of dims [count], data type int8, int32_data [1, 1, ...].
+    const head = Uint8Array.of(8, ...varint(count), 16, 3);
+    const weights = Buffer.concat([head, field(5, new Uint8Array(count).fill(1))]);
+    const [initializer] = parseModel(field(7, field(5, weights))).graph.initializers;
+    expect(initializer?.data).to.deep.equal({ kind: 'inline', bytes: new Uint8Array(count).fill(1) });
+  });
+
   const hostile: Readonly<Record<string, Uint8Array>> = {
     'nothing at all': new Uint8Array(0),
     'a text': new TextEncoder().encode('Once upon a time there was a model.'),
