@@ -123,26 +123,41 @@ export function urlVariable(
   return variable(declaration, declaration.default, declaration.default, expected, (text) => {
     const protocol = URL.canParse(text) ? new URL(text).protocol : undefined;
     const isHttp = protocol === 'http:' || protocol === 'https:';
-    // The name and the password of an invalid address are not shown.
-    return isHttp
-      ? good(text.replace(/\/+$/, ''))
-      : bad(expected, text.replace(/^([a-z][\w+.-]*:\/\/)?.*@/is, '$1...@'));
+    return isHttp ? good(text.replace(/\/+$/, '')) : bad(expected, withoutCredentials(text));
   });
 }
 
-/** A list separated by commas; blanks around the items are dropped, and empty items too. */
-export function listVariable(
-  declaration: Declaration & { readonly default: readonly string[] },
-): Variable<readonly string[]> {
-  const shown = declaration.default.join(',');
-  return variable(declaration, declaration.default, shown, 'a list separated by commas', (text) =>
-    good(
-      text
-        .split(',')
-        .map((item) => item.trim())
-        .filter((item) => item !== ''),
-    ),
-  );
+/** The name and the password of an invalid address are not shown. */
+function withoutCredentials(text: string): string {
+  return text.replace(/^([a-z][\w+.-]*:\/\/)?.*@/is, '$1...@');
+}
+
+/**
+ * Origins of web pages, separated by commas, as browsers send them: in lower case, without the default port and a path. `*` stands for
+ * all; blanks around the items are dropped, and empty items too.
+ */
+export function originsVariable(declaration: Declaration): Variable<readonly string[]> {
+  const expected = 'origins such as https://page.example:8080, separated by commas, or * for all';
+  return variable(declaration, [], '', expected, (text) => {
+    const origins: string[] = [];
+    for (const item of text.split(',').map((part) => part.trim())) {
+      if (item === '') continue;
+      const origin = originOf(item);
+      // A browser's origin would never equal it, and nobody would know why.
+      if (origin === undefined) return bad(expected, withoutCredentials(item));
+      origins.push(origin);
+    }
+    return good(origins);
+  });
+}
+
+function originOf(text: string): string | undefined {
+  if (text === '*' || text === 'null') return text;
+  const written = /^([a-z][a-z\d+.-]*:\/\/[^\s/?#@*]+)\/*$/i.exec(text)?.[1]?.toLowerCase();
+  if (written === undefined || !URL.canParse(written)) return undefined;
+  // URL knows no origin of other schemes, such as chrome-extension:.
+  const { origin } = new URL(written);
+  return origin === 'null' ? written : origin;
 }
 
 /**

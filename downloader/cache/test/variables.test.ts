@@ -3,8 +3,8 @@ import {
   booleanVariable,
   enumVariable,
   integerVariable,
-  listVariable,
   numberVariable,
+  originsVariable,
   readAll,
   readVariables,
   stringVariable,
@@ -19,7 +19,7 @@ const TABLE = {
   on: booleanVariable({ name: 'ON', default: false, doc: 'On.', example: 'true' }),
   endpoint: urlVariable({ name: 'ENDPOINT', default: 'https://hub.example', doc: 'Hub.', example: 'http://hub' }),
   token: stringVariable({ name: 'TOKEN', secret: true, doc: 'Token.', example: 'abc' }),
-  hosts: listVariable({ name: 'HOSTS', default: ['a'], doc: 'Hosts.', example: 'a,b' }),
+  origins: originsVariable({ name: 'ORIGINS', doc: 'Origins.', example: 'https://a' }),
 } as const;
 
 describe('variables', () => {
@@ -32,7 +32,7 @@ describe('variables', () => {
       on: false,
       endpoint: 'https://hub.example',
       token: undefined,
-      hosts: ['a'],
+      origins: [],
     });
     expect(readVariables({ PORT: '', LEVEL: '  ', ON: '\t' }, TABLE)).to.deep.equal(defaults);
   });
@@ -45,7 +45,7 @@ describe('variables', () => {
       ON: 'Yes',
       ENDPOINT: 'http://x:1/sub//',
       TOKEN: ' t ',
-      HOSTS: 'a, b,,',
+      ORIGINS: 'https://A.example:443/, chrome-extension://abc,, http://b:8080, *',
     };
     expect(readVariables(env, TABLE)).to.deep.equal({
       port: 0,
@@ -54,7 +54,7 @@ describe('variables', () => {
       on: true,
       endpoint: 'http://x:1/sub',
       token: 't',
-      hosts: ['a', 'b'],
+      origins: ['https://a.example', 'chrome-extension://abc', 'http://b:8080', '*'],
     });
   });
 
@@ -71,6 +71,15 @@ describe('variables', () => {
     ]);
     expect(error.message).to.match(/^5 settings are wrong:\n {2}PORT must be/);
   });
+
+  for (const written of ['a.example', 'https://a.example/page', 'https://*.example', 'https://', 'https://...@c']) {
+    it(`rejects an origin that no browser sends: ${written}`, async () => {
+      const error = await cacheErrorOf(() => readVariables({ ORIGINS: `https://ok,${written}` }, TABLE));
+      expect(error.problems[0])
+        .to.match(/^ORIGINS must be origins such as/)
+        .and.include(`got "${written}"`);
+    });
+  }
 
   it('shows no credentials of an address', async () => {
     for (const [given, shown] of [

@@ -3,8 +3,8 @@ import {
   booleanVariable,
   enumVariable,
   integerVariable,
-  listVariable,
   numberVariable,
+  originsVariable,
   stringVariable,
   urlVariable,
   type Variable,
@@ -221,9 +221,8 @@ export const SERVER_VARIABLES = {
     doc: 'Whether GET / is a page to try the server in a browser.',
     example: 'true',
   }),
-  corsOrigins: listVariable({
+  corsOrigins: originsVariable({
     name: 'CORS_ORIGINS',
-    default: [],
     doc: 'Allowed CORS origins, separated by commas; * for all.',
     example: 'https://search.example.com',
   }),
