@@ -118,6 +118,21 @@ describe('Files given to transcribeFile', () => {
     expect(other.warnings).to.deep.equal(['one']);
   });
 
+  it('are sent unchanged if the track that the server decodes cannot be copied, and name other tracks as the server does', async () => {
+    const path = join(dir, 'first_track.mp4');
+    const content = await readFile(join(CASES, 'ac3_first_aac_second.mp4'));
+    const entry = content.indexOf('ac-3');
+    content.write('alac', entry, 'latin1');
+    await writeFile(path, content);
+    await summaryOf(client.transcribeFile(path));
+    expect(received.equals(content)).to.equal(true);
+    content.write('mlpa', entry, 'latin1');
+    await writeFile(path, content);
+    const { warnings } = await summaryOf(client.transcribeFile(path));
+    expect(received.length).to.be.below(content.length);
+    expect(warnings[0]).to.match(/Not used: 0 \(Dolby TrueHD(, \w+)?\), not supported\./);
+  });
+
   it('fail with SOURCE_FAILED if they are missing', async () => {
     const missing = join(dir, 'missing.mp4');
     const error = await failureOf(summaryOf(client.transcribeFile(missing)));

@@ -1,3 +1,4 @@
+import { foreignCodecName, isMpegAudio } from '@heimdex/common';
 import type { AudioCodec, InputAudioTrack } from 'mediabunny';
 import { type InferenceClientError, invalidOption } from '../errors.js';
 
@@ -6,7 +7,12 @@ export interface TrackInfo {
   /** Index among the audio tracks, from 0. */
   readonly index: number;
   readonly input: InputAudioTrack;
+  /** Null: unknown to mediabunny. */
   readonly codec: AudioCodec | null;
+  /** Codec name in messages. */
+  readonly codecName: string;
+  /** Whether the server decodes it. */
+  readonly isDecoded: boolean;
   /** ISO 639-2; empty if the file does not declare one. */
   readonly language: string;
   readonly isDefault: boolean;
@@ -20,6 +26,8 @@ export interface ChosenTrack {
 
 /** Codecs that the server decodes, in addition to `pcm-` codecs. */
 const DECODED: readonly string[] = ['aac', 'opus', 'vorbis', 'mp3', 'flac', 'ulaw', 'alaw', 'ac3', 'eac3'];
+/** Those unknown to mediabunny, by sample entry (MP4, QuickTime) or codec id (Matroska). They cannot be remuxed. */
+const isForeignDecoded = (id: unknown) => id === 'alac' || id === 'A_ALAC' || isMpegAudio(id);
 const NAMES: Readonly<Record<string, string>> = {
   aac: 'AAC',
   opus: 'Opus',
@@ -37,7 +45,17 @@ const NAMES: Readonly<Record<string, string>> = {
 export async function trackInfoOf(input: InputAudioTrack, index: number): Promise<TrackInfo> {
   const language = await input.getLanguageCode();
   const { default: isDefault } = await input.getDisposition();
-  return { index, input, codec: await input.getCodec(), language: language === 'und' ? '' : language, isDefault };
+  const codec = await input.getCodec();
+  const id = await input.getInternalCodecId();
+  return {
+    index,
+    input,
+    codec,
+    codecName: codec === null ? foreignCodecName(id) : codec.startsWith('pcm-') ? 'PCM' : (NAMES[codec] ?? codec),
+    isDecoded: codec === null ? isForeignDecoded(id) : DECODED.includes(codec) || codec.startsWith('pcm-'),
+    language: language === 'und' ? '' : language,
+    isDefault,
+  };
 }
 
 /**
@@ -51,25 +69,20 @@ export function chooseTrack(tracks: readonly TrackInfo[], requested: number | un
     if (track === undefined) throw noSuchTrack(tracks, requested);
     return { track, warnings: [] };
   }
-  const decoded = tracks.filter(isDecoded);
+  const decoded = tracks.filter((track) => track.isDecoded);
   const track = decoded.find(({ isDefault }) => isDefault) ?? decoded[0];
   if (track === undefined) return undefined;
   const others = tracks.filter((other) => other !== track);
   if (others.length === 0) return { track, warnings: [] };
-  const left = others.map((other) => `${trackText(other)}${isDecoded(other) ? '' : ', not supported'}`);
+  const left = others.map((other) => `${trackText(other)}${other.isDecoded ? '' : ', not supported'}`);
   const warning =
     `The audio has ${tracks.length} audio tracks; ${trackText(track)} was used. ` +
     `Not used: ${left.join('; ')}. Set audio_track to choose another.`;
   return { track, warnings: [warning] };
 }
 
-function isDecoded({ codec }: TrackInfo): boolean {
-  return codec !== null && (DECODED.includes(codec) || codec.startsWith('pcm-'));
-}
-
-function trackText({ index, codec, language }: TrackInfo): string {
-  const name = codec === null ? 'an unknown codec' : codec.startsWith('pcm-') ? 'PCM' : (NAMES[codec] ?? codec);
-  return `${index} (${[name, language].filter((part) => part !== '').join(', ')})`;
+function trackText({ index, codecName, language }: TrackInfo): string {
+  return `${index} (${[codecName, language].filter((part) => part !== '').join(', ')})`;
 }
 
 function noSuchTrack(tracks: readonly TrackInfo[], requested: number): InferenceClientError {

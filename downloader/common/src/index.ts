@@ -3,6 +3,7 @@ export * from './backoff.js';
 export * from './byte-units.js';
 export * from './display-width.js';
 export * from './error-message.js';
+export * from './foreign-codecs.js';
 export * from './format.js';
 export * from './help.js';
 export * from './json-object.js';

@@ -1,3 +1,4 @@
+import { foreignCodecName, isMpegAudio } from '@heimdex/common';
 import type { AudioCodec, InputAudioTrack } from 'mediabunny';
 import { InferenceError } from '../../../errors.js';
 import { parseAacConfig } from '../decoders/aac-config.js';
@@ -52,46 +53,7 @@ const PCM_ENCODINGS: Readonly<Partial<Record<AudioCodec, SampleEncoding>>> = {
   ulaw: 'ulaw',
   alaw: 'alaw',
 };
-/** MPEG audio unknown to the library, in Matroska and QuickTime. The MP3 decoder handles layers 1 and 2 as well. */
-const MPEG_AUDIO: ReadonlyMap<string, string> = new Map([
-  ['A_MPEG/L1', 'MP1'],
-  ['A_MPEG/L2', 'MP2'],
-  ['.mp1', 'MP1'],
-  ['.mp2', 'MP2'],
-  ['.mp3', 'MP3'],
-  ['ms\u0000P', 'MP2'],
-  ['ms\u0000U', 'MP3'],
-]);
-/** Names of codecs unknown to the library, by sample entry (MP4, QuickTime) or codec id (Matroska). */
-const FOREIGN_CODECS: ReadonlyMap<string, string> = new Map([
-  ...MPEG_AUDIO,
-  ['alac', 'ALAC'],
-  ['samr', 'AMR-NB'],
-  ['sawb', 'AMR-WB'],
-  ['agsm', 'GSM 6.10 of QuickTime'],
-  ['ima4', 'IMA ADPCM of QuickTime'],
-  ['ms\u0000\u0002', 'Microsoft ADPCM of QuickTime'],
-  ['ms\u0000\u0011', 'IMA ADPCM in Microsoft blocks of QuickTime'],
-  ['ms\u00001', 'GSM 6.10 in Microsoft blocks of QuickTime'],
-  ['QDM2', 'QDesign Music'],
-  ['Qclp', 'Qualcomm PureVoice'],
-  ['MAC3', 'MACE 3:1'],
-  ['MAC6', 'MACE 6:1'],
-  ['mlpa', 'Dolby TrueHD'],
-  ['ac-4', 'AC-4'],
-  ['mha1', 'MPEG-H'],
-  ['mhm1', 'MPEG-H'],
-  ['sevc', 'EVRC'],
-  ['sqcp', 'QCELP'],
-  ['A_ALAC', 'ALAC'],
-  ['A_TRUEHD', 'Dolby TrueHD'],
-  ['A_WAVPACK4', 'WavPack'],
-  ['A_TTA1', 'True Audio'],
-  ['A_QUICKTIME', 'a codec of QuickTime'],
-  ['A_MS/ACM', 'a codec of Windows (A_MS/ACM)'],
-]);
 const LIBRARY_NAMES: Readonly<Partial<Record<AudioCodec, string>>> = { dts: 'DTS' };
-const PRINTED_CHARACTERS = 24;
 
 /** Describes a track. `indexed`: for MP4, the properties that the library does not provide. */
 export async function describeTrack(
@@ -182,19 +144,13 @@ function foreignCodec(
   id: string | number | Uint8Array | null,
   alacConfig: Uint8Array | undefined,
 ): PacketCodec | undefined {
-  if (typeof id === 'string' && MPEG_AUDIO.has(id)) return 'mp3';
+  // The MP3 decoder handles layers 1 and 2 as well.
+  if (isMpegAudio(id)) return 'mp3';
   return (id === 'alac' || id === 'A_ALAC') && alacConfig !== undefined ? 'alac' : undefined;
 }
 
 function nameOf(codec: AudioCodec | null, id: string | number | Uint8Array | null): string {
-  const known =
-    (codec === null ? undefined : LIBRARY_NAMES[codec]) ??
-    (typeof id === 'string' ? FOREIGN_CODECS.get(id) : undefined);
-  if (known !== undefined) return known;
-  if (codec !== null) return codec;
-  const text = typeof id === 'string' ? id : typeof id === 'number' ? `stream type ${id}` : '';
-  const printed = text.replace(/[^\x20-\x7e]/g, '?').slice(0, PRINTED_CHARACTERS);
-  return printed === '' ? 'an unknown codec' : `the codec "${printed}"`;
+  return codec === null ? foreignCodecName(id) : (LIBRARY_NAMES[codec] ?? codec);
 }
 
 function checkFormat(format: PacketFormat): void {
