@@ -65,8 +65,14 @@ export async function openTracing(options: TracingOptions, log: Logger): Promise
       span.end(call.endedAt);
     },
     async close() {
-      const closed = provider.shutdown().catch((error: unknown) => log.warn({ err: error }, 'traces were lost'));
-      await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref())]);
+      // The exporter tries again for longer, and says nothing meanwhile.
+      const tooLate = new Promise((_resolve, reject) => {
+        const reason = `the collector of OTEL_EXPORTER_OTLP_ENDPOINT did not take them within ${CLOSE_TIMEOUT_MS} ms`;
+        setTimeout(() => reject(new Error(reason)), CLOSE_TIMEOUT_MS).unref();
+      });
+      await Promise.race([provider.shutdown(), tooLate]).catch((error: unknown) => {
+        log.warn({ err: error }, 'traces were lost');
+      });
     },
   };
 }

@@ -75,7 +75,7 @@ describe('traces', () => {
     expect(systems).to.have.members(['grpc', 'openai']);
   });
 
-  it('do not affect calls if the collector is unavailable', async () => {
+  it('do not affect calls if the collector is unavailable, and the log says that they are lost', async () => {
     const collector = await startCollector();
     collector.close();
     const fake = await startFakeServer({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
@@ -86,6 +86,7 @@ describe('traces', () => {
     } finally {
       await fake.close();
     }
+    expect(JSON.stringify(fake.log)).to.include('traces were lost');
   });
 
   it('start a new trace for an invalid header', () => {
