@@ -16,7 +16,7 @@ const PATIENT: ConnectionTimeouts = {
   lookEveryMs: 20,
 };
 
-/** A listener that answers everything at once, except requests to /wait, which it leaves open. */
+/** A listener that answers everything at once, except requests to /wait and /silent, which it leaves open. */
 async function open(max: number, timeouts: Partial<ConnectionTimeouts> = {}, port = 0): Promise<Listener> {
   const h2 = http2.createServer();
   h2.on('sessionError', () => {});
@@ -30,6 +30,7 @@ async function open(max: number, timeouts: Partial<ConnectionTimeouts> = {}, por
     http2: (socket) => h2.emit('connection', socket),
     http1: (request, response) => {
       if (request.url === '/wait') response.flushHeaders();
+      else if (request.url === '/silent') return;
       else if (request.url === '/large') response.end(Buffer.alloc(64 * 1024 * 1024));
       else if (request.url === '/body') request.resume().on('end', () => response.end('whole'));
       else response.end('hello');
@@ -107,12 +108,28 @@ describe('a connection that is slow', () => {
     });
   }
 
-  it('to be answered and sends no request meanwhile is ended, without a second answer inside the first', async () => {
+  for (const [begun, path, answers] of [
+    ['has begun', '/wait', ['HTTP/1.1 200']],
+    ['has not begun', '/silent', null],
+  ] as const) {
+    it(`to be answered and sends no request meanwhile is ended, without another answer if its own ${begun}`, async () => {
+      const listener = await open(100);
+      try {
+        const socket = await connect(listener, `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`);
+        if (answers !== null) await once(socket, 'readable');
+        socket.write('no request\r\n\r\n');
+        expect((await said(socket)).match(/HTTP\/1\.1 \d+/g)).to.deep.equal(answers);
+      } finally {
+        await close(listener);
+      }
+    });
+  }
+
+  it('with a body that ends in no chunk is told so: the answer is its own', async () => {
     const listener = await open(100);
     try {
-      const socket = await connect(listener, 'GET /wait HTTP/1.1\r\nhost: x\r\n\r\n');
-      socket.once('data', () => socket.write('no request\r\n\r\n'));
-      expect((await said(socket)).match(/HTTP\/1\.1 \d+/g)).to.deep.equal(['HTTP/1.1 200']);
+      const head = 'POST /body HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n';
+      expect(await said(await connect(listener, `${head}no chunk\r\n`))).to.match(/^HTTP\/1\.1 400/);
     } finally {
       await close(listener);
     }

@@ -159,9 +159,11 @@ function createWebServer(
   });
   web.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const status = STATUSES[error.code ?? ''] ?? '400 Bad Request';
-    // Inside a response that has begun it would be part of its content.
-    const begun = [...responses.of(socket as net.Socket)].some(({ headersSent }) => headersSent);
-    if (socket.writable && !begun) socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+    // Inside a response that has begun it would be part of its content, and before one that has not, the answer to that request.
+    const [first, ...others] = responses.of(socket as net.Socket);
+    const isOfFirst = first === undefined || !(first.headersSent || first.req.complete);
+    if (socket.writable && isOfFirst && others.length === 0)
+      socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
     else socket.destroy();
   });
   // It never listens itself, and node:http starts its timeout checks when a server listens.
