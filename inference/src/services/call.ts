@@ -23,6 +23,8 @@ export interface CallStats {
 export interface Call {
   /** Unique within the process; the caller's `x-request-id` when it sent a usable one. */
   readonly id: string;
+  /** The caller's host: its address, of IPv6 the first 64 bits. A proxy counts as one. */
+  readonly host: string;
   /** Aborted when the caller no longer waits; the reason is an InferenceError, CANCELLED or DEADLINE_EXCEEDED. */
   readonly signal: AbortSignal;
   /** Monotonic milliseconds (performance.now); Infinity: no deadline. */

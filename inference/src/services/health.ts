@@ -4,11 +4,13 @@ import { InferenceError } from '../errors.js';
 import { defineService, type ServedService } from './service.js';
 import type { ServerState } from './state.js';
 
-/** Maximum concurrent watchers: each holds memory for an unlimited time. */
+/** Maximum concurrent watchers: each holds memory for an unlimited time. One host may have half of them, as of the connections. */
 const MAX_WATCHERS = 1000;
+const MAX_WATCHERS_OF_HOST = MAX_WATCHERS / 2;
 
 export function healthService(state: ServerState): ServedService {
   let watchers = 0;
+  const watchersOf = new Map<string, number>();
   const statusOf = (name: string): ServingStatus | undefined => {
     const serving = state.statuses().get(name);
     if (serving === undefined) return undefined;
@@ -31,14 +33,14 @@ export function healthService(state: ServerState): ServedService {
           [...state.statuses().keys()].map((name) => [name, { status: statusOf(name) ?? ServingStatus.UNKNOWN }]),
         ),
       }),
-      async *watch({ service }, { signal }) {
-        if (watchers >= MAX_WATCHERS) {
-          const retryAfterMs = 10_000;
-          throw new InferenceError('QUEUE_FULL', `The maximum of ${MAX_WATCHERS} health watchers is reached.`, {
-            retryAfterMs,
-          });
+      async *watch({ service }, { signal, host }) {
+        const ofHost = watchersOf.get(host) ?? 0;
+        if (watchers >= MAX_WATCHERS || ofHost >= MAX_WATCHERS_OF_HOST) {
+          const maximum = `${MAX_WATCHERS} health watchers, of one address ${MAX_WATCHERS_OF_HOST},`;
+          throw new InferenceError('QUEUE_FULL', `The maximum of ${maximum} is reached.`, { retryAfterMs: 10_000 });
         }
         watchers += 1;
+        watchersOf.set(host, ofHost + 1);
         const changes = new Changes(state, signal);
         try {
           let last: ServingStatus | undefined;
@@ -50,6 +52,9 @@ export function healthService(state: ServerState): ServedService {
         } finally {
           changes.close();
           watchers -= 1;
+          const left = (watchersOf.get(host) ?? 1) - 1;
+          if (left === 0) watchersOf.delete(host);
+          else watchersOf.set(host, left);
         }
       },
     },

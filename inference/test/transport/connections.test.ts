@@ -4,7 +4,8 @@ import { readFile } from 'node:fs/promises';
 import http2 from 'node:http2';
 import net from 'node:net';
 import { expect } from 'chai';
-import { Connections, peerOf } from '../../src/transport/http/connections.js';
+import { peerOf } from '../../src/transport/calls/peer.js';
+import { Connections } from '../../src/transport/http/connections.js';
 import { type ConnectionTimeouts, type Listener, listen } from '../../src/transport/http/listener.js';
 
 const PATIENT: ConnectionTimeouts = {

@@ -7,6 +7,7 @@ import { PRIORITIES, type Priority } from '../../scheduling/fair-queue.js';
 import type { Call, CallStats } from '../../services/call.js';
 import { type GrpcStatusName, toWireError, type WireError, withStatus } from '../../services/errors.js';
 import { MAX_TIMER_MS } from './call-timeout.js';
+import { peerOf } from './peer.js';
 
 export type Protocol = 'grpc' | 'grpc-web' | 'connect' | 'openai';
 
@@ -15,6 +16,7 @@ export interface Arrival {
   /** `heimdex.inference.v1.InferenceService/EmbedText`. */
   readonly path: string;
   readonly protocol: Protocol;
+  /** Address and port. */
   readonly peer: string;
   /** Milliseconds until the deadline; Infinity: none. */
   readonly timeoutMs: number;
@@ -134,7 +136,15 @@ export class CallTracker {
       return wire;
     };
     return {
-      call: { id, signal: controller.signal, deadlineAtMs, priority: priorityOf(arrival), stats, wireError },
+      call: {
+        id,
+        host: peerOf(arrival.peer.replace(/:\d+$/, '')),
+        signal: controller.signal,
+        deadlineAtMs,
+        priority: priorityOf(arrival),
+        stats,
+        wireError,
+      },
       cancel: () => {
         if (finished) return;
         const late = performance.now() >= deadlineAtMs;
