@@ -15,13 +15,14 @@ export interface PoolOptions {
   readonly workers: number;
   /** Number of workers with the threads of `worker.load`; the others have its `sharedThreads`. */
   readonly wideWorkers: number;
-  readonly worker: Omit<WorkerProcessOptions, 'answered' | 'output' | 'slow'>;
+  readonly worker: Omit<WorkerProcessOptions, 'ending' | 'answered' | 'output' | 'slow'>;
   /** Maximum consecutive losses without a successful run between them; then the pool gives up. */
   readonly maxLosses: number;
   /** Default STABLE_MS. */
   readonly stableMs?: number;
   readonly log: Logger;
   ready(executor: Executor<unknown, unknown>, facts: ModelFacts): void;
+  /** Called as soon as it is being killed, and again when it has ended. */
   lost(executor: Executor<unknown, unknown>): void;
   /** Called once if the model cannot be served: it does not load, or its workers keep dying. */
   failed(message: string): void;
@@ -119,6 +120,7 @@ export class Pool {
       worker = new WorkerProcess({
         ...this.#options.worker,
         load: { ...load, threads },
+        ending: () => this.#options.lost(worker),
         answered: () => {
           this.#losses = 0;
         },

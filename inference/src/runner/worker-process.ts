@@ -41,6 +41,8 @@ export interface WorkerProcessOptions {
   /** The cores that all workers share. */
   readonly cores: CoreShare;
   readonly limits: WorkerLimits;
+  /** Called when it is being killed: a process with much memory takes a while to end. It accepts no run any more. */
+  ending?(): void;
   /** Called when a run has given its answer. */
   answered?(): void;
   /** Called for each line that the worker, or a native library in it, writes to stdout or stderr. */
@@ -163,7 +165,10 @@ export class WorkerProcess implements Executor<unknown, unknown> {
 
   /** Kills the process. `reason` is for the log. */
   kill(reason: string): void {
-    this.#endReason ??= reason;
+    if (this.#endReason === undefined) {
+      this.#endReason = reason;
+      this.#options.ending?.();
+    }
     this.#child.kill('SIGKILL');
   }
 
@@ -176,7 +181,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     }
     switch (message.type) {
       case 'ready':
-        this.#settleReady.resolve(message);
+        if (this.#endReason === undefined) this.#settleReady.resolve(message);
         return this.#watchIdle();
       case 'loading':
         return this.#watchLoading();

@@ -2,6 +2,10 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
+import type { Pool } from '../../src/runner/pool.js';
+import type { WorkerProcess } from '../../src/runner/worker-process.js';
+import type { Executor } from '../../src/scheduling/executor.js';
+import { ModelQueue } from '../../src/scheduling/model-queue.js';
 import { startFakePool } from '../fixtures/fake-pool.js';
 
 const WITHOUT_FILES = fileURLToPath(new URL('../fixtures/pool-without-files.js', import.meta.url));
@@ -13,6 +17,34 @@ describe('a pool of workers', () => {
     const limited = `ulimit -n 64 && exec '${process.execPath}' '${WITHOUT_FILES}'`;
     const { stdout } = await promisify(execFile)('sh', ['-c', limited]);
     expect(stdout).to.equal('the process could not be started: too many open files (EMFILE or ENFILE)');
+  });
+
+  it('gives no run to a worker that is being killed: the next one has it', async () => {
+    const queue = new ModelQueue<unknown, unknown>({
+      name: 'text',
+      cost: () => 1,
+      kind: () => '',
+      limits: { maxItems: 8, maxWaitMs: 60_000 },
+      batch: { maxItems: 8, maxCost: 8, maxPadding: 1 },
+      now: () => performance.now(),
+    });
+    const lost = (executor: Executor<unknown, unknown>) => queue.removeExecutor(executor);
+    let pool: Pool | undefined;
+    const first = await new Promise<Executor<unknown, unknown>>((resolve) => {
+      const ready = (executor: Executor<unknown, unknown>) => {
+        queue.addExecutor(executor);
+        resolve(executor);
+      };
+      pool = startFakePool({ ready, lost });
+    });
+    try {
+      const admission = queue.admit({ items: 1, cost: 1, priority: 'interactive' });
+      (first as WorkerProcess).kill('it is stuck');
+      const { value } = await admission.submit({ text: 'a' }, new AbortController().signal);
+      expect(value).to.include({ tokenCount: 1 });
+    } finally {
+      await pool?.close();
+    }
   });
 
   it('is given up when its workers are lost again and again while they load, however long that takes', async () => {
