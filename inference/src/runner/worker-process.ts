@@ -8,7 +8,7 @@ import { InferenceError } from '../errors.js';
 import type { LoadOptions, ModelFacts, ModelFiles } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
 import type { GraphUse } from '../models/session/optimized/use.js';
-import { readProcessWork, type WorkReading } from '../process/work-reading.js';
+import { readProcessWork } from '../process/work-reading.js';
 import { sampleIntervalMs, WorkTimer } from '../process/work-timer.js';
 import type { Executor, ExecutorAnswer, RunOptions } from '../scheduling/executor.js';
 import type { CoreShare, CoreUser } from './core-share.js';
@@ -98,7 +98,10 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   readonly #cores: CoreUser;
   /** Why it is being killed; set before the process has ended. */
   #endReason: string | undefined;
+  /** How its pipe ended: a little before the process, whose end says more. */
+  #pipeEnd: string | undefined;
   #loadFailure = false;
+  readonly #readWork = async () => (this.pid === undefined ? undefined : readProcessWork(this.pid));
 
   constructor(options: WorkerProcessOptions) {
     this.#options = options;
@@ -120,13 +123,18 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     });
     this.#pipe = openFramePipe(this.#child.stdio[WORKER_PIPE_FD] as Duplex, {
       message: (message) => this.#receive(message),
-      closed: (error) => this.kill(error === undefined ? 'the pipe closed' : `the pipe failed: ${error.message}`),
+      closed: (error) => {
+        this.#pipeEnd = error === undefined ? 'the pipe closed' : `the pipe failed: ${error.message}`;
+        this.kill(this.#pipeEnd);
+      },
     });
     this.#stopWatching = this.#startWatchdog();
-    this.#limit = this.#createLimit();
+    const { loadMs, hangMs, heartbeatMs } = options.limits;
+    const everyMs = sampleIntervalMs(Math.min(loadMs, hangMs, heartbeatMs));
+    this.#limit = new WorkTimer({ read: this.#readWork, everyMs });
     this.#slowRuns = new SlowRuns({
-      hangMs: options.limits.hangMs,
-      read: () => this.#readWork(),
+      hangMs,
+      read: this.#readWork,
       progress: () => this.#progress,
       report: (run) => options.slow(run),
     });
@@ -195,16 +203,16 @@ export class WorkerProcess implements Executor<unknown, unknown> {
         }
         return this.#runs.size === 0 ? undefined : this.#watchRun();
       case 'result': {
-        const { outcomes, runMs } = message;
-        return this.#endRun(message.id, (run) => {
+        const { id, outcomes, runMs } = message;
+        return this.#endRun(id, (run) => {
           this.#options.answered?.();
           run.resolve({ outcomes: outcomes.map((one) => (one === null ? undefined : fromWireOutcome(one))), runMs });
         });
       }
-      case 'broken': {
-        const { message: text } = message;
-        return this.#endRun(message.id, (run) => run.reject(new Error(`the model failed during a run: ${text}`)));
-      }
+      case 'broken':
+        return this.#endRun(message.id, (run) =>
+          run.reject(new Error(`the model failed during a run: ${message.message}`)),
+        );
       case 'pong':
         return this.#runs.size === 0 ? this.#watchIdle() : undefined;
     }
@@ -220,7 +228,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   }
 
   #startWatchdog(): () => void {
-    const { pid } = this.#child;
+    const { pid } = this;
     if (pid === undefined) return () => {};
     const { watchMs, maxOwnBytes } = this.#options.limits;
     return watchProcess(
@@ -231,19 +239,6 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       },
       { everyMs: watchMs, maxOwnBytes, cpuBound: this.#options.load.device === 'cpu' },
     );
-  }
-
-  async #readWork(): Promise<WorkReading | undefined> {
-    const { pid } = this.#child;
-    return pid === undefined ? undefined : readProcessWork(pid);
-  }
-
-  #createLimit(): WorkTimer {
-    const { loadMs, hangMs, heartbeatMs } = this.#options.limits;
-    return new WorkTimer({
-      read: () => this.#readWork(),
-      everyMs: sampleIntervalMs(Math.min(loadMs, hangMs, heartbeatMs)),
-    });
   }
 
   #watchLoading(): void {
@@ -277,8 +272,9 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     clearTimeout(this.#ping);
     this.#limit.close();
     this.#stopWatching();
+    // Nobody killed it, or only because of the pipe.
+    if (this.#endReason === this.#pipeEnd) this.#endReason = [this.#pipeEnd, exitReason].filter(Boolean).join('; ');
     const reason = this.#endReason ?? exitReason;
-    this.#endReason = reason;
     this.#cores.end();
     this.#pipe.close();
     this.#settleReady.reject(new Error(reason));

@@ -47,8 +47,11 @@ describe('a worker', () => {
     expect(await outcomes(fake, 'next')).to.deep.equal([4]);
   });
 
-  for (const way of ['abort', 'kill']) {
-    it(`that dies by ${way} is replaced, and health reports it`, async () => {
+  for (const [way, signal] of [
+    ['abort', 'SIGABRT'],
+    ['kill', 'SIGKILL'],
+  ] as const) {
+    it(`that dies by ${way} is replaced, health reports it, and the log has the signal`, async () => {
       await start();
       const watch = fake.client.serverStream(Health.method.watch, { service: '' });
       const seen: Serving[] = [];
@@ -60,6 +63,8 @@ describe('a worker', () => {
       expect(error.retryMs).to.equal(undefined);
       await stateWhere(fake, () => fake.server.state.report().status === 'healthy');
       expect(await outcomes(fake, 'next')).to.deep.equal([4]);
+      const reasons = fake.log.flatMap(({ msg, reason }) => (msg === 'worker lost, restarting' ? [reason] : []));
+      for (const reason of reasons) expect(reason).to.include(`the process ended with ${signal}`);
       // The text ran twice, so two workers were lost.
       expect(new Set(fake.pids()).size).to.equal(3);
       watch.cancel();
