@@ -1,8 +1,8 @@
 import { InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
 import { type Browser, findChromium, openBrowser } from '../fixtures/browser.js';
-import { GrpcClient } from '../fixtures/grpc-client.js';
-import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
+import { logged, textRequest } from '../fixtures/embed-calls.js';
+import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 
 /** Runs in a page: calls over gRPC-Web and Connect, with the results as plain values. */
 const callsOf = (url: string) => `
@@ -13,13 +13,13 @@ const callsOf = (url: string) => `
     const health = createClient(gen.Health, transport);
     const outcome = outcomes[name] = {};
     try {
-      const { results } = await inference.embedText({ texts: ['a red heart'] }, { headers: { authorization: 'Bearer none', 'x-request-id': 'page-' + name, 'x-heimdex-priority': 'bulk' } });
+      const { results } = await inference.embedText({ texts: ['a red heart'], model: gen.TextModel.TEXT }, { headers: { authorization: 'Bearer none', 'x-request-id': 'page-' + name, 'x-heimdex-priority': 'bulk' } });
       outcome.vector = results[0].result.value.values;
     } catch (error) {
       outcome.error = { code: Code[error.code], message: error.rawMessage };
     }
     try {
-      await inference.embedText({ texts: [] });
+      await inference.embedText({ texts: [], model: gen.TextModel.TEXT });
     } catch (error) {
       outcome.refusal = {
         code: Code[error.code],
@@ -50,8 +50,8 @@ type Outcomes = Readonly<Record<'grpc-web' | 'connect', Outcome>>;
 
 describe('a page in Chromium', () => {
   let browser: Browser;
-  let named: PocketServer;
-  let byDefault: PocketServer;
+  let named: FakeServer;
+  let byDefault: FakeServer;
   before(async function () {
     const program = findChromium();
     if (program === undefined) {
@@ -59,20 +59,19 @@ describe('a page in Chromium', () => {
       return this.skip();
     }
     browser = await openBrowser(program);
-    named = await pocketServer({ CORS_ORIGINS: browser.origin });
-    byDefault = await pocketServer();
+    named = await startFakeServer({ CORS_ORIGINS: browser.origin });
+    byDefault = await startFakeServer();
+    await Promise.all([named.server.warm, byDefault.server.warm]);
   });
   after(async () => {
-    await byDefault?.stop();
-    await named?.stop();
+    await byDefault?.close();
+    await named?.close();
     await browser?.close();
   });
 
   it('of an allowed origin calls over gRPC-Web and Connect: responses, errors with details, streams', async () => {
-    const outcomes = (await browser.run(callsOf(named.server.url))) as Outcomes;
-    const client = new GrpcClient(named.server.address);
-    const { results } = await client.value(InferenceService.method.embedText, { texts: ['a red heart'] });
-    client.close();
+    const outcomes = (await browser.run(callsOf(named.url))) as Outcomes;
+    const { results } = await named.client.value(InferenceService.method.embedText, textRequest('a red heart'));
     const [native] = results;
     if (native?.result.case !== 'embedding') throw new Error('no embedding');
     for (const protocol of ['grpc-web', 'connect'] as const) {
@@ -81,20 +80,20 @@ describe('a page in Chromium', () => {
         refusal: { code: 'InvalidArgument', reasons: ['INVALID_ARGUMENT'], fields: ['texts'] },
         health: 'SERVING',
       });
-      const line = await named.server.logged(({ call }) => call === `page-${protocol}`);
+      const line = await logged(named, `page-${protocol}`);
       expect(line).to.include({ protocol, code: 'OK' });
     }
   });
 
   it('of another origin is blocked', async () => {
-    const outcomes = (await browser.run(callsOf(named.server.url), 'localhost')) as Outcomes;
+    const outcomes = (await browser.run(callsOf(named.url), 'localhost')) as Outcomes;
     for (const outcome of Object.values(outcomes)) expectBlocked(outcome);
   });
 
   it('of any origin is blocked by default', async () => {
-    const outcomes = (await browser.run(callsOf(byDefault.server.url))) as Outcomes;
+    const outcomes = (await browser.run(callsOf(byDefault.url))) as Outcomes;
     for (const outcome of Object.values(outcomes)) expectBlocked(outcome);
-    expect(byDefault.server.log.filter(({ msg }) => msg === 'call')).to.deep.equal([]);
+    expect(byDefault.log.filter(({ msg }) => msg === 'call')).to.deep.equal([]);
   });
 });
 
