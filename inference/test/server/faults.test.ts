@@ -101,7 +101,7 @@ describe('a worker', () => {
   });
 
   it('that is starved of CPU is not killed', async function () {
-    await start({ HEARTBEAT_SECONDS: '0.05', RUN_TIMEOUT_SECONDS: '0.5', WORKERS_TEXT: '1' });
+    await start({ HEARTBEAT_SECONDS: '0.05', RUN_TIMEOUT_SECONDS: '0.3', WORKERS_TEXT: '1' });
     const [pid = 0] = fake.pids();
     // On one CPU with a process of higher priority, the worker gets almost no CPU time.
     const [cpu = '0'] = /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.slice(1) ?? [];
@@ -116,8 +116,8 @@ describe('a worker', () => {
     const rival = spawn('taskset', ['-c', cpu, 'sh', '-c', 'while :; do :; done'], { stdio: 'ignore' });
     try {
       const answer = outcomes(fake, 'spin');
-      // Three times the run timeout, and thirty samples.
-      for (let used = 0; used < 1500; used = (await readProcessWork(rival.pid ?? 0))?.cpuMs ?? 0) await delay(10);
+      // Three times the run timeout, and eighteen samples.
+      for (let used = 0; used < 900; used = (await readProcessWork(rival.pid ?? 0))?.cpuMs ?? 0) await delay(10);
       rival.kill('SIGKILL');
       expect(await answer).to.deep.equal([4]);
       expect(fake.pids()).to.deep.equal([pid]);
