@@ -17,7 +17,7 @@ import { temporaryDir, whenTrue } from './support/volume.js';
 const PROGRAM = fileURLToPath(new URL('../../bin/heimdex-downloader.js', import.meta.url));
 const NAME = 'acme/german-bert';
 /** Kills in all, spread evenly over a run; HEIMDEX_TEST_KILLS=100 for a long run. */
-const KILLS = Number(process.env.HEIMDEX_TEST_KILLS ?? 20);
+const KILLS = Number(process.env.HEIMDEX_TEST_KILLS ?? 10);
 
 describe('a compile', function () {
   this.timeout(240_000);
@@ -105,7 +105,7 @@ describe('a compile', function () {
     await filled();
     const startedMs = performance.now();
     await startChild([], env).ended;
-    const wholeMs = performance.now() - startedMs;
+    let wholeMs = performance.now() - startedMs;
     const random = seededRandom(5);
     let killed = 0;
     for (let round = 0; killed < KILLS; round += 1) {
@@ -122,7 +122,11 @@ describe('a compile', function () {
       expect(stderr, 'a stack of the process that compiled').not.to.match(/^ +at /m);
       clearInterval(timer);
       expect(await wrongOnes(), `seed 5, kill ${killed}`).to.deep.equal([]);
-      if (status !== null) continue;
+      if (status !== null) {
+        // On a machine that was busier before, a run takes less time than the first, and would often end before its kill.
+        wholeMs = Math.min(wholeMs, performance.now() - fromMs);
+        continue;
+      }
       killed += 1;
       if (killed % 5 !== 0) continue;
       const last = await runHere([], env);

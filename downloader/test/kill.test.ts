@@ -15,7 +15,7 @@ const WHOLE_BYTES = ENCODER_BYTES + 400_000 + SMALL_BYTES;
 const WANTED = ['config.json', 'tokenizer.json', ENCODER, DECODER];
 
 /** Kills in all, spread evenly over a run; HEIMDEX_TEST_KILLS=100 for a long run. */
-const KILLS = Number(process.env.HEIMDEX_TEST_KILLS ?? 20);
+const KILLS = Number(process.env.HEIMDEX_TEST_KILLS ?? 10);
 /** Coprime to the number of kills, so that early and late kills alternate on a volume. */
 const STRIDE = 7;
 const CONNECTIONS = 3;
@@ -51,6 +51,8 @@ describe('a download that is killed at any moment', function () {
     clearInterval(timer);
     if (status === null) return 'killed';
     expect(status, stderr).to.equal(0);
+    // On a machine that was busier before, a run takes less time than the first, and would often end before its kill.
+    wholeRunMs = Math.min(wholeRunMs, performance.now() - startedMs);
     return 'ended';
   }
 
