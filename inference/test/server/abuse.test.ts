@@ -10,7 +10,7 @@ import { EXIT_CODES } from '../../src/exit-codes.js';
 import { textRequest } from '../fixtures/embed-calls.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
-import { pocketServer } from '../fixtures/pocket.js';
+import { NO_FACES, pocketServer } from '../fixtures/pocket.js';
 
 const { embedText, getServerInfo } = InferenceService.method;
 
@@ -253,7 +253,7 @@ describe('health calls that never end', () => {
 
 describe('a volume that vanishes', () => {
   it('does not affect a server that has loaded it, until a worker restarts', async () => {
-    const { server, volume, stop } = await pocketServer({ MAX_RESTARTS: '1' });
+    const { server, volume, stop } = await pocketServer({ ...NO_FACES, MAX_RESTARTS: '1' });
     const client = new GrpcClient(server.address);
     try {
       await rm(volume.cacheDir, { recursive: true });

@@ -5,8 +5,8 @@ import { EXIT_CODES, FatalError } from '../../src/exit-codes.js';
 import { LOADERS } from '../../src/models/loaders.js';
 import type { FromWorker } from '../../src/runner/messages.js';
 import { serve } from '../../src/worker/serve.js';
-import { pocketEnv, pocketVolume } from '../fixtures/pocket.js';
-import { runProgram, startProgram } from '../fixtures/server-process.js';
+import { NO_FACES, pocketEnv, pocketVolume } from '../fixtures/pocket.js';
+import { type Ended, runProgram, startProgram } from '../fixtures/server-process.js';
 import type { Volume } from '../fixtures/volume.js';
 
 const NO_DRIVER = 'CUDA failure 35: the driver is too old';
@@ -86,24 +86,24 @@ describe('the device', () => {
 
   describe('of the program, on a machine without the CUDA libraries of onnxruntime', () => {
     let volume: Volume;
+    let ended: Ended;
 
     before(async function () {
       volume = await pocketVolume();
-      const { code } = await runProgram({ ...pocketEnv(volume), DEVICE: 'cuda', HOST: '192.0.2.1' });
-      if (code === EXIT_CODES.configuration) return;
+      // With an address that no machine has: where CUDA opens, the program ends too.
+      ended = await runProgram({ ...pocketEnv(volume), DEVICE: 'cuda', HOST: '192.0.2.1' });
+      if (ended.code === EXIT_CODES.configuration) return;
       console.log('      CUDA opens here');
       this.skip();
     });
     after(() => volume.remove());
 
-    it('exits immediately for cuda, and names the library', async () => {
-      const { code, stderr } = await runProgram({ ...pocketEnv(volume), DEVICE: 'cuda' });
-      expect(code).to.equal(EXIT_CODES.configuration);
-      expect(stderr).to.match(/DEVICE=cuda.*libonnxruntime_providers_shared\.so: cannot open shared object file/);
+    it('exits immediately for cuda, and names the library', () => {
+      expect(ended.stderr).to.match(/DEVICE=cuda.*libonnxruntime_providers_shared\.so: cannot open shared object file/);
     });
 
     it('serves on the CPU for auto, and reports it everywhere', async () => {
-      const server = await startProgram({ ...pocketEnv(volume), DEVICE: 'auto' });
+      const server = await startProgram({ ...pocketEnv(volume), ...NO_FACES, DEVICE: 'auto' });
       try {
         const why = await server.logged((line) => line.msg.startsWith('DEVICE=auto'));
         expect(why.reason).to.match(/libonnxruntime_providers_shared\.so/);

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
 import { hasDefaultMalloc, MALLOC_SETTINGS, V8_FLAGS } from '../../src/process/malloc-settings.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
-import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
+import { NO_FACES, type PocketServer, pocketServer } from '../fixtures/pocket.js';
 import { runProgram, PROGRAM as SERVER } from '../fixtures/server-process.js';
 import { inRepository } from '../support/paths.js';
 
@@ -64,7 +64,7 @@ describe('the restart of the server with the memory settings', () => {
     let command: readonly string[];
     before(async () => {
       command = [String(NODE), '--stack-trace-limit=20'];
-      pocket = await pocketServer({ MAX_QUEUE: '77' }, { node: command });
+      pocket = await pocketServer({ ...NO_FACES, MAX_QUEUE: '77' }, { node: command });
     });
     after(() => pocket?.stop());
 

@@ -6,7 +6,7 @@ import { InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
-import { pocketEnv, pocketServer, pocketVolume } from '../fixtures/pocket.js';
+import { NO_FACES, pocketEnv, pocketServer, pocketVolume } from '../fixtures/pocket.js';
 import { startProgram } from '../fixtures/server-process.js';
 
 const { embedText } = InferenceService.method;
@@ -38,7 +38,10 @@ describe('offline', () => {
         `! touch "${cacheDir}/x" 2>/dev/null`,
         'exec "$@"',
       ].join(' && ');
-      const server = await startProgram(pocketEnv(volume), { command: ['unshare', '-rnm', 'sh', '-c', script, 'sh'] });
+      const server = await startProgram(
+        { ...pocketEnv(volume), ...NO_FACES },
+        { command: ['unshare', '-rnm', 'sh', '-c', script, 'sh'] },
+      );
       try {
         const body = JSON.stringify({ texts: ['a red heart'] });
         const answer = execFileSync('nsenter', [
@@ -65,6 +68,7 @@ describe('offline', () => {
     await new Promise<void>((resolve) => trap.listen(0, '127.0.0.1', resolve));
     const url = `http://127.0.0.1:${(trap.address() as net.AddressInfo).port}`;
     const { server, volume, stop } = await pocketServer({
+      ...NO_FACES,
       HF_ENDPOINT: url,
       HF_TOKEN: 'hf_secret',
       HTTP_PROXY: url,

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
-import { pocketEnv, pocketVolume } from '../fixtures/pocket.js';
+import { NO_FACES, pocketEnv, pocketVolume } from '../fixtures/pocket.js';
 import { runHere, runProgram, startProgram } from '../fixtures/server-process.js';
 import { ROOT, type Volume } from '../fixtures/volume.js';
 
@@ -164,7 +164,7 @@ describe('a faulty volume', () => {
   });
 
   it('starts with quick verification if names and sizes are right', async () => {
-    const server = await startProgram({ ...pocketEnv(volume), VERIFY_MODELS: 'quick' });
+    const server = await startProgram({ ...pocketEnv(volume), ...NO_FACES, VERIFY_MODELS: 'quick' });
     expect(await server.stop()).to.equal(EXIT_CODES.ok);
   });
 });

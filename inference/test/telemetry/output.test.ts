@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
 import { openLog } from '../../src/telemetry/log.js';
-import { pocketEnv, pocketServer, pocketVolume } from '../fixtures/pocket.js';
+import { NO_FACES, pocketEnv, pocketServer, pocketVolume } from '../fixtures/pocket.js';
 import { environment, PROGRAM, runProgram } from '../fixtures/server-process.js';
 
 const NAME = 'a\u001b[31m\u001b]0;title\u0007b\u202egnp\u009b2J';
@@ -71,7 +71,7 @@ describe('output that cannot be written', () => {
   });
 
   it('stops the log, not the server', async () => {
-    const { server, stop } = await pocketServer();
+    const { server, stop } = await pocketServer(NO_FACES);
     try {
       server.child.stdout?.destroy();
       const call = () => embed(server.url);
@@ -93,7 +93,7 @@ describe('output that cannot be written', () => {
     const pipe = join(volume.cacheDir, 'log');
     execFileSync('mkfifo', [pipe]);
     const command = ['-c', 'exec "$0" "$@" > "$LOG_PIPE" 2>&1', process.execPath, PROGRAM];
-    const env = environment({ ...pocketEnv(volume), LOG_FORMAT: 'json', LOG_PIPE: pipe });
+    const env = environment({ ...pocketEnv(volume), ...NO_FACES, LOG_FORMAT: 'json', LOG_PIPE: pipe });
     const reader = new Socket({ fd: openSync(pipe, 'r+'), readable: true, writable: false });
     const child = spawn('sh', command, { env, stdio: 'ignore' });
     try {
