@@ -1,0 +1,296 @@
+/** The official packages of OpenAI for npm and Python against one server of the embedded models. Skips what Python does not have. */
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runPython } from '@heimdex/hub';
+import { expect } from 'chai';
+import OpenAI, { toFile } from 'openai';
+import { pcm16, wavFile } from '../audio/wav-file.js';
+import { MOONSHINE, type OpenAiServer, openAiServer, SIGLIP } from '../fixtures/openai-server.js';
+import { ROOT } from '../fixtures/volume.js';
+import { plainWords, samplesOf } from '../support/speech.js';
+import { LANGCHAIN, OPENAI } from './python-scripts.js';
+
+const SAMPLES = join(ROOT, 'demo/samples');
+const PYTHON = process.env.HEIMDEX_TEST_PYTHON ?? 'python3';
+const TOKEN = 'a-token-of-enough-characters';
+
+/** What a call throws. */
+async function failure(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => expect.fail('expected an error'),
+    (error: unknown) => error,
+  );
+}
+
+describe('the official packages of OpenAI:', () => {
+  let served: OpenAiServer;
+  before(async () => {
+    served = await openAiServer();
+  });
+  after(() => served?.stop());
+
+  describe('the npm package openai', () => {
+    let client: OpenAI;
+    let said: string;
+
+    before(async () => {
+      client = new OpenAI({ baseURL: served.baseUrl, apiKey: TOKEN, maxRetries: 0 });
+      said = plainWords(
+        (JSON.parse(await readFile(join(SAMPLES, 'speech/said.json'), 'utf8')) as { 'party.flac': string })[
+          'party.flac'
+        ],
+      );
+    });
+
+    const party = () => createReadStream(join(SAMPLES, 'speech/party.flac'));
+
+    it('transcribes to json, the default', async () => {
+      const { text } = await client.audio.transcriptions.create({ file: party(), model: 'whisper-1' });
+      expect(plainWords(text)).to.equal(said);
+    });
+
+    it('transcribes by the model’s own id, with every plain option', async () => {
+      const { text } = await client.audio.transcriptions.create({
+        file: party(),
+        model: MOONSHINE,
+        language: 'en',
+        temperature: 0,
+      });
+      expect(plainWords(text)).to.equal(said);
+    });
+
+    it('transcribes to text', async () => {
+      const text = await client.audio.transcriptions.create({
+        file: party(),
+        model: 'whisper-1',
+        response_format: 'text',
+      });
+      expect(plainWords(text)).to.equal(said);
+    });
+
+    it('transcribes to srt and vtt in two lines of 42', async () => {
+      const srt = await client.audio.transcriptions.create({
+        file: party(),
+        model: 'whisper-1',
+        response_format: 'srt',
+      });
+      expect(srt).to.match(/^1\n00:00:00,\d{3} --> 00:00:\d\d,\d{3}\n/);
+      const vtt = await client.audio.transcriptions.create({
+        file: party(),
+        model: 'whisper-1',
+        response_format: 'vtt',
+      });
+      expect(vtt).to.match(/^WEBVTT\n\n00:00:00\.\d{3} --> /);
+      for (const cue of srt.trim().split('\n\n')) {
+        const lines = cue.split('\n').slice(2);
+        expect(lines.length, cue).to.be.within(1, 2);
+        for (const line of lines) expect(line.length, line).to.be.at.most(42);
+      }
+      const spoken = srt.split('\n').filter((line) => !/^\d+$|-->/.test(line));
+      expect(plainWords(spoken.join(' '))).to.equal(said);
+    });
+
+    it('transcribes to verbose_json', async () => {
+      const verbose = await client.audio.transcriptions.create({
+        file: party(),
+        model: 'whisper-1',
+        response_format: 'verbose_json',
+      });
+      expect(verbose).to.include({ task: 'transcribe', language: 'english' });
+      expect(verbose.duration).to.be.greaterThan(1);
+      expect(plainWords(verbose.text)).to.equal(said);
+      const [segment] = verbose.segments ?? [];
+      expect(segment).to.have.all.keys(
+        ...['id', 'seek', 'start', 'end', 'text', 'tokens', 'temperature', 'avg_logprob', 'compression_ratio'],
+        'no_speech_prob',
+      );
+      expect(segment?.id).to.equal(0);
+      expect(segment?.end).to.be.greaterThan(segment?.start ?? Number.POSITIVE_INFINITY);
+      expect(segment?.tokens[0]).to.be.a('number');
+    });
+
+    it('streams deltas, and the whole text at the end', async () => {
+      const stream = await client.audio.transcriptions.create({ file: party(), model: 'whisper-1', stream: true });
+      let deltas = '';
+      let done: string | undefined;
+      for await (const event of stream) {
+        expect(done).to.equal(undefined);
+        if (event.type === 'transcript.text.delta') deltas += event.delta;
+        else if (event.type === 'transcript.text.done') done = event.text;
+      }
+      expect(plainWords(done ?? '')).to.equal(said);
+      expect(deltas.trim()).to.equal(done);
+    });
+
+    it('embeds texts as floats and as base64, and counts tokens', async () => {
+      const create = (encoding_format?: 'float' | 'base64') =>
+        client.embeddings.create({
+          model: SIGLIP,
+          input: ['a red heart', 'pizza'],
+          ...(encoding_format !== undefined && { encoding_format }),
+        });
+      const floats = await create('float');
+      expect(floats).to.include({ object: 'list', model: SIGLIP });
+      expect(floats.data.map(({ index, object }) => [index, object])).to.deep.equal([
+        [0, 'embedding'],
+        [1, 'embedding'],
+      ]);
+      expect(floats.data[0]?.embedding).to.have.length(192);
+      expect(floats.usage.prompt_tokens).to.be.greaterThan(1);
+      expect(floats.usage.total_tokens).to.equal(floats.usage.prompt_tokens);
+      // Without a format the package asks for base64, and decodes it.
+      const decoded = await create();
+      expect(decoded.data.map(({ embedding }) => embedding)).to.deep.equal(
+        floats.data.map(({ embedding }) => embedding),
+      );
+      const base64 = await create('base64');
+      expect(base64.data[0]?.embedding).to.be.a('string');
+    });
+
+    it('embeds images in data URLs among texts, into the same space', async () => {
+      const image = await readFile(join(SAMPLES, 'images/01-red-heart.png'));
+      const { data } = await client.embeddings.create({
+        model: SIGLIP,
+        input: ['a snowman', `data:image/png;base64,${image.toString('base64')}`, 'a red heart'],
+        encoding_format: 'float',
+      });
+      const [other = [], same = [], right = []] = data.map(({ embedding }) => embedding);
+      const similarity = (vector: readonly number[]) =>
+        vector.reduce((sum, value, at) => sum + value * (same[at] ?? 0), 0);
+      expect(similarity(same)).to.be.closeTo(1, 1e-3);
+      expect(similarity(right)).to.be.greaterThan(similarity(other));
+    });
+
+    it('embeds an image whose data URL has parameters or no type of an image, and refuses what is no image', async () => {
+      const image = (await readFile(join(SAMPLES, 'images/01-red-heart.png'))).toString('base64');
+      const embed = (...input: string[]) =>
+        client.embeddings.create({ model: SIGLIP, input, encoding_format: 'float' }).then(({ data }) => data);
+      const [plain, ...others] = await embed(
+        ...['image/png', 'image/png;name=heart.png', 'application/octet-stream', ''].map(
+          (type) => `data:${type};base64,${image}`,
+        ),
+      );
+      for (const { embedding } of others) expect(embedding).to.deep.equal(plain?.embedding);
+      const unreadable = await failure(embed('a snowman', `data:;base64,${Buffer.from('hello').toString('base64')}`));
+      expect(unreadable).to.include({ status: 400, code: 'image_unreadable', param: 'input[1]' });
+    });
+
+    it('refuses data URLs with anything but base64 by their input', async () => {
+      const image = (await readFile(join(SAMPLES, 'images/01-red-heart.png'))).toString('base64');
+      for (const content of ['@@@@', `${image.slice(0, 100)}!!!${image.slice(100)}`, `${image.slice(0, 400)}=AAAA`]) {
+        const input = ['a', `data:image/png;base64,${content}`];
+        const error = await failure(client.embeddings.create({ model: SIGLIP, input }));
+        expect(error).to.be.instanceOf(OpenAI.BadRequestError);
+        expect(error).to.include({ param: 'input[1]' });
+        expect(String(error)).to.include('expected base64 behind the comma');
+      }
+      const lines = image.replace(/.{76}/g, '$&\r\n').replaceAll('+', '-').replaceAll('/', '_');
+      const input = `data:image/png;base64,${lines}`;
+      expect((await client.embeddings.create({ model: SIGLIP, input })).data).to.have.length(1);
+    });
+
+    it('lists the models and retrieves one, with the slash in its name', async () => {
+      const ids: string[] = [];
+      for await (const { id } of client.models.list()) ids.push(id);
+      expect(ids).to.deep.equal([MOONSHINE, 'whisper-1', SIGLIP]);
+      expect(await client.models.retrieve(SIGLIP)).to.include({ id: SIGLIP, object: 'model', owned_by: 'heimdex' });
+    });
+
+    it('throws the package’s own errors, with the parameter at fault', async () => {
+      const missing = await failure(client.models.retrieve('gpt-4'));
+      expect(missing).to.be.instanceOf(OpenAI.NotFoundError);
+      expect(missing).to.include({
+        status: 404,
+        code: 'model_not_found',
+        param: 'model',
+        type: 'invalid_request_error',
+      });
+      const unknown = await failure(client.audio.transcriptions.create({ file: party(), model: 'gpt-4o-transcribe' }));
+      expect(unknown).to.be.instanceOf(OpenAI.NotFoundError);
+      const shorter = await failure(client.embeddings.create({ model: SIGLIP, input: 'one', dimensions: 64 }));
+      expect(shorter).to.be.instanceOf(OpenAI.BadRequestError);
+      expect(shorter).to.include({ status: 400, param: 'dimensions' });
+      const tokens = await failure(client.embeddings.create({ model: SIGLIP, input: [[1, 2]] }));
+      expect(tokens).to.include({ status: 400, param: 'input[0]' });
+      expect(String(tokens)).to.include('check_embedding_ctx_length=False');
+      const noise = await toFile(Buffer.from('this is no audio'), 'noise.mp3');
+      const unreadable = await failure(client.audio.transcriptions.create({ file: noise, model: 'whisper-1' }));
+      expect(unreadable).to.be.instanceOf(OpenAI.BadRequestError);
+      expect(unreadable).to.include({ code: 'audio_unreadable' });
+      const translation = await failure(client.audio.translations.create({ file: party(), model: 'whisper-1' }));
+      expect(translation).to.include({ status: 400, param: 'model' });
+      const early = await failure(
+        client.audio.transcriptions.create({ file: noise, model: 'whisper-1', stream: true }),
+      );
+      expect(early).to.include({ status: 400, code: 'audio_unreadable' });
+    });
+
+    it('is accepted with its own dimensions', async () => {
+      const { data } = await client.embeddings.create({ model: SIGLIP, input: 'one', dimensions: 192 });
+      expect(data).to.have.length(1);
+    });
+
+    it('ends the call when the caller leaves its stream', async () => {
+      const samples = await samplesOf(join(SAMPLES, 'speech/party.flac'));
+      // Minutes of speech, so that it is still worked on when the first words come.
+      const long = wavFile(Buffer.concat(Array.from({ length: 60 }, () => pcm16(samples))));
+      const stream = await client.audio.transcriptions.create(
+        { file: await toFile(long, 'long.wav'), model: 'whisper-1', stream: true },
+        { headers: { 'x-request-id': 'left' } },
+      );
+      for await (const { type } of stream) {
+        expect(type).to.equal('transcript.text.delta');
+        break;
+      }
+      const line = await served.server.logged(({ call }) => call === 'left');
+      expect(line).to.include({ protocol: 'openai', code: 'CANCELLED' });
+    });
+  });
+
+  describe('the Python packages', function () {
+    this.timeout(120_000);
+
+    const ask = async (script: string): Promise<unknown> =>
+      runPython(PYTHON, script, {
+        PATH: process.env.PATH,
+        HOME: process.env.HOME,
+        OPENAI_BASE_URL: served.baseUrl,
+        PARTY: join(ROOT, 'demo/samples/speech/party.flac'),
+      });
+
+    /** Whether Python has a module; says so where it has none. */
+    const has = async (module: string): Promise<boolean> => {
+      const found = await ask(
+        `import importlib.util as util; print("true" if util.find_spec("${module}") else "false")`,
+      ).catch(() => false);
+      if (found !== true)
+        console.log(`      No Python with ${module}: it is not tested (HEIMDEX_TEST_PYTHON names one).`);
+      return found === true;
+    };
+
+    it('openai: every response format, streaming, embeddings, models, errors', async function () {
+      if (!(await has('openai'))) return this.skip();
+      const answer = (await ask(OPENAI)) as Record<string, unknown>;
+      expect(answer).to.include({ dimensions: 192, same: 0, deltas: answer.done });
+      expect(String(answer.text).trim()).to.equal(answer.json);
+      expect(answer.done).to.equal(answer.json);
+      expect(answer.srt).to.match(/^1\n00:00:0/);
+      expect(answer.vtt).to.match(/^WEBVTT\n\n/);
+      expect(answer.verbose).to.deep.equal(['english', true, true, 0]);
+      expect(answer.models).to.include.members(['whisper-1', SIGLIP]);
+      expect(answer.errors).to.deep.equal([
+        ['NotFoundError', 404, 'model_not_found', 'model'],
+        ['BadRequestError', 400, 'invalid_argument', 'dimensions'],
+        ['BadRequestError', 400, 'invalid_argument', 'response_format'],
+      ]);
+    });
+
+    it('langchain-openai: OpenAIEmbeddings of documents and queries', async function () {
+      if (!(await has('langchain_openai'))) return this.skip();
+      const { lengths, difference } = (await ask(LANGCHAIN)) as { lengths: number[]; difference: number };
+      expect(lengths).to.deep.equal([192, 192]);
+      expect(difference).to.be.lessThan(1e-5);
+    });
+  });
+});
