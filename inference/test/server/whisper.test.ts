@@ -1,7 +1,11 @@
-/** What only Whisper can: times of words, languages, translations; over gRPC and by the npm package openai. Skips without its weights. */
+/**
+ * What only Whisper can: times of words, languages, translations, windows of one file in one run; over gRPC and by the npm package
+ * openai. Skips without its weights.
+ */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { InferenceService, type TranscribeStreamResponse } from '@heimdex/gen';
 import { expect } from 'chai';
 import OpenAI, { toFile } from 'openai';
@@ -13,6 +17,7 @@ import { plainWords } from '../support/speech.js';
 
 const NAME = 'onnx-community/whisper-base_timestamped';
 const DIR = join(SHARED_MODELS, NAME);
+const SAMPLES = join(ROOT, '../shared/samples/speech');
 const SAID = 'and so my fellow americans ask not what your country can do for you ask what you can do for your country';
 
 const { transcribe, transcribeStream } = InferenceService.method;
@@ -29,7 +34,13 @@ describe('a server of Whisper', () => {
       return this.skip();
     }
     volume = await makeVolume({ snapshots: { [NAME]: DIR } });
-    server = await startProgram({ HF_HUB_CACHE: volume.cacheDir, ASR_MODEL: NAME, VISION_MODEL_NAME: 'none' });
+    server = await startProgram({
+      HF_HUB_CACHE: volume.cacheDir,
+      ASR_MODEL: NAME,
+      VISION_MODEL_NAME: 'none',
+      // A busy machine must not cause refusals.
+      MAX_QUEUE_SECONDS: '300',
+    });
     client = new GrpcClient(server.address);
     openai = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'none is needed', maxRetries: 0 });
   });
@@ -39,7 +50,7 @@ describe('a server of Whisper', () => {
     await volume?.remove();
   });
 
-  const content = () => readFile(join(ROOT, '../shared/samples/speech/jfk.wav'));
+  const content = () => readFile(join(SAMPLES, 'jfk.wav'));
   const file = async () => toFile(await content(), 'jfk.wav');
 
   it('transcribes an audio file and detects its language', async () => {
@@ -103,4 +114,43 @@ describe('a server of Whisper', () => {
     expect(error).to.be.instanceOf(OpenAI.BadRequestError);
     expect(error).to.include({ code: 'language_unsupported', param: 'language' });
   });
+
+  it('transcribes a short audio file during a run of two windows of a long one, without changing its result', async function () {
+    this.timeout(180_000);
+    const textOf = async (content: Uint8Array) => {
+      // Repeated speech would trigger the temperature fallback.
+      const options = { conditionOnPreviousText: false, language: 'en', temperatures: [0] };
+      return (await client.value(transcribe, { audio: { content }, options })).text;
+    };
+    /** Number of items that workers have started. */
+    const begun = async () => {
+      const metrics = await (await fetch(`${server?.url}/metrics`)).text();
+      return Number(/^heimdex_queue_seconds_count\{model="whisper"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
+    };
+    // Two windows of 25 s, each with 7 s of speech.
+    const long = await wavOfMany(join(SAMPLES, 'sense_and_sensibility_01_austen_64kb-0870.wav'), 2, 18);
+    const clip = await readFile(join(SAMPLES, 'sense_and_sensibility_01_austen_64kb-0930.wav'));
+    const alone = [await textOf(long), await textOf(clip)];
+    const before = await begun();
+    const order: string[] = [];
+    const note = (name: string) => (text: string) => {
+      order.push(name);
+      return text;
+    };
+    const transcription = textOf(long).then(note('the long one'));
+    while ((await begun()) < before + 2) await delay(10);
+    const together = [transcription, textOf(clip).then(note('the clip'))];
+    expect(await Promise.all(together)).to.deep.equal(alone);
+    expect(order).to.deep.equal(['the clip', 'the long one']);
+  });
 });
+
+/** Repeats the samples of a WAV file, each followed by silence, as a WAV file. */
+async function wavOfMany(path: string, times: number, silentSeconds: number): Promise<Buffer> {
+  const file = await readFile(path);
+  const part = Buffer.concat([file.subarray(44), Buffer.alloc(silentSeconds * 2 * 16_000)]);
+  const head = Buffer.from(file.subarray(0, 44));
+  head.writeUInt32LE(36 + part.length * times, 4);
+  head.writeUInt32LE(part.length * times, 40);
+  return Buffer.concat([head, ...Array.from({ length: times }, () => part)]);
+}
