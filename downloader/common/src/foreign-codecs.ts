@@ -21,6 +21,7 @@ const FOREIGN_CODECS: ReadonlyMap<string, string> = new Map([
   ['ms\u0000\u0002', 'Microsoft ADPCM of QuickTime'],
   ['ms\u0000\u0011', 'IMA ADPCM in Microsoft blocks of QuickTime'],
   ['ms\u00001', 'GSM 6.10 in Microsoft blocks of QuickTime'],
+  ['msVo', 'Vorbis of QuickTime'],
   ['QDM2', 'QDesign Music'],
   ['Qclp', 'Qualcomm PureVoice'],
   ['MAC3', 'MACE 3:1'],
