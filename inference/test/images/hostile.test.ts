@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { InferenceError } from '../../src/errors.js';
-import { configureImageDecoding, decodeImage } from '../../src/media/images/index.js';
+import { configureImageDecoding, decodeImage, decodePixels, readImageHeader } from '../../src/media/images/index.js';
 import { limitWasmMemory } from '../../src/media/images/thread/wasm-memory.js';
 import { imageErrorOf, imageFixture, imageOf } from '../support/image-files.js';
 import { Random } from '../support/random.js';
@@ -73,6 +73,22 @@ describe('damaged images', () => {
       prototype.toBuffer = toBuffer;
     }
     expect(limits).to.deep.equal(Array(limits.length).fill(30)).and.to.have.length.of.at.least(11);
+  });
+
+  it('does not take the time limit of another image, whose message libvips shares, for its own', async () => {
+    const header = await readImageHeader(imageFixture('x.bmp'), 1_000_000);
+    const fails = Object.assign(Object.create(sharp(Buffer.alloc(12), { raw: { width: 2, height: 2, channels: 3 } })), {
+      clone: () => fails,
+      flatten: () => fails,
+      toColourspace: () => fails,
+      raw: () => fails,
+      timeout: () => fails,
+      toBuffer: () => Promise.reject(new Error('timeout: 3% complete')),
+    });
+    const error = await decodePixels(imageFixture('x.bmp'), { ...header, load: async () => fails }).catch(
+      (lost) => lost,
+    );
+    expect(error.message).to.contain('the file may be cut off or damaged');
   });
 
   it("limits a decoder's memory", () => {

@@ -1,10 +1,10 @@
 import sharp, { type Sharp } from 'sharp';
 import { Semaphore } from '../../semaphore.js';
-import { imageUnreadable } from './errors.js';
+import { DecodeTimeUp, imageUnreadable } from './errors.js';
 import { type ImageHeader, openUpright, readImageHeader } from './header.js';
 import type { Image } from './image.js';
 import { endsInZeros, repairJpegEnd } from './jpeg-end.js';
-import { isDecodeTimeUp, readSamples } from './open.js';
+import { readSamples } from './open.js';
 
 /**
  * A side this many times its target, or more, is reduced by the decoder to half this factor. The last reduction is
@@ -91,7 +91,7 @@ async function decodeJpeg(content: Uint8Array, header: ImageHeader, target: Targ
     try {
       return await decode(content, 'warning');
     } catch (cause) {
-      if (isDecodeTimeUp(cause)) throw cause;
+      if (cause instanceof DecodeTimeUp) throw cause;
     }
   }
   return await decode(await repairJpegEnd(content), 'error');

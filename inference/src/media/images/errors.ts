@@ -20,13 +20,16 @@ export function imageUnreadable(format: ImageFormat, content: Uint8Array, cause:
   );
 }
 
+/** A decoder was stopped by its time limit. */
+export class DecodeTimeUp extends Error {}
+
 /** A file with damage found by this program's readers. */
 export class DamagedImage extends Error {}
 
 function errorMessage(cause: unknown): string {
   if (cause instanceof DamagedImage) return cause.message;
+  if (cause instanceof DecodeTimeUp) return 'decoding took too long';
   const said = cause instanceof Error ? cause.message : '';
-  if (/timeout/i.test(said)) return 'decoding took too long';
   if (/premature|truncat|end of (file|stream|input|image)|not enough|too (short|few)|unexpected eof/i.test(said)) {
     return 'the file ends too early. It may be cut off';
   }

@@ -1,5 +1,6 @@
 import sharp, { type OutputInfo, type Sharp, type SharpOptions } from 'sharp';
 import { decodeWithin } from './decode-limit.js';
+import { DecodeTimeUp } from './errors.js';
 import type { RawImage } from './raw-image.js';
 
 export interface OpenOptions {
@@ -40,12 +41,7 @@ export function openRaw({ data, width, height, channels }: RawImage): Sharp {
  * Time limit of a decoder; beyond it the image is considered malicious. libvips uses the wall clock, so decodeWithin
  * checks the processor time.
  */
-const DECODE_LIMIT = { seconds: 30, isTimeUp: isDecodeTimeUp };
-
-/** Whether libvips stopped by that limit. */
-export function isDecodeTimeUp(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('timeout');
-}
+const DECODE_LIMIT = { seconds: 30, isTimeUp: (error: unknown) => error instanceof DecodeTimeUp };
 
 /**
  * Decodes an image to samples, by default of 8 bits, within the time limit: all pixels are decoded here. `opened` opens the file for each
@@ -55,7 +51,14 @@ export async function readSamples(
   opened: () => Sharp,
   depth: 'float' | 'uint' | 'ushort' | 'uchar' = 'uchar',
 ): Promise<{ readonly data: Buffer; readonly info: OutputInfo }> {
-  return await decodeWithin(DECODE_LIMIT, (seconds) =>
-    opened().raw({ depth }).timeout({ seconds }).toBuffer({ resolveWithObject: true }),
-  );
+  return await decodeWithin(DECODE_LIMIT, async (seconds) => {
+    const endMs = performance.now() + seconds * 1000;
+    try {
+      return await opened().raw({ depth }).timeout({ seconds }).toBuffer({ resolveWithObject: true });
+    } catch (cause) {
+      // libvips' messages are those of all images that are decoded at the same time.
+      const isTimeUp = performance.now() >= endMs && cause instanceof Error && /^timeout: /m.test(cause.message);
+      throw isTimeUp ? new DecodeTimeUp(`${seconds} s`, { cause }) : cause;
+    }
+  });
 }

@@ -1,11 +1,12 @@
 import { InferenceError } from '../../../errors.js';
 import { LimitedThread, type ThreadLoss } from '../../../process/limited-thread.js';
-import { DamagedImage } from '../errors.js';
+import { DamagedImage, DecodeTimeUp } from '../errors.js';
 import { MAX_DECODE_CPU_SECONDS, MAX_DECODER_BYTES, MAX_IDLE_BYTES } from './limits.js';
 import type { DecodedContent, DecodeRequest, ThreadAnswer } from './messages.js';
 
 /** Limit of the thread's JavaScript heap; pixels and the decoders' memory are outside it. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 };
+const TIME_UP = `more than ${MAX_DECODE_CPU_SECONDS} s of processor time`;
 
 /** A thread that decodes one image after another. */
 export class ImageThread {
@@ -22,7 +23,7 @@ export class ImageThread {
     return this.#reusable && this.#thread.alive;
   }
 
-  /** Rejects with an InferenceError for an unsupported kind, DamagedImage or another Error for a broken file. */
+  /** Rejects with an InferenceError for an unsupported kind, DecodeTimeUp, DamagedImage or another Error for a broken file. */
   async decode(request: DecodeRequest): Promise<DecodedContent> {
     this.#thread.ref();
     // The thread gets a copy: the caller's buffer stays usable.
@@ -38,6 +39,7 @@ export class ImageThread {
     }
     if (answer.kind === 'decoded') return answer.content;
     if (answer.kind === 'refused') throw new InferenceError('IMAGE_UNREADABLE', answer.message);
+    if (answer.message === TIME_UP) throw new DecodeTimeUp(TIME_UP);
     throw answer.reason === 'damaged' ? new DamagedImage(answer.message) : new Error(answer.message);
   }
 
@@ -50,6 +52,6 @@ export class ImageThread {
 function reasonOf(loss: ThreadLoss): string {
   if (loss === 'ended') return 'the thread ended';
   if (loss === 'closed') return 'the thread was closed';
-  if (loss === 'overdue') return `timeout: more than ${MAX_DECODE_CPU_SECONDS} s of processor time`;
+  if (loss === 'overdue') return TIME_UP;
   return loss.message;
 }
