@@ -64,6 +64,10 @@ describe('the end of a JPEG', () => {
         expect(percent, error.message).to.be.closeTo(100 - share * 100, 8);
       }
     }
+    const inks = await sharp(whole).toColourspace('cmyk').jpeg().toBuffer();
+    const half = inks.subarray(0, inks.length / 2);
+    for (const file of [half, Buffer.concat([half, marker])])
+      expect((await imageErrorOf(file)).message).to.contain('a part of the image is missing');
     const progressive = await photograph({ progressive: true });
     for (const share of [0.9, 0.5, 0.3, 0.2, 0.15]) {
       const error = await imageErrorOf(progressive.subarray(0, Math.floor(progressive.length * share)));
@@ -130,6 +134,13 @@ describe('the end of a JPEG', () => {
       .toBuffer();
     grey[grey.indexOf(Uint8Array.of(0xff, 0xda)) + 12] = 0;
     expect((await imageOf(grey)).data).to.deep.equal(new Uint8Array(64 * 64 * 3).fill(128));
+  });
+
+  it('is found behind more restart markers than libvips bears warnings', async () => {
+    const whole = imageFixture('progressive_restarts.jpg');
+    expect(await imageOf(whole.subarray(0, -2))).to.deep.equal(await imageOf(whole));
+    const cut = Buffer.concat([whole.subarray(0, -20), whole.subarray(-2)]);
+    expect((await imageErrorOf(cut)).message).to.contain('of the image is missing');
   });
 
   it('is judged by the first frame header, however many components and scans follow in its data', async () => {

@@ -9,6 +9,8 @@ const MAX_MISSING_SHARE = 0.01;
 const UNDECODED = 128;
 /** Decodes to blocks that are not grey; without FF, which could begin a marker. */
 const MORE_DATA = Buffer.from('5a3c96e1780fb42dd2694bc31ea5873c', 'hex');
+/** Places of more data: each is a warning, and libvips gives up after a hundred. */
+const MAX_MORE_DATA = 50;
 /** Zeros kept of those at the end: data may end in FF 00. */
 const KEPT_ZEROS = 2;
 /** How far smoothing between blocks reaches into a block. */
@@ -69,7 +71,7 @@ function withoutZeros(content: Uint8Array): Uint8Array {
  * remain the same.
  */
 async function endsInData(content: Uint8Array, samples: Buffer): Promise<boolean> {
-  const ends = dataEnds(content);
+  const ends = dataEnds(content, MAX_MORE_DATA);
   const longer = Buffer.alloc(content.length + ends.length * MORE_DATA.length);
   for (const [index, end] of [0, ...ends].entries()) {
     const to = end + index * MORE_DATA.length;
@@ -84,8 +86,8 @@ function missingShare(
   { data, info }: Awaited<ReturnType<typeof readSamples>>,
   block: JpegScans,
 ): { readonly blocks: number; readonly of: number } | undefined {
-  // Only for grey and RGB: in other colour spaces the fill value differs after conversion.
-  if (!block.sequential || (info.channels !== 1 && info.channels !== 3)) return undefined;
+  // Inks are converted to RGB, so the fill value differs.
+  if (!block.sequential || block.components > 3) return undefined;
   const columns = Math.ceil(info.width / block.blockWidth);
   const of = columns * Math.ceil(info.height / block.blockHeight);
   const missing = (index: number): boolean =>

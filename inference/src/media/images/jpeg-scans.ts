@@ -5,6 +5,8 @@ export interface JpegScans {
   /** Size of a block (MCU): everything stored together. */
   readonly blockWidth: number;
   readonly blockHeight: number;
+  /** 1 for grey, 3 for colour, 4 for inks. */
+  readonly components: number;
   /** All components in one scan, one pass: blocks are stored in display order. */
   readonly sequential: boolean;
   /** Whether scans for all details of all components have begun. */
@@ -58,6 +60,7 @@ export function readJpegScans(content: Uint8Array): JpegScans | undefined {
     return {
       blockWidth,
       blockHeight,
+      components: components.length,
       sequential: !progressive && first === components.length,
       complete,
       restarts,
@@ -103,22 +106,26 @@ function readHeaders(content: Uint8Array): {
   return { frame, first, lowest, restarts, ended: content[at + 1] === END_OF_IMAGE };
 }
 
-/** Where the data of scans ends, and between restart markers: before the markers behind it and their fill bytes FF. */
-export function dataEnds(content: Uint8Array): readonly number[] {
-  const ends: number[] = [];
+/**
+ * Where the data of scans ends, and between restart markers: before the markers behind it and their fill bytes FF. At most `max` places in
+ * their order, those of scans rather than others.
+ */
+export function dataEnds(content: Uint8Array, max: number): readonly number[] {
+  const scans: number[] = [];
+  const restarts: number[] = [];
   const view = viewOf(content);
   let at = nextMarker(content, 2);
-  while (at + 4 <= content.length && content[at + 1] !== END_OF_IMAGE) {
+  while (at + 4 <= content.length && content[at + 1] !== END_OF_IMAGE && scans.length < max) {
     const isScan = content[at + 1] === START_OF_SCAN;
     const from = at + 2 + view.getUint16(at + 2);
     at = nextMarker(content, from);
     if (!isScan) continue;
+    scans.push(beforeFill(content, at));
     for (let ff = content.indexOf(0xff, from); ff >= 0 && ff < at; ff = content.indexOf(0xff, ff + 1)) {
-      if (isRestart(content[ff + 1] ?? 0)) ends.push(beforeFill(content, ff));
+      if (restarts.length < max && isRestart(content[ff + 1] ?? 0)) restarts.push(beforeFill(content, ff));
     }
-    ends.push(beforeFill(content, at));
   }
-  return ends;
+  return [...scans, ...restarts].slice(0, max).sort((one, other) => one - other);
 }
 
 function beforeFill(content: Uint8Array, marker: number): number {
