@@ -134,7 +134,7 @@ async function askHub(
       const unusable = unusableWeights(state.configured, tree, where);
       // A model for another task may lack a file that only this one needs.
       if (unusable === undefined && configured.compile !== undefined) await assertCompilable(configured, small);
-      throw unusable ?? fileUnknown(state, source, commit, file);
+      throw unusable ?? fileUnknown({ configured }, source, commit, file);
     }
     const hash = hashOfEntry(entry);
     const sizeBytes = sizeOfEntry(entry);
@@ -149,7 +149,8 @@ async function askHub(
     const chosen = await chooseSource(configured, configured.compile, search, signal);
     if (chosen === undefined)
       throw (
-        unusableWeights(configured, tree, where) ?? fileUnknown(state, source, commit, { path: 'model.safetensors' })
+        unusableWeights(configured, tree, where) ??
+        fileUnknown({ configured }, source, commit, { path: 'model.safetensors' })
       );
     checkpoint = { paths: chosen.files.map(({ path }) => path), why: chosen.why };
     for (const { path, isThere, ...rest } of chosen.files) {
