@@ -1,9 +1,11 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { create } from '@bufbuild/protobuf';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import {
@@ -131,6 +133,18 @@ describe('Files given to transcribeFile', () => {
     const { warnings } = await summaryOf(client.transcribeFile(path));
     expect(received.length).to.be.below(content.length);
     expect(warnings[0]).to.match(/Not used: 0 \(Dolby TrueHD(, \w+)?\), not supported\./);
+  });
+
+  it('may be pipes, which can be opened only once', async function () {
+    const path = join(dir, 'pipe');
+    const command = promisify(execFile);
+    if ((await command('mkfifo', [path]).catch(() => undefined)) === undefined) return this.skip();
+    const [summary] = await Promise.all([
+      summaryOf(client.transcribeFile(path)),
+      command('sh', ['-c', 'cat "$0" > "$1"', VIDEO, path]),
+    ]);
+    expect(summary.language).to.equal('en');
+    expect(received.equals(await readFile(VIDEO))).to.equal(true);
   });
 
   it('fail with SOURCE_FAILED if they are missing', async () => {

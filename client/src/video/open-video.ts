@@ -65,7 +65,6 @@ async function inspect(path: string): Promise<Video | undefined> {
   const file = await open(path);
   try {
     const found = await file.stat();
-    if (!found.isFile()) return undefined;
     const head = await headOf(file);
     const kind = containerKindOf(head);
     if (kind === undefined || (kind === 'matroska' && isTruncatedMatroska(head, found.size))) return undefined;

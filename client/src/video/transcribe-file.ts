@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { InferenceClientError } from '../errors.js';
 import type { TranscribeOptions } from '../speech.js';
 import { type TranscribeEvent, transcribeStream } from '../speech-stream.js';
@@ -11,6 +12,10 @@ export async function* transcribeFile(
   path: string,
   options: TranscribeOptions,
 ): AsyncGenerator<TranscribeEvent, void, void> {
+  if (await isPipe(path)) {
+    yield* transcribeStream(caller, readOnce(path), options);
+    return;
+  }
   const video = options.raw === undefined ? await openVideo(path, options.audioTrack) : undefined;
   if (video === undefined) {
     yield* transcribeStream(caller, () => createReadStream(path), options);
@@ -31,6 +36,18 @@ export async function* transcribeFile(
   }
   // Damaged, or cannot be remuxed: send the whole file, so that the server reports the reason.
   yield* transcribeStream(caller, () => createReadStream(path), options);
+}
+
+/** Pipes and devices: opened for a look at their format, or for another attempt, they would lose what was written to them. */
+function isPipe(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => !found.isFile(),
+    () => false, // Reading it says why.
+  );
+}
+
+async function* readOnce(path: string): AsyncGenerator<Uint8Array, void, void> {
+  yield* createReadStream(path);
 }
 
 /** Adds the warnings and the track's index in the original file to the summary, since the server saw only one track. */
