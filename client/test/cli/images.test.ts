@@ -69,7 +69,7 @@ describe('heimdex', () => {
       async function* entries() {
         for (let name = 130_000; name > 0; name -= 1) yield { name: `${name}.png`, isDirectory: () => false };
       }
-      // Creating so many files would take seconds.
+      // Creating 130,000 files would take seconds.
       Object.assign(promises, { opendir: async () => entries() });
       syncBuiltinESMExports();
       try {
