@@ -68,6 +68,8 @@ export class FairQueue<Item> {
     interactive: new ClassQueue(),
     bulk: new ClassQueue(),
   };
+  /** Virtual time between the classes: the start of the last batch taken. */
+  #now = 0;
   #cost = 0;
   #size = 0;
 
@@ -84,7 +86,7 @@ export class FairQueue<Item> {
   /** Adds an entry after the others of its flow. */
   push(entry: Entry<Item>): void {
     const own = this.#classes[entry.flow.priority];
-    if (own.waiting.length === 0) this.#wake(entry.flow.priority);
+    if (own.waiting.length === 0) this.#wake(own);
     const start = Math.max(own.now, entry.flow.finish);
     entry.flow.finish = start + entry.cost;
     insert(own.waiting, { entry, start });
@@ -95,7 +97,7 @@ export class FairQueue<Item> {
   /** Puts an entry whose run failed at the front of its class. */
   pushFront(entry: Entry<Item>): void {
     const own = this.#classes[entry.flow.priority];
-    if (own.waiting.length === 0) this.#wake(entry.flow.priority);
+    if (own.waiting.length === 0) this.#wake(own);
     own.waiting.unshift({ entry, start: Math.min(own.now, own.waiting[0]?.start ?? own.now) });
     this.#cost += entry.cost;
     this.#size += 1;
@@ -142,11 +144,9 @@ export class FairQueue<Item> {
     return all.map(({ entry }) => entry);
   }
 
-  /** A class that was idle starts at the other's virtual time: it has no claim on unused time. */
-  #wake(priority: Priority): void {
-    const own = this.#classes[priority];
-    const other = this.#classes[priority === 'interactive' ? 'bulk' : 'interactive'];
-    if (other.waiting.length > 0) own.served = Math.max(own.served, other.served);
+  /** A class that was idle starts now, also if nothing waits in the other: it has no claim on unused time. */
+  #wake(own: ClassQueue<Item>): void {
+    own.served = Math.max(own.served, this.#now);
   }
 
   #nextClass(): ClassQueue<Item> | undefined {
@@ -183,6 +183,7 @@ export class FairQueue<Item> {
   }
 
   #serve(own: ClassQueue<Item>, batch: readonly Entry<Item>[]): void {
+    this.#now = Math.max(this.#now, own.served);
     for (const entry of batch) {
       this.#forget(entry);
       own.served += entry.cost / WEIGHTS[entry.flow.priority];

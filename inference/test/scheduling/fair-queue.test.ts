@@ -68,6 +68,23 @@ describe('FairQueue', () => {
     expect(first.filter((item) => item === 'bulk').length).to.be.within(1, 3);
   });
 
+  for (const [one, other] of [
+    ['interactive', 'bulk'],
+    ['bulk', 'interactive'],
+  ] as const) {
+    it(`gives ${one} work no credit for the time in which ${other} work ran without waiting`, () => {
+      const fairQueue = new FairQueue<string>();
+      for (let index = 0; index < 1000; index += 1) {
+        fairQueue.push(entry(other, new Flow(other)));
+        fairQueue.take(ONE, 0);
+      }
+      for (let index = 0; index < 50; index += 1) fairQueue.push(entry(one, new Flow(one)));
+      for (let index = 0; index < 50; index += 1) fairQueue.push(entry(other, new Flow(other)));
+      const first = takeAll(fairQueue).flat().slice(0, 27);
+      expect(first.filter((item) => item === 'bulk').length).to.be.within(1, 4);
+    });
+  }
+
   it('batches only items of one kind', () => {
     const fairQueue = new FairQueue<string>();
     const flow = new Flow('interactive');
