@@ -8,12 +8,12 @@ import { lastLine } from './support/program.js';
 import { DENSE_FILES, NAME, useCheckpoints } from './support/use-checkpoints.js';
 
 describe('a compiled model whose repository has a new commit with the same weights', () => {
-  const { dir, ok, compiled, publish, requests } = useCheckpoints();
+  const { dir, ok, filled, compiled, publish, requests } = useCheckpoints();
   let cache: string;
   beforeEach(async () => {
     cache = join(dir.path, 'cache');
     await publish(bertRepository());
-    await ok();
+    await filled();
   });
 
   const { files } = bertRepository();

@@ -8,7 +8,7 @@ import { lastLine, runHere } from './support/program.js';
 import { FOREIGN, NAME, useCheckpoints } from './support/use-checkpoints.js';
 
 describe('a checkpoint', () => {
-  const { dir, whisper, env, ok, json, compiled, bytesAsked, requests } = useCheckpoints();
+  const { dir, whisper, env, ok, filled, json, compiled, bytesAsked, requests } = useCheckpoints();
   let cache: string;
   beforeEach(() => {
     cache = join(dir.path, 'cache');
@@ -129,7 +129,7 @@ describe('a checkpoint', () => {
   });
 
   it('is compiled again in another precision, and prune then offers the first one', async () => {
-    await ok();
+    await filled();
     await ok([], { TEXT_MODEL_NAME: `${NAME}:fp16` });
     const dirs = await scanCompiled(cache);
     expect(dirs.map(({ manifest }) => manifest?.precision)).to.have.members(['int8', 'fp16']);
@@ -162,7 +162,7 @@ describe('a checkpoint', () => {
   });
 
   it('that another program left is used unchanged: 0 bytes to fetch, no request, and prune never offers it', async () => {
-    await ok();
+    await filled();
     // As huggingface_hub leaves it: no lock file, nothing compiled.
     await rm(join(cache, 'models.lock.json'));
     await rm(join(cache, '.compiled'), { recursive: true });

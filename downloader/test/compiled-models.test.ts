@@ -10,14 +10,14 @@ import { lastLine, runHere } from './support/program.js';
 import { NAME, useCheckpoints } from './support/use-checkpoints.js';
 
 describe('a compiled model', () => {
-  const { dir, env, ok, json, snapshot, compiled, bytesAsked, requests } = useCheckpoints();
+  const { dir, env, ok, filled, json, snapshot, compiled, bytesAsked, requests } = useCheckpoints();
   let cache: string;
   beforeEach(() => {
     cache = join(dir.path, 'cache');
   });
 
   it('is verified by its own hashes, and compiled again if a byte is wrong', async () => {
-    await ok();
+    await filled();
     const { path } = await compiled();
     await flip(join(path, 'model.onnx_data'));
     const result = await runHere(['verify'], env());
@@ -30,7 +30,7 @@ describe('a compiled model', () => {
   });
 
   it('has its checkpoint verified with it, and fetched again if a byte is wrong', async () => {
-    await ok();
+    await filled();
     const weights = join(snapshot(), 'model.safetensors');
     const bytes = await readFile(weights);
     await flip(weights);
@@ -48,7 +48,7 @@ describe('a compiled model', () => {
   });
 
   it('that another program left the checkpoint of never has it changed', async () => {
-    await ok();
+    await filled();
     const weights = join(snapshot(), 'model.safetensors');
     await rm(join(cache, '.compiled'), { recursive: true });
     await rm(join(cache, 'models.lock.json'));
@@ -61,7 +61,7 @@ describe('a compiled model', () => {
   });
 
   it('is listed, next to what can be compiled', async () => {
-    await ok();
+    await filled();
     await mkdir(join(cache, 'whisper'));
     await writeFile(join(cache, 'whisper', 'medium.pt'), 'weights');
     await writeFile(join(cache, 'whisper', 'mine.pt'), 'weights');
@@ -84,7 +84,7 @@ describe('a compiled model', () => {
   });
 
   it('is carried to a volume without a network, without its checkpoint', async () => {
-    await ok();
+    await filled();
     const tar = join(dir.path, 'models.tar');
     const other = { HF_HUB_CACHE: join(dir.path, 'other'), HF_HUB_OFFLINE: '1' };
     await ok(['export', tar]);
@@ -100,7 +100,7 @@ describe('a compiled model', () => {
   });
 
   it('is not taken from an archive whose bytes are wrong', async () => {
-    await ok();
+    await filled();
     const tar = join(dir.path, 'models.tar');
     const other = { HF_HUB_CACHE: join(dir.path, 'other'), HF_HUB_OFFLINE: '1' };
     await ok(['export', tar]);
@@ -115,7 +115,7 @@ describe('a compiled model', () => {
 });
 
 describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
-  const { dir, env, ok, json, snapshot, compiled, bytesAsked, requests } = useCheckpoints();
+  const { dir, env, ok, filled, json, snapshot, compiled, bytesAsked, requests } = useCheckpoints();
   let cache: string;
   beforeEach(() => {
     cache = join(dir.path, 'cache');
@@ -124,7 +124,7 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
   const DROP = { KEEP_CHECKPOINTS: 'false' };
 
   it('is removed by one of two programs, and the other one finds it gone', async () => {
-    await ok();
+    await filled();
     const path = blobLockPath(env().HF_HUB_CACHE ?? '', NAME, 'compile');
     const { signal } = new AbortController();
     const first = await acquireLock(path, { onWait() {}, onUnsupported() {} }, signal);
@@ -180,7 +180,7 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
   });
 
   it('goes from a volume that was filled before', async () => {
-    await ok();
+    await filled();
     await ok([], DROP);
     expect(await readdir(snapshot())).not.to.include('model.safetensors');
     await ok(['verify'], DROP);
@@ -218,7 +218,7 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
   });
 
   it('stays if its compiled form is damaged', async () => {
-    await ok();
+    await filled();
     const { path } = await compiled();
     await flip(join(path, 'model.onnx_data'));
     expect((await runHere([], env(DROP))).status).to.equal(7);
@@ -226,7 +226,7 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
   });
 
   it('keeps the bytes that another commit points at', async () => {
-    await ok();
+    await filled();
     const other = join(snapshot(), '..', 'a'.repeat(40));
     await mkdir(other);
     const { symlink, readlink } = await import('node:fs/promises');

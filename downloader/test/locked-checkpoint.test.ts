@@ -6,13 +6,13 @@ import { lastLine, runHere } from './support/program.js';
 import { NAME, useCheckpoints } from './support/use-checkpoints.js';
 
 describe('a checkpoint in the lock file whose branch has moved', () => {
-  const { dir, env, ok, json, publish } = useCheckpoints();
+  const { dir, env, ok, filled, json, publish } = useCheckpoints();
   let lockPath: string;
   let first: string;
   beforeEach(async () => {
     lockPath = join(dir.path, 'cache', 'models.lock.json');
     await publish(bertRepository());
-    await ok();
+    await filled();
     first = await readFile(lockPath, 'utf8');
     await publish(bertRepository({ seed: 2 }));
   });

@@ -1,3 +1,5 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readCompiledModels } from '@heimdex/cache';
 import { type HubFile, randomTensors, safetensorsFile, torchFile } from '@heimdex/hub';
@@ -112,6 +114,22 @@ export function useCheckpoints() {
     expect(result.status, result.stderr).to.equal(0);
     return result;
   };
+  /** Volumes with NAME and nothing else, by the commit that they have. */
+  const templates = new Map<string, string>();
+  after(async () => {
+    for (const path of templates.values()) await rm(path, { recursive: true });
+  });
+  /** Fills the test's volume with NAME and its compiled form, which is compiled once for the suite. */
+  const filled = async () => {
+    const { sha } = hub.commit(NAME);
+    const template = templates.get(sha);
+    const options = { recursive: true, verbatimSymlinks: true, preserveTimestamps: true };
+    if (template !== undefined) return cp(template, cache(), options);
+    await ok();
+    const made = await mkdtemp(join(tmpdir(), 'heimdex-filled-'));
+    await cp(cache(), made, options);
+    templates.set(sha, made);
+  };
   const json = async (argv: readonly string[], more: NodeJS.ProcessEnv = {}) =>
     JSON.parse((await ok([...argv, '--json'], more)).stdout);
   const snapshot = (name = NAME) =>
@@ -128,6 +146,7 @@ export function useCheckpoints() {
     whisper,
     env,
     ok,
+    filled,
     json,
     snapshot,
     compiled,
