@@ -127,18 +127,19 @@ describe('output that cannot be written', () => {
   it('does not keep the server from ending: its reader reads nothing, and the pipe is full', async () => {
     const code = await endOf(async (reader, url) => {
       reader.pause();
-      // A line each, of 200 bytes or more; a pipe has 64 KiB, and the reader as much. Calls without texts are refused without a run.
-      for (let calls = 0; calls < 1000; calls += 50)
-        await Promise.all(Array.from({ length: 50 }, () => embed(url, [])));
+      // A line each, of 320 bytes or more; a pipe has 64 KiB, and the reader as much. Calls without texts are refused without a run.
+      const id = 'x'.repeat(128);
+      for (let calls = 0; calls < 600; calls += 50)
+        await Promise.all(Array.from({ length: 50 }, () => embed(url, [], id)));
     });
     expect(code).to.equal(EXIT_CODES.ok);
   });
 });
 
-async function embed(url: string, texts = ['a red heart']): Promise<number> {
+async function embed(url: string, texts = ['a red heart'], id = 'call'): Promise<number> {
   const response = await fetch(`${url}/heimdex.inference.v1.InferenceService/EmbedText`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', 'x-request-id': id },
     body: JSON.stringify({ texts }),
   });
   return response.status;
