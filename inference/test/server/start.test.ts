@@ -158,7 +158,7 @@ describe('a faulty volume', () => {
   });
 
   it('is rejected if its models do not fit into memory', async () => {
-    const { code, stderr } = await runProgram({ ...pocketEnv(volume), MEMORY_LIMIT_GB: '0.25' });
+    const { code, stderr } = await runHere({ ...pocketEnv(volume), MEMORY_LIMIT_GB: '0.25' });
     expect(code).to.equal(EXIT_CODES.memory);
     expect(stderr).to.include(SIGLIP).and.include('MEMORY_LIMIT_GB').and.include('0.25 GB');
   });
@@ -176,7 +176,7 @@ describe('an address', () => {
     await once(other, 'listening');
     try {
       const { port } = other.address() as net.AddressInfo;
-      const { code, stderr } = await runProgram({ ...pocketEnv(volume), PORT: String(port) });
+      const { code, stderr } = await runHere({ ...pocketEnv(volume), PORT: String(port) });
       expect(code).to.equal(EXIT_CODES.address);
       expect(stderr).to.include(String(port)).and.include('PORT').and.include('in use');
     } finally {
@@ -188,7 +188,7 @@ describe('an address', () => {
   it('that the machine does not have is reported with the variable to change', async () => {
     const volume = await pocketVolume();
     try {
-      const { code, stderr } = await runProgram({ ...pocketEnv(volume), HOST: '192.0.2.1' });
+      const { code, stderr } = await runHere({ ...pocketEnv(volume), HOST: '192.0.2.1' });
       expect(code).to.equal(EXIT_CODES.address);
       expect(stderr).to.include('192.0.2.1').and.include('HOST');
     } finally {

@@ -6,7 +6,7 @@ import { embeddedRepositories } from '@heimdex/hub';
 import { expect } from 'chai';
 import { pcm16, wavFile } from '../audio/wav-file.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
-import { runProgram, startProgram } from '../fixtures/server-process.js';
+import { runHere, startProgram } from '../fixtures/server-process.js';
 import { makeVolume, ROOT } from '../fixtures/volume.js';
 import { voiceWeights } from '../support/silero.js';
 import { joined, samplesOf } from '../support/speech.js';
@@ -67,7 +67,7 @@ describe('voice activity in the server', () => {
     const volume = await volumeWith([]);
     try {
       const env = { ...SPEECH_ONLY, HF_HUB_CACHE: volume.cacheDir, FEATURE_VAD: 'true' };
-      const { code, stderr } = await runProgram(env);
+      const { code, stderr } = await runHere(env);
       expect(code).not.to.equal(0);
       expect(stderr).to.include('silero_vad_v6.onnx').and.to.include('FEATURE_VAD');
     } finally {
