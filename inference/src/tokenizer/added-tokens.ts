@@ -1,5 +1,6 @@
 import { isObject, type JsonObject } from '../json.js';
 import { isSpace, type Normalizer } from './normalizers.js';
+import { PieceTrie } from './piece-trie.js';
 
 /** A section of a text: the id of an added token in it, or the text between two of them. */
 export type Section = { readonly id: number } | { readonly text: string };
@@ -53,23 +54,32 @@ function readToken(token: JsonObject): AddedToken {
 }
 
 class TokenFinder {
-  readonly #tokens: ReadonlyMap<string, AddedToken>;
-  readonly #pattern: RegExp | undefined;
+  readonly #tokens: readonly AddedToken[];
+  /** Of positions in `#tokens`. An expression of 100,000 tokens takes seconds to compile, one of a million two minutes. */
+  readonly #trie = new PieceTrie();
+  /** Where tokens may begin. */
+  readonly #starts: RegExp;
 
   constructor(tokens: readonly AddedToken[]) {
-    this.#tokens = new Map(tokens.filter(({ content }) => content !== '').map((token) => [token.content, token]));
-    const longestFirst = [...this.#tokens.keys()].sort((one, other) => other.length - one.length);
-    const escaped = longestFirst.map((content) => content.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'));
-    this.#pattern = escaped.length === 0 ? undefined : new RegExp(escaped.join('|'), 'g');
+    this.#tokens = tokens.filter(({ content }) => content !== '');
+    const starts = new Set<string>();
+    this.#tokens.forEach(({ content }, index) => {
+      this.#trie.add(content, index);
+      starts.add(`\\u${content.charCodeAt(0).toString(16).padStart(4, '0')}`);
+    });
+    this.#starts = new RegExp(`[${[...starts].join('')}]`, 'g');
   }
 
   *split(text: string): Iterable<Section> {
+    let searched = 0;
     let done = 0;
-    for (const match of this.#pattern === undefined ? [] : text.matchAll(this.#pattern)) {
-      const token = this.#tokens.get(match[0]);
-      let start = match.index;
-      let end = start + match[0].length;
-      if (token === undefined || start < done || (token.singleWord && touchesWord(text, start, end))) continue;
+    for (const { index } of text.matchAll(this.#starts)) {
+      const token = index < searched ? undefined : this.#longestAt(text, index);
+      if (token === undefined) continue;
+      let start = index;
+      let end = start + token.content.length;
+      searched = end;
+      if (start < done || (token.singleWord && touchesWord(text, start, end))) continue;
       while (token.lstrip && start > done && isSpace(text, start - 1)) start -= 1;
       while (token.rstrip && end < text.length && isSpace(text, end)) end += 1;
       if (start > done) yield { text: text.slice(done, start) };
@@ -77,6 +87,18 @@ class TokenFinder {
       done = end;
     }
     if (done < text.length) yield { text: text.slice(done) };
+  }
+
+  #longestAt(text: string, start: number): AddedToken | undefined {
+    let longest = -1;
+    let node = 0;
+    for (let at = start; at < text.length; at += 1) {
+      node = this.#trie.step(node, text.charCodeAt(at));
+      if (node === 0) break;
+      const index = this.#trie.pieceAt(node);
+      if (index >= 0) longest = index;
+    }
+    return this.#tokens[longest];
   }
 }
 
