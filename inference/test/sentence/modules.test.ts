@@ -52,6 +52,19 @@ describe("a sentence model's modules", () => {
     expect((await recipe()).unknownModules).to.deep.equal(['Dense']);
   });
 
+  it('are not supported in an order that scales token vectors before they are pooled', async () => {
+    for (const [types, unknown] of [
+      [['Transformer', 'Pooling', 'Normalize'], []],
+      [['Transformer', 'Normalize', 'Pooling'], ['Normalize before Pooling']],
+    ] as const) {
+      await write(
+        'modules.json',
+        types.map((type) => ({ type: `sentence_transformers.models.${type}`, path: type === 'Pooling' ? 'pool' : '' })),
+      );
+      expect((await recipe()).unknownModules).to.deep.equal(unknown);
+    }
+  });
+
   it('put the default prompt before every text, as sentence-transformers does', async () => {
     await write('config_sentence_transformers.json', { prompts: { query: 'query: ', document: 'passage: ' } });
     expect((await recipe()).prompt).to.equal('');

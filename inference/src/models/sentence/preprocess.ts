@@ -74,13 +74,17 @@ async function readModules(files: ModelFiles, weights: string): Promise<Modules>
   if (modules === undefined) throw new Error(`Expected ${path} to hold a list of modules.`);
   let pooling: readonly PoolingMode[] | undefined;
   let pooledPrompt = true;
+  let scaled = false;
   const unknown: string[] = [];
   for (const { type, path: dir } of modules) {
     if (type === 'Pooling') {
+      // Vectors are normalized last.
+      if (scaled) unknown.push('Normalize before Pooling');
       const config = await readJsonObject(join(path, '..', assertSafePath(dir || POOLING_DIR), 'config.json'));
       pooling = poolingModes(config);
       pooledPrompt = config.include_prompt !== false;
     } else if (!SENTENCE_MODULES.includes(type)) unknown.push(type);
+    scaled ||= type === 'Normalize';
   }
   return { ...(pooling && { pooling }), pooledPrompt, unknown };
 }
