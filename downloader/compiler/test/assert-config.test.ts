@@ -30,6 +30,7 @@ describe('a config.json without its weights', () => {
     [BERT_CONFIG, { position_embedding_type: 'relative_key' }, 'position_embedding_type of config.json'],
     [BERT_CONFIG, { hidden_act: 'relu' }, 'got relu'],
     [BERT_CONFIG, { is_decoder: true }, 'is_decoder of config.json to be false, got true'],
+    [{ model_type: 'mpnet' }, { relative_attention_num_buckets: 64 }, 'num_buckets of config.json to be 32, got 64'],
     [WHISPER, { scale_embedding: true }, 'scale_embedding of config.json to be false'],
     [WHISPER, { activation_function: 'relu' }, 'got relu'],
     [WHISPER, { max_source_positions: 750 }, 'max_source_positions of config.json to be 1500, got 750'],

@@ -7,6 +7,7 @@ const { fround } = Math;
 
 /** Its positions begin behind this one, whatever `pad_token_id` says. */
 const PADDING = 1;
+const BUCKETS = 32;
 
 /**
  * Its config.json in BERT's words.
@@ -16,7 +17,7 @@ const PADDING = 1;
 export function bertConfigOf(config: Config): Config {
   return {
     vocab_size: 30527,
-    relative_attention_num_buckets: 32,
+    relative_attention_num_buckets: BUCKETS,
     ...config,
     type_vocab_size: 0,
     pad_token_id: PADDING,
@@ -44,15 +45,16 @@ export function relativePositions(
   maxLength: number,
 ): string | undefined {
   if (config.config.relative_attention_num_buckets === undefined) return undefined;
-  const buckets = config.count('relative_attention_num_buckets');
+  // The reference distributes distances over this many, however large its table is.
+  config.expect('relative_attention_num_buckets', BUCKETS);
   const name = 'encoder.relative_attention_bias.weight';
   const farthest = maxLength - 1;
   // By distance, from the farthest before a token to the farthest behind it.
   const distances = 2 * farthest + 1;
   const byDistance = () => {
-    const table = weights.take(name, [buckets, heads]);
+    const table = weights.take(name, [BUCKETS, heads]);
     return Float32Array.from({ length: heads * distances }, (_, index) => {
-      const bucket = bucketOf((index % distances) - farthest, buckets);
+      const bucket = bucketOf((index % distances) - farthest, BUCKETS);
       return table[bucket * heads + Math.floor(index / distances)] as number;
     });
   };
