@@ -59,7 +59,7 @@ class ClassQueue<Item> {
   waiting: Waiting<Item>[] = [];
   /** Virtual time of this class relative to the other. */
   served = 0;
-  /** Virtual time among the flows of this class: the start of the last entry taken. */
+  /** Virtual time among the flows of this class: at least the start of the last entry taken. */
   now = 0;
 }
 
@@ -184,6 +184,10 @@ export class FairQueue<Item> {
 
   #serve(own: ClassQueue<Item>, batch: readonly Entry<Item>[]): void {
     this.#now = Math.max(this.#now, own.served);
+    // What each call got of the work, and one more that may come. If the time stood still while new calls keep coming, each would start
+    // before the next item of a call with many, which would never end.
+    const flows = new Set([...batch, ...own.waiting.map(({ entry }) => entry)].map(({ flow }) => flow)).size;
+    own.now += batch.reduce((sum, { cost }) => sum + cost, 0) / (flows + 1);
     for (const entry of batch) {
       this.#forget(entry);
       own.served += entry.cost / WEIGHTS[entry.flow.priority];

@@ -33,6 +33,27 @@ describe('FairQueue', () => {
     expect(order.indexOf('short')).to.be.at.most(1);
   });
 
+  for (const limits of [ONE, { ...MANY, maxItems: 8 }]) {
+    it(`finishes a call of many items while others always have one waiting, in batches of ${limits.maxItems}`, () => {
+      const fairQueue = new FairQueue<string>();
+      const single = () => fairQueue.push(entry('single', new Flow('interactive')));
+      for (let index = 0; index < 64; index += 1) single();
+      const long = new Flow('interactive');
+      for (let index = 0; index < 20; index += 1) fairQueue.push(entry('long', long));
+      let left = 20;
+      let taken = 0;
+      while (left > 0 && taken < 10_000) {
+        for (const { item } of fairQueue.take(limits, 0).batch) {
+          taken += 1;
+          if (item === 'long') left -= 1;
+          else single();
+        }
+      }
+      // About one in 65 items is its own.
+      expect(taken).to.be.at.most(20 * 70);
+    });
+  }
+
   it('shares by cost, not by count', () => {
     const fairQueue = new FairQueue<string>();
     const heavy = new Flow('interactive');
