@@ -256,7 +256,7 @@ describe('the official packages of OpenAI:', () => {
         PATH: process.env.PATH,
         HOME: process.env.HOME,
         OPENAI_BASE_URL: served.baseUrl,
-        PARTY: join(ROOT, 'demo/samples/speech/party.flac'),
+        SPEECH: join(ROOT, 'inference/test/audio/cases/video_vp8_opus.webm'),
       });
 
     /** Whether Python has a module; says so where it has none. */

@@ -4,11 +4,11 @@ import { SIGLIP } from '../fixtures/openai-server.js';
 export const OPENAI = `
 import json, os, openai
 client = openai.OpenAI(api_key="none is needed", max_retries=0)
-party = os.environ["PARTY"]
+speech = os.environ["SPEECH"]
 def transcribe(**options):
-    with open(party, "rb") as file:
+    with open(speech, "rb") as file:
         return client.audio.transcriptions.create(file=file, model="whisper-1", **options)
-with open(party, "rb") as file:
+with open(speech, "rb") as file:
     events = list(client.audio.transcriptions.create(file=file, model="whisper-1", stream=True))
 verbose = transcribe(response_format="verbose_json", timestamp_granularities=["segment"])
 embed = lambda **options: client.embeddings.create(model="${SIGLIP}", **options)
