@@ -1,51 +1,23 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { createInferenceClient, type InferenceClient, type Segment, type TranscribeOptions } from '@heimdex/client';
+import { createInferenceClient, type InferenceClient } from '@heimdex/client';
 import { embeddedRepositories } from '@heimdex/hub';
 import { expect } from 'chai';
 import { mp4File } from '../audio/mp4-file.js';
 import { pcm16, wavFile } from '../audio/wav-file.js';
 import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
-import { makeVolume, ROOT, SHARED_MODELS, type Volume } from '../fixtures/volume.js';
+import { inChunks, streamed, unary } from '../fixtures/streamed-audio.js';
+import { makeVolume, ROOT, type Volume } from '../fixtures/volume.js';
 import { joined, plainWords, samplesOf } from '../support/speech.js';
 
 const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
-const WHISPER = 'onnx-community/whisper-base_timestamped';
 const FIXTURES = join(ROOT, 'inference/test/audio/fixtures');
 const CASES = join(ROOT, 'inference/test/audio/cases');
 const DEMO = join(ROOT, 'demo/samples/speech');
-const SHARED = join(ROOT, '../shared/samples/speech');
 const HEIMDEX = join(ROOT, 'client/bin/heimdex.js');
 const RATE = 16_000;
-
-function* inChunks(bytes: Uint8Array, sizes: readonly number[]): Generator<Uint8Array> {
-  for (let at = 0, index = 0; at < bytes.length; index += 1) {
-    const size = sizes[index % sizes.length] ?? 1;
-    yield bytes.subarray(at, at + size);
-    at += size;
-  }
-}
-
-/** The result of a stream in the form of Transcribe, without the parts that differ between calls. */
-async function streamed(client: InferenceClient, chunks: Iterable<Uint8Array>, options: TranscribeOptions) {
-  const segments: Segment[] = [];
-  for await (const event of client.transcribeStream(chunks, options)) {
-    if (event.type === 'segment') segments.push(event.segment);
-    if (event.type !== 'summary') continue;
-    const { timing, ...summary } = event.summary;
-    const text = segments.map((segment) => segment.text).join('');
-    return { text: text.trim(), segments, ...summary };
-  }
-  throw new Error('expected a summary');
-}
-
-async function unary(client: InferenceClient, bytes: Uint8Array, options: TranscribeOptions) {
-  const { timing, ...answer } = await client.transcribe(bytes, options);
-  return answer;
-}
 
 /** An audio file as sent to a server: a file, or derived from one. */
 interface AudioFile {
@@ -87,175 +59,154 @@ const KINDS: readonly AudioFile[] = [
   },
 ];
 
-for (const [family, setting, audioFiles] of [
-  ['Moonshine', 'moonshine-tiny', KINDS],
-  [
-    'Whisper',
-    'onnx-community/whisper-base_timestamped',
-    [
-      file(join(FIXTURES, 'speech-48k-stereo.opus'), ONE),
-      file(join(SHARED, 'sense_and_sensibility_01_austen_64kb-0930.wav'), MIXED),
-    ],
-  ],
-] as const) {
-  describe(`audio files that arrive in chunks, through ${family}`, () => {
-    let volume: Volume | undefined;
-    let server: ServerProcess;
-    let client: InferenceClient;
+describe('audio files that arrive in chunks', () => {
+  let volume: Volume | undefined;
+  let server: ServerProcess;
+  let client: InferenceClient;
 
-    before(async function () {
-      const shared = join(SHARED_MODELS, WHISPER);
-      if (family === 'Whisper' && !existsSync(shared)) {
-        console.log(`      skipped: there is no ${shared}`);
-        return this.skip();
-      }
-      const embedded = (await embeddedRepositories()).find(({ name }) => name === MOONSHINE);
-      const snapshots = family === 'Whisper' ? { [WHISPER]: shared } : { [MOONSHINE]: embedded?.files ?? [] };
-      volume = await makeVolume({ snapshots });
-      server = await startProgram({
-        HF_HUB_CACHE: volume.cacheDir,
-        ASR_MODEL: setting,
-        VISION_MODEL_NAME: 'none',
-        MAX_MESSAGE_MIB: '16',
-      });
-      client = createInferenceClient({ address: server.address });
+  before(async () => {
+    const embedded = (await embeddedRepositories()).find(({ name }) => name === MOONSHINE);
+    volume = await makeVolume({ snapshots: { [MOONSHINE]: embedded?.files ?? [] } });
+    server = await startProgram({
+      HF_HUB_CACHE: volume.cacheDir,
+      ASR_MODEL: 'moonshine-tiny',
+      VISION_MODEL_NAME: 'none',
+      MAX_MESSAGE_MIB: '16',
     });
-    after(async () => {
-      client?.close();
-      await server?.stop('SIGKILL');
-      await volume?.remove();
-    });
-
-    for (const { name, read, sizes } of audioFiles) {
-      it(`have the result of the whole file: ${name}`, async () => {
-        const bytes = await read();
-        const whole = await unary(client, bytes, {});
-        for (const each of sizes) {
-          expect(await streamed(client, inChunks(bytes, each), {}), `chunks of ${each}`).to.deep.equal(whole);
-        }
-        if (!name.startsWith('speech-')) expect(whole.text).not.to.equal('');
-        expect(whole.warnings.length).to.equal(name.endsWith('without its end') ? 1 : 0);
-      });
-    }
-
-    // Slower with Whisper, with the same code path.
-    if (family === 'Whisper') return;
-
-    it('may be videos larger than the maximum message, in a stream', async () => {
-      const samples = await samplesOf(join(DEMO, 'party.flac'));
-      const chunks = Array.from({ length: 8 }, (_, index) =>
-        Int16Array.from(samples.subarray(index * RATE, (index + 1) * RATE), (sample) => Math.round(sample * 32_767)),
-      );
-      const video = mp4File({ chunks: chunks.filter(({ length }) => length > 0), betweenBytes: 4 * 1_048_576 });
-      const transcribed = await streamed(client, video, {});
-      expect(transcribed.text).to.equal((await unary(client, await readFile(join(DEMO, 'party.flac')), {})).text);
-      expect(transcribed.warnings).to.deep.equal([]);
-      expect(transcribed.audioTrack).to.include({ index: 0, codec: 'PCM' });
-    });
-
-    it('with several audio tracks report the used one, and reject unknown ones', async () => {
-      const video = await readFile(join(CASES, 'ac3_first_aac_second.mp4'));
-      const answer = await unary(client, video, {});
-      expect(answer.warnings).to.have.length(1);
-      expect(answer.warnings[0]).to.contain(`${answer.audioTrack?.index} (${answer.audioTrack?.codec})`);
-    });
-
-    it('have a warning if the clip begins at their end or later, alone and in a stream', async () => {
-      const second = pcm16((await samplesOf(join(DEMO, 'party.flac'))).subarray(0, RATE));
-      const raw = { encoding: 'pcm_s16le', sampleRateHz: RATE, channelCount: 1 } as const;
-      for (const clipStartSeconds of [1, 1e308]) {
-        const warnings = [`options.clip_start_seconds is beyond the audio's end: got ${clipStartSeconds}, it has 1 s.`];
-        const options = { raw, clipStartSeconds };
-        expect(await unary(client, second, options)).to.deep.include({ text: '', warnings });
-        expect(await streamed(client, [second], options)).to.deep.include({ text: '', warnings });
-      }
-      expect((await unary(client, second, { raw, clipStartSeconds: 0.9 })).warnings).to.deep.equal([]);
-    });
-
-    it('are cancelled at their deadline, and the worker serves the next one', async () => {
-      const second = pcm16((await samplesOf(join(DEMO, 'party.flac'))).subarray(RATE, 2 * RATE));
-      const long = Buffer.concat(Array.from({ length: 480 }, () => second));
-      const raw = { encoding: 'pcm_s16le', sampleRateHz: RATE, channelCount: 1 } as const;
-      const options = { raw, timeoutMs: 1000, headers: { 'x-request-id': 'late' } };
-      const error = await client.transcribe(long, options).catch((reason: unknown) => reason);
-      expect(error).to.include({ code: 'DEADLINE_EXCEEDED' });
-      const line = await server.logged((entry) => entry.call === 'late');
-      expect(line.code).to.be.oneOf(['DEADLINE_EXCEEDED', 'CANCELLED']);
-      expect((await unary(client, await readFile(join(DEMO, 'models.flac')), {})).text).to.match(/^every model/i);
-      const metrics = await (await fetch(`${server.url}/metrics`)).text();
-      expect(metrics).to.match(/^heimdex_queue_items\{.*\} 0$/m);
-    });
-
-    for (const format of ['text', 'srt']) {
-      it(`are transcribed by the command while they arrive: ${format}`, async () => {
-        const said = ['party', 'models', 'search'].map((name) => samplesOf(join(DEMO, `${name}.flac`)));
-        const samples = joined((await Promise.all(said)).flatMap((each) => [each, new Float32Array(RATE)]));
-        const bytes = pcm16(samples);
-        const args = [HEIMDEX, 'transcribe', '-', '-a', server.address, '--raw', 's16le', '--format', format];
-        const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-        const output = child.stdout.setEncoding('utf8')[Symbol.asyncIterator]();
-        // A window of 15 s and the audio decoded ahead; the pipe stays open.
-        child.stdin.write(bytes.subarray(0, 20 * RATE * 2));
-        let written = '';
-        while (!/saturday/i.test(written)) written += (await output.next()).value ?? '';
-        child.stdin.end(bytes.subarray(20 * RATE * 2));
-        for (let next = await output.next(); next.done !== true; next = await output.next()) written += next.value;
-        expect(written).to.match(/saturday.*without the network.*were seen/is);
-        // Three sentences; the long ones are split into cues of two lines.
-        expect(written.match(/ --> /g)?.length ?? 0).to.equal(format === 'text' ? 0 : 5);
-      });
-    }
-
-    it('are accepted from ffmpeg through a pipe, in containers written without a known end', async function () {
-      if (spawnSync('ffmpeg', ['-version']).status !== 0) {
-        console.log('      skipped: ffmpeg is not installed');
-        return this.skip();
-      }
-      const whole = await unary(client, await readFile(join(DEMO, 'models.flac')), {});
-      for (const container of [
-        // Lossless: the text is equal to the last comma.
-        ['-f', 'wav'],
-        ['-f', 'flac'],
-        ['-c:a', 'aac', '-f', 'mp4', '-movflags', 'frag_keyframe+empty_moov'],
-      ]) {
-        const make = `ffmpeg -v error -i "$0" ${container.join(' ')} -`;
-        const listen = `"$1" "$2" transcribe - -a "$3"`;
-        const names = [join(DEMO, 'models.flac'), process.execPath, HEIMDEX, server.address];
-        const { stdout, stderr } = await promisify(execFile)('sh', ['-c', `${make} | ${listen}`, ...names]);
-        expect(plainWords(stdout), container.join(' ')).to.equal(plainWords(whole.text));
-        if (container[0] === '-f') expect(stdout.trim(), container.join(' ')).to.equal(whole.text);
-        expect(stderr, container.join(' ')).to.equal('');
-      }
-    });
-
-    it('are read no faster than transcribed, even if endless, and can be cancelled', async () => {
-      const second = pcm16((await samplesOf(join(DEMO, 'party.flac'))).subarray(RATE, 2 * RATE));
-      let sentSeconds = 0;
-      let closed = false;
-      async function* endless(): AsyncGenerator<Uint8Array> {
-        try {
-          for (;;) {
-            yield second;
-            sentSeconds += 1;
-          }
-        } finally {
-          closed = true;
-        }
-      }
-      const raw = { encoding: 'pcm_s16le', sampleRateHz: RATE, channelCount: 1 } as const;
-      const options = { raw, temperatures: [0], headers: { 'x-request-id': 'endless' } };
-      let windows = 0;
-      for await (const event of client.transcribeStream(endless(), options)) {
-        if (event.type !== 'progress') continue;
-        // A window, the audio decoded ahead, and 2 MiB in flight on both sides.
-        expect(sentSeconds - event.processedSeconds).to.be.below(30 + 10 + 2 * 65);
-        windows += 1;
-        if (windows === 3) break;
-      }
-      const line = await server.logged((entry) => entry.call === 'endless');
-      expect(line.code).to.equal('CANCELLED');
-      expect(closed).to.equal(true);
-      expect((await unary(client, await readFile(join(DEMO, 'models.flac')), {})).text).to.match(/^every model/i);
-    });
+    client = createInferenceClient({ address: server.address });
   });
-}
+  after(async () => {
+    client?.close();
+    await server?.stop('SIGKILL');
+    await volume?.remove();
+  });
+
+  for (const { name, read, sizes } of KINDS) {
+    it(`have the result of the whole file: ${name}`, async () => {
+      const bytes = await read();
+      const whole = await unary(client, bytes, {});
+      for (const each of sizes) {
+        expect(await streamed(client, inChunks(bytes, each), {}), `chunks of ${each}`).to.deep.equal(whole);
+      }
+      if (!name.startsWith('speech-')) expect(whole.text).not.to.equal('');
+      expect(whole.warnings.length).to.equal(name.endsWith('without its end') ? 1 : 0);
+    });
+  }
+
+  it('may be videos larger than the maximum message, in a stream', async () => {
+    const samples = await samplesOf(join(DEMO, 'party.flac'));
+    const chunks = Array.from({ length: 8 }, (_, index) =>
+      Int16Array.from(samples.subarray(index * RATE, (index + 1) * RATE), (sample) => Math.round(sample * 32_767)),
+    );
+    const video = mp4File({ chunks: chunks.filter(({ length }) => length > 0), betweenBytes: 4 * 1_048_576 });
+    const transcribed = await streamed(client, video, {});
+    expect(transcribed.text).to.equal((await unary(client, await readFile(join(DEMO, 'party.flac')), {})).text);
+    expect(transcribed.warnings).to.deep.equal([]);
+    expect(transcribed.audioTrack).to.include({ index: 0, codec: 'PCM' });
+  });
+
+  it('with several audio tracks report the used one, and reject unknown ones', async () => {
+    const video = await readFile(join(CASES, 'ac3_first_aac_second.mp4'));
+    const answer = await unary(client, video, {});
+    expect(answer.warnings).to.have.length(1);
+    expect(answer.warnings[0]).to.contain(`${answer.audioTrack?.index} (${answer.audioTrack?.codec})`);
+  });
+
+  it('have a warning if the clip begins at their end or later, alone and in a stream', async () => {
+    const second = pcm16((await samplesOf(join(DEMO, 'party.flac'))).subarray(0, RATE));
+    const raw = { encoding: 'pcm_s16le', sampleRateHz: RATE, channelCount: 1 } as const;
+    for (const clipStartSeconds of [1, 1e308]) {
+      const warnings = [`options.clip_start_seconds is beyond the audio's end: got ${clipStartSeconds}, it has 1 s.`];
+      const options = { raw, clipStartSeconds };
+      expect(await unary(client, second, options)).to.deep.include({ text: '', warnings });
+      expect(await streamed(client, [second], options)).to.deep.include({ text: '', warnings });
+    }
+    expect((await unary(client, second, { raw, clipStartSeconds: 0.9 })).warnings).to.deep.equal([]);
+  });
+
+  it('are cancelled at their deadline, and the worker serves the next one', async () => {
+    const second = pcm16((await samplesOf(join(DEMO, 'party.flac'))).subarray(RATE, 2 * RATE));
+    const long = Buffer.concat(Array.from({ length: 480 }, () => second));
+    const raw = { encoding: 'pcm_s16le', sampleRateHz: RATE, channelCount: 1 } as const;
+    const options = { raw, timeoutMs: 1000, headers: { 'x-request-id': 'late' } };
+    const error = await client.transcribe(long, options).catch((reason: unknown) => reason);
+    expect(error).to.include({ code: 'DEADLINE_EXCEEDED' });
+    const line = await server.logged((entry) => entry.call === 'late');
+    expect(line.code).to.be.oneOf(['DEADLINE_EXCEEDED', 'CANCELLED']);
+    expect((await unary(client, await readFile(join(DEMO, 'models.flac')), {})).text).to.match(/^every model/i);
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    expect(metrics).to.match(/^heimdex_queue_items\{.*\} 0$/m);
+  });
+
+  for (const format of ['text', 'srt']) {
+    it(`are transcribed by the command while they arrive: ${format}`, async () => {
+      const said = ['party', 'models', 'search'].map((name) => samplesOf(join(DEMO, `${name}.flac`)));
+      const samples = joined((await Promise.all(said)).flatMap((each) => [each, new Float32Array(RATE)]));
+      const bytes = pcm16(samples);
+      const args = [HEIMDEX, 'transcribe', '-', '-a', server.address, '--raw', 's16le', '--format', format];
+      const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+      const output = child.stdout.setEncoding('utf8')[Symbol.asyncIterator]();
+      // A window of 15 s and the audio decoded ahead; the pipe stays open.
+      child.stdin.write(bytes.subarray(0, 20 * RATE * 2));
+      let written = '';
+      while (!/saturday/i.test(written)) written += (await output.next()).value ?? '';
+      child.stdin.end(bytes.subarray(20 * RATE * 2));
+      for (let next = await output.next(); next.done !== true; next = await output.next()) written += next.value;
+      expect(written).to.match(/saturday.*without the network.*were seen/is);
+      // Three sentences; the long ones are split into cues of two lines.
+      expect(written.match(/ --> /g)?.length ?? 0).to.equal(format === 'text' ? 0 : 5);
+    });
+  }
+
+  it('are accepted from ffmpeg through a pipe, in containers written without a known end', async function () {
+    if (spawnSync('ffmpeg', ['-version']).status !== 0) {
+      console.log('      skipped: ffmpeg is not installed');
+      return this.skip();
+    }
+    const whole = await unary(client, await readFile(join(DEMO, 'models.flac')), {});
+    for (const container of [
+      // Lossless: the text is equal to the last comma.
+      ['-f', 'wav'],
+      ['-f', 'flac'],
+      ['-c:a', 'aac', '-f', 'mp4', '-movflags', 'frag_keyframe+empty_moov'],
+    ]) {
+      const make = `ffmpeg -v error -i "$0" ${container.join(' ')} -`;
+      const listen = `"$1" "$2" transcribe - -a "$3"`;
+      const names = [join(DEMO, 'models.flac'), process.execPath, HEIMDEX, server.address];
+      const { stdout, stderr } = await promisify(execFile)('sh', ['-c', `${make} | ${listen}`, ...names]);
+      expect(plainWords(stdout), container.join(' ')).to.equal(plainWords(whole.text));
+      if (container[0] === '-f') expect(stdout.trim(), container.join(' ')).to.equal(whole.text);
+      expect(stderr, container.join(' ')).to.equal('');
+    }
+  });
+
+  it('are read no faster than transcribed, even if endless, and can be cancelled', async () => {
+    const second = pcm16((await samplesOf(join(DEMO, 'party.flac'))).subarray(RATE, 2 * RATE));
+    let sentSeconds = 0;
+    let closed = false;
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      try {
+        for (;;) {
+          yield second;
+          sentSeconds += 1;
+        }
+      } finally {
+        closed = true;
+      }
+    }
+    const raw = { encoding: 'pcm_s16le', sampleRateHz: RATE, channelCount: 1 } as const;
+    const options = { raw, temperatures: [0], headers: { 'x-request-id': 'endless' } };
+    let windows = 0;
+    for await (const event of client.transcribeStream(endless(), options)) {
+      if (event.type !== 'progress') continue;
+      // A window, the audio decoded ahead, and 2 MiB in flight on both sides.
+      expect(sentSeconds - event.processedSeconds).to.be.below(30 + 10 + 2 * 65);
+      windows += 1;
+      if (windows === 3) break;
+    }
+    const line = await server.logged((entry) => entry.call === 'endless');
+    expect(line.code).to.equal('CANCELLED');
+    expect(closed).to.equal(true);
+    expect((await unary(client, await readFile(join(DEMO, 'models.flac')), {})).text).to.match(/^every model/i);
+  });
+});

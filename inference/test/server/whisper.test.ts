@@ -4,14 +4,16 @@
  */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { createInferenceClient } from '@heimdex/client';
 import { InferenceService, type TranscribeStreamResponse } from '@heimdex/gen';
 import { expect } from 'chai';
 import OpenAI, { toFile } from 'openai';
 import { GrpcClient, gather } from '../fixtures/grpc-client.js';
 import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
 import { audioMessage, LIVE } from '../fixtures/stream-messages.js';
+import { inChunks, streamed, unary } from '../fixtures/streamed-audio.js';
 import { makeVolume, ROOT, SHARED_MODELS, type Volume } from '../fixtures/volume.js';
 import { plainWords } from '../support/speech.js';
 
@@ -114,6 +116,24 @@ describe('a server of Whisper', () => {
     expect(error).to.be.instanceOf(OpenAI.BadRequestError);
     expect(error).to.include({ code: 'language_unsupported', param: 'language' });
   });
+
+  for (const [path, sizes] of [
+    [join(ROOT, 'inference/test/audio/fixtures/speech-48k-stereo.opus'), [1]],
+    [join(SAMPLES, 'sense_and_sensibility_01_austen_64kb-0930.wav'), [1, 40_990, 7, 64 * 1024, 1000]],
+  ] as const) {
+    it(`has the result of the whole file for one that arrives in chunks of ${sizes}: ${basename(path)}`, async () => {
+      const client = createInferenceClient({ address: server?.address ?? '' });
+      try {
+        const bytes = await readFile(path);
+        const whole = await unary(client, bytes, {});
+        expect(await streamed(client, inChunks(bytes, sizes), {})).to.deep.equal(whole);
+        if (path.endsWith('.wav')) expect(whole.text).not.to.equal('');
+        expect(whole.warnings).to.deep.equal([]);
+      } finally {
+        client.close();
+      }
+    });
+  }
 
   it('transcribes a short audio file during a run of two windows of a long one, without changing its result', async function () {
     this.timeout(180_000);
