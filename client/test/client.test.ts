@@ -191,7 +191,7 @@ describe('the client', () => {
 
   it('ends a call at its deadline when the server does not respond', async () => {
     const { address } = await serve(() => undefined);
-    const error = await failureOf(connect({ address, timeoutsMs: { EmbedText: 50 } }).embedText(['a']));
+    const error = await failureOf(connect({ address, timeoutsMs: { EmbedText: 500 } }).embedText(['a']));
     expect(error).to.include({ code: 'DEADLINE_EXCEEDED', reason: 'TIMEOUT', method: 'EmbedText' });
   });
 

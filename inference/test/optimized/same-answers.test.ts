@@ -42,7 +42,18 @@ describe('prepared speech', () => {
       };
       const items =
         id === WHISPER
-          ? [{ type: 'decode', samples, language: 'en', options, promptTokens: [], promptText: undefined, seed: 0 }]
+          ? [
+              {
+                type: 'decode',
+                samples,
+                language: 'en',
+                options,
+                promptTokens: [],
+                promptText: undefined,
+                lastSpeechSeconds: 0,
+                seed: 0,
+              },
+            ]
           : [{ type: 'utterance', samples }];
       try {
         expect(await prepare(volume, env)).to.deep.equal(['Prepared', 'Prepared']);

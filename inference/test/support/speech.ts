@@ -18,6 +18,7 @@ export function windowOf(samples: Float32Array, overrides: Partial<DecodeWindow>
     promptTokens: [],
     promptText: undefined,
     speechEnd: undefined,
+    lastSpeechSeconds: 0,
     seed: 0,
     ...overrides,
   };

@@ -36,6 +36,9 @@ describe('splitting a window at its timestamps', () => {
       advanceSamples: WINDOW,
       goesOn: false,
     });
-    expect(splitAtTimestamps([1, 2], FIRST, 16_000).segments[0]?.endSeconds).to.equal(1);
+    const { segments, ...untimed } = splitAtTimestamps([time(0), 1, 2], FIRST, 16_000);
+    expect(segments[0]?.endSeconds).to.equal(1);
+    // Without an end, as when the tokens of a window are used up, the text continues.
+    expect(untimed).to.deep.equal({ advanceSamples: 16_000, goesOn: true });
   });
 });

@@ -64,6 +64,11 @@ describe('words', () => {
     const settled = settleEnds({ startSeconds: 0, endSeconds: 6 }, [word(' Yes', 0, 5), word(' no', 5, 5.5)], 0.3, 0);
     expect(settled.words[0]).to.include({ startSeconds: 4.4, endSeconds: 5 });
     expect(settled).to.include({ startSeconds: 4.4, endSeconds: 5.5 });
+    const short = [word(' Yes', 0, 0.9), word(' no', 0.9, 1.2)];
+    // Of a window, whose first word would be no longer than others after a pause before the window.
+    expect(settleEnds({ startSeconds: 0, endSeconds: 6 }, short, 0.3, 0).words[0]).to.include({ startSeconds: 0 });
+    const behindPause = settleEnds({ startSeconds: 0, endSeconds: 6 }, short, 0.3, -2).words[0];
+    expect(behindPause?.startSeconds).to.be.closeTo(0.3, 1e-9);
   });
 });
 

@@ -72,7 +72,7 @@ export async function decodeWindow(
   });
   const worded = window.options.timestamps === 'word' ? await task.timeWords(texts) : undefined;
   const windowSeconds = window.samples.length / SPEECH_SAMPLE_RATE_HZ;
-  const lastWordSeconds = worded?.at(-1)?.words.at(-1)?.endSeconds ?? 0;
+  const lastWordSeconds = worded?.flatMap(({ words }) => words).at(-1)?.endSeconds ?? 0;
   const advanceSamples =
     split.goesOn && lastWordSeconds > 0
       ? Math.min(window.samples.length, Math.round(lastWordSeconds * SPEECH_SAMPLE_RATE_HZ))

@@ -180,6 +180,7 @@ export class DecodingTask {
     return timeWords(this.#parts.decoder, this.#parts.config, this.#parts.vocabulary, {
       audio: this.#audio,
       sampleCount: this.#window.samples.length,
+      lastSpeechSeconds: this.#window.lastSpeechSeconds,
       language: this.#prompted.language,
       options: this.#window.options,
       segments: segments.map(({ textTokens, ...segment }) => ({ ...segment, tokens: textTokens })),

@@ -161,5 +161,6 @@ const WARM_UP: DecodeWindow = {
   promptTokens: [],
   promptText: undefined,
   speechEnd: undefined,
+  lastSpeechSeconds: 0,
   seed: 0,
 };

@@ -24,7 +24,7 @@ export interface SplitWindow {
   readonly segments: readonly TokenSegment[];
   /** How far the audio is done, from the window's start. */
   readonly advanceSamples: number;
-  /** The text continues after the last segment, so the next window begins where that segment really ends. */
+  /** The text may continue after the last segment, so the next window begins where its last word ends, if words have times. */
   readonly goesOn: boolean;
 }
 
@@ -49,7 +49,8 @@ export function splitAtTimestamps(
     const lastTime = tokens.findLast(isTime);
     const timed = lastTime !== undefined && lastTime !== firstTimestamp;
     const endSeconds = timed ? seconds(lastTime) : windowSamples / SPEECH_SAMPLE_RATE_HZ;
-    return { segments: [{ startSeconds: 0, endSeconds, tokens }], advanceSamples: windowSamples, goesOn: false };
+    const segments = [{ startSeconds: 0, endSeconds, tokens }];
+    return { segments, advanceSamples: windowSamples, goesOn: !endsWithSingleTime };
   }
 
   if (endsWithSingleTime) cuts.push(tokens.length);

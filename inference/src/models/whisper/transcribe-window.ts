@@ -42,7 +42,9 @@ export interface TranscribedWindow extends DetectedLanguage {
 export async function transcribeWindow(transcription: Transcription, window: PlacedWindow): Promise<TranscribedWindow> {
   const { options, submit, signal } = transcription;
   const { startSeconds, endSeconds, lastSpeechSeconds, ...rest } = window;
-  const result = decoded(await submit({ type: 'decode', options, ...rest }, signal));
+  const result = decoded(
+    await submit({ type: 'decode', options, ...rest, lastSpeechSeconds: lastSpeechSeconds - startSeconds }, signal),
+  );
   const { segments, advanceSeconds } = guarded(result, window, options);
   const words = segments.findLast((segment) => segment.words.length > 0)?.words;
   const lastWordSeconds = words?.at(-1)?.endSeconds;

@@ -16,6 +16,8 @@ export interface DecodeWindow {
   readonly promptText: string | undefined;
   /** End of speech, in samples, if all of it is in the window. Absent: it may continue afterwards. */
   readonly speechEnd: number | undefined;
+  /** End of the last word before the window, in seconds from its start: 0 or less. */
+  readonly lastSpeechSeconds: number;
   /** Seed that makes sampling at temperatures above 0 reproducible. */
   readonly seed: number;
 }

@@ -24,6 +24,8 @@ export interface WindowToAlign {
   /** The encoder's output. */
   readonly audio: EncodedAudio;
   readonly sampleCount: number;
+  /** End of the last word before the window, in seconds from its start: 0 or less. */
+  readonly lastSpeechSeconds: number;
   readonly language: string;
   readonly options: Pick<DecodeOptions, 'task'>;
   /** Times from the window's start; text tokens only. */
@@ -50,7 +52,7 @@ export async function timeWords(
   const median = medianWordSeconds(aligned);
   const words = mergePunctuation(trimAtSentences(aligned, 2 * median));
   let next = 0;
-  let lastSpeechSeconds = 0;
+  let { lastSpeechSeconds } = window;
   return window.segments.map((segment) => {
     const own: TimedWord[] = [];
     for (let taken = 0; taken < segment.tokens.length && next < words.length; next++) {
