@@ -71,6 +71,25 @@ describe('Whisper base', function () {
     }
   });
 
+  it('is not misled by the text before a window into repeating it', async () => {
+    const decoded = async (samples: Float32Array, given: Parameters<typeof windowOf>[1]) =>
+      (await decodeTogether(model, [windowOf(samples, given)]))[0] as DecodeResult;
+    const read = async (path: string) => joined([await samplesOf(path), new Float32Array(12_000)]);
+    const models = await read(inRepository('demo/samples/speech/models.flac'));
+    const party = await read(inRepository('demo/samples/speech/party.flac'));
+    const austen = (part: string) => read(inShared(`samples/speech/sense_and_sensibility_01_austen_64kb-${part}.wav`));
+    const samples = joined([models, await austen('0930'), await austen('0880'), models, party]).slice(0, 480_000);
+    const sentence = (await decoded(models, {})).segments.flatMap(({ tokens }) => tokens);
+    // Three times: the model is sure that it is said again, twice.
+    const promptTokens = [...sentence, ...sentence, ...sentence];
+    const options = { ...SPEECH_OPTIONS, temperatures: [0], compressionRatioThreshold: 1.86 };
+    const { segments, tokensBefore } = await decoded(samples, { options, promptTokens });
+    expect(segments.map(({ text }) => text).join(''))
+      .to.include('made amiable')
+      .and.include('young man');
+    expect(tokensBefore).to.deep.equal([]);
+  });
+
   it('finds no segment in silence and in faint noise', async () => {
     for (const samples of [
       new Float32Array(160_000),

@@ -10,6 +10,7 @@ import {
   isSilence,
   mayHoldNoSpeech,
   needsFallback,
+  repeats,
 } from './fallback.js';
 import { mergedSilence, WINDOW_SAMPLES } from './length.js';
 import { holdsNothing } from './loudness.js';
@@ -26,8 +27,8 @@ export async function decodeWindow(
   if (holdsNothing(window.samples)) return noSpeech(parts, window);
   const merged = parts.mergesSilence ? mergedSilence(window) : undefined;
   const tokensBefore = promptOf(parts, window);
-  const open = (overrides: Partial<EncoderInput> = {}) =>
-    DecodingTask.open(parts, window, tokensBefore, { layout: undefined, fill: 'silence', ...overrides }, context);
+  const open = (input: Partial<EncoderInput> = {}, text = tokensBefore) =>
+    DecodingTask.open(parts, window, text, { layout: undefined, fill: 'silence', ...input }, context);
   let task = await open({ layout: merged });
   const results: DecodingResult[] = [];
   /** The first result with padded silence, where zero padding has replaced it. */
@@ -58,9 +59,19 @@ export async function decodeWindow(
       break;
     }
   }
-  const best = passed ?? bestOfFailed(results, window.options);
-  const temperature = passed?.temperature ?? window.options.temperatures.at(-1) ?? 0;
-  const silent = isSilence(best, window.options) || allSuggestSilence(results, beforeSilence, window.options);
+  let best = passed ?? bestOfFailed(results, window.options);
+  let temperature = passed?.temperature ?? window.options.temperatures.at(-1) ?? 0;
+  let silent = isSilence(best, window.options) || allSuggestSilence(results, beforeSilence, window.options);
+  let before = tokensBefore;
+  // The text before a window, above all one that repeats itself, can make the model repeat it whatever is said. The reference returns the
+  // repetition, and here half a minute of speech passed for silence.
+  if (before.length > 0 && (silent || passed === undefined) && repeats(results[0], window.options)) {
+    const alone = await open({}, []);
+    const again = await alone.decode(window.options.temperatures[0] ?? 0, results.length, false);
+    if (!needsFallback(again, window.options) && !isSilence(again, window.options)) {
+      [task, best, silent, before, temperature] = [alone, again, false, [], again.temperature];
+    }
+  }
   const split = silent
     ? { segments: [], advanceSamples: window.samples.length, goesOn: false }
     : splitAtTimestamps(best.tokens, parts.vocabulary.special.firstTimestamp, window.samples.length);
@@ -103,7 +114,7 @@ export async function decodeWindow(
     ),
     // A window that does not advance would never end.
     advanceSamples: advanceSamples > 0 ? advanceSamples : window.samples.length,
-    tokensBefore,
+    tokensBefore: before,
     tokens: segments.map(({ tokens }) => tokens),
     temperature,
   };

@@ -44,7 +44,7 @@ export interface DecodeResult extends DetectedLanguage {
   readonly segments: readonly SpeechSegment[];
   /** How far the audio is done, in samples from the window's start. Above 0. */
   readonly advanceSamples: number;
-  /** The text before this window as tokens: `promptTokens`, or `promptText` encoded. */
+  /** The text before this window as tokens: `promptTokens`, or `promptText` encoded; none if it was misleading. */
   readonly tokensBefore: readonly number[];
   /** All tokens of each segment including timestamps, for the next window's prompt. */
   readonly tokens: readonly (readonly number[])[];
