@@ -25,11 +25,10 @@ export function patternOf(config: JsonObject): RegExp {
   return pattern;
 }
 
-const bytes = new library.ByteLevelPreTokenizer({ add_prefix_space: false, use_regex: false });
-
-/** A word with a letter for each of its bytes in UTF-8, GPT-2's. */
-export function bytesAsLetters(word: string): string {
-  return bytes.pre_tokenize_text(word).join('');
+/** Writes words with a letter for each of their bytes in UTF-8, GPT-2's. */
+export function createByteLetters(): (word: string) => string {
+  const bytes = new library.ByteLevelPreTokenizer({ add_prefix_space: false, use_regex: false });
+  return (word) => bytes.pre_tokenize_text(word).join('');
 }
 
 /** Tokens encoded beyond the limit: the tokens where a word is cut differ from those of the whole word. */

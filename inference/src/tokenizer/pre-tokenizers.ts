@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, numberAt, stringAt } from '../json.js';
-import { bytesAsLetters, patternOf } from './library.js';
+import { createByteLetters, patternOf } from './library.js';
 import { PUNCTUATION, WORD_OR_SIGNS } from './unicode.js';
 
 /** Splits a section of a text into words; `first`: the section begins the text. */
@@ -96,6 +96,7 @@ function* piecesOf(text: string, pattern: RegExp, inverted: boolean): Iterable<P
 function byteLevel(config: JsonObject): PreTokenizer {
   const prefixed = config.add_prefix_space !== false;
   const whole = config.use_regex === false;
+  const bytesAsLetters = createByteLetters();
   return function* (text) {
     const spaced = prefixed && !text.startsWith(' ') ? ` ${text}` : text;
     if (whole) yield bytesAsLetters(spaced);
