@@ -8,8 +8,8 @@ export class Semaphore {
   }
 
   /** Waits for a permit and returns its idempotent release. Rejects with the signal's reason when aborted before. */
-  async acquire(signal: AbortSignal): Promise<() => void> {
-    signal.throwIfAborted();
+  async acquire(signal?: AbortSignal): Promise<() => void> {
+    signal?.throwIfAborted();
     if (this.#free > 0) this.#free -= 1;
     else await this.#turn(signal);
     let held = true;
@@ -19,18 +19,18 @@ export class Semaphore {
     };
   }
 
-  #turn(signal: AbortSignal): Promise<void> {
+  #turn(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const next = () => {
-        signal.removeEventListener('abort', abort);
+        signal?.removeEventListener('abort', abort);
         resolve();
       };
       const abort = () => {
         this.#waiting.delete(next);
-        reject(signal.reason);
+        reject(signal?.reason);
       };
       this.#waiting.add(next);
-      signal.addEventListener('abort', abort, { once: true });
+      signal?.addEventListener('abort', abort, { once: true });
     });
   }
 

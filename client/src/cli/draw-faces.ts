@@ -46,9 +46,9 @@ function formatOf(path: string): (typeof FORMATS)[keyof typeof FORMATS] | undefi
   return new Map(Object.entries(FORMATS)).get(extname(path).toLowerCase());
 }
 
-/** Fails before any image is sent if faces cannot be drawn into `path`. Throws CliError. */
-export async function assertCanDraw(path: string): Promise<void> {
-  if (formatOf(path) === undefined)
+/** Fails before any image is sent if faces cannot be drawn, or not into a given `path`. Throws CliError. */
+export async function assertCanDraw(path: string | undefined): Promise<void> {
+  if (path !== undefined && formatOf(path) === undefined)
     throw usageError(`${path} cannot be drawn: expected a name that ends with ${Object.keys(FORMATS).join(', ')}`);
   await loadSharp();
 }

@@ -9,10 +9,10 @@ import {
   type SentenceModule,
   sentenceModules,
 } from '@heimdex/cache';
-import { type JsonObject, messageOf } from '@heimdex/common';
+import type { JsonObject } from '@heimdex/common';
 import type { CompileOptions } from '@heimdex/compiler';
 import { assertPooling, assertPreprocessor, assertTokenizer, assertTokenSettings } from './assert-servable.js';
-import { cannotCompile } from './cannot-compile.js';
+import { cannotCompile, refusing } from './cannot-compile.js';
 import { readObject, type SmallFiles } from './small-json.js';
 
 /** The network of a checkpoint, and the layer behind a sentence embedder's pooling. */
@@ -110,13 +110,11 @@ async function assertValues(
   const layer = denseIndex(modules) < 0 ? undefined : await readDenseFiles(configured, files);
   // With the compiler comes its runtime, which a run without checkpoints does not need.
   const { assertConfig } = await import('@heimdex/compiler');
-  try {
+  return refusing(configured, () => {
     const dense = layer && { config: layer.config, pooling: poolingModes(layer.pooling) };
     assertConfig(config, dense);
     return dense;
-  } catch (error) {
-    throw cannotCompile(configured, messageOf(error));
-  }
+  });
 }
 
 async function readDenseFiles(configured: ConfiguredModel, files: SmallFiles) {

@@ -9,8 +9,8 @@ import {
   textLimit,
   transformerSettings,
 } from '@heimdex/cache';
-import { type JsonObject, messageOf, objectAt } from '@heimdex/common';
-import { cannotCompile } from './cannot-compile.js';
+import { type JsonObject, objectAt } from '@heimdex/common';
+import { cannotCompile, refusing } from './cannot-compile.js';
 import { readObject, type SmallFiles } from './small-json.js';
 
 /** Throws DownloaderError CHECKPOINT_INVALID for a tokenizer that has no tokenizer.json and is not read from other files. */
@@ -28,11 +28,7 @@ export async function assertTokenizer(configured: ConfiguredModel, config: JsonO
 /** Throws DownloaderError CHECKPOINT_INVALID for settings of a sentence embedder's tokens that the server does not know. */
 export async function assertTokenSettings(configured: ConfiguredModel, files: SmallFiles): Promise<void> {
   const settings = await transformerSettings((name) => readObject(files, name));
-  try {
-    textLimit(settings);
-  } catch (error) {
-    throw cannotCompile(configured, messageOf(error));
-  }
+  refusing(configured, () => textLimit(settings));
 }
 
 /** Throws DownloaderError CHECKPOINT_INVALID for a pooling whose file is missing, or that the server does not know. */
@@ -45,11 +41,7 @@ export async function assertPooling(
   const path = `${POOLING_DIR}/config.json`;
   const config = await readObject(files, path);
   if (config === undefined) throw cannotCompile(configured, `its modules.json names Pooling, which needs ${path}`);
-  try {
-    poolingModes(config);
-  } catch (error) {
-    throw cannotCompile(configured, messageOf(error));
-  }
+  refusing(configured, () => poolingModes(config));
   const defaults = (await readObject(files, 'config_sentence_transformers.json')) ?? {};
   if (config.include_prompt === false && defaultPrompt(defaults) !== '')
     throw cannotCompile(configured, `include_prompt of its ${path} is false, and it has a default prompt`);

@@ -1,4 +1,5 @@
 import type { ConfiguredModel } from '@heimdex/cache';
+import { messageOf } from '@heimdex/common';
 import { DownloaderError } from '../errors.js';
 
 /** An error of a model that cannot be compiled or served. `problem` is a clause, `or` another way out than another model. */
@@ -7,4 +8,13 @@ export function cannotCompile({ id, variable }: ConfiguredModel, problem: string
     'CHECKPOINT_INVALID',
     `${id} cannot be compiled: ${problem.replace(/\.$/, '')}. Choose another model with ${variable}${or}, then run: heimdex-downloader plan`,
   );
+}
+
+/** Runs a check of a model's files, and throws its error as one of that model. */
+export function refusing<Result>(configured: ConfiguredModel, check: () => Result): Result {
+  try {
+    return check();
+  } catch (error) {
+    throw cannotCompile(configured, messageOf(error));
+  }
 }

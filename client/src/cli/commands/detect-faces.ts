@@ -32,7 +32,7 @@ export function detectFaces(
     const { client, call } = context;
     const images = await findImages(paths);
     const target = targetOf(images, options);
-    if (options.draw !== undefined || options.drawDir !== undefined) await assertCanDraw(options.draw ?? 'x.png');
+    if (options.draw !== undefined || options.drawDir !== undefined) await assertCanDraw(options.draw);
     const settings = {
       ...call,
       ...(options.score !== undefined && { scoreThreshold: options.score }),

@@ -67,7 +67,7 @@ export async function decodeImage(content: Uint8Array, options: DecodeOptions): 
  */
 export async function decodePixels(content: Uint8Array, header: ImageHeader, target?: TargetSize): Promise<Image> {
   const large = header.width * header.height > MAX_TOGETHER_PIXELS;
-  const release = large ? await largeImages.acquire(new AbortController().signal) : undefined;
+  const release = large ? await largeImages.acquire() : undefined;
   try {
     if (header.format === 'JPEG') return await decodeJpeg(content, header, target);
     if (header.load === undefined) return await render(() => open(content, header, 'error'), header, target);

@@ -6,7 +6,6 @@ import type { DecodedContent, DecodeRequest, ThreadAnswer } from './messages.js'
 
 /** Limit of the thread's JavaScript heap; pixels and the decoders' memory are outside it. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 };
-const TIME_UP = `more than ${MAX_DECODE_CPU_SECONDS} s of processor time`;
 
 /** A thread that decodes one image after another. */
 export class ImageThread {
@@ -15,7 +14,12 @@ export class ImageThread {
     program: new URL('./worker.js', import.meta.url),
     resourceLimits: RESOURCE_LIMITS,
     workMs: MAX_DECODE_CPU_SECONDS * 1000,
-    lost: (loss) => ({ kind: 'failed', message: reasonOf(loss), reason: 'crashed', memoryBytes: 0 }),
+    lost: (loss) => ({
+      kind: 'failed',
+      message: messageFor(loss),
+      reason: loss === 'overdue' ? 'overdue' : 'crashed',
+      memoryBytes: 0,
+    }),
   });
 
   /** Whether it can accept another image: not after a crash or while it holds much memory. */
@@ -39,7 +43,7 @@ export class ImageThread {
     }
     if (answer.kind === 'decoded') return answer.content;
     if (answer.kind === 'refused') throw new InferenceError('IMAGE_UNREADABLE', answer.message);
-    if (answer.message === TIME_UP) throw new DecodeTimeUp(TIME_UP);
+    if (answer.reason === 'overdue') throw new DecodeTimeUp(answer.message);
     throw answer.reason === 'damaged' ? new DamagedImage(answer.message) : new Error(answer.message);
   }
 
@@ -49,9 +53,9 @@ export class ImageThread {
   }
 }
 
-function reasonOf(loss: ThreadLoss): string {
+function messageFor(loss: ThreadLoss): string {
   if (loss === 'ended') return 'the thread ended';
   if (loss === 'closed') return 'the thread was closed';
-  if (loss === 'overdue') return TIME_UP;
+  if (loss === 'overdue') return `more than ${MAX_DECODE_CPU_SECONDS} s of processor time`;
   return loss.message;
 }

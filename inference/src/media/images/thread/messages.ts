@@ -22,8 +22,8 @@ export type ThreadAnswer =
 export interface FailedAnswer {
   readonly kind: 'failed';
   readonly message: string;
-  /** `damaged`: found by this program's reader, with its own message. `crashed`: the decoder's state is unknown. */
-  readonly reason: 'damaged' | 'decoder' | 'crashed';
+  /** `damaged`: found by this program's reader, with its own message. `crashed`: the decoder's state is unknown. `overdue`: it took too long. */
+  readonly reason: 'damaged' | 'decoder' | 'crashed' | 'overdue';
   /** Memory held by the thread's decoders. */
   readonly memoryBytes: number;
 }
