@@ -41,8 +41,11 @@ service=heimdex_model-service_1
 revision=$(git -C "$root" rev-parse HEAD)
 base=$(sed -n 's/^ARG NODE_IMAGE=//p' "$here/../inference.Dockerfile")
 
-# Without systemd podman warns about its timers on every call.
-podman() { command podman "$@" 2> >(grep -vE 'systemd connection|connect to syslog' >&2); }
+# Without systemd podman warns about its timers on every call. What it says is complete when it returns, hence a pipe: a process
+# substitution may write the end of a container's log after the check that looks for it.
+podman() {
+  { command podman "$@" 2>&1 >&3 3>&- | grep -vE 'systemd connection|connect to syslog' >&2 3>&-; return "${PIPESTATUS[0]}"; } 3>&1
+}
 compose() { "$compose_program" -f "$here/../compose.yaml" ${overlay:+-f "$overlay"} "$@"; }
 overlay=
 heimdex() { node "$root/client/bin/heimdex.js" "$@"; }
