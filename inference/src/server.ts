@@ -102,7 +102,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     tokens: security.tokens,
     memoryBytes: requestBytes,
     maxMessageBytes,
-    overload: (path) => refusalOf(models, path),
+    overload: (path, priority) => refusalOf(models, path, priority),
     refusing: (reason) => {
       if (reason === undefined) log.info('calls are admitted again');
       else log.error({ reason }, 'all calls are refused');
@@ -184,7 +184,7 @@ function readingOf({ served, restarts }: Host): ModelReading {
   const { healthName, modelQueue, loadSeconds, memoryBytes } = served;
   return {
     name: healthName,
-    queueItems: modelQueue.waiting,
+    queueItems: (priority) => modelQueue.waitingOf(priority),
     queueCost: modelQueue.waitingCost,
     workersReady: modelQueue.workers,
     restarts: restarts(),

@@ -146,7 +146,7 @@ export const SERVER_VARIABLES = {
     default: 1024,
     min: 1,
     max: 1_000_000,
-    doc: 'Maximum queued items per model; further calls are refused immediately with RESOURCE_EXHAUSTED.',
+    doc: 'Maximum queued items per model; further calls are refused immediately with RESOURCE_EXHAUSTED. Bulk items do not count against interactive calls.',
     example: '256',
   }),
   maxQueueSeconds: numberVariable({
@@ -154,7 +154,7 @@ export const SERVER_VARIABLES = {
     default: 30,
     min: 0.1,
     max: 3600,
-    doc: 'Maximum queued work per model, in seconds at its measured speed; further calls are refused immediately with RESOURCE_EXHAUSTED.',
+    doc: 'Maximum queued work per model, in seconds at its measured speed; further calls are refused immediately with RESOURCE_EXHAUSTED. Bulk work does not count against interactive calls.',
     example: '10',
   }),
   streamIdleSeconds: numberVariable({

@@ -1,9 +1,15 @@
-/** Admission control for one model: compares the admitted, unfinished work with the limits. Has no queue and no clock. */
+/**
+ * Admission control for one model: compares the admitted, unfinished work with the limits. Has no queue and no clock.
+ *
+ * Only interactive work counts against an interactive call: bulk work, which it overtakes (fair-queue.ts), does not take its room. Against a
+ * bulk call all work counts.
+ */
 import { InferenceError } from '../errors.js';
+import type { Priority } from './fair-queue.js';
 import { Rate } from './rate.js';
 
 export interface AdmissionLimits {
-  /** Maximum number of admitted, unfinished items. */
+  /** Maximum number of admitted, unfinished items that count against a call. */
   readonly maxItems: number;
   /** Maximum time that the admitted work may need, estimated from the measured rate. */
   readonly maxWaitMs: number;
@@ -13,6 +19,13 @@ export interface PermitRequest {
   readonly items: number;
   /** Sum of the items' costs. Undefined, for one item: not known yet; the usual cost counts until `charge` sets it. */
   readonly cost: number | undefined;
+  readonly priority: Priority;
+}
+
+/** Admitted, unfinished work. */
+interface Work {
+  items: number;
+  cost: number;
 }
 
 /** The capacity that a call holds. */
@@ -45,8 +58,10 @@ export class AdmissionController {
   readonly #name: string;
   readonly #limits: AdmissionLimits;
   readonly #rate = new Rate();
-  #items = 0;
-  #cost = 0;
+  readonly #admitted: Readonly<Record<Priority, Work>> = {
+    interactive: { items: 0, cost: 0 },
+    bulk: { items: 0, cost: 0 },
+  };
   #usualCost: number | undefined;
   /** Approximate minimum cost per item of recent calls. */
   #minCost: number | undefined;
@@ -59,7 +74,7 @@ export class AdmissionController {
 
   /** Number of admitted, unfinished items. */
   get items(): number {
-    return this.#items;
+    return this.#countedFor('bulk').items;
   }
 
   /** Records a run with a total cost of `cost` that took one worker `ms`. */
@@ -73,20 +88,22 @@ export class AdmissionController {
   }
 
   /**
-   * Returns a permit, or throws QUEUE_FULL with a retry delay. While nothing is admitted, any call is: one larger than the
-   * limits could never run otherwise.
+   * Returns a permit, or throws QUEUE_FULL with a retry delay. While no work that counts is admitted, any call is: one larger than
+   * the limits could never run otherwise.
    */
   acquire(request: PermitRequest, workers: number): Permit {
     if (request.cost !== undefined) this.#recordItemCost(request.cost / request.items);
     let held = request.cost ?? this.#usualCost ?? 0;
-    this.#check(request.items, held, workers);
-    this.#items += request.items;
-    this.#cost += held;
+    const refusal = this.#refusalOf(request, held, workers);
+    if (refusal !== undefined) throw refusal;
+    const admitted = this.#admitted[request.priority];
+    admitted.items += request.items;
+    admitted.cost += held;
     let open = true;
     const queued = new Set<{ readonly cost: number }>();
     const hold = (cost: number) => {
       if (!open) return;
-      this.#cost += cost - held;
+      admitted.cost += cost - held;
       held = cost;
     };
     return {
@@ -103,35 +120,44 @@ export class AdmissionController {
       release: () => {
         if (!open) return;
         open = false;
-        this.#items -= request.items;
-        this.#cost = this.#items === 0 ? 0 : this.#cost - held;
+        admitted.items -= request.items;
+        admitted.cost = admitted.items === 0 ? 0 : admitted.cost - held;
       },
     };
   }
 
   /** Returns why even a call with one small item would be refused now, or undefined. Used before the request is known. */
-  refusal(workers: number): InferenceError | undefined {
-    return this.#items === 0 ? undefined : this.#refusalOf(1, this.#minCost ?? this.#usualCost ?? 0, workers);
+  refusal(priority: Priority, workers: number): InferenceError | undefined {
+    return this.#refusalOf({ items: 1, priority }, this.#minCost ?? this.#usualCost ?? 0, workers);
+  }
+
+  /** The admitted work that counts against a call of this priority. */
+  #countedFor(priority: Priority): Readonly<Work> {
+    const { interactive, bulk } = this.#admitted;
+    if (priority === 'interactive') return interactive;
+    return { items: interactive.items + bulk.items, cost: interactive.cost + bulk.cost };
   }
 
   #recordItemCost(cost: number): void {
     this.#minCost = Math.min(cost, (this.#minCost ?? cost) * MIN_COST_GROWTH);
   }
 
-  #check(items: number, cost: number, workers: number): void {
-    const refusal = this.#items === 0 ? undefined : this.#refusalOf(items, cost, workers);
-    if (refusal !== undefined) throw refusal;
-  }
-
-  #refusalOf(items: number, cost: number, workers: number): InferenceError | undefined {
+  #refusalOf(
+    { items, priority }: Pick<PermitRequest, 'items' | 'priority'>,
+    cost: number,
+    workers: number,
+  ): InferenceError | undefined {
+    const counted = this.#countedFor(priority);
+    if (counted.items === 0) return undefined;
     const { maxItems, maxWaitMs } = this.#limits;
     const runMs = Math.min(this.#rate.runMs, maxWaitMs * RUN_RESERVE);
-    const waitMs = (this.#rate.estimateMs(this.#cost + cost, workers) ?? 0) + runMs;
-    const tooMany = this.#items + items > maxItems;
+    const waitMs = (this.#rate.estimateMs(counted.cost + cost, workers) ?? 0) + runMs;
+    const tooMany = counted.items + items > maxItems;
     if (!tooMany && waitMs <= maxWaitMs) return undefined;
     const freeMs = tooMany ? (this.#rate.estimateMs(cost, workers) ?? UNKNOWN_RETRY_MS) : waitMs - maxWaitMs;
     const retryAfterMs = Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, Math.ceil(freeMs)));
-    const message = `The queue of the ${this.#name} model is full: ${this.#items} items, about ${Math.ceil(waitMs)} ms. Retry later.`;
+    const full = priority === 'bulk' ? 'full for bulk calls' : 'full';
+    const message = `The queue of the ${this.#name} model is ${full}: ${counted.items} items, about ${Math.ceil(waitMs)} ms. Retry later.`;
     return withoutStack(() => new InferenceError('QUEUE_FULL', message, { retryAfterMs }));
   }
 }

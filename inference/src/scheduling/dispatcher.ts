@@ -2,7 +2,7 @@
 
 import type { AdmissionController } from './admission-controller.js';
 import type { Executor } from './executor.js';
-import type { Entry } from './fair-queue.js';
+import type { Entry, Priority } from './fair-queue.js';
 import { deliver, type Job, type RunFacts } from './job.js';
 import type { Preemptible } from './preemption.js';
 
@@ -10,7 +10,7 @@ import type { Preemptible } from './preemption.js';
 export interface QueueObserver {
   batch?(facts: { readonly size: number; readonly cost: number; readonly runMs: number }): void;
   queued?(queueMs: number): void;
-  refused?(): void;
+  refused?(priority: Priority): void;
 }
 
 export interface DispatcherOptions<Item, Result> {

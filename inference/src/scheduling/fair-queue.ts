@@ -78,6 +78,11 @@ export class FairQueue<Item> {
     return this.#size;
   }
 
+  /** Number of waiting entries of a class. */
+  sizeOf(priority: Priority): number {
+    return this.#classes[priority].waiting.length;
+  }
+
   /** Sum of the waiting entries' costs. */
   get cost(): number {
     return this.#cost;

@@ -74,9 +74,9 @@ export class ModelQueue<Item, Result> {
     return this.#dispatcher.size;
   }
 
-  /** Number of items waiting for a run. */
-  get waiting(): number {
-    return this.#fairQueue.size;
+  /** Number of items of a class waiting for a run. */
+  waitingOf(priority: Priority): number {
+    return this.#fairQueue.sizeOf(priority);
   }
 
   /** Total cost of the waiting items, in the family's unit. */
@@ -123,10 +123,10 @@ export class ModelQueue<Item, Result> {
   }
 
   /** Returns QUEUE_FULL, counted as a refusal, if even a call with one small item would be refused now; else undefined. */
-  refusal(): InferenceError | undefined {
+  refusal(priority: Priority): InferenceError | undefined {
     if (this.#closed || this.#dispatcher.size === 0) return undefined;
-    const refusal = this.#admission.refusal(this.#dispatcher.size);
-    if (refusal !== undefined) this.#options.observer?.refused?.();
+    const refusal = this.#admission.refusal(priority, this.#dispatcher.size);
+    if (refusal !== undefined) this.#options.observer?.refused?.(priority);
     return refusal;
   }
 
@@ -151,7 +151,7 @@ export class ModelQueue<Item, Result> {
     try {
       return this.#admission.acquire(request, this.#dispatcher.size);
     } catch (error) {
-      this.#options.observer?.refused?.();
+      this.#options.observer?.refused?.(request.priority);
       throw error;
     }
   }

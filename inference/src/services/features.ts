@@ -2,6 +2,7 @@
 import { InferenceService } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
 import { ROLE_SPECS, type Role } from '../models/roles.js';
+import type { Priority } from '../scheduling/fair-queue.js';
 import type { Models, ServedModel } from './engine.js';
 
 /** The service's methods, from its descriptor: an rpc missing in the table below does not compile. */
@@ -28,16 +29,16 @@ export function requireModel(models: Models, role: Role, feature: string, instea
 }
 
 /**
- * Returns why any call of a method would be refused now, before its request is read: the queue of its model is full. Undefined:
- * the call may proceed. `path` is `<service>/<method>`.
+ * Returns why any call of a method and priority would be refused now, before its request is read: the queue of its model is full.
+ * Undefined: the call may proceed. `path` is `<service>/<method>`.
  */
-export function refusalOf(models: Models, path: string): InferenceError | undefined {
+export function refusalOf(models: Models, path: string, priority: Priority): InferenceError | undefined {
   const [service, name] = path.split('/');
   if (service !== InferenceService.typeName) return undefined;
   const roles: readonly Role[] = METHOD_ROLES[name as MethodName] ?? [];
   const modelQueues = roles.flatMap((role) => models.get(role)?.modelQueue ?? []);
   // With two models, only the request says which one it is for.
-  return modelQueues.length === 1 ? modelQueues[0]?.refusal() : undefined;
+  return modelQueues.length === 1 ? modelQueues[0]?.refusal(priority) : undefined;
 }
 
 /** Returns the methods with at least one configured model. */

@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrorCode } from '../errors.js';
 import type { QueueObserver } from '../scheduling/dispatcher.js';
+import { PRIORITIES, type Priority } from '../scheduling/fair-queue.js';
 import type { CallObserver } from '../transport/calls/call-tracker.js';
 
 /** Name and help of each metric; Node.js's own metrics (`nodejs_*`, `process_*`) are added to them. */
@@ -9,14 +10,14 @@ export const METRICS = {
   heimdex_requests_total: 'Completed calls, by method, protocol and status code.',
   heimdex_request_seconds: 'Duration of a call, by method.',
   heimdex_requests_in_progress: 'Calls in progress, without health calls.',
-  heimdex_queue_items: 'Items waiting in the queue, by model.',
+  heimdex_queue_items: 'Items waiting in the queue, by model and priority.',
   heimdex_queue_cost: "Cost of the items waiting in the queue, by model, in the family's unit.",
   heimdex_queue_seconds: 'Time of an item in the queue, by model.',
   heimdex_run_seconds: 'Duration of a run in the worker, by model.',
   heimdex_batch_items: 'Items per run, by model.',
   heimdex_items_total: 'Items run, by model.',
   heimdex_item_errors_total: 'Items of answered calls that failed individually, by method and reason (an error code).',
-  heimdex_refused_total: 'Calls refused because the queue was full, by model.',
+  heimdex_refused_total: 'Calls refused because the queue was full, by model and priority.',
   heimdex_workers_ready: 'Ready workers, by model.',
   heimdex_worker_restarts_total: 'Restarts of lost workers, by model.',
   heimdex_model_load_seconds: 'Time to load and warm up the model at start, by model.',
@@ -53,7 +54,7 @@ export interface MetricSources {
 
 export interface ModelReading {
   readonly name: string;
-  readonly queueItems: number;
+  queueItems(priority: Priority): number;
   readonly queueCost: number;
   readonly workersReady: number;
   readonly restarts: number;
@@ -70,7 +71,7 @@ export class Metrics {
   readonly #batchItems = this.#histogram('heimdex_batch_items', ['model'], BATCH_BUCKETS);
   readonly #items = this.#counter('heimdex_items_total', ['model']);
   readonly #itemErrors = this.#counter('heimdex_item_errors_total', ['method', 'reason']);
-  readonly #refused = this.#counter('heimdex_refused_total', ['model']);
+  readonly #refused = this.#counter('heimdex_refused_total', ['model', 'priority']);
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
@@ -97,7 +98,7 @@ export class Metrics {
   modelQueue(model: string): QueueObserver {
     // Initialized before the first event: a rate needs a zero to start from.
     this.#items.inc({ model }, 0);
-    this.#refused.inc({ model }, 0);
+    for (const priority of PRIORITIES) this.#refused.inc({ model, priority }, 0);
     return {
       batch: ({ size, runMs }) => {
         this.#batchItems.observe({ model }, size);
@@ -105,7 +106,7 @@ export class Metrics {
         this.#runSeconds.observe({ model }, runMs / 1000);
       },
       queued: (queueMs) => this.#queueSeconds.observe({ model }, queueMs / 1000),
-      refused: () => this.#refused.inc({ model }),
+      refused: (priority) => this.#refused.inc({ model, priority }),
     };
   }
 
@@ -116,7 +117,11 @@ export class Metrics {
         for (const model of sources.models()) gauge.set({ model: model.name }, read(model));
       });
     };
-    perModel('heimdex_queue_items', ({ queueItems }) => queueItems);
+    this.#gauge('heimdex_queue_items', ['model', 'priority'], (gauge) => {
+      for (const { name, queueItems } of sources.models()) {
+        for (const priority of PRIORITIES) gauge.set({ model: name, priority }, queueItems(priority));
+      }
+    });
     perModel('heimdex_queue_cost', ({ queueCost }) => queueCost);
     perModel('heimdex_workers_ready', ({ workersReady }) => workersReady);
     perModel('heimdex_model_load_seconds', ({ loadSeconds }) => loadSeconds);

@@ -97,6 +97,6 @@ describe('ModelQueue after a failed run', () => {
     await settled();
     caller.abort(new InferenceError('CANCELLED', 'gone'));
     expect((await errorOf(gone)).code).to.equal('CANCELLED');
-    expect(modelQueue.waiting).to.equal(0);
+    expect(modelQueue.waitingOf('interactive')).to.equal(0);
   });
 });

@@ -102,7 +102,7 @@ describe('ModelQueue', () => {
     const abandoned = modelQueue.admit(request).submit('abandoned', caller.signal);
     caller.abort(new InferenceError('CANCELLED', 'gone'));
     expect((await errorOf(abandoned)).code).to.equal('CANCELLED');
-    expect(modelQueue.waiting).to.equal(0);
+    expect(modelQueue.waitingOf('interactive')).to.equal(0);
     executor.at(0).answer();
     await settled();
     expect(executor.runs).to.have.length(1);
@@ -154,6 +154,33 @@ describe('ModelQueue', () => {
     const error = refusal(() => modelQueue.admit({ ...request, cost: 25 }));
     expect(error.code).to.equal('QUEUE_FULL');
     expect(error.retryAfterMs).to.equal(500);
+  });
+
+  it('counts only interactive work against an interactive call, and all work against a bulk call', async () => {
+    const refused: string[] = [];
+    const { modelQueue, executor } = createModelQueue({
+      observer: { refused: (priority) => void refused.push(priority) },
+    });
+    modelQueue.addExecutor(executor);
+    const bulk = { ...request, priority: 'bulk' } as const;
+    const first = modelQueue.admit(request);
+    const done = first.submit('1', NEVER);
+    await settled();
+    executor.at(0).answer(undefined, 100);
+    await done;
+    first.close();
+    // A cost of 1 takes 100 ms: nine items of 0.1 s, and a tenth of the limit of one second as a reserve.
+    modelQueue.admit({ ...bulk, items: 9, cost: 9 });
+    expect(refusal(() => modelQueue.admit(bulk)).message).to.include('full for bulk calls: 9 items');
+    expect(modelQueue.refusal('bulk')?.code).to.equal('QUEUE_FULL');
+    expect(modelQueue.refusal('interactive')).to.equal(undefined);
+    const interactive = modelQueue.admit({ ...request, items: 9, cost: 9 });
+    expect(refusal(() => modelQueue.admit(request)).message).to.include('is full: 9 items');
+    expect(modelQueue.refusal('interactive')?.code).to.equal('QUEUE_FULL');
+    expect(refused).to.deep.equal(['bulk', 'bulk', 'interactive', 'interactive']);
+    interactive.close();
+    modelQueue.admit(request).close();
+    expect(modelQueue.admitted).to.equal(9);
   });
 
   it('admits a call above the limits while nothing else is admitted', () => {
@@ -219,12 +246,12 @@ describe('ModelQueue', () => {
     first.close();
     // A cost of 6 is 0.6 s: another such call would make it 1.2 s, a usual one would not.
     void modelQueue.admit({ ...request, cost: undefined }).submit('6', NEVER);
-    expect(modelQueue.refusal()).to.equal(undefined);
+    expect(modelQueue.refusal('interactive')).to.equal(undefined);
     // Among items of known cost, the small ones count.
     modelQueue.admit({ ...request, cost: 1 });
-    expect(modelQueue.refusal()).to.equal(undefined);
+    expect(modelQueue.refusal('interactive')).to.equal(undefined);
     modelQueue.admit({ ...request, cost: 1.5 });
-    expect(modelQueue.refusal()?.code).to.equal('QUEUE_FULL');
+    expect(modelQueue.refusal('interactive')?.code).to.equal('QUEUE_FULL');
   });
 
   it('releases capacity once when a call is closed repeatedly', () => {

@@ -49,7 +49,7 @@ describe('many calls', () => {
     while ((await descriptors()) > before) await delay(10);
     const metrics = await (await fetch(`${fake.url}/metrics`)).text();
     expect(metrics).to.match(/^heimdex_requests_in_progress 0$/m);
-    expect(metrics).to.match(/^heimdex_queue_items\{model="bge-m3"\} 0$/m);
+    expect(metrics).to.match(/^heimdex_queue_items\{model="bge-m3",priority="interactive"\} 0$/m);
     expect((await fake.client.value(embedText, textRequest('next'))).results).to.have.length(1);
   });
 

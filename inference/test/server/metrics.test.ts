@@ -50,7 +50,7 @@ describe('metrics', () => {
     expect(value('heimdex_queue_seconds_count{model="bge-m3"}')).to.equal(5);
     expect(value('heimdex_worker_restarts_total{model="bge-m3"}')).to.equal(2);
     expect(value('heimdex_workers_ready{model="bge-m3"}')).to.equal(1);
-    expect(value('heimdex_queue_items{model="bge-m3"}')).to.equal(0);
+    expect(value('heimdex_queue_items{model="bge-m3",priority="interactive"}')).to.equal(0);
     expect(value('heimdex_requests_in_progress')).to.equal(0);
     for (const line of ['heimdex_received_bytes_total', 'heimdex_sent_bytes_total', 'heimdex_connections']) {
       expect(value(line), line).to.be.greaterThan(0);

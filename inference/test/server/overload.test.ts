@@ -43,10 +43,28 @@ describe('a server with a full queue', () => {
     expect(refused).to.include({ code: 'RESOURCE_EXHAUSTED', reason: 'QUEUE_FULL' });
     expect(refused.retryMs).to.be.greaterThan(0);
     const metrics = await (await fetch(`${fake.url}/metrics`)).text();
-    expect(metrics).to.match(/^heimdex_refused_total\{model="bge-m3"\} 2$/m);
+    expect(metrics).to.match(/^heimdex_refused_total\{model="bge-m3",priority="interactive"\} 2$/m);
     expect(metrics).to.match(
       /^heimdex_requests_total\{method="EmbedText",protocol="grpc",code="RESOURCE_EXHAUSTED"\} 2$/m,
     );
+    for (const cancel of cancels) cancel();
+    expect((await running).ok).to.equal(false);
+  });
+
+  it('of bulk work refuses bulk calls only, and answers interactive ones', async () => {
+    const bulk = { headers: { 'x-heimdex-priority': 'bulk' } };
+    const cancels: (() => void)[] = [];
+    const request = { texts: ['until cancelled', 'until cancelled'], model: TextModel.TEXT };
+    const running = fake.client.unary(embedText, request, { ...bulk, onStart: (cancel) => void cancels.push(cancel) });
+    const short = { texts: ['x'], model: TextModel.TEXT };
+    // The call before it on the same connection is admitted by then.
+    const refused = await fake.client.failure(embedText, short, bulk);
+    expect(refused).to.include({ code: 'RESOURCE_EXHAUSTED', reason: 'QUEUE_FULL' });
+    expect(refused.message).to.include('full for bulk calls');
+    expect((await fake.client.value(embedText, short)).results).to.have.length(1);
+    const metrics = await (await fetch(`${fake.url}/metrics`)).text();
+    expect(metrics).to.match(/^heimdex_refused_total\{model="bge-m3",priority="bulk"\} 1$/m);
+    expect(metrics).to.match(/^heimdex_refused_total\{model="bge-m3",priority="interactive"\} 0$/m);
     for (const cancel of cancels) cancel();
     expect((await running).ok).to.equal(false);
   });

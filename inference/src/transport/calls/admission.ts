@@ -16,8 +16,9 @@
  */
 import { KIB, MIB } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
+import type { Priority } from '../../scheduling/fair-queue.js';
 import type { Tokens } from '../auth/tokens.js';
-import { type Arrival, type CallTracker, deadlineExceeded, type OpenCall } from './call-tracker.js';
+import { type Arrival, type CallTracker, deadlineExceeded, type OpenCall, priorityOf } from './call-tracker.js';
 import { CALL_BYTES, IncomingBody, outOfMemory } from './incoming-body.js';
 import { Intake } from './intake.js';
 import { MemoryPermits, type Permit } from './memory-permits.js';
@@ -56,8 +57,8 @@ export interface CallAdmissionOptions {
   /** Bytes that all calls may hold together. */
   readonly memoryBytes: number;
   readonly maxMessageBytes: number;
-  /** Why any call of this path would be refused, or undefined. */
-  overload(path: string): InferenceError | undefined;
+  /** Why any call of this path and priority would be refused, or undefined. */
+  overload(path: string, priority: Priority): InferenceError | undefined;
   /**
    * Called with the reason when calls have been refused for a while, and with undefined when they are admitted again.
    */
@@ -134,7 +135,7 @@ export class CallAdmission {
     if (callTracker.draining)
       throw new InferenceError('DRAINING', 'The server is shutting down; retry on another server.');
     if (arrival.timeoutMs <= 0) throw deadlineExceeded();
-    const refusal = overload(arrival.path);
+    const refusal = overload(arrival.path, priorityOf(arrival));
     if (refusal !== undefined) throw refusal;
     const permit = this.#permits.acquire(baseBytes(kind));
     if (permit !== undefined) return permit;

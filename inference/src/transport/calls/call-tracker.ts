@@ -240,7 +240,7 @@ function requestId(arrival: Pick<Arrival, 'header'>): string {
 }
 
 /** From `x-heimdex-priority`: anything but `bulk` is interactive. */
-function priorityOf(arrival: Arrival): Priority {
+export function priorityOf(arrival: Pick<Arrival, 'header'>): Priority {
   const given = arrival.header('x-heimdex-priority')?.toLowerCase();
   return PRIORITIES.find((priority) => priority === given) ?? 'interactive';
 }
