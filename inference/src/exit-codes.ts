@@ -10,7 +10,7 @@ export const EXIT_CODES = {
   models: 3,
   /** Listening on the address failed. */
   address: 4,
-  /** A model failed to load, or its processes keep dying. */
+  /** A model failed to load, or its processes keep dying while they start. */
   worker: 5,
   /** The models do not fit into the available memory. */
   memory: 6,

@@ -12,7 +12,7 @@ const EXIT_DOCS = {
   models:
     'a model file is missing, damaged or unreadable: run heimdex-downloader download --check; prepare: the volume is not writable',
   address: 'listening on HOST and PORT failed',
-  worker: 'a model failed to load, or its process keeps dying',
+  worker: 'a model failed to load, or its process keeps dying while it starts',
   memory: 'the models do not fit into the available memory',
   output: 'the output could not be written',
   interrupted: 'ended by a second signal',

@@ -186,7 +186,7 @@ export const SERVER_VARIABLES = {
     default: 5,
     min: 1,
     max: 1000,
-    doc: "The server exits after this many consecutive losses of a model's worker without a successful run.",
+    doc: "The server exits when a model's worker has died this many times in a row while it started, if no other worker of the model is ready.",
     example: '10',
   }),
   tlsCertFile: stringVariable({

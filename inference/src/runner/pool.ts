@@ -1,4 +1,7 @@
-/** The worker processes of one model: starts them, restarts lost ones, gives up if they keep dying. */
+/**
+ * The worker processes of one model: starts them, restarts lost ones with a rising pause, gives up if they keep dying while they start. One
+ * that was ready has run: its loss is that of an input, or chance, and must not end the other models.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '@heimdex/common';
 import type { Logger } from 'pino';
@@ -16,7 +19,7 @@ export interface PoolOptions {
   /** Number of workers with the threads of `worker.load`; the others have its `sharedThreads`. */
   readonly wideWorkers: number;
   readonly worker: Omit<WorkerProcessOptions, 'ending' | 'answered' | 'output' | 'slow'>;
-  /** Maximum consecutive losses without a successful run between them; then the pool gives up. */
+  /** Maximum consecutive losses of workers that were not ready, while no other was; then the pool gives up. */
   readonly maxLosses: number;
   /** Default STABLE_MS. */
   readonly stableMs?: number;
@@ -24,7 +27,7 @@ export interface PoolOptions {
   ready(executor: Executor<unknown, unknown>, facts: ModelFacts): void;
   /** Called as soon as it is being killed, and again when it has ended. */
   lost(executor: Executor<unknown, unknown>): void;
-  /** Called once if the model cannot be served: it does not load, or its workers keep dying. */
+  /** Called once if the model cannot be served: it does not load, or its workers keep dying while they start. */
   failed(message: string): void;
 }
 
@@ -32,18 +35,22 @@ export interface PoolOptions {
 const STABLE_MS = 60_000;
 
 interface Loss extends WorkerEnd {
-  /** How long it was ready: loading does not count, or a worker lost in each slow load would be restarted for ever. */
-  readonly readyMs: number;
+  /** How long it was ready; undefined: never. */
+  readonly readyMs: number | undefined;
 }
 
 export class Pool {
   readonly #options: PoolOptions;
   readonly #alive = new Set<WorkerProcess>();
+  readonly #ready = new Set<WorkerProcess>();
   readonly #slots: Promise<void>[] = [];
   readonly #closing = new AbortController();
   #facts: ModelFacts | undefined;
   #loadSeconds = 0;
+  /** Consecutive losses without a successful run between them. */
   #losses = 0;
+  /** Consecutive losses of workers that were not ready, while no other was. */
+  #failedStarts = 0;
   #restarts = 0;
 
   /** Starts the first worker; `grow` starts the others. */
@@ -93,16 +100,22 @@ export class Pool {
   async #supervise(index: number): Promise<void> {
     const { log } = this.#options;
     const { signal } = this.#closing;
+    let ownFailedStarts = 0;
     while (!signal.aborted) {
       const end = await this.#runWorker(index);
       if (signal.aborted) return;
+      const wasReady = end.readyMs !== undefined;
+      ownFailedStarts = wasReady ? 0 : ownFailedStarts + 1;
+      if (wasReady) this.#failedStarts = 0;
+      else if (this.#ready.size === 0) this.#failedStarts += 1;
       // The first loss of a retried item was counted already: the item, not the model, may be the cause.
       const { stableMs = STABLE_MS } = this.#options;
-      if (!end.killedByPoisonSuspect) this.#losses = end.readyMs > stableMs ? 1 : this.#losses + 1;
-      if ((end.loadFailure && this.#facts === undefined) || this.#losses >= this.#options.maxLosses) {
+      if (!end.killedByPoisonSuspect) this.#losses = (end.readyMs ?? 0) > stableMs ? 1 : this.#losses + 1;
+      if ((end.loadFailure && this.#facts === undefined) || this.#failedStarts >= this.#options.maxLosses) {
         return this.#giveUp(end.loadFailure, end.reason);
       }
-      const delayMs = backoffMs(this.#losses);
+      // Answers of another worker do not make this one start.
+      const delayMs = backoffMs(Math.max(this.#losses, ownFailedStarts));
       log.error({ model: this.#options.name, worker: index, reason: end.reason, delayMs }, 'worker lost, restarting');
       this.#restarts += 1;
       // Ends early on abort.
@@ -120,7 +133,10 @@ export class Pool {
       worker = new WorkerProcess({
         ...this.#options.worker,
         load: { ...load, threads },
-        ending: () => this.#options.lost(worker),
+        ending: () => {
+          this.#ready.delete(worker);
+          this.#options.lost(worker);
+        },
         answered: () => {
           this.#losses = 0;
         },
@@ -131,18 +147,21 @@ export class Pool {
       return notStarted(error);
     }
     this.#alive.add(worker);
-    let readyAtMs = Number.POSITIVE_INFINITY;
+    let readyAtMs: number | undefined;
     void worker.ready.then(
       (ready) => {
         readyAtMs = performance.now();
+        this.#ready.add(worker);
+        this.#failedStarts = 0;
         this.#onReady(worker, ready, index);
       },
       () => {},
     );
     const end = await worker.ended;
     this.#alive.delete(worker);
+    this.#ready.delete(worker);
     this.#options.lost(worker);
-    return { ...end, readyMs: Math.max(0, performance.now() - readyAtMs) };
+    return { ...end, readyMs: readyAtMs === undefined ? undefined : performance.now() - readyAtMs };
   }
 
   #onReady(worker: WorkerProcess, ready: WorkerReady, index: number): void {
@@ -168,7 +187,7 @@ export class Pool {
     const { name, maxLosses } = this.#options;
     const problem = loadFailure
       ? `The ${name} model failed to load`
-      : `The worker process of the ${name} model died ${maxLosses} times in a row`;
+      : `The worker process of the ${name} model died ${maxLosses} times in a row while it started`;
     this.#closing.abort();
     for (const worker of this.#alive) worker.kill('the model was given up');
     this.#options.failed(`${problem}: ${reason}`);
@@ -178,5 +197,5 @@ export class Pool {
 /** Another start may succeed, when files, memory or processes are free again. */
 function notStarted(error: unknown): Loss {
   const reason = `the process could not be started: ${messageOf(error)}`;
-  return { reason, loadFailure: false, killedByPoisonSuspect: false, readyMs: 0 };
+  return { reason, loadFailure: false, killedByPoisonSuspect: false, readyMs: undefined };
 }

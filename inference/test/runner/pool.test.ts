@@ -6,7 +6,7 @@ import type { Pool } from '../../src/runner/pool.js';
 import type { WorkerProcess } from '../../src/runner/worker-process.js';
 import type { Executor } from '../../src/scheduling/executor.js';
 import { ModelQueue } from '../../src/scheduling/model-queue.js';
-import { startFakePool } from '../fixtures/fake-pool.js';
+import { FAKE_WORKER, startFakePool } from '../fixtures/fake-pool.js';
 
 const WITHOUT_FILES = fileURLToPath(new URL('../fixtures/pool-without-files.js', import.meta.url));
 const DIES_IN_LOADING = fileURLToPath(new URL('../fixtures/dying-worker.js', import.meta.url));
@@ -49,8 +49,26 @@ describe('a pool of workers', () => {
 
   it('is given up when its workers are lost again and again while they load, however long that takes', async () => {
     const problem = await new Promise<string>((failed) => {
-      startFakePool({ program: DIES_IN_LOADING, stableMs: 0, maxLosses: 2, failed });
+      startFakePool({ programs: [DIES_IN_LOADING], stableMs: 0, maxLosses: 2, failed });
     });
-    expect(problem).to.match(/^The worker process of the text model died 2 times in a row: /);
+    expect(problem).to.match(/^The worker process of the text model died 2 times in a row while it started: /);
+  });
+
+  it('is not given up while another worker is ready', async () => {
+    const delays = await new Promise<unknown>((resolve) => {
+      const delays: unknown[] = [];
+      const pool = startFakePool({
+        programs: [FAKE_WORKER, DIES_IN_LOADING],
+        workers: 2,
+        maxLosses: 1,
+        ready: () => pool.grow(),
+        logged: ({ delayMs }) => {
+          if (delayMs !== undefined) delays.push(delayMs);
+          if (delays.length === 2) void pool.close().then(() => resolve(delays));
+        },
+        failed: resolve,
+      });
+    });
+    expect(delays).to.deep.equal([0, 500]);
   });
 });
