@@ -117,6 +117,24 @@ describe('an invalid message over HTTP/1.1', () => {
     });
   }
 
+  it('is distinguished from a valid one whose content type is written in upper case', async () => {
+    const post = async (type: string, body: string | Buffer) => {
+      const response = await fetch(`${fake.url}/${EMBED_TEXT}`, {
+        method: 'POST',
+        headers: { 'content-type': type },
+        body,
+      });
+      return { status: response.status, body: Buffer.from(await response.arrayBuffer()) };
+    };
+    const json = await post('Application/JSON; Charset=UTF-8', '{"texts":["a"],"model":"TEXT_MODEL_TEXT"}');
+    expect(json.status).to.equal(200);
+    expect(json.body.toString()).to.include('"embedding"');
+    const web = await post('Application/gRPC-Web+Proto', envelope(GOOD));
+    expect([web.status, web.body[0]]).to.deep.equal([200, 0]);
+    const webError = await post('Application/gRPC-Web+Proto', envelope(GARBAGE));
+    expect(errorIn('grpc-web', webError.body)?.code).to.equal(Code.InvalidArgument);
+  });
+
   it('is distinguished from a valid one of the same kind', async () => {
     const answers = await Promise.all([
       fetch(`${fake.url}/${EMBED_TEXT}`, {

@@ -33,7 +33,9 @@ export function httpCalls(
       // Only POST is a call: connect-node reports the rest.
       const served = request.method === 'POST' ? methods.get(request.url?.split('?', 1)[0] ?? '') : undefined;
       if (served === undefined) return next(request, response);
-      const contentType = request.headers['content-type'];
+      // A media type has no case (RFC 9110, section 8.3.1): in lower case from here on.
+      const contentType = request.headers['content-type']?.toLowerCase();
+      if (contentType !== undefined) request.headers['content-type'] = contentType;
       const call = admitRequest({ admission, callTracker }, request, response, {
         path: served.method.path,
         protocol: protocolOf(contentType),
