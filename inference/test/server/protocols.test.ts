@@ -226,7 +226,10 @@ describe('one port', () => {
       expect((await fetch(`${server.url}/livez`)).status).to.equal(200);
       expect((await fetch(`${server.url}/readyz`)).status).to.equal(200);
       expect((await fetch(`${server.url}/debug`)).status).to.equal(404);
-      expect((await fetch(`${server.url}/health`, { method: 'POST', body: 'x' })).status).to.equal(405);
+      const posted = await fetch(`${server.url}/health`, { method: 'POST', body: 'x' });
+      expect([posted.status, posted.headers.get('allow')]).to.deep.equal([405, 'GET, HEAD']);
+      const got = await fetch(`${server.url}/${SERVICE}/EmbedText`);
+      expect([got.status, got.headers.get('allow')]).to.deep.equal([405, 'POST']);
     });
   });
 

@@ -30,9 +30,13 @@ export function httpCalls(
   return {
     callOf: (request) => calls.get(request),
     listener: (next) => (request, response) => {
-      // Only POST is a call: connect-node reports the rest.
-      const served = request.method === 'POST' ? methods.get(request.url?.split('?', 1)[0] ?? '') : undefined;
+      const served = methods.get(request.url?.split('?', 1)[0] ?? '');
       if (served === undefined) return next(request, response);
+      // Only POST is a call: connect-node answers the rest, without saying so (RFC 9110, section 15.5.6).
+      if (request.method !== 'POST') {
+        response.setHeader('allow', 'POST');
+        return next(request, response);
+      }
       // A media type has no case (RFC 9110, section 8.3.1): in lower case from here on.
       const contentType = request.headers['content-type']?.toLowerCase();
       if (contentType !== undefined) request.headers['content-type'] = contentType;
