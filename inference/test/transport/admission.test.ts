@@ -68,6 +68,25 @@ describe('admission', () => {
     expect(admission.heldBytes).to.equal(0);
   });
 
+  it('leaves a quarter of the memory to interactive calls, unless a bulk call is alone', () => {
+    const admission = controller();
+    const bulk = { ...ARRIVAL, header: (name: string) => (name === 'x-heimdex-priority' ? 'bulk' : undefined) };
+    const receive = (arrival: Arrival, bytes: number) => {
+      const call = admission.admit(arrival, UNARY);
+      return { ...call, code: codeOf(() => call.body.receive(bytes)) };
+    };
+    const alone = receive(bulk, 7 * MIB);
+    expect(alone.code).to.equal(undefined);
+    expect(codeOf(() => admission.admit(bulk, UNARY))).to.equal('QUEUE_FULL');
+    const interactive = receive(ARRIVAL, MIB / 2);
+    expect(interactive.code).to.equal(undefined);
+    alone.close();
+    const fitting = receive(bulk, 5 * MIB);
+    expect(fitting.code).to.equal(undefined);
+    expect(receive(bulk, MIB).code).to.equal('QUEUE_FULL');
+    expect(receive(ARRIVAL, 2 * MIB).code).to.equal(undefined);
+  });
+
   it('reserves little for a caller that announces much and sends nothing', () => {
     const admission = controller();
     const calls = Array.from({ length: 40 }, () => admission.admit(ARRIVAL, UNARY));

@@ -135,9 +135,10 @@ export class CallAdmission {
     if (callTracker.draining)
       throw new InferenceError('DRAINING', 'The server is shutting down; retry on another server.');
     if (arrival.timeoutMs <= 0) throw deadlineExceeded();
-    const refusal = overload(arrival.path, priorityOf(arrival));
+    const priority = priorityOf(arrival);
+    const refusal = overload(arrival.path, priority);
     if (refusal !== undefined) throw refusal;
-    const permit = this.#permits.acquire(baseBytes(kind));
+    const permit = this.#permits.acquire(baseBytes(kind), priority);
     if (permit !== undefined) return permit;
     this.#watch();
     throw outOfMemory();

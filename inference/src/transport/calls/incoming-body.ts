@@ -64,9 +64,9 @@ export class IncomingBody {
    * Announces the length of the next message. Throws MESSAGE_TOO_LARGE, or QUEUE_FULL when there is no memory for it.
    */
   announce(bytes: number): void {
-    const { permits, permit, limits } = this.#options;
+    const { permit, limits } = this.#options;
     if (bytes > limits.maxBytes) throw tooLarge(bytes, limits.maxBytes);
-    if (permit !== undefined && bytes * COPIES > permits.freeBytes + permit.bytes) throw outOfMemory();
+    if (permit !== undefined && bytes * COPIES > permit.freeBytes + permit.bytes) throw outOfMemory();
     this.#announcedBytes = bytes;
     this.#receivedBytes = 0;
     this.#hold();

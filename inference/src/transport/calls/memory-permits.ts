@@ -3,9 +3,16 @@
  * at its end. This counts work, not the process's resident memory.
  */
 
+import type { Priority } from '../../scheduling/fair-queue.js';
+
+/** While other calls hold memory, a bulk call gets no more once this part of it is held: the rest is the room of interactive calls. */
+const BULK_PART = 0.75;
+
 /** The permits of one call. */
 export interface Permit {
   readonly bytes: number;
+  /** How many more the call may hold now. */
+  readonly freeBytes: number;
   /** Changes the number of held bytes. Returns false, without any change, when not enough are free. */
   resize(bytes: number): boolean;
   /** Holds this many bytes even if not free, for memory that is already in use. */
@@ -31,9 +38,15 @@ export class MemoryPermits {
   }
 
   /** A permit for this many bytes; undefined when they are not free. */
-  acquire(bytes: number): Permit | undefined {
-    if (bytes > this.freeBytes) return undefined;
+  acquire(bytes: number, priority: Priority): Permit | undefined {
     let held = 0;
+    const free = () => {
+      const isAlone = this.#heldBytes === held;
+      return priority === 'interactive' || isAlone
+        ? this.freeBytes
+        : Math.max(0, this.totalBytes * BULK_PART - this.#heldBytes);
+    };
+    if (bytes > free()) return undefined;
     let released = false;
     const hold = (wanted: number) => {
       if (released) return;
@@ -45,8 +58,11 @@ export class MemoryPermits {
       get bytes() {
         return held;
       },
+      get freeBytes() {
+        return free();
+      },
       resize: (wanted) => {
-        if (wanted > held && wanted - held > this.freeBytes) return false;
+        if (wanted > held && wanted - held > free()) return false;
         hold(wanted);
         return true;
       },
