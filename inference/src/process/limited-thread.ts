@@ -1,4 +1,4 @@
-import { type ResourceLimits, Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { readThreadWork } from './work-reading.js';
 import { sampleIntervalMs, WorkTimer } from './work-timer.js';
 
@@ -12,9 +12,8 @@ export interface ThreadStarted {
 export type ThreadLoss = 'ended' | 'closed' | 'overdue' | Error;
 
 export interface LimitedThreadOptions<Answer> {
-  readonly program: URL;
-  /** Of its JavaScript heap. */
-  readonly resourceLimits: ResourceLimits;
+  /** Called once. May throw. */
+  start(): Worker;
   /** Maximum work per answer, milliseconds. Time waiting for a CPU does not count. */
   readonly workMs: number;
   /** The answer to every request from then on. Called once. */
@@ -31,13 +30,13 @@ export class LimitedThread<Request, Answer extends { readonly kind: string }> {
   #lost: Answer | undefined;
 
   constructor(options: LimitedThreadOptions<Answer>) {
-    const { program, resourceLimits, workMs } = options;
+    const { workMs } = options;
     this.#options = options;
+    this.#worker = options.start();
     this.#limit = new WorkTimer({
       read: async () => (this.#tid === undefined ? undefined : readThreadWork(this.#tid)),
       everyMs: sampleIntervalMs(workMs),
     });
-    this.#worker = new Worker(program, { resourceLimits, execArgv: [], env: {} });
     this.#worker.on('message', (message: Answer | ThreadStarted) => {
       if (isStarted(message)) this.#tid = message.tid;
       else this.#answered(message);

@@ -8,17 +8,21 @@ const CHECK_INTERVAL_MS = 500;
  * the parent has changed. (The end of the pipe is noticed only between runs.)
  */
 export function watchForOrphaning(): void {
-  const thread = new Worker(
-    `const { workerData } = require('node:worker_threads');
+  try {
+    const thread = new Worker(
+      `const { workerData } = require('node:worker_threads');
      setInterval(() => { if (process.ppid !== workerData) process.kill(process.pid, 'SIGKILL'); }, ${CHECK_INTERVAL_MS});`,
-    // Read here: a thread that starts late on a busy machine could already see the new parent.
-    {
-      eval: true,
-      workerData: process.ppid,
-      resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1 },
-    },
-  );
-  thread.unref();
-  // Without the thread the worker still works; it only notices the parent's death one run later.
-  thread.on('error', () => {});
+      // Read here: a thread that starts late on a busy machine could already see the new parent.
+      {
+        eval: true,
+        workerData: process.ppid,
+        resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1 },
+      },
+    );
+    thread.unref();
+    // As below.
+    thread.on('error', () => {});
+  } catch {
+    // Without the thread the worker still works; it only notices the parent's death one run later.
+  }
 }

@@ -65,4 +65,16 @@ describe('Decoder threads', () => {
     expect((await second.pull({ input: content, ended: true, maxSamples: 8000 })).samples.length).to.equal(8000);
     await second.close();
   });
+
+  it('that cannot be started keep no permit', async () => {
+    let isFull = true;
+    const threads = new DecoderThreads(1, () => {
+      if (isFull) throw new Error('no thread is left');
+      return new DecoderThread();
+    });
+    const open = () => threads.open({ format: 'ogg', contentBytes: undefined }, new AbortController().signal);
+    expect(String(await open().catch((error: unknown) => error))).to.equal('Error: no thread is left');
+    isFull = false;
+    await (await open()).close();
+  });
 });

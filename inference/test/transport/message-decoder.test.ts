@@ -1,6 +1,8 @@
 import { EmbedImageRequestSchema, EmbedTextRequestSchema } from '@heimdex/gen';
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
+import { startThread } from '../../src/start-thread.js';
+import { JsonThread } from '../../src/transport/messages/json-thread.js';
 import { MessageDecoder, messageLimits } from '../../src/transport/messages/message-decoder.js';
 
 const NEVER = new AbortController().signal;
@@ -64,6 +66,22 @@ describe('large JSON', () => {
     expect(await errorOf(decoder.json(EmbedImageRequestSchema, large(), gone.signal))).to.equal(reason);
     await first;
     await third;
+  });
+
+  it('is refused if no thread can be started, and parsed when one can', async () => {
+    let isFull = true;
+    const thread = new JsonThread({ maxValues: 100, maxDepth: 8 }, () => {
+      if (isFull) throw new InferenceError('QUEUE_FULL', 'no thread is left');
+      return startThread(new URL('../../src/transport/messages/json-thread-main.js', import.meta.url));
+    });
+    const parse = () => thread.toBinary(EmbedTextRequestSchema.typeName, bytesOf({ texts: ['a'] }), NEVER);
+    try {
+      expect((await errorOf(parse())).code).to.equal('QUEUE_FULL');
+      isFull = false;
+      expect((await parse()).byteLength).to.equal(3);
+    } finally {
+      await thread.close();
+    }
   });
 
   it('is parsed by the next thread when the last one has ended', async () => {

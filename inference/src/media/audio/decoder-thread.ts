@@ -1,5 +1,6 @@
 import { causeText, InferenceError } from '../../errors.js';
 import { LimitedThread, type ThreadLoss } from '../../process/limited-thread.js';
+import { startThread } from '../../start-thread.js';
 import type { DecoderChoice } from './decoders/create.js';
 import type { ThreadAnswer, ThreadRequest } from './messages.js';
 import type { DecodeAnswer, DecodeRequest } from './session.js';
@@ -16,11 +17,10 @@ const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 384, maxYoungGenerationSizeMb:
 export class DecoderThread {
   readonly #thread: LimitedThread<ThreadRequest, ThreadAnswer>;
 
-  /** @param workMs maximum work per answer, milliseconds */
+  /** Throws QUEUE_FULL if no thread can be started. @param workMs maximum work per answer, milliseconds */
   constructor(workMs = ANSWER_WORK_MS) {
     this.#thread = new LimitedThread<ThreadRequest, ThreadAnswer>({
-      program: new URL('./worker.js', import.meta.url),
-      resourceLimits: RESOURCE_LIMITS,
+      start: () => startThread(new URL('./worker.js', import.meta.url), RESOURCE_LIMITS),
       workMs,
       lost: (loss) => ({
         kind: 'failed',

@@ -15,22 +15,21 @@ const MAX_THREADS = 256;
  */
 export class DecoderThreads {
   readonly #permits: Semaphore;
+  readonly #start: () => DecoderThread;
   #spare: DecoderThread | undefined;
 
-  constructor(max = MAX_THREADS) {
+  constructor(max = MAX_THREADS, start = () => new DecoderThread()) {
     this.#permits = new Semaphore(max);
+    this.#start = start;
   }
 
   /** Opens a decoder, which may wait until another is closed. Rejects if it cannot be created, or when aborted while it waits. */
   async open(choice: DecoderChoice, signal: AbortSignal): Promise<DecoderHost> {
     const release = await this.#permits.acquire(signal);
-    const thread = this.#take();
-    try {
-      await thread.open(choice);
-    } catch (error) {
-      await thread.end().finally(release);
+    const thread = await this.#opened(choice).catch((error: unknown) => {
+      release();
       throw error;
-    }
+    });
     let reusable = false;
     let closed = false;
     return {
@@ -47,10 +46,21 @@ export class DecoderThreads {
     };
   }
 
+  async #opened(choice: DecoderChoice): Promise<DecoderThread> {
+    const thread = this.#take();
+    try {
+      await thread.open(choice);
+      return thread;
+    } catch (error) {
+      await thread.end();
+      throw error;
+    }
+  }
+
   #take(): DecoderThread {
     const spare = this.#spare;
     this.#spare = undefined;
-    if (spare?.alive !== true) return new DecoderThread();
+    if (spare?.alive !== true) return this.#start();
     spare.wake();
     return spare;
   }

@@ -3,7 +3,8 @@
  * protobuf's binary form, which decodes without a copy. The thread starts on demand and ends when idle, which frees its
  * memory.
  */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
+import { startThread } from '../../start-thread.js';
 import type { JsonLimits } from './scan-json.js';
 
 /** A request to the thread. */
@@ -41,14 +42,16 @@ export class JsonThread {
   #current: Waiting | undefined;
   #idle: NodeJS.Timeout | undefined;
   #jobs = 0;
+  readonly #startThread: () => Worker;
 
-  constructor(limits: JsonLimits) {
+  constructor(limits: JsonLimits, start = () => startThread(PROGRAM)) {
     this.#limits = limits;
+    this.#startThread = start;
   }
 
   /**
-   * Returns the message in binary form. Rejects with a JsonError for invalid text, or with the signal's reason. One at
-   * a time.
+   * Returns the message in binary form. Rejects with a JsonError for invalid text, with the signal's reason, or with QUEUE_FULL if no
+   * thread can be started. One at a time.
    */
   toBinary(typeName: string, bytes: Uint8Array, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     return new Promise((resolve, reject) => {
@@ -89,8 +92,13 @@ export class JsonThread {
       return;
     }
     clearTimeout(this.#idle);
+    try {
+      this.#worker ??= this.#start();
+    } catch (error) {
+      next.reject(error);
+      return this.#next();
+    }
     this.#current = next;
-    this.#worker ??= this.#start();
     const { bytes } = next.job;
     // A view into a shared buffer is copied; an exclusive buffer is transferred.
     const alone = bytes.byteLength === bytes.buffer.byteLength || (bytes.buffer as ArrayBuffer).resizable;
@@ -99,7 +107,7 @@ export class JsonThread {
   }
 
   #start(): Worker {
-    const worker = new Worker(PROGRAM);
+    const worker = this.#startThread();
     worker.unref();
     worker.on('message', (outcome: JsonOutcome) => {
       const done = this.#current;

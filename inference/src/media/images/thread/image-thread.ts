@@ -1,5 +1,6 @@
 import { InferenceError } from '../../../errors.js';
 import { LimitedThread, type ThreadLoss } from '../../../process/limited-thread.js';
+import { startThread } from '../../../start-thread.js';
 import { DamagedImage, DecodeTimeUp } from '../errors.js';
 import { MAX_DECODE_CPU_SECONDS, MAX_DECODER_BYTES, MAX_IDLE_BYTES } from './limits.js';
 import type { DecodedContent, DecodeRequest, ThreadAnswer } from './messages.js';
@@ -7,12 +8,11 @@ import type { DecodedContent, DecodeRequest, ThreadAnswer } from './messages.js'
 /** Limit of the thread's JavaScript heap; pixels and the decoders' memory are outside it. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 };
 
-/** A thread that decodes one image after another. */
+/** A thread that decodes one image after another. Its constructor throws QUEUE_FULL if none can be started. */
 export class ImageThread {
   #reusable = true;
   readonly #thread = new LimitedThread<DecodeRequest, ThreadAnswer>({
-    program: new URL('./worker.js', import.meta.url),
-    resourceLimits: RESOURCE_LIMITS,
+    start: () => startThread(new URL('./worker.js', import.meta.url), RESOURCE_LIMITS),
     workMs: MAX_DECODE_CPU_SECONDS * 1000,
     lost: (loss) => ({
       kind: 'failed',

@@ -6,16 +6,24 @@ import type { DecodedContent, DecodeRequest } from './messages.js';
 export class ImageThreads {
   readonly #idle: ImageThread[] = [];
   readonly #waiting: (() => void)[] = [];
+  readonly #start: () => ImageThread;
   #busy = 0;
+
+  constructor(start = () => new ImageThread()) {
+    this.#start = start;
+  }
 
   async decode(request: DecodeRequest): Promise<DecodedContent> {
     await this.#acquire();
-    const thread = this.#take();
     try {
-      return await thread.decode(request);
+      const thread = this.#take();
+      try {
+        return await thread.decode(request);
+      } finally {
+        if (thread.reusable) this.#idle.push(thread);
+        else await thread.end();
+      }
     } finally {
-      if (thread.reusable) this.#idle.push(thread);
-      else await thread.end();
       this.#release();
     }
   }
@@ -23,7 +31,7 @@ export class ImageThreads {
   /** A thread may have ended while idle. */
   #take(): ImageThread {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) if (idle.reusable) return idle;
-    return new ImageThread();
+    return this.#start();
   }
 
   async #acquire(): Promise<void> {
