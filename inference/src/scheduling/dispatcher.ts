@@ -9,7 +9,7 @@ import type { Preemptible } from './preemption.js';
 /** Callbacks for the metrics. */
 export interface QueueObserver {
   batch?(facts: { readonly size: number; readonly cost: number; readonly runMs: number }): void;
-  queued?(queueMs: number): void;
+  queued?(queueMs: number, priority: Priority): void;
   refused?(priority: Priority): void;
 }
 
@@ -132,9 +132,9 @@ export class Dispatcher<Item, Result> {
     const { now, observer, admission, onFailed } = this.#options;
     const startedAtMs = now();
     const jobs = batch.map((entry) => entry.item);
-    for (const job of jobs) {
+    for (const { item: job, flow } of batch) {
       job.attempts += 1;
-      observer.queued?.(startedAtMs - job.submittedAtMs);
+      observer.queued?.(startedAtMs - job.submittedAtMs, flow.priority);
     }
     this.#runs += 1;
     const id = this.#runs;

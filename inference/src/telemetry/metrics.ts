@@ -12,7 +12,7 @@ export const METRICS = {
   heimdex_requests_in_progress: 'Calls in progress, without health calls.',
   heimdex_queue_items: 'Items waiting in the queue, by model and priority.',
   heimdex_queue_cost: "Cost of the items waiting in the queue, by model, in the family's unit.",
-  heimdex_queue_seconds: 'Time of an item in the queue, by model.',
+  heimdex_queue_seconds: 'Time of an item in the queue, by model and priority.',
   heimdex_run_seconds: 'Duration of a run in the worker, by model.',
   heimdex_batch_items: 'Items per run, by model.',
   heimdex_items_total: 'Items run, by model.',
@@ -66,7 +66,7 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #requests = this.#counter('heimdex_requests_total', ['method', 'protocol', 'code']);
   readonly #requestSeconds = this.#histogram('heimdex_request_seconds', ['method'], REQUEST_BUCKETS);
-  readonly #queueSeconds = this.#histogram('heimdex_queue_seconds', ['model'], REQUEST_BUCKETS);
+  readonly #queueSeconds = this.#histogram('heimdex_queue_seconds', ['model', 'priority'], REQUEST_BUCKETS);
   readonly #runSeconds = this.#histogram('heimdex_run_seconds', ['model'], REQUEST_BUCKETS);
   readonly #batchItems = this.#histogram('heimdex_batch_items', ['model'], BATCH_BUCKETS);
   readonly #items = this.#counter('heimdex_items_total', ['model']);
@@ -105,7 +105,7 @@ export class Metrics {
         this.#items.inc({ model }, size);
         this.#runSeconds.observe({ model }, runMs / 1000);
       },
-      queued: (queueMs) => this.#queueSeconds.observe({ model }, queueMs / 1000),
+      queued: (queueMs, priority) => this.#queueSeconds.observe({ model, priority }, queueMs / 1000),
       refused: (priority) => this.#refused.inc({ model, priority }),
     };
   }

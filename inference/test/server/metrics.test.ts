@@ -47,7 +47,7 @@ describe('metrics', () => {
     expect(value('heimdex_items_total{model="bge-m3"}')).to.equal(3);
     expect(value('heimdex_batch_items_bucket{le="2",model="bge-m3"}')).to.equal(0);
     expect(value('heimdex_batch_items_bucket{le="4",model="bge-m3"}')).to.equal(1);
-    expect(value('heimdex_queue_seconds_count{model="bge-m3"}')).to.equal(5);
+    expect(value('heimdex_queue_seconds_count{model="bge-m3",priority="interactive"}')).to.equal(5);
     expect(value('heimdex_worker_restarts_total{model="bge-m3"}')).to.equal(2);
     expect(value('heimdex_workers_ready{model="bge-m3"}')).to.equal(1);
     expect(value('heimdex_queue_items{model="bge-m3",priority="interactive"}')).to.equal(0);

@@ -145,7 +145,9 @@ describe('a server of Whisper', () => {
     /** Number of items that workers have started. */
     const begun = async () => {
       const metrics = await (await fetch(`${server?.url}/metrics`)).text();
-      return Number(/^heimdex_queue_seconds_count\{model="whisper"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
+      return Number(
+        /^heimdex_queue_seconds_count\{model="whisper",priority="interactive"\} (\d+)$/m.exec(metrics)?.[1] ?? 0,
+      );
     };
     // Two windows of 25 s, each with 7 s of speech.
     const long = await wavOfMany(join(SAMPLES, 'sense_and_sensibility_01_austen_64kb-0870.wav'), 2, 18);
