@@ -200,6 +200,15 @@ describe('a request over gRPC', () => {
     expect(await logged(fake, id)).to.include({ code: 'INTERNAL' });
   });
 
+  for (const coding of ['br', 'zstd']) {
+    it(`that is compressed with ${coding}, which gRPC does not have here, gets UNIMPLEMENTED`, async () => {
+      const headers = { 'grpc-encoding': coding, 'x-request-id': coding };
+      const answer = await answerTo(EMBED_TEXT, envelope(GARBAGE, COMPRESSED), headers);
+      expect(answer['grpc-status']).to.equal('12');
+      expect(await logged(fake, coding)).to.include({ code: 'UNIMPLEMENTED' });
+    });
+  }
+
   it('that is refused before it is complete is reset, and keeps its status', async () => {
     const session = http2.connect(fake.url);
     try {

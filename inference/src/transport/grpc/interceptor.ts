@@ -10,7 +10,7 @@ import { toWireError, type WireError } from '../../services/errors.js';
 import type { ServedService } from '../../services/service.js';
 import type { AdmittedCall, CallAdmission, Incoming } from '../calls/admission.js';
 import type { Arrival, CallTracker, OpenCall } from '../calls/call-tracker.js';
-import { type Decompressor, isEncoding } from '../messages/decompress.js';
+import { type Decompressor, isGrpcEncoding } from '../messages/decompress.js';
 import { widenWindows } from './flow-window.js';
 import { Probes } from './probes.js';
 import { toGrpcStatus } from './status.js';
@@ -244,14 +244,14 @@ class ArrivingCall {
         throw { code: grpc.status.RESOURCE_EXHAUSTED, details: error.message };
       }
       const unreadable = new InferenceError('INVALID_ARGUMENT', `The message cannot be decompressed as ${encoding}.`);
-      if (!isEncoding(encoding)) this.#open?.finish(unreadable, 'UNIMPLEMENTED');
+      if (!isGrpcEncoding(encoding)) this.#open?.finish(unreadable, 'UNIMPLEMENTED');
       else throw statusOf(this.#open?.finish(unreadable, 'INTERNAL'));
       throw error;
     }
   }
 
   async #decompress(message: Buffer, encoding: string, original: Internals['decompressMessage']): Promise<Buffer> {
-    if (!isEncoding(encoding) || encoding === 'br') return original(message, encoding);
+    if (!isGrpcEncoding(encoding)) return original(message, encoding);
     this.#gone ??= new AbortController();
     if (this.#stream?.closed === true)
       this.#gone.abort(new InferenceError('CANCELLED', 'The caller cancelled the call.'));

@@ -17,6 +17,11 @@ export function isEncoding(name: string): name is Encoding {
   return Object.hasOwn(DECOMPRESSORS, name);
 }
 
+/** Brotli is not offered to callers of native gRPC. */
+export function isGrpcEncoding(name: string): name is Encoding {
+  return isEncoding(name) && name !== 'br';
+}
+
 export interface UnpackLimit {
   readonly maxBytes: number;
   /** Called for each chunk; may throw. */
