@@ -130,6 +130,8 @@ function createWebListener(options: ListenAllOptions): RequestListener {
   const api = openAi === undefined ? calls : createOpenAiListener({ ...options, ...openAi }, calls);
   const first = options.playground === true ? createPlaygroundListener(api) : api;
   return (request, response) => {
+    // A server must take the absolute form as well (RFC 9112, section 3.2.2).
+    request.url = request.url?.replace(/^https?:\/\/[^/?]*\/?/i, '/');
     if (!answerCors(request, response, corsOrigins)) first(request, response);
   };
 }

@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import http from 'node:http';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { create } from '@bufbuild/protobuf';
@@ -231,6 +233,18 @@ describe('one port', () => {
       const got = await fetch(`${server.url}/${SERVICE}/EmbedText`);
       expect([got.status, got.headers.get('allow')]).to.deep.equal([405, 'POST']);
     });
+  });
+
+  it('takes a whole URL for its path, as callers behind some proxies send it', async () => {
+    const port = Number(new URL(server.url).port);
+    const statuses = ['http://elsewhere/health', 'HTTPS://elsewhere:1/livez?x', 'http://elsewhere'].map(
+      async (path) => {
+        const [response] = await once(http.get({ host: '127.0.0.1', port, path }), 'response');
+        response.resume();
+        return response.statusCode;
+      },
+    );
+    expect(await Promise.all(statuses)).to.deep.equal([200, 200, 404]);
   });
 
   it('writes one log line per call, without the payload', async () => {
