@@ -53,7 +53,7 @@ export async function readCacheState(environment: ModelEnvironment, options: Cac
   const held = options.ignoreLock === true ? undefined : lock;
   const models: ModelState[] = [];
   for (const requested of configuredModels) {
-    const inspection = await inspectModel(cacheDir, requested, { lock: held, cacheDirVariable, signal });
+    const inspection = await inspectModel(cacheDir, requested, { lock: held, known: lock, cacheDirVariable, signal });
     // A name that may mean two layouts resolves to the one on the volume.
     const { configured } = inspection;
     const damaged = options.readBytes === true ? await damagedFiles(inspection, lock, signal) : new Set<string>();

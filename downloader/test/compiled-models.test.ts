@@ -6,6 +6,7 @@ import { blobLockPath, readCompiledModels } from '@heimdex/cache';
 import { expect } from 'chai';
 import { acquireLock } from '../src/blob-lock.js';
 import { run } from '../src/run.js';
+import { bertRepository } from './support/checkpoints.js';
 import { lastLine, runHere } from './support/program.js';
 import { NAME, useCheckpoints } from './support/use-checkpoints.js';
 
@@ -115,7 +116,7 @@ describe('a compiled model', () => {
 });
 
 describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
-  const { dir, env, ok, filled, json, snapshot, compiled, bytesAsked, requests } = useCheckpoints();
+  const { dir, env, ok, filled, json, snapshot, compiled, bytesAsked, requests, publish } = useCheckpoints();
   let cache: string;
   beforeEach(() => {
     cache = join(dir.path, 'cache');
@@ -196,6 +197,21 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
     await ok([], DROP);
     expect(bytesAsked()).to.include('model.safetensors');
     expect(await readdir(snapshot())).not.to.include('model.safetensors');
+  });
+
+  it('is not fetched again at a commit that has the same weights', async () => {
+    await filled();
+    await ok([], DROP);
+    const { files } = bertRepository();
+    await publish({ name: NAME, files: [...files, { path: 'NOTES.md', bytes: 'other' }] });
+    await ok(['update'], DROP);
+    requests().clear();
+    expect(lastLine(await ok([], DROP)).msg).to.match(/^Up to date/);
+    await ok(['verify'], DROP);
+    expect(requests().count).to.equal(0);
+    await rm(join(snapshot(), 'tokenizer.json'));
+    await ok([], DROP);
+    expect(bytesAsked()).to.deep.equal([]);
   });
 
   it('is not fetched, and nothing compiled, when only a small file is missing, as plan shows', async () => {

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { isNotFound } from '@heimdex/common';
 import { type CheckpointFiles, chooseCheckpoint } from './checkpoint-files.js';
 import { COMPILER_VERSION, type CompiledModelDir, compiledFiles, readCompiledModels } from './compiled-model.js';
-import type { CompiledInput } from './compiled-types.js';
+import type { CompiledInput, CompiledSource } from './compiled-types.js';
 import { compilerInputs } from './compiler-inputs.js';
 import { hasExactByteProducts } from './cpu.js';
 import { CacheError } from './errors.js';
 import type { FileInspection, FoundCheckpoint, FoundFile } from './found-model.js';
 import { type FileSearch, inspectFile, isFile } from './inspect-file.js';
 import { pointerPath, snapshotPath } from './layout.js';
+import type { LockedModel } from './lock-file.js';
 import type { CompileRequest, ConfiguredModel, ModelFile } from './manifest-types.js';
 import { DOWNLOAD_COMMAND, fileProblem, quickProblem } from './model-problems.js';
 import type { Tree } from './tree-file.js';
@@ -22,6 +23,8 @@ export interface CompiledSearch extends FileSearch {
   readonly repository: string;
   readonly commit: string;
   readonly tree: Tree | undefined;
+  /** The lock file's record of the model, whether or not it is required. */
+  readonly record: LockedModel | undefined;
   /** The model's other files in the snapshot. */
   readonly files: readonly FileInspection[];
 }
@@ -83,10 +86,16 @@ function fits(
   const there = manifest.sources.map(({ path }) => checkpoint?.files.find((file) => file.path === path));
   // The checkpoint of a snapshot may be another one of the same weights; one of the same names has the same number of files.
   if (there.some((file) => file !== undefined) && there.length !== checkpoint?.files.length) return false;
-  return manifest.sources.every(({ sha256 }, index) => {
+  return manifest.sources.every((source, index) => {
     const hash = there[index]?.hash;
-    return hash?.type === 'sha256' ? hash.value === sha256 : isOfCommit;
+    if (hash?.type === 'sha256') return hash.value === source.sha256;
+    // A removed checkpoint may be that of several commits, and the lock file keeps its hashes.
+    return isOfCommit || isLocked(source, search);
   });
+}
+
+function isLocked({ path, sha256 }: CompiledSource, { record, commit }: CompiledSearch): boolean {
+  return record?.revision === commit && record.files.some((locked) => locked.path === path && locked.sha256 === sha256);
 }
 
 /** Unknown inputs are not compared: they are missing or wrong, which is a problem of its own. */

@@ -10,7 +10,7 @@ import type { FileInspection, FoundModel, ModelInspection } from './found-model.
 import { type CompiledInspection, inspectCompiled, loneCheckpointProblem } from './inspect-compiled.js';
 import { inspectFile, isFile } from './inspect-file.js';
 import { isCommit, plainPath, pointerPath, refPath, repoPath, snapshotPath } from './layout.js';
-import { type LockedModel, lockedModel, type ModelsLock } from './lock-file.js';
+import { type LockedModel, lockedModel, lockRecord, type ModelsLock } from './lock-file.js';
 import type { ConfiguredModel, ModelFile } from './manifest-types.js';
 import { DOWNLOAD_COMMAND, modelProblem, unreadableProblem } from './model-problems.js';
 import { withStandIns } from './stand-ins.js';
@@ -19,6 +19,8 @@ import { readTree, type Tree } from './tree-file.js';
 export interface InspectOptions {
   /** Requires the locked commit, and each file's locked size and sha256. */
   readonly lock?: ModelsLock | undefined;
+  /** A lock that is not required, but knows the hashes of removed checkpoints. Default: `lock`. */
+  readonly known?: ModelsLock | undefined;
   /** The variable that names the cache, for messages. Default `HF_HUB_CACHE`. */
   readonly cacheDirVariable?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -56,6 +58,7 @@ async function inspectAs(
     cacheDir,
     configured,
     locked: lockedModel(options.lock, configured),
+    record: lockRecord(options.known ?? options.lock, configured),
     cacheDirVariable: options.cacheDirVariable ?? 'HF_HUB_CACHE',
     signal: options.signal,
   };
@@ -83,6 +86,7 @@ interface Search {
   readonly cacheDir: string;
   readonly configured: ConfiguredModel;
   readonly locked: LockedModel | undefined;
+  readonly record: LockedModel | undefined;
   readonly cacheDirVariable: string;
   readonly signal: AbortSignal | undefined;
 }

@@ -1,4 +1,11 @@
-import { blobLockPath, type ConfiguredModel, inspectModel, isCompiledPath, type LockedModel } from '@heimdex/cache';
+import {
+  blobLockPath,
+  type ConfiguredModel,
+  inspectModel,
+  isCompiledPath,
+  type LockedModel,
+  readLock,
+} from '@heimdex/cache';
 import { formatBytes, formatCount, messageOf } from '@heimdex/common';
 import { acquireLock, type LockEvents } from '../blob-lock.js';
 import type { CacheState, ModelState } from '../cache-state.js';
@@ -121,10 +128,11 @@ async function underLock<T>(context: CommandContext, { id }: ConfiguredModel, wo
   }
 }
 
-/** Reads the current state of a model on the volume, ignoring the lock file. */
+/** Reads the current state of a model on the volume, which need not be that of the lock file. */
 async function readState({ config, signal }: CommandContext, configured: ConfiguredModel): Promise<ModelState> {
-  const { cacheDir, cacheDirVariable } = config.models;
-  const inspection = await inspectModel(cacheDir, configured, { cacheDirVariable, signal });
+  const { cacheDir, cacheDirVariable, lockPath } = config.models;
+  const known = await readLock(lockPath);
+  const inspection = await inspectModel(cacheDir, configured, { known, cacheDirVariable, signal });
   return { configured, locked: undefined, inspection, damaged: new Set() };
 }
 
