@@ -48,6 +48,25 @@ describe('a compiled model', () => {
     await ok(['verify']);
   });
 
+  for (const removed of ['models--acme--german-bert', 'models--acme--german-bert/snapshots']) {
+    it(`whose ${removed} Python has removed needs only its small files again`, async () => {
+      await filled();
+      await rm(join(cache, removed), { recursive: true });
+      expect(lastLine(await runHere(['verify'], env())).msg)
+        .to.include('tokenizer.json')
+        .and.not.include('weights');
+      const planned = await json(['plan']);
+      expect(planned.models[0].files.map(({ path }: { path: string }) => path)).to.have.members([
+        'config.json',
+        'tokenizer.json',
+      ]);
+      const { log } = await ok();
+      expect(log.some(({ event }) => event === 'compile')).to.equal(false);
+      expect(bytesAsked()).not.to.include('model.safetensors');
+      await ok(['verify']);
+    });
+  }
+
   it('that another program left the checkpoint of never has it changed', async () => {
     await filled();
     const weights = join(snapshot(), 'model.safetensors');

@@ -157,8 +157,12 @@ async function inspectSnapshots(
       const commit = isCommit(revision) ? revision : await readRef(search.cacheDir, repository, revision);
       if (commit !== undefined) path = snapshotPath(search.cacheDir, repository, commit);
       lookedAt ||= path;
-      if (commit === undefined || !(await isDirectory(path))) continue;
+      if (commit === undefined) continue;
+      const isThere = await isDirectory(path);
+      if (!isThere && search.configured.compile === undefined) continue;
       const inspection = await inspectSnapshot(search, repository, commit);
+      // Without its snapshot, which Python may have removed, a compiled model lacks only its small files.
+      if (!isThere && inspection.compiled !== true) continue;
       if (inspection.found !== undefined) return inspection;
       best ??= inspection;
     } catch (cause) {
