@@ -54,8 +54,12 @@ export async function readCacheState(environment: ModelEnvironment, options: Cac
   const models: ModelState[] = [];
   for (const requested of configuredModels) {
     const inspection = await inspectModel(cacheDir, requested, { lock: held, known: lock, cacheDirVariable, signal });
-    // A name that may mean two layouts resolves to the one on the volume.
-    const { configured } = inspection;
+    // A name that may mean two layouts resolves to the one on the volume, unless the hub is asked what it means now.
+    const isSecond = inspection.configured === requested.otherwise;
+    const configured =
+      isSecond && options.ignoreLock === true
+        ? { ...inspection.configured, otherwise: requested }
+        : inspection.configured;
     const damaged = options.readBytes === true ? await damagedFiles(inspection, lock, signal) : new Set<string>();
     models.push({ configured, locked: lockedModel(held, configured), inspection, damaged });
   }

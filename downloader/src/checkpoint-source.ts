@@ -32,12 +32,15 @@ export interface OfferedCheckpointFile {
 }
 
 /** Resolves a name against a repository's files: of an export and a checkpoint, the one that exists. */
-export function layoutOf(configured: ConfiguredModel, tree: Tree): ConfiguredModel {
-  const { otherwise } = configured;
+export function layoutOf({ otherwise, ...configured }: ConfiguredModel, tree: Tree): ConfiguredModel {
   if (otherwise === undefined || hasAll(configured, tree)) return configured;
   // With weights of only one layout, report what is missing of that layout.
-  const isCheckpoint = hasWeights(otherwise, tree) && !hasWeights(configured, tree);
-  return hasAll(otherwise, tree) || isCheckpoint ? otherwise : configured;
+  const isOther = hasWeights(otherwise, tree) && !hasWeights(configured, tree);
+  return hasAll(otherwise, tree) || isOther ? alone(otherwise) : configured;
+}
+
+function alone({ otherwise: _, ...configured }: ConfiguredModel): ConfiguredModel {
+  return configured;
 }
 
 /** Whether a repository has weights of a layout: an export's graphs, or a whole checkpoint. */

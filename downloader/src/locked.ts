@@ -113,7 +113,7 @@ async function assertNamed(file: FoundFile, signal: AbortSignal): Promise<void> 
 }
 
 /**
- * Adds models to the lock file, one process at a time, and keeps what others have written meanwhile. An unwritable volume is not
+ * Adds models to the lock file, one process at a time, and keeps what others have written meanwhile, except for `isFormer`. An unwritable volume is not
  * a failure when all models are present: the error is returned, for a warning.
  */
 export async function updateLock(
@@ -121,12 +121,15 @@ export async function updateLock(
   models: readonly LockedModel[],
   events: LockEvents,
   signal: AbortSignal,
+  isFormer: (model: LockedModel) => boolean = () => false,
 ): Promise<unknown> {
   if (models.length === 0) return undefined;
   try {
     const lock = await acquireLock(join(dirname(path), '.locks', `${basename(path)}.lock`), events, signal);
     try {
-      await changeLock(path, (before) => withLockedModels(before, models));
+      await changeLock(path, (before) =>
+        withLockedModels({ ...before, models: before.models.filter((model) => !isFormer(model)) }, models),
+      );
     } finally {
       await lock.release();
     }

@@ -11,7 +11,7 @@ import type {
 } from '@heimdex/cache';
 import { hashOfEntry, isCommit, sizeOfEntry, withStandIns } from '@heimdex/cache';
 import { lockedFile, type ModelState } from './cache-state.js';
-import { type CheckpointReason, chooseSource, layoutOf } from './checkpoint-source.js';
+import { type CheckpointReason, chooseSource, hasWeights, layoutOf } from './checkpoint-source.js';
 import { assertCompilable } from './compile/assert-compilable.js';
 import { smallFilesOf } from './compile/small-json.js';
 import { combineFailures, DownloaderError } from './errors.js';
@@ -35,6 +35,8 @@ export interface RemoteFiles {
   readonly files: readonly RemoteFile[];
   /** The files to compile, and why they were chosen. */
   readonly checkpoint?: { readonly paths: readonly string[]; readonly why: CheckpointReason };
+  /** Of a name that may mean an export or a checkpoint, the variant that the repository has no weights of. */
+  readonly formerVariant?: string;
 }
 
 /** One file of a model as offered by a source. */
@@ -169,7 +171,13 @@ async function askHub(
     tree,
     files,
     ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...formerVariant(state.configured, tree),
   };
+}
+
+function formerVariant({ otherwise, ...first }: ConfiguredModel, tree: Tree): Pick<RemoteFiles, 'formerVariant'> {
+  if (otherwise === undefined || hasWeights(first, tree) === hasWeights(otherwise, tree)) return {};
+  return { formerVariant: hasWeights(first, tree) ? otherwise.variant : first.variant };
 }
 
 /** Returns whether a model has to be compiled from its checkpoint, or the checkpoint on the volume is damaged. */

@@ -50,6 +50,26 @@ describe('a checkpoint in the lock file whose branch has moved', () => {
     await ok(['verify']);
   });
 
+  it('is locked as what its repository is when update finds an export in its place, and a checkpoint again', async () => {
+    const common = [...bertRepository().files, { path: 'tokenizer_config.json', bytes: '{}' }];
+    const graph = { path: 'onnx/model_quantized.onnx', bytes: 'a graph' };
+    const kinds = {
+      q8: [...common.filter(({ path }) => path !== 'model.safetensors'), graph],
+      int8: common,
+    };
+    for (const [variant, files] of Object.entries(kinds)) {
+      const { sha } = await publish({ name: NAME, files });
+      expect((await ok(['update'])).stdout)
+        .to.include(`(${variant}): `)
+        .and.not.include('not locked');
+      const { models } = JSON.parse(await readFile(lockPath, 'utf8'));
+      expect(models).to.have.length(1);
+      expect(models[0]).to.include({ variant, revision: sha });
+      expect((await json(['verify'])).models[0]).to.include({ variant, revision: sha });
+      expect((await ok(['update'])).stdout).to.match(/No changes/);
+    }
+  });
+
   for (const name of ['config.json', 'model.safetensors']) {
     it(`is refused when the hub offers other bytes than the locked ones: ${name}`, async () => {
       const lock = JSON.parse(first);

@@ -182,6 +182,14 @@ async function recordVerifications({ config, log }: CommandContext, plan: Plan):
   }
 }
 
+/** Whether a record is that of an export whose repository has become a checkpoint, or the reverse: it would still be served. */
+function isFormer({ role, entry, variant }: LockedModel, { models }: Plan): boolean {
+  return models.some(
+    ({ remoteFiles: { state, formerVariant } }) =>
+      formerVariant === variant && state.configured.role === role && state.configured.entry === entry,
+  );
+}
+
 async function writeLockFile(
   context: CommandContext,
   cacheState: CacheState,
@@ -200,7 +208,7 @@ async function writeLockFile(
   }
   const { lockPath } = cacheState.environment;
   const events = lockEvents(context, 'Another process is writing the lock file; waiting for it');
-  const failure = await updateLock(lockPath, fresh, events, signal);
+  const failure = await updateLock(lockPath, fresh, events, signal, (model) => isFormer(model, plan));
   if (failure !== undefined) {
     log.warn(
       { event: 'lock-file' },

@@ -64,7 +64,9 @@ function withoutSettled(plan: Plan, changed: ReadonlySet<PlannedModel>): Plan {
 
 async function changeOf(model: PlannedModel, lock: ModelsLock | undefined, signal: AbortSignal): Promise<ModelChange> {
   const { configured } = model.remoteFiles.state;
-  const before = lockRecord(lock, configured);
+  const { formerVariant: variant } = model.remoteFiles;
+  const former = variant === undefined ? undefined : lockRecord(lock, { ...configured, variant });
+  const before = former ?? lockRecord(lock, configured);
   const files: FileChange[] = [];
   // A compiled model's checkpoint changes with its commit; which of the equal checkpoints it was compiled from is irrelevant.
   const isCompiled = (path: string) =>
