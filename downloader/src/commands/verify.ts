@@ -14,6 +14,7 @@ import {
 } from '@heimdex/cache';
 import { formatBytes, formatCount, formatDuration, messageOf } from '@heimdex/common';
 import { ownCheckpoint, readCacheState } from '../cache-state.js';
+import { checkpointBytes } from '../compile/estimate.js';
 import { DownloaderError } from '../errors.js';
 import type { CommandContext } from './context.js';
 
@@ -32,11 +33,14 @@ export async function verify(context: CommandContext): Promise<undefined> {
   const found = cacheState.models.flatMap(({ inspection }) => inspection.found ?? []);
   const { cacheDir } = config.models;
   const level = args.quick ? 'quick' : 'full';
+  const unreadCheckpoints = new Map<FoundModel, number>();
   const withCheckpoints = cacheState.models.flatMap(({ inspection }) => {
-    const { found: model } = inspection;
-    return model === undefined
-      ? []
-      : [{ ...model, files: [...model.files, ...ownCheckpoint(inspection, cacheState.lock)] }];
+    const { found: model, checkpoint } = inspection;
+    if (model === undefined) return [];
+    const own = ownCheckpoint(inspection, cacheState.lock);
+    const whole = { ...model, files: [...model.files, ...own] };
+    if (checkpoint !== undefined && own.length === 0) unreadCheckpoints.set(whole, checkpointBytes(checkpoint));
+    return [whole];
   });
   const results = await verifyModels(withCheckpoints, {
     level,
@@ -47,7 +51,7 @@ export async function verify(context: CommandContext): Promise<undefined> {
   const prepared = await verifyOptimized(cacheDir, found, cacheState.lock?.prepared ?? [], level, signal);
   problems.push(...[...results, ...prepared].flatMap((result) => result.problems));
   await recordVerifications(context, results);
-  const report = { results, prepared, problems, durationMs: performance.now() - startedMs };
+  const report = { results, unreadCheckpoints, prepared, problems, durationMs: performance.now() - startedMs };
   print(args.json ? document(report) : words(report));
   if (problems.length > 0) throw verifyError(problems);
   const unverified = results.flatMap(({ model, unhashed }) =>
@@ -58,6 +62,8 @@ export async function verify(context: CommandContext): Promise<undefined> {
 
 interface Report {
   readonly results: readonly VerifyResult[];
+  /** Bytes of the checkpoints that another program left, or that are outside of any repository: they are not served. */
+  readonly unreadCheckpoints: ReadonlyMap<FoundModel, number>;
   readonly prepared: readonly OptimizedResult[];
   readonly problems: readonly CacheError[];
   readonly durationMs: number;
@@ -101,7 +107,7 @@ function statusOf(problems: readonly CacheError[], unhashed: readonly string[]):
   return unhashed.length > 0 ? 'not verified' : 'good';
 }
 
-function document({ results, prepared, problems, durationMs }: Report): string {
+function document({ results, unreadCheckpoints, prepared, problems, durationMs }: Report): string {
   const status = statusOf(
     problems,
     results.flatMap(({ unhashed }) => unhashed),
@@ -120,6 +126,7 @@ function document({ results, prepared, problems, durationMs }: Report): string {
       bytesRead,
       unhashed,
       unread,
+      unreadCheckpointBytes: unreadCheckpoints.get(model) ?? 0,
     })),
     prepared: prepared.map(({ record, bytesRead, problems: own }) => ({
       source: record.source,
@@ -132,7 +139,7 @@ function document({ results, prepared, problems, durationMs }: Report): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-function words({ results, prepared, durationMs }: Report): string {
+function words({ results, unreadCheckpoints, prepared, durationMs }: Report): string {
   const lines = results.map(({ model, fileCount, bytesRead, problems, unhashed, unread }) => {
     const verdicts = {
       good: unread.length === 0 ? 'good' : `names and sizes match, ${formatCount(unread.length, 'file')} never read`,
@@ -141,7 +148,9 @@ function words({ results, prepared, durationMs }: Report): string {
     };
     const read = bytesRead === 0 ? '' : `, ${formatBytes(bytesRead)} read`;
     const verdict = verdicts[statusOf(problems, unhashed)];
-    return `${model.role}  ${model.id} (${model.variant}): ${verdict}, ${formatCount(fileCount, 'file')}${read}`;
+    const left = unreadCheckpoints.get(model);
+    const unreadNote = left === undefined ? '' : `; its checkpoint (${formatBytes(left)}) not read`;
+    return `${model.role}  ${model.id} (${model.variant}): ${verdict}, ${formatCount(fileCount, 'file')}${read}${unreadNote}`;
   });
   if (prepared.length > 0) {
     const wrong = prepared.filter(({ problems }) => problems.length > 0).length;
