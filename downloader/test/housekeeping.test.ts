@@ -168,6 +168,20 @@ describe('keeping a volume', () => {
       expect(await ok(['list'])).to.match(/acme\/speech +1\.17 MB +\d{4}-\d\d-\d\d +speech/);
     });
 
+    it('escapes names before it measures its columns, and gives no name a second line', async () => {
+      const names = ['models--evil--\u001b[2J', 'models--acme--\u65e5\u672c', 'models--acme--x\nfree  1 TB'];
+      for (const name of names) await mkdir(join(cache, name, 'blobs'), { recursive: true });
+      const lines = (await ok(['list'])).trimEnd().split('\n');
+      expect(lines).to.deep.equal([
+        'MODEL               SIZE  LAST USE  CONFIGURED FOR',
+        'acme/x\\nfree  1 TB  0 B   -         -',
+        'acme/\u65e5\u672c           0 B   -         -',
+        'evil/\\u001b[2J      0 B   -         -',
+        `0 B in ${cache}`,
+      ]);
+      expect((await ok(['prune'])).split('\n')).to.have.length(5);
+    });
+
     it('of an empty volume reports it', async () => {
       expect(await ok(['list'])).to.match(/^Nothing in /);
     });

@@ -78,7 +78,7 @@ export interface CachedBlob {
   readonly modifiedMs: number;
 }
 
-const REPOSITORY_DIR = /^(models|datasets|spaces|kernels)--(.+)$/;
+const REPOSITORY_DIR = /^(models|datasets|spaces|kernels)--(.+)$/s;
 /** Files of other names in openai-whisper's directory are the user's. */
 const WHISPER_PARTIAL = /\.pt\.[0-9a-f]{8}\.incomplete(\.journal(\.tmp)?)?$/;
 const PARTIAL = /\.(incomplete|journal|tmp)$/;

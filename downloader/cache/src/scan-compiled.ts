@@ -31,25 +31,24 @@ export async function scanCompiled(cacheDir: string): Promise<readonly CompiledD
       const path = join(root, dir, name);
       const isTemporary = name.startsWith(COMPILING_PREFIX);
       const manifest = isTemporary ? undefined : await readCompiledManifest(path);
-      found.push({
-        repository: manifest?.repository ?? repository,
-        path,
-        isTemporary,
-        manifest,
-        ...(await sizeOf(path)),
-      });
+      const size = await sizeOf(path);
+      // Gone meanwhile, or its name is not UTF-8: it cannot be opened then, and was not made by this program.
+      if (size === undefined) continue;
+      found.push({ repository: manifest?.repository ?? repository, path, isTemporary, manifest, ...size });
     }
   }
   return found;
 }
 
-async function sizeOf(path: string): Promise<{ readonly sizeBytes: number; readonly modifiedMs: number }> {
+async function sizeOf(path: string): Promise<Pick<CompiledDir, 'sizeBytes' | 'modifiedMs'> | undefined> {
   const info = await lstatIfThere(path);
+  if (info === undefined) return undefined;
   let sizeBytes = 0;
-  let modifiedMs = info?.mtimeMs ?? 0;
-  if (info?.isDirectory() !== true) return { sizeBytes: info?.size ?? 0, modifiedMs };
+  let modifiedMs = info.mtimeMs;
+  if (!info.isDirectory()) return { sizeBytes: info.size, modifiedMs };
   for (const name of await namesIn(path)) {
     const inside = await sizeOf(join(path, name));
+    if (inside === undefined) continue;
     sizeBytes += inside.sizeBytes;
     modifiedMs = Math.max(modifiedMs, inside.modifiedMs);
   }

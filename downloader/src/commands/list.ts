@@ -11,7 +11,7 @@ import {
   scanOptimized,
   whisperFiles,
 } from '@heimdex/cache';
-import { formatBytes, formatCount, table } from '@heimdex/common';
+import { formatBytes, formatCount, table, visible } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import type { CommandContext } from './context.js';
 
@@ -160,8 +160,9 @@ function words({
   ];
   const total = `${formatBytes(contents.sizeBytes)} in ${contents.cacheDir}`;
   if (rows.length + more.length === 0) return `Nothing in ${contents.cacheDir}.\n`;
-  const lines = table([['MODEL', 'SIZE', 'LAST USE', 'CONFIGURED FOR'], ...rows]);
-  return `${[...lines, total, ...more].join('\n')}\n`;
+  // Escaped before the columns are measured, and a name with a newline is no second line.
+  const lines = table([['MODEL', 'SIZE', 'LAST USE', 'CONFIGURED FOR'], ...rows.map((row) => row.map(visible))]);
+  return `${[...lines, total, ...more.map(visible)].join('\n')}\n`;
 }
 
 function canBe(name: string, path: string, sizeBytes: number, modelType: string): string {

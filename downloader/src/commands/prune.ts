@@ -11,7 +11,7 @@ import {
   scanCompiled,
   scanOptimized,
 } from '@heimdex/cache';
-import { formatBytes, formatCount } from '@heimdex/common';
+import { formatBytes, formatCount, visible } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { asDiskError } from '../disk.js';
 import { DownloaderError } from '../errors.js';
@@ -93,8 +93,8 @@ function document(plan: PrunePlan, removed: boolean) {
 
 function words(cacheDir: string, plan: PrunePlan, removed: boolean, named: readonly string[]): string {
   const kept = plan.kept.map(({ name, sizeBytes }) => {
-    const next = name.includes('/') ? `; to remove it: heimdex-downloader prune --repository ${name}` : '';
-    return `keeping  ${name}  (${formatBytes(sizeBytes)}; no configured model needs it, and this program did not download it${next})\n`;
+    const next = name.includes('/') ? `; to remove it: heimdex-downloader prune --repository ${visible(name)}` : '';
+    return `keeping  ${visible(name)}  (${formatBytes(sizeBytes)}; no configured model needs it, and this program did not download it${next})\n`;
   });
   if (plan.steps.length === 0) {
     const why =
@@ -105,7 +105,7 @@ function words(cacheDir: string, plan: PrunePlan, removed: boolean, named: reado
   }
   const lines = plan.steps.map(({ path, reason, freedBytes }) => {
     const size = freedBytes === 0 ? '' : `, ${formatBytes(freedBytes)}`;
-    return `${removed ? 'removed' : 'would remove'}  ${relative(cacheDir, path)}  (${reason}${size})`;
+    return `${removed ? 'removed' : 'would remove'}  ${visible(relative(cacheDir, path))}  (${reason}${size})`;
   });
   const items = formatCount(plan.steps.length, 'item');
   lines.push(
