@@ -62,9 +62,10 @@ export function resolveModels(
  * the model's default. Throws MODEL_UNKNOWN with the known names.
  */
 export function resolveModel(manifest: Manifest, role: Role, name: string, preferred?: string): ConfiguredModel {
-  const { base, variant } = splitVariant(name);
+  const { base, variant: given } = splitVariant(name);
   const entry = findEntry(manifest, role, base);
   const entries = entry === undefined ? deriveEntries(manifest, role, base) : [entry];
+  const variant = given === undefined ? undefined : knownVariant(entries, given);
   if (entries.length === 0) throw unknownModel(manifest, role, name);
   const meant = entry === undefined ? suggestion(manifest, role, name) : '';
   const fitting = entries.filter(({ variants }) => variant === undefined || Object.hasOwn(variants, variant));
@@ -113,6 +114,13 @@ export function knownNames(manifest: Manifest, role: Role): string[] {
 function splitVariant(name: string): { base: string; variant: string | undefined } {
   const at = name.indexOf(':');
   return at < 0 ? { base: name, variant: undefined } : { base: name.slice(0, at), variant: name.slice(at + 1) };
+}
+
+/** In any case, as names are. */
+function knownVariant(entries: readonly ManifestEntry[], given: string): string {
+  const words = entries.flatMap(({ variants }) => Object.keys(variants));
+  if (words.includes(given)) return given;
+  return words.find((word) => word.toLowerCase() === given.toLowerCase()) ?? given;
 }
 
 function findEntry(manifest: Manifest, role: Role, name: string): ManifestEntry | undefined {
@@ -188,7 +196,16 @@ function suggestion(manifest: Manifest, role: Role, name: string): string {
   const names = [...entries.flatMap((entry) => entry.aliases), ...entries.map((entry) => entry.name)];
   // Speech and vision can be disabled by a name too.
   const off = role === 'speech' || role === 'vision' ? [NO_MODEL] : [];
-  return didYouMean(splitVariant(name).base, [...names, ...off]);
+  const { base } = splitVariant(name);
+  const meant = repositoryIn(name) ?? names.find((known) => known.toLowerCase().endsWith(`/${base.toLowerCase()}`));
+  return meant === undefined ? didYouMean(base, [...names, ...off]) : `; did you mean "${meant}"?`;
+}
+
+/** The org/name in the address of a repository's page, with or without its scheme. */
+function repositoryIn(address: string): string | undefined {
+  const [, path = ''] = /^(?:hf:\/\/|(?:https?:\/\/[^/]+|[\w-]+(?:\.[\w-]+)+)\/)(.+)$/i.exec(address) ?? [];
+  const repository = path.split('/').slice(0, 2).join('/');
+  return repository.includes('/') && isRepositoryName(repository) ? repository : undefined;
 }
 
 function unknownVariant(role: Role, entries: readonly ManifestEntry[], name: string, variant: string): CacheError {

@@ -75,6 +75,11 @@ describe('misspelt names', () => {
     ['vision', 'siglip-so40m', 'siglip-so400m'],
     ['faces', 'opencv/face_detection_yumet', 'opencv/face_detection_yunet'],
     ['speech', 'base:fp23', 'base:fp32'],
+    ['speech', 'openai/whisper-medium/', 'openai/whisper-medium'],
+    ['speech', 'Whisper-medium', 'openai/whisper-medium'],
+    ['speech', 'https://huggingface.co/acme/whisper/tree/main', 'acme/whisper'],
+    ['speech', 'huggingface.co/acme/whisper', 'acme/whisper'],
+    ['vision', 'hf://google/siglip-base-patch16-224', 'google/siglip-base-patch16-224'],
   ];
   for (const [role, name, meant] of models) {
     it(`of models are noticed: ${name}`, () => {

@@ -117,7 +117,7 @@ describe('resolving models', () => {
     expect(resolveModel(manifest, 'speech', 'somebody/whisper-korean:int8').compile?.precision).to.equal('int8');
   });
 
-  it('accepts a variant after a colon', () => {
+  it('accepts a variant after a colon, in any case', () => {
     const manifest = loadManifest();
     expect(resolveModel(manifest, 'vision', 'heimdex/siglip-pocket').variant).to.equal('fp32');
     const quantized = resolveModel(manifest, 'vision', 'siglip-pocket:q8');
@@ -125,7 +125,8 @@ describe('resolving models', () => {
     expect(quantized.files.map((file) => file.path)).to.include('onnx/vision_model_quantized.onnx');
     const large = resolveModel(manifest, 'speech', 'Xenova/whisper-base:fp32').files.filter((file) => !file.required);
     expect(large.map((file) => file.path)).to.include('onnx/encoder_model.onnx_data');
-    expect(resolveModel(manifest, 'speech', 'base:fp32').compile?.precision).to.equal('fp32');
+    for (const name of ['base:fp32', 'Base:FP32', 'somebody/whisper-korean:FP32'])
+      expect(resolveModel(manifest, 'speech', name).variant, name).to.equal('fp32');
   });
 
   it('uses half-precision files for DEVICE=cuda if there are any, unless a variant is named', () => {
