@@ -126,21 +126,25 @@ describe('a volume', () => {
     expect(bytesSent(ENCODER)).to.be.lessThan(1_300_000);
   });
 
-  it('gets modes that another user can read, with any umask', async () => {
-    const child = spawn('/bin/sh', ['-c', 'umask 077; exec "$0" "$@"', process.execPath, PROGRAM], {
-      env: { ...env(), PATH: process.env.PATH },
-      stdio: 'ignore',
+  for (const [umask, mode] of [
+    ['077', '755'],
+    ['002', '775'],
+  ]) {
+    it(`gets modes that another user can read, and directories that a group can share: umask ${umask}`, async () => {
+      const child = spawn('/bin/sh', ['-c', `umask ${umask}; exec "$0" "$@"`, process.execPath, PROGRAM], {
+        env: { ...env(), PATH: process.env.PATH },
+        stdio: 'ignore',
+      });
+      const [status] = await once(child, 'close');
+      expect(status).to.equal(0);
+      const cache = join(dir.path, 'cache');
+      for (const name of await readdir(cache, { recursive: true })) {
+        const info = await stat(join(cache, name));
+        if (name.startsWith('.locks') && !info.isDirectory()) continue;
+        expect((info.mode & 0o777).toString(8), name).to.equal(info.isDirectory() ? mode : '644');
+      }
     });
-    const [status] = await once(child, 'close');
-    expect(status).to.equal(0);
-    const cache = join(dir.path, 'cache');
-    for (const name of await readdir(cache, { recursive: true })) {
-      if (name.startsWith('.locks')) continue;
-      const info = await stat(join(cache, name));
-      const wanted = info.isDirectory() ? 0o755 : 0o644;
-      expect((info.mode & 0o777).toString(8), name).to.equal(wanted.toString(8));
-    }
-  });
+  }
 
   it('that is mounted read-only and whole needs nothing', async function () {
     await runHere([], env());

@@ -6,12 +6,12 @@ import { codeOf } from '@heimdex/common';
 const MAX_DEPTH = 4096;
 
 /**
- * Creates a directory and its parents, readable by other users. mkdir's own `recursive` reports ENOENT where the error is EROFS,
+ * Creates a directory and its parents, with the modes of the umask: a group that shares a cache has 002. mkdir's own `recursive` reports ENOENT where the error is EROFS,
  * and never ends below /proc. Rejects with the system's error about the directory that cannot be created.
  */
 export async function makeDir(path: string, depth = 0): Promise<void> {
   try {
-    await mkdir(path, { mode: 0o755 });
+    await mkdir(path);
     return;
   } catch (error) {
     if (await isDir(path)) return;
@@ -19,7 +19,7 @@ export async function makeDir(path: string, depth = 0): Promise<void> {
     if (!(await isDir(dirname(path)))) await makeDir(dirname(path), depth + 1);
   }
   try {
-    await mkdir(path, { mode: 0o755 });
+    await mkdir(path);
   } catch (error) {
     // Another process may have been faster.
     if (!(await isDir(path))) throw error;
