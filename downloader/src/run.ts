@@ -123,17 +123,24 @@ function printed(options: RunOptions, text: string): number {
 /** The steps that commands share end their messages with "download", the usual one: the command that failed is the one to run again. */
 function withCommand(message: string, args: Arguments | undefined): string {
   if (args === undefined) return message;
-  const line = ['heimdex-downloader', args.command, ...(args.file === '' ? [] : [args.file])].join(' ');
+  const line = commandLine(args);
   return message.replace(/(then run: (?:\S+=\S+ )?)heimdex-downloader download$/, (_, before: string) => before + line);
+}
+
+function commandLine({ command, file }: Arguments): string {
+  return ['heimdex-downloader', command, ...(file === '' ? [] : [file])].join(' ');
+}
+
+function interruptedText(args: Arguments | undefined): string {
+  const isResumed = args === undefined || ['download', 'update'].includes(args.command);
+  const next = args === undefined ? 'heimdex-downloader download' : commandLine(args);
+  return `Interrupted. ${isResumed ? 'Received bytes are kept; to resume' : 'To start again'}, run: ${next}`;
 }
 
 /** Logs the error once and returns the exit status. */
 function report(error: unknown, signal: AbortSignal, log: Logger, args?: Arguments): number {
   if (signal.aborted) {
-    log.warn(
-      { event: 'interrupted' },
-      'Interrupted. Received bytes are kept; to resume, run: heimdex-downloader download',
-    );
+    log.warn({ event: 'interrupted' }, interruptedText(args));
     return EXIT_STATUS.interrupted;
   }
   const known = asDiskError(error);

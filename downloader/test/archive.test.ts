@@ -44,6 +44,7 @@ describe('an archive of models', () => {
     const result = await runHere(['import', '-'], env(), { stdin, signal: stop.signal });
     expect(result.status, result.stderr).to.equal(130);
     expect(stdin.destroyed).to.equal(true);
+    expect(lastLine(result).msg).to.equal('Interrupted. To start again, run: heimdex-downloader import -');
   });
 
   it('that does not fit on its disk is an error and leaves no file: exit 6', async () => {
