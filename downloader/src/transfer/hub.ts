@@ -38,7 +38,7 @@ export function openHub(options: HubOptions): HubApi {
       async () => {
         const answer = await getFollowing(http, url, origin, { accept: 'application/json' }, target, signal);
         expectOk(answer, target, origin.token !== undefined);
-        const text = await readText(decodedBody(answer, target), target);
+        const text = await readText(decodedBody(answer, target), answer.url, target);
         const sizeBytes = Buffer.byteLength(text);
         return { value: parseJson(text, url, target), sizeBytes, link: answer.header('link'), url: answer.url };
       },
@@ -104,17 +104,12 @@ function directory(endpoint: URL): URL {
   return endpoint.pathname.endsWith('/') ? endpoint : new URL(`${endpoint.href}/`);
 }
 
-async function readText(body: AsyncIterable<Buffer>, target: RequestTarget): Promise<string> {
+async function readText(body: AsyncIterable<Buffer>, url: URL, target: RequestTarget): Promise<string> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   for await (const chunk of body) {
     sizeBytes += chunk.length;
-    if (sizeBytes > MAX_JSON_BYTES) {
-      throw new DownloaderError(
-        'ANSWER_INVALID',
-        `The answer for ${target.what} is larger than ${MAX_JSON_BYTES} bytes.`,
-      );
-    }
+    if (sizeBytes > MAX_JSON_BYTES) throw shapeError(url, target, `at most ${formatBinaryBytes(MAX_JSON_BYTES)}`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
