@@ -5,7 +5,7 @@ import { codeOf, formatBytes, isNotFound, MIB, messageOf } from '@heimdex/common
 import { DownloaderError } from './errors.js';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
-/** Errors of a volume whichever call met them; other errors count only if they name a path. */
+/** Errors of a volume whichever call met them; other errors count only if they or the caller name a path. */
 const REFUSED = new Set([
   'EACCES',
   'EBADF',
@@ -58,7 +58,7 @@ export function asDiskError(error: unknown, path?: string): unknown {
       { cause: error },
     );
   }
-  if (REFUSED.has(code) || (named !== undefined && /^E[A-Z]+$/.test(code))) {
+  if (REFUSED.has(code) || ((path ?? named) !== undefined && /^E[A-Z]+$/.test(code))) {
     return new DownloaderError(
       'DISK_FAILED',
       `${where} cannot be used: ${messageOf(error)}. ${remedyOf(error, code)}; then run: heimdex-downloader download`,

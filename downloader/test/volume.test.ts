@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { messageOf } from '@heimdex/common';
 import { expect } from 'chai';
 import { asDiskError } from '../src/disk.js';
+import { HashThread } from '../src/transfer/hash-thread.js';
 import { auditRepository } from './support/audit.js';
 import { runChild, startChild } from './support/child.js';
 import { lastLine, runHere } from './support/program.js';
@@ -110,6 +111,23 @@ describe('a volume', () => {
     hub.faults.clear();
     expect((await runHere([], env())).status).to.equal(0);
     expect((await runHere(['verify'], env())).status).to.equal(0);
+  });
+
+  // As of a FUSE daemon that is gone, an NFS server that does not answer, and a damaged file system: none names a path.
+  for (const code of ['ENOTCONN', 'ETIMEDOUT', 'EUCLEAN']) {
+    it(`that fails while a file is written is the disk's error, and not a bug: ${code}`, () => {
+      const failed = Object.assign(new Error(`${code}: write`), { code, syscall: 'write' });
+      expect(asDiskError(failed, '/volume/blobs/x')).to.include({ code: 'DISK_FAILED' });
+      expect(asDiskError(failed)).to.equal(failed);
+    });
+  }
+
+  it("that fails while a large file is hashed is the disk's error too", async () => {
+    const hashing = new HashThread();
+    const path = join(dir.path, 'gone');
+    const failed = await hashing.open({ path, type: 'sha256', sizeBytes: 1e9 }).catch((error: unknown) => error);
+    await hashing.close();
+    expect(asDiskError(failed, path)).to.include({ code: 'DISK_FAILED' });
   });
 
   it('is left in order by Ctrl-C, and the next run resumes: exit 130', async () => {

@@ -2,7 +2,7 @@ import type { Hash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { startContentHash } from '@heimdex/cache';
-import { MIB, messageOf } from '@heimdex/common';
+import { codeOf, MIB, messageOf } from '@heimdex/common';
 import type { HashReply, HashRequest } from './hash-thread.js';
 
 /** The thread's side of hash-thread.ts. It reads and hashes synchronously: it has no other work. */
@@ -25,7 +25,7 @@ function answer(request: HashRequest): HashReply {
   try {
     return { hex: carryOut(request) };
   } catch (error) {
-    return { failure: messageOf(error) };
+    return { failure: messageOf(error), code: codeOf(error) };
   }
 }
 

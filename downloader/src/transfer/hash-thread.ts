@@ -11,7 +11,7 @@ export type HashRequest =
   | { readonly op: 'close'; readonly id: number };
 
 /** Replies of the thread, one per request, in order. */
-export type HashReply = { readonly hex: string } | { readonly failure: string };
+export type HashReply = { readonly hex: string } | { readonly failure: string; readonly code: string | undefined };
 
 /** A smaller file is hashed faster than a thread starts. */
 const INLINE_BYTES = 8 * MIB;
@@ -70,7 +70,8 @@ export class HashThread {
     worker.on('message', (reply: HashReply) => {
       const request = this.#waiting.shift();
       if ('hex' in reply) request?.resolve(reply.hex);
-      else request?.reject(new Error(reply.failure));
+      // An error from the thread keeps its message alone, and the code tells a disk's error from a bug.
+      else request?.reject(Object.assign(new Error(reply.failure), { code: reply.code }));
     });
     worker.on('error', (error) => {
       this.#worker = undefined;
