@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cp, mkdir, open, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { expect } from 'chai';
@@ -180,6 +180,23 @@ describe('keeping a volume', () => {
         `0 B in ${cache}`,
       ]);
       expect((await ok(['prune'])).split('\n')).to.have.length(5);
+    });
+
+    it('has no last use of a file whose time is no date', async function () {
+      // Other file systems of Linux clamp the time.
+      const memory = await mkdtemp('/dev/shm/heimdex-test-').catch(() => undefined);
+      if (memory === undefined) {
+        console.log('      No /dev/shm: a time that is no date is not tested.');
+        return this.skip();
+      }
+      try {
+        const path = join(memory, 'mine.onnx');
+        await writeFile(path, '');
+        await utimes(path, 1e14, 1e14);
+        expect(await ok(['list'], { HF_HUB_CACHE: memory })).to.match(/^mine\.onnx +0 B +- +-$/m);
+      } finally {
+        await rm(memory, { recursive: true });
+      }
     });
 
     it('of an empty volume reports it', async () => {

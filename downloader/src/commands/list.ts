@@ -179,6 +179,8 @@ function unfinishedBytes(repository: CachedRepository): number {
   return repository.partials.reduce((total, partial) => total + partial.sizeBytes, 0);
 }
 
+/** Some file systems hold times that a Date does not, as after a clock that was far off. */
 function timeOf(atMs: number | undefined): string | undefined {
-  return atMs === undefined ? undefined : new Date(atMs).toISOString();
+  const date = new Date(atMs ?? Number.NaN);
+  return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
 }
