@@ -78,6 +78,16 @@ export class DownloaderError extends Error {
   }
 }
 
+/** A checkpoint was there and is gone when it is to be compiled: another process has compiled from it and removed it. */
+export class CheckpointGone extends DownloaderError {
+  constructor(model: string) {
+    super(
+      'MODEL_INCOMPLETE',
+      `The checkpoint of ${model} was removed before it could be compiled, as another process with KEEP_CHECKPOINTS=false does. To fetch it again, run: heimdex-downloader download`,
+    );
+  }
+}
+
 /**
  * Combines the errors of several sources into one: a single error is returned unchanged; several become one with the first
  * code and all messages.

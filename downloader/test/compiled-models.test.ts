@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { blobLockPath, readCompiledModels } from '@heimdex/cache';
@@ -155,6 +155,23 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
     await rm(join(snapshot(), 'model.safetensors'));
     await first.release();
     expect(await second, String(stderr.read())).to.equal(0);
+  });
+
+  it('is fetched again for a precision that another program has removed it before', async () => {
+    await filled();
+    const path = blobLockPath(env().HF_HUB_CACHE ?? '', NAME, 'compile');
+    const { signal } = new AbortController();
+    const first = await acquireLock(path, { onWait() {}, onUnsupported() {} }, signal);
+    const stderr = new PassThrough();
+    const stdout = new PassThrough();
+    const more = env({ ...DROP, TEXT_MODEL_NAME: `${NAME}:fp32` });
+    const second = run({ argv: [], env: more, stdin: Readable.from([]), stdout, stderr, signal });
+    expect(String(await once(stderr, 'data'))).to.include('waiting for it');
+    await rm(await realpath(join(snapshot(), 'model.safetensors')));
+    await first.release();
+    expect(await second, String(stderr.read())).to.equal(0);
+    expect(bytesAsked()).to.include('model.safetensors');
+    await ok(['verify'], { TEXT_MODEL_NAME: `${NAME}:fp32` });
   });
 
   for (const name of [NAME, 'acme/sharded-bert']) {

@@ -1,5 +1,6 @@
 import { formatBytes, formatCount, formatDuration } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
+import { CheckpointGone } from '../errors.js';
 import { NOTHING_FETCHED, type RunFigures } from '../metrics.js';
 import { totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
@@ -17,11 +18,25 @@ interface DownloadResult extends DownloadTotals {
   readonly durationMs: number;
 }
 
+/** Several processes that share a volume may each remove the checkpoint before another has compiled it, but each only once. */
+const MAX_ATTEMPTS = 4;
+
 /** Downloads the configured models: manifest, cache state, plan, fetch, verify, publish. */
 export async function download(context: CommandContext): Promise<RunFigures> {
+  context.count(NOTHING_FETCHED);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await downloadOnce(context);
+    } catch (error) {
+      if (!(error instanceof CheckpointGone) || attempt === MAX_ATTEMPTS) throw error;
+      context.log.warn({ event: 'checkpoint-gone' }, error.message.replace(/ To fetch.*/, ' It is fetched again.'));
+    }
+  }
+}
+
+async function downloadOnce(context: CommandContext): Promise<RunFigures> {
   const startedMs = performance.now();
   const { config, remote, signal, args } = context;
-  context.count(NOTHING_FETCHED);
   const found = await readCacheState(config.models, { readBytes: args.check, signal });
   const { cacheState, unverified } = await verifyFound(found, remote, signal);
   for (const model of unverified) warnUnverified(context, model);

@@ -24,7 +24,7 @@ import { PRECISIONS, type Precision } from '@heimdex/compiler/precision';
 import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
 import { asDiskError, assertFits, makeDir } from '../disk.js';
-import { DownloaderError } from '../errors.js';
+import { CheckpointGone, DownloaderError } from '../errors.js';
 import { CompileProgress } from '../progress/compile-progress.js';
 import { assertCompilable } from './assert-compilable.js';
 import { readEmptyText } from './empty-text.js';
@@ -49,10 +49,11 @@ export async function compileModel(
   const { checkpoint, repository, revision } = inspection;
   const [problem] = inspection.files.flatMap((file) => file.problem ?? []);
   if (problem !== undefined) throw problem;
+  if (checkpoint === undefined) throw new CheckpointGone(configured.id);
   const compile = compileOfFound(state);
   const inputs = await compilerInputs(configured.dir, inspection.files, signal);
-  if (compile === undefined || checkpoint === undefined || revision === undefined || inputs === undefined) {
-    throw new Error(`${configured.id} has no checkpoint to compile`);
+  if (compile === undefined || revision === undefined || inputs === undefined) {
+    throw new Error(`${configured.id} is not to be compiled`);
   }
   // A checkpoint that another program left was not planned by its files.
   const { config: network, dense } = await assertCompilable(configured, smallFilesOnVolume(state));
