@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, open, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, open, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
-import { blobLockPath, readCompiledModels } from '@heimdex/cache';
+import { blobLockPath, compiledKeyName, formatCompiledManifest, readCompiledModels } from '@heimdex/cache';
 import { expect } from 'chai';
 import { acquireLock } from '../src/blob-lock.js';
 import { run } from '../src/run.js';
@@ -78,6 +79,31 @@ describe('a compiled model', () => {
     expect((await ok(['verify'])).stdout).to.match(/good, .*; its checkpoint \(\d+ kB\) not read$/m);
     expect(lastLine(await ok(['download', '--check'])).msg).to.match(/^Up to date/);
     expect((await readFile(weights)).equals(bytes)).to.equal(true);
+  });
+
+  it('that a volume has for CPUs with and without VNNI is the one that the lock file names', async () => {
+    await filled();
+    const { path, manifest } = await compiled();
+    const made = { ...manifest, overflowSafe: !manifest.overflowSafe };
+    const bytes = await readFile(join(path, 'model.onnx_data'));
+    bytes.writeUInt8(bytes.readUInt8(100) ^ 1, 100);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const graphs = manifest.graphs.map((graph) => ({
+      ...graph,
+      files: graph.files.map((file) => (file.name === 'model.onnx_data' ? { ...file, sha256 } : file)),
+    }));
+    const other = join(path, '..', compiledKeyName(made));
+    await cp(path, other, { recursive: true });
+    await writeFile(join(other, 'model.onnx_data'), bytes);
+    await writeFile(join(other, 'compiled.json'), formatCompiledManifest({ ...made, graphs }));
+    // The one for any CPU, as a machine without VNNI has compiled and locked it last.
+    const lockPath = join(cache, 'models.lock.json');
+    const lock = JSON.parse(await readFile(lockPath, 'utf8'));
+    const locked = lock.models[0].files.find((file: { path: string }) => file.path === 'compiled/model.onnx_data');
+    if (made.overflowSafe) locked.sha256 = sha256;
+    await writeFile(lockPath, JSON.stringify(lock));
+    await ok(['verify']);
+    expect(lastLine(await ok(['download', '--check'])).msg).to.match(/^Up to date/);
   });
 
   it('is listed, next to what can be compiled', async () => {

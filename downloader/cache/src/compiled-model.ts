@@ -89,9 +89,9 @@ export async function compiledFiles(
   return Promise.all(
     files.map(async ({ name, sizeBytes, sha256, weights }) => {
       const absolutePath = join(path, name);
-      const lockedFile = locked?.files.find((file) => file.path === `${PATH_PREFIX}${name}`);
+      const lockedFile = locked?.files.find((file) => file.path === compiledPath(name));
       return {
-        path: `${PATH_PREFIX}${name}`,
+        path: compiledPath(name),
         weights,
         absolutePath,
         blobPath: absolutePath,
@@ -102,6 +102,11 @@ export async function compiledFiles(
       };
     }),
   );
+}
+
+/** Returns the path of a compiled file among a model's files. */
+export function compiledPath(name: string): string {
+  return `${PATH_PREFIX}${name}`;
 }
 
 /** Returns the name of a compiled file in its directory. */

@@ -3,8 +3,14 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNotFound } from '@heimdex/common';
 import { type CheckpointFiles, chooseCheckpoint } from './checkpoint-files.js';
-import { COMPILER_VERSION, type CompiledModelDir, compiledFiles, readCompiledModels } from './compiled-model.js';
-import type { CompiledInput, CompiledSource } from './compiled-types.js';
+import {
+  COMPILER_VERSION,
+  type CompiledModelDir,
+  compiledFiles,
+  compiledPath,
+  readCompiledModels,
+} from './compiled-model.js';
+import type { CompiledInput, CompiledManifest, CompiledSource } from './compiled-types.js';
 import { compilerInputs } from './compiler-inputs.js';
 import { hasExactByteProducts } from './cpu.js';
 import { CacheError } from './errors.js';
@@ -45,7 +51,7 @@ export async function inspectCompiled(search: CompiledSearch): Promise<CompiledI
   const compiled = await readCompiledModels(cacheDir, repository);
   const candidates = compiled.filter((model) => fits(model, search, checkpoint, inputs));
   const usable = candidates.filter(({ manifest }) => manifest.overflowSafe || hasExactByteProducts());
-  const [model] = [...usable].sort((a, b) => rank(a) - rank(b));
+  const [model] = [...usable].sort((a, b) => rank(a, search.record) - rank(b, search.record));
   if (model === undefined) {
     const unusable = candidates.length > 0 ? FOR_OTHER_CPU : whyNone(compiled, search.request);
     const problem = notCompiled(search, checkpoint, missing, unusable);
@@ -69,9 +75,19 @@ export async function inspectCompiled(search: CompiledSearch): Promise<CompiledI
   }
 }
 
-/** Full-range weights are slightly closer to the checkpoint. Of the same weights, the one compiled later names its inputs. */
-function rank({ manifest }: CompiledModelDir): number {
-  return (manifest.overflowSafe ? 2 : 0) + (manifest.inputs === undefined ? 1 : 0);
+/**
+ * The locked one first: machines with and without VNNI that share a volume serve the same bytes. Full-range weights are slightly closer to
+ * the checkpoint. Of the same weights, the one compiled later names its inputs.
+ */
+function rank({ manifest }: CompiledModelDir, record: LockedModel | undefined): number {
+  return (
+    (isRecorded(manifest, record) ? 0 : 4) + (manifest.overflowSafe ? 2 : 0) + (manifest.inputs === undefined ? 1 : 0)
+  );
+}
+
+function isRecorded({ graphs }: CompiledManifest, record: LockedModel | undefined): boolean {
+  const locked = new Map(record?.files.map(({ path, sha256 }) => [path, sha256]));
+  return graphs.every(({ files }) => files.every(({ name, sha256 }) => locked.get(compiledPath(name)) === sha256));
 }
 
 function fits(
