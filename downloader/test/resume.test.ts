@@ -129,6 +129,25 @@ describe('a resumed download', () => {
     }
   });
 
+  it('resumes what another user left for the group to write, and may not change its mode', async function () {
+    if (process.geteuid?.() !== 0) {
+      console.log('      Not root: a file of another user is not resumed.');
+      return this.skip();
+    }
+    await mkdir(blobs, { recursive: true });
+    const left = join(blobs, `${oid}.0a1b2c3d.incomplete`);
+    await writeFile(left, seededBytes(2_500_000, 'encoder one'));
+    await chmod(left, 0o666);
+    const cache = join(dir.path, 'cache');
+    for (const path of [dirname(dir.path), dir.path, cache, dirname(blobs), blobs]) await chmod(path, 0o777);
+    process.seteuid?.(65_534);
+    try {
+      expect(await finish()).to.equal(1_500_000);
+    } finally {
+      process.seteuid?.(0);
+    }
+  });
+
   it('resumes what huggingface_hub left, which has no journal', async () => {
     await mkdir(blobs, { recursive: true });
     const bytes = seededBytes(ENCODER_BYTES, 'encoder one');

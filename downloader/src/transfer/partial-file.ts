@@ -15,6 +15,9 @@ export interface PartialOptions extends Unfinished {
   readonly openHasher: OpenHasher;
 }
 
+/** By every user. */
+const READABLE = 0o444;
+
 /** Maximum bytes hashed at once, so that the journal's hashes keep up with the received bytes. */
 const HASH_STEP_BYTES = 16 * MIB;
 
@@ -132,7 +135,11 @@ export class PartialFile {
 
   /** Renames the file to its final name. Call it only if the hash matches. */
   async publish(): Promise<void> {
-    await this.#handle.chmod(0o644);
+    await this.#handle.chmod(0o644).catch(async (error: unknown) => {
+      // Only its owner may change the mode of one that another user left; it is good if every user can read it.
+      const { mode } = await this.#handle.stat();
+      if ((mode & READABLE) !== READABLE) throw error;
+    });
     await this.close();
     await rename(this.path, this.#options.finalPath);
     await removeLeftovers(this.#options.finalPath);
