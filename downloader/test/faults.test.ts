@@ -41,6 +41,10 @@ describe('a download through a bad network', () => {
       faults: [{ on: { kind: 'tree' }, do: { type: 'status', status: 503 }, times: 2 }],
     },
     { name: 'a file answered 500', faults: [{ on: onEncoder, do: { type: 'status', status: 500 }, times: 3 }] },
+    {
+      name: 'a file answered 522 by a proxy',
+      faults: [{ on: onEncoder, do: { type: 'status', status: 522 }, times: 2 }],
+    },
     { name: 'a file answered 408', faults: [{ on: onEncoder, do: { type: 'status', status: 408 }, times: 1 }] },
     {
       name: 'a connection cut in the middle of a file',
