@@ -64,6 +64,16 @@ describe('heimdex-downloader plan and verify', () => {
     });
   }
 
+  it('plan reads a file list to its end, whatever else the address of a next page has', async () => {
+    const next = `/api/models/acme/speech/tree/${hub.commit('acme/speech').sha}?recursive=true`;
+    const link = `</first>; rel="prev", <${next}>; title="more"; rel="next"`;
+    const headers = { 'content-type': 'application/json', link };
+    hub.faults.add({ on: { kind: 'tree' }, do: { type: 'status', status: 200, headers, body: '[]' }, times: 1 });
+    const result = await runHere(['plan', '--json'], env());
+    expect(result.status, result.stderr).to.equal(0);
+    expect(JSON.parse(result.stdout).fetch.files).to.equal(7);
+  });
+
   it('verify reads every byte and makes no request', async () => {
     await runHere([], env());
     hub.requests.clear();

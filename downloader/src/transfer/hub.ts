@@ -157,7 +157,7 @@ function isSize(value: unknown): value is number {
 }
 
 function nextPage(link: string | undefined, base: URL, target: RequestTarget): URL | undefined {
-  const address = /<([^>]+)>\s*;\s*rel="?next"?/.exec(link ?? '')?.[1];
+  const address = /<([^>]+)>[^<]*;\s*rel="?next"?/.exec(link ?? '')?.[1];
   if (address === undefined) return undefined;
   const next = URL.canParse(address, base.href) ? new URL(address, base) : undefined;
   if (next?.protocol === base.protocol || next?.protocol === 'https:') return next;
