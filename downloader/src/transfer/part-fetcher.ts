@@ -130,7 +130,8 @@ export class PartFetcher {
         const chunk = received.subarray(Math.min(passOver, received.length));
         passOver -= received.length - chunk.length;
         const capacity = end - position - gathered;
-        if (chunk.length > capacity && (opened.ranged || end === this.partial.sizeBytes)) {
+        // What is beyond a range that ends before the file was not asked for, and is passed over.
+        if (chunk.length > capacity && end === this.partial.sizeBytes) {
           throw sizeMismatch(this.source, this.partial.sizeBytes, `more than ${this.partial.sizeBytes}`);
         }
         const used = chunk.length > capacity ? chunk.subarray(0, capacity) : chunk;
