@@ -7,7 +7,7 @@ import { lastLine, runHere } from './support/program.js';
 import { NAME, useCheckpoints } from './support/use-checkpoints.js';
 
 describe('what a model lacks', () => {
-  const { dir, whisper, env, ok, snapshot, compiled, publish } = useCheckpoints();
+  const { dir, whisper, env, ok, filled, snapshot, compiled, publish } = useCheckpoints();
   const whisperEnvironment = async () => ({
     MODELS_MANIFEST: await writeWhisperManifest(dir.path, whisper.sha256),
     ASR_MODEL: 'tiny-test',
@@ -65,6 +65,20 @@ describe('what a model lacks', () => {
         await ok(['verify'], more);
       });
     }
+  }
+
+  for (const [what, change] of [
+    ['architecture', { modelType: 'mpnet' }],
+    [
+      'layer behind the pooling',
+      { sources: [{ path: '2_Dense/model.safetensors', sizeBytes: 1, sha256: '0'.repeat(64) }] },
+    ],
+  ] as const) {
+    it(`is a compiled form that can be used, if only graphs of its ${what} have a new version`, async () => {
+      await filled();
+      await changeCompiled(NAME, { compiler: 6, ...change });
+      expect(await message(['verify'], {})).to.include('it is compiled by another version of the compiler');
+    });
   }
 
   const sharded = bertRepository({ weights: 'shards' }).files;

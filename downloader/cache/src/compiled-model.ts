@@ -14,12 +14,23 @@ import { repoDirName } from './layout.js';
 import type { LockedModel } from './lock-file.js';
 import { namesIn } from './names-in.js';
 import { unsafePathReason } from './safe-path.js';
+import { DENSE_DIR } from './sentence-modules.js';
 
 /**
  * Version of the compiled graphs. Incremented when those of the version before are not to be served any more: all are compiled again, which
  * takes minutes on every volume. A form that is added does not need it, because a model keeps the form that passed its threshold.
  */
-export const COMPILER_VERSION = 6;
+const COMPILER_VERSION = 6;
+/** Higher versions of some architectures, by `model_type`, so that the others are not compiled again. */
+const ARCHITECTURE_VERSIONS: ReadonlyMap<string, number> = new Map([['mpnet', 7]]);
+/** The same for models with a layer behind the pooling. */
+const DENSE_VERSION = 7;
+
+/** The version that a model's compiled graphs are to have. */
+export function compilerVersion({ modelType, sources }: Pick<CompiledManifest, 'modelType' | 'sources'>): number {
+  const isDense = sources.some(({ path }) => path.split('/').includes(DENSE_DIR));
+  return Math.max(COMPILER_VERSION, ARCHITECTURE_VERSIONS.get(modelType) ?? 0, isDense ? DENSE_VERSION : 0);
+}
 
 /** Name of the file that describes a compiled model. It is written last. */
 export const COMPILED_MANIFEST_NAME = 'compiled.json';

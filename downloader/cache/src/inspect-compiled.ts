@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { isNotFound } from '@heimdex/common';
 import { type CheckpointFiles, chooseCheckpoint } from './checkpoint-files.js';
 import {
-  COMPILER_VERSION,
   type CompiledModelDir,
   compiledFiles,
   compiledPath,
+  compilerVersion,
   readCompiledModels,
 } from './compiled-model.js';
 import type { CompiledInput, CompiledManifest, CompiledSource } from './compiled-types.js';
@@ -96,7 +96,7 @@ function fits(
   checkpoint: FoundCheckpoint | undefined,
   inputs: readonly CompiledInput[] | undefined,
 ): boolean {
-  if (manifest.compiler !== COMPILER_VERSION || manifest.precision !== search.request.precision) return false;
+  if (manifest.compiler !== compilerVersion(manifest) || manifest.precision !== search.request.precision) return false;
   const isOfCommit = manifest.commit === search.commit;
   if (manifest.inputs === undefined ? !isOfCommit : !sameInputs(manifest.inputs, inputs)) return false;
   const there = manifest.sources.map(({ path }) => checkpoint?.files.find((file) => file.path === path));
@@ -184,7 +184,7 @@ const FOR_OTHER_CPU = 'it is compiled for CPUs with VNNI, and this one has none'
 /** Returns why none of a repository's compiled models can be used; undefined if there is none. */
 function whyNone(compiled: readonly CompiledModelDir[], { precision }: CompileRequest): string | undefined {
   if (compiled.length === 0) return undefined;
-  const current = compiled.filter(({ manifest }) => manifest.compiler === COMPILER_VERSION);
+  const current = compiled.filter(({ manifest }) => manifest.compiler === compilerVersion(manifest));
   if (current.length === 0) return 'it is compiled by another version of the compiler';
   const others = [...new Set(current.map(({ manifest }) => manifest.precision))];
   return others.includes(precision)

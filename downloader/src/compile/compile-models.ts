@@ -3,7 +3,6 @@ import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, posix } from 'node:path';
 import {
   COMPILED_MANIFEST_NAME,
-  COMPILER_VERSION,
   COMPILING_PREFIX,
   type CompiledKey,
   type CompiledManifest,
@@ -12,6 +11,7 @@ import {
   compiledKeyName,
   compiledRepositoryPath,
   compilerInputs,
+  compilerVersion,
   DENSE_DIR,
   type FoundCheckpoint,
   formatCompiledManifest,
@@ -63,7 +63,7 @@ export async function compileModel(
   log.info({ event: 'compile', model: configured.id, bytes: compile.bytes }, compileStart(configured.id, compile));
   const sources = await verifySources(checkpoint, verified, signal);
   const key: CompiledKey = {
-    compiler: COMPILER_VERSION,
+    compiler: compilerVersion({ modelType: String(network.model_type), sources }),
     precision: compile.precision,
     overflowSafe: !hasExactByteProducts(),
     sources,
