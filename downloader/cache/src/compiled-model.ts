@@ -22,7 +22,11 @@ import { DENSE_DIR } from './sentence-modules.js';
  */
 const COMPILER_VERSION = 6;
 /** Higher versions of some architectures, by `model_type`, so that the others are not compiled again. */
-const ARCHITECTURE_VERSIONS: ReadonlyMap<string, number> = new Map([['mpnet', 7]]);
+const ARCHITECTURE_VERSIONS: ReadonlyMap<string, number> = new Map([
+  ['camembert', 7],
+  ['mpnet', 7],
+  ['roberta', 7],
+]);
 /** The same for models with a layer behind the pooling. */
 const DENSE_VERSION = 7;
 

@@ -93,7 +93,32 @@ describe('an architecture that is a BERT', () => {
     it(`has XLM-RoBERTa's positions: ${type}`, () => {
       const config = { max_position_embeddings: 514, pad_token_id: 1 };
       const positions = bertPositions(new ConfigReader({ ...config, model_type: type }));
-      expect(positions).to.deep.equal({ first: 2, count: 514 });
+      expect(positions).to.deep.equal({ first: 2, count: 514, padding: 1 });
+    });
+  }
+
+  for (const [padding, positions] of [
+    // In transformers: RobertaEmbeddings.create_position_ids_from_input_ids.
+    [0, [0, 1, 2, 0, 3, 4]],
+    [9, [10, 11, 9, 12, 13, 14]],
+    [3, [4, 5, 6, 7, 8, 3]],
+  ] as const) {
+    it(`has the position of its padding token where a text has that one, and counts the others: ${padding}`, async () => {
+      const sized = { ...BERT_SIZE, positions: 16 };
+      const tensors = randomTensors(bertShapes(sized));
+      const config = { ...BERT_CONFIG, max_position_embeddings: sized.positions };
+      const ordered = tensors.map((tensor) => {
+        if (!tensor.name.endsWith('position_embeddings.weight')) return tensor;
+        const rows = positions.map((row) => tensor.values.subarray(row * BERT_SIZE.width, (row + 1) * BERT_SIZE.width));
+        const values = new Float32Array(tensor.values.length);
+        rows.forEach((row, at) => {
+          values.set(row, at * BERT_SIZE.width);
+        });
+        return { ...tensor, values };
+      });
+      const ids = [0, 7, 9, 0, 30, 3];
+      const roberta = { ...config, model_type: 'roberta', pad_token_id: padding };
+      expect(await answer(tensors, roberta, ids)).to.deep.equal(await answer(ordered, config, ids));
     });
   }
 

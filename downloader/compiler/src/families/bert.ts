@@ -1,7 +1,7 @@
 import { LONG_TEXT_TOKENS } from '@heimdex/onnx';
 import type { ExpectedUnused } from '../checkpoint/weights.js';
 import type { Layers } from '../graph/layers.js';
-import { bertPositions } from './bert-positions.js';
+import { bertPositions, positionsBehind } from './bert-positions.js';
 import { type ConfigReader, headSize } from './config.js';
 import { DENSE, POOLING_FILE, pooledDense } from './dense.js';
 import { relativePositions } from './mpnet.js';
@@ -40,7 +40,9 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
   config.expect('position_embedding_type', 'absolute');
   // A decoder's tokens attend to those before them alone.
   config.expect('is_decoder', false);
-  const { first: firstPosition, count: positionCount } = bertPositions(config);
+  const { first: firstPosition, count: positionCount, padding } = bertPositions(config);
+  // With the padding token's.
+  const firstRow = padding ?? firstPosition;
 
   const ids = graph.input('input_ids', 'int64', ['batch', 'length']);
   const rawMask = graph.input('attention_mask', 'int64', ['batch', 'length']);
@@ -49,17 +51,16 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
   const typeCount = config.config.type_vocab_size === 0 ? 0 : config.count('type_vocab_size', 2);
   const table = () => {
     const rows = weights.take('embeddings.position_embeddings.weight', [positionCount, width]);
-    if (typeCount === 0) return rows.slice(firstPosition * width);
+    if (typeCount === 0) return rows.slice(firstRow * width);
     const types = weights.take('embeddings.token_type_embeddings.weight', [typeCount, width]);
-    return rows.slice(firstPosition * width).map((value, index) => value + (types[index % width] as number));
+    return rows.slice(firstRow * width).map((value, index) => value + (types[index % width] as number));
   };
   const length = graph.op('Gather', [graph.op('Shape', [ids]), graph.integers(1)], { axis: 0 });
-  const positions = graph.op('Slice', [
-    graph.constant('embeddings.positions', 'float32', [positionCount - firstPosition, width], table),
-    graph.integers(0),
-    length,
-    graph.integers(0),
-  ]);
+  const rows = graph.constant('embeddings.positions', 'float32', [positionCount - firstRow, width], table);
+  const positions =
+    padding === undefined
+      ? graph.op('Slice', [rows, graph.integers(0), length, graph.integers(0)])
+      : positionsBehind(graph, padding, rows, ids);
   const flat = graph.integers(-1, width);
   const dims = graph.op('Concat', [graph.integers(-1), length, graph.integers(width)], { axis: 0 });
   const scores = relativePositions(layers, config, heads, length, positionCount - firstPosition);
