@@ -92,6 +92,11 @@ export async function transformerSettings(read: (name: string) => Promise<Settin
   return {};
 }
 
+/** Settings of the `Transformer` module that replace those of tokenizer_config.json; `tokenizer_args` in files of earlier versions. */
+export function tokenizerSettings({ tokenizer_args: older, processor_kwargs: settings = {} }: Settings): Settings {
+  return objectOf(older ?? settings);
+}
+
 /** Arguments of the tokenizer's calls that change neither a text's tokens nor their number. */
 const ABOUT_BATCHES = [
   'padding',
@@ -107,7 +112,8 @@ const ABOUT_BATCHES = [
  * one that is not supported.
  */
 export function textLimit(settings: Settings): number | undefined {
-  const { processing_kwargs: given, max_seq_length: older } = settings;
+  const { processing_kwargs: given, max_seq_length } = settings;
+  const { model_max_length: older = max_seq_length } = tokenizerSettings(settings);
   const { text, common } = objectOf(given);
   const {
     max_length: limit = older,

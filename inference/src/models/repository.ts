@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { loadTokenizer, type TextTokenizer } from '../tokenizer/index.js';
+import { loadTokenizer, type TextTokenizer, type TokenizerOptions } from '../tokenizer/index.js';
 import type { ModelFiles } from './model.js';
 
 /**
@@ -18,10 +18,14 @@ export async function findBeside(dir: string, weights: string, name: string): Pr
 }
 
 /** Loads the tokenizer that belongs to `weights`. Throws if there is none, or if it is invalid or of an unsupported kind. */
-export async function openTokenizer({ dir }: ModelFiles, weights: string): Promise<TextTokenizer> {
+export async function openTokenizer(
+  { dir }: ModelFiles,
+  weights: string,
+  options?: TokenizerOptions,
+): Promise<TextTokenizer> {
   const json = await findBeside(dir, weights, 'tokenizer.json');
   const config = await findBeside(dir, weights, 'tokenizer_config.json');
-  return loadTokenizer(json === undefined ? dir : dirname(json), config);
+  return loadTokenizer(json === undefined ? dir : dirname(json), config, options);
 }
 
 async function isFile(path: string): Promise<boolean> {

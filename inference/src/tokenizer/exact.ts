@@ -4,6 +4,7 @@ import type { IdSource } from './id-source.js';
 import { BytePairModel } from './library.js';
 import { createNormalizer, isSpace, type Normalizer } from './normalizers.js';
 import { createPreTokenizer, type PreTokenizer } from './pre-tokenizers.js';
+import { lowerCase } from './unicode.js';
 import { UnigramModel } from './unigram.js';
 import { WordLevelModel } from './word-level.js';
 import { CachedModel, type WordModel } from './word-model.js';
@@ -12,11 +13,13 @@ import { WordPieceModel } from './wordpiece.js';
 /**
  * Creates a tokenizer, exact to Python's tokenizers for every code point. It stops at the limit: apart from normalization, a long text
  * costs no more than the tokens used of it. Throws for a tokenizer.json with unsupported components.
+ *
+ * @param lowerCases - Whether texts are lowered before they are normalized, but not the added tokens in them.
  */
-export function createExactSource(json: JsonObject): IdSource {
+export function createExactSource(json: JsonObject, lowerCases = false): IdSource {
   const normalize = supported(json, 'normalizer', createNormalizer);
   return new ExactSource(
-    normalize,
+    lowerCases ? (text) => normalize(lowerCase(text)) : normalize,
     supported(json, 'pre_tokenizer', createPreTokenizer),
     new CachedModel(supported(json, 'model', createModel)),
     new AddedTokens(json.added_tokens, normalize),

@@ -1,3 +1,9 @@
 export { readTokenizerJson } from './slow/read.js';
-export { createTokenizer, loadTokenizer, type TextTokenizer, type TokenizedText } from './tokenizer.js';
+export {
+  createTokenizer,
+  loadTokenizer,
+  type TextTokenizer,
+  type TokenizedText,
+  type TokenizerOptions,
+} from './tokenizer.js';
 export { lowerCase } from './unicode.js';

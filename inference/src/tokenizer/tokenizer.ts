@@ -29,19 +29,36 @@ const MAX_LIMIT = 1e9;
 /** Maximum characters read; far more than the limit of any known model, 8192 tokens, needs. */
 const MAX_CHARACTERS = 262_144;
 
+/** What a model asks of its tokenizer in addition to the tokenizer's own files. */
+export interface TokenizerOptions {
+  /** Settings that replace those of tokenizer_config.json. */
+  readonly settings?: JsonObject;
+  /** Lowers texts, but not special tokens in them, unless the normalizer does so. */
+  readonly lowerCase?: boolean;
+}
+
 /**
  * Loads tokenizer.json in a directory, or the older files that replace it, and, if given, tokenizer_config.json. Throws if a file is invalid or of
  * an unsupported kind.
  */
-export async function loadTokenizer(dir: string, configPath: string | undefined): Promise<TextTokenizer> {
-  const config = configPath === undefined ? {} : await readJsonObject(configPath);
-  return createTokenizer(await readTokenizerJson(dir, config), config);
+export async function loadTokenizer(
+  dir: string,
+  configPath: string | undefined,
+  { settings, ...options }: TokenizerOptions = {},
+): Promise<TextTokenizer> {
+  const own = configPath === undefined ? {} : await readJsonObject(configPath);
+  const config = { ...own, ...settings };
+  return createTokenizer(await readTokenizerJson(dir, config), config, options);
 }
 
 /** Creates a tokenizer from the contents of the files. */
-export function createTokenizer(file: JsonObject, config: JsonObject): TextTokenizer {
+export function createTokenizer(
+  file: JsonObject,
+  config: JsonObject,
+  options: Pick<TokenizerOptions, 'lowerCase'> = {},
+): TextTokenizer {
   const json = withClassSettings(file, config);
-  const source = createExactSource(json);
+  const source = createExactSource(json, options.lowerCase === true && !lowersCase(json.normalizer));
   const limit = config.model_max_length;
   const keepsEnd = truncatesLeft(json, config);
   return {
@@ -59,6 +76,13 @@ export function createTokenizer(file: JsonObject, config: JsonObject): TextToken
       };
     },
   };
+}
+
+/** As sentence-transformers tells it: by a part of its own. */
+function lowersCase(normalizer: unknown): boolean {
+  if (!isObject(normalizer)) return false;
+  const { type, normalizers } = normalizer;
+  return type === 'Lowercase' || (Array.isArray(normalizers) && normalizers.some((one) => one?.type === 'Lowercase'));
 }
 
 /** Replaces lone surrogates by the replacement character, as in a conversion to UTF-8. */

@@ -39,6 +39,23 @@ describe('a tokenizer.json', () => {
     ]);
   });
 
+  it('of lowered texts keeps the case of special tokens in them, and added words, as in sentence-transformers', () => {
+    const added = { single_word: false, lstrip: false, rstrip: false };
+    const lowered = (normalizer: JsonObject | null, text: string) => {
+      const added_tokens = [
+        { id: 3, content: '[SEP]', special: true, normalized: false, ...added },
+        { id: 13, content: 'A', special: false, normalized: true, ...added },
+      ];
+      return createTokenizer(words({ normalizer, added_tokens }), {}, { lowerCase: true }).encode(text, 8).ids;
+    };
+    const cased = { type: 'BertNormalizer', lowercase: false };
+    for (const normalizer of [null, cased, { type: 'Sequence', normalizers: [cased] }])
+      expect(lowered(normalizer, 'A [SEP] B')).to.deep.equal([2, 6, 3, 7, 3]);
+    // Lowered already, and its added words with it.
+    for (const normalizer of [{ type: 'Lowercase' }, { type: 'Sequence', normalizers: [{ type: 'Lowercase' }] }])
+      expect(lowered(normalizer, 'A [SEP] B')).to.deep.equal([2, 13, 3, 7, 3]);
+  });
+
   it('begins a text with a space if a RoBERTa says so', () => {
     const vocab = { '<s>': 0, '</s>': 1, a: 2, Ġa: 3, Ġ: 4 };
     const roberta = {

@@ -20,7 +20,7 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
     throw new Error(`Expected ${files.id} to have weights named model, got ${Object.keys(files.weights).join(', ')}.`);
   }
   const recipe = await readSentenceRecipe(files, path);
-  const tokenizer = await openTokenizer(files, path);
+  const tokenizer = await openTokenizer(files, path, recipe.tokenizer);
   const network = await SentenceNetwork.open(path, recipe, options);
   const model = new SentenceEmbedder(network, tokenizer, recipe, options.device);
   await model.measure();

@@ -8,11 +8,12 @@ import {
   SENTENCE_MODULES,
   sentenceModules,
   textLimit,
+  tokenizerSettings,
   transformerSettings,
 } from '@heimdex/cache';
 import { LONG_TEXT_TOKENS } from '@heimdex/onnx';
 import { type JsonObject, numberAt, readJson, readJsonObject } from '../../json.js';
-import { lowerCase, type TextTokenizer, type TokenizedText } from '../../tokenizer/index.js';
+import type { TextTokenizer, TokenizedText, TokenizerOptions } from '../../tokenizer/index.js';
 import type { LoadOptions, ModelFiles } from '../model.js';
 import { findBeside } from '../repository.js';
 
@@ -24,7 +25,7 @@ export interface SentenceRecipe {
   readonly maxTokens: number | undefined;
   /** Tokens that the network has positions for; Infinity if config.json does not say. */
   readonly positions: number;
-  readonly lowerCase: boolean;
+  readonly tokenizer: TokenizerOptions;
   /** Put before every text, such as "query: "; usually empty. */
   readonly prompt: string;
   /** Numbers of a vector that are kept; undefined: all. */
@@ -53,7 +54,7 @@ export async function readSentenceRecipe(files: ModelFiles, weights: string): Pr
     pooling: pooling ?? (FIRST_TOKEN_FAMILIES.test(files.id) ? ['cls'] : ['mean']),
     maxTokens: textLimit(config),
     positions: positions(await optional(files, weights, 'config.json')),
-    lowerCase: config.do_lower_case === true,
+    tokenizer: { settings: tokenizerSettings(config), lowerCase: config.do_lower_case === true },
     prompt,
     dimensions: numberAt(defaults, 'truncate_dim'),
     unknownModules: unknown,
@@ -106,8 +107,7 @@ async function optional(files: ModelFiles, weights: string, name: string): Promi
 /** A text's ids, truncated to the network's limit. */
 export function tokenizeText(text: string, tokenizer: TextTokenizer, recipe: SentenceRecipe): TokenizedText {
   const limit = Math.min(recipe.positions, recipe.maxTokens ?? tokenizer.maxTokens);
-  const whole = `${recipe.prompt}${text}`;
-  return tokenizer.encode(recipe.lowerCase ? lowerCase(whole) : whole, limit);
+  return tokenizer.encode(`${recipe.prompt}${text}`, limit);
 }
 
 /** What sharing a run gains on a device. */
