@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, stringAt } from '../json.js';
-import { patternOf } from './library.js';
+import { createByteLetters, patternOf } from './library.js';
 import { CharacterMap } from './precompiled.js';
 import { COMBINING, INVISIBLE, lowerCase, MARKS, normalForm } from './unicode.js';
 
@@ -19,6 +19,8 @@ const FACTORIES: Readonly<Record<string, (config: JsonObject) => Normalizer | un
   BertNormalizer: bert,
   Precompiled: precompiled,
   Lowercase: () => lowerCase,
+  Nmt: () => (text) => text.replace(NMT_LEFT_OUT, '').replace(NMT_SPACES, ' '),
+  ByteLevel: () => createByteLetters(),
   Strip: strip,
   Replace: replace,
   Prepend: (config) => (text) => (text === '' ? text : (stringAt(config, 'prepend') ?? '') + text),
@@ -28,6 +30,10 @@ const FACTORIES: Readonly<Record<string, (config: JsonObject) => Normalizer | un
   NFKC: () => (text) => normalForm(text, 'NFKC'),
   NFKD: () => (text) => normalForm(text, 'NFKD'),
 };
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is left out.
+const NMT_LEFT_OUT = /[\u0001-\u0008\u000b\u000e-\u001f\u007f\u008f\u009f]/g;
+const NMT_SPACES = /[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/g;
 
 function sequence(config: JsonObject): Normalizer | undefined {
   if (!Array.isArray(config.normalizers)) return undefined;

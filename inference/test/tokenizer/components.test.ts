@@ -140,6 +140,16 @@ const CASES: Readonly<Record<string, readonly [json: JsonObject, text: string, i
     'a ',
     [0, 3, 4, 1],
   ],
+  "control characters are left out or become spaces, as in SentencePiece's nmt": [
+    { model: wordPieces('ab', 'c'), normalizer: { type: 'Nmt' }, pre_tokenizer: { type: 'WhitespaceSplit' } },
+    'a\u0001\u009fb\u200bc\ufeffab\u2581c\ufffdc\n\u0085\u000b',
+    [0, 3, 4, 3, 4, 4, 1],
+  ],
+  'the letters of bytes are words': [
+    { model: wordPieces('aÃ©Ġb'), normalizer: { type: 'ByteLevel' }, pre_tokenizer: { type: 'WhitespaceSplit' } },
+    'aé b',
+    [0, 3, 1],
+  ],
   'the content of a replacement is taken as it is': [
     {
       model: wordPieces('$&', 'x'),
