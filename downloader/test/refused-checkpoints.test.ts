@@ -146,6 +146,20 @@ const REFUSED: Readonly<Record<string, Refused>> = {
     changed(SIGLIP, { architectures: ['SiglipForImageClassification'] }, { 'tokenizer.json': null }),
     'a classifier of images',
   ),
+  'a tokenizer with parts that are not known': text(
+    changed(
+      BERT,
+      {},
+      {
+        'tokenizer.json': {
+          normalizer: { type: 'Sequence', normalizers: [{ type: 'NFC' }, { type: 'Transliterate' }] },
+          pre_tokenizer: { type: 'UnicodeScripts' },
+          model: { type: 'BPE', continuing_subword_prefix: '##' },
+        },
+      },
+    ),
+    'its tokenizer.json has normalizer Transliterate, pre_tokenizer UnicodeScripts, model BPE with continuing_subword_prefix "##", which',
+  ),
   'a tokenizer of Japanese words': text(
     changed(
       BERT,

@@ -37,6 +37,7 @@ export * from './scan-compiled.js';
 export * from './sentence-modules.js';
 export * from './slow-tokenizers.js';
 export * from './stand-ins.js';
+export * from './tokenizer-components.js';
 export * from './tree-file.js';
 export * from './variables.js';
 export * from './verifications.js';

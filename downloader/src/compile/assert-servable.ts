@@ -8,14 +8,24 @@ import {
   type SentenceModule,
   textLimit,
   transformerSettings,
+  unknownComponents,
 } from '@heimdex/cache';
 import { type JsonObject, objectAt } from '@heimdex/common';
 import { cannotCompile, refusing } from './cannot-compile.js';
 import { readObject, type SmallFiles } from './small-json.js';
 
-/** Throws DownloaderError CHECKPOINT_INVALID for a tokenizer that has no tokenizer.json and is not read from other files. */
+/**
+ * Throws DownloaderError CHECKPOINT_INVALID for a tokenizer.json with parts that the server does not read, and for a tokenizer that has none
+ * and is not read from other files.
+ */
 export async function assertTokenizer(configured: ConfiguredModel, config: JsonObject, files: SmallFiles) {
-  if (files.has('tokenizer.json')) return;
+  if (files.has('tokenizer.json')) {
+    // Those of the other families are of one kind, and a plan reads no megabytes without need.
+    const json = configured.family === 'sentence' ? await readObject(files, 'tokenizer.json') : undefined;
+    const unknown = unknownComponents(json ?? {});
+    if (unknown.length === 0) return;
+    throw cannotCompile(configured, `its tokenizer.json has ${unknown.join(', ')}, which the server does not read`);
+  }
   const settings = (await readObject(files, 'tokenizer_config.json')) ?? {};
   const name = settings.tokenizer_class ?? config.tokenizer_class;
   if (typeof name !== 'string' || name === '' || isSlowTokenizer(name)) return;

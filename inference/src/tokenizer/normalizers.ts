@@ -1,3 +1,4 @@
+import type { TokenizerComponent } from '@heimdex/cache';
 import { isObject, type JsonObject, stringAt } from '../json.js';
 import { createByteLetters, patternOf } from './library.js';
 import { CharacterMap } from './precompiled.js';
@@ -11,10 +12,13 @@ export type Normalizer = (text: string) => string;
 export function createNormalizer(config: unknown): Normalizer | undefined {
   if (config === null || config === undefined) return (text) => text;
   if (!isObject(config)) return undefined;
-  return FACTORIES[stringAt(config, 'type') ?? '']?.(config);
+  const factories: Readonly<Partial<Record<string, Factory>>> = FACTORIES;
+  return factories[stringAt(config, 'type') ?? '']?.(config);
 }
 
-const FACTORIES: Readonly<Record<string, (config: JsonObject) => Normalizer | undefined>> = {
+type Factory = (config: JsonObject) => Normalizer | undefined;
+
+const FACTORIES: Readonly<Record<TokenizerComponent<'normalizer'>, Factory>> = {
   Sequence: sequence,
   BertNormalizer: bert,
   Precompiled: precompiled,

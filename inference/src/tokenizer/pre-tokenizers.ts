@@ -1,3 +1,4 @@
+import type { TokenizerComponent } from '@heimdex/cache';
 import { isObject, type JsonObject, numberAt, stringAt } from '../json.js';
 import { createByteLetters, patternOf } from './library.js';
 import { PUNCTUATION, WORD_OR_SIGNS } from './unicode.js';
@@ -9,10 +10,13 @@ export type PreTokenizer = (text: string, first: boolean) => Iterable<string>;
 export function createPreTokenizer(config: unknown): PreTokenizer | undefined {
   if (config === null || config === undefined) return (text) => [text];
   if (!isObject(config)) return undefined;
-  return FACTORIES[stringAt(config, 'type') ?? '']?.(config);
+  const factories: Readonly<Partial<Record<string, Factory>>> = FACTORIES;
+  return factories[stringAt(config, 'type') ?? '']?.(config);
 }
 
-const FACTORIES: Readonly<Record<string, (config: JsonObject) => PreTokenizer | undefined>> = {
+type Factory = (config: JsonObject) => PreTokenizer | undefined;
+
+const FACTORIES: Readonly<Record<TokenizerComponent<'pre_tokenizer'>, Factory>> = {
   BertPreTokenizer: () => matches(BERT_WORDS),
   WhitespaceSplit: () => matches(/\P{White_Space}+/gu),
   Whitespace: () => matches(new RegExp(WORD_OR_SIGNS, 'gu')),
