@@ -1,4 +1,4 @@
-import { type ConfiguredModel, chooseCheckpoint, type Tree } from '@heimdex/cache';
+import { COMPILABLE_FAMILIES, type ConfiguredModel, chooseCheckpoint, type Tree } from '@heimdex/cache';
 import { hasWeights } from './checkpoint-source.js';
 import { DownloaderError } from './errors.js';
 
@@ -23,6 +23,11 @@ const FOREIGN: readonly { readonly file: RegExp; readonly what: string; readonly
     file: /(^|\/)(tf_model\.h5|flax_model\.msgpack)$/,
     what: 'weights for TensorFlow or Flax alone',
     instead: 'Load it in transformers with from_tf=True or from_flax=True and save it',
+  },
+  {
+    file: /^0_(StaticEmbedding|WordEmbeddings)\/(model\.safetensors|pytorch_model\.bin)$/,
+    what: 'a table of word vectors without a network',
+    instead: `Choose a model of a network (${COMPILABLE_FAMILIES.sentence?.join(', ')})`,
   },
   {
     file: /^0_[^/]+\/(model\.safetensors|pytorch_model\.bin)$/,

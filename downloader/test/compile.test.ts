@@ -121,6 +121,13 @@ describe('a checkpoint', () => {
     });
   }
 
+  it('of word vectors without a network is refused as that, not told to be saved again', async () => {
+    const { msg } = lastLine(await runHere([], env({ TEXT_MODEL_NAME: 'acme/word-vectors' })));
+    expect(msg)
+      .to.include('a table of word vectors without a network')
+      .and.include('Choose a model of a network (bert,');
+  });
+
   it('without a file that it needs is an error that names that file, and not one of an export', async () => {
     const result = await runHere([], env({ TEXT_MODEL_NAME: 'acme/no-tokenizer' }));
     expect(result.status, result.stderr).to.equal(3);

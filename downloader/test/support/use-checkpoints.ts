@@ -41,6 +41,7 @@ export const FOREIGN: Readonly<Record<string, string>> = {
   'acme/gguf': 'whisper-q8.gguf',
   'acme/tensorflow': 'tf_model.h5',
   'acme/variant': 'model.fp16.safetensors',
+  'acme/word-vectors': '0_StaticEmbedding/model.safetensors',
   'acme/old-layout': '0_Transformer/pytorch_model.bin',
   'acme/renamed': 'whisper.safetensors',
 };
