@@ -67,9 +67,16 @@ export function unusableWeights(configured: ConfiguredModel, tree: Tree, at: str
     ...(exported.length === 0 ? [] : [`an ONNX export (${exported.join(', ')})`]),
   ];
   const others = [...tree.keys()].some((path) => path.endsWith('.onnx')) ? 'variant or ' : '';
+  const [base = '', variant] = name.split(':');
+  // A variant of exports alone hides the checkpoint.
+  const checkpoint =
+    variant !== undefined && configured.compile === undefined && chooseCheckpoint([...tree.keys()], configured.dir);
+  const instead = checkpoint
+    ? `Without the variant, as ${variable}=${base}, its checkpoint is compiled. Or choose`
+    : 'Choose';
   return new DownloaderError(
     'NOT_FOUND',
-    `${at} has no weights that the ${role} model ${id} (${variable}=${name}) could use: expected ${wanted.join(' or ')}. Choose another ${others}model with ${variable}, then run: heimdex-downloader plan`,
+    `${at} has no weights that the ${role} model ${id} (${variable}=${name}) could use: expected ${wanted.join(' or ')}. ${instead} another ${others}model with ${variable}, then run: heimdex-downloader plan`,
   );
 }
 

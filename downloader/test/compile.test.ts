@@ -121,6 +121,11 @@ describe('a checkpoint', () => {
     });
   }
 
+  it('is pointed at if its name has a variant that only exports have', async () => {
+    const { msg } = lastLine(await runHere([], env({ TEXT_MODEL_NAME: `${NAME}:q8` })));
+    expect(msg).to.include(`Without the variant, as TEXT_MODEL_NAME=${NAME}, its checkpoint is compiled`);
+  });
+
   it('of word vectors without a network is refused as that, not told to be saved again', async () => {
     const { msg } = lastLine(await runHere([], env({ TEXT_MODEL_NAME: 'acme/word-vectors' })));
     expect(msg)
