@@ -146,6 +146,31 @@ const REFUSED: Readonly<Record<string, Refused>> = {
     changed(SIGLIP, { architectures: ['SiglipForImageClassification'] }, { 'tokenizer.json': null }),
     'a classifier of images',
   ),
+  'a network of code of its own': text(
+    changed(
+      BERT,
+      {},
+      {
+        'modules.json': [{ type: 'custom_st.Transformer', path: '' }, ...modules(['Pooling', '1_Pooling'])],
+        '1_Pooling/config.json': { pooling_mode: 'mean' },
+      },
+    ),
+    'it has custom_st.Transformer too',
+  ),
+  "the vector of a BERT's pooler": text(
+    changed(
+      BERT,
+      {},
+      {
+        'modules.json': modules(['Transformer', '']),
+        'sentence_bert_config.json': {
+          modality_config: { text: { method: 'forward', method_output_name: 'pooler_output' } },
+          module_output_name: 'sentence_embedding',
+        },
+      },
+    ),
+    'Expected modality_config.text.method_output_name of sentence_bert_config.json to be last_hidden_state, got "pooler_output"',
+  ),
   'a tokenizer with parts that are not known': text(
     changed(
       BERT,

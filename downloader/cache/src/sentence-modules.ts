@@ -46,7 +46,7 @@ export function poolingModes(config: Readonly<Record<string, unknown>>): readonl
 
 /** A module of modules.json. */
 export interface SentenceModule {
-  /** The last part of its type: the packages before it have changed. */
+  /** The last part of its type, since the packages before it have changed; the whole type of a module of the repository's own code. */
   readonly type: string;
   /** Its directory, without a slash at the end; empty for the repository's own. */
   readonly path: string;
@@ -55,13 +55,13 @@ export interface SentenceModule {
 /** The modules in the value of modules.json; undefined if it is no list. */
 export function sentenceModules(value: unknown): readonly SentenceModule[] | undefined {
   if (!Array.isArray(value)) return undefined;
-  return value.map((module: { readonly type?: unknown; readonly path?: unknown } | null) => ({
-    type:
-      String(module?.type ?? '')
-        .split('.')
-        .at(-1) ?? '',
-    path: String(module?.path ?? '').replace(/\/$/, ''),
-  }));
+  return value.map((module: { readonly type?: unknown; readonly path?: unknown } | null) => {
+    const type = String(module?.type ?? '');
+    return {
+      type: type.startsWith('sentence_transformers.') ? (type.split('.').at(-1) ?? '') : type,
+      path: String(module?.path ?? '').replace(/\/$/, ''),
+    };
+  });
 }
 
 /** The prompt that is put before texts if a caller names none, by config_sentence_transformers.json; often empty. */
@@ -90,6 +90,18 @@ export async function transformerSettings(read: (name: string) => Promise<Settin
     if (Object.keys(settings).length > 0) return settings;
   }
   return {};
+}
+
+/** Throws an Error for a `Transformer` module that gives anything but its last token vectors, such as BERT's pooler. */
+export function assertTokenVectors({ modality_config: modalities, module_output_name: given }: Settings): void {
+  const { method_output_name: output } = objectOf(objectOf(modalities).text);
+  for (const [name, value, expected] of [
+    ['modality_config.text.method_output_name', output, 'last_hidden_state'],
+    ['module_output_name', given, 'token_embeddings'],
+  ] as const) {
+    if ((value ?? expected) !== expected)
+      throw new Error(`Expected ${name} of ${TRANSFORMER_FILES[0]} to be ${expected}, got ${JSON.stringify(value)}.`);
+  }
 }
 
 /** Settings of the `Transformer` module that replace those of tokenizer_config.json; `tokenizer_args` in files of earlier versions. */

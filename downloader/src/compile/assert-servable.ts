@@ -1,5 +1,6 @@
 /** What the server would reject at its start, by the model's small files. */
 import {
+  assertTokenVectors,
   type ConfiguredModel,
   defaultPrompt,
   isSlowTokenizer,
@@ -35,10 +36,13 @@ export async function assertTokenizer(configured: ConfiguredModel, config: JsonO
   );
 }
 
-/** Throws DownloaderError CHECKPOINT_INVALID for settings of a sentence embedder's tokens that the server does not know. */
+/** Throws DownloaderError CHECKPOINT_INVALID for settings of a sentence embedder's tokens and their vectors that the server does not know. */
 export async function assertTokenSettings(configured: ConfiguredModel, files: SmallFiles): Promise<void> {
   const settings = await transformerSettings((name) => readObject(files, name));
-  refusing(configured, () => textLimit(settings));
+  refusing(configured, () => {
+    assertTokenVectors(settings);
+    textLimit(settings);
+  });
 }
 
 /** Throws DownloaderError CHECKPOINT_INVALID for a pooling whose file is missing, or that the server does not know. */

@@ -98,7 +98,7 @@ export function useCheckpoints() {
         name: 'acme/normalized-dense',
         files: [
           ...bertRepository().files,
-          modules('Dense', '2_Dense', [{ type: 'models.Normalize', path: '3_Normalize' }]),
+          modules('Dense', '2_Dense', [{ type: 'sentence_transformers.models.Normalize', path: '3_Normalize' }]),
         ],
       },
       { name: 'acme/weighted', files: [...bertRepository().files, modules('WordWeights', '2_WordWeights')] },

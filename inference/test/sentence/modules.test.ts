@@ -50,6 +50,11 @@ describe("a sentence model's modules", () => {
       types.map((type) => ({ type: `sentence_transformers.${type}`, path: '' })),
     );
     expect((await recipe()).unknownModules).to.deep.equal(['Dense']);
+    await write('modules.json', [
+      { type: 'custom_st.Transformer', path: '' },
+      { type: 'custom_st.Dropout', path: '' },
+    ]);
+    expect((await recipe()).unknownModules).to.deep.equal(['custom_st.Dropout']);
   });
 
   it('are not supported in an order that scales token vectors before they are pooled', async () => {

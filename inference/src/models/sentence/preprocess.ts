@@ -84,7 +84,8 @@ async function readModules(files: ModelFiles, weights: string): Promise<Modules>
       const config = await readJsonObject(join(path, '..', assertSafePath(dir || POOLING_DIR), 'config.json'));
       pooling = poolingModes(config);
       pooledPrompt = config.include_prompt !== false;
-    } else if (!SENTENCE_MODULES.includes(type)) unknown.push(type);
+      // The graph of an export is that of the repository's own code.
+    } else if (!SENTENCE_MODULES.includes(type) && !type.endsWith('.Transformer')) unknown.push(type);
     scaled ||= type === 'Normalize';
   }
   return { ...(pooling && { pooling }), pooledPrompt, unknown };
