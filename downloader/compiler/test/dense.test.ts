@@ -86,6 +86,30 @@ describe('a layer behind the pooling of a sentence embedder', () => {
     });
   }
 
+  it('gives a text the same vector whatever its batch, to the last bit', async () => {
+    const checkpoint = dir.write('model.safetensors', safetensorsFile(bertTensors()));
+    const dense = {
+      checkpoint: dir.write('dense.safetensors', safetensorsFile(denseTensors(WIDTH))),
+      config: { in_features: WIDTH, out_features: OUTPUTS },
+      pooling: ['mean'],
+    };
+    const vectors = async (ids: readonly (readonly number[])[], mask: readonly (readonly number[])[]) => {
+      const options = { checkpoint, config: BERT_CONFIG, dense, dir: dir.fresh() };
+      const { sentence_embedding: values } = await answersOf(options, ids, mask);
+      return [...(values as Float32Array)];
+    };
+    const text = [2, 7, 9, 30, 11, 25, 3];
+    const padded = [...text, 0, 0, 0, 0, 0];
+    const mask = padded.map((_, at) => Number(at < text.length));
+    const alone = await vectors([text], [text.map(() => 1)]);
+    for (const batch of [1, 2, 9]) {
+      const others = Array.from({ length: batch }, (_, other) => padded.map((id) => (id + 3 * other) % 40));
+      expect(
+        (await vectors(others, [mask, ...others.slice(1).map((row) => row.map(() => 1))])).slice(0, OUTPUTS),
+      ).to.deep.equal(alone);
+    }
+  });
+
   it('may have no bias', async () => {
     const made = await compiled(['mean'], { bias: false });
     const bias = new Float32Array(OUTPUTS);

@@ -46,7 +46,11 @@ export function pooledDense(layers: Layers, tokens: string, mask: string, width:
     outputs,
     inputs,
   };
-  const product = layers.products.multiply(pooled, name, matrix, 'float32');
+  // ONNX Runtime rounds the product of one row otherwise than that of several: a row more keeps a text's vector the same whatever its batch.
+  const one = graph.constant(`${DENSE}.row`, 'float32', [1, inputs], () => new Float32Array(inputs));
+  const rows = graph.op('Concat', [pooled, one], { axis: 0 });
+  const products = layers.products.multiply(rows, name, matrix, 'float32');
+  const product = graph.op('Slice', [products, graph.integers(0), graph.integers(-1), graph.integers(0)]);
   if (activation.endsWith('.Identity')) return product;
   config.expect('activation_function', TANH, TANH);
   return graph.op('Tanh', [product]);
@@ -69,7 +73,11 @@ const LENGTH_AXIS = 1;
 const POOLERS: Readonly<Record<(typeof POOLINGS)[number], (pooled: Pooled) => string>> = {
   cls: ({ graph, tokens }) => graph.op('Gather', [tokens, graph.index(0)], { axis: LENGTH_AXIS }),
   mean: ({ graph, tokens, weight }) => {
-    const sum = (values: string) => graph.op('ReduceSum', [values, graph.integers(LENGTH_AXIS)], { keepdims: 0 });
+    // One token after the other: ReduceSum's order depends on the numbers of texts and of tokens.
+    const sum = (values: string) =>
+      graph.op('Gather', [graph.op('CumSum', [values, graph.index(LENGTH_AXIS)]), graph.index(-1)], {
+        axis: LENGTH_AXIS,
+      });
     return graph.op('Div', [sum(graph.op('Mul', [tokens, weight])), sum(weight)]);
   },
   max: ({ graph, tokens, weight }) => {

@@ -30,7 +30,11 @@ export async function answersOf(
   mask: readonly (readonly number[])[] = ids.map((row) => row.map(() => 1)),
 ): Promise<Readonly<Record<string, Float32Array>>> {
   await compileCheckpoint({ precision: 'fp32', overflowSafe: true, ...options });
-  const session = await InferenceSession.create(join(options.dir, 'model.onnx'), { logSeverityLevel: 4 });
+  const session = await InferenceSession.create(join(options.dir, 'model.onnx'), {
+    logSeverityLevel: 4,
+    // As the server opens graphs of float weights.
+    extra: { session: { disable_prepacking: '1' } },
+  });
   const integers = (rows: readonly (readonly number[])[]) =>
     new Tensor('int64', BigInt64Array.from(rows.flat(), BigInt), [rows.length, rows[0]?.length ?? 0]);
   const answers = await session.run({ input_ids: integers(ids), attention_mask: integers(mask) });
