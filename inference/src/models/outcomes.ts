@@ -20,6 +20,14 @@ export function textTooLong(limit: number): InferenceError {
   );
 }
 
+/** The error of a text that is nothing to the model, such as an empty one where the tokenizer adds no special tokens. */
+export function withoutTokens(): InferenceError {
+  return new InferenceError(
+    'INVALID_ARGUMENT',
+    'Expected a text with at least one token of the model, got one without.',
+  );
+}
+
 /** Does the work of item `index` and reports its outcome at once. */
 export async function runItem<Result>(
   context: RunContext,

@@ -151,6 +151,23 @@ describe('the sentence embedder', () => {
     await rm(dirname(dir), { recursive: true });
   });
 
+  it('refuses a text of no tokens, as an empty one is where the tokenizer adds none', async function () {
+    needsShared(this, 'models/fixtures/bge-m3-tiny');
+    const dir = join(await mkdtemp(join(tmpdir(), 'heimdex-bare-')), 'model');
+    await cp(inShared('models/fixtures/bge-m3-tiny'), dir, { recursive: true });
+    const path = join(dir, 'tokenizer.json');
+    const tokenizer = { ...readJsonFile<object>(path), post_processor: null };
+    await chmod(dir, 0o755);
+    await rm(path, { force: true });
+    await writeFile(path, JSON.stringify(tokenizer));
+    const model = await load(modelFiles('a/b', dir, { model: 'onnx/sentence_transformers.onnx' }), OPTIONS);
+    const [empty, word] = await model.run([item(''), item('word')], CONTEXT);
+    await model.close();
+    expect(empty?.ok === false && empty.error.code).to.equal('INVALID_ARGUMENT');
+    expect(value(word).vector.every(Number.isFinite)).to.equal(true);
+    await rm(dirname(dir), { recursive: true });
+  });
+
   it('rejects weights that are not a text encoder', async () => {
     const dir = inRepository('demo/models/heimdex/siglip-pocket');
     for (const weights of [{ model: 'onnx/vision_model.onnx' }, {}]) {

@@ -1,7 +1,7 @@
 import type { TextTokenizer, TokenizedText } from '../../tokenizer/index.js';
 import type { TextItem, VectorResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
-import { cancelled, isWaitedFor, textTooLong, UNCANCELLED } from '../outcomes.js';
+import { cancelled, isWaitedFor, textTooLong, UNCANCELLED, withoutTokens } from '../outcomes.js';
 import { openTokenizer } from '../repository.js';
 import { normalize } from '../vectors.js';
 import { SentenceNetwork } from './network.js';
@@ -76,6 +76,7 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
       if (!isWaitedFor(context, index)) continue;
       const text = tokenizeText(item.text, this.#tokenizer, this.#recipe);
       if (text.truncated && !item.truncate) outcomes[index] = { ok: false, error: textTooLong(text.ids.length) };
+      else if (text.ids.length === 0) outcomes[index] = { ok: false, error: withoutTokens() };
       else waiting.push({ item, index, text });
     }
     for (const [position, batch] of this.#share(waiting).entries()) {
