@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import type { TextItem, VectorResult } from '../../src/models/items.js';
 import type { LoadedModel, Outcome } from '../../src/models/model.js';
 import { load } from '../../src/models/sentence/model.js';
+import { newModel, node, tensor, writeModel } from '../../src/onnx/index.js';
 import {
   CONTEXT,
   cosine,
@@ -165,6 +166,33 @@ describe('the sentence embedder', () => {
     await model.close();
     expect(empty?.ok === false && empty.error.code).to.equal('INVALID_ARGUMENT');
     expect(value(word).vector.every(Number.isFinite)).to.equal(true);
+    await rm(dirname(dir), { recursive: true });
+  });
+
+  it('gives a text the same vector in any batch if the graph takes no mask, and so would read padding', async function () {
+    needsShared(this, 'models/fixtures/bge-m3-tiny');
+    const dir = join(await mkdtemp(join(tmpdir(), 'heimdex-maskless-')), 'model');
+    await cp(inShared('models/fixtures/bge-m3-tiny'), dir, { recursive: true });
+    // The ids, less the mean of all of them.
+    const graph = newModel({
+      name: 'maskless',
+      nodes: [
+        node('Cast', ['input_ids'], ['ids'], { to: 1 }),
+        node('ReduceMean', ['ids'], ['mean'], { axes: [1] }),
+        node('Sub', ['ids', 'mean'], ['less']),
+        node('Reshape', ['less', 'shape'], ['last_hidden_state']),
+      ],
+      initializers: [tensor('shape', [3], BigInt64Array.of(0n, -1n, 1n))],
+      inputs: [{ name: 'input_ids', elementType: 'int64', dims: ['batch', 'length'] }],
+      outputs: [{ name: 'last_hidden_state', elementType: 'float32', dims: ['batch', 'length', 1] }],
+    });
+    await chmod(dir, 0o755);
+    await writeFile(join(dir, 'maskless.onnx'), writeModel(graph));
+    const model = await load(modelFiles('a/b', dir, { model: 'maskless.onnx' }), OPTIONS);
+    const texts = ['a word', 'a word.'].map((text) => item(text, { normalize: false }));
+    const alone = await Promise.all(texts.map(async (text) => value((await model.run([text], CONTEXT))[0]).vector));
+    expect((await model.run(texts, CONTEXT)).map((outcome) => value(outcome).vector)).to.deep.equal(alone);
+    await model.close();
     await rm(dirname(dir), { recursive: true });
   });
 

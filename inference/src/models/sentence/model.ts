@@ -56,7 +56,7 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
     const { shared } = this.#network;
     const reason = shared
       ? 'the graph treats each text by itself, so texts of nearly one length share a run'
-      : 'the int8 graph scales its activations over a whole batch, so each text runs alone and its vector is always the same';
+      : 'the graph takes no mask, or scales int8 activations over a whole batch, so each text runs alone and its vector is always the same';
     return { dimensions: this.#dimensions, batching: { shared, maxItems: shared ? MAX_ITEMS : 1, reason } };
   }
 

@@ -10,7 +10,8 @@ import type { PackedTexts, SentenceRecipe } from './preprocess.js';
 const POOLED_OUTPUTS = ['sentence_embedding', 'dense_vecs'];
 /** Outputs with one vector per token. */
 const TOKEN_OUTPUTS = ['last_hidden_state', 'token_embeddings', 'hidden_states'];
-const KNOWN_INPUTS = ['input_ids', 'attention_mask', 'token_type_ids'];
+const MASK = 'attention_mask';
+const KNOWN_INPUTS = ['input_ids', MASK, 'token_type_ids'];
 
 /** A text encoder and its pooling: token ids in, one vector per text out. */
 export class SentenceNetwork {
@@ -37,7 +38,8 @@ export class SentenceNetwork {
   /** Throws when the graph at `path` is not a text encoder, or its repository needs an unknown step. */
   static async open(path: string, recipe: SentenceRecipe, options: LoadOptions): Promise<SentenceNetwork> {
     const { session, facts } = await openRowScaled(path, options);
-    const shared = isBatchInvariant(facts);
+    // Without a mask it would read the padding of shorter texts.
+    const shared = isBatchInvariant(facts) && session.inputNames.includes(MASK);
     try {
       const unknown = session.inputNames.filter((name) => !KNOWN_INPUTS.includes(name));
       if (unknown.length > 0 || !session.inputNames.includes('input_ids')) {
@@ -67,8 +69,8 @@ export class SentenceNetwork {
   async run(texts: PackedTexts): Promise<readonly Float32Array[]> {
     const dims = [texts.count, texts.length];
     const feeds: Record<string, Tensor> = { input_ids: new Tensor('int64', texts.ids, dims) };
-    if (this.#session.inputNames.includes('attention_mask')) {
-      feeds.attention_mask = new Tensor('int64', texts.mask, dims);
+    if (this.#session.inputNames.includes(MASK)) {
+      feeds[MASK] = new Tensor('int64', texts.mask, dims);
     }
     if (this.#session.inputNames.includes('token_type_ids')) {
       feeds.token_type_ids = new Tensor('int64', new BigInt64Array(texts.ids.length), dims);
