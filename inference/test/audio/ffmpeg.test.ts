@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { alike, fromRoot, open, transcribe } from './read-audio.js';
+import { alike, fromRoot, inParts, open, transcribe } from './read-audio.js';
 import { pcm16, wavFile } from './wav-file.js';
 
 /** Arguments of ffmpeg and the minimum correlation with the input. */
@@ -141,6 +141,31 @@ describe('Audio files that ffmpeg makes', function () {
     expect(spawnSync('ffmpeg', [...tone, ...outputs]).status).to.equal(0);
     const [flac, wide] = await Promise.all(deep.map(async (path) => (await transcribe(await readFile(path))).samples));
     expect(flac).to.deep.equal(wide);
+  });
+
+  it('of FLAC lose in damage only the frames that it touches, in whatever chunks they arrive', async () => {
+    const small = [
+      '-i',
+      join(dir ?? '', 'source.wav'),
+      '-c:a',
+      'flac',
+      '-frame_size',
+      '700',
+      join(dir ?? '', 'small.flac'),
+    ];
+    expect(spawnSync('ffmpeg', ['-v', 'error', ...small]).status).to.equal(0);
+    const bytes = new Uint8Array(await readFile(join(dir ?? '', 'small.flac')));
+    const whole = await transcribe(bytes);
+    for (const at of [0.43, 0.45, 0.6]) {
+      const middle = Math.floor(bytes.length * at);
+      const content = Buffer.concat([bytes.subarray(0, middle), bytes.subarray(middle + 10)]);
+      const { samples } = await transcribe(content);
+      expect(samples.length).to.equal(whole.samples.length);
+      const lost = samples.filter((sample, index) => sample !== whole.samples[index]).length;
+      expect(lost).to.be.within(1, 2 * 700);
+      const inChunks = await transcribe(inParts(content, 1_000));
+      expect(Buffer.from(inChunks.samples.buffer).equals(Buffer.from(samples.buffer))).to.equal(true);
+    }
   });
 
   it('are rejected at the limit if few bytes contain hours', async () => {

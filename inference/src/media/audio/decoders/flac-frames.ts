@@ -1,11 +1,14 @@
-/** Finds frames of FLAC (RFC 9639) by their checksums, where the library has lost them in damage. */
+/** Splits a stream of FLAC (RFC 9639) into its frames, by their checksums: damage loses the frames that it touches, and no other. */
+
+import { joinBytes } from './samples.js';
 
 /** A frame of which header and body are whole. */
 export interface FlacFrame {
-  /** Offset of its header. */
-  readonly at: number;
+  readonly bytes: Uint8Array;
   /** Position of its first sample in the stream. */
   readonly position: number;
+  /** Bytes of no whole frame were before it. */
+  readonly afterDamage: boolean;
 }
 
 /** Sample rate codes above this have no rate in the header's table. */
@@ -23,27 +26,82 @@ interface Header {
   readonly varies: boolean;
 }
 
-/**
- * Returns the first frame that ends where another begins. `blockSamples`: the samples of a block, if they do not vary.
- */
-export function findFlacFrame(bytes: Uint8Array, blockSamples: number): FlacFrame | undefined {
-  let starts: { readonly at: number; readonly header: Header; crc: number }[] = [];
-  for (let at = 0; at < bytes.length; at++) {
-    const header = headerAt(bytes, at);
-    if (header !== undefined) {
-      const whole = starts.find(({ crc }) => crc === 0);
-      if (whole !== undefined) {
-        const { number, varies } = whole.header;
-        return { at: whole.at, position: varies ? number : number * blockSamples };
-      }
-      starts = [...starts.slice(-STARTS_MAX), { at, header, crc: 0 }];
-    }
-    const byte = bytes[at] ?? 0;
-    for (const start of starts) start.crc = ((start.crc << 8) ^ (CRC_16[(start.crc >>> 8) ^ byte] ?? 0)) & 0xffff;
-  }
-  return undefined;
+/** What may be a frame: it is one if its checksum is right where another begins. */
+interface Start {
+  readonly at: number;
+  readonly header: Header;
+  crc: number;
+  /** Last offset at which the checksum became right. */
+  rightAt: number;
 }
 
+export class FlacFrames {
+  #bytes: Uint8Array = new Uint8Array(0);
+  /** Offset of the first byte that was not examined. */
+  #at = 0;
+  #starts: Start[] = [];
+  #damaged = false;
+
+  /** Returns the frames that are complete: the next one has begun. `blockSamples`: the samples of a block, if they do not vary. */
+  push(bytes: Uint8Array, blockSamples: number): readonly FlacFrame[] {
+    this.#bytes = joinBytes(this.#bytes, bytes);
+    return this.#examine(this.#bytes.length - HEADER_MAX_BYTES, blockSamples);
+  }
+
+  /** Returns the last frames. What follows the last one, as a tag, does not belong to it. */
+  finish(blockSamples: number): readonly FlacFrame[] {
+    const frames = this.#examine(this.#bytes.length, blockSamples);
+    const last = this.#starts.find(({ rightAt }) => rightAt > 0);
+    return last === undefined ? frames : [...frames, this.#frame(last, last.rightAt, blockSamples)];
+  }
+
+  #examine(end: number, blockSamples: number): FlacFrame[] {
+    const bytes = this.#bytes;
+    const frames: FlacFrame[] = [];
+    for (; this.#at < end; this.#at++) {
+      const header = bytes[this.#at] === SYNC ? headerAt(bytes, this.#at) : undefined;
+      if (header !== undefined) {
+        const whole = this.#starts.find(({ crc }) => crc === 0);
+        if (whole !== undefined) frames.push(this.#frame(whole, this.#at, blockSamples));
+        const kept = whole === undefined ? this.#starts.slice(-STARTS_MAX) : [];
+        this.#starts = [...kept, { at: this.#at, header, crc: 0, rightAt: 0 }];
+      }
+      const byte = bytes[this.#at] ?? 0;
+      for (const start of this.#starts) {
+        const crc = ((start.crc << 8) ^ (CRC_16[(start.crc >>> 8) ^ byte] ?? 0)) & 0xffff;
+        if (crc === 0 && start.crc !== 0) start.rightAt = this.#at + 1;
+        start.crc = crc;
+      }
+    }
+    this.#forget();
+    return frames;
+  }
+
+  #frame({ at, header }: Start, end: number, blockSamples: number): FlacFrame {
+    const { number, varies } = header;
+    const afterDamage = this.#damaged || at !== this.#starts[0]?.at;
+    this.#damaged = false;
+    return { bytes: this.#bytes.slice(at, end), position: varies ? number : number * blockSamples, afterDamage };
+  }
+
+  /** Drops what is before the first start, and a start that is too far back. */
+  #forget(): void {
+    const starts = this.#starts.filter(({ at }) => this.#at - at <= FRAME_MAX_BYTES);
+    const from = starts[0]?.at ?? Math.max(0, this.#at);
+    this.#damaged ||= starts.length < this.#starts.length;
+    this.#starts = starts.map((start) => ({
+      ...start,
+      at: start.at - from,
+      rightAt: Math.max(0, start.rightAt - from),
+    }));
+    this.#bytes = this.#bytes.slice(from);
+    this.#at -= from;
+  }
+}
+
+const SYNC = 0xff;
+/** The largest frame has 65,535 samples of 8 channels in 32 bits. */
+const FRAME_MAX_BYTES = 65_535 * 8 * 4 + 1_024;
 /** Headers seen in data are few: their checksums are right by chance once in 256 times. */
 const STARTS_MAX = 8;
 

@@ -1,52 +1,40 @@
-import type { FLACDecodedAudio, FLACDecoder as WasmFlac } from '@wasm-audio-decoders/flac';
+import type { FLACDecoder as WasmFlac } from '@wasm-audio-decoders/flac';
 import type { DecodedBlock } from './decoder.js';
-import { findFlacFrame } from './flac-frames.js';
-import { joinAll } from './samples.js';
+import { type FlacFrame, FlacFrames } from './flac-frames.js';
+import { joinBytes } from './samples.js';
 import { ErrorCount, flacBlockOf } from './wasm.js';
 
 /** Size of `fLaC`, the 4-byte block header, and STREAMINFO. */
 const STREAM_INFO_BYTES = 42;
 const LAST_BLOCK = 0x80;
-/** What the library may hold beyond two frames. */
-const STALL_BYTES = 8_192;
-const CHUNK_BYTES = 1_024;
-/** Kept at most, however large the frames are said to be. */
-const SILENT_MAX_BYTES = 4_194_304;
-/**
- * A frame header appended to the end, never decoded. The library treats a frame as complete when it sees the next header, and
- * otherwise loses a short last frame.
- */
-const HEADER_AFTER_THE_END = [0xff, 0xf8, 0xc5, 0x08, 0x00, 0x6f];
-const HEADER_ROOM_BYTES = 32;
 
-/** Decodes one native FLAC stream: libFLAC as WebAssembly. */
+/** Decodes one native FLAC stream: its frames by libFLAC as WebAssembly. */
 export class FlacStream {
   readonly warnings: string[] = [];
   readonly #errors = new ErrorCount();
-  #head = new Uint8Array(0);
+  readonly #frames = new FlacFrames();
+  #head: Uint8Array = new Uint8Array(0);
   #declared: { readonly samples: number; readonly sampleRateHz: number } | undefined;
   #blockSamples = 0;
-  /** Without a sample for more bytes, the library has lost the frames. */
-  #stallBytes = Number.POSITIVE_INFINITY;
-  /** The bytes since the last samples, as many as may hold a frame. */
-  #silent: Uint8Array[] = [];
-  #keptBytes = 0;
-  #silentBytes = 0;
   /** Position of the first frame: a file that was cut does not begin at 0. */
   #origin: number | undefined;
   #decodedSamples = 0;
   #lostSamples = 0;
+  #lostFrame = false;
   #sampleRateHz = 0;
   #closed = false;
 
   private constructor(
-    private wasm: WasmFlac,
+    private readonly wasm: WasmFlac,
     private readonly startSeconds: number,
   ) {}
 
   /** `startSeconds`: time of its first sample. */
   static async create(startSeconds: number): Promise<FlacStream> {
-    return new FlacStream(await loadLibrary(), startSeconds);
+    const { FLACDecoder: Wasm } = await import('@wasm-audio-decoders/flac');
+    const wasm = new Wasm();
+    await wasm.ready;
+    return new FlacStream(wasm, startSeconds);
   }
 
   /** Time of the next sample. */
@@ -60,20 +48,12 @@ export class FlacStream {
   }
 
   async push(chunk: Uint8Array): Promise<readonly DecodedBlock[]> {
-    this.#readStreamInfo(chunk);
-    const blocks = this.#take(await this.wasm.decode(chunk));
-    this.#keepSilent(chunk);
-    if (blocks.length > 0) this.#samplesCame();
-    else if (this.#silentBytes > this.#stallBytes) return this.#recover(joinAll(this.#silent));
-    return blocks;
+    const bytes = this.#head.length < STREAM_INFO_BYTES ? await this.#begin(chunk) : chunk;
+    return this.#decode(this.#frames.push(bytes, this.#blockSamples));
   }
 
   async finish(): Promise<readonly DecodedBlock[]> {
-    const blocks = await this.#finishLibrary();
-    if (blocks.length === 0 && this.#silentBytes > 0) {
-      const end = joinAll([...this.#silent, Uint8Array.from(HEADER_AFTER_THE_END)]);
-      blocks.push(...(await this.#recover(end)), ...(await this.#finishLibrary()));
-    }
+    const blocks = await this.#decode(this.#frames.finish(this.#blockSamples));
     const lost = (this.#declared?.samples ?? 0) - this.#decodedSamples;
     if (lost > 0 && this.#declared !== undefined) {
       const seconds = (lost / this.#declared.sampleRateHz).toFixed(2);
@@ -84,90 +64,51 @@ export class FlacStream {
     return blocks;
   }
 
-  async #finishLibrary(): Promise<DecodedBlock[]> {
-    return [...(await this.#finishLastFrame()), ...this.#take(await this.wasm.flush())];
-  }
-
-  #keepSilent(chunk: Uint8Array): void {
-    this.#silent.push(chunk);
-    this.#silentBytes += chunk.length;
-    this.#keptBytes += chunk.length;
-    // Frames that begin before the library has lost them are found.
-    const most = Math.min(2 * this.#stallBytes, SILENT_MAX_BYTES);
-    while (this.#keptBytes - (this.#silent[0]?.length ?? 0) > most)
-      this.#keptBytes -= this.#silent.shift()?.length ?? 0;
-  }
-
-  #samplesCame(): void {
-    this.#origin ??= findFlacFrame(joinAll(this.#silent), this.#blockSamples)?.position ?? 0;
-    this.#silent = [];
-    this.#keptBytes = 0;
-    this.#silentBytes = 0;
-  }
-
-  /** Continues with a new library at the next whole frame, and tells its time. */
-  async #recover(bytes: Uint8Array): Promise<readonly DecodedBlock[]> {
-    this.#silentBytes = 0;
-    const frame = this.#origin === undefined ? undefined : findFlacFrame(bytes, this.#blockSamples);
-    if (frame === undefined || this.#origin === undefined) return [];
-    this.wasm.free();
-    this.wasm = await loadLibrary();
-    const head = Uint8Array.from(this.#head);
-    head[4] = LAST_BLOCK;
-    await this.wasm.decode(head);
-    const lost = frame.position - this.#origin - this.#decodedSamples - this.#lostSamples;
-    this.#lostSamples += Math.max(0, lost);
-    const timestampSeconds = this.endSeconds;
-    const blocks: DecodedBlock[] = [];
-    for (let at = frame.at; at < bytes.length; at += CHUNK_BYTES)
-      blocks.push(...this.#take(await this.wasm.decode(bytes.subarray(at, at + CHUNK_BYTES))));
-    const [first, ...others] = blocks;
-    if (first === undefined) return [];
-    this.#samplesCame();
-    return [{ ...first, timestampSeconds }, ...others];
-  }
-
-  async #finishLastFrame(): Promise<readonly DecodedBlock[]> {
-    const end = new Uint8Array(HEADER_ROOM_BYTES);
-    end.set(HEADER_AFTER_THE_END);
-    return this.#take(await this.wasm.decode(end));
-  }
-
   /** Idempotent. */
   close(): void {
     if (!this.#closed) this.wasm.free();
     this.#closed = true;
   }
 
-  #take(decoded: FLACDecodedAudio): readonly DecodedBlock[] {
-    this.#errors.add(decoded.errors);
-    this.#decodedSamples += decoded.samplesDecoded;
-    if (decoded.samplesDecoded > 0) this.#sampleRateHz = decoded.sampleRate;
-    return flacBlockOf(decoded);
+  async #decode(frames: readonly FlacFrame[]): Promise<readonly DecodedBlock[]> {
+    const blocks: DecodedBlock[] = [];
+    for (const frame of frames) {
+      const lost = this.#lostBefore(frame);
+      const decoded = await this.wasm.decodeFrames([frame.bytes]);
+      this.#errors.add(decoded.errors);
+      this.#lostFrame = decoded.samplesDecoded === 0;
+      if (this.#lostFrame) continue;
+      this.#origin ??= frame.position;
+      this.#sampleRateHz = decoded.sampleRate;
+      this.#lostSamples += lost;
+      const timestamp = lost > 0 ? { timestampSeconds: this.endSeconds } : {};
+      this.#decodedSamples += decoded.samplesDecoded;
+      blocks.push(...flacBlockOf(decoded).map((block) => ({ ...block, ...timestamp })));
+    }
+    return blocks;
   }
 
-  #readStreamInfo(chunk: Uint8Array): void {
-    if (this.#head.length >= STREAM_INFO_BYTES) return;
-    const head = new Uint8Array(Math.min(STREAM_INFO_BYTES, this.#head.length + chunk.length));
-    head.set(this.#head);
-    head.set(chunk.subarray(0, head.length - this.#head.length), this.#head.length);
+  /** Returns the number of samples that damage took before a frame: its number tells. */
+  #lostBefore({ afterDamage, position }: FlacFrame): number {
+    if (this.#origin === undefined || !(afterDamage || this.#lostFrame)) return 0;
+    if (afterDamage) this.#errors.add([undefined]);
+    return Math.max(0, position - this.#origin - this.#decodedSamples - this.#lostSamples);
+  }
+
+  /** Reads STREAMINFO, which libFLAC gets as if it were the only metadata, and returns what follows. */
+  async #begin(chunk: Uint8Array): Promise<Uint8Array> {
+    const bytes = joinBytes(this.#head, chunk);
+    const head = bytes.slice(0, STREAM_INFO_BYTES);
     this.#head = head;
-    if (head.length < STREAM_INFO_BYTES || head[0] !== 0x66) return;
+    if (head.length < STREAM_INFO_BYTES || head[0] !== 0x66) return bytes.subarray(head.length);
     const view = new DataView(head.buffer);
     const sampleRateHz = view.getUint32(18) >>> 12;
     this.#blockSamples = view.getUint16(10);
-    const channels = ((view.getUint8(20) >> 1) & 7) + 1;
-    // The largest frame is declared, or at most a little longer than its samples.
-    const frameBytes = view.getUint32(14) & 0xff_ffff || this.#blockSamples * channels * 4;
-    this.#stallBytes = 2 * frameBytes + STALL_BYTES;
     const samples = (view.getUint8(21) & 0x0f) * 2 ** 32 + view.getUint32(22);
     if (samples > 0 && sampleRateHz > 0) this.#declared = { samples, sampleRateHz };
+    const alone = head.slice();
+    alone[4] = LAST_BLOCK;
+    await this.wasm.decodeFrames([alone]);
+    return bytes.subarray(head.length);
   }
-}
-
-async function loadLibrary(): Promise<WasmFlac> {
-  const { FLACDecoder: Wasm } = await import('@wasm-audio-decoders/flac');
-  const wasm = new Wasm();
-  await wasm.ready;
-  return wasm;
 }
