@@ -11,7 +11,7 @@ const MAX_THREADS = 256;
 
 /**
  * One thread per open audio file, up to MAX_THREADS, and at most one idle thread for the next: starting a thread and loading a library
- * takes longer than decoding a few words. A thread is reused only if it decoded its audio to the end, without damage.
+ * takes longer than decoding a few words. A thread is reused only if it decoded its audio to the end and no library threw.
  */
 export class DecoderThreads {
   readonly #permits: Semaphore;
@@ -35,7 +35,7 @@ export class DecoderThreads {
     return {
       pull: async (request) => {
         const answer = await thread.pull(request);
-        reusable = answer.done && answer.warnings.length === 0;
+        reusable = answer.done && !answer.failed;
         return answer;
       },
       close: async () => {

@@ -28,6 +28,8 @@ export interface DecodeAnswer {
   readonly wantsInput: boolean;
   /** `samples` are the last. */
   readonly done: boolean;
+  /** A library threw: what it left behind is unknown. */
+  readonly failed: boolean;
   readonly declaredSeconds: number | undefined;
   readonly warnings: readonly string[];
   readonly track: AudioTrackInfo | undefined;
@@ -56,6 +58,7 @@ export class DecodeSession {
   #finished = false;
   #flushed = false;
   #done = false;
+  #failed = false;
 
   constructor(decoder: Decoder) {
     this.#decoder = decoder;
@@ -70,6 +73,7 @@ export class DecodeSession {
     try {
       await this.#decode(request);
     } catch (error) {
+      this.#failed = true;
       this.#flush();
       while (this.#placed !== undefined || this.#mixed.length > 0) await this.#putNext();
       if (this.#outputSamples === 0) throw undecodable(error);
@@ -83,6 +87,7 @@ export class DecodeSession {
       samples,
       wantsInput: this.#input.length === 0,
       done: this.#done && this.#ready.length === 0,
+      failed: this.#failed,
       // The header is trusted only once samples were decoded.
       declaredSeconds: this.#outputSamples > 0 ? this.#decoder.declaredSeconds : undefined,
       warnings: this.#allWarnings(),
