@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { AUDIO_FORMATS } from '../../src/media/audio/index.js';
-import { alike, fixture, fromRoot, inParts, type Transcribed, transcribe } from './read-audio.js';
+import { alike, fixture, fromRoot, inParts, refusal, type Transcribed, transcribe } from './read-audio.js';
 
 /** The source of all fixtures: seconds 0.5 to 2.5 of a demo sample. */
 async function original(): Promise<Float32Array> {
@@ -78,6 +78,37 @@ describe('Audio files of every format', () => {
         }
       }
     }
+  });
+
+  const tag = (bytes: number) =>
+    Buffer.concat([Buffer.from([0x49, 0x44, 0x33, 4, 0, 0, 0, 0, bytes >> 7, bytes & 127]), Buffer.alloc(bytes, 0x11)]);
+  const tags = Buffer.concat([tag(12_000), tag(700)]);
+  const garbage = Buffer.from('a few bytes\x00\xff of something else', 'latin1');
+  for (const [path, before] of [
+    ['demo/samples/speech/party.flac', tags],
+    ['demo/samples/speech/party.flac', garbage],
+    ['inference/test/audio/fixtures/speech-16k-mono.opus', tags],
+    ['inference/test/audio/fixtures/speech-16k-mono.opus', garbage],
+    ['inference/test/audio/fixtures/speech-16k-mono.mp3', tags],
+    ['inference/test/audio/fixtures/speech-48k-mono-faststart.m4a', tags],
+    ['inference/test/audio/cases/telephone_gsm.wav', tags],
+  ] as const) {
+    it(`may follow ${before === tags ? 'ID3 tags' : 'a few bytes of garbage'}: ${path}`, async () => {
+      const content = await fromRoot(path);
+      const alone = await transcribe(content);
+      const behind = Buffer.concat([before, content]);
+      for (const given of [behind, inParts(behind, 777)]) {
+        const { samples, warnings } = await transcribe(given);
+        expect(Buffer.from(samples.buffer).equals(Buffer.from(alone.samples.buffer))).to.equal(true);
+        // Those of Ogg tell of the garbage.
+        if (before === tags) expect(warnings).to.deep.equal(alone.warnings);
+      }
+    });
+  }
+
+  it('that end with their tag are rejected with the reason', async () => {
+    for (const content of [tags, tags.subarray(0, 5_000)])
+      expect((await refusal(content)).message).to.contain('ends with the ID3 tag at its beginning');
   });
 
   it('of FLAC have the same values as WAV', async () => {

@@ -8,6 +8,8 @@ import { findTransportLayout } from './transport-layout.js';
 const HEAD_BYTES = 8_192;
 /** Maximum number of zeros before frames of MP3 or AAC, in addition: some writers begin with thousands. */
 const ZEROS_MAX_BYTES = 65_536;
+/** Of an ID3v2 tag, and of the footer that it may have. */
+export const TAG_HEADER_BYTES = 10;
 /** Enough for a magic number and the first chunk of a WAV. */
 const HEAD_MIN_BYTES = 64;
 
@@ -51,6 +53,11 @@ const OTHERS: readonly Magic[] = [
   [8, 'WEBP', 'a WebP image'],
 ];
 
+/** Magic number of FLAC with the header of STREAMINFO, the last metadata or not. */
+const FLAC_STARTS = ['fLaC\x00\x00\x00\x22', 'fLaC\x80\x00\x00\x22'];
+/** The first page of an Ogg stream. */
+const OGG_START = 'OggS\x00\x02';
+
 /** First boxes of MP4 and QuickTime files. */
 const MP4_BOXES = new Set(['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip', 'pnot', 'styp', 'moof', 'sidx']);
 /**
@@ -71,26 +78,32 @@ export function detectFormat(head: Uint8Array, complete: boolean): AudioContaine
   if (MP4_BOXES.has(text.slice(4, 8))) return 'mp4';
   if (text.startsWith('\x1aE\xdf\xa3')) return 'matroska';
   if (text.startsWith('OggS')) {
-    if (Object.values(OGG_MAGICS).some((magic) => text.includes(magic))) return 'ogg';
+    if (hasOggCodec(text)) return 'ogg';
     if (complete && text.includes('Speex   ')) throw notAccepted('Speex in Ogg', ` ${CONVERT_ADVICE}`);
     if (complete) throw notAccepted('an Ogg file without Vorbis, Opus or FLAC in its first pages');
     return undefined;
   }
   if (!complete) return undefined;
-  const id3Bytes = text.startsWith('ID3') ? id3Length(head) : 0;
-  const body = head.subarray(id3Bytes + leadingZeros(head));
-  if (latin1(body.subarray(0, 4)) === 'fLaC') return 'flac';
+  const body = head.subarray(leadingZeros(head));
   if (findTransportLayout(head) !== undefined) return 'mpeg-ts';
   if (isAdts(body)) {
     if (haveSeveralBlocks(body))
       throw notAccepted('AAC with several blocks of samples in a frame', ` ${CONVERT_ADVICE}`);
     return 'adts';
   }
-  // After a tag longer than the head, the decoder has to find the frames.
-  if (id3Bytes > head.length || hasMpegFrames(body)) return 'mp3';
+  if (hasMpegFrames(body)) return 'mp3';
   if (hasAdtsFrames(body)) return 'adts';
   const audio = find(OTHER_AUDIO, text);
+  // FFmpeg finds these behind garbage too.
+  if (audio === undefined && find(OTHERS, text) === undefined) {
+    if (FLAC_STARTS.some((start) => text.includes(start))) return 'flac';
+    if (text.includes(OGG_START) && hasOggCodec(text)) return 'ogg';
+  }
   throw audio === undefined ? notAccepted(nameOf(head, text)) : notAccepted(audio, ` ${CONVERT_ADVICE}`);
+}
+
+function hasOggCodec(text: string): boolean {
+  return Object.values(OGG_MAGICS).some((magic) => text.includes(magic));
 }
 
 /** Number of bytes examined of a file that begins like this. */
@@ -138,10 +151,20 @@ function looksLikeText(head: Uint8Array): boolean {
   }
 }
 
-/** Returns the length of an ID3v2 tag including its header; the size field has seven bits per byte. */
-function id3Length(head: Uint8Array): number {
-  const [a = 0, b = 0, c = 0, d = 0] = head.subarray(6, 10);
-  return 10 + ((a & 0x7f) << 21) + ((b & 0x7f) << 14) + ((c & 0x7f) << 7) + (d & 0x7f);
+/**
+ * Returns the length of the ID3v2 tag with which the bytes begin, including its header and footer; 0 if there is none. The size field
+ * has seven bits per byte.
+ */
+export function tagLength(head: Uint8Array): number {
+  const [i, d, three, version = 0xff, , flags = 0, size3 = 0, size2 = 0, size1 = 0, size0 = 0] = head.subarray(
+    0,
+    TAG_HEADER_BYTES,
+  );
+  if (i !== 0x49 || d !== 0x44 || three !== 0x33 || version === 0xff || head.length < TAG_HEADER_BYTES) return 0;
+  if ((size3 | size2 | size1 | size0) & 0x80) return 0;
+  return (
+    TAG_HEADER_BYTES + ((size3 << 21) | (size2 << 14) | (size1 << 7) | size0) + (flags & 0x10 ? TAG_HEADER_BYTES : 0)
+  );
 }
 
 function latin1(bytes: Uint8Array): string {

@@ -5,7 +5,7 @@ import type { DecoderHost } from './decoder-host.js';
 import { DecoderThreads } from './decoder-threads.js';
 import type { DecoderChoice } from './decoders/create.js';
 import { joinBytes } from './decoders/samples.js';
-import { detectFormat, headBytes } from './detect-format.js';
+import { detectFormat, headBytes, TAG_HEADER_BYTES, tagLength } from './detect-format.js';
 import { CHANNELS_MAX, type RawAudioFormat, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from './formats.js';
 import { canDecodeInline, createInlineDecoder } from './inline-decoder.js';
 import type { PcmSource } from './pcm.js';
@@ -23,6 +23,9 @@ export interface OpenAudioOptions {
   readonly signal: AbortSignal;
 }
 
+/** Longer tags before the audio are not skipped. */
+const TAGS_MAX_BYTES = 64 * 1_024 * 1_024;
+
 /** Shared by the process; holds at most one idle thread. */
 const threads = new DecoderThreads();
 
@@ -39,10 +42,10 @@ export async function openAudio(
   if (options.raw !== undefined) checkRaw(options.raw);
   if (options.signal.aborted) throw cancelled();
   const bytes = new ByteSource(content);
-  const contentBytes = content instanceof Uint8Array ? content.length : undefined;
   let source: DecodedSource | undefined;
   try {
-    const { format, head } = await untilAborted(readHead(bytes, options.raw), options.signal);
+    const { format, head, tagBytes } = await untilAborted(readHead(bytes, options.raw), options.signal);
+    const contentBytes = content instanceof Uint8Array ? content.length - tagBytes : undefined;
     const decoder = await startDecoding({ format, contentBytes, audioTrack: options.audioTrack }, head, options.signal);
     source = new DecodedSource(decoder, bytes, options.maxSeconds, options.signal);
     await source.begin();
@@ -61,22 +64,52 @@ async function startDecoding(choice: DecoderChoice, head: Uint8Array, signal: Ab
   });
 }
 
-/** Reads until the format is detected; the bytes remain in the source. */
-async function readHead(
-  bytes: ByteSource,
-  raw: RawAudioFormat | undefined,
-): Promise<{ format: DecoderChoice['format']; head: Uint8Array }> {
+/** What is known of a content before it is decoded. */
+interface Head {
+  readonly format: DecoderChoice['format'];
+  readonly head: Uint8Array;
+  /** Length of the tags before it, which were skipped. */
+  readonly tagBytes: number;
+}
+
+/** Reads until the format is detected; the bytes remain in the source, without tags before them. */
+async function readHead(bytes: ByteSource, raw: RawAudioFormat | undefined): Promise<Head> {
+  const tagBytes = raw === undefined ? await skipTags(bytes) : 0;
   let head: Uint8Array = new Uint8Array(0);
   for (;;) {
     const part = await bytes.next();
+    if (part === undefined && head.length === 0 && tagBytes > 0) {
+      const message = 'The audio ends with the ID3 tag at its beginning. Send the complete file.';
+      throw new InferenceError('AUDIO_UNREADABLE', message);
+    }
     if (part !== undefined) head = head.length === 0 ? part : joinBytes(head, part);
     const examined = headBytes(head);
     const complete = part === undefined || head.length >= examined;
     const format = raw !== undefined && head.length > 0 ? raw : detectFormat(head.subarray(0, examined), complete);
     if (format === undefined) continue;
     bytes.unread(head);
-    return { format, head };
+    return { format, head, tagBytes };
   }
+}
+
+/** Skips ID3 tags, which some programs put before every format, and returns their length. */
+async function skipTags(bytes: ByteSource): Promise<number> {
+  let tagBytes = 0;
+  let part = await bytes.next();
+  while (part !== undefined) {
+    let left = tagLength(part);
+    if (left === 0 || tagBytes + left > TAGS_MAX_BYTES) break;
+    tagBytes += left;
+    while (part !== undefined && left >= part.length) {
+      left -= part.length;
+      part = await bytes.next();
+    }
+    part = part?.subarray(left);
+    const next = part !== undefined && part.length < TAG_HEADER_BYTES ? await bytes.next() : undefined;
+    if (part !== undefined && next !== undefined) part = joinBytes(part, next);
+  }
+  if (part !== undefined) bytes.unread(part);
+  return tagBytes;
 }
 
 function checkRaw(raw: RawAudioFormat): void {
