@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { HubRepository } from '@heimdex/hub';
 import { expect } from 'chai';
 import { readJsonObject } from '../../src/json.js';
@@ -53,6 +56,30 @@ describe('a Whisper whose repository has config.json, tokenizer.json and its wei
     ]);
     expect(suppressed).to.include(tokenizer.id('"') ?? 34);
     expect(melCount).to.equal(80);
+  });
+});
+
+describe("a Whisper with another model's generation_config.json", () => {
+  it('is refused by name: it would have no words, or fail while it runs', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'heimdex-whisper-'));
+    try {
+      for (const file of koreanWhisper().files)
+        if (file.path.endsWith('.json') && 'bytes' in file) await writeFile(join(dir, file.path), file.bytes);
+      const own = await readJsonObject(join(dir, 'generation_config.json'));
+      for (const [changed, said] of [
+        [{ no_timestamps_token_id: 1768 }, 'below 1769, vocab_size of its config.json, got 1769 for firstTimestamp'],
+        [{ decoder_start_token_id: 50_258 }, 'got 50258 for startOfTranscript'],
+        [{ task_to_id: { transcribe: 50_360 } }, 'got 50360 for transcribe'],
+        [{ lang_to_id: { '<|ko|>': 257, '<|yue|>': 50_358 } }, 'got 50358 for yue'],
+      ] as const) {
+        await writeFile(join(dir, 'generation_config.json'), JSON.stringify({ ...own, ...changed }));
+        const files = { id: 'example/whisper-korean', dir, weights: { encoder: 'none', decoder: 'none' } };
+        const error = await load(files as never, {} as never).catch((reason: Error) => reason);
+        expect(String(error)).to.contain(said).and.to.contain('Replace its generation_config.json');
+      }
+    } finally {
+      await rm(dir, { recursive: true });
+    }
   });
 });
 

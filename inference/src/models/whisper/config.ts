@@ -14,6 +14,8 @@ export interface WhisperConfig {
   readonly textPositions: number;
   /** Encoder output positions for 30 s: 1500. */
   readonly audioPositions: number;
+  /** Number of tokens. Undefined: unknown. */
+  readonly vocabularySize: number | undefined;
   readonly startOfTranscript: number;
   readonly endOfText: number;
   readonly multilingual: boolean;
@@ -79,6 +81,7 @@ export function parseWhisperConfig(
     headSize: width / headCount,
     textPositions: numberAt(config, 'max_target_positions') ?? 448,
     audioPositions: numberAt(config, 'max_source_positions') ?? 1500,
+    vocabularySize: numberAt(config, 'vocab_size'),
     startOfTranscript: neededToken(said('decoder_start_token_id'), 'decoder_start_token_id'),
     endOfText: neededToken(said('eos_token_id'), 'eos_token_id'),
     multilingual,

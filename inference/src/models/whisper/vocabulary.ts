@@ -108,6 +108,7 @@ export class Vocabulary {
       noTimestamps,
       firstTimestamp: noTimestamps + 1,
     };
+    assertKnown(this.special, config);
     this.#added = addedWords(tokenizer.json, this.special);
   }
 
@@ -140,6 +141,17 @@ export class Vocabulary {
 
   isText(token: number): boolean {
     return token < this.special.endOfText || this.#added.has(token);
+  }
+}
+
+/** The generation_config.json of another Whisper has other tokens: some would never be sampled, and no speech would be found. */
+function assertKnown(special: SpecialTokens, { languages, vocabularySize = Number.POSITIVE_INFINITY }: WhisperConfig) {
+  for (const [name, token = 0] of [...Object.entries(special), ...languages]) {
+    if (token < vocabularySize) continue;
+    throw new Error(
+      `Expected the model's tokens to be below ${vocabularySize}, vocab_size of its config.json, got ${token} for ${name}. ` +
+        'Replace its generation_config.json, which seems to be that of another Whisper.',
+    );
   }
 }
 
