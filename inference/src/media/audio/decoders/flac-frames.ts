@@ -1,7 +1,5 @@
 /** Splits a stream of FLAC (RFC 9639) into its frames, by their checksums: damage loses the frames that it touches, and no other. */
 
-import { joinBytes } from './samples.js';
-
 /** A frame of which header and body are whole. */
 export interface FlacFrame {
   readonly bytes: Uint8Array;
@@ -36,7 +34,9 @@ interface Start {
 }
 
 export class FlacFrames {
-  #bytes: Uint8Array = new Uint8Array(0);
+  /** Grown and moved by halves: what may be a frame of megabytes arrives in chunks of 1 KiB. */
+  #buffer = new Uint8Array(0);
+  #length = 0;
   /** Offset of the first byte that was not examined. */
   #at = 0;
   #starts: Start[] = [];
@@ -44,19 +44,26 @@ export class FlacFrames {
 
   /** Returns the frames that are complete: the next one has begun. `blockSamples`: the samples of a block, if they do not vary. */
   push(bytes: Uint8Array, blockSamples: number): readonly FlacFrame[] {
-    this.#bytes = joinBytes(this.#bytes, bytes);
-    return this.#examine(this.#bytes.length - HEADER_MAX_BYTES, blockSamples);
+    const length = this.#length + bytes.length;
+    if (length > this.#buffer.length) {
+      const larger = new Uint8Array(2 * length);
+      larger.set(this.#buffer.subarray(0, this.#length));
+      this.#buffer = larger;
+    }
+    this.#buffer.set(bytes, this.#length);
+    this.#length = length;
+    return this.#examine(length - HEADER_MAX_BYTES, blockSamples);
   }
 
   /** Returns the last frames. What follows the last one, as a tag, does not belong to it. */
   finish(blockSamples: number): readonly FlacFrame[] {
-    const frames = this.#examine(this.#bytes.length, blockSamples);
+    const frames = this.#examine(this.#length, blockSamples);
     const last = this.#starts.find(({ rightAt }) => rightAt > 0);
     return last === undefined ? frames : [...frames, this.#frame(last, last.rightAt, blockSamples)];
   }
 
   #examine(end: number, blockSamples: number): FlacFrame[] {
-    const bytes = this.#bytes;
+    const bytes = this.#buffer.subarray(0, this.#length);
     const frames: FlacFrame[] = [];
     for (; this.#at < end; this.#at++) {
       const header = bytes[this.#at] === SYNC ? headerAt(bytes, this.#at) : undefined;
@@ -81,7 +88,7 @@ export class FlacFrames {
     const { number, varies } = header;
     const afterDamage = this.#damaged || at !== this.#starts[0]?.at;
     this.#damaged = false;
-    return { bytes: this.#bytes.slice(at, end), position: varies ? number : number * blockSamples, afterDamage };
+    return { bytes: this.#buffer.slice(at, end), position: varies ? number : number * blockSamples, afterDamage };
   }
 
   /** Drops what is before the first start, and a start that is too far back. */
@@ -89,12 +96,15 @@ export class FlacFrames {
     const starts = this.#starts.filter(({ at }) => this.#at - at <= FRAME_MAX_BYTES);
     const from = starts[0]?.at ?? Math.max(0, this.#at);
     this.#damaged ||= starts.length < this.#starts.length;
+    this.#starts = starts;
+    if (2 * from < this.#length) return;
     this.#starts = starts.map((start) => ({
       ...start,
       at: start.at - from,
       rightAt: Math.max(0, start.rightAt - from),
     }));
-    this.#bytes = this.#bytes.slice(from);
+    this.#buffer.copyWithin(0, from, this.#length);
+    this.#length -= from;
     this.#at -= from;
   }
 }
