@@ -96,6 +96,25 @@ describe('resizing images', () => {
     }
   });
 
+  it('shows the same part of a JPEG that its decoder has reduced, whatever its size and EXIF orientation', async () => {
+    const raw = { width: 9, height: 9, channels: 3 } as const;
+    const blotches = await sharp(pattern(9, 9).data, { raw }).resize(447, 455, { fit: 'fill' }).png().toBuffer();
+    for (const orientation of [1, 2, 3, 4, 5, 6, 7, 8]) {
+      const jpeg = await sharp(blotches).jpeg({ quality: 95 }).withMetadata({ orientation }).toBuffer();
+      const maxPixels = 447 * 455;
+      const whole = await decodeImage(jpeg, { maxPixels });
+      const reduced = await decodeImage(jpeg, { maxPixels, target: { width: 24, height: 24 } });
+      expect([reduced.image.width, reduced.image.height]).to.deep.equal([48, 48]);
+      const small = ({ image }: DecodedImage) => resizer.resize(image, 24, 24, 'bicubic').data;
+      const other = small(reduced);
+      const differences = small(whole).map((level, at) => Math.abs(level - (other[at] ?? 0)));
+      expect(
+        differences.reduce((sum, one) => sum + one, 0) / differences.length,
+        `orientation ${orientation}`,
+      ).to.be.below(MAX_MEAN_DIFFERENCE);
+    }
+  });
+
   it('leaves an image of the right size alone', () => {
     const image = pattern(30, 20);
     expect(digest(resizer.resize(image, 30, 20, 'bicubic'))).to.equal(digest(image));

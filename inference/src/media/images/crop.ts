@@ -1,7 +1,4 @@
-import type { Image } from './image.js';
-
-/** A part of an image, in pixels from its top left corner. */
-type Area = Pick<Image, 'width' | 'height'> & { readonly x: number; readonly y: number };
+import type { Area, Image } from './image.js';
 
 /** Crops a rectangle from an image. */
 export function crop(image: Image, { x, y, ...size }: Area): Image {

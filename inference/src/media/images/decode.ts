@@ -2,7 +2,7 @@ import sharp, { type Sharp } from 'sharp';
 import { Semaphore } from '../../semaphore.js';
 import { DecodeTimeUp, imageUnreadable } from './errors.js';
 import { type ImageHeader, openUpright, readImageHeader } from './header.js';
-import type { Image } from './image.js';
+import type { Area, Image } from './image.js';
 import { endsInZeros, repairJpegEnd } from './jpeg-end.js';
 import { readSamples } from './open.js';
 
@@ -23,6 +23,10 @@ const MIN_REDUCED_PIXELS = 500_000;
  */
 const MAX_TOGETHER_PIXELS = 25_000_000;
 const largeImages = new Semaphore(1);
+
+/** EXIF orientations that show what is stored last, a column or a row, as the first column, and as the first row. */
+const LAST_COLUMN_FIRST: readonly number[] = [2, 3, 6, 7];
+const LAST_ROW_FIRST: readonly number[] = [3, 4, 7, 8];
 
 export interface DecodeOptions {
   /** Maximum width times height. Checked against the header before decoding. */
@@ -98,27 +102,56 @@ async function decodeJpeg(content: Uint8Array, header: ImageHeader, target: Targ
 }
 
 async function render(opened: () => Sharp, header: ImageHeader, target: TargetSize | undefined): Promise<Image> {
-  const { data, info } = await readSamples(() =>
-    onWhite(shrunk(opened(), header, target), header).toColourspace('srgb'),
-  );
+  const size = target === undefined ? header : reducedSize(header, target);
+  const { data, info } = await readSamples(() => onWhite(shrunk(opened(), header, size), header).toColourspace('srgb'));
   const pixels = asRgb(data, info.channels);
   header.toSrgb?.(pixels);
-  return { width: info.width, height: info.height, data: pixels };
+  const image = { width: info.width, height: info.height, data: pixels };
+  return header.format === 'JPEG' ? withExtent(image, header, dctReduction(header, size)) : image;
 }
 
 /**
- * Reduces long sides to twice their target. A JPEG is decoded at a half, a quarter or an eighth of its size (in the DCT),
- * never below that. `fastShrinkOnLoad: false` would leave the last factor of two to libvips: up to 1.9 times the processor time, and
- * pixels no nearer to those of the whole image. The reduction of a WebP while it is decoded is coarser.
- * Sides are reduced independently, which also bounds the later cost of an image of two by a million pixels.
+ * Long sides are reduced to twice their target. Sides are reduced independently, which also bounds the later cost of an
+ * image of two by a million pixels.
  */
-function shrunk(image: Sharp, header: ImageHeader, target: TargetSize | undefined): Sharp {
-  if (target === undefined || isBetterWhole(header, target)) return image;
-  const width = header.width >= target.width * LARGE ? (target.width * LARGE) / 2 : header.width;
-  const height = header.height >= target.height * LARGE ? (target.height * LARGE) / 2 : header.height;
+function reducedSize(header: ImageHeader, target: TargetSize): TargetSize {
+  if (isBetterWhole(header, target)) return header;
+  return {
+    width: header.width >= target.width * LARGE ? (target.width * LARGE) / 2 : header.width,
+    height: header.height >= target.height * LARGE ? (target.height * LARGE) / 2 : header.height,
+  };
+}
+
+/**
+ * A JPEG is decoded at a half, a quarter or an eighth of its size (in the DCT), never below the size that is wanted.
+ * `fastShrinkOnLoad: false` would leave the last factor of two to libvips: up to 1.9 times the processor time, and
+ * pixels no nearer to those of the whole image. The reduction of a WebP while it is decoded is coarser.
+ */
+function shrunk(image: Sharp, header: ImageHeader, { width, height }: TargetSize): Sharp {
   if (width === header.width && height === header.height) return image;
   const fastShrinkOnLoad = header.format === 'JPEG';
   return image.resize(width, height, { fit: 'fill', kernel: 'cubic', fastShrinkOnLoad });
+}
+
+/** By how much a JPEG is reduced in the DCT, as sharp decides it (its pipeline.cc, jpegShrinkOnLoad). */
+function dctReduction(header: ImageHeader, { width, height }: TargetSize): number {
+  const shrink = Math.min(header.width / width, header.height / height);
+  const factor = [8, 4, 2].find((each) => shrink >= each) ?? 1;
+  return factor > 1 && Math.trunc(shrink) === factor ? factor / 2 : factor;
+}
+
+/** Tells how far the image reaches where the DCT's reduction does not divide a side: libvips leaves out the pixels that remain. */
+function withExtent(image: Image, { width, height, orientation }: ImageHeader, reduction: number): Image {
+  const across = (width / (Math.floor(width / reduction) * reduction)) * image.width;
+  const down = (height / (Math.floor(height / reduction) * reduction)) * image.height;
+  if (across === image.width && down === image.height) return image;
+  const extent: Area = {
+    x: LAST_COLUMN_FIRST.includes(orientation) ? image.width - across : 0,
+    y: LAST_ROW_FIRST.includes(orientation) ? image.height - down : 0,
+    width: across,
+    height: down,
+  };
+  return { ...image, extent };
 }
 
 /** Colours are converted pixel by pixel, of fewer pixels if they are reduced before. */
@@ -132,7 +165,7 @@ function onWhite(image: Sharp, { opaque }: ImageHeader): Sharp {
 }
 
 function open(content: Uint8Array, header: ImageHeader, failOn: 'error' | 'warning'): Sharp {
-  return openUpright(content, { failOn, ignoreIcc: !header.otherColours }, header.turned);
+  return openUpright(content, { failOn, ignoreIcc: !header.otherColours }, header.orientation);
 }
 
 /** libvips keeps one channel for some grey images. */

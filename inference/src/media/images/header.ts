@@ -7,7 +7,7 @@ import { brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFor
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
 import { hasBox, isPremultiplied } from './heif-boxes.js';
 import { readJxlSize } from './jxl-header.js';
-import { openImage, openRaw, readSamples } from './open.js';
+import { type OpenOptions, openImage, openRaw, readSamples } from './open.js';
 import { describeContent } from './other-content.js';
 import { type RawImage, unpremultiply } from './raw-image.js';
 import { isSrgbProfile } from './srgb-profile.js';
@@ -22,8 +22,8 @@ export interface ImageHeader {
   /** As shown, after EXIF orientation. */
   readonly width: number;
   readonly height: number;
-  /** Whether the stored pixels are not upright. */
-  readonly turned: boolean;
+  /** Of EXIF, 1 to 8: above 1 the stored pixels are not upright. */
+  readonly orientation: number;
   /** Whether its pixels, as opened, certainly have no alpha channel. */
   readonly opaque: boolean;
   /** Whether the decoder must convert its colours to sRGB. */
@@ -84,8 +84,8 @@ function fromMetadata(format: ImageFormat, metadata: Metadata): ImageHeader {
   const plain = metadata.space === 'srgb' && metadata.channels === 3 && metadata.depth === 'uchar';
   const toSrgb = profile !== undefined && plain ? srgbConversion(profile) : undefined;
   const otherColours = profile !== undefined && toSrgb === undefined;
-  const turned = (metadata.orientation ?? 1) > 1;
-  return { format, width, height, turned, opaque: !metadata.hasAlpha, otherColours, toSrgb, load: undefined };
+  const orientation = metadata.orientation ?? 1;
+  return { format, width, height, orientation, opaque: !metadata.hasAlpha, otherColours, toSrgb, load: undefined };
 }
 
 function bmpHeader(content: Uint8Array): ImageHeader {
@@ -110,7 +110,7 @@ function ownHeader(
 ): ImageHeader {
   const toSrgb = profile === undefined || isSrgbProfile(profile) ? undefined : srgbConversion(profile);
   const load = (content: Uint8Array): Promise<Sharp> => openOnThread({ format, content, width, height });
-  return { format, width, height, turned: false, opaque: false, otherColours: false, toSrgb, load };
+  return { format, width, height, orientation: 1, opaque: false, otherColours: false, toSrgb, load };
 }
 
 async function gifHeader(content: Uint8Array): Promise<ImageHeader> {
@@ -137,9 +137,9 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
     throw refuseImage(format, `a HEIF image with ${codec} inside`, 'Send it as HEIC (HEVC), AVIF or JPEG.');
   }
   const header = fromMetadata('AVIF', metadata);
-  const { turned, otherColours } = header;
+  const { orientation, otherColours } = header;
   const upright = (bytes: Uint8Array): Sharp => {
-    return openUpright(branded === content ? bytes : asStillAvif(bytes), { ignoreIcc: !otherColours }, turned);
+    return openUpright(branded === content ? bytes : asStillAvif(bytes), { ignoreIcc: !otherColours }, orientation);
   };
   if (header.opaque || !isPremultiplied(content)) {
     return branded === content ? header : { ...header, load: async (bytes) => upright(bytes) };
@@ -167,14 +167,16 @@ async function tiffHeader(content: Uint8Array, maxPixels: number): Promise<Image
   const options = loadOptions(page);
   const metadata = await openImage(content, { ...options, maxChannels: MAX_SAMPLES }).metadata();
   const header = fromMetadata('TIFF', metadata);
-  const { turned, otherColours } = header;
+  const { orientation, otherColours } = header;
   if (!needsOwnSamples(page)) {
-    return { ...header, load: async (bytes) => openUpright(bytes, { ...options, ignoreIcc: !otherColours }, turned) };
+    const opened = { ...options, ignoreIcc: !otherColours };
+    return { ...header, load: async (bytes) => openUpright(bytes, opened, orientation) };
   }
   const profile = metadata.icc === undefined || isSrgbProfile(metadata.icc) ? undefined : metadata.icc;
   const toSrgb = profile === undefined || page.colourSamples < 3 ? undefined : srgbConversion(profile);
   const maxBytes = maxPixels * TIFF_BYTES_PER_PIXEL;
   const pixels = header.width * header.height;
+  const turned = orientation > 1;
   const load = (bytes: Uint8Array): Promise<Sharp> => openTiffSamples(bytes, page, { maxBytes, pixels, turned });
   return { ...header, opaque: false, otherColours: false, toSrgb, load };
 }
@@ -183,7 +185,7 @@ function loadOptions({ page, subifd }: TiffPage): { page: number; subifd?: numbe
   return subifd === undefined ? { page } : { page, subifd };
 }
 
-export function openUpright(content: Uint8Array, options: Parameters<typeof openImage>[1], turned: boolean): Sharp {
+export function openUpright(content: Uint8Array, options: OpenOptions, orientation: number): Sharp {
   const image = openImage(content, options);
-  return turned ? image.autoOrient() : image;
+  return orientation > 1 ? image.autoOrient() : image;
 }

@@ -1,7 +1,7 @@
 import { growTo, newWasmMemory } from '../../wasm.js';
 import type { Image } from './image.js';
 import { type Kernels, openKernels, SLACK_BYTES } from './kernels.js';
-import { type ResampleFilter, type Taps, tapsFor } from './taps.js';
+import { type Extent, type ResampleFilter, type Taps, tapsFor } from './taps.js';
 
 /** Number of sizes with cached weights: images of one directory often have few sizes. */
 const MAX_TAPS = 32;
@@ -35,9 +35,14 @@ export class ImageResizer {
   readonly #taps = new Map<string, Taps>();
 
   resize(image: Image, width: number, height: number, filter: ResampleFilter): Image {
-    if (image.width === width && image.height === height) return image;
-    const across = image.width === width ? undefined : this.#tapsFor(image.width, width, filter);
-    const down = image.height === height ? undefined : this.#tapsFor(image.height, height, filter);
+    const extent = image.extent ?? { x: 0, y: 0, width: image.width, height: image.height };
+    const sameWidth = image.width === width && extent.width === width;
+    const sameHeight = image.height === height && extent.height === height;
+    if (sameWidth && sameHeight) return image;
+    const columns = { start: extent.x, length: extent.width };
+    const rows = { start: extent.y, length: extent.height };
+    const across = sameWidth ? undefined : this.#tapsFor(image.width, width, filter, columns);
+    const down = sameHeight ? undefined : this.#tapsFor(image.height, height, filter, rows);
     // Weights, image, result of the columns and result of the rows are adjacent: nothing is copied in between.
     const middleBytes = across === undefined ? 0 : width * image.height * 3 + SLACK_BYTES;
     const rowTaps = across === undefined ? 0 : tapsBytes(across, pairedStride(across));
@@ -55,11 +60,11 @@ export class ImageResizer {
     return { width, height, data: new Uint8Array(this.#memory.buffer).slice(start, start + width * height * 3) };
   }
 
-  #tapsFor(from: number, to: number, filter: ResampleFilter): Taps {
-    const key = `${from}>${to}:${filter}`;
+  #tapsFor(from: number, to: number, filter: ResampleFilter, extent: Extent): Taps {
+    const key = `${from}>${to}:${filter}:${extent.start}+${extent.length}`;
     const known = this.#taps.get(key);
     if (known !== undefined) return known;
-    const taps = tapsFor(from, to, filter);
+    const taps = tapsFor(from, to, filter, extent);
     if (taps.weights.length > MAX_WEIGHTS_KEPT) return taps;
     for (const oldest of this.#taps.keys()) {
       if (this.#taps.size < MAX_TAPS) break;

@@ -41,9 +41,20 @@ export interface Taps {
   readonly stride: number;
 }
 
-export function tapsFor(from: number, to: number, name: ResampleFilter): Taps {
+/** Where an image begins and how long it is, in the pixels of a line; fractions, and it may reach beyond the line. Pillow's `box`. */
+export interface Extent {
+  readonly start: number;
+  readonly length: number;
+}
+
+export function tapsFor(
+  from: number,
+  to: number,
+  name: ResampleFilter,
+  extent: Extent = { start: 0, length: from },
+): Taps {
   const filter = FILTERS[name];
-  const scale = from / to;
+  const scale = extent.length / to;
   const filterScale = Math.max(1, scale);
   const support = filter.support * filterScale;
   const stride = Math.ceil(support) * 2 + 1;
@@ -55,7 +66,7 @@ export function tapsFor(from: number, to: number, name: ResampleFilter): Taps {
   };
   const line = new Float64Array(stride);
   for (let index = 0; index < to; index += 1) {
-    const centre = (index + 0.5) * scale;
+    const centre = extent.start + (index + 0.5) * scale;
     const start = Math.max(0, Math.trunc(centre - support + 0.5));
     const count = Math.min(from, Math.trunc(centre + support + 0.5)) - start;
     let sum = 0;
