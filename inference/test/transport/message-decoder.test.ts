@@ -1,3 +1,4 @@
+import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import { EmbedImageRequestSchema, EmbedTextRequestSchema } from '@heimdex/gen';
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
@@ -53,6 +54,17 @@ describe('large JSON', () => {
         expect(error.message).to.match(said);
       }
     }
+  });
+
+  it('that has another value in place of a message is refused with what was expected', async () => {
+    const expected = /ImageInput.*: expected an object such as {"content": ...}, got /;
+    for (const image of ['iVBORw0KGgo=', 'A'.repeat(100_000), 7, ['aa'], true]) {
+      const error = await errorOf(decoder.json(EmbedImageRequestSchema, bytesOf({ images: [image] }), NEVER));
+      expect(error.message).to.match(expected);
+    }
+    const whole = await errorOf(decoder.json(EmbedImageRequestSchema, bytesOf('aa'), NEVER));
+    expect(whole.message).to.match(/: expected an object such as {"images": ...}, got "aa"\.$/);
+    expect((await errorOf(decoder.json(ValueSchema, Buffer.from('{'), NEVER))).message).to.match(/Value: /);
   });
 
   it('of a disconnected caller is skipped, unlike those of others', async () => {

@@ -1,5 +1,6 @@
 /** Parses a message from JSON with checks. Pure; shared by the main thread and the JSON thread. */
 import { type DescMessage, fromJsonString, type MessageShape } from '@bufbuild/protobuf';
+import { messageOf } from '@heimdex/common';
 import { type JsonLimits, refuseJson } from './scan-json.js';
 
 /** Throws an Error whose message says what is wrong with the text. */
@@ -12,6 +13,28 @@ export function decodeJson(desc: DescMessage, bytes: Uint8Array, limits: JsonLim
   } catch {
     throw new Error('it is not valid UTF-8');
   }
-  // A misspelt field or value would otherwise be ignored and its default used.
-  return fromJsonString(desc, text, { ignoreUnknownFields: false });
+  try {
+    // A misspelt field or value would otherwise be ignored and its default used.
+    return fromJsonString(desc, text, { ignoreUnknownFields: false });
+  } catch (error) {
+    throw new Error(withExpected(desc, messageOf(error)), { cause: error });
+  }
+}
+
+/** Of a message that came as another value, such as an image as a base64 string, the library names only that value. */
+const OTHER_VALUE = /^cannot decode message (\S+) from JSON: (".*"|string|Array\(\d+\)|null|true|false|-?\d\S*)$/s;
+
+function withExpected(desc: DescMessage, said: string): string {
+  const [, name, came] = OTHER_VALUE.exec(said) ?? [];
+  const [field] = messagesOf(desc).find(({ typeName }) => typeName === name)?.fields ?? [];
+  if (field === undefined) return said;
+  return `cannot decode message ${name} from JSON: expected an object such as {"${field.jsonName}": ...}, got ${came}`;
+}
+
+/** A request and the messages in it. Those of arbitrary JSON contain each other. */
+function messagesOf(desc: DescMessage): readonly DescMessage[] {
+  const found = new Set([desc]);
+  // The loop includes those that are added meanwhile.
+  for (const { fields } of found) for (const { message } of fields) if (message !== undefined) found.add(message);
+  return [...found];
 }
