@@ -16,6 +16,14 @@ import { Random } from '../support/random.js';
 
 const LIMIT = { maxPixels: 1_000_000 };
 
+/** A PNG of 2 x 2 pixels of 16-bit grey, one fifth of the light, with an ICC profile of linear light. */
+const LINEAR_GREY = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAIAAAACEAAAAAAHTY67AAAAcmlDQ1BwAAB42mNgYNTJSc4tZhJgYMjNKylyD3KMjIiMUmB/wsAI' +
+    'hGCQmFxcwIAXfLsKUXtZh4F0wJySWpwMpFcAcUJ5SUEJAwMjB5Atkh0S5AxkywDZAlA1IMCWnpibm8hAXQDyM7pfkkuLyqDSjCAh' +
+    'AOoNGuST/HFyAAAADklEQVR42mMwBgIGEAEACAIBma361xsAAAAASUVORK5CYII=',
+  'base64',
+);
+
 /** Left half red, right half blue. */
 function halves(width = 40, height = 20): Sharp {
   const data = new Uint8Array(width * height * 3);
@@ -181,14 +189,23 @@ describe('decoding images', () => {
 
   it('converts a wide colour space to sRGB by the ICC profile inside', async () => {
     const green = sharp({ create: { width: 8, height: 8, channels: 3, background: '#00ff00' } });
-    const wide = await green.withIccProfile('p3').png().toBuffer();
-    const stored = await sharp(wide, { ignoreIcc: true }).raw().toBuffer();
-    expect(stored[0], 'the file itself holds other numbers').to.be.above(20);
-    const { image } = await decodeImage(wide, LIMIT);
-    const [red, value, blue] = pixel(image, 4, 4);
-    expect(red).to.be.below(20);
-    expect(value).to.be.above(250);
-    expect(blue).to.be.below(20);
+    const wide = green.withIccProfile('p3');
+    const deep = wide.clone().toColourspace('rgb16');
+    const files = [wide.clone().png(), deep.clone().png(), deep.clone().ensureAlpha().png(), deep.clone().tiff()];
+    for (const [index, file] of files.entries()) {
+      const content = await file.toBuffer();
+      const stored = await sharp(content, { ignoreIcc: true }).raw().toBuffer();
+      expect(stored[0], 'the file itself holds other numbers').to.be.above(20);
+      const { image } = await decodeImage(content, LIMIT);
+      const [red, value, blue] = pixel(image, 4, 4);
+      expect(red, `file ${index}`).to.be.below(20);
+      expect(value, `file ${index}`).to.be.above(250);
+      expect(blue, `file ${index}`).to.be.below(20);
+    }
+  });
+
+  it('applies the ICC profile of a grey image of 16 bits', async () => {
+    expect(pixel((await decodeImage(LINEAR_GREY, LIMIT)).image, 0, 0)[0]).to.be.within(123, 124);
   });
 
   it("converts simple profiles to the decoder's own colours, but faster, and leaves others to it", async () => {
@@ -206,14 +223,17 @@ describe('decoding images', () => {
       expect(Math.max(...far), format).to.be.at.most(4);
     }
     const print = await blotches.clone().toColourspace('cmyk').withIccProfile('cmyk').jpeg().toBuffer();
-    expect((await decodeImage(print, LIMIT)).header).to.deep.include({ otherColours: true, toSrgb: undefined });
+    expect((await decodeImage(print, LIMIT)).header).to.deep.include({
+      colours: { ignoreIcc: false },
+      toSrgb: undefined,
+    });
   });
 
   it('does not convert colours if the ICC profile is named sRGB', async () => {
     const plain = await halves().png().toBuffer();
     const named = await halves().withIccProfile('srgb').png().toBuffer();
     const wide = await halves().withIccProfile('p3').png().toBuffer();
-    expect((await decodeImage(named, LIMIT)).header.otherColours).to.equal(false);
+    expect((await decodeImage(named, LIMIT)).header.colours).to.deep.equal({ ignoreIcc: true });
     expect((await decodeImage(wide, LIMIT)).header.toSrgb).to.not.equal(undefined);
     expect((await decodeImage(named, LIMIT)).image).to.deep.equal((await decodeImage(plain, LIMIT)).image);
   });

@@ -165,7 +165,7 @@ function onWhite(image: Sharp, { opaque }: ImageHeader): Sharp {
 }
 
 function open(content: Uint8Array, header: ImageHeader, failOn: 'error' | 'warning'): Sharp {
-  return openUpright(content, { failOn, ignoreIcc: !header.otherColours }, header.orientation);
+  return openUpright(content, { failOn, ...header.colours }, header.orientation);
 }
 
 /** libvips keeps one channel for some grey images. */

@@ -26,8 +26,8 @@ export interface ImageHeader {
   readonly orientation: number;
   /** Whether its pixels, as opened, certainly have no alpha channel. */
   readonly opaque: boolean;
-  /** Whether the decoder must convert its colours to sRGB. */
-  readonly otherColours: boolean;
+  /** How to open it: whether the decoder must convert its colours to sRGB. */
+  readonly colours: Pick<OpenOptions, 'ignoreIcc' | 'reducedTo'>;
   /** A faster colour conversion, if the profile is simple enough. */
   readonly toSrgb: ColourConversion | undefined;
   /** How to open the pixels upright, if not by libvips alone. */
@@ -58,6 +58,8 @@ export async function readImageHeader(content: Uint8Array, maxPixels: number): P
   }
 }
 
+const AS_STORED: ImageHeader['colours'] = { ignoreIcc: true };
+
 type HeaderReader = (content: Uint8Array, maxPixels: number) => ImageHeader | Promise<ImageHeader>;
 
 function readerOf(format: ImageFormat): HeaderReader {
@@ -83,9 +85,15 @@ function fromMetadata(format: ImageFormat, metadata: Metadata): ImageHeader {
   const profile = metadata.icc !== undefined && !isSrgbProfile(metadata.icc) ? metadata.icc : undefined;
   const plain = metadata.space === 'srgb' && metadata.channels === 3 && metadata.depth === 'uchar';
   const toSrgb = profile !== undefined && plain ? srgbConversion(profile) : undefined;
-  const otherColours = profile !== undefined && toSrgb === undefined;
+  const colours = profile === undefined || toSrgb !== undefined ? AS_STORED : convertedFrom(metadata);
   const orientation = metadata.orientation ?? 1;
-  return { format, width, height, orientation, opaque: !metadata.hasAlpha, otherColours, toSrgb, load: undefined };
+  return { format, width, height, orientation, opaque: !metadata.hasAlpha, colours, toSrgb, load: undefined };
+}
+
+/** Colours that the decoder converts by their profile. */
+function convertedFrom({ space }: Metadata): ImageHeader['colours'] {
+  if (space !== 'rgb16' && space !== 'grey16') return { ignoreIcc: false };
+  return { ignoreIcc: false, reducedTo: space === 'rgb16' ? 'srgb' : 'b-w' };
 }
 
 function bmpHeader(content: Uint8Array): ImageHeader {
@@ -110,7 +118,7 @@ function ownHeader(
 ): ImageHeader {
   const toSrgb = profile === undefined || isSrgbProfile(profile) ? undefined : srgbConversion(profile);
   const load = (content: Uint8Array): Promise<Sharp> => openOnThread({ format, content, width, height });
-  return { format, width, height, orientation: 1, opaque: false, otherColours: false, toSrgb, load };
+  return { format, width, height, orientation: 1, opaque: false, colours: AS_STORED, toSrgb, load };
 }
 
 async function gifHeader(content: Uint8Array): Promise<ImageHeader> {
@@ -137,9 +145,9 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
     throw refuseImage(format, `a HEIF image with ${codec} inside`, 'Send it as HEIC (HEVC), AVIF or JPEG.');
   }
   const header = fromMetadata('AVIF', metadata);
-  const { orientation, otherColours } = header;
+  const { orientation, colours } = header;
   const upright = (bytes: Uint8Array): Sharp => {
-    return openUpright(branded === content ? bytes : asStillAvif(bytes), { ignoreIcc: !otherColours }, orientation);
+    return openUpright(branded === content ? bytes : asStillAvif(bytes), colours, orientation);
   };
   if (header.opaque || !isPremultiplied(content)) {
     return branded === content ? header : { ...header, load: async (bytes) => upright(bytes) };
@@ -167,10 +175,9 @@ async function tiffHeader(content: Uint8Array, maxPixels: number): Promise<Image
   const options = loadOptions(page);
   const metadata = await openImage(content, { ...options, maxChannels: MAX_SAMPLES }).metadata();
   const header = fromMetadata('TIFF', metadata);
-  const { orientation, otherColours } = header;
+  const { orientation, colours } = header;
   if (!needsOwnSamples(page)) {
-    const opened = { ...options, ignoreIcc: !otherColours };
-    return { ...header, load: async (bytes) => openUpright(bytes, opened, orientation) };
+    return { ...header, load: async (bytes) => openUpright(bytes, { ...options, ...colours }, orientation) };
   }
   const profile = metadata.icc === undefined || isSrgbProfile(metadata.icc) ? undefined : metadata.icc;
   const toSrgb = profile === undefined || page.colourSamples < 3 ? undefined : srgbConversion(profile);
@@ -178,7 +185,7 @@ async function tiffHeader(content: Uint8Array, maxPixels: number): Promise<Image
   const pixels = header.width * header.height;
   const turned = orientation > 1;
   const load = (bytes: Uint8Array): Promise<Sharp> => openTiffSamples(bytes, page, { maxBytes, pixels, turned });
-  return { ...header, opaque: false, otherColours: false, toSrgb, load };
+  return { ...header, opaque: false, colours: AS_STORED, toSrgb, load };
 }
 
 function loadOptions({ page, subifd }: TiffPage): { page: number; subifd?: number } {

@@ -9,6 +9,11 @@ export interface OpenOptions {
   /** Index of that TIFF page's sub-directory. */
   readonly subifd?: number;
   readonly ignoreIcc?: boolean;
+  /**
+   * The 8-bit colours that 16-bit ones are reduced to before their profile is applied. Otherwise sharp converts those of 16 bits to
+   * Display P3, whose numbers are then taken for sRGB, and ignores the profile of a grey image.
+   */
+  readonly reducedTo?: 'srgb' | 'b-w';
   /** Default `error`: truncated or broken data is an error, unusual data is not. */
   readonly failOn?: 'error' | 'warning';
   /** Maximum samples per pixel, default 5. */
@@ -29,7 +34,8 @@ export function openImage(content: Uint8Array, options: OpenOptions = {}): Sharp
     limitInputChannels: options.maxChannels ?? DEFAULT_CHANNELS,
   };
   if (options.subifd !== undefined) settings.tiff = { subifd: options.subifd };
-  return sharp(content, settings);
+  const image = sharp(content, settings);
+  return options.reducedTo === undefined ? image : image.pipelineColourspace(options.reducedTo);
 }
 
 /** Opens decoded pixels for the steps that all formats share. */
