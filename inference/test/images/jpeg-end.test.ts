@@ -40,6 +40,15 @@ describe('the end of a JPEG', () => {
     }
   });
 
+  it('may be followed by the gain map of Ultra HDR, which is left out, and damage before it is found', async () => {
+    const file = imageFixture('ultra_hdr.jpg');
+    const end = file.indexOf(Buffer.from([0xff, 0xd9, 0xff, 0xd8]));
+    const shown = file.subarray(0, end + 2);
+    expect(await imageOf(file)).to.deep.equal(await imageOf(shown));
+    const damaged = Buffer.concat([file.subarray(0, end - 1_000), file.subarray(end)]);
+    expect((await imageErrorOf(damaged)).message).to.match(/of the image is missing/);
+  });
+
   it('may lack a hundredth of the image, which is then grey', async () => {
     const whole = await photograph();
     const expected = await imageOf(whole);

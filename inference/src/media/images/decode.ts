@@ -56,6 +56,8 @@ export function configureImageDecoding(): void {
   sharp.concurrency(1);
   // A server sees each image once: cached operations would only use memory.
   sharp.cache(false);
+  // A JPEG with a gain map is read as any other: libultrahdr parses more of a file and accepts one with missing data.
+  sharp.block({ operation: ['VipsForeignLoadUhdr'] });
 }
 
 /** Reads an image's header and decodes it. Throws like readImageHeader and decodePixels. */
