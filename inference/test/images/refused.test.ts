@@ -64,6 +64,46 @@ describe('files that are no image of the formats', () => {
     }
   });
 
+  it('are refused by name if a JPEG is of a kind that its decoder does not know', async () => {
+    const frame = (marker: number, bits: number): Buffer =>
+      Buffer.from([
+        0xff,
+        0xd8,
+        0xff,
+        0xfe,
+        0,
+        3,
+        0xc3,
+        0xff,
+        marker,
+        0,
+        11,
+        bits,
+        0,
+        16,
+        0,
+        16,
+        1,
+        1,
+        0x11,
+        0,
+        0xff,
+        0xd9,
+      ]);
+    const kinds = [
+      [frame(0xf7, 8), 'a JPEG-LS image'],
+      [frame(0xc3, 16), 'a lossless JPEG image'],
+      [frame(0xc5, 8), 'a hierarchical JPEG image'],
+      [frame(0xc1, 12), 'a JPEG image of 12 bits a sample'],
+    ] as const;
+    for (const [content, kind] of kinds) {
+      expect((await imageErrorOf(content)).message).to.equal(
+        `Expected a supported JPEG image, got ${kind}. Convert it to a usual JPEG of 8 bits a sample, or to PNG.`,
+      );
+    }
+    expect((await imageErrorOf(frame(0xc0, 8))).message).to.match(/Expected a whole JPEG image/);
+  });
+
   it('name every format in the same order as GetServerInfo', () => {
     expect(IMAGE_FORMATS).to.deep.equal(['JPEG', 'PNG', 'WebP', 'GIF', 'AVIF', 'HEIC', 'TIFF', 'BMP', 'JXL']);
   });

@@ -1,5 +1,6 @@
 import { InferenceError } from '../../errors.js';
 import { FORMAT_NAMES, type ImageFormat } from './formats.js';
+import { unusualJpeg } from './jpeg-scans.js';
 
 /** A valid file of an unsupported kind: `what` completes "got ...", `advice` says what to send. */
 export function refuseImage(format: ImageFormat, what: string, advice: string): InferenceError {
@@ -9,9 +10,14 @@ export function refuseImage(format: ImageFormat, what: string, advice: string): 
   );
 }
 
-/** The error of a truncated or damaged file. The decoder's message stays in `cause` because it names internals. */
+/**
+ * The error of a truncated or damaged file, or of a JPEG that the decoder does not know. The decoder's message stays in `cause`
+ * because it names internals.
+ */
 export function imageUnreadable(format: ImageFormat, content: Uint8Array, cause: unknown): InferenceError {
   if (cause instanceof InferenceError) return cause;
+  const kind = format === 'JPEG' ? unusualJpeg(content) : undefined;
+  if (kind !== undefined) return refuseImage(format, kind, 'Convert it to a usual JPEG of 8 bits a sample, or to PNG.');
   return new InferenceError(
     'IMAGE_UNREADABLE',
     `Expected a whole ${FORMAT_NAMES[format]} image, got ${content.length.toLocaleString('en')} bytes that do not decode: ` +

@@ -44,6 +44,11 @@ const MAX_SCAN_COMPONENTS = 4;
 const START_OF_SCAN = 0xda;
 const RESTART_INTERVAL = 0xdd;
 const END_OF_IMAGE = 0xd9;
+/** Frames that the web's decoders do not read: T.81, table B.1; T.87. */
+const JPEG_LS = 0xf7;
+const LOSSLESS: readonly number[] = [0xc3, 0xcb];
+const DIFFERENTIAL: readonly number[] = [0xc5, 0xc6, 0xc7, 0xcd, 0xce, 0xcf];
+const HIERARCHICAL = 0xde;
 /** Key of Frame.blocks that is no component's. */
 const ALL = -1;
 
@@ -70,6 +75,23 @@ export function readJpegScans(content: Uint8Array): JpegScans | undefined {
     if (!(error instanceof RangeError)) throw error;
     return undefined;
   }
+}
+
+/** The kind of a JPEG other than those of the web, for a message; undefined for those, and where no frame is found. */
+export function unusualJpeg(content: Uint8Array): string | undefined {
+  for (let at = nextMarker(content, 2); at + 5 <= content.length; ) {
+    const marker = content[at + 1] ?? 0;
+    if (marker === JPEG_LS) return 'a JPEG-LS image';
+    if (LOSSLESS.includes(marker)) return 'a lossless JPEG image';
+    if (marker === HIERARCHICAL || DIFFERENTIAL.includes(marker)) return 'a hierarchical JPEG image';
+    if (isFrame(marker)) {
+      const bits = content[at + 4] ?? 0;
+      return bits > 8 && bits <= 16 ? `a JPEG image of ${bits} bits a sample` : undefined;
+    }
+    if (marker === START_OF_SCAN) return undefined;
+    at = nextMarker(content, at + 2 + viewOf(content).getUint16(at + 2));
+  }
+  return undefined;
 }
 
 /** The frame, the number of the first scan's components, and the bits of all scans: a hostile file has millions of these. */
