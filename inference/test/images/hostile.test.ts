@@ -105,6 +105,32 @@ describe('damaged images', () => {
     expect(error.message).to.contain('the file may be cut off or damaged');
   });
 
+  it('refuses EXIF data whose directories refer to each other again and again, which libexif reads for minutes', async () => {
+    const plain = await sharp({ create: { width: 16, height: 16, channels: 3, background: '#456' } })
+      .jpeg()
+      .toBuffer();
+    /** With `count` references to its own directory. */
+    const withExif = (little: boolean, count: number): Buffer => {
+      const exif = Buffer.alloc(4 + 6 + 8 + 2 + count * 12 + 4);
+      const view = new DataView(exif.buffer, exif.byteOffset);
+      exif.write(`\u00ff\u00e1\0\0Exif\0\0${little ? 'II*\0' : 'MM\0*'}`, 'latin1');
+      view.setUint16(2, exif.length - 2);
+      view.setUint32(14, 8, little);
+      view.setUint16(18, count, little);
+      for (let entry = 20; entry < 20 + count * 12; entry += 12) {
+        view.setUint16(entry, 0x8769, little);
+        view.setUint16(entry + 2, 4, little);
+        view.setUint32(entry + 4, 1, little);
+        view.setUint32(entry + 8, 8, little);
+      }
+      return Buffer.concat([plain.subarray(0, 2), exif, plain.subarray(2)]);
+    };
+    for (const little of [true, false]) {
+      expect((await imageErrorOf(withExif(little, 300))).message).to.contain('EXIF data refers to more directories');
+      expect((await imageOf(withExif(little, 1))).width).to.equal(16);
+    }
+  });
+
   it("limits a decoder's memory", () => {
     // One memory of one page without a limit, exported; a custom section behind it.
     const module = Uint8Array.from([

@@ -3,6 +3,7 @@ import { InferenceError } from '../../errors.js';
 import { readBmpHeader } from './bmp/header.js';
 import { type ColourConversion, srgbConversion } from './colours.js';
 import { checkImageSize, DamagedImage, imageUnreadable, refuseImage } from './errors.js';
+import { checkExif } from './exif.js';
 import { brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
 import { hasBox, isPremultiplied } from './heif-boxes.js';
@@ -50,6 +51,7 @@ export async function readImageHeader(content: Uint8Array, maxPixels: number): P
     throw new InferenceError('IMAGE_UNREADABLE', `Expected an image (${names}), got ${came}.`);
   }
   try {
+    if (!WITHOUT_EXIF.includes(format)) checkExif(content);
     const header = await readerOf(format)(content, maxPixels);
     checkImageSize(header.format, header.width, header.height, maxPixels);
     return header;
@@ -57,6 +59,9 @@ export async function readImageHeader(content: Uint8Array, maxPixels: number): P
     throw imageUnreadable(format, content, cause);
   }
 }
+
+/** Their decoders do not read EXIF, and bytes like it may be their pixels. */
+const WITHOUT_EXIF: readonly ImageFormat[] = ['GIF', 'TIFF', 'BMP', 'JXL'];
 
 const AS_STORED: ImageHeader['colours'] = { ignoreIcc: true };
 
