@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { InferenceError } from '../../src/errors.js';
+import { withoutExif } from '../../src/media/images/heif-boxes.js';
 import { configureImageDecoding, decodeImage, decodePixels, readImageHeader } from '../../src/media/images/index.js';
 import { ImageThreads } from '../../src/media/images/thread/image-threads.js';
 import { limitWasmMemory } from '../../src/media/images/thread/wasm-memory.js';
@@ -129,6 +130,18 @@ describe('damaged images', () => {
       expect((await imageErrorOf(withExif(little, 300))).message).to.contain('EXIF data refers to more directories');
       expect((await imageOf(withExif(little, 1))).width).to.equal(16);
     }
+  });
+
+  it('hides the EXIF data of AVIF and HEIC from libvips', async () => {
+    const plain = sharp({ create: { width: 16, height: 16, channels: 3, background: '#456' } });
+    const file = await plain
+      .clone()
+      .withExif({ IFD0: { Copyright: 'x' } })
+      .avif()
+      .toBuffer();
+    expect((await sharp(file).metadata()).exif).to.not.equal(undefined);
+    expect((await sharp(withoutExif(file)).metadata()).exif).to.equal(undefined);
+    expect(await imageOf(file)).to.deep.equal(await imageOf(await plain.avif().toBuffer()));
   });
 
   it("limits a decoder's memory", () => {

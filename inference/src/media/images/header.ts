@@ -6,7 +6,7 @@ import { checkImageSize, DamagedImage, imageUnreadable, refuseImage } from './er
 import { checkExif } from './exif.js';
 import { brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
-import { hasBox, isPremultiplied } from './heif-boxes.js';
+import { hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
 import { readJxlSize } from './jxl-header.js';
 import { type OpenOptions, openImage, openRaw, readSamples } from './open.js';
 import { describeContent } from './other-content.js';
@@ -51,7 +51,7 @@ export async function readImageHeader(content: Uint8Array, maxPixels: number): P
     throw new InferenceError('IMAGE_UNREADABLE', `Expected an image (${names}), got ${came}.`);
   }
   try {
-    if (!WITHOUT_EXIF.includes(format)) checkExif(content);
+    if (WITH_EXIF.includes(format)) checkExif(content);
     const header = await readerOf(format)(content, maxPixels);
     checkImageSize(header.format, header.width, header.height, maxPixels);
     return header;
@@ -60,8 +60,8 @@ export async function readImageHeader(content: Uint8Array, maxPixels: number): P
   }
 }
 
-/** Their decoders do not read EXIF, and bytes like it may be their pixels. */
-const WITHOUT_EXIF: readonly ImageFormat[] = ['GIF', 'TIFF', 'BMP', 'JXL'];
+/** Formats whose EXIF libvips reads. That of AVIF and HEIC is hidden from it. */
+const WITH_EXIF: readonly ImageFormat[] = ['JPEG', 'PNG', 'WebP'];
 
 const AS_STORED: ImageHeader['colours'] = { ignoreIcc: true };
 
@@ -137,10 +137,12 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
   if (!hasBox(content, 'meta') && hasBox(content, 'moov')) {
     throw refuseImage(format, 'an image sequence without a still image', 'Send its first frame as a still image.');
   }
-  const brands = brandsOf(content);
+  if (!hasBox(content, 'meta')) throw new DamagedImage('it has no image that can be found');
   // Of an animated AVIF the still image is read, which is the first frame; libvips detects it by another brand.
-  const branded = brands[0] === 'avis' ? asStillAvif(content) : content;
-  const metadata = await openImage(branded).metadata();
+  const isAnimated = brandsOf(content)[0] === 'avis';
+  const readable = (bytes: Uint8Array): Uint8Array => withoutExif(isAnimated ? asStillAvif(bytes) : bytes);
+  const plain = readable(content);
+  const metadata = await openImage(plain).metadata();
   if (metadata.compression === 'hevc') {
     const { width, height } = metadata.autoOrient;
     return ownHeader('HEIC', width, height, metadata.icc);
@@ -151,11 +153,9 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
   }
   const header = fromMetadata('AVIF', metadata);
   const { orientation, colours } = header;
-  const upright = (bytes: Uint8Array): Sharp => {
-    return openUpright(branded === content ? bytes : asStillAvif(bytes), colours, orientation);
-  };
+  const upright = (bytes: Uint8Array): Sharp => openUpright(readable(bytes), colours, orientation);
   if (header.opaque || !isPremultiplied(content)) {
-    return branded === content ? header : { ...header, load: async (bytes) => upright(bytes) };
+    return plain === content ? header : { ...header, load: async (bytes) => upright(bytes) };
   }
   return { ...header, load: (bytes) => openUnpremultiplied(() => upright(bytes)) };
 }

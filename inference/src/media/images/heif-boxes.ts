@@ -26,6 +26,23 @@ export function isPremultiplied(content: Uint8Array): boolean {
   );
 }
 
+/**
+ * The file with its EXIF items renamed, so that libvips does not read them (exif.ts): their content may be in several pieces, which no search
+ * finds. The turns of a HEIF image are properties of its own, not EXIF's.
+ */
+export function withoutExif(content: Uint8Array): Uint8Array {
+  const meta = findBox(content, 'meta', 0, content.length);
+  if (meta === undefined) return content;
+  // libvips ignores the case of a type.
+  const types = ascii(content, meta.start, meta.end).matchAll(/exif/gi);
+  let copy: Buffer | undefined;
+  for (const { index } of types) {
+    copy ??= Buffer.from(content);
+    copy.write('none', meta.start + index, 'latin1');
+  }
+  return copy ?? content;
+}
+
 function findBox(content: Uint8Array, type: string, from: number, to: number): Box | undefined {
   const view = viewOf(content);
   let at = from;
