@@ -144,6 +144,18 @@ describe('damaged images', () => {
     expect(await imageOf(file)).to.deep.equal(await imageOf(await plain.avif().toBuffer()));
   });
 
+  it('refuses an animation whose number of frames would keep libvips busy for minutes', async () => {
+    const raw = { width: 16, height: 32, channels: 3, pageHeight: 16 } as const;
+    const two = await sharp(new Random(4).bytes(16 * 32 * 3), { raw })
+      .webp()
+      .toBuffer();
+    expect((await imageOf(two)).height).to.equal(16);
+    const last = two.subarray(two.lastIndexOf('ANMF'));
+    const many = Buffer.concat([two, ...Array.from({ length: 5_000 }, () => last)]);
+    many.writeUInt32LE(many.length - 8, 4);
+    expect((await imageErrorOf(many)).message).to.contain('an animation of 5,002 frames, more than 5,000');
+  });
+
   it("limits a decoder's memory", () => {
     // One memory of one page without a limit, exported; a custom section behind it.
     const module = Uint8Array.from([

@@ -16,6 +16,7 @@ import { MAX_JXL_PIXELS } from './thread/limits.js';
 import { openOnThread } from './thread/open.js';
 import { chooseTiffPage, MAX_SAMPLES, type TiffPage } from './tiff/page.js';
 import { needsOwnSamples, openTiffSamples } from './tiff/samples.js';
+import { checkWebpFrames } from './webp-frames.js';
 
 /** The facts in an image's header. */
 export interface ImageHeader {
@@ -51,6 +52,7 @@ export async function readImageHeader(content: Uint8Array, maxPixels: number): P
     throw new InferenceError('IMAGE_UNREADABLE', `Expected an image (${names}), got ${came}.`);
   }
   try {
+    if (format === 'WebP') checkWebpFrames(content);
     if (WITH_EXIF.includes(format)) checkExif(content);
     const header = await readerOf(format)(content, maxPixels);
     checkImageSize(header.format, header.width, header.height, maxPixels);
