@@ -234,10 +234,9 @@ export class ModelQueue<Item, Result> {
   #failed(entry: Entry<Job<Item, Result>>, error: unknown, batchSize: number): void {
     const job = entry.item;
     const lost = error instanceof InferenceError && error.code === 'WORKER_LOST';
+    if (job.attempts >= MAX_ATTEMPTS) return job.reject(lost ? workerLostTwice() : error);
     const retryable = lost || batchSize > 1;
-    const exhausted = job.attempts >= MAX_ATTEMPTS;
-    if (lost && exhausted && batchSize === 1) return job.reject(workerLostTwice());
-    if (!retryable || exhausted || job.signal.aborted || this.#closed) return job.reject(error);
+    if (!retryable || job.signal.aborted || this.#closed) return job.reject(error);
     job.entry = { ...entry, alone: true };
     this.#fairQueue.pushFront(job.entry);
   }
