@@ -93,6 +93,15 @@ describe('ModelQueue', () => {
     expect((await errorOf(bad)).code).to.equal('IMAGE_UNREADABLE');
   });
 
+  it('rejects an item for which its worker returned no outcome', async () => {
+    const { modelQueue, executor } = createModelQueue();
+    modelQueue.addExecutor(executor);
+    const done = modelQueue.admit(request).submit('one', NEVER);
+    await settled();
+    executor.at(0).answer([]);
+    expect(await done.catch(({ message }: Error) => message)).to.equal('a worker returned fewer outcomes than items');
+  });
+
   it('never runs an item that was abandoned in the queue', async () => {
     const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);

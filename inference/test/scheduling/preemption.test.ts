@@ -6,12 +6,16 @@ describe('ModelQueue during a long run', () => {
   const long = 'x'.repeat(20);
   const forever = () => new AbortController().signal;
   const running = async (priority: 'interactive' | 'bulk' = 'interactive', items = [long]) => {
-    const { modelQueue, executor, clock } = createModelQueue({ limits: { maxItems: 100, maxWaitMs: 1000 } });
+    const runMs: number[] = [];
+    const { modelQueue, executor, clock } = createModelQueue({
+      limits: { maxItems: 100, maxWaitMs: 1000 },
+      observer: { batch: (facts) => runMs.push(facts.runMs) },
+    });
     modelQueue.addExecutor(executor);
     const admission = modelQueue.admit({ ...request, priority, items: items.length });
     const results = items.map((item) => admission.submit(item, forever()));
     await settled();
-    return { modelQueue, executor, clock, results };
+    return { modelQueue, executor, clock, results, runMs };
   };
 
   it('preempts the run with a short item, and starts the next run after both', async () => {
@@ -104,20 +108,25 @@ describe('ModelQueue during a long run', () => {
     ]);
   });
 
-  it('counts the time of preempting items once', async () => {
-    const { modelQueue, executor, clock, results } = await running();
-    const short = modelQueue.admit(request).submit('xxxxx', forever());
-    await settled();
-    clock.nowMs = 100;
-    executor.at(1).answer(undefined, 100);
-    await short;
-    await settled();
-    clock.nowMs = 500;
-    executor.at(0).answer(undefined, 500);
-    await Promise.all(results);
-    await settled();
-    // 25 characters took 500 ms, so 45 are 0.9 s, and a tenth is reserved for the run; two calls of cost 1 are open.
-    modelQueue.admit({ ...request, cost: 42 });
-    expect(refusal(() => modelQueue.admit({ ...request, cost: 3 })).code).to.equal('QUEUE_FULL');
-  });
+  for (const fails of [false, true]) {
+    it(`counts the time of preempting items once, ${fails ? 'also of those that fail' : 'in their own run'}`, async () => {
+      const { modelQueue, executor, clock, results, runMs } = await running();
+      clock.nowMs = 50;
+      const short = modelQueue.admit(request).submit('xxxxx', forever());
+      await settled();
+      clock.nowMs = 150;
+      if (fails) executor.at(1).fail(new InferenceError('IMAGE_UNREADABLE', 'this one'));
+      else executor.at(1).answer(undefined, 100);
+      await short.catch(() => undefined);
+      await settled();
+      clock.nowMs = 500;
+      executor.at(0).answer(undefined, 500);
+      await Promise.all(results);
+      await settled();
+      expect(runMs).to.deep.equal(fails ? [400] : [100, 400]);
+      // 20 characters took 400 ms, so 45 are 0.9 s, and a tenth is reserved for the run; two calls of cost 1 are open.
+      modelQueue.admit({ ...request, cost: 42 });
+      expect(refusal(() => modelQueue.admit({ ...request, cost: 3 })).code).to.equal('QUEUE_FULL');
+    });
+  }
 });
