@@ -33,6 +33,14 @@ describe('the temperature fallback', () => {
     expect(needsFallback(result(-0.3, 0.1, 5), LIMITS)).to.equal(true);
   });
 
+  it('counts a value that equals its threshold as within it', () => {
+    const equal = result(-1, 0.6, 2.4);
+    expect([needsFallback(equal, LIMITS), isSilence(equal, LIMITS)]).to.deep.equal([false, false]);
+    expect(isSilence({ ...equal, noSpeechProb: 0.9 }, LIMITS)).to.equal(false);
+    expect(mayHoldNoSpeech({ ...equal, noSpeechProb: 0.3 }, LIMITS)).to.equal(false);
+    expect(bestOfFailed([equal, result(-1.1, 0, 1, 0.2)], LIMITS)).to.equal(equal);
+  });
+
   it('treats uncertain text with a high no-speech probability as silence, and certain text as speech', () => {
     expect(needsFallback(result(-1.2, 0.9), LIMITS)).to.equal(false);
     expect(isSilence(result(-1.2, 0.9), LIMITS)).to.equal(true);

@@ -42,8 +42,7 @@ export function needsFallback(result: DecodingResult, limits: Thresholds): boole
  */
 export function isSilence(result: DecodingResult, limits: Thresholds): boolean {
   const unsure = result.avgLogProb < limits.logProbThreshold;
-  const repeats = result.compressionRatio > limits.compressionRatioThreshold;
-  return result.noSpeechProb > limits.noSpeechThreshold && (unsure || repeats || result.steady || result.echoes);
+  return result.noSpeechProb > limits.noSpeechThreshold && (unsure || result.steady || repeats(result, limits));
 }
 
 /**
