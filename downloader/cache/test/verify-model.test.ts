@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import {
   type FoundModel,
-  HashPool,
   hashFile,
   readVerifications,
   verificationsPath,
@@ -173,43 +172,9 @@ describe('hashing', () => {
     await writeFile(join(dir(), 'empty'), '');
     expect(await hashFile('git-sha1', join(dir(), 'empty'))).to.equal('e69de29bb2d1d6434b8b29ae775ad8c2e48c5391');
   });
-
-  it('hashes more files than it has threads', async () => {
-    const names = ['a', 'b', 'c', 'd', 'e'];
-    for (const name of names) await writeFile(join(dir(), name), name);
-    const pool = new HashPool(2);
-    try {
-      const hashes = await Promise.all(names.map((name) => pool.hash({ type: 'sha256', path: join(dir(), name) })));
-      expect(hashes).to.deep.equal(names.map(sha256));
-    } finally {
-      await pool.close();
-    }
-  });
-
-  it('rejects what cannot be read and continues with the rest', async () => {
-    await writeFile(join(dir(), 'a'), 'a');
-    const pool = new HashPool(1);
-    try {
-      const missing = pool.hash({ type: 'sha256', path: join(dir(), 'none') }).catch((error: Error) => error.message);
-      const there = pool.hash({ type: 'sha256', path: join(dir(), 'a') });
-      expect(await missing).to.match(/ENOENT/);
-      expect(await there).to.equal(sha256('a'));
-    } finally {
-      await pool.close();
-    }
-  });
-
-  it('rejects waiting and later work when it is closed', async () => {
-    const pool = new HashPool(1);
-    const waiting = pool.hash({ type: 'sha256', path: '/dev/zero' }).catch((error: Error) => error.message);
-    await Promise.all([pool.close(), pool.close()]);
-    expect(await waiting).to.equal('The hash pool was closed');
-    const late = await pool.hash({ type: 'sha256', path: '/dev/zero' }).catch((error: Error) => error.message);
-    expect(late).to.equal('The hash pool is closed');
-  });
 });
 
-describe('proofs', () => {
+describe('recorded verifications', () => {
   const cache = useTempDir();
   const verification = { sizeBytes: 1, mtimeMs: 1.5, hash: { type: 'sha256', value: 'a'.repeat(64) } } as const;
 
