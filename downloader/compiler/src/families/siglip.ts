@@ -181,7 +181,7 @@ function attentionPooling(
     layers.multiply(rows, `${name}.attention.kv`, keysAndValues, 'head'),
     graph.constant(`${name}.attention.kv.bias`, 'float32', [2 * width], () => bias().slice(width)),
   ]);
-  const [keys = '', values = ''] = graph.ops('Split', [product], 2, { axis: 1, num_outputs: 2 });
+  const [keys = '', values = ''] = graph.split(product, 2, 1);
   const batch = graph.op('Gather', [graph.op('Shape', [batchOf]), graph.integers(0)], { axis: 0 });
   const queries = graph.op('Expand', [
     graph.constant(`${name}.query`, 'float32', [1, 1, width], query),

@@ -85,7 +85,7 @@ function selfAttention(layers: Layers, hidden: string, index: number, shared: Sh
     width,
     ofValues(outInputs),
   );
-  const parts = graph.ops('Split', [joined], 3, { axis: 1, num_outputs: 3 });
+  const parts = graph.split(joined, 3, 1);
   const turned = (part = '') => graph.op('Transpose', [graph.op('Reshape', [part, perToken])], { perm: [0, 2, 1, 3] });
   const present = (side: 'key' | 'value', part: string | undefined) =>
     graph.named(presentName(index, 'decoder', side), turned(part), 'float32', ['rows', heads, 'tokens', size]);

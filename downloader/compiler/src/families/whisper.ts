@@ -81,7 +81,7 @@ export function buildWhisperCross(layers: Layers, config: ConfigReader): void {
     const name = `decoder.layers.${index}.encoder_attn`;
     const projections = ['k_proj', 'v_proj'].map((projection) => ({ name: `${name}.${projection}`, outputs: width }));
     const joined = layers.joined(flat, `${name}.kv`, projections, width, 'attention input');
-    const [key = '', value = ''] = graph.ops('Split', [joined], 2, { axis: 1, num_outputs: 2 });
+    const [key = '', value = ''] = graph.split(joined, 2, 1);
     for (const [side, part] of [
       ['key', key],
       ['value', value],

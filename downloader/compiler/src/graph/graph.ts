@@ -116,9 +116,9 @@ export abstract class Graph {
     return this.#add(opType, inputs, attributes, '', 1)[0] as string;
   }
 
-  /** A standard operator with several outputs. */
-  ops(opType: string, inputs: readonly string[], outputs: number, attributes: Attributes = {}): readonly string[] {
-    return this.#add(opType, inputs, attributes, '', outputs);
+  /** Split into `count` equal parts along `axis`. */
+  split(value: string, count: number, axis: number): readonly string[] {
+    return this.#add('Split', [value], { axis, num_outputs: count }, '', count);
   }
 
   /** One of ONNX Runtime's own operators. */

@@ -205,8 +205,7 @@ export class Layers {
       apart === undefined
         ? this.joined(x, key, parts, width, 'attention input')
         : this.multiply(x, key, this.#matrixOf(parts, width), 'attention input');
-    const joined = () =>
-      graph.ops('Split', [cast(product(`${name}.qkv`, layers), FLOAT16)], 3, { axis: 1, num_outputs: 3 });
+    const joined = () => graph.split(cast(product(`${name}.qkv`, layers), FLOAT16), 3, 1);
     // Three products in this form take as long as one, and need not be split.
     const parts = form === 'row' ? layers.map((layer) => product(layer.name, [layer])) : joined();
     const elementType = half ? 'float16' : 'float32';

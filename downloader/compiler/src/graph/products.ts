@@ -171,7 +171,7 @@ export class Products {
     const { peak, steps } = this.#quantized(x, true);
     const rows = graph.op('Concat', [steps, this.#rest(x, true)], { axis: 0 });
     const product = this.#integers(rows, weights, ROW_STEPS, scales);
-    const [first = '', rest = ''] = graph.ops('Split', [product], 2, { axis: 0, num_outputs: 2 });
+    const [first = '', rest = ''] = graph.split(product, 2, 0);
     const restStep = graph.scalar(REST_STEPS.step / ROW_STEPS.step);
     return graph.op('Mul', [graph.op('Add', [first, graph.op('Mul', [rest, restStep])]), peak]);
   }
