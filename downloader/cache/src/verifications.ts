@@ -48,14 +48,9 @@ export async function readVerifications(cacheDir: string): Promise<Verifications
   }
 }
 
-/** Merges records into the file atomically. Records of files in `gone` are dropped. */
-export async function writeVerifications(
-  cacheDir: string,
-  verifications: Verifications,
-  gone: readonly string[] = [],
-): Promise<void> {
+/** Merges records into the file atomically. */
+export async function writeVerifications(cacheDir: string, verifications: Verifications): Promise<void> {
   const all = new Map([...(await readVerifications(cacheDir)), ...verifications]);
-  for (const key of gone) all.delete(key);
   const files = Object.fromEntries(
     [...all]
       .sort(([a], [b]) => (a < b ? -1 : 1))
