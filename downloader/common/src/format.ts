@@ -35,8 +35,8 @@ export function formatDuration(ms: number): string {
 }
 
 /** `1 file`, `5 files`. */
-export function formatCount(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`;
+export function formatCount(count: number, one: string): string {
+  return `${count} ${one}${count === 1 ? '' : 's'}`;
 }
 
 /** Formats remaining time in whole seconds: `3 s`, `4 min 05 s`. */
