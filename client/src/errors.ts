@@ -169,7 +169,7 @@ const BY_CODE: Partial<Record<StatusCode, typeof InferenceClientError>> = {
 export function createError(
   code: StatusCode,
   message: string,
-  options: InferenceClientErrorOptions = {},
+  options: InferenceClientErrorOptions,
 ): InferenceClientError {
   const { reason = '' } = options;
   const Class = (Object.hasOwn(BY_REASON, reason) ? BY_REASON[reason] : BY_CODE[code]) ?? InferenceClientError;

@@ -85,11 +85,10 @@ function readLegacy(file: PositionedFile): TorchContents {
     for (const [key, type] of unpickler.storages) types.set(key, type);
     return value;
   };
-  const unknown = (cause?: unknown) =>
+  const unknown = () =>
     new CompilerError(
       'CHECKPOINT_INVALID',
       `Expected ${basename(file.path)} to be a file of torch.save, got another kind of file.`,
-      { cause },
     );
   if (bytes[0] !== 0x80) throw unknown();
   if (next() !== LEGACY_MAGIC) throw unknown();

@@ -16,17 +16,18 @@ const FIRST_ORDER = 31;
 /** Converts residuals to samples of `sampleBits`, in place (Apple's dp_dec.c). */
 export function predict(values: Int32Array, sampleBits: number, predictor: AlacPredictor): void {
   const wrap = 32 - sampleBits;
-  if (predictor.mode !== 0) addUp(values, 1, values.length, wrap);
+  if (predictor.mode !== 0) addUp(values, values.length, wrap);
   const order = predictor.factors.length;
   if (order === 0) return;
-  if (order === FIRST_ORDER) return addUp(values, 1, values.length, wrap);
-  addUp(values, 1, order + 1, wrap);
+  if (order === FIRST_ORDER) return addUp(values, values.length, wrap);
+  addUp(values, order + 1, wrap);
   predictAdaptively(values, wrap, predictor);
 }
 
-function addUp(values: Int32Array, from: number, to: number, wrap: number): void {
+/** Adds to each sample before `to` but the first the one before it. */
+function addUp(values: Int32Array, to: number, wrap: number): void {
   const end = Math.min(values.length, to);
-  for (let at = from; at < end; at++) values[at] = (((values[at - 1] ?? 0) + (values[at] ?? 0)) << wrap) >> wrap;
+  for (let at = 1; at < end; at++) values[at] = (((values[at - 1] ?? 0) + (values[at] ?? 0)) << wrap) >> wrap;
 }
 
 /** Sign-sign LMS: each factor moves by one in the direction that reduces the residual. */
