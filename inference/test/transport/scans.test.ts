@@ -41,6 +41,7 @@ describe('the cost of a message', () => {
     );
 
   it('is its entries, its unknown fields and its text, in every message inside', () => {
+    expect(image({ images: Array.from({ length: 1000 }, () => ({})) })).to.equal(undefined);
     expect(image({ images: Array.from({ length: 1001 }, () => ({})) })).to.match(/more than 1000 values/);
     const unknown = Buffer.alloc(4000, Buffer.from([0x78, 1]));
     expect(refuseBinary(EmbedImageRequestSchema, unknown, LIMITS)).to.match(/values/);
