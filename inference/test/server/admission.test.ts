@@ -61,6 +61,20 @@ describe('memory for requests', () => {
     await served();
   });
 
+  it('lets a caller that sends Expect: 100-continue send its body', async () => {
+    const request = http.request(`${fake.url}/${EMBED_TEXT}`, {
+      method: 'POST',
+      agent: false,
+      headers: { 'content-type': 'application/json', 'content-length': ONE_JSON.length, expect: '100-continue' },
+    });
+    request.flushHeaders();
+    await once(request, 'continue');
+    request.end(ONE_JSON);
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    expect(response.statusCode).to.equal(200);
+    await response.toArray();
+  });
+
   it('retains nothing of calls whose callers disconnected', async () => {
     const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
     await served();

@@ -22,6 +22,7 @@ const CUT_SHORT = Buffer.from([0x0a, 50, 0x61]);
 /** `texts: ["a"], model: TEXT`. */
 const GOOD = Buffer.from([0x0a, 1, 0x61, 0x10, 2]);
 const COMPRESSED = 1;
+const END_OF_STREAM = 0x80;
 
 type Form = 'connect' | 'connect-stream' | 'grpc-web';
 
@@ -72,6 +73,13 @@ const CASES: readonly (readonly [
     envelope(GOOD).subarray(0, 7),
   ],
   ['half a header', 'grpc-web', EMBED_TEXT, { 'content-type': 'application/grpc-web+proto' }, Buffer.alloc(2)],
+  [
+    'two messages',
+    'grpc-web',
+    EMBED_TEXT,
+    { 'content-type': 'application/grpc-web+proto' },
+    Buffer.concat([envelope(GOOD), envelope(GOOD)]),
+  ],
   [
     'invalid gzip',
     'grpc-web',
@@ -147,11 +155,16 @@ describe('an invalid message over HTTP/1.1', () => {
         headers: { 'content-type': 'application/grpc-web+proto' },
         body: envelope(GOOD),
       }),
+      fetch(`${fake.url}/${EMBED_TEXT}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/grpc-web+proto' },
+        body: Buffer.concat([envelope(GOOD), envelope(Buffer.alloc(0), END_OF_STREAM)]),
+      }),
     ]);
-    expect(answers.map(({ status }) => status)).to.deep.equal([200, 200]);
-    const [unary, web] = await Promise.all(answers.map(async (answer) => Buffer.from(await answer.arrayBuffer())));
+    expect(answers.map(({ status }) => status)).to.deep.equal([200, 200, 200]);
+    const [unary, ...web] = await Promise.all(answers.map(async (answer) => Buffer.from(await answer.arrayBuffer())));
     expect(fromBinary(EmbedTextResponseSchema, unary ?? GARBAGE).results[0]?.result.case).to.equal('embedding');
-    expect(web?.toString('latin1')).to.include('grpc-status: 0');
+    for (const answer of web) expect(answer.toString('latin1')).to.include('grpc-status: 0');
   });
 
   it('causes no error in the log', () => {
