@@ -43,12 +43,14 @@ const PILLOW = [
   ['box', 101, 20, '48d3114882f2dfbf'],
   ['box', 300, 200, '2183106c7d3e40a3'],
 ] as const;
-/** Made with OpenCV 5.0: `cv2.resize(..., INTER_LINEAR)` of the pattern. */
+/** Made with OpenCV 5.0: `cv2.resize(..., INTER_LINEAR)` of the pattern. The last two are of several bands. */
 const OPENCV = [
-  [80, 60, '9f6cd654b3e9eb9a'],
-  [160, 90, 'fa8e08a4bfc7dcda'],
-  [101, 50, 'de47792d8a1a12b6'],
-  [300, 200, '90b791d873195dfc'],
+  [101, 67, 80, 60, '9f6cd654b3e9eb9a'],
+  [101, 67, 160, 90, 'fa8e08a4bfc7dcda'],
+  [101, 67, 101, 50, 'de47792d8a1a12b6'],
+  [101, 67, 300, 200, '90b791d873195dfc'],
+  [1100, 900, 900, 1000, 'e13cb6b990ed5121'],
+  [1100, 900, 700, 500, 'b8f720349bdcc083'],
 ] as const;
 const AIRPLANE = 'f5fa8efda87c1bdd';
 
@@ -129,9 +131,9 @@ describe('resizing images', () => {
     expect([...new Set(interpolator.resize(plain, 97, 1).data)]).to.deep.equal([77]);
   });
 
-  for (const [width, height, expected] of OPENCV) {
-    it(`equals OpenCV byte for byte: linear to ${width} x ${height}`, () => {
-      expect(digest(interpolator.resize(pattern(101, 67), width, height))).to.equal(expected);
+  for (const [fromWidth, fromHeight, width, height, expected] of OPENCV) {
+    it(`equals OpenCV byte for byte: linear from ${fromWidth} x ${fromHeight} to ${width} x ${height}`, () => {
+      expect(digest(interpolator.resize(pattern(fromWidth, fromHeight), width, height))).to.equal(expected);
     });
   }
 });
