@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { codeOf, isObject, type JsonObject } from '@heimdex/common';
 
-export { isObject, type JsonObject, objectAt } from '@heimdex/common';
+export { asObject, isObject, type JsonObject, objectAt } from '@heimdex/common';
 
 /** Reads a JSON object from a file. Throws an error that names the file if it contains anything else. */
 export async function readJsonObject(path: string): Promise<JsonObject> {

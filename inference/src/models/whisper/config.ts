@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type JsonObject, numberAt, objectAt, readJsonObject, readOptionalObject } from '../../json.js';
+import { asObject, type JsonObject, numberAt, readJsonObject, readOptionalObject } from '../../json.js';
 import { generationDefaults, type KnownTokens } from './generation-defaults.js';
 
 /** The validated contents of Whisper's JSON files. */
@@ -67,7 +67,7 @@ export function parseWhisperConfig(
   const own = languagesIn(said('lang_to_id'));
   // An empty table says no more than none.
   const languages = own.size === 0 ? languagesIn(defaults.lang_to_id) : own;
-  const tasks = objectAt({ value: said('task_to_id') }, 'value');
+  const tasks = asObject(said('task_to_id'));
   const saidMultilingual = said('is_multilingual');
   const multilingual = typeof saidMultilingual === 'boolean' ? saidMultilingual : languages.size > 1;
   if (multilingual && languages.size === 0) {
@@ -108,7 +108,7 @@ function melCountOf(config: JsonObject, preprocessor: JsonObject): number {
 }
 
 function languagesIn(table: unknown): ReadonlyMap<string, number> {
-  const entries = Object.entries(objectAt({ table }, 'table'));
+  const entries = Object.entries(asObject(table));
   return new Map(
     entries.flatMap(([token, id]) => (typeof id === 'number' ? [[token.replace(/^<\|(.*)\|>$/, '$1'), id]] : [])),
   );
