@@ -38,6 +38,14 @@ describe("a Whisper's settings", () => {
     expect(() => parsed({})).to.throw(/lang_to_id .*generation_config\.json/);
   });
 
+  it('suppress the tokens of a list but the -1, which is none', () => {
+    const listed = { suppress_tokens: [7, -1, '8', 9], begin_suppress_tokens: null };
+    expect(parseWhisperConfig(CONFIG, listed, {}, DEFAULTS)).to.deep.include({
+      suppressed: [7, 9],
+      suppressedFirst: [],
+    });
+  });
+
   it('are refused if the preprocessor has other mel bands than the model', () => {
     const melCount = (feature_size?: number) =>
       parseWhisperConfig(CONFIG, {}, feature_size === undefined ? {} : { feature_size }).melCount;

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { medianFiltered, warp } from '../../src/models/whisper/align.js';
 import {
+  medianWordSeconds,
   mergePunctuation,
   settleEnds,
   splitWords,
@@ -48,6 +49,13 @@ describe('words', () => {
     expect(merged.map(({ text, startSeconds, endSeconds }) => [text, startSeconds, endSeconds])).to.deep.equal([
       [' Well...', 0, 1],
       [' no."', 4, 5],
+    ]);
+  });
+
+  it('have a median duration, of those that last, of at most 0.7 s, as in faster-whisper', () => {
+    const median = (...seconds: number[]) => medianWordSeconds(seconds.map((length) => word(' a', 0, length)));
+    expect([median(), median(0), median(0, 0.5, 0.25, 0.125), median(0.5, 0.25), median(1, 2, 3)]).to.deep.equal([
+      0, 0, 0.25, 0.375, 0.7,
     ]);
   });
 
