@@ -1,4 +1,4 @@
-import { type InferenceSession, Tensor } from 'onnxruntime-node';
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { type OnnxModel, parseModelFile } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { openChanged, openCompiled } from '../session/compiled-session.js';
@@ -11,6 +11,7 @@ import {
   layersOf,
   onePositionEach,
   outputFrom,
+  tokenIds,
 } from './compiled-graph.js';
 import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './decoder.js';
 import { LOGIT_POSITIONS } from './graph/logit-positions.js';
@@ -151,10 +152,7 @@ export class CompiledDecoder implements Decoder {
     return this.#session.run(
       {
         ...feeds,
-        input_ids: new Tensor('int64', BigInt64Array.from(tokens.flat(), BigInt), [
-          tokens.length,
-          tokens[0]?.length ?? 0,
-        ]),
+        input_ids: tokenIds(tokens),
         [LOGIT_POSITIONS]: counted(...positions),
       },
       ['logits', ...decoderCache(this.#sizes.layerCount).map(outputOf), ...attentionLayers.map(attentionsOf)],

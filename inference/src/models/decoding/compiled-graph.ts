@@ -1,4 +1,4 @@
-/** What the decoders on a compiled graph share: its inputs for a run without a cache, and its outputs. */
+/** What decoders share: tensors of numbers, and of a compiled graph the inputs for a run without a cache, and the outputs. */
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import type { DecoderOutput, DecoderSizes, DecoderState } from './decoder.js';
 import { PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
@@ -53,6 +53,11 @@ function causalMask(tokens: number): Tensor {
 /** Numbers of tokens, or positions: int64 [n]. */
 export function counted(...tokens: readonly number[]): Tensor {
   return new Tensor('int64', BigInt64Array.from(tokens, BigInt), [tokens.length]);
+}
+
+/** Tokens of sequences of one length: int64 [rows, tokens]. */
+export function tokenIds(rows: readonly (readonly number[])[]): Tensor {
+  return new Tensor('int64', BigInt64Array.from(rows.flat(), BigInt), [rows.length, rows[0]?.length ?? 0]);
 }
 
 export function decoderCache(layerCount: number): readonly string[] {

@@ -2,6 +2,7 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { isBatchInvariant, quantizePerToken } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { type GraphTransform, openTransformedSession } from '../session/transformed-session.js';
+import { attentionsOf, counted, onePositionEach, tokenIds } from './compiled-graph.js';
 import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './decoder.js';
 import { chooseLogitPositions, LOGIT_POSITIONS } from './graph/logit-positions.js';
 import { keepCacheInPlace, PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
@@ -143,7 +144,7 @@ export class MergedDecoder implements Decoder {
   /** Kept with the cache, like the audio: one row per audio, so that states can be concatenated and split. */
   #weights(logCounts: Tensor | undefined, audios: number): Record<string, Tensor> {
     if (this.hasProportionalAttention) {
-      return { [LOG_COUNTS]: logCounts ?? new Tensor('float32', new Float32Array(audios), [audios, 1, 1, 1]) };
+      return { [LOG_COUNTS]: logCounts ?? onePositionEach(audios) };
     }
     if (logCounts !== undefined) throw new Error('Expected audio whose rows stand for one position each.');
     return {};
@@ -159,7 +160,7 @@ export class MergedDecoder implements Decoder {
   #filled(length: number, capacity: number): Record<string, Tensor> {
     if (!this.#inPlace) return {};
     return {
-      [PAST_LENGTH]: new Tensor('int64', BigInt64Array.of(BigInt(length)), [1]),
+      [PAST_LENGTH]: counted(length),
       [STEP_MASK]: stepMask(length, capacity),
     };
   }
@@ -175,20 +176,13 @@ export class MergedDecoder implements Decoder {
     parts: readonly (typeof PARTS)[number][],
     attentionLayers: readonly number[],
   ): Promise<InferenceSession.OnnxValueMapType> {
-    const ids = BigInt64Array.from(tokens.flat().map(BigInt));
     return this.#session.run(
       {
         ...feeds,
-        input_ids: new Tensor('int64', ids, [tokens.length, tokens[0]?.length ?? 0]),
-        ...(this.#choosesPositions
-          ? { [LOGIT_POSITIONS]: new Tensor('int64', BigInt64Array.from(positions.map(BigInt)), [positions.length]) }
-          : {}),
+        input_ids: tokenIds(tokens),
+        ...(this.#choosesPositions && { [LOGIT_POSITIONS]: counted(...positions) }),
       },
-      [
-        'logits',
-        ...cacheNames(this.#sizes, 'present', parts),
-        ...attentionLayers.map((layer) => `cross_attentions.${layer}`),
-      ],
+      ['logits', ...cacheNames(this.#sizes, 'present', parts), ...attentionLayers.map(attentionsOf)],
     );
   }
 
