@@ -38,13 +38,8 @@ export class Exchange {
       file: about.file,
       range,
       authorization,
-      userAgent: request.headers['user-agent'],
       status: 0,
       bytesSent: 0,
-      ended: false,
-    });
-    response.once('close', () => {
-      this.#record.ended = true;
     });
   }
 

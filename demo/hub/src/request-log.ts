@@ -16,13 +16,10 @@ export interface RequestRecord {
   readonly range: string | undefined;
   /** The Authorization header, if any. */
   readonly authorization: string | undefined;
-  readonly userAgent: string | undefined;
   /** 0 until the head of the response is sent. */
   status: number;
   /** Bytes of the body written to the socket. */
   bytesSent: number;
-  /** Whether the response has ended, completely or not. */
-  ended: boolean;
 }
 
 export interface RequestFilter {
