@@ -111,8 +111,6 @@ export interface FileSet {
 
 /** The parsed manifest. */
 export interface Manifest {
-  /** Source of the manifest, for messages. */
-  readonly path: string;
   /** In order: of two entries with the same name, the first wins. */
   readonly entries: readonly ManifestEntry[];
   readonly fileSets: ReadonlyMap<string, FileSet>;

@@ -76,7 +76,7 @@ export function parseManifest(text: string, path: string, known: Manifest['fileS
       .get('models')
       .items()
       .map((cursor) => parseEntry(cursor, fileSets));
-    return { path, entries, fileSets };
+    return { entries, fileSets };
   } catch (cause) {
     if (!(cause instanceof JsonShapeError || cause instanceof SyntaxError)) throw cause;
     throw new CacheError('MANIFEST_INVALID', `The model manifest ${path} is invalid: ${cause.message}`, {
