@@ -16,7 +16,7 @@ import { watchStreams } from './grpc/http2-server.js';
 import { addReflection } from './grpc/reflection.js';
 import { Connections } from './http/connections.js';
 import { answerCors } from './http/cors.js';
-import { type ConnectionTimeouts, listen, type Traffic } from './http/listener.js';
+import { listen, type Traffic } from './http/listener.js';
 import { createPlainListener, type PlainHttpOptions } from './http/plain-http.js';
 import type { MessageDecoder } from './messages/message-decoder.js';
 import { createOpenAiListener, type OpenAiOptions } from './openai/openai-listener.js';
@@ -44,7 +44,6 @@ export interface ListenAllOptions {
   readonly corsOrigins: readonly string[];
   readonly streamIdleMs: number;
   readonly maxConnections: number;
-  readonly timeouts?: ConnectionTimeouts;
   /** 0: no maximum age of connections. */
   readonly maxConnectionAgeMs: number;
 }
@@ -61,7 +60,7 @@ export interface PortListener {
 /** Rejects with a FatalError when it cannot listen on the address. */
 export async function listenAll(options: ListenAllOptions): Promise<PortListener> {
   const { services, callTracker, maxMessageBytes } = options;
-  const { admission, decoder, maxConnections, timeouts } = options;
+  const { admission, decoder, maxConnections } = options;
   const connections = new Connections(maxConnections);
   const native = createGrpcServer(
     services,
@@ -88,7 +87,6 @@ export async function listenAll(options: ListenAllOptions): Promise<PortListener
     port: options.port,
     connections,
     maxConnections,
-    ...(timeouts === undefined ? {} : { timeouts }),
     tls: options.tls?.server,
     http2: (socket) => injector.injectConnection(socket),
     http1: createWebListener(options),
