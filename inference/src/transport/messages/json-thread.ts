@@ -22,7 +22,6 @@ export type JsonOutcome =
 
 interface Waiting {
   readonly job: JsonJob;
-  readonly signal: AbortSignal;
   resolve(bytes: Uint8Array<ArrayBuffer>): void;
   reject(error: unknown): void;
 }
@@ -69,7 +68,7 @@ export class JsonThread {
           then(value);
         };
       };
-      const waiting: Waiting = { job, signal, resolve: settle(resolve), reject: settle(reject) };
+      const waiting: Waiting = { job, resolve: settle(resolve), reject: settle(reject) };
       signal.addEventListener('abort', abort, { once: true });
       this.#queue.push(waiting);
       this.#next();
