@@ -6,8 +6,6 @@ export interface PlaneOptions {
   /** One per channel, in the order red, green, blue. */
   readonly mean: readonly [number, number, number];
   readonly std: readonly [number, number, number];
-  /** Default `rgb`. */
-  readonly order?: 'rgb' | 'bgr';
 }
 
 /** Writes an image as three planes of floats (NCHW), `(byte * rescale - mean) / std`: 3 * height * width numbers. */
@@ -15,9 +13,8 @@ export function writePlanes(image: Image, options: PlaneOptions, planes: Float32
   const planeSize = image.width * image.height;
   for (let channel = 0; channel < 3; channel += 1) {
     const table = valueTable(options, channel as 0 | 1 | 2);
-    const target = options.order === 'bgr' ? 2 - channel : channel;
     let from = channel;
-    for (let to = target * planeSize; to < (target + 1) * planeSize; to += 1) {
+    for (let to = channel * planeSize; to < (channel + 1) * planeSize; to += 1) {
       planes[to] = table[image.data[from] as number] as number;
       from += 3;
     }
