@@ -15,7 +15,6 @@ const LIMITS = { compressionRatioThreshold: 2.4, logProbThreshold: -1, noSpeechT
 function result(avgLogProb: number, noSpeechProb: number, ratio = 1, temperature = 0): DecodingResult {
   return {
     tokens: [],
-    text: '',
     avgLogProb,
     noSpeechProb,
     compressionRatio: ratio,

@@ -161,7 +161,6 @@ export class DecodingTask {
     const text = vocabulary.decode(hypothesis.tokens).trim();
     return {
       tokens: hypothesis.tokens,
-      text,
       avgLogProb: meanLogProb(hypothesis),
       noSpeechProb: this.#prompted.noSpeechProb,
       compressionRatio: compressionRatio(text),

@@ -4,7 +4,6 @@ import type { DecodeOptions } from './window.js';
 export interface DecodingResult {
   /** Timestamps included, end of text excluded. */
   readonly tokens: readonly number[];
-  readonly text: string;
   /** Mean natural log-probability of the tokens, including the end of text. */
   readonly avgLogProb: number;
   readonly noSpeechProb: number;
