@@ -120,7 +120,6 @@ export type Device = 'cpu' | 'cuda' | 'auto';
 
 /** Volume and configured models, the same in both programs. All paths are absolute. */
 export interface ModelEnvironment {
-  readonly modelsDir: string;
   /** The hub cache's root: the directory of `models--org--name`, of plain files and of the lock file. */
   readonly cacheDir: string;
   /** The variable that set `cacheDir`, for messages. */
@@ -157,10 +156,8 @@ export const LOCK_FILE_NAME = 'models.lock.json';
  */
 export function readModelEnvironment(env: NodeJS.ProcessEnv): ModelEnvironment {
   const values = readVariables(env, MODEL_VARIABLES);
-  const modelsDir = absolutePath(values.modelsDir);
-  const [cacheDir, cacheDirVariable] = resolveCacheDir(values, modelsDir);
+  const [cacheDir, cacheDirVariable] = resolveCacheDir(values);
   return {
-    modelsDir,
     cacheDir,
     cacheDirVariable,
     lockPath: values.lockPath === undefined ? join(cacheDir, LOCK_FILE_NAME) : absolutePath(values.lockPath),
@@ -180,7 +177,7 @@ export function readModelEnvironment(env: NodeJS.ProcessEnv): ModelEnvironment {
   };
 }
 
-function resolveCacheDir(values: VariableValues<typeof MODEL_VARIABLES>, modelsDir: string): [string, string] {
+function resolveCacheDir(values: VariableValues<typeof MODEL_VARIABLES>): [string, string] {
   const candidates: readonly (readonly [string | undefined, string, readonly string[]])[] = [
     [values.hfHubCache, MODEL_VARIABLES.hfHubCache.name, []],
     [values.huggingfaceHubCache, MODEL_VARIABLES.huggingfaceHubCache.name, []],
@@ -191,7 +188,7 @@ function resolveCacheDir(values: VariableValues<typeof MODEL_VARIABLES>, modelsD
   for (const [path, variable, below] of candidates) {
     if (path !== undefined) return [join(absolutePath(path), ...below), variable];
   }
-  return [join(modelsDir, '.cache'), MODEL_VARIABLES.modelsDir.name];
+  return [join(absolutePath(values.modelsDir), '.cache'), MODEL_VARIABLES.modelsDir.name];
 }
 
 /** Resolves a path from the environment: `~` is the home directory, as in Python's expanduser; relative to the working directory. */

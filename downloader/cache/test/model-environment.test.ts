@@ -12,7 +12,6 @@ const cacheOf = (env: NodeJS.ProcessEnv) => {
 describe('model environment', () => {
   it('has the documented defaults', () => {
     expect(readModelEnvironment({})).to.deep.equal({
-      modelsDir: '/app/models',
       cacheDir: '/app/models/.cache',
       cacheDirVariable: 'MODELS_DIR',
       lockPath: '/app/models/.cache/models.lock.json',
@@ -58,9 +57,9 @@ describe('model environment', () => {
   });
 
   it('makes every path absolute, with ~ as the home directory', () => {
-    const env = readModelEnvironment({ HF_HUB_CACHE: '~/cache', MODELS_DIR: 'models', MODELS_LOCK: 'lock.json' });
+    const env = readModelEnvironment({ HF_HUB_CACHE: '~/cache', MODELS_LOCK: 'lock.json' });
     expect(env.cacheDir).to.equal(join(homedir(), 'cache'));
-    expect(env.modelsDir).to.equal(resolve('models'));
+    expect(cacheOf({ MODELS_DIR: 'models' })).to.deep.equal([resolve('models/.cache'), 'MODELS_DIR']);
     expect(env.lockPath).to.equal(resolve('lock.json'));
   });
 
