@@ -18,13 +18,20 @@ import { encodeText, maxPromptTokens } from './prompt.js';
 import { splitAtTimestamps } from './segments.js';
 import type { DecodeResult, DecodeWindow } from './window.js';
 
-/** Decodes one window. */
-export async function decodeWindow(
-  parts: WhisperParts,
-  window: DecodeWindow,
-  context: ItemContext,
-): Promise<DecodeResult> {
-  if (holdsNothing(window.samples)) return noSpeech(parts, window);
+/** What was decoded of a window, and how. */
+interface ChosenResult {
+  readonly task: DecodingTask;
+  readonly best: DecodingResult;
+  /** Whether the window contains no speech, whatever was decoded. */
+  readonly silent: boolean;
+  /** The tokens before the window that `best` was decoded with. */
+  readonly before: readonly number[];
+  /** That of `best` if it passed, else the last one tried. */
+  readonly temperature: number;
+}
+
+/** Decodes at rising temperatures until a result passes, and without the text before the window where that was repeated. */
+async function chooseResult(parts: WhisperParts, window: DecodeWindow, context: ItemContext): Promise<ChosenResult> {
   const merged = parts.mergesSilence ? mergedSilence(window) : undefined;
   const tokensBefore = promptOf(parts, window);
   const open = (input: Partial<EncoderInput> = {}, text = tokensBefore) =>
@@ -72,6 +79,17 @@ export async function decodeWindow(
       [task, best, silent, before, temperature] = [alone, again, false, [], again.temperature];
     }
   }
+  return { task, best, silent, before, temperature };
+}
+
+/** Decodes one window. */
+export async function decodeWindow(
+  parts: WhisperParts,
+  window: DecodeWindow,
+  context: ItemContext,
+): Promise<DecodeResult> {
+  if (holdsNothing(window.samples)) return noSpeech(parts, window);
+  const { task, best, silent, before, temperature } = await chooseResult(parts, window, context);
   const split = silent
     ? { segments: [], advanceSamples: window.samples.length, goesOn: false }
     : splitAtTimestamps(best.tokens, parts.vocabulary.special.firstTimestamp, window.samples.length);

@@ -48,6 +48,7 @@ export interface DecodeResult extends DetectedLanguage {
   readonly tokensBefore: readonly number[];
   /** All tokens of each segment including timestamps, for the next window's prompt. */
   readonly tokens: readonly (readonly number[])[];
+  /** At which the text passed, else the last one tried: whether the text may be the next window's prompt. */
   readonly temperature: number;
 }
 
