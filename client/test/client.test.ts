@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { create } from '@bufbuild/protobuf';
 import { type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import {
@@ -193,6 +194,16 @@ describe('the client', () => {
     const { address } = await serve(() => undefined);
     const error = await failureOf(connect({ address, timeoutsMs: { EmbedText: 500 } }).embedText(['a']));
     expect(error).to.include({ code: 'DEADLINE_EXCEEDED', reason: 'TIMEOUT', method: 'EmbedText' });
+  });
+
+  it('leaves no listener at a signal that many calls share, whether they succeed or fail', async () => {
+    const replies = [failure(status.INVALID_ARGUMENT, 'no')];
+    const { address } = await serve((_call, reply) => reply(replies.pop() ?? null, one));
+    const client = connect({ address });
+    const { signal } = new AbortController();
+    await failureOf(client.embedText(['a'], { signal }));
+    await client.embedText(['a'], { signal });
+    expect(getEventListeners(signal, 'abort')).to.deep.equal([]);
   });
 
   it('cancels a call when its signal fires, on the server as well', async () => {

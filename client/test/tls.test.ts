@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import net, { type AddressInfo } from 'node:net';
 import { create } from '@bufbuild/protobuf';
 import { ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import { GetServerInfoResponseSchema, InferenceService } from '@heimdex/gen';
@@ -108,6 +110,18 @@ describe('an encrypted connection', () => {
     const { stderr, exitCode } = await heimdex(['info'], { address: service.address });
     expect(stderr).to.include('the port speaks TLS').and.include('--tls').and.not.include('Is the server running');
     expect(exitCode).to.equal(3);
+  });
+
+  it('is not suggested for a port that speaks neither', async () => {
+    const other = net.createServer((socket) => socket.on('error', () => {}).end('SSH-2.0-OpenSSH_9.2\r\n'));
+    await once(other.listen(0, '127.0.0.1'), 'listening');
+    try {
+      const address = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+      const error = await failureOf(connect({ address, connectTimeoutMs: 500 }).getServerInfo());
+      expect(error).to.include({ reason: 'UNREACHABLE', tlsProblem: undefined });
+    } finally {
+      other.close();
+    }
   });
 
   it('is reported as unsupported by a port without TLS', async () => {
