@@ -1,6 +1,5 @@
 /** What sentence-transformers does with the token vectors of a network, as its files describe it. */
-
-type Settings = Readonly<Record<string, unknown>>;
+import { asObject, type JsonObject, objectAt } from '@heimdex/common';
 
 /** Modules that are supported, by the last part of their types in modules.json. */
 export const SENTENCE_MODULES: readonly string[] = ['Transformer', 'Pooling', 'Normalize', 'Dropout'];
@@ -29,7 +28,7 @@ export type PoolingMode = keyof typeof POOLING_MODES;
  * The modes of a pooling's config.json: a flag for each, or a name or a list of names, as current versions of sentence-transformers write.
  * Throws an Error when there is none, or an unknown one.
  */
-export function poolingModes(config: Readonly<Record<string, unknown>>): readonly PoolingMode[] {
+export function poolingModes(config: JsonObject): readonly PoolingMode[] {
   const named = config.pooling_mode;
   const names =
     named === undefined
@@ -65,10 +64,10 @@ export function sentenceModules(value: unknown): readonly SentenceModule[] | und
 }
 
 /** The prompt that is put before texts if a caller names none, by config_sentence_transformers.json; often empty. */
-export function defaultPrompt(config: Readonly<Record<string, unknown>>): string {
-  const { default_prompt_name: name, prompts } = config;
-  if (typeof name !== 'string' || typeof prompts !== 'object' || prompts === null) return '';
-  const prompt = Object.hasOwn(prompts, name) ? (prompts as Readonly<Record<string, unknown>>)[name] : undefined;
+export function defaultPrompt(config: JsonObject): string {
+  const name = config.default_prompt_name;
+  const prompts = objectAt(config, 'prompts');
+  const prompt = typeof name === 'string' && Object.hasOwn(prompts, name) ? prompts[name] : undefined;
   return typeof prompt === 'string' ? prompt : '';
 }
 
@@ -84,7 +83,9 @@ export const TRANSFORMER_FILES: readonly string[] = [
 ];
 
 /** The settings of the `Transformer` module: the first file that has any; empty if none has. `read` returns undefined if there is no such file. */
-export async function transformerSettings(read: (name: string) => Promise<Settings | undefined>): Promise<Settings> {
+export async function transformerSettings(
+  read: (name: string) => Promise<JsonObject | undefined>,
+): Promise<JsonObject> {
   for (const name of TRANSFORMER_FILES) {
     const settings = (await read(name)) ?? {};
     if (Object.keys(settings).length > 0) return settings;
@@ -93,11 +94,11 @@ export async function transformerSettings(read: (name: string) => Promise<Settin
 }
 
 /** Throws an Error for a `Transformer` module that gives anything but its last token vectors, such as BERT's pooler. */
-export function assertTokenVectors({ modality_config: modalities, module_output_name: given }: Settings): void {
-  const { method_output_name: output } = objectOf(objectOf(modalities).text);
+export function assertTokenVectors(settings: JsonObject): void {
+  const { method_output_name: output } = objectAt(objectAt(settings, 'modality_config'), 'text');
   for (const [name, value, expected] of [
     ['modality_config.text.method_output_name', output, 'last_hidden_state'],
-    ['module_output_name', given, 'token_embeddings'],
+    ['module_output_name', settings.module_output_name, 'token_embeddings'],
   ] as const) {
     if ((value ?? expected) !== expected)
       throw new Error(`Expected ${name} of ${TRANSFORMER_FILES[0]} to be ${expected}, got ${JSON.stringify(value)}.`);
@@ -105,8 +106,8 @@ export function assertTokenVectors({ modality_config: modalities, module_output_
 }
 
 /** Settings of the `Transformer` module that replace those of tokenizer_config.json; `tokenizer_args` in files of earlier versions. */
-export function tokenizerSettings({ tokenizer_args: older, processor_kwargs: settings = {} }: Settings): Settings {
-  return objectOf(older ?? settings);
+export function tokenizerSettings(settings: JsonObject): JsonObject {
+  return asObject(settings.tokenizer_args ?? settings.processor_kwargs);
 }
 
 /** Arguments of the tokenizer's calls that change neither a text's tokens nor their number. */
@@ -123,19 +124,15 @@ const ABOUT_BATCHES = [
  * Arguments of the tokenizer's calls (`processing_kwargs`), as current versions save them, come before the older key. Throws an Error for
  * one that is not supported.
  */
-export function textLimit(settings: Settings): number | undefined {
-  const { processing_kwargs: given, max_seq_length } = settings;
-  const { model_max_length: older = max_seq_length } = tokenizerSettings(settings);
-  const { text, common } = objectOf(given);
+export function textLimit(settings: JsonObject): number | undefined {
+  const { model_max_length: older = settings.max_seq_length } = tokenizerSettings(settings);
+  const given = objectAt(settings, 'processing_kwargs');
   const {
     max_length: limit = older,
     truncation = true,
     add_special_tokens: special = true,
     ...others
-  } = {
-    ...objectOf(text),
-    ...objectOf(common),
-  };
+  }: JsonObject = { ...objectAt(given, 'text'), ...objectAt(given, 'common') };
   const unknown = Object.keys(others).filter((name) => !ABOUT_BATCHES.includes(name));
   if (special !== true) unknown.push(`add_special_tokens ${special}`);
   if (unknown.length > 0) {
@@ -145,9 +142,4 @@ export function textLimit(settings: Settings): number | undefined {
   }
   if (truncation === false || truncation === 'do_not_truncate') return Number.POSITIVE_INFINITY;
   return typeof limit === 'number' && Number.isFinite(limit) ? limit : undefined;
-}
-
-/** A value from JSON; empty if it is not an object. */
-function objectOf(value: unknown): Settings {
-  return typeof value === 'object' && value !== null ? (value as Settings) : {};
 }
