@@ -1,6 +1,5 @@
 import { isObject, type JsonObject, objectAt, stringAt } from '../json.js';
 import { AddedTokens } from './added-tokens.js';
-import type { IdSource } from './id-source.js';
 import { BytePairModel } from './library.js';
 import { createNormalizer, isSpace, type Normalizer } from './normalizers.js';
 import { createPreTokenizer, type PreTokenizer } from './pre-tokenizers.js';
@@ -16,7 +15,7 @@ import { WordPieceModel } from './wordpiece.js';
  *
  * @param lowerCases - Whether texts are lowered before they are normalized, but not the added tokens in them.
  */
-export function createExactSource(json: JsonObject, lowerCases = false): IdSource {
+export function createExactSource(json: JsonObject, lowerCases = false): ExactSource {
   const normalize = supported(json, 'normalizer', createNormalizer);
   return new ExactSource(
     lowerCases ? (text) => normalize(lowerCase(text)) : normalize,
@@ -63,7 +62,9 @@ interface SpecialTokens {
   readonly after: readonly number[];
 }
 
-class ExactSource implements IdSource {
+/** Encodes texts to token ids, without special tokens. */
+class ExactSource {
+  /** Special tokens before and after each text. */
   readonly before: readonly number[];
   readonly after: readonly number[];
   readonly #normalize: Normalizer;
@@ -86,6 +87,7 @@ class ExactSource implements IdSource {
     this.#added = added;
   }
 
+  /** Returns the first ids of a text; may stop once there are more than `limit`. */
   idsOf(text: string, limit: number): readonly number[] {
     const ids: number[] = [];
     for (const part of this.#parts(text)) {
@@ -96,6 +98,7 @@ class ExactSource implements IdSource {
     return ids;
   }
 
+  /** Returns the last ids of a text; may stop once there are more than `limit`. */
   lastIdsOf(text: string, limit: number): readonly number[] {
     const parts = [...this.#parts(text)];
     const ids: number[] = [];
