@@ -174,15 +174,17 @@ describe('FairQueue', () => {
     expect(fairQueue.size).to.equal(0);
   });
 
-  it('removes an entry once', () => {
+  it('removes an entry once, and its cost with it', () => {
     const fairQueue = new FairQueue<string>();
     const gone = entry('gone', new Flow('bulk'), { cost: 7 });
     fairQueue.push(gone);
-    expect(fairQueue.cost).to.equal(7);
+    fairQueue.push(entry('kept', new Flow('bulk'), { cost: 2 }));
+    expect(fairQueue.cost).to.equal(9);
     expect(fairQueue.remove(gone)).to.equal(true);
     expect(fairQueue.remove(gone)).to.equal(false);
+    expect([fairQueue.size, fairQueue.cost]).to.deep.equal([1, 2]);
+    expect(takeAll(fairQueue)).to.deep.equal([['kept']]);
     expect([fairQueue.size, fairQueue.cost]).to.deep.equal([0, 0]);
-    expect(fairQueue.take(MANY, 0).batch).to.deep.equal([]);
   });
 
   it('is empty after drain', () => {

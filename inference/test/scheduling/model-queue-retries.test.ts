@@ -45,6 +45,16 @@ describe('ModelQueue after a failed run', () => {
     expect(await bad).to.include({ message: 'this one' });
   });
 
+  it('does not retry an item whose run failed although it was alone in it', async () => {
+    const { modelQueue, executor } = createModelQueue();
+    modelQueue.addExecutor(executor);
+    const bad = modelQueue.admit(request).submit('bad', NEVER);
+    await settled();
+    executor.at(0).fail(new InferenceError('IMAGE_UNREADABLE', 'this one'));
+    expect(await errorOf(bad)).to.include({ code: 'IMAGE_UNREADABLE', message: 'this one' });
+    expect([executor.runs.length, modelQueue.waiting]).to.deep.equal([1, 0]);
+  });
+
   it('delivers an outcome before the others of its run', async () => {
     const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);

@@ -18,10 +18,11 @@ describe('ModelQueue', () => {
     modelQueue.addExecutor(executor);
     const first = modelQueue.admit(request).submit('a', NEVER);
     await settled();
+    clock.nowMs = 3;
     const others = ['b', 'c', 'd'].map((item) => modelQueue.admit(request).submit(item, NEVER));
     await settled();
     expect(executor.runs).to.have.length(1);
-    clock.nowMs = 7;
+    clock.nowMs = 10;
     executor.at(0).answer();
     await first;
     await settled();
@@ -192,6 +193,21 @@ describe('ModelQueue', () => {
     expect(modelQueue.admitted).to.equal(9);
   });
 
+  it('estimates waits from the time that a worker was busy, with the transfer to it and back', async () => {
+    const { modelQueue, executor, clock } = createModelQueue();
+    modelQueue.addExecutor(executor);
+    clock.nowMs = 1000;
+    const first = modelQueue.admit(request);
+    const done = first.submit('12345', NEVER);
+    await settled();
+    clock.nowMs = 1100;
+    executor.at(0).answer(undefined, 10);
+    await done;
+    first.close();
+    modelQueue.admit({ ...request, cost: 45 });
+    expect(refusal(() => modelQueue.admit({ ...request, cost: 25 })).retryAfterMs).to.equal(500);
+  });
+
   it('admits a call above the limits while nothing else is admitted', () => {
     const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
@@ -261,6 +277,22 @@ describe('ModelQueue', () => {
     expect(modelQueue.refusal('interactive')).to.equal(undefined);
     modelQueue.admit({ ...request, cost: 1.5 });
     expect(modelQueue.refusal('interactive')?.code).to.equal('QUEUE_FULL');
+  });
+
+  it('refuses no unknown request for its queue while the model is not ready: admit says why', () => {
+    const full = () => {
+      const { modelQueue, executor } = createModelQueue();
+      modelQueue.addExecutor(executor);
+      modelQueue.admit({ ...request, items: 10 });
+      expect(modelQueue.refusal('interactive')?.code).to.equal('QUEUE_FULL');
+      return { modelQueue, executor };
+    };
+    const lost = full();
+    lost.modelQueue.removeExecutor(lost.executor);
+    expect(lost.modelQueue.refusal('interactive')).to.equal(undefined);
+    const closed = full();
+    closed.modelQueue.close(new InferenceError('DRAINING', 'closing'));
+    expect(closed.modelQueue.refusal('interactive')).to.equal(undefined);
   });
 
   it('releases capacity once when a call is closed repeatedly', () => {

@@ -12,7 +12,7 @@ const RECIPE: SentenceRecipe = {
   pooling: ['mean'],
   unknownModules: [],
   prompt: '',
-  lowerCase: false,
+  tokenizer: { settings: {}, lowerCase: false },
   positions: 8,
   maxTokens: undefined,
   dimensions: undefined,
