@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type {
+  CompileRequest,
   ConfiguredModel,
   ContentHash,
   HubSource,
@@ -10,10 +11,17 @@ import type {
   UrlSource,
 } from '@heimdex/cache';
 import { hashOfEntry, isCommit, sizeOfEntry, withStandIns } from '@heimdex/cache';
+import { assertPinned } from './assert-pinned.js';
 import { lockedFile, type ModelState } from './cache-state.js';
-import { type CheckpointReason, chooseSource, hasWeights, layoutOf } from './checkpoint-source.js';
+import {
+  type CheckpointReason,
+  type CheckpointSearch,
+  chooseSource,
+  hasWeights,
+  layoutOf,
+} from './checkpoint-source.js';
 import { assertCompilable } from './compile/assert-compilable.js';
-import { smallFilesOf } from './compile/small-json.js';
+import { type SmallFiles, smallFilesOf } from './compile/small-json.js';
 import { combineFailures, DownloaderError } from './errors.js';
 import { unusableWeights } from './foreign-weights.js';
 import type { Remote } from './remote.js';
@@ -124,53 +132,33 @@ async function askHub(
     throw lockedAt === undefined ? error : goneCommit(error, repository, lockedAt);
   });
   const configured = layoutOf(state.configured, tree);
-  const { locked } = state;
-  const where = `${repository} at ${commit.slice(0, 8)}`;
   const fileAt = (path: string) => remote.hubFile({ repository, commit, path });
-  const small = smallFilesOf({ name: repository, tree, dir: configured.dir }, fileAt, remote, signal);
-  const files: RemoteFile[] = [];
-  for (const file of withStandIns(configured.files, (path) => tree.has(path))) {
-    const entry = tree.get(file.path);
-    if (entry === undefined) {
-      if (!file.required && lockedFile(locked, file.path) === undefined) continue;
-      const unusable = unusableWeights(state.configured, tree, where);
-      // A model for another task may lack a file that only this one needs.
-      if (unusable === undefined && configured.compile !== undefined) await assertCompilable(configured, small);
-      throw unusable ?? fileUnknown({ configured }, source, commit, file);
-    }
-    const hash = hashOfEntry(entry);
-    const sizeBytes = sizeOfEntry(entry);
-    assertPinned(state, file, hash, sizeBytes, where);
-    const sources = [fileAt(file.path), ...otherSources(configured, file, hash, remote)];
-    files.push({ file, sizeBytes, hash, sources });
-  }
-  let checkpoint: RemoteFiles['checkpoint'];
-  if (configured.compile !== undefined && needsCheckpoint(state, commit)) {
-    await assertCompilable(configured, small);
-    const search = { repository: { repository, commit }, tree, cacheDir, remote };
-    const chosen = await chooseSource(configured, configured.compile, search, signal);
-    if (chosen === undefined)
-      throw (
-        unusableWeights(configured, tree, where) ??
-        fileUnknown({ configured }, source, commit, { path: 'model.safetensors' })
-      );
-    checkpoint = { paths: chosen.files.map(({ path }) => path), why: chosen.why };
-    for (const { path, isThere, ...rest } of chosen.files) {
-      const file = { path, required: true, weights: undefined, sizeBytes: undefined, sha256: undefined };
-      if (rest.volumePath === undefined) assertPinned(state, file, rest.hash, rest.sizeBytes, where);
-      files.push({ file, isVerified: isThere && rest.volumePath !== undefined, ...rest });
-    }
-  }
-  const requestedRevision = source.revision;
+  const listing: Listing = {
+    repository: { repository, commit },
+    tree,
+    cacheDir,
+    remote,
+    source,
+    configured,
+    where: `${repository} at ${commit.slice(0, 8)}`,
+    fileAt,
+    small: smallFilesOf({ name: repository, tree, dir: configured.dir }, fileAt, remote, signal),
+  };
+  const files = await configuredFiles(state, listing);
+  const { compile } = configured;
+  const chosen =
+    compile !== undefined && needsCheckpoint(state, commit)
+      ? await checkpointFiles(state, compile, listing, signal)
+      : undefined;
   return {
     state: { ...state, configured },
     source: 'hf',
     repository,
-    requestedRevision,
+    requestedRevision: source.revision,
     commit: configured.layout === 'plain' ? undefined : commit,
     tree,
-    files,
-    ...(checkpoint === undefined ? {} : { checkpoint }),
+    files: [...files, ...(chosen?.files ?? [])],
+    ...(chosen && { checkpoint: { paths: chosen.files.map(({ file }) => file.path), why: chosen.why } }),
     ...formerVariant(state.configured, tree),
   };
 }
@@ -178,6 +166,63 @@ async function askHub(
 function formerVariant({ otherwise, ...first }: ConfiguredModel, tree: Tree): Pick<RemoteFiles, 'formerVariant'> {
   if (otherwise === undefined || hasWeights(first, tree) === hasWeights(otherwise, tree)) return {};
   return { formerVariant: hasWeights(first, tree) ? otherwise.variant : first.variant };
+}
+
+/** A repository of a hub at a commit. */
+interface Listing extends CheckpointSearch {
+  readonly source: HubSource;
+  /** The model in the layout that the repository has. */
+  readonly configured: ConfiguredModel;
+  /** The repository and its commit, in messages. */
+  readonly where: string;
+  readonly fileAt: (path: string) => ByteSource;
+  readonly small: SmallFiles;
+}
+
+/** Returns the model's files that the repository has. Throws DownloaderError if it lacks a required or a locked one. */
+async function configuredFiles(state: ModelState, listing: Listing): Promise<readonly RemoteFile[]> {
+  const { configured, tree, remote, where } = listing;
+  const files: RemoteFile[] = [];
+  for (const file of withStandIns(configured.files, (path) => tree.has(path))) {
+    const entry = tree.get(file.path);
+    if (entry === undefined) {
+      if (!file.required && lockedFile(state.locked, file.path) === undefined) continue;
+      const unusable = unusableWeights(state.configured, tree, where);
+      // A model for another task may lack a file that only this one needs.
+      if (unusable === undefined && configured.compile !== undefined) await assertCompilable(configured, listing.small);
+      throw unusable ?? fileUnknown({ configured }, listing.source, listing.repository.commit, file);
+    }
+    const hash = hashOfEntry(entry);
+    const sizeBytes = sizeOfEntry(entry);
+    assertPinned(state, file, hash, sizeBytes, where);
+    const sources = [listing.fileAt(file.path), ...otherSources(configured, file, hash, remote)];
+    files.push({ file, sizeBytes, hash, sources });
+  }
+  return files;
+}
+
+/** Returns the files of the checkpoint to compile, and why it was chosen. Throws DownloaderError if there is none that can be compiled. */
+async function checkpointFiles(
+  state: ModelState,
+  request: CompileRequest,
+  listing: Listing,
+  signal: AbortSignal,
+): Promise<{ readonly files: readonly RemoteFile[]; readonly why: CheckpointReason }> {
+  const { configured, tree, where } = listing;
+  await assertCompilable(configured, listing.small);
+  const chosen = await chooseSource(configured, request, listing, signal);
+  if (chosen === undefined) {
+    throw (
+      unusableWeights(configured, tree, where) ??
+      fileUnknown({ configured }, listing.source, listing.repository.commit, { path: 'model.safetensors' })
+    );
+  }
+  const files = chosen.files.map(({ path, isThere, ...rest }): RemoteFile => {
+    const file = { path, required: true, weights: undefined, sizeBytes: undefined, sha256: undefined };
+    if (rest.volumePath === undefined) assertPinned(state, file, rest.hash, rest.sizeBytes, where);
+    return { file, isVerified: isThere && rest.volumePath !== undefined, ...rest };
+  });
+  return { files, why: chosen.why };
 }
 
 /** Returns whether a model has to be compiled from its checkpoint, or the checkpoint on the volume is damaged. */
@@ -258,32 +303,4 @@ function byteSource(source: Source, file: ModelFile, hash: ContentHash, remote: 
 function madeUpCommit(files: readonly RemoteFile[]): string {
   const lines = files.map(({ file, hash }) => `${file.path}\0${hash.value}\n`).sort();
   return createHash('sha1').update(lines.join('')).digest('hex');
-}
-
-/** Checks an offered file against the manifest and the lock file. */
-function assertPinned(
-  state: ModelState,
-  file: ModelFile,
-  hash: ContentHash,
-  sizeBytes: number | undefined,
-  where: string,
-): void {
-  const locked = lockedFile(state.locked, file.path);
-  const wantedHash = locked?.sha256 ?? file.sha256;
-  const expectedSize = locked?.sizeBytes ?? file.sizeBytes;
-  const wantedBlob = locked?.blobId;
-  const by = locked === undefined ? 'the manifest' : 'the lock file';
-  const next = locked === undefined ? 'heimdex-downloader plan' : 'heimdex-downloader update';
-  const differs = (expected: string, got: string) =>
-    new DownloaderError(
-      'HASH_MISMATCH',
-      `${where} offers different bytes for ${file.path} than ${by} names: expected ${expected}, got ${got}. To see what changed, run: ${next}`,
-    );
-  if (wantedHash !== undefined && hash.type === 'sha256' && wantedHash !== hash.value)
-    throw differs(wantedHash, hash.value);
-  if (wantedBlob !== undefined && hash.type === 'git-sha1' && wantedBlob !== hash.value)
-    throw differs(wantedBlob, hash.value);
-  if (expectedSize !== undefined && sizeBytes !== undefined && expectedSize !== sizeBytes) {
-    throw differs(`${expectedSize} bytes`, `${sizeBytes} bytes`);
-  }
 }
