@@ -52,7 +52,7 @@ describe('ModelQueue after a failed run', () => {
     await settled();
     executor.at(0).fail(new InferenceError('IMAGE_UNREADABLE', 'this one'));
     expect(await errorOf(bad)).to.include({ code: 'IMAGE_UNREADABLE', message: 'this one' });
-    expect([executor.runs.length, modelQueue.waiting]).to.deep.equal([1, 0]);
+    expect([executor.runs.length, modelQueue.waitingOf('interactive')]).to.deep.equal([1, 0]);
   });
 
   it('delivers an outcome before the others of its run', async () => {
