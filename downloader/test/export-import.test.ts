@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+import { open, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { expect } from 'chai';
+import { pack } from 'tar-stream';
+import { lastLine, runHere } from './support/program.js';
+import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
+import { useHub } from './support/use-hub.js';
+
+const FACES = {
+  name: 'opencv/face_detection_yunet',
+  files: [{ path: 'face_detection_yunet_2023mar.onnx', bytes: 'not the real one' }],
+} as const;
+
+describe('export and import', () => {
+  const { dir, hub, env } = useHub({ repositories: [speechRepository(), FACES] });
+  let cache: string;
+
+  beforeEach(async () => {
+    cache = join(dir.path, 'cache');
+  });
+
+  async function ok(argv: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<string> {
+    const result = await runHere(argv, env(more));
+    expect(result.status, result.stderr).to.equal(0);
+    return result.stdout;
+  }
+
+  const lockText = () => readFile(join(cache, 'models.lock.json'), 'utf8');
+
+  const other = () => ({ HF_HUB_CACHE: join(dir.path, 'other'), HF_HUB_OFFLINE: '1' });
+  const tar = () => join(dir.path, 'models.tar');
+
+  it('carry whole models to a volume without a network', async () => {
+    await ok([]);
+    await ok(['export', tar()]);
+    hub.requests.clear();
+    await ok(['import', tar()], other());
+    await ok([], other());
+    await ok(['verify'], other());
+    expect(hub.requests.count).to.equal(0);
+    expect(await readdir(dir.path)).to.include('models.tar');
+  });
+
+  it('give a cache that is the same name by name', async () => {
+    await ok([]);
+    await ok(['export', tar()]);
+    await ok(['import', tar()], other());
+    const names = async (path: string) =>
+      (await readdir(path, { recursive: true })).filter((name) => !name.startsWith('.locks')).sort();
+    expect(await names(join(dir.path, 'other'))).to.deep.equal(await names(cache));
+  });
+
+  it('work over stdout and stdin', async () => {
+    await ok([]);
+    const { stdoutBytes, status } = await runHere(['export', '-'], env());
+    expect(status).to.equal(0);
+    const result = await runHere(['import', '-'], env(other()), { stdin: Readable.from([stdoutBytes]) });
+    expect(result.status, result.stderr).to.equal(0);
+    await ok(['verify'], other());
+  });
+
+  it('write the same bytes twice', async () => {
+    await ok([]);
+    const first = await runHere(['export', '-'], env());
+    const second = await runHere(['export', '-'], env());
+    expect(first.stdoutBytes.equals(second.stdoutBytes)).to.equal(true);
+  });
+
+  it('take nothing when all is there', async () => {
+    await ok([]);
+    await ok(['export', tar()]);
+    await ok(['import', tar()], other());
+    const again = await runHere(['import', tar()], env(other()));
+    expect(lastLine(again)).to.include({ event: 'imported', files: 0, presentFiles: 7 });
+  });
+
+  it('refuse to export an incomplete model', async () => {
+    const result = await runHere(['export', tar()], env());
+    expect(result.status).to.equal(3);
+    expect(await readdir(dir.path)).not.to.include('models.tar');
+  });
+
+  it('refuse to export damaged bytes', async () => {
+    await ok([]);
+    const path = join(cache, 'models--acme--speech', 'snapshots', hub.commit(SPEECH_REPOSITORY).sha, ENCODER);
+    const file = await open(path, 'r+');
+    await file.write('x', 100);
+    await file.close();
+    expect((await runHere(['export', tar()], env())).status).to.equal(7);
+    expect((await readdir(dir.path)).filter((name) => name.startsWith('models.tar'))).to.deep.equal([]);
+  });
+
+  it('refuse an archive with one wrong byte, and publish nothing of it', async () => {
+    await ok([]);
+    const { stdoutBytes } = await runHere(['export', '-'], env());
+    const encoder = stdoutBytes.indexOf(hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid ?? '', 10_000);
+    stdoutBytes.writeUInt8(stdoutBytes.readUInt8(encoder + 5_000) ^ 1, encoder + 5_000);
+    const result = await runHere(['import', '-'], env(other()), { stdin: Readable.from([stdoutBytes]) });
+    expect(result.status, result.stderr).to.equal(7);
+    expect((await runHere([], env(other()))).status).to.equal(3);
+  });
+
+  it('refuse an archive that ends early', async () => {
+    await ok([]);
+    const { stdoutBytes } = await runHere(['export', '-'], env());
+    const result = await runHere(['import', '-'], env(other()), {
+      stdin: Readable.from([stdoutBytes.subarray(0, 600_000)]),
+    });
+    expect(result.status, result.stderr).to.equal(7);
+    expect(lastLine(result)).to.include({ code: 'ARCHIVE_INVALID' });
+  });
+
+  it('reject an invalid archive and a missing one', async () => {
+    const result = await runHere(['import', '-'], env(other()), { stdin: Readable.from([Buffer.alloc(5_000, 'x')]) });
+    expect(lastLine(result)).to.include({ code: 'ARCHIVE_INVALID' });
+    expect((await runHere(['import', tar()], env(other()))).status).to.equal(3);
+  });
+
+  it('write nothing outside the cache for any names in an archive', async () => {
+    await ok([]);
+    const archive = pack();
+    archive.entry({ name: 'models.lock.json' }, await lockText());
+    archive.entry({ name: '../../escaped' }, 'x');
+    archive.entry({ name: 'models--acme--speech/blobs/x', type: 'symlink', linkname: '/etc' });
+    archive.finalize();
+    const result = await runHere(['import', '-'], env(other()), { stdin: Readable.from(archive) });
+    expect(lastLine(result)).to.include({ code: 'ARCHIVE_INVALID' });
+    const names = await readdir(dir.path, { recursive: true });
+    expect(names.filter((name) => name.includes('escaped') || name.endsWith('blobs/x'))).to.deep.equal([]);
+  });
+
+  it('take no plain file with the name of the lock file', async () => {
+    await ok([]);
+    const before = await lockText();
+    const bytes = Buffer.from('{"formatVersion":1,"models":[]}');
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const files = [{ path: 'models.lock.json', sizeBytes: bytes.length, sha256 }];
+    const source = { repository: 'acme/plain', source: 'hf', requestedRevision: 'main', revision: sha256 };
+    const model = { role: 'faces', entry: 'acme/plain', variant: 'fp32', layout: 'plain', ...source, files };
+    const archive = pack();
+    archive.entry({ name: 'models.lock.json' }, JSON.stringify({ formatVersion: 1, models: [model] }));
+    archive.entry({ name: 'models.lock.json' }, bytes);
+    archive.finalize();
+    const result = await runHere(['import', '-'], env(), { stdin: Readable.from(archive) });
+    expect(result.status, result.stderr).to.equal(7);
+    expect(lastLine(result)).to.include({ code: 'PATH_UNSAFE' });
+    expect(await lockText()).to.equal(before);
+  });
+});
