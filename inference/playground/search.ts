@@ -1,5 +1,5 @@
 /** Images searched by a query. */
-import type { EmbeddingResultJson, LimitsJson } from '@heimdex/gen';
+import type { EmbedImageResponseJson, EmbeddingResultJson, LimitsJson, ModelJson } from '@heimdex/gen';
 import { groupsOf } from './batches.js';
 import { element, onFiles, say, shown } from './elements.js';
 import { base64, call } from './server.js';
@@ -8,6 +8,8 @@ interface Image {
   readonly figure: HTMLElement;
   readonly name: string;
   readonly vector: readonly number[];
+  /** What made the vector. */
+  readonly model: string;
 }
 
 const STATUS = 'search-status';
@@ -30,7 +32,7 @@ export function startSearch(limits: LimitsJson): void {
     try {
       for (const group of groupsOf(files, limits)) {
         say(STATUS, `Embedding ${done + 1} to ${done + group.length} of ${files.length} …`);
-        const results = await embedImages(group);
+        const { results = [], model } = await embedImages(group);
         done += group.length;
         waiting -= group.length;
         for (const [at, file] of group.entries()) {
@@ -40,7 +42,7 @@ export function startSearch(limits: LimitsJson): void {
             continue;
           }
           const figure = figureOf(file);
-          images.push({ figure, name: file.name, vector });
+          images.push({ figure, name: file.name, vector, model: nameOf(model) });
           grid.append(figure);
         }
       }
@@ -78,7 +80,14 @@ export function startSearch(limits: LimitsJson): void {
     event.preventDefault();
     shown(STATUS, async () => {
       if (images.length === 0) return say(STATUS, 'Choose images first.');
-      const vector = await embedText(element('query', HTMLInputElement).value);
+      const { vector, model } = await embedText(element('query', HTMLInputElement).value);
+      // The server may have come back with another model, and vectors of two models cannot be compared.
+      const others = images.filter((image) => image.model !== model).length;
+      if (others > 0) {
+        throw new Error(
+          `The server now runs ${model}, and ${others} of ${images.length} images are by another model. Remove all, and choose the images again.`,
+        );
+      }
       const ranked = images
         .map((image) => ({ ...image, cosine: dot(image.vector, vector) }))
         .sort((one, other) => other.cosine - one.cosine);
@@ -107,16 +116,20 @@ function figureOf(file: File): HTMLElement {
   return figure;
 }
 
-async function embedImages(files: readonly File[]): Promise<readonly EmbeddingResultJson[]> {
+async function embedImages(files: readonly File[]): Promise<EmbedImageResponseJson> {
   const images = await Promise.all(files.map(async (file) => ({ content: await base64(file) })));
-  return (await call('EmbedImage', { images })).results ?? [];
+  return call('EmbedImage', { images });
 }
 
-async function embedText(text: string): Promise<readonly number[]> {
-  const [result] = (await call('EmbedText', { texts: [text] })).results ?? [];
+async function embedText(text: string): Promise<Pick<Image, 'vector' | 'model'>> {
+  const { results: [result] = [], model } = await call('EmbedText', { texts: [text] });
   const vector = vectorOf(result);
   if (vector === undefined) throw new Error(result?.error?.message ?? 'The server sent no vector.');
-  return vector;
+  return { vector, model: nameOf(model) };
+}
+
+function nameOf({ id = '', revision = '', variant = '' }: ModelJson = {}): string {
+  return `${id}@${revision} ${variant}`.trim();
 }
 
 function vectorOf(result: EmbeddingResultJson | undefined): readonly number[] | undefined {

@@ -121,6 +121,20 @@ describe('the page to try the server', () => {
       expect(await text('figure.best figcaption')).to.match(/^0\.\d{3}20-snowman\.png$/);
     });
 
+    it('does not compare images with a query by another model, as after a restart', async () => {
+      await page.evaluate(`{
+        const { fetch } = window;
+        window.fetch = async (...request) => {
+          window.fetch = fetch;
+          const answer = await (await fetch(...request)).json();
+          return Response.json({ ...answer, model: { ...answer.model, id: 'an/other' } });
+        };
+      }`);
+      await type('#query', 'a snowman');
+      await page.evaluate(until("document.querySelector('#search-status').classList.contains('error')"));
+      expect(await text('#search-status')).to.match(/now runs an\/other@.*24 of 24 images are by another model/);
+    });
+
     it('limits the number of images', async () => {
       await page.evaluate(`{
         const dataTransfer = new DataTransfer();
