@@ -1,22 +1,25 @@
 /** Faces drawn on an image. */
-import type { FaceJson } from '@heimdex/gen';
+import type { FaceJson, LimitsJson } from '@heimdex/gen';
+import { refusalOf } from './batches.js';
 import { element, newest, onFiles, say, shown } from './elements.js';
 import { base64, call } from './server.js';
 
 const STATUS = 'faces-status';
 
-export function startFaces(): void {
+export function startFaces(limits: LimitsJson): void {
   const started = newest();
   onFiles('faces-file', ([file]) => {
     if (file === undefined) return;
     const isCurrent = started();
-    shown(STATUS, () => detect(file, isCurrent), isCurrent);
+    shown(STATUS, () => detect(file, limits, isCurrent), isCurrent);
   });
 }
 
-async function detect(file: File, isCurrent: () => boolean): Promise<void> {
+async function detect(file: File, limits: LimitsJson, isCurrent: () => boolean): Promise<void> {
   const canvas = element('faces', HTMLCanvasElement);
   canvas.hidden = true;
+  const refusal = refusalOf(file, limits);
+  if (refusal !== undefined) throw new Error(refusal);
   say(STATUS, 'Detecting …');
   const { results } = await call('DetectFaces', { images: [{ content: await base64(file) }] });
   const image = await createImageBitmap(file).catch(() => undefined);

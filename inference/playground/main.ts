@@ -16,9 +16,9 @@ async function connect(): Promise<void> {
     if (started) return;
     started = true;
     const starts: Readonly<Record<string, () => void>> = {
-      speech: () => startSpeech(Number(limits.maxMessageBytes ?? 0)),
+      speech: () => startSpeech(limits),
       vision: () => startSearch(limits),
-      faces: startFaces,
+      faces: () => startFaces(limits),
     };
     for (const [role, start] of Object.entries(starts)) {
       if (!models.some((model) => model.role === role)) continue;

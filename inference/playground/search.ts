@@ -1,6 +1,6 @@
 /** Images searched by a query. */
-import type { EmbedImageResponseJson, EmbeddingResultJson, LimitsJson, ModelJson } from '@heimdex/gen';
-import { groupsOf } from './batches.js';
+import type { EmbeddingResultJson, EmbedImageResponseJson, LimitsJson, ModelJson } from '@heimdex/gen';
+import { groupsOf, refusalOf } from './batches.js';
 import { element, onFiles, say, shown } from './elements.js';
 import { base64, call } from './server.js';
 
@@ -28,10 +28,15 @@ export function startSearch(limits: LimitsJson): void {
 
   const embed = async (files: readonly File[]) => {
     const problems: string[] = [];
+    const sent = files.filter((file) => {
+      const refusal = refusalOf(file, limits);
+      if (refusal !== undefined) problems.push(`${file.name}: ${refusal}`);
+      return refusal === undefined;
+    });
     let done = 0;
     try {
-      for (const group of groupsOf(files, limits)) {
-        say(STATUS, `Embedding ${done + 1} to ${done + group.length} of ${files.length} …`);
+      for (const group of groupsOf(sent, limits)) {
+        say(STATUS, `Embedding ${done + 1} to ${done + group.length} of ${sent.length} …`);
         const { results = [], model } = await embedImages(group);
         done += group.length;
         waiting -= group.length;

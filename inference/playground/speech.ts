@@ -1,6 +1,6 @@
 /** An audio or video file or the microphone; words, or segments, with times that play. */
-import type { AudioInputJson, RawAudioJson, TranscribeResponseJson, WordJson } from '@heimdex/gen';
-import { JSON_BYTES_PER_BYTE } from './batches.js';
+import type { AudioInputJson, LimitsJson, RawAudioJson, TranscribeResponseJson, WordJson } from '@heimdex/gen';
+import { refusalOf } from './batches.js';
 import { chunksOf, SAMPLE_RATE_HZ, samplesOf } from './chunks.js';
 import { element, newest, onFiles, say, shown } from './elements.js';
 import { base64, CallError, call } from './server.js';
@@ -9,13 +9,13 @@ const STATUS = 'speech-status';
 /** Until the model refuses them. */
 let wordTimes = true;
 
-/** @param maxMessageBytes of one call, for files that the browser cannot decode */
-export function startSpeech(maxMessageBytes: number): void {
+/** @param limits of one call, for files that the browser cannot decode */
+export function startSpeech(limits: LimitsJson): void {
   const started = newest();
   const take = (file: Blob | undefined) => {
     if (file === undefined) return;
     const isCurrent = started();
-    shown(STATUS, () => transcribe(file, maxMessageBytes, isCurrent), isCurrent);
+    shown(STATUS, () => transcribe(file, limits, isCurrent), isCurrent);
   };
   onFiles('speech-file', ([file]) => take(file));
   startMicrophone(take);
@@ -23,7 +23,7 @@ export function startSpeech(maxMessageBytes: number): void {
   player.addEventListener('loadedmetadata', () => player.classList.toggle('sound', player.videoWidth === 0));
 }
 
-async function transcribe(file: Blob, maxMessageBytes: number, isCurrent: () => boolean): Promise<void> {
+async function transcribe(file: Blob, limits: LimitsJson, isCurrent: () => boolean): Promise<void> {
   const words = element('words', HTMLElement);
   words.replaceChildren();
   const player = element('player', HTMLVideoElement);
@@ -33,13 +33,8 @@ async function transcribe(file: Blob, maxMessageBytes: number, isCurrent: () => 
   say(STATUS, 'Reading …');
   const samples = await samplesOf(file).catch(() => undefined);
   if (samples === undefined) {
-    const maxBytes = maxMessageBytes / JSON_BYTES_PER_BYTE;
-    if (file.size > maxBytes) {
-      const mib = Math.floor(maxBytes / 2 ** 20);
-      throw new Error(
-        `This browser cannot decode the file, and it is larger than the ${mib} MiB that can be sent whole. Use another format, or raise MAX_MESSAGE_MIB.`,
-      );
-    }
+    const refusal = refusalOf(file, limits);
+    if (refusal !== undefined) throw new Error(`This browser cannot decode the file, to send it in parts. ${refusal}`);
     const answer = await transcript({ content: await base64(file) });
     if (!isCurrent()) return;
     add(words, answer, 0);

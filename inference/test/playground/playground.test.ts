@@ -69,7 +69,7 @@ describe('the page to try the server', () => {
       volume = await volumeOfDemo();
       const tokens = join(volume.cacheDir, 'tokens');
       await writeFile(tokens, `${TOKEN}\n`);
-      const env = { ASR_MODEL: 'moonshine-tiny', PLAYGROUND: 'true', AUTH_TOKENS_FILE: tokens };
+      const env = { ASR_MODEL: 'moonshine-tiny', PLAYGROUND: 'true', AUTH_TOKENS_FILE: tokens, MAX_MESSAGE_MIB: '4' };
       server = await startProgram({ ...pocketEnv(volume), ...env });
       const said = await samplesOf(join(SAMPLES, 'speech/search.flac'));
       const microphone = join(volume.cacheDir, 'microphone.wav');
@@ -144,6 +144,20 @@ describe('the page to try the server', () => {
       await page.evaluate(until("document.querySelector('#search-status').classList.contains('error')"));
       expect(await text('#search-status')).to.include('at most 500 images, got 501');
       expect(page.requests.filter((url) => url.endsWith('/EmbedImage'))).to.have.lengthOf(2);
+    });
+
+    it('names an image that is larger than a message may be, and embeds the others', async () => {
+      await page.evaluate(`{
+        const dataTransfer = new DataTransfer();
+        for (const [name, parts] of [['large.png', [new Uint8Array(4e6)]], ['last.png', ['x']]]) {
+          dataTransfer.items.add(new File(parts, name));
+        }
+        document.querySelector('#images').dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+      }`);
+      await page.evaluate(until("document.querySelector('#search-status').textContent.includes('last.png')"));
+      expect(await text('#search-status')).to.match(
+        /large\.png: Expected at most 2\.9 MiB, got 3\.8 MiB.* last\.png: /,
+      );
     });
 
     it("draws faces, and shows the server's error", async () => {
