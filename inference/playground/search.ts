@@ -1,7 +1,7 @@
 /** Images searched by a query. */
 import type { EmbeddingResultJson, EmbedImageResponseJson, LimitsJson, ModelJson } from '@heimdex/gen';
 import { groupsOf, refusalOf } from './batches.js';
-import { element, onFiles, say, shown } from './elements.js';
+import { element, newest, onFiles, say, shown } from './elements.js';
 import { base64, call } from './server.js';
 
 interface Image {
@@ -22,11 +22,14 @@ export function startSearch(limits: LimitsJson): void {
   let waiting = 0;
   /** The batches so far; another choice of files waits for them. */
   let last = Promise.resolve();
+  const cleared = newest();
+  /** Until all are removed. */
+  let areKept = cleared();
   const grid = element('images', HTMLElement);
   const clear = element('clear', HTMLButtonElement);
   const input = element('search-files', HTMLInputElement);
 
-  const embed = async (files: readonly File[]) => {
+  const embed = async (files: readonly File[], isCurrent: () => boolean) => {
     const problems: string[] = [];
     const sent = files.filter((file) => {
       const refusal = refusalOf(file, limits);
@@ -36,10 +39,12 @@ export function startSearch(limits: LimitsJson): void {
     let done = 0;
     try {
       for (const group of groupsOf(sent, limits)) {
+        if (!isCurrent()) return;
         say(STATUS, `Embedding ${done + 1} to ${done + group.length} of ${sent.length} …`);
         const { results = [], model } = await embedImages(group);
         done += group.length;
         waiting -= group.length;
+        if (!isCurrent()) return;
         for (const [at, file] of group.entries()) {
           const vector = vectorOf(results[at]);
           if (vector === undefined) {
@@ -59,22 +64,25 @@ export function startSearch(limits: LimitsJson): void {
     say(STATUS, [count, ...problems].join(' '), problems.length > 0);
   };
 
-  onFiles('search-files', (files) =>
-    shown(STATUS, async () => {
+  onFiles('search-files', (files) => {
+    const isCurrent = areKept;
+    const task = async () => {
       const total = images.length + waiting + files.length;
       if (total > MAX_IMAGES) {
         input.value = '';
         throw new Error(`Expected at most ${MAX_IMAGES} images, got ${total}. Choose fewer, or remove all.`);
       }
       waiting += files.length;
-      const mine = last.then(() => embed(files));
+      const mine = last.then(() => embed(files, isCurrent));
       last = mine.catch(() => {});
       await mine;
-    }),
-  );
+    };
+    shown(STATUS, task, isCurrent);
+  });
   clear.addEventListener('click', () => {
     for (const { figure } of images) URL.revokeObjectURL(figure.querySelector('img')?.src ?? '');
     images = [];
+    areKept = cleared();
     grid.replaceChildren();
     clear.hidden = true;
     say(STATUS, '');

@@ -160,6 +160,24 @@ describe('the page to try the server', () => {
       );
     });
 
+    it('drops images that are being embedded when all are removed', async () => {
+      const held = page.evaluate(`new Promise((called) => {
+        const { fetch } = window;
+        window.fetch = (...request) => new Promise((resolve) => {
+          window.fetch = fetch;
+          window.answer = () => void resolve(fetch(...request));
+          called();
+        });
+      })`);
+      await page.choose('#search-files', [join(IMAGES, '06-elephant.jpg')]);
+      await held;
+      await page.evaluate("document.querySelector('#clear').click()");
+      await page.evaluate('answer()');
+      await page.choose('#search-files', [join(IMAGES, '07-penguin.png')]);
+      await page.evaluate(until("document.querySelector('#images').textContent.includes('penguin')"));
+      expect(await text('#images')).to.equal('07-penguin.png');
+    });
+
     it("draws faces, and shows the server's error", async () => {
       await page.choose('#faces-file', [join(SAMPLES, 'speech/party.flac')]);
       await page.evaluate(until("document.querySelector('#faces-status').classList.contains('error')"));
