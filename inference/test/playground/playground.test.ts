@@ -178,6 +178,19 @@ describe('the page to try the server', () => {
       expect(await text('#images')).to.equal('07-penguin.png');
     });
 
+    it('says that the server is gone', async () => {
+      await page.evaluate(`{
+        const { fetch } = window;
+        window.fetch = () => {
+          window.fetch = fetch;
+          return Promise.reject(new TypeError('Failed to fetch'));
+        };
+      }`);
+      await type('#query', 'a penguin');
+      await page.evaluate(until("document.querySelector('#search-status').classList.contains('error')"));
+      expect(await text('#search-status')).to.match(/^The server cannot be reached: .*Failed to fetch/);
+    });
+
     it("draws faces, and shows the server's error", async () => {
       await page.choose('#faces-file', [join(SAMPLES, 'speech/party.flac')]);
       await page.evaluate(until("document.querySelector('#faces-status').classList.contains('error')"));
