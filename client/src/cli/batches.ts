@@ -1,9 +1,11 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
+import { addAbortSignal } from 'node:stream';
 import { messageOf } from '@heimdex/common';
 import type { Model, Outcome } from '../answers.js';
 import type { InferenceClient } from '../client.js';
 import { createError, InferenceClientError, MessageTooLargeError } from '../errors.js';
 import type { CallOptions } from '../options.js';
+import { openPipe } from '../pipe.js';
 
 /** Limits of one call. */
 export interface BatchLimits {
@@ -45,16 +47,17 @@ export async function serverFacts(client: InferenceClient, call: CallOptions): P
 /**
  * Sends files in batches, two at a time, and yields the outcome of each file in order. A file that is unreadable, or larger than a
  * message may be, yields a failed outcome.
- * Throws whatever else `call` rejects with.
+ * Throws whatever else `call` rejects with, and as a call does when the signal fires.
  */
 export async function* callWithFiles<Value>(
   paths: readonly string[],
   limits: BatchLimits,
+  signal: AbortSignal,
   call: (contents: readonly Uint8Array[]) => Promise<readonly Outcome<Value>[]>,
 ): AsyncGenerator<FileOutcome<Value>, void, void> {
   const pending: Promise<readonly FileOutcome<Value>[]>[] = [];
   try {
-    for await (const batch of readBatches(paths, limits)) {
+    for await (const batch of readBatches(paths, limits, signal)) {
       const outcomes = callWithBatch(batch, call);
       outcomes.catch(() => undefined); // Awaited below; avoids an unhandled rejection until then.
       pending.push(outcomes);
@@ -95,11 +98,12 @@ function tooLarge(error: unknown, { length }: readonly Uint8Array[]): readonly [
 async function* readBatches(
   paths: readonly string[],
   limits: BatchLimits,
+  signal: AbortSignal,
 ): AsyncGenerator<readonly ReadFile[], void, void> {
   let batch: ReadFile[] = [];
   let bytes = 0;
   for (const path of paths) {
-    const content = await readInput(path);
+    const content = await readInput(path, signal);
     const size = content instanceof Uint8Array ? content.byteLength : 0;
     if (batch.length > 0 && (batch.length >= limits.maxItems || bytes + size > limits.maxBytes)) {
       yield batch;
@@ -112,11 +116,23 @@ async function* readBatches(
   if (batch.length > 0) yield batch;
 }
 
-async function readInput(path: string): Promise<Uint8Array | InferenceClientError> {
+async function readInput(path: string, signal: AbortSignal): Promise<Uint8Array | InferenceClientError> {
   try {
-    return await readFile(path);
+    return await readWhole(path, signal);
   } catch (cause) {
+    if (signal.aborted) throw cause;
     return unreadable(path, cause);
+  }
+}
+
+/** Reads a file or a named pipe. Rejects as a call does when the signal fires. */
+export async function readWhole(path: string, signal: AbortSignal): Promise<Uint8Array> {
+  try {
+    if (!(await stat(path)).isFIFO()) return await readFile(path, { signal });
+    return Buffer.concat(await addAbortSignal(signal, openPipe(path)).toArray());
+  } catch (cause) {
+    if (signal.aborted) throw createError('CANCELLED', 'interrupted', { reason: 'ABORTED', cause });
+    throw cause;
   }
 }
 

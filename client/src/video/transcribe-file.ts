@@ -1,6 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import { InferenceClientError } from '../errors.js';
+import { openPipe } from '../pipe.js';
 import type { TranscribeOptions } from '../speech.js';
 import { type TranscribeEvent, transcribeStream } from '../speech-stream.js';
 import type { Caller } from '../transport/caller.js';
@@ -12,8 +14,21 @@ export async function* transcribeFile(
   path: string,
   options: TranscribeOptions,
 ): AsyncGenerator<TranscribeEvent, void, void> {
-  if (await isPipe(path)) {
-    yield* transcribeStream(caller, readOnce(path), options);
+  const kind = await kindOf(path);
+  if (kind !== 'file') {
+    // Opened for a look at its format, or for another attempt, it would lose what was written to it.
+    let opened: Readable | undefined;
+    const once = {
+      [Symbol.asyncIterator]() {
+        opened = kind === 'pipe' ? openPipe(path) : createReadStream(path);
+        return opened[Symbol.asyncIterator]();
+      },
+    };
+    try {
+      yield* transcribeStream(caller, once, options);
+    } finally {
+      opened?.destroy();
+    }
     return;
   }
   const video = options.raw === undefined ? await openVideo(path, options.audioTrack) : undefined;
@@ -38,16 +53,10 @@ export async function* transcribeFile(
   yield* transcribeStream(caller, () => createReadStream(path), options);
 }
 
-/** Pipes and devices: opened for a look at their format, or for another attempt, they would lose what was written to them. */
-function isPipe(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => !found.isFile(),
-    () => false, // Reading it says why.
-  );
-}
-
-async function* readOnce(path: string): AsyncGenerator<Uint8Array, void, void> {
-  yield* createReadStream(path);
+async function kindOf(path: string): Promise<'file' | 'pipe' | 'device'> {
+  const found = await stat(path).catch(() => undefined); // Reading it says why.
+  if (found === undefined || found.isFile()) return 'file';
+  return found.isFIFO() ? 'pipe' : 'device';
 }
 
 /** Adds the warnings and the track's index in the original file to the summary, since the server saw only one track. */

@@ -135,6 +135,24 @@ describe('the process heimdex', () => {
     expect(exitCode).to.equal(130);
   });
 
+  it('ends on Ctrl-C while a named pipe has no writer', async function () {
+    const dir = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
+    try {
+      const pipe = join(dir, 'pipe.png');
+      if ((await execute('mkfifo', [pipe]).catch(() => undefined)) === undefined) return this.skip();
+      for (const command of ['transcribe', 'embed-image']) {
+        const asked = server.infos + server.starts.length;
+        const child = spawn(process.execPath, [BIN, command, pipe, '-a', server.address], { stdio: 'ignore' });
+        const exited = once(child, 'exit');
+        while (server.infos + server.starts.length === asked) await new Promise((resolve) => setTimeout(resolve, 5));
+        child.kill('SIGINT');
+        expect(await exited, command).to.deep.equal([130, null]);
+      }
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  });
+
   it('says that standard input is a directory', async () => {
     const dir = openSync(tmpdir(), 'r');
     try {

@@ -42,6 +42,8 @@ export interface FakeInference extends FakeService {
   model: { id: string; revision: string; variant: string };
   health: Serving;
   maxMessageBytes: bigint;
+  /** Calls of GetServerInfo. */
+  infos: number;
   /** Batch sizes of EmbedImage, in the order of the calls. */
   readonly imageBatches: number[];
   /** The service names of health checks, in order. */
@@ -64,12 +66,14 @@ export async function startFakeInference(): Promise<FakeInference> {
     model: { id: 'org/name', revision: 'a'.repeat(40), variant: 'q8' },
     health: Serving.SERVING,
     maxMessageBytes: 67_108_864n,
+    infos: 0,
     imageBatches: [] as number[],
     healthChecks: [] as string[],
     starts: [] as TranscribeStreamRequest['message'][],
   };
 
   const getServerInfo: Unary<unknown, GetServerInfoResponse> = (_call, reply) => {
+    state.infos += 1;
     const models = [
       { role: 'vision', model: state.model, dimensions: 2, device: 'cpu', family: 'siglip', memoryBytes: 83_886_080n },
     ];

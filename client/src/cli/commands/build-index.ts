@@ -38,7 +38,7 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
     const entries: Entry[] = [...plan.kept];
     const missing = new Map(plan.missing.map(({ path, image }) => [path, image]));
     const progress = progressOf(context, missing.size);
-    const outcomes = callWithFiles([...missing.keys()], limits, async (contents) => {
+    const outcomes = callWithFiles([...missing.keys()], limits, context.signal, async (contents) => {
       const { results } = await client.embedImage(contents, { ...call, expectModel: model });
       return results;
     });

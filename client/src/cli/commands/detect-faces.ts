@@ -42,7 +42,7 @@ export function detectFaces(
     if (options.drawDir !== undefined) await createDir(options.drawDir);
     if (options.draw !== undefined) await expectWritable(options.draw);
     const { limits } = await serverFacts(client, call);
-    const outcomes = callWithFiles(images, limits, async (contents) => {
+    const outcomes = callWithFiles(images, limits, context.signal, async (contents) => {
       const { results } = await client.detectFaces(contents, settings);
       return results;
     });

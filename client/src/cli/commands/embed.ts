@@ -33,7 +33,7 @@ export function embedImage(
     const { client, call } = context;
     const images = await findImages(paths);
     const { limits } = await serverFacts(client, call);
-    const outcomes = callWithFiles(images, limits, async (contents) => {
+    const outcomes = callWithFiles(images, limits, context.signal, async (contents) => {
       const answer = await client.embedImage(contents, { ...call, normalize: options.normalize });
       return mapValues(answer.results, (embedding) => ({ embedding, answer }));
     });

@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { messageOf, table } from '@heimdex/common';
 import { type Model, modelName, valuesOf } from '../../answers.js';
 import { InferenceClientError } from '../../errors.js';
 import { ImageIndexError, readImageIndex } from '../../search/image-index.js';
 import { rank } from '../../search/rank.js';
-import { callWithFiles, serverFacts } from '../batches.js';
+import { callWithFiles, readWhole, serverFacts } from '../batches.js';
 import { CliError, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
@@ -83,6 +82,7 @@ async function embedGallery(context: CommandContext, given: readonly string[]): 
   const outcomes = callWithFiles(
     images,
     limits,
+    context.signal,
     async (contents) => (await client.embedImage(contents, options)).results,
   );
   for await (const { path, outcome } of outcomes) {
@@ -109,7 +109,7 @@ async function indexedGallery(given: string | undefined): Promise<Gallery> {
 }
 
 async function embedQuery(
-  { client, call }: CommandContext,
+  { client, call, signal }: CommandContext,
   words: string | undefined,
   like: string | undefined,
   model: Model | undefined,
@@ -119,7 +119,7 @@ async function embedQuery(
     const { results } =
       like === undefined
         ? await client.embedText([words ?? ''], options)
-        : await client.embedImage([await readQuery(like)], options);
+        : await client.embedImage([await readQuery(like, signal)], options);
     const [embedding] = valuesOf(results);
     return embedding?.vector ?? new Float32Array();
   } catch (error) {
@@ -132,10 +132,11 @@ async function embedQuery(
   }
 }
 
-async function readQuery(path: string): Promise<Uint8Array> {
+async function readQuery(path: string, signal: AbortSignal): Promise<Uint8Array> {
   try {
-    return await readFile(path);
+    return await readWhole(path, signal);
   } catch (error) {
+    if (signal.aborted) throw error;
     throw usageError(`${path} cannot be read: ${messageOf(error)}`);
   }
 }
