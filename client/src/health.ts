@@ -22,6 +22,11 @@ const STATUSES = {
   [Serving.SERVICE_UNKNOWN]: 'SERVICE_UNKNOWN',
 } as const satisfies Record<Serving, ServingStatus>;
 
+/** A status that a later server may send is unknown here. */
+function statusOf(status: number): ServingStatus {
+  return STATUSES[status as Serving] ?? 'UNKNOWN';
+}
+
 /**
  * Returns the full service name for the health service. `EmbedImage` and `InferenceService/EmbedImage` become
  * `heimdex.inference.v1.InferenceService/EmbedImage`, `InferenceService` its full name. Any other name is returned
@@ -38,7 +43,7 @@ function healthServiceName(given: string): string {
 export async function checkHealth(caller: Caller, service: string, options: CallOptions): Promise<ServingStatus> {
   const request = create(HealthCheckRequestSchema, { service: healthServiceName(service) });
   const answer = await caller.unary('Health', Health.method.check, request, options);
-  return STATUSES[answer.status];
+  return statusOf(answer.status);
 }
 
 /** Calls List. */
@@ -47,7 +52,7 @@ export async function listHealth(
   options: CallOptions,
 ): Promise<Readonly<Record<string, ServingStatus>>> {
   const answer = await caller.unary('Health', Health.method.list, create(HealthListRequestSchema), options);
-  return Object.fromEntries(Object.entries(answer.statuses).map(([name, { status }]) => [name, STATUSES[status]]));
+  return Object.fromEntries(Object.entries(answer.statuses).map(([name, { status }]) => [name, statusOf(status)]));
 }
 
 const watchCodec = codecOf(Health.method.watch);
@@ -85,7 +90,7 @@ export async function* watchHealth(
     try {
       for await (const { status } of stream) {
         clearTimeout(timer);
-        yield STATUSES[status as Serving];
+        yield statusOf(status);
       }
     } catch (thrown) {
       if (scope.signal.aborted) throw scope.error('Health');

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import * as contract from '@heimdex/gen';
-import { type Model, malformed, provenance, type Timing } from './answers.js';
+import { type Model, provenance, type Timing } from './answers.js';
 import { errorOf } from './convert-error.js';
 import { type AudioChunks, iteratorOf, OpenStream } from './open-stream.js';
 import { type Plain, plain } from './plain.js';
@@ -69,7 +69,10 @@ export async function* transcribeStream(
       },
     );
     try {
-      for (let answer = first; answer !== undefined; answer = await stream.next()) yield eventOf(answer);
+      for (let answer = first; answer !== undefined; answer = await stream.next()) {
+        const event = eventOf(answer);
+        if (event !== undefined) yield event;
+      }
     } catch (thrown) {
       if (scope.signal.aborted) throw scope.error(METHOD);
       throw errorOf(thrown, { method: METHOD, address, attempts: 1 });
@@ -79,7 +82,8 @@ export async function* transcribeStream(
   });
 }
 
-function eventOf({ message }: contract.TranscribeStreamResponse): TranscribeEvent {
+/** Undefined for a kind of message that a later server may send. */
+function eventOf({ message }: contract.TranscribeStreamResponse): TranscribeEvent | undefined {
   switch (message.case) {
     case 'segment':
       return { type: 'segment', segment: plain(message.value) };
@@ -90,6 +94,6 @@ function eventOf({ message }: contract.TranscribeStreamResponse): TranscribeEven
     case 'summary':
       return { type: 'summary', summary: { ...plain(message.value), ...provenance(message.value) } };
     default:
-      throw malformed(METHOD, 'an empty message');
+      return undefined;
   }
 }

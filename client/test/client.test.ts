@@ -1,11 +1,16 @@
 import { getEventListeners } from 'node:events';
 import { create } from '@bufbuild/protobuf';
-import { type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
+import { type ServerUnaryCall, type ServerWritableStream, type sendUnaryData, status } from '@grpc/grpc-js';
 import {
   type EmbedTextRequest,
   type EmbedTextResponse,
   EmbedTextResponseSchema,
   GetServerInfoResponseSchema,
+  Health,
+  type HealthCheckResponse,
+  HealthCheckResponseSchema,
+  type HealthListResponse,
+  HealthListResponseSchema,
   InferenceService,
   StatusSchema,
   VectorEncoding,
@@ -118,6 +123,30 @@ describe('the client', () => {
     const { address } = await serve((_call, reply) => reply(null, one));
     const error = await failureOf(connect({ address }).embedText(['a', 'b']));
     expect(error).to.include({ code: 'INTERNAL', reason: 'MALFORMED_ANSWER' });
+  });
+
+  it('takes a status of health that a later server sends for unknown', async () => {
+    const later = { status: 9 };
+    const service = await startFakeService([
+      [
+        Health,
+        {
+          check: (_call: unknown, reply: sendUnaryData<HealthCheckResponse>) =>
+            reply(null, create(HealthCheckResponseSchema, later)),
+          list: (_call: unknown, reply: sendUnaryData<HealthListResponse>) =>
+            reply(null, create(HealthListResponseSchema, { statuses: { '': later } })),
+          watch: (call: ServerWritableStream<unknown, HealthCheckResponse>) => {
+            call.write(create(HealthCheckResponseSchema, later));
+            call.end();
+          },
+        },
+      ],
+    ]);
+    open.push(service);
+    const client = connect({ address: service.address });
+    expect(await client.checkHealth()).to.equal('UNKNOWN');
+    expect(await client.listHealth()).to.deep.equal({ '': 'UNKNOWN' });
+    expect((await client.watchHealth().next()).value).to.equal('UNKNOWN');
   });
 
   it('throws an error of the whole call with its details', async () => {

@@ -28,6 +28,23 @@ describe('a stream of speech', () => {
     return client;
   }
 
+  it('passes over a kind of event that a later server sends', async () => {
+    const client = await clientOf((call) => {
+      call
+        .on('data', () => undefined)
+        .on('end', () => {
+          const later = [{ no: 15, wireType: 2, data: Uint8Array.of(1, 0) }];
+          call.write(Object.assign(create(TranscribeStreamResponseSchema), { $unknown: later }));
+          call.write(
+            create(TranscribeStreamResponseSchema, { message: { case: 'summary', value: { language: 'en' } } }),
+          );
+          call.end();
+        });
+    });
+    const events = await collect(client.transcribeStream([new Uint8Array(9)]));
+    expect(events.map(({ type }) => type)).to.deep.equal(['summary']);
+  });
+
   it('sends the options first, then the audio in bounded chunks, and yields events in order', async () => {
     const sent: TranscribeStreamRequest['message'][] = [];
     const client = await clientOf((call) => {
