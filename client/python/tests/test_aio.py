@@ -139,7 +139,8 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
             calls.append(time.monotonic())
             if len(calls) < 3:
                 refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", retry_after_ms=20)
-            return embedding_pb2.EmbedTextResponse(dimensions=7, results=[{}], model={"id": "a"}).SerializeToString()
+            vector = {"embedding": {"float32_le": bytes(28)}}
+            return embedding_pb2.EmbedTextResponse(dimensions=7, results=[vector], model={"id": "a"}).SerializeToString()
 
         with fake_server(unary) as port:
             async with AsyncHeimdexClient(f"127.0.0.1:{port}") as client:

@@ -18,6 +18,7 @@ from heimdex_client import (
     DrainingError,
     HeimdexClient,
     HeimdexError,
+    InternalError,
     QueueFullError,
     RawAudio,
     RetryOptions,
@@ -25,7 +26,7 @@ from heimdex_client import (
     UnauthenticatedError,
     UnreachableError,
 )
-from heimdex_client._proto import server_info_pb2, speech_pb2
+from heimdex_client._proto import embedding_pb2, health_pb2, server_info_pb2, speech_pb2
 from heimdex_client.retry import Attempts, RetryBudget
 
 QUICK = RetryOptions(initial_delay=0.01, max_delay=0.02)
@@ -117,6 +118,31 @@ class StreamTest(unittest.TestCase):
                 list(client.transcribe_stream(b"audio", timeout=0.2))
             self.assertEqual(caught.exception.reason, "TIMEOUT")
             done.set()
+
+
+class OtherVersionTest(unittest.TestCase):
+    """A server of another version of the contract."""
+
+    def test_a_status_of_a_later_server_is_unknown(self) -> None:
+        later = health_pb2.HealthCheckResponse(status=9)  # type: ignore[arg-type]
+        with fake_server(lambda _request, _context: later.SerializeToString()) as port:
+            with HeimdexClient(f"127.0.0.1:{port}") as client:
+                self.assertEqual(client.health(), "UNKNOWN")
+
+    def test_results_that_are_none_are_an_error_instead_of_empty_vectors(self) -> None:
+        vector = {"embedding": {"float32_le": bytes(8)}}
+        for results, why in (
+            ([{}], "a result without embedding or an error"),
+            ([{"embedding": {"values": [1, 0]}}], "a vector of 0 bytes for 2 dimensions"),
+            ([], "0 results for 1 inputs"),
+            ([vector, vector], "2 results for 1 inputs"),
+        ):
+            response = embedding_pb2.EmbedTextResponse(results=results, dimensions=2)
+            with fake_server(lambda _request, _context: response.SerializeToString()) as port:
+                with HeimdexClient(f"127.0.0.1:{port}") as client, self.assertRaises(InternalError) as caught:
+                    client.embed_texts(["a"])
+            self.assertEqual(caught.exception.reason, "MALFORMED_ANSWER")
+            self.assertIn(why, caught.exception.message)
 
 
 class ConnectionTest(unittest.TestCase):

@@ -168,7 +168,7 @@ def embed_images(images: Sequence[Content], normalize: bool, errors: Errors) -> 
         return embedding_pb2.EmbedImageRequest(images=inputs, encoding=_ENCODING, normalize=normalize)
 
     sizes = [len(content) for content in contents]
-    return Batch("EmbedImage", contents, sizes, request, lambda responses: _embeddings(responses, errors))
+    return Batch("EmbedImage", contents, sizes, request, lambda responses: _embeddings("EmbedImage", len(sizes), responses, errors))
 
 
 def embed_texts(texts: Sequence[str], model: str, normalize: bool, truncate: bool, errors: Errors) -> Batch[Embeddings]:
@@ -183,7 +183,7 @@ def embed_texts(texts: Sequence[str], model: str, normalize: bool, truncate: boo
         )
 
     sizes = [len(text.encode()) for text in texts]
-    return Batch("EmbedText", texts, sizes, request, lambda responses: _embeddings(responses, errors))
+    return Batch("EmbedText", texts, sizes, request, lambda responses: _embeddings("EmbedText", len(sizes), responses, errors))
 
 
 def detect_faces(
@@ -205,35 +205,53 @@ def detect_faces(
 
     def merge(responses: Sequence[faces_pb2.DetectFacesResponse]) -> DetectedFaces:
         model, timing = _provenance(responses)
-        results = _results(responses, errors, lambda result: plain(FaceDetections, result.detections))
+        values = ("detections", lambda detections: plain(FaceDetections, detections))
+        results = _results("DetectFaces", len(contents), responses, errors, *values)
         return DetectedFaces(results, model, timing)
 
     return Batch("DetectFaces", contents, [len(content) for content in contents], request, merge)
 
 
 def _embeddings(
-    responses: Sequence[embedding_pb2.EmbedImageResponse | embedding_pb2.EmbedTextResponse], errors: Errors
+    method: str,
+    count: int,
+    responses: Sequence[embedding_pb2.EmbedImageResponse | embedding_pb2.EmbedTextResponse],
+    errors: Errors,
 ) -> Embeddings:
     model, timing = _provenance(responses)
+    dimensions = responses[0].dimensions
 
-    def embedding(result: common_pb2.EmbeddingResult) -> Embedding:
-        found = result.embedding
+    def embedding(found: common_pb2.Embedding) -> Embedding:
+        if len(found.float32_le) != 4 * dimensions:
+            raise _malformed(method, f"a vector of {len(found.float32_le)} bytes for {dimensions} dimensions")
         return Embedding(answers.vector_of(found.float32_le), found.token_count, found.truncated)
 
-    return Embeddings(_results(responses, errors, embedding), responses[0].dimensions, model, timing)
+    return Embeddings(_results(method, count, responses, errors, "embedding", embedding), dimensions, model, timing)
 
 
-def _results(responses: Sequence[Any], errors: Errors, value: Callable[[Any], _T]) -> tuple[_T | ItemError, ...]:
+def _results(
+    method: str, count: int, responses: Sequence[Any], errors: Errors, kind: str, value: Callable[[Any], _T]
+) -> tuple[_T | ItemError, ...]:
+    """One result for each of `count` items, whose values are of the oneof's `kind`."""
     results: list[_T | ItemError] = []
     for result in (result for response in responses for result in response.results):
-        if result.WhichOneof("result") != "error":
-            results.append(value(result))
+        found = result.WhichOneof("result")
+        if found == kind:
+            results.append(value(getattr(result, kind)))
             continue
+        if found != "error":
+            raise _malformed(method, f"a result without {kind} or an error")
         error = make_error(result.error)
         if errors == "raise":
             raise error
         results.append(ItemError(len(results), error))
+    if len(results) != count:
+        raise _malformed(method, f"{len(results)} results for {count} inputs")
     return tuple(results)
+
+
+def _malformed(method: str, what: str) -> InternalError:
+    return InternalError(f"malformed response to {method}: {what}", code="INTERNAL", reason="MALFORMED_ANSWER", method=method)
 
 
 def _provenance(responses: Sequence[Any]) -> tuple[Model, Timing]:
@@ -260,8 +278,12 @@ def room(limits: Limits) -> int:
 
 
 def serving_status(response: health_pb2.HealthCheckResponse) -> answers.ServingStatus:
-    status: answers.ServingStatus = health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)  # type: ignore[assignment]
-    return status
+    """UNKNOWN for a status that a later server may send."""
+    statuses: dict[int, answers.ServingStatus] = {
+        number: name  # type: ignore[misc]
+        for name, number in health_pb2.HealthCheckResponse.ServingStatus.items()
+    }
+    return statuses.get(response.status, "UNKNOWN")
 
 
 def silent(target: str, seconds: float | None, attempts: int) -> DeadlineExceededError:
