@@ -78,7 +78,7 @@ describe('subtitles', () => {
   });
 
   it('keep an arrow in the text from being read as times', () => {
-    expect(cues('srt', [segment('a --> b', 1)])[0]?.lines).to.deep.equal(['a -> b']);
+    expect(cues('srt', [segment('a --> b ---> c', 1)])[0]?.lines).to.deep.equal(['a -> b -> c']);
     expect(cues('vtt', [segment('a --> b & <c>', 1)])[0]?.lines).to.deep.equal(['a --&gt; b &amp; &lt;c&gt;']);
   });
 

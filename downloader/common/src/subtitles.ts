@@ -189,7 +189,7 @@ function columns(text: string): number {
 function textOf({ lines }: Cue, format: SubtitleFormat, highlighted?: SubtitleWord): string {
   return lines
     .map((line) => {
-      if (format === 'srt') return spaced(line.map(({ text }) => text).join('')).replaceAll('-->', '->');
+      if (format === 'srt') return spaced(line.map(({ text }) => text).join('')).replaceAll(/-{2,}>/g, '->');
       return spaced(line.map((word) => (word === highlighted ? underlined(word.text) : escaped(word.text))).join(''));
     })
     .join('\n');
