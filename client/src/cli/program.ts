@@ -66,7 +66,7 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     .exitOverride();
 
   // Common options may stand before the command as well; those after it win.
-  for (const option of commonOptions()) program.addOption(option.hideHelp());
+  for (const option of commonOptions()) program.addOption(option);
   program.hook('preAction', (_program, command) => {
     for (const [name, value] of Object.entries(program.opts())) {
       const given = program.getOptionValueSource(name) === 'cli' && command.getOptionValueSource(name) !== 'cli';

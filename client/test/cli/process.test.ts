@@ -121,6 +121,8 @@ describe('the process heimdex', () => {
     const { stderr } = await heimdex(['transcribe', 'a', '--format', 'pdf'], { address: server.address });
     expect(stderr).to.contain('(run heimdex transcribe --help for usage)');
     expect((await heimdex(['sing'])).stderr).to.contain('(run heimdex --help for usage)');
+    expect((await heimdex(['info', '--timeout', 'x'])).stderr).to.contain('(run heimdex --help for usage)');
+    expect((await heimdex(['--help'])).stdout).to.contain('--timeout <seconds>');
   });
 
   it('exits with 130 on Ctrl-C while waiting for input', async () => {
