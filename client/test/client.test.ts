@@ -248,6 +248,21 @@ describe('the client', () => {
     await cancelled.promise;
   });
 
+  it('shares a signal between many calls without a warning of Node.js', async () => {
+    const { address } = await serve((_call, reply) => reply(null, one));
+    const client = connect({ address });
+    const warnings: Error[] = [];
+    const warn = (warning: Error) => warnings.push(warning);
+    process.on('warning', warn);
+    try {
+      const { signal } = new AbortController();
+      await Promise.all(Array.from({ length: 11 }, () => client.embedText(['text'], { signal })));
+    } finally {
+      process.off('warning', warn);
+    }
+    expect(warnings).to.deep.equal([]);
+  });
+
   it('fails open and new calls when closed', async () => {
     const called = deferred();
     const { address } = await serve(() => called.resolve());

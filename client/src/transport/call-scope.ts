@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { createError, InferenceClientError } from '../errors.js';
 
 /**
@@ -12,7 +13,10 @@ export class CallScope {
   constructor(outer: AbortSignal | undefined) {
     this.#outer = outer;
     if (outer?.aborted === true) this.#abort();
-    outer?.addEventListener('abort', this.#abort, { once: true });
+    if (outer === undefined) return;
+    // Many calls may share a signal. Each stops listening at its end, so their number is no leak, of which Node.js would warn.
+    if (outer instanceof EventTarget) setMaxListeners(0, outer);
+    outer.addEventListener('abort', this.#abort, { once: true });
   }
 
   get signal(): AbortSignal {
