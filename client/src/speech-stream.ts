@@ -41,13 +41,13 @@ export async function* transcribeStream(
   // Of a value that does not fit its field, gRPC would only say that the message cannot be serialized.
   serializeOnce(codec, create(contract.TranscribeStreamRequestSchema, { message: { case: 'start', value: start } }));
   const startMs = performance.now();
-  let started = false;
+  let attempts = 0;
   const plan = {
     name: METHOD,
     call: options,
     deadlineMs: Number.POSITIVE_INFINITY,
     connectMs: idleTimeoutMs,
-    mayRetry: () => typeof audio === 'function' || !started,
+    mayRetry: () => typeof audio === 'function' || attempts === 0,
   } as const;
   yield* caller.streamInScope(options.signal, async function* (scope) {
     const { stream, first, address } = await caller.attempts(
@@ -55,8 +55,8 @@ export async function* transcribeStream(
       scope,
       async ({ endpoint, metadata, deadlineMs }) => {
         // The time spent on connecting counts towards the first response.
-        const leftMs = started ? idleTimeoutMs : Math.max(1, idleTimeoutMs - (performance.now() - startMs));
-        started = true;
+        const leftMs = attempts > 0 ? idleTimeoutMs : Math.max(1, idleTimeoutMs - (performance.now() - startMs));
+        attempts += 1;
         const chunks = iteratorOf(audio);
         const opened = new OpenStream(
           endpoint.duplex(codec, metadata, deadlineMs),
@@ -75,7 +75,7 @@ export async function* transcribeStream(
       }
     } catch (thrown) {
       if (scope.signal.aborted) throw scope.error(METHOD);
-      throw errorOf(thrown, { method: METHOD, address, attempts: 1 });
+      throw errorOf(thrown, { method: METHOD, address, attempts });
     } finally {
       stream.end();
     }

@@ -176,18 +176,29 @@ describe('a stream of speech', () => {
     expect(calls).to.equal(3);
   });
 
-  it("throws the server's error after the preceding segments", async () => {
+  it("throws the server's error after the preceding segments, with the number of attempts", async () => {
+    let calls = 0;
     const client = await clientOf((call) => {
+      calls += 1;
+      if (calls === 1) {
+        call.emit('error', failure(status.UNAVAILABLE, 'draining', { reason: 'DRAINING' }));
+        return;
+      }
       call.write(progress(1));
       call.emit('error', failure(status.INVALID_ARGUMENT, 'not audio', { reason: 'AUDIO_UNREADABLE', field: 'audio' }));
     });
     const events: TranscribeEvent[] = [];
     const error = await failureOf(
       (async () => {
-        for await (const event of client.transcribeStream([new Uint8Array(8)])) events.push(event);
+        for await (const event of client.transcribeStream(() => [new Uint8Array(8)])) events.push(event);
       })(),
     );
-    expect(error).to.include({ code: 'INVALID_ARGUMENT', reason: 'AUDIO_UNREADABLE', field: 'audio' });
+    expect(error).to.include({
+      code: 'INVALID_ARGUMENT',
+      reason: 'AUDIO_UNREADABLE',
+      field: 'audio',
+      attempts: 2,
+    });
     expect(events).to.have.length(1);
   });
 });
