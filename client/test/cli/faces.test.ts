@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { useCli } from '../support/cli-fixture.js';
@@ -26,6 +28,22 @@ describe('heimdex detect-faces', () => {
     const [red = 0, green = 0, blue = 0] = pixel(40, 40); // the person's right eye
     expect(red - Math.max(green, blue)).to.be.above(150);
     expect(pixel(10, 180)).to.deep.equal([0x80, 0x80, 0x80]);
+  });
+
+  it('draws on what a named pipe gave, which cannot be read again', async function () {
+    const png = await sharp({ create: { width: 100, height: 200, channels: 3, background: '#000' } })
+      .png()
+      .toBuffer();
+    const pipe = join(cli.dir, 'pipe');
+    const execute = promisify(execFile);
+    if ((await execute('mkfifo', [pipe]).catch(() => undefined)) === undefined) return this.skip();
+    const drawn = join(cli.dir, 'drawn.png');
+    const [{ stdout, exitCode }] = await Promise.all([
+      run(['detect-faces', pipe, '--draw', drawn]),
+      execute('sh', ['-c', 'cat "$0" > "$1"', await file('a.png', png), pipe]),
+    ]);
+    expect(exitCode).to.equal(0);
+    expect(stdout).to.contain(`${pipe}: 1 face in 100 x 200 -> ${drawn}\n`);
   });
 
   it('draws many images into a directory', async () => {

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { formatCount, messageOf, table } from '@heimdex/common';
 import { createError, type InferenceClientError } from '../../errors.js';
@@ -44,16 +43,20 @@ export function detectFaces(
     const { limits } = await serverFacts(client, call);
     const outcomes = callWithFiles(images, limits, context.signal, async (contents) => {
       const { results } = await client.detectFaces(contents, settings);
-      return results;
+      // With what was sent, to draw on: a pipe cannot be read again, and a file may have changed.
+      return results.map((outcome, index) =>
+        outcome.ok ? { ok: true, value: { faces: outcome.value, image: contents[index] } } : outcome,
+      );
     });
     for await (const { path, outcome } of outcomes) {
       if (!outcome.ok) {
         context.fail(path, outcome.error);
         continue;
       }
+      const { faces, image } = outcome.value;
       const drawn = target(path);
-      const failure = drawn === undefined ? undefined : await draw(path, outcome.value, drawn);
-      show(context, path, outcome.value, failure === undefined ? drawn : undefined);
+      const failure = drawn === undefined || image === undefined ? undefined : await draw(image, faces, drawn);
+      show(context, path, faces, failure === undefined ? drawn : undefined);
       if (failure !== undefined) context.fail(path, failure);
     }
     return undefined;
@@ -61,9 +64,13 @@ export function detectFaces(
 }
 
 /** Draws the faces of an image. Returns the error of an image that the server can read and sharp cannot, such as BMP. */
-async function draw(path: string, faces: FaceDetections, drawn: string): Promise<InferenceClientError | undefined> {
+async function draw(
+  image: Uint8Array,
+  faces: FaceDetections,
+  drawn: string,
+): Promise<InferenceClientError | undefined> {
   try {
-    await drawFaces(await readFile(path), faces, drawn);
+    await drawFaces(image, faces, drawn);
     return undefined;
   } catch (cause) {
     if (cause instanceof CliError) throw cause;
