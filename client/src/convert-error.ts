@@ -83,7 +83,11 @@ function explain(code: StatusCode, error: ServiceError, context: CallContext) {
     return { reason: 'TIMEOUT', message: `${context.method} got no response from ${context.address} in time` };
   }
   if (code === 'UNAVAILABLE' && NO_CONNECTION.test(error.details)) {
-    const why = LAST_ERROR.exec(error.details)?.[1] ?? error.details;
+    const last = LAST_ERROR.exec(error.details)?.[1] ?? error.details;
+    const why =
+      last === 'Protocol error'
+        ? 'what answers does not speak HTTP/2, as gRPC does: another program, or a proxy that has to pass on gRPC'
+        : last;
     return { reason: 'UNREACHABLE', message: `${context.address} cannot be reached: ${why}` };
   }
   // gRPC servers send this without details. For other methods the response may be what was too large.

@@ -1,4 +1,6 @@
-import { getEventListeners } from 'node:events';
+import { getEventListeners, once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { create } from '@bufbuild/protobuf';
 import { type ServerUnaryCall, type ServerWritableStream, type sendUnaryData, status } from '@grpc/grpc-js';
 import {
@@ -273,6 +275,17 @@ describe('the client', () => {
     client.close();
     expect(await failed).to.include({ code: 'UNAVAILABLE', reason: 'CLOSED' });
     expect(await failureOf(client.embedText(['a']))).to.include({ code: 'UNAVAILABLE', reason: 'CLOSED' });
+  });
+
+  it('says that a program or a proxy does not speak HTTP/2', async () => {
+    const web = createServer((_request, response) => response.end('hello')).listen(0, '127.0.0.1');
+    await once(web, 'listening');
+    open.push(web);
+    const address = `127.0.0.1:${(web.address() as AddressInfo).port}`;
+    const client = connect({ address, retry: { maxAttempts: 1 } });
+    const error = await failureOf(client.getServerInfo());
+    expect(error).to.include({ code: 'UNAVAILABLE', reason: 'UNREACHABLE' });
+    expect(error.message).to.contain(`${address} cannot be reached: what answers does not speak HTTP/2`);
   });
 
   it('reports a refused connection clearly', async () => {
