@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { chmod, lstat, mkdir, open, readdir, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { resumableBytes } from '../src/transfer/leftovers.js';
 import { startChild } from './support/child.js';
@@ -139,9 +140,14 @@ describe('a resumed download', () => {
     await writeFile(left, seededBytes(2_500_000, 'encoder one'));
     await chmod(left, 0o666);
     const cache = join(dir.path, 'cache');
-    for (const path of [dirname(dir.path), dir.path, cache, dirname(blobs), blobs]) await chmod(path, 0o777);
+    for (const path of [dir.path, cache, dirname(blobs), blobs]) await chmod(path, 0o777);
     process.seteuid?.(65_534);
     try {
+      const reached = await Promise.allSettled([blobs, fileURLToPath(import.meta.url)].map((path) => stat(path)));
+      if (reached.some(({ status }) => status === 'rejected')) {
+        console.log('      Another user cannot enter the directories above the temporary one or the program.');
+        return this.skip();
+      }
       expect(await finish()).to.equal(1_500_000);
     } finally {
       process.seteuid?.(0);
