@@ -1,6 +1,7 @@
 import { isObject, type JsonObject } from '../json.js';
 import { isSpace, type Normalizer } from './normalizers.js';
 import { PieceTrie } from './piece-trie.js';
+import { WORD_CHARACTER } from './unicode.js';
 
 /** A section of a text: the id of an added token in it, or the text between two of them. */
 export type Section = { readonly id: number } | { readonly text: string };
@@ -11,7 +12,7 @@ interface AddedToken {
   /** Includes the spaces before (`lstrip`) or after it (`rstrip`). */
   readonly lstrip: boolean;
   readonly rstrip: boolean;
-  /** Matches only if not adjacent to a letter or digit. */
+  /** Matches only if not adjacent to a word's character. */
   readonly singleWord: boolean;
 }
 
@@ -102,9 +103,11 @@ class TokenFinder {
   }
 }
 
+const ENDS_WITH_WORD = new RegExp(`${WORD_CHARACTER}$`, 'u');
+const STARTS_WITH_WORD = new RegExp(`^${WORD_CHARACTER}`, 'u');
+
 function touchesWord(text: string, start: number, end: number): boolean {
   return (
-    /[\p{L}\p{N}\p{M}_]$/u.test(text.slice(Math.max(0, start - 2), start)) ||
-    /^[\p{L}\p{N}\p{M}_]/u.test(text.slice(end, end + 2))
+    ENDS_WITH_WORD.test(text.slice(Math.max(0, start - 2), start)) || STARTS_WITH_WORD.test(text.slice(end, end + 2))
   );
 }

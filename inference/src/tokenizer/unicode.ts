@@ -64,7 +64,8 @@ export const COMBINING = new RegExp(`[\\u{1cf2}\\u{1cf3}]|(?![${LATE_COMBINING}]
 /** BERT's punctuation: Unicode class P and every ASCII character that is not a letter, digit or space. */
 export const PUNCTUATION = `(?:[!-/:-@\\[-\`{-~${FORMER_PUNCTUATION}]|(?![${LATE_PUNCTUATION}])\\p{P})`;
 
-const WORD_CHARACTER = '[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]';
+/** `\\w` of Rust's regular expressions. */
+export const WORD_CHARACTER = '[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]';
 
 /** `\\w+|[^\\w\\s]+` of Rust's regular expressions: a word, or signs in a row. */
 export const WORD_OR_SIGNS = `${WORD_CHARACTER}+|(?:(?!${WORD_CHARACTER})\\P{White_Space})+`;

@@ -38,6 +38,15 @@ const CASES: Readonly<Record<string, readonly [json: JsonObject, text: string, i
     'foo foof',
     [0, 6, 5, 3, 4, 4, 3, 1],
   ],
+  "an added whole word has signs and fractions beside it, but no circled letters, joiners or connectors: Rust's \\w": [
+    {
+      model: wordPieces('½', 'ⓐ', '‿', '\u200d'),
+      pre_tokenizer: { type: 'FixedLength', length: 1 },
+      added_tokens: [added('1', 7, { single_word: true })],
+    },
+    '1½1ⓐ1‿1\u200d1½',
+    [0, 7, 3, 2, 4, 2, 5, 2, 6, 2, 3, 1],
+  ],
   'byte pairs merge unknown characters within a word, not across words': [
     { model: pairs(['a'], [], { fuse_unk: true }), pre_tokenizer: { type: 'WhitespaceSplit' } },
     'xy x a',
