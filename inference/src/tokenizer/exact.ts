@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, objectAt, stringAt } from '../json.js';
 import { AddedTokens } from './added-tokens.js';
 import { BytePairModel } from './library.js';
-import { createNormalizer, isSpace, type Normalizer } from './normalizers.js';
+import { createNormalizer, type Normalizer } from './normalizers.js';
 import { createPreTokenizer, type PreTokenizer } from './pre-tokenizers.js';
 import { lowerCase } from './unicode.js';
 import { UnigramModel } from './unigram.js';
@@ -117,8 +117,8 @@ class ExactSource {
       if ('id' in raw) yield raw.id;
       else {
         const text = this.#normalize(raw.text);
-        // Not where normalization has left out spaces before it.
-        let begins = first && (!isSpace(raw.text, 0) || isSpace(text, 0));
+        // Not where normalization has left out what it began with.
+        let begins = first && this.#normalize(String.fromCodePoint(raw.text.codePointAt(0) ?? 0)) !== '';
         for (const section of this.#added.splitNormalized(text)) {
           if ('id' in section) yield section.id;
           else yield* this.#preTokenize(section.text, begins);

@@ -140,6 +140,15 @@ const CASES: Readonly<Record<string, readonly [json: JsonObject, text: string, i
     ' a',
     [0, 4, 1],
   ],
+  'a text is not marked behind signs that are replaced by nothing': [
+    {
+      model: unigram({}, '▁', 'a'),
+      normalizer: { type: 'Replace', pattern: { String: '#' }, content: '' },
+      pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'first' },
+    },
+    '##a',
+    [0, 4, 1],
+  ],
   'a text is marked where none are': [
     {
       model: unigram({}, '▁', 'a'),
