@@ -1,4 +1,5 @@
 import { InferenceError } from '../errors.js';
+import { MAX_CHARACTERS, type TokenizedText } from '../tokenizer/index.js';
 import type { ItemContext, Outcome, RunContext } from './model.js';
 
 /** The error of an item whose caller is gone. */
@@ -12,11 +13,12 @@ export function failed<Result>(error: unknown): Outcome<Result> {
   return { ok: false, error };
 }
 
-/** The error of a text longer than the model reads, in tokens. */
-export function textTooLong(limit: number): InferenceError {
+/** The error of a text that was truncated, by `limit`, in tokens, or before it had so many. */
+export function textTooLong({ ids }: TokenizedText, limit: number): InferenceError {
+  const most = ids.length < limit ? `${MAX_CHARACTERS} characters` : `${limit} tokens`;
   return new InferenceError(
     'TEXT_TOO_LONG',
-    `Expected a text of at most ${limit} tokens, got a longer one. Shorten it, or set truncate to have its end left out.`,
+    `Expected a text of at most ${most}, got a longer one. Shorten it, or set truncate to have its end left out.`,
   );
 }
 

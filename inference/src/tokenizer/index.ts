@@ -2,6 +2,7 @@ export { readTokenizerJson } from './slow/read.js';
 export {
   createTokenizer,
   loadTokenizer,
+  MAX_CHARACTERS,
   type TextTokenizer,
   type TokenizedText,
   type TokenizerOptions,

@@ -27,7 +27,7 @@ export interface TextTokenizer {
 /** A larger `model_max_length` means "no limit" (transformers writes 1e30). */
 const MAX_LIMIT = 1e9;
 /** Maximum characters read; far more than the limit of any known model, 8192 tokens, needs. */
-const MAX_CHARACTERS = 262_144;
+export const MAX_CHARACTERS = 262_144;
 
 /** What a model asks of its tokenizer in addition to the tokenizer's own files. */
 export interface TokenizerOptions {

@@ -100,8 +100,14 @@ for (const { id, weights, golden, least } of REPOSITORIES) {
       )) {
         expect(value(outcome).vector.every(Number.isFinite)).to.equal(true);
       }
-      const [refused] = await model.run([item('word '.repeat(20_000), { truncate: false })], CONTEXT);
-      expect(refused?.ok === false && refused.error.code).to.equal('TEXT_TOO_LONG');
+      const long = ['word '.repeat(20_000), `a${' '.repeat(300_000)}word`].map((text) =>
+        item(text, { truncate: false }),
+      );
+      const [tokens, characters] = (await model.run(long, CONTEXT)).map((one) => (one.ok ? undefined : one.error));
+      expect(tokens?.code).to.equal('TEXT_TOO_LONG');
+      expect(tokens?.message).to.match(/^Expected a text of at most \d+ tokens,/);
+      expect(characters?.code).to.equal('TEXT_TOO_LONG');
+      expect(characters?.message).to.include('at most 262144 characters,');
     });
 
     it('skips cancelled texts', async () => {

@@ -5,7 +5,14 @@ import { cancelled, isWaitedFor, textTooLong, UNCANCELLED, withoutTokens } from 
 import { openTokenizer } from '../repository.js';
 import { normalize } from '../vectors.js';
 import { SentenceNetwork } from './network.js';
-import { packTexts, planBatches, readSentenceRecipe, type SentenceRecipe, tokenizeText } from './preprocess.js';
+import {
+  packTexts,
+  planBatches,
+  readSentenceRecipe,
+  type SentenceRecipe,
+  tokenizeText,
+  tokenLimit,
+} from './preprocess.js';
 
 /** Texts per call of run() if they share runs of the graph: more texts per call need less padding. */
 const MAX_ITEMS = 64;
@@ -72,10 +79,11 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
   async run(items: readonly TextItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = [];
     const waiting: Waiting[] = [];
+    const limit = tokenLimit(this.#tokenizer, this.#recipe);
     for (const [index, item] of items.entries()) {
       if (!isWaitedFor(context, index)) continue;
       const text = tokenizeText(item.text, this.#tokenizer, this.#recipe);
-      if (text.truncated && !item.truncate) outcomes[index] = { ok: false, error: textTooLong(text.ids.length) };
+      if (text.truncated && !item.truncate) outcomes[index] = { ok: false, error: textTooLong(text, limit) };
       else if (text.ids.length === 0) outcomes[index] = { ok: false, error: withoutTokens() };
       else waiting.push({ item, index, text });
     }

@@ -105,10 +105,14 @@ async function optional(files: ModelFiles, weights: string, name: string): Promi
   return path === undefined ? {} : readJsonObject(path);
 }
 
+/** The most tokens of a text, special tokens included. */
+export function tokenLimit(tokenizer: TextTokenizer, recipe: SentenceRecipe): number {
+  return Math.min(recipe.positions, recipe.maxTokens ?? tokenizer.maxTokens);
+}
+
 /** A text's ids, truncated to the network's limit. */
 export function tokenizeText(text: string, tokenizer: TextTokenizer, recipe: SentenceRecipe): TokenizedText {
-  const limit = Math.min(recipe.positions, recipe.maxTokens ?? tokenizer.maxTokens);
-  return tokenizer.encode(`${recipe.prompt}${text}`, limit);
+  return tokenizer.encode(`${recipe.prompt}${text}`, tokenLimit(tokenizer, recipe));
 }
 
 /** What sharing a run gains on a device. */

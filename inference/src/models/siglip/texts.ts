@@ -28,7 +28,8 @@ export class TextEmbedder {
     const waiting: { readonly item: TextItem; readonly index: number; readonly text: TokenizedText }[] = [];
     for (const [index, item] of items.entries()) {
       const text = tokenizeText(item.text, this.#recipe);
-      if (text.truncated && !item.truncate) outcomes[index] = { ok: false, error: textTooLong(this.#recipe.length) };
+      if (text.truncated && !item.truncate)
+        outcomes[index] = { ok: false, error: textTooLong(text, this.#recipe.length) };
       else waiting.push({ item, index, text });
     }
     while (waiting.length > 0) {
