@@ -30,6 +30,14 @@ export function withoutTokens(): InferenceError {
   );
 }
 
+/** The error of a text with an added token of the tokenizer that the network has no row for. */
+export function unknownToken(id: number, count: number): InferenceError {
+  return new InferenceError(
+    'INVALID_ARGUMENT',
+    `Expected a text of the model's ${count} tokens, got one with token ${id} of its tokenizer. Leave that word out.`,
+  );
+}
+
 /** Does the work of item `index` and reports its outcome at once. */
 export async function runItem<Result>(
   context: RunContext,

@@ -79,13 +79,7 @@ describe('batches of texts', () => {
   });
 
   it('are padded on the right, with a mask over what is text', () => {
-    const packed = packTexts(
-      [
-        { ids: [5, 6, 7], truncated: false },
-        { ids: [8], truncated: false },
-      ],
-      1,
-    );
+    const packed = packTexts([[5, 6, 7], [8]], 1);
     expect([...packed.ids]).to.deep.equal([5n, 6n, 7n, 8n, 1n, 1n]);
     expect([...packed.mask]).to.deep.equal([1n, 1n, 1n, 1n, 0n, 0n]);
     expect([packed.count, packed.length]).to.deep.equal([2, 3]);

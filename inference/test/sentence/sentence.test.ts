@@ -175,6 +175,30 @@ describe('the sentence embedder', () => {
     await rm(dirname(dir), { recursive: true });
   });
 
+  it('refuses a text with a token that the tokenizer has and the network does not, and needs no padding token of the network', async function () {
+    needsShared(this, 'models/fixtures/bge-m3-tiny');
+    const dir = join(await mkdtemp(join(tmpdir(), 'heimdex-beyond-')), 'model');
+    await cp(inShared('models/fixtures/bge-m3-tiny'), dir, { recursive: true });
+    const path = join(dir, 'tokenizer.json');
+    const plain = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+    const json = readJsonFile<{ added_tokens: object[] }>(path);
+    json.added_tokens.push({ id: 5000, content: '<new>', ...plain }, { id: 5001, content: '<none>', ...plain });
+    await chmod(dir, 0o755);
+    for (const name of ['tokenizer.json', 'tokenizer_config.json']) await rm(join(dir, name), { force: true });
+    await writeFile(path, JSON.stringify(json));
+    await writeFile(join(dir, 'tokenizer_config.json'), '{"pad_token": "<none>"}');
+    const model = await load(modelFiles('a/b', dir, { model: 'onnx/sentence_transformers.onnx' }), OPTIONS);
+    const [refused, ...words] = await model.run(
+      ['a <new> word', 'a word', 'a word or'].map((text) => item(text)),
+      CONTEXT,
+    );
+    await model.close();
+    expect(refused?.ok === false && refused.error.code).to.equal('INVALID_ARGUMENT');
+    expect(refused?.ok === false && refused.error.message).to.include('got one with token 5000 of its tokenizer');
+    for (const word of words) expect(value(word).vector.every(Number.isFinite)).to.equal(true);
+    await rm(dirname(dir), { recursive: true });
+  });
+
   it('gives a text the same vector in any batch if the graph takes no mask, and so would read padding', async function () {
     needsShared(this, 'models/fixtures/bge-m3-tiny');
     const dir = join(await mkdtemp(join(tmpdir(), 'heimdex-maskless-')), 'model');

@@ -1,7 +1,7 @@
 import type { TextTokenizer, TokenizedText } from '../../tokenizer/index.js';
 import type { TextItem, VectorResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
-import { cancelled, isWaitedFor, textTooLong, UNCANCELLED, withoutTokens } from '../outcomes.js';
+import { cancelled, isWaitedFor, textTooLong, unknownToken, withoutTokens } from '../outcomes.js';
 import { openTokenizer } from '../repository.js';
 import { normalize } from '../vectors.js';
 import { SentenceNetwork } from './network.js';
@@ -69,8 +69,10 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
 
   /** Determines the vectors' dimensions with a first run, because not every graph declares them. */
   async measure(): Promise<void> {
-    const [outcome] = await this.run([{ type: 'text', text: 'warm', normalize: true, truncate: true }], UNCANCELLED);
-    this.#dimensions = outcome?.ok === true ? outcome.value.vector.length : 0;
+    const { ids } = tokenizeText('warm', this.#tokenizer, this.#recipe);
+    // A tokenizer of other letters has no tokens for it.
+    const [vector] = await this.#network.run(packTexts([ids.length === 0 ? [0] : ids], 0));
+    this.#dimensions = vector?.slice(0, this.#recipe.dimensions).length ?? 0;
   }
 
   /** The graph has run: `measure` did it. */
@@ -79,12 +81,15 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
   async run(items: readonly TextItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = [];
     const waiting: Waiting[] = [];
+    const { vocabulary } = this.#recipe;
     const limit = tokenLimit(this.#tokenizer, this.#recipe);
     for (const [index, item] of items.entries()) {
       if (!isWaitedFor(context, index)) continue;
       const text = tokenizeText(item.text, this.#tokenizer, this.#recipe);
+      const unknown = text.ids.find((id) => id >= vocabulary);
       if (text.truncated && !item.truncate) outcomes[index] = { ok: false, error: textTooLong(text, limit) };
       else if (text.ids.length === 0) outcomes[index] = { ok: false, error: withoutTokens() };
+      else if (unknown !== undefined) outcomes[index] = { ok: false, error: unknownToken(unknown, vocabulary) };
       else waiting.push({ item, index, text });
     }
     for (const [position, batch] of this.#share(waiting).entries()) {
@@ -109,9 +114,11 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
   }
 
   async #embed(batch: readonly Waiting[], outcomes: Outcome<VectorResult>[]): Promise<void> {
+    const padding = this.#tokenizer.padId ?? 0;
     const packed = packTexts(
-      batch.map(({ text }) => text),
-      this.#tokenizer.padId ?? 0,
+      batch.map(({ text }) => text.ids),
+      // It is not read; a padding token that was added to the tokenizer alone is beyond the network's tokens.
+      padding < this.#recipe.vocabulary ? padding : 0,
     );
     const vectors = await this.#network.run(packed);
     batch.forEach(({ item, index, text }, row) => {

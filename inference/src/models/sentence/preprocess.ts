@@ -25,6 +25,8 @@ export interface SentenceRecipe {
   readonly maxTokens: number | undefined;
   /** Tokens that the network has positions for; Infinity if config.json does not say. */
   readonly positions: number;
+  /** Tokens that the network knows; Infinity if config.json does not say. */
+  readonly vocabulary: number;
   readonly tokenizer: TokenizerOptions;
   /** Put before every text, such as "query: "; usually empty. */
   readonly prompt: string;
@@ -47,13 +49,15 @@ export async function readSentenceRecipe(files: ModelFiles, weights: string): Pr
   const { pooling, unknown, pooledPrompt } = await readModules(files, weights);
   const config = await transformerSettings((name) => optional(files, weights, name));
   const defaults = await optional(files, weights, 'config_sentence_transformers.json');
+  const network = await optional(files, weights, 'config.json');
   const prompt = defaultPrompt(defaults);
   if (prompt !== '' && !pooledPrompt)
     throw new Error(`Expected the pooling of ${files.id} to include its default prompt, got include_prompt false.`);
   return {
     pooling: pooling ?? (FIRST_TOKEN_FAMILIES.test(files.id) ? ['cls'] : ['mean']),
     maxTokens: textLimit(config),
-    positions: positions(await optional(files, weights, 'config.json')),
+    positions: positions(network),
+    vocabulary: numberAt(network, 'vocab_size') ?? Number.POSITIVE_INFINITY,
     tokenizer: { settings: tokenizerSettings(config), lowerCase: config.do_lower_case === true },
     prompt,
     dimensions: numberAt(defaults, 'truncate_dim'),
@@ -177,15 +181,15 @@ export interface PackedTexts {
   readonly length: number;
 }
 
-export function packTexts(texts: readonly TokenizedText[], padId: number): PackedTexts {
-  const length = Math.max(...texts.map((text) => text.ids.length));
+export function packTexts(texts: readonly (readonly number[])[], padId: number): PackedTexts {
+  const length = Math.max(...texts.map((ids) => ids.length));
   const ids = new BigInt64Array(texts.length * length).fill(BigInt(padId));
   const mask = new BigInt64Array(texts.length * length);
   texts.forEach((text, row) => {
-    text.ids.forEach((id, at) => {
+    text.forEach((id, at) => {
       ids[row * length + at] = BigInt(id);
     });
-    mask.fill(1n, row * length, row * length + text.ids.length);
+    mask.fill(1n, row * length, row * length + text.length);
   });
   return { ids, mask, count: texts.length, length };
 }
