@@ -83,5 +83,11 @@ describe('batches of texts', () => {
     expect([...packed.ids]).to.deep.equal([5n, 6n, 7n, 8n, 1n, 1n]);
     expect([...packed.mask]).to.deep.equal([1n, 1n, 1n, 1n, 0n, 0n]);
     expect([packed.count, packed.length]).to.deep.equal([2, 3]);
+    expect(packTexts([[8]], 1, 2)).to.deep.equal({
+      ids: BigInt64Array.of(8n, 1n),
+      mask: BigInt64Array.of(1n, 0n),
+      count: 1,
+      length: 2,
+    });
   });
 });

@@ -199,6 +199,52 @@ describe('the sentence embedder', () => {
     await rm(dirname(dir), { recursive: true });
   });
 
+  it('gives a text of a single token the same vector in any batch of a compiled graph', async function () {
+    needsShared(this, 'models/fixtures/bge-m3-tiny');
+    const dir = join(await mkdtemp(join(tmpdir(), 'heimdex-single-')), 'model');
+    await cp(inShared('models/fixtures/bge-m3-tiny'), dir, { recursive: true });
+    const path = join(dir, 'tokenizer.json');
+    const tokenizer = { ...readJsonFile<object>(path), post_processor: null };
+    const size = 256;
+    const weights = (count: number) => Float32Array.from({ length: count }, (_, index) => Math.sin(index * index));
+    const graph = newModel({
+      name: 'single',
+      nodes: [
+        node('Cast', ['input_ids'], ['floats'], { to: 1 }),
+        node('Reshape', ['floats', 'column'], ['ids']),
+        node('Mul', ['ids', 'wide'], ['rows']),
+        node('MatMul', ['rows', 'square'], ['products']),
+        node('Shape', ['attention_mask'], ['dims']),
+        node('Concat', ['dims', 'size'], ['shape'], { axis: 0 }),
+        node('Reshape', ['products', 'shape'], ['last_hidden_state']),
+      ],
+      initializers: [
+        tensor('column', [2], BigInt64Array.of(-1n, 1n)),
+        tensor('size', [1], BigInt64Array.of(BigInt(size))),
+        tensor('wide', [size], weights(size)),
+        tensor('square', [size, size], weights(size * size)),
+      ],
+      inputs: ['input_ids', 'attention_mask'].map((name) => ({
+        name,
+        elementType: 'int64',
+        dims: ['batch', 'length'],
+      })),
+      outputs: [{ name: 'last_hidden_state', elementType: 'float32', dims: ['batch', 'length', size] }],
+    });
+    await chmod(dir, 0o755);
+    await rm(path, { force: true });
+    await writeFile(path, JSON.stringify(tokenizer));
+    await writeFile(join(dir, 'single.onnx'), writeModel({ ...graph, producer: 'heimdex' }));
+    const model = await load(modelFiles('a/b', dir, { model: 'single.onnx' }), OPTIONS);
+    const texts = ['a', 'to', 'in'].map((text) => item(text));
+    const alone = await Promise.all(texts.map(async (text) => (await model.run([text], CONTEXT))[0]));
+    const together = await model.run(texts, CONTEXT);
+    await model.close();
+    expect(together.map((one) => value(one).tokenCount)).to.deep.equal([1, 1, 1]);
+    expect(together).to.deep.equal(alone);
+    await rm(dirname(dir), { recursive: true });
+  });
+
   it('gives a text the same vector in any batch if the graph takes no mask, and so would read padding', async function () {
     needsShared(this, 'models/fixtures/bge-m3-tiny');
     const dir = join(await mkdtemp(join(tmpdir(), 'heimdex-maskless-')), 'model');

@@ -181,8 +181,9 @@ export interface PackedTexts {
   readonly length: number;
 }
 
-export function packTexts(texts: readonly (readonly number[])[], padId: number): PackedTexts {
-  const length = Math.max(...texts.map((ids) => ids.length));
+/** `least`: the least length, with padding. */
+export function packTexts(texts: readonly (readonly number[])[], padId: number, least = 1): PackedTexts {
+  const length = Math.max(least, ...texts.map((ids) => ids.length));
   const ids = new BigInt64Array(texts.length * length).fill(BigInt(padId));
   const mask = new BigInt64Array(texts.length * length);
   texts.forEach((text, row) => {
