@@ -171,6 +171,10 @@ const REFUSED: Readonly<Record<string, Refused>> = {
     ),
     'Expected modality_config.text.method_output_name of sentence_bert_config.json to be last_hidden_state, got "pooler_output"',
   ),
+  'values of config.json that another file replaces': text(
+    changed(BERT, {}, { 'sentence_bert_config.json': { config_kwargs: { num_hidden_layers: 1, use_cache: false } } }),
+    'Expected sentence_bert_config.json to replace nothing of config.json, got config_kwargs with num_hidden_layers. ',
+  ),
   'a tokenizer with parts that are not known': text(
     changed(
       BERT,

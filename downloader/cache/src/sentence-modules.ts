@@ -105,6 +105,26 @@ export function assertTokenVectors(settings: JsonObject): void {
   }
 }
 
+/** Arguments of loading a config.json that do not change the network: sentence-transformers sets all but the last itself. */
+const ABOUT_LOADING = [
+  'subfolder',
+  'token',
+  'cache_dir',
+  'revision',
+  'local_files_only',
+  'trust_remote_code',
+  'use_cache',
+];
+
+/** Throws an Error for a `Transformer` module that replaces values of config.json (`config_args` in files of earlier versions). */
+export function assertOwnConfig({ config_args: older, config_kwargs: settings = {} }: Settings): void {
+  const names = Object.keys(objectOf(older ?? settings)).filter((name) => !ABOUT_LOADING.includes(name));
+  if (names.length === 0) return;
+  throw new Error(
+    `Expected ${TRANSFORMER_FILES[0]} to replace nothing of config.json, got config_kwargs with ${names.join(', ')}. Write them into config.json.`,
+  );
+}
+
 /** Settings of the `Transformer` module that replace those of tokenizer_config.json; `tokenizer_args` in files of earlier versions. */
 export function tokenizerSettings(settings: JsonObject): JsonObject {
   return asObject(settings.tokenizer_args ?? settings.processor_kwargs);

@@ -1,5 +1,6 @@
 /** What the server would reject at its start, by the model's small files. */
 import {
+  assertOwnConfig,
   assertTokenVectors,
   type ConfiguredModel,
   defaultPrompt,
@@ -40,6 +41,7 @@ export async function assertTokenizer(configured: ConfiguredModel, config: JsonO
 export async function assertTokenSettings(configured: ConfiguredModel, files: SmallFiles): Promise<void> {
   const settings = await transformerSettings((name) => readObject(files, name));
   refusing(configured, () => {
+    assertOwnConfig(settings);
     assertTokenVectors(settings);
     textLimit(settings);
   });
