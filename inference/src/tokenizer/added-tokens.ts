@@ -80,7 +80,7 @@ class TokenFinder {
       let start = index;
       let end = start + token.content.length;
       searched = end;
-      if (start < done || (token.singleWord && touchesWord(text, start, end))) continue;
+      if (token.singleWord && touchesWord(text, start, end)) continue;
       while (token.lstrip && start > done && isSpace(text, start - 1)) start -= 1;
       while (token.rstrip && end < text.length && isSpace(text, end)) end += 1;
       if (start > done) yield { text: text.slice(done, start) };

@@ -47,6 +47,15 @@ const CASES: Readonly<Record<string, readonly [json: JsonObject, text: string, i
     '1½1ⓐ1‿1\u200d1½',
     [0, 7, 3, 2, 4, 2, 5, 2, 6, 2, 3, 1],
   ],
+  'an added token that begins with the space that the one before it takes is found too': [
+    {
+      model: wordPieces('x'),
+      pre_tokenizer: { type: 'WhitespaceSplit' },
+      added_tokens: [added('.', 4, { rstrip: true }), added(' x', 5)],
+    },
+    '. x',
+    [0, 4, 5, 1],
+  ],
   'byte pairs merge unknown characters within a word, not across words': [
     { model: pairs(['a'], [], { fuse_unk: true }), pre_tokenizer: { type: 'WhitespaceSplit' } },
     'xy x a',
