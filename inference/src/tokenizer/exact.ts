@@ -118,7 +118,7 @@ class ExactSource {
       else {
         const text = this.#normalize(raw.text);
         // Not where normalization has left out what it began with.
-        let begins = first && this.#normalize(String.fromCodePoint(raw.text.codePointAt(0) ?? 0)) !== '';
+        let begins = first && this.#keepsStart(raw.text, text);
         for (const section of this.#added.splitNormalized(text)) {
           if ('id' in section) yield section.id;
           else yield* this.#preTokenize(section.text, begins);
@@ -127,6 +127,11 @@ class ExactSource {
       }
       first = false;
     }
+  }
+
+  #keepsStart(text: string, normalized: string): boolean {
+    const start = String.fromCodePoint(text.codePointAt(0) ?? 0);
+    return normalized.startsWith(start) || this.#normalize(start) !== '';
   }
 }
 
