@@ -126,6 +126,8 @@ export interface TextRecipe {
   readonly tokenizer: TextTokenizer;
   /** All texts are padded to this many tokens; the towers were trained with the padding. */
   readonly length: number;
+  /** Tokens that the tower knows; Infinity if config.json does not say. */
+  readonly vocabulary: number;
   readonly padId: number;
   readonly lowerCase: boolean;
 }
@@ -138,11 +140,13 @@ const DEFAULT_LENGTH = 64;
  * lowercased unless `do_lower_case` is false: files written by Gemma's tokenizer for SigLIP 2 may omit it.
  */
 export function readTextRecipe(tokenizer: TextTokenizer, config: JsonObject, tokenizerConfig: JsonObject): TextRecipe {
-  const length = numberAt(objectAt(config, 'text_config'), 'max_position_embeddings') ?? DEFAULT_LENGTH;
+  const tower = objectAt(config, 'text_config');
+  const length = numberAt(tower, 'max_position_embeddings') ?? DEFAULT_LENGTH;
+  const vocabulary = numberAt(tower, 'vocab_size') ?? Number.POSITIVE_INFINITY;
   if (tokenizer.padId === undefined) {
     throw new Error('Expected tokenizer_config.json to name the pad_token: SigLIP reads the padding.');
   }
-  return { tokenizer, length, padId: tokenizer.padId, lowerCase: tokenizerConfig.do_lower_case !== false };
+  return { tokenizer, length, vocabulary, padId: tokenizer.padId, lowerCase: tokenizerConfig.do_lower_case !== false };
 }
 
 /** A text's token ids without padding. */

@@ -1,7 +1,7 @@
 import type { TokenizedText } from '../../tokenizer/index.js';
 import type { TextItem, VectorResult } from '../items.js';
 import type { Outcome, RunContext } from '../model.js';
-import { cancelled, isWaitedFor, textTooLong } from '../outcomes.js';
+import { cancelled, isWaitedFor, textTooLong, unknownToken } from '../outcomes.js';
 import { finishVector } from './postprocess.js';
 import { packIds, type TextRecipe, tokenizeText } from './preprocess.js';
 import type { Tower } from './tower.js';
@@ -26,10 +26,12 @@ export class TextEmbedder {
   async run(items: readonly TextItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = [];
     const waiting: { readonly item: TextItem; readonly index: number; readonly text: TokenizedText }[] = [];
+    const { length, vocabulary } = this.#recipe;
     for (const [index, item] of items.entries()) {
       const text = tokenizeText(item.text, this.#recipe);
-      if (text.truncated && !item.truncate)
-        outcomes[index] = { ok: false, error: textTooLong(text, this.#recipe.length) };
+      const unknown = text.ids.find((id) => id >= vocabulary);
+      if (text.truncated && !item.truncate) outcomes[index] = { ok: false, error: textTooLong(text, length) };
+      else if (unknown !== undefined) outcomes[index] = { ok: false, error: unknownToken(unknown, vocabulary) };
       else waiting.push({ item, index, text });
     }
     while (waiting.length > 0) {
