@@ -26,12 +26,20 @@ export function createExactSource(json: JsonObject, lowerCases = false): ExactSo
   );
 }
 
-/** Reads a component of a tokenizer.json. Throws an error that names it where `read` returns undefined. */
+/** Reads a component of a tokenizer.json. Throws an error that names it where `read` returns undefined or throws. */
 function supported<Part>(json: JsonObject, key: string, read: (config: unknown) => Part | undefined): Part {
-  const part = read(json[key]);
-  if (part !== undefined) return part;
+  let cause: unknown;
+  try {
+    const part = read(json[key]);
+    if (part !== undefined) return part;
+  } catch (error) {
+    cause = error;
+  }
   const config = JSON.stringify(json[key], (name, value) => (name === 'vocab' || name === 'merges' ? '...' : value));
-  throw new Error(`Expected a tokenizer.json with a supported ${key}, got ${config?.slice(0, 500)}.`);
+  const reason = cause instanceof Error ? ` (${cause.message})` : '';
+  throw new Error(`Expected a tokenizer.json with a supported ${key}, got ${config?.slice(0, 500)}${reason}.`, {
+    cause,
+  });
 }
 
 function createModel(config: unknown): WordModel | undefined {

@@ -181,8 +181,17 @@ describe('a tokenizer of another kind', () => {
     }
   });
 
-  it('is rejected if unknown', () => {
-    expect(() => createTokenizer({ ...json, model: { type: 'Magic' } }, {})).to.throw();
+  it('is rejected by the name of a part that is unknown or cannot be read', () => {
+    for (const [part, reason] of [
+      [{ model: { type: 'Magic' } }, /^Expected a tokenizer\.json with a supported model, got \{"type":"Magic"\}\.$/],
+      [{ model: { type: 'BPE', vocab: { a: 0 }, merges: [5] } }, /supported model, .* \(.+\)\.$/],
+      [
+        { normalizer: { type: 'Replace', pattern: { Regex: '(?m)^' }, content: '' } },
+        /supported normalizer, .*\(\?m\).* \(Invalid regular expression: .+\)\.$/,
+      ],
+    ] as const) {
+      expect(() => createTokenizer({ ...json, ...part }, {})).to.throw(reason);
+    }
   });
 
   it('uses the padding of tokenizer.json without a tokenizer_config.json', () => {
