@@ -13,7 +13,7 @@ export function failed<Result>(error: unknown): Outcome<Result> {
   return { ok: false, error };
 }
 
-/** The error of a text that was truncated, by `limit`, in tokens, or before it had so many. */
+/** The error of a text that was truncated: at `limit` tokens, or, with fewer, at the most characters that are read. */
 export function textTooLong({ ids }: TokenizedText, limit: number): InferenceError {
   const most = ids.length < limit ? `${MAX_CHARACTERS} characters` : `${limit} tokens`;
   return new InferenceError(

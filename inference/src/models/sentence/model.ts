@@ -17,7 +17,7 @@ import {
 /** Texts per call of run() if they share runs of the graph: more texts per call need less padding. */
 const MAX_ITEMS = 64;
 /** ONNX Runtime rounds the product of one row otherwise than that of several: without padding, a lone text of one token had another vector. */
-const LEAST_TOKENS = 2;
+const MIN_TOKENS = 2;
 
 /**
  * Loads a sentence embedder: the weights `model`, the tokenizer, and the pooling described in its repository. Throws
@@ -121,7 +121,7 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
       batch.map(({ text }) => text.ids),
       // It is not read; a padding token that was added to the tokenizer alone is beyond the network's tokens.
       padding < this.#recipe.vocabulary ? padding : 0,
-      this.#network.shared ? LEAST_TOKENS : 1,
+      this.#network.shared ? MIN_TOKENS : 1,
     );
     const vectors = await this.#network.run(packed);
     batch.forEach(({ item, index, text }, row) => {

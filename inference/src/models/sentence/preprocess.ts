@@ -181,9 +181,9 @@ export interface PackedTexts {
   readonly length: number;
 }
 
-/** `least`: the least length, with padding. */
-export function packTexts(texts: readonly (readonly number[])[], padId: number, least = 1): PackedTexts {
-  const length = Math.max(least, ...texts.map((ids) => ids.length));
+/** `minLength` is with padding. */
+export function packTexts(texts: readonly (readonly number[])[], padId: number, minLength = 1): PackedTexts {
+  const length = Math.max(minLength, ...texts.map((ids) => ids.length));
   const ids = new BigInt64Array(texts.length * length).fill(BigInt(padId));
   const mask = new BigInt64Array(texts.length * length);
   texts.forEach((text, row) => {
