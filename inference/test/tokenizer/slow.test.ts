@@ -1,6 +1,7 @@
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { expect } from 'chai';
 import type { JsonObject } from '../../src/json.js';
 import { createTokenizer, readTokenizerJson } from '../../src/tokenizer/index.js';
@@ -76,6 +77,23 @@ describe('a tokenizer without tokenizer.json', () => {
     const { added_tokens_decoder: _, ...bare } = settings;
     const ids = createTokenizer(await readTokenizerJson(dir, bare), bare).encode('a face', 64);
     expect(ids).to.deep.equal(other.encode('a face', 64));
+  });
+
+  it('has tokens for the bytes of unknown characters if spiece.model has byte_fallback: SigLIP', async () => {
+    const pieces = ['<unk>', '</s>', '▁', 'a', '<0xC3>', '<0xA9>'].map((piece) =>
+      new BinaryWriter().tag(1, WireType.LengthDelimited).string(piece).finish(),
+    );
+    for (const [byteFallback, ids] of [
+      [true, [2, 3, 4, 5, 1]],
+      [false, [2, 3, 0, 1]],
+    ] as const) {
+      const model = new BinaryWriter();
+      for (const piece of pieces) model.tag(1, WireType.LengthDelimited).bytes(piece);
+      const trainer = new BinaryWriter().tag(35, WireType.Varint).bool(byteFallback).finish();
+      await writeFile(join(dir, 'spiece.model'), model.tag(2, WireType.LengthDelimited).bytes(trainer).finish());
+      const settings = { tokenizer_class: 'SiglipTokenizer', unk_token: '<unk>' };
+      expect(createTokenizer(await readTokenizerJson(dir, settings), settings).encode('aé', 64).ids).to.deep.equal(ids);
+    }
   });
 
   it('is an error that names a spiece.model that is damaged or of another kind', async () => {

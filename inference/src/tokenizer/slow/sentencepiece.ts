@@ -5,6 +5,8 @@ export interface SentencePieceModel {
   /** Pieces with their scores; a piece's number is its id. */
   readonly pieces: readonly (readonly [string, number])[];
   readonly unknownId: number;
+  /** Whether an unknown character is the pieces of its bytes, such as `<0xE6>`. */
+  readonly byteFallback: boolean;
   /** The map of characters that SentencePiece normalizes with; empty if it does not. */
   readonly charsMap: Uint8Array;
 }
@@ -12,7 +14,7 @@ export interface SentencePieceModel {
 /** Field numbers of sentencepiece_model.proto. */
 const MODEL = { pieces: 1, trainer: 2, normalizer: 3 };
 const PIECE = { text: 1, score: 2 };
-const TRAINER = { modelType: 3, unknownId: 40 };
+const TRAINER = { modelType: 3, byteFallback: 35, unknownId: 40 };
 const NORMALIZER = { charsMap: 2 };
 const UNIGRAM = 1;
 
@@ -23,7 +25,7 @@ const UNIGRAM = 1;
  */
 export function readSentencePiece(bytes: Uint8Array, path: string): SentencePieceModel {
   const pieces: [string, number][] = [];
-  const model = { modelType: UNIGRAM, unknownId: 0 };
+  const model: Required<Trainer> = { modelType: UNIGRAM, unknownId: 0, byteFallback: false };
   let charsMap: Uint8Array = new Uint8Array();
   try {
     eachField(new BinaryReader(bytes), (field, reader) => {
@@ -38,7 +40,7 @@ export function readSentencePiece(bytes: Uint8Array, path: string): SentencePiec
   }
   if (pieces.length === 0 || model.modelType !== UNIGRAM || model.unknownId < 0 || model.unknownId >= pieces.length)
     throw new Error(`Expected ${path} to be a SentencePiece model of the unigram kind, with its unknown piece.`);
-  return { pieces, unknownId: model.unknownId, charsMap };
+  return { pieces, unknownId: model.unknownId, byteFallback: model.byteFallback, charsMap };
 }
 
 /** Calls `read` for each field of a message; it returns whether it has read the value. */
@@ -60,11 +62,18 @@ function readPiece(bytes: Uint8Array): [string, number] {
   return [text, score];
 }
 
-function readTrainer(bytes: Uint8Array): { modelType?: number; unknownId?: number } {
-  const trainer: { modelType?: number; unknownId?: number } = {};
+interface Trainer {
+  modelType?: number;
+  unknownId?: number;
+  byteFallback?: boolean;
+}
+
+function readTrainer(bytes: Uint8Array): Trainer {
+  const trainer: Trainer = {};
   eachField(new BinaryReader(bytes), (field, reader) => {
     if (field === TRAINER.modelType) trainer.modelType = reader.int32();
     else if (field === TRAINER.unknownId) trainer.unknownId = reader.int32();
+    else if (field === TRAINER.byteFallback) trainer.byteFallback = reader.bool();
     else return false;
     return true;
   });

@@ -13,7 +13,8 @@ const PUNCTUATION =
  *
  * Source: transformers, models/siglip/tokenization_siglip.py (canonicalize_text).
  */
-export function siglipJson({ pieces, unknownId, charsMap }: SentencePieceModel, settings: JsonObject): JsonObject {
+export function siglipJson(model: SentencePieceModel, settings: JsonObject): JsonObject {
+  const { pieces, unknownId, byteFallback, charsMap } = model;
   const ids = new Map(pieces.map(([piece], id) => [piece, id]));
   const named = (key: string, byDefault: string) => tokenAt(settings, key) ?? byDefault;
   const end = named('eos_token', '</s>');
@@ -38,6 +39,6 @@ export function siglipJson({ pieces, unknownId, charsMap }: SentencePieceModel, 
     pre_tokenizer: metaspace,
     post_processor: aroundText([], [end], ids),
     decoder: metaspace,
-    model: { type: 'Unigram', unk_id: unknownId, vocab: pieces, byte_fallback: false },
+    model: { type: 'Unigram', unk_id: unknownId, vocab: pieces, byte_fallback: byteFallback },
   };
 }
