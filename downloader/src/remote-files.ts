@@ -21,6 +21,7 @@ import {
   layoutOf,
 } from './checkpoint-source.js';
 import { assertCompilable } from './compile/assert-compilable.js';
+import { isCompiledFrom } from './compile/same-checkpoint.js';
 import { type SmallFiles, smallFilesOf } from './compile/small-json.js';
 import { combineFailures, DownloaderError } from './errors.js';
 import { unusableWeights } from './foreign-weights.js';
@@ -45,6 +46,8 @@ export interface RemoteFiles {
   readonly checkpoint?: { readonly paths: readonly string[]; readonly why: CheckpointReason };
   /** Of a name that may mean an export or a checkpoint, the variant that the repository has no weights of. */
   readonly formerVariant?: string;
+  /** The compiled form on the volume, of another commit, is of this one too; its checkpoint was removed. */
+  readonly isCompiled?: boolean;
 }
 
 /** One file of a model as offered by a source. */
@@ -146,8 +149,9 @@ async function askHub(
   };
   const files = await configuredFiles(state, listing);
   const { compile } = configured;
+  const isCompiled = isCompiledFrom(state, configured, tree, files);
   const chosen =
-    compile !== undefined && needsCheckpoint(state, commit)
+    compile !== undefined && !isCompiled && needsCheckpoint(state, commit)
       ? await checkpointFiles(state, compile, listing, signal)
       : undefined;
   return {
@@ -160,6 +164,7 @@ async function askHub(
     files: [...files, ...(chosen?.files ?? [])],
     ...(chosen && { checkpoint: { paths: chosen.files.map(({ file }) => file.path), why: chosen.why } }),
     ...formerVariant(state.configured, tree),
+    isCompiled,
   };
 }
 

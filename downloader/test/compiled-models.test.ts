@@ -261,12 +261,26 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
     expect(await readdir(snapshot())).not.to.include('model.safetensors');
   });
 
+  it('is not fetched again at a commit that has the same shards', async () => {
+    const { name, files } = bertRepository({ name: 'acme/sharded-bert', weights: 'shards' });
+    const more = { ...DROP, TEXT_MODEL_NAME: name };
+    await ok([], more);
+    await publish({ name, files: [...files, { path: 'NOTES.md', bytes: 'other' }] });
+    requests().clear();
+    await ok(['update'], more);
+    expect(bytesAsked()).to.deep.equal([]);
+    await ok(['verify'], more);
+  });
+
   it('is not fetched again at a commit that has the same weights', async () => {
     await filled();
     await ok([], DROP);
     const { files } = bertRepository();
-    await publish({ name: NAME, files: [...files, { path: 'NOTES.md', bytes: 'other' }] });
+    const notes = { path: 'NOTES.md', bytes: 'other' };
+    await publish({ name: NAME, files: [...files, notes] });
+    requests().clear();
     await ok(['update'], DROP);
+    expect(bytesAsked()).to.deep.equal([]);
     requests().clear();
     expect(lastLine(await ok([], DROP)).msg).to.match(/^Up to date/);
     await ok(['verify'], DROP);
@@ -274,6 +288,10 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
     await rm(join(snapshot(), 'tokenizer.json'));
     await ok([], DROP);
     expect(bytesAsked()).to.deep.equal([]);
+    await publish(bertRepository({ seed: 2 }));
+    await ok(['update'], DROP);
+    expect(bytesAsked()).to.include('model.safetensors');
+    await ok(['verify'], DROP);
   });
 
   it('is not fetched, and nothing compiled, when only a small file is missing, as plan shows', async () => {

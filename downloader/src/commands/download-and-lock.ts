@@ -5,6 +5,7 @@ import {
   isCompiledPath,
   type LockedModel,
   readLock,
+  withLockedModels,
 } from '@heimdex/cache';
 import { formatBytes, formatCount, messageOf } from '@heimdex/common';
 import { acquireLock, type LockEvents } from '../blob-lock.js';
@@ -76,6 +77,7 @@ async function compileAll(
   cacheState: CacheState,
 ): Promise<{ readonly locked: readonly LockedModel[]; readonly models: number }> {
   const fetched = plan.models.map(({ remoteFiles }) => remoteFiles.state.configured);
+  const alsoKnown = await compiledAtAnother(plan, context.signal);
   const toCompile = [...fetched, ...plan.compile.map(({ configured }) => configured)].filter(
     ({ compile }) => compile !== undefined,
   );
@@ -86,12 +88,12 @@ async function compileAll(
   let models = 0;
   for (const configured of toCompile) {
     const done = await underLock(context, configured, async () => {
-      const state = await readState(context, configured);
+      const state = await readState(context, configured, alsoKnown);
       if (state.inspection.found === undefined || isDamaged(cacheState, configured)) {
         await compileModel(context, state, verified);
         models += 1;
       }
-      return readState(context, configured);
+      return readState(context, configured, alsoKnown);
     });
     const [problem] = done.inspection.problems;
     if (problem !== undefined) throw problem;
@@ -99,6 +101,15 @@ async function compileAll(
     if (entry !== undefined) locked.push(entry);
   }
   return { locked, models };
+}
+
+/** Returns the records, at their new commits, of models whose compiled form on the volume is that of another commit. */
+async function compiledAtAnother({ models }: Plan, signal: AbortSignal): Promise<readonly LockedModel[]> {
+  const records = models.map(async ({ remoteFiles: { isCompiled, state, commit } }) => {
+    const record = isCompiled === true ? await lockFound(state, signal) : undefined;
+    return record === undefined || commit === undefined ? [] : [{ ...record, revision: commit }];
+  });
+  return (await Promise.all(records)).flat();
 }
 
 /** Returns whether a compiled file was read and has wrong bytes. */
@@ -129,9 +140,13 @@ async function underLock<T>(context: CommandContext, { id }: ConfiguredModel, wo
 }
 
 /** Reads the current state of a model on the volume, which need not be that of the lock file. */
-async function readState({ config, signal }: CommandContext, configured: ConfiguredModel): Promise<ModelState> {
+async function readState(
+  { config, signal }: CommandContext,
+  configured: ConfiguredModel,
+  alsoKnown: readonly LockedModel[] = [],
+): Promise<ModelState> {
   const { cacheDir, cacheDirVariable, lockPath } = config.models;
-  const known = await readLock(lockPath);
+  const known = withLockedModels(await readLock(lockPath), alsoKnown);
   const inspection = await inspectModel(cacheDir, configured, { known, cacheDirVariable, signal });
   return { configured, locked: undefined, inspection, damaged: new Set() };
 }
