@@ -18,6 +18,7 @@ import {
 import { codeOf, isNotFound, MIB, messageOf } from '@heimdex/common';
 import { getProxyForUrl } from 'proxy-from-env';
 import { DownloaderError } from './errors.js';
+import { hasCredentials } from './transfer/answers.js';
 import type { ProxyFor } from './transfer/proxy.js';
 
 /** The downloader's own variables, in addition to those shared with the server. --help and the docs are generated from this table. */
@@ -146,10 +147,19 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
     () => readModelEnvironment(env),
     () => readVariables(env, DOWNLOADER_VARIABLES),
   );
+  const endpoint = new URL(own.endpoint);
   return {
     models,
-    endpoint: new URL(own.endpoint),
-    token: () => readToken(own.token, own.tokenPath, join(hubHome(env), 'token')),
+    endpoint,
+    token: () => {
+      if (!hasCredentials(endpoint)) return readToken(own.token, own.tokenPath, join(hubHome(env), 'token'));
+      const named = own.token === undefined ? 'HF_TOKEN_PATH' : 'HF_TOKEN';
+      if ((own.token ?? own.tokenPath) === undefined) return undefined;
+      throw new DownloaderError(
+        'USAGE',
+        `HF_ENDPOINT has a user and a password, and ${named} is set: a request can have only one of them. Remove the other one, then run: heimdex-downloader download`,
+      );
+    },
     connections: own.connections,
     filesAtOnce: own.filesAtOnce,
     partBytes: Math.round(own.partMib * MIB),

@@ -271,6 +271,28 @@ describe('a download through a bad network', () => {
     expect(result.stderr).not.to.include('hf_right');
   });
 
+  it('sends the user and the password of the address with each request to the hub, and no token with them', async () => {
+    const address = { HF_ENDPOINT: hub.url.replace('//', '//us%40er:p%3Ass@') };
+    const both = await runHere([], env({ ...address, HF_TOKEN: 'hf_right' }));
+    expect([both.status, hub.requests.count]).to.deep.equal([2, 0]);
+    expect(lastLine(both).msg).to.match(/HF_ENDPOINT .* HF_TOKEN/);
+    const page = `${hub.url}/api/models/${SPEECH_REPOSITORY}/tree/${hub.commit(SPEECH_REPOSITORY).sha}`;
+    const headers = { link: `<${page}?recursive=true>; rel="next"` };
+    const result = await run(
+      [{ on: { kind: 'tree' }, do: { type: 'status', status: 200, headers, body: '[]' }, times: 1 }],
+      address,
+    );
+    expect(result.status, result.stderr).to.equal(0);
+    const sent = new Set(hub.requests.filter({ server: 'hub' }).map((request) => request.authorization));
+    expect([...sent]).to.deep.equal([`Basic ${btoa('us@er:p:ss')}`]);
+    const refused = await run([{ on: { kind: 'info' }, do: { type: 'status', status: 401 } }], {
+      ...address,
+      HF_HUB_CACHE: dir.path,
+    });
+    expect(refused.status).to.equal(4);
+    expect(lastLine(refused).msg).to.include('HF_ENDPOINT').and.not.include('ss@');
+  });
+
   it('follows a renamed repository with the token', async () => {
     await hub.publish({ ...speechRepository(), name: 'acme/new-name', private: true, formerNames: ['acme/old-name'] });
     const result = await runHere([], env({ ASR_MODEL: 'acme/old-name', HF_TOKEN: 'hf_right' }));

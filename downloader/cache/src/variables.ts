@@ -123,8 +123,21 @@ export function urlVariable(
   return variable(declaration, declaration.default, declaration.default, expected, (text) => {
     const protocol = URL.canParse(text) ? new URL(text).protocol : undefined;
     const isHttp = protocol === 'http:' || protocol === 'https:';
+    // Paths are put behind it. A query may hold a secret.
+    const [address = ''] = text.split(/[?#]/);
+    if (isHttp && address !== text) return bad(`${expected} without ? and #`, `${withoutCredentials(address)}?...`);
+    // A user and a password are sent decoded.
+    if (isHttp && !isDecodable(text)) return bad(`${expected} with % written as %25`, withoutCredentials(text));
     return isHttp ? good(text.replace(/\/+$/, '')) : bad(expected, withoutCredentials(text));
   });
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    return decodeURIComponent(text) !== '';
+  } catch {
+    return false;
+  }
 }
 
 /** The name and the password of an invalid address are not shown. */

@@ -87,6 +87,9 @@ describe('variables', () => {
       ['user:s3//cret@hub', '...@hub'],
       ['htp:/user:s3@cret@hub/x', '...@hub/x'],
       ['http://user:s3cret@hub:port', 'http://...@hub:port'],
+      ['https://hub/sub?token=s3cret', 'https://hub/sub?...'],
+      ['http://user:100%s3cret@hub', 'http://...@hub'],
+      ['https://hub/sub/#', 'https://hub/sub/?...'],
     ]) {
       const { message } = await cacheErrorOf(() => readVariables({ ENDPOINT: given }, TABLE));
       expect(message).to.include(`got "${shown}"`);

@@ -62,8 +62,19 @@ export function answerError(answer: HttpAnswer, target: RequestTarget, hasToken:
   );
 }
 
+/** Whether an address has a user or a password. */
+export function hasCredentials({ username, password }: URL): boolean {
+  return username + password !== '';
+}
+
 function authError(answer: HttpAnswer, target: RequestTarget, hasToken: boolean, detail: string): DownloaderError {
   const { host } = answer.url;
+  if (hasCredentials(answer.url)) {
+    return new DownloaderError(
+      'AUTH_REQUIRED',
+      `${host} rejects the user and the password of its address for ${target.what} (${answer.status}).${detail} Correct them in HF_ENDPOINT or the manifest, then run: heimdex-downloader download`,
+    );
+  }
   const advice = hasToken
     ? 'The token in HF_TOKEN was rejected: create a new one with read access'
     : 'It is private, requires accepting a licence, or is misspelt (the hub does not say which): check the name and set HF_TOKEN';

@@ -1,5 +1,5 @@
 import { DownloaderError } from '../errors.js';
-import { answerError, type RequestTarget } from './answers.js';
+import { answerError, hasCredentials, type RequestTarget } from './answers.js';
 import type { HttpAnswer, HttpClient } from './http.js';
 import { TransientError } from './retry.js';
 
@@ -13,10 +13,16 @@ export interface Origin {
 /** Maximum redirects per request; the hub uses one or two. */
 const MAX_REDIRECTS = 8;
 
-/** Returns the header with the token, only for addresses of the origin itself: same scheme, host and port. */
-function authorization(url: URL, origin: Origin): Record<string, string> {
-  if (origin.token === undefined || url.origin !== origin.endpoint.origin) return {};
-  return { authorization: `Bearer ${origin.token}` };
+/**
+ * Returns the header with the token, or with the endpoint's user and password, which its own links do not repeat, only for addresses of the
+ * origin itself: same scheme, host and port.
+ */
+function authorization(url: URL, { endpoint, token }: Origin): Record<string, string> {
+  if (url.origin !== endpoint.origin) return {};
+  if (token !== undefined) return { authorization: `Bearer ${token}` };
+  if (!hasCredentials(endpoint)) return {};
+  const credentials = [endpoint.username, endpoint.password].map(decodeURIComponent).join(':');
+  return { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` };
 }
 
 /**
