@@ -82,6 +82,15 @@ describe('what a model lacks', () => {
   }
 
   const sharded = bertRepository({ weights: 'shards' }).files;
+
+  it('is nothing if there are also shards of another number, whole or not', async () => {
+    const old = ['1-of-00002', '2-of-00002', '3-of-00004'].map((number) => `model-0000${number}.safetensors`);
+    const files = [...sharded, ...old.map((path) => ({ path, bytes: `old ${path}` }))];
+    await publish({ name: 'acme/sharded-twice', files });
+    await ok([], { TEXT_MODEL_NAME: 'acme/sharded-twice' });
+    await ok(['verify'], { TEXT_MODEL_NAME: 'acme/sharded-twice' });
+  });
+
   const isShard = (path: string) => path.endsWith('.safetensors');
   for (const [what, files] of [
     ['a shard is missing', sharded.filter(({ path }) => !path.startsWith('model-00002'))],

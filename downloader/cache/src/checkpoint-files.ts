@@ -21,9 +21,19 @@ const FORMS = [
 /** A layer behind the pooling of a sentence embedder has a file of its own. */
 export const DENSE_FORMS: readonly string[] = [`${DENSE_DIR}/model.safetensors`, `${DENSE_DIR}/pytorch_model.bin`];
 
-/** Each shard's name has their number: `model-00001-of-00003.safetensors`. */
-function areAllShards([first, ...more]: readonly string[]): boolean {
-  return first !== undefined && 1 + more.length === Number(/-of-(\d+)\./.exec(first)?.[1]);
+/**
+ * Returns the shards that are all there: each one's name has their number, as in `model-00001-of-00003.safetensors`. A repository that was
+ * sharded twice may have both; the index, which is not read here, names those of one number.
+ */
+function wholeShards(names: readonly string[]): readonly string[] {
+  const byNumber = new Map<string, string[]>();
+  for (const name of names) {
+    const number = /-of-(\d+)\./.exec(name)?.[1] ?? '';
+    const others = byNumber.get(number) ?? [];
+    byNumber.set(number, others);
+    others.push(name);
+  }
+  return [...byNumber].flatMap(([number, shards]) => (shards.length === Number(number) ? shards : []));
 }
 
 /** Returns the whole checkpoint among a repository's files; undefined if there is none. `dir` is the model's directory in it. */
@@ -32,8 +42,8 @@ export function chooseCheckpoint(paths: readonly string[], dir = ''): Checkpoint
   const names = paths.filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length));
   for (const form of FORMS) {
     if (!names.includes(form.main)) continue;
-    const shards = 'shard' in form ? names.filter((name) => form.shard.test(name)) : [];
-    if ('shard' in form && !areAllShards(shards)) continue;
+    const shards = 'shard' in form ? wholeShards(names.filter((name) => form.shard.test(name))) : [];
+    if ('shard' in form && shards.length === 0) continue;
     const dense = DENSE_FORMS.filter((name) => names.includes(name)).slice(0, 1);
     return { main: prefix + form.main, paths: [form.main, ...shards, ...dense].map((name) => prefix + name).sort() };
   }
