@@ -2,9 +2,10 @@
  * Finds a configured model on the volume: snapshot, files, sizes and identities. Reads names and sizes, not file contents
  * (except for a plain file without a known hash), and writes nothing.
  */
-import { access, constants, readFile, stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { isNotFound, messageOf } from '@heimdex/common';
+import { currentLayout, readRef } from './current-layout.js';
 import { CacheError } from './errors.js';
 import type { FileInspection, FoundModel, ModelInspection } from './found-model.js';
 import { type CompiledInspection, inspectCompiled, loneCheckpointProblem } from './inspect-compiled.js';
@@ -35,7 +36,9 @@ export async function inspectModel(
   configured: ConfiguredModel,
   options: InspectOptions = {},
 ): Promise<ModelInspection> {
-  const inspection = await inspectAs(cacheDir, configured, options);
+  const current = await currentLayout(cacheDir, configured, options.lock);
+  const inspection = await inspectAs(cacheDir, current, options);
+  if (current === configured.otherwise) return inspection;
   if (inspection.found !== undefined || configured.otherwise === undefined) return inspection;
   const other = await inspectAs(cacheDir, configured.otherwise, options);
   // A nearly complete model is more informative than a missing one, and a locked layout than a possible one.
@@ -175,20 +178,6 @@ async function inspectSnapshots(
   const lone = await loneCheckpointProblem(search.cacheDir, configured);
   const problems = [unreadable ?? lone ?? modelMissing(search, lookedAt)];
   return { configured, repository: first.repository, revision: undefined, files: [], problems, found: undefined };
-}
-
-/**
- * Returns the commit of a branch or tag at download time; undefined if there is none. Throws the system's error if it cannot be
- * read.
- */
-async function readRef(cacheDir: string, repository: string, revision: string): Promise<string | undefined> {
-  try {
-    const commit = (await readFile(refPath(cacheDir, repository, revision), 'utf8')).trim();
-    return isCommit(commit) ? commit : undefined;
-  } catch (cause) {
-    if (isNotFound(cause)) return undefined;
-    throw cause;
-  }
 }
 
 async function inspectSnapshot(search: Search, repository: string, commit: string): Promise<ModelInspection> {
