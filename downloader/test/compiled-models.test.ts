@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { cp, mkdir, open, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { blobLockPath, compiledKeyName, formatCompiledManifest, readCompiledModels } from '@heimdex/cache';
 import { expect } from 'chai';
@@ -134,7 +134,12 @@ describe('a compiled model', () => {
     const tar = join(dir.path, 'models.tar');
     const other = { HF_HUB_CACHE: join(dir.path, 'other'), HF_HUB_OFFLINE: '1' };
     await ok(['export', tar]);
+    // As an import that was killed leaves it.
+    const there = join(other.HF_HUB_CACHE, relative(cache, (await compiled()).path));
+    await mkdir(there, { recursive: true });
+    await writeFile(join(there, 'model.onnx_data.0a1b2c3d.incomplete'), 'part');
     await ok(['import', tar], other);
+    expect(await readdir(there)).to.have.members(['compiled.json', 'model.onnx', 'model.onnx_data']);
     expect(lastLine(await ok([], other)).msg).to.match(/^Up to date/);
     await ok(['verify'], other);
     const names = await readdir(join(dir.path, 'other'), { recursive: true });

@@ -21,6 +21,7 @@ import { MIB, messageOf } from '@heimdex/common';
 import { acquireLock, type LockEvents } from '../blob-lock.js';
 import { asDiskError, makeDirOf } from '../disk.js';
 import { DownloaderError } from '../errors.js';
+import { removeLeftovers } from '../transfer/leftovers.js';
 import { ARCHIVE_LOCK_NAME, type ArchivedBlob, blobsOf, treeNameOf } from './archive-layout.js';
 import { compiledBlobs, compiledManifestName, isCompiledManifestName, isOfModel } from './compiled-entries.js';
 import { type TarEntry, tarEntries } from './tar-entries.js';
@@ -185,6 +186,8 @@ class ArchiveReader {
     const lock = await acquireLock(blobLockPath(cacheDir, blob.repository, blob.blobId), locks, this.#signal);
     try {
       await receive(blob, entry, path, this.#signal);
+      // Of an import that was killed: nothing else removes them from a compiled model's directory.
+      await removeLeftovers(path);
     } finally {
       await lock.release();
     }
