@@ -115,6 +115,11 @@ describe('export and import', () => {
   it('reject an invalid archive and a missing one', async () => {
     const result = await runHere(['import', '-'], env(other()), { stdin: Readable.from([Buffer.alloc(5_000, 'x')]) });
     expect(lastLine(result)).to.include({ code: 'ARCHIVE_INVALID' });
+    const archive = pack();
+    archive.entry({ name: 'models.lock.json' }, '{}');
+    archive.finalize();
+    const { msg } = lastLine(await runHere(['import', '-'], env(other()), { stdin: Readable.from(archive) }));
+    expect(msg).to.include('models.lock.json').and.include('formatVersion').and.not.include('Delete');
     expect((await runHere(['import', tar()], env(other()))).status).to.equal(3);
   });
 

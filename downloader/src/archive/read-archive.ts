@@ -248,7 +248,8 @@ function lockOf(text: string): ModelsLock {
   try {
     return parseLock(text, ARCHIVE_LOCK_NAME);
   } catch (error) {
-    if (error instanceof CacheError) throw invalid(error.message, error);
+    // Its message says to delete the lock file, which is the archive's.
+    if (error instanceof CacheError) throw invalid(`${ARCHIVE_LOCK_NAME}: ${messageOf(error.cause)}`, error);
     throw error;
   }
 }
