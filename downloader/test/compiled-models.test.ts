@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { cp, mkdir, open, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
-import { blobLockPath, compiledKeyName, formatCompiledManifest, readCompiledModels } from '@heimdex/cache';
+import { blobLockPath, compiledKeyName, formatCompiledManifest, hashFile, readCompiledModels } from '@heimdex/cache';
 import { expect } from 'chai';
 import { acquireLock } from '../src/blob-lock.js';
 import { run } from '../src/run.js';
@@ -148,6 +148,29 @@ describe('a compiled model', () => {
       [cache, other.HF_HUB_CACHE].map((at) => readFile(join(at, 'models.lock.json'), 'utf8')),
     );
     expect(locks[1]).to.equal(locks[0]);
+  });
+
+  it('is not mixed with the one of an archive that was compiled elsewhere to other bytes and ends early', async () => {
+    await filled();
+    const tar = join(dir.path, 'models.tar');
+    await ok(['export', tar]);
+    const { path } = await compiled();
+    const data = join(path, 'model.onnx_data');
+    const before = await hashFile('sha256', data);
+    await flip(data);
+    const after = await hashFile('sha256', data);
+    for (const file of [join(path, 'compiled.json'), join(cache, 'models.lock.json')])
+      await writeFile(file, (await readFile(file, 'utf8')).replaceAll(before, after));
+    await ok(['verify']);
+    const archive = await readFile(tar);
+    const short = { stdin: Readable.from([archive.subarray(0, -3_000)]) };
+    expect((await runHere(['import', '-'], env(), short)).status).to.equal(7);
+    await ok(['verify']);
+    expect(await hashFile('sha256', data)).to.equal(after);
+    expect(await readdir(path)).to.have.length(3);
+    await ok(['import', tar]);
+    await ok(['verify']);
+    expect(await hashFile('sha256', data)).to.equal(before);
   });
 
   it('is not taken from an archive whose bytes are wrong', async () => {

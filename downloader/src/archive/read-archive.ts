@@ -1,11 +1,11 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { open, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import {
   assertInsideCache,
   blobLockPath,
   CacheError,
+  COMPILED_MANIFEST_NAME,
   type CompiledManifest,
   hashFile,
   isCompiledPath,
@@ -24,6 +24,7 @@ import { DownloaderError } from '../errors.js';
 import { removeLeftovers } from '../transfer/leftovers.js';
 import { ARCHIVE_LOCK_NAME, type ArchivedBlob, blobsOf, treeNameOf } from './archive-layout.js';
 import { compiledBlobs, compiledManifestName, isCompiledManifestName, isOfModel } from './compiled-entries.js';
+import { receive } from './receive-blob.js';
 import { type TarEntry, tarEntries } from './tar-entries.js';
 
 /** Result of reading an archive. */
@@ -63,14 +64,16 @@ export async function readArchive(
   const reader = new ArchiveReader(options, signal);
   try {
     for await (const entry of tarEntries(input, signal)) await reader.accept(entry);
+    return await reader.result();
   } catch (error) {
     signal.throwIfAborted();
     const known = asDiskError(error, options.cacheDir);
     if (known instanceof DownloaderError || known instanceof CacheError) throw known;
     // tar-stream reports an invalid header in these words.
     throw messageOf(error).includes('gunzipped') ? notTar(error) : invalid(messageOf(error), error);
+  } finally {
+    await reader.close();
   }
-  return reader.result();
 }
 
 class ArchiveReader {
@@ -80,6 +83,8 @@ class ArchiveReader {
   readonly #missing = new Map<string, ArchivedBlob>();
   readonly #treeNames = new Map<string, string>();
   readonly #compiled = new Map<LockedModel, CompiledManifest>();
+  /** Temporary paths of files that are not named by their hash: they would take the place of others before the whole archive is verified. */
+  readonly #held = new Map<ArchivedBlob, string>();
   #lock: ModelsLock | undefined;
   #receivedFiles = 0;
   #receivedBytes = 0;
@@ -112,7 +117,12 @@ class ArchiveReader {
     }
   }
 
-  result(): ReadArchive {
+  /** Removes what was not published. */
+  async close(): Promise<void> {
+    for (const temporary of this.#held.values()) await rm(temporary, { force: true });
+  }
+
+  async result(): Promise<ReadArchive> {
     if (this.#lock === undefined) throw invalid('the archive is empty');
     const [left] = this.#missing.values();
     if (left !== undefined) throw invalid(`${left.name} is in its lock file but missing from the archive`);
@@ -121,6 +131,7 @@ class ArchiveReader {
       if (isCompiled && !this.#compiled.has(model))
         throw invalid(`the compiled.json of ${model.repository} is missing`);
     }
+    await this.#publishHeld();
     return {
       lock: this.#lock,
       trees: this.#trees,
@@ -175,6 +186,20 @@ class ArchiveReader {
     }
   }
 
+  async #publishHeld(): Promise<void> {
+    const compiled = [...this.#held.keys()].filter(({ name }) => name.startsWith('.compiled/'));
+    // That of the same checkpoint, compiled elsewhere, may name other bytes. Without it the directory is no model.
+    for (const blob of compiled) await rm(join(dirname(this.#pathOf(blob)), COMPILED_MANIFEST_NAME), { force: true });
+    for (const [blob, temporary] of this.#held) {
+      const path = this.#pathOf(blob);
+      await rename(temporary, path).catch(async (error: unknown) => {
+        // Another import has published it, and removed this one's.
+        if (!(await this.#isThere(blob))) throw error;
+      });
+      await removeLeftovers(path);
+    }
+  }
+
   #pathOf(blob: ArchivedBlob): string {
     return join(this.#options.cacheDir, ...blob.name.split('/'));
   }
@@ -185,9 +210,11 @@ class ArchiveReader {
     await makeDirOf(path);
     const lock = await acquireLock(blobLockPath(cacheDir, blob.repository, blob.blobId), locks, this.#signal);
     try {
-      await receive(blob, entry, path, this.#signal);
-      // Of an import that was killed: nothing else removes them from a compiled model's directory.
-      await removeLeftovers(path);
+      const temporary = await receive(blob, entry, path, this.#signal);
+      if (isNamedByHash(blob)) {
+        await rename(temporary, path);
+        await removeLeftovers(path);
+      } else this.#held.set(blob, temporary);
     } finally {
       await lock.release();
     }
@@ -197,39 +224,8 @@ class ArchiveReader {
   }
 }
 
-/** Writes an entry to a temporary file next to the final path and renames it once its hash is verified. */
-async function receive(blob: ArchivedBlob, entry: TarEntry, path: string, signal: AbortSignal): Promise<void> {
-  const temporary = `${path}.${randomBytes(4).toString('hex')}.incomplete`;
-  const hash = createHash('sha256');
-  let sizeBytes = 0;
-  try {
-    const file = await open(temporary, 'wx', 0o644);
-    try {
-      for await (const chunk of entry) {
-        signal.throwIfAborted();
-        const bytes = chunk as Buffer;
-        sizeBytes += bytes.length;
-        if (sizeBytes > blob.sizeBytes) break;
-        hash.update(bytes);
-        await file.writeFile(bytes);
-      }
-      await file.chmod(0o644);
-      await file.datasync();
-    } finally {
-      await file.close();
-    }
-    const actual = hash.digest('hex');
-    if (sizeBytes !== blob.sizeBytes || actual !== blob.sha256) {
-      throw new DownloaderError(
-        'HASH_MISMATCH',
-        `${blob.name} in the archive does not match its lock file: expected ${blob.sizeBytes} bytes with sha256 ${blob.sha256}, got ${sizeBytes} with ${actual}. Copy the archive again, then run: heimdex-downloader import FILE`,
-      );
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw asDiskError(error, path);
-  }
+function isNamedByHash({ name, blobId }: ArchivedBlob): boolean {
+  return name.endsWith(`/blobs/${blobId}`);
 }
 
 async function textOf(entry: TarEntry): Promise<string> {
