@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { cp, lstat, mkdir, mkdtemp, open, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { lastLine, runHere } from './support/program.js';
@@ -213,6 +213,15 @@ describe('keeping a volume', () => {
       await ok(['prune', '--yes']);
       expect(await readdir(cache)).not.to.include('models--acme--other');
       await ok(['verify']);
+    });
+
+    it('names only what is there', async () => {
+      await ok([]);
+      await hub.publish(speechRepository({ seed: 'moved' }));
+      await ok(['update']);
+      const { steps } = JSON.parse(await ok(['prune', '--json']));
+      expect(steps).not.to.deep.equal([]);
+      for (const { path } of steps) await lstat(path);
     });
 
     it('has nothing to remove after a download', async () => {

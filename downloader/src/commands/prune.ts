@@ -4,6 +4,7 @@ import {
   type CacheContents,
   didYouMean,
   loadManifest,
+  lstatIfThere,
   type PrunePlan,
   planPrune,
   recordOptimized,
@@ -28,13 +29,16 @@ export async function prune(context: CommandContext): Promise<undefined> {
   const inspections = cacheState.models.map(({ inspection }) => inspection);
   const contents = await scanCache(cacheDir);
   assertThere(contents, args.repositories);
-  const plan = planPrune(contents, inspections, loadManifest(manifestPath), {
+  const planned = planPrune(contents, inspections, loadManifest(manifestPath), {
     leftoversBeforeMs: Date.now() - PARTIAL_AGE_MS,
     lock: cacheState.lock,
     named: args.repositories,
     prepared: await scanOptimized(cacheDir),
     compiled: await scanCompiled(cacheDir),
   });
+  // A commit need not have a tree list, nor files that it is known not to have.
+  const there = await Promise.all(planned.steps.map(({ path }) => lstatIfThere(path)));
+  const plan = { ...planned, steps: planned.steps.filter((_, index) => there[index] !== undefined) };
   if (args.yes) await remove(context, plan);
   print(
     args.json
