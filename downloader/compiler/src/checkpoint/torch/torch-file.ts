@@ -134,6 +134,8 @@ function entryOf(
   const size = DATA_TYPES[storage.type];
   const count = elementCount(shape);
   const stored = storages.get(storage.key);
+  // Its elements are in its storage, but fewer than its shape says.
+  if (shape.some((length, axis) => length > 1 && stride[axis] === 0)) throw notContiguous(name, stride);
   if (!(offset >= 0 && stored !== undefined && (offset + count) * size <= stored.sizeBytes)) {
     throw new CompilerError(
       'CHECKPOINT_INVALID',
@@ -147,15 +149,17 @@ function entryOf(
   let step = 1;
   for (let axis = shape.length - 1; axis >= 0; axis--) {
     const length = shape[axis] ?? 1;
-    if (length > 1 && stride[axis] !== step) {
-      throw new CompilerError(
-        'CHECKPOINT_UNSUPPORTED',
-        `Expected tensor ${shown(name)} to be contiguous, got strides [${shown(stride.slice(0, 8).join(', '))}]. Save the model again, as safetensors: save_pretrained of transformers.`,
-      );
-    }
+    if (length > 1 && stride[axis] !== step) throw notContiguous(name, stride);
     step *= length;
   }
   return entry;
+}
+
+function notContiguous(name: string, stride: readonly number[]): CompilerError {
+  return new CompilerError(
+    'CHECKPOINT_UNSUPPORTED',
+    `Expected tensor ${shown(name)} to be contiguous, got strides [${shown(stride.slice(0, 8).join(', '))}]. Save the model again, as safetensors: save_pretrained of transformers.`,
+  );
 }
 
 function numbersOf(table: Map<Pickled, Pickled>): Record<string, number> {
