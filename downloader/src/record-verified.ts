@@ -6,7 +6,10 @@ import type { Plan, PlannedBlob } from './plan.js';
  * Records size and modification time of blobs that have just been verified, so that `verify --quick` need not read them again.
  * Rejects with the system's error, which a caller may ignore: the records are optional.
  */
-export async function recordVerified(cacheDir: string, blobs: readonly PlannedBlob[]): Promise<void> {
+export async function recordVerified(
+  cacheDir: string,
+  blobs: readonly Pick<PlannedBlob, 'finalPath' | 'hash'>[],
+): Promise<void> {
   const root = await realpath(cacheDir);
   const verifications = new Map<string, Verification>();
   for (const blob of blobs) {

@@ -141,6 +141,7 @@ describe('a compiled model', () => {
     await ok(['import', tar], other);
     expect(await readdir(there)).to.have.members(['compiled.json', 'model.onnx', 'model.onnx_data']);
     expect(lastLine(await ok([], other)).msg).to.match(/^Up to date/);
+    expect((await ok(['verify', '--quick'], other)).stdout).to.include('good');
     await ok(['verify'], other);
     const names = await readdir(join(dir.path, 'other'), { recursive: true });
     expect(names.filter((name) => name.includes('safetensors'))).to.deep.equal([]);

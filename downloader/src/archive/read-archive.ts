@@ -7,6 +7,7 @@ import {
   CacheError,
   COMPILED_MANIFEST_NAME,
   type CompiledManifest,
+  type ContentHash,
   hashFile,
   isCompiledPath,
   JsonShapeError,
@@ -34,6 +35,8 @@ export interface ReadArchive {
   readonly trees: ReadonlyMap<string, Tree>;
   /** Manifests of the compiled models, by locked model. */
   readonly compiled: ReadonlyMap<LockedModel, CompiledManifest>;
+  /** All files of the archive, whose bytes were read here or on the volume. */
+  readonly verified: readonly { readonly finalPath: string; readonly hash: ContentHash }[];
   readonly receivedFiles: number;
   readonly receivedBytes: number;
   /** Files already on the volume with the right bytes. */
@@ -81,6 +84,7 @@ class ArchiveReader {
   readonly #signal: AbortSignal;
   readonly #trees = new Map<string, Tree>();
   readonly #missing = new Map<string, ArchivedBlob>();
+  readonly #verified: ArchivedBlob[] = [];
   readonly #treeNames = new Map<string, string>();
   readonly #compiled = new Map<LockedModel, CompiledManifest>();
   /** Temporary paths of files that are not named by their hash: they would take the place of others before the whole archive is verified. */
@@ -136,6 +140,10 @@ class ArchiveReader {
       lock: this.#lock,
       trees: this.#trees,
       compiled: this.#compiled,
+      verified: this.#verified.map((blob) => ({
+        finalPath: this.#pathOf(blob),
+        hash: { type: 'sha256', value: blob.sha256 },
+      })),
       receivedFiles: this.#receivedFiles,
       receivedBytes: this.#receivedBytes,
       presentFiles: this.#presentFiles,
@@ -164,6 +172,7 @@ class ArchiveReader {
 
   async #expect(blobs: readonly ArchivedBlob[]): Promise<void> {
     for (const blob of blobs) {
+      this.#verified.push(blob);
       if (await this.#isThere(blob)) this.#presentFiles += 1;
       else this.#missing.set(blob.name, blob);
     }

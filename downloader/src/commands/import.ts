@@ -11,6 +11,7 @@ import { DownloaderError } from '../errors.js';
 import { updateLock } from '../locked.js';
 import type { RunFigures } from '../metrics.js';
 import { publishCacheTag, publishCompiled, publishSnapshot } from '../publish.js';
+import { recordVerified } from '../record-verified.js';
 import type { CommandContext } from './context.js';
 
 /** Reads an archive of models into the cache. Models become visible only after every byte of the archive is verified. */
@@ -50,6 +51,9 @@ export async function importModels(context: CommandContext): Promise<RunFigures>
   });
   const failure = await updateLock(lockPath, locked, locks, signal);
   if (failure !== undefined) throw failure;
+  await recordVerified(cacheDir, archive.verified).catch((error: unknown) => {
+    log.debug({ event: 'proofs' }, `Verified files could not be recorded: ${messageOf(error)}`);
+  });
   const { receivedFiles, receivedBytes, presentFiles } = archive;
   const models = archive.lock.models.length;
   log.info(
