@@ -53,7 +53,14 @@ export async function readCacheState(environment: ModelEnvironment, options: Cac
   const held = options.ignoreLock === true ? undefined : lock;
   const models: ModelState[] = [];
   for (const requested of configuredModels) {
-    const inspection = await inspectModel(cacheDir, requested, { lock: held, known: lock, cacheDirVariable, signal });
+    const inspect = (required: ModelsLock | undefined) =>
+      inspectModel(cacheDir, requested, { lock: required, known: lock, cacheDirVariable, signal });
+    let inspection = await inspect(held);
+    // The branch may have moved without this model: by Python, or by an update of another precision.
+    if (options.ignoreLock === true && inspection.found === undefined) {
+      const locked = await inspect(lock);
+      if (locked.found !== undefined) inspection = locked;
+    }
     // A name that may mean two layouts resolves to the one on the volume, unless the hub is asked what it means now.
     const isSecond = inspection.configured === requested.otherwise;
     const configured =

@@ -290,15 +290,17 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
     expect(await readdir(snapshot())).not.to.include('model.safetensors');
   });
 
-  it('is not fetched again at a commit that has the same shards', async () => {
+  it('is not fetched again at a commit that has the same shards, for any precision', async () => {
     const { name, files } = bertRepository({ name: 'acme/sharded-bert', weights: 'shards' });
-    const more = { ...DROP, TEXT_MODEL_NAME: name };
-    await ok([], more);
+    const precisions = [name, `${name}:fp32`].map((TEXT_MODEL_NAME) => ({ ...DROP, TEXT_MODEL_NAME }));
+    for (const more of precisions) await ok([], more);
     await publish({ name, files: [...files, { path: 'NOTES.md', bytes: 'other' }] });
     requests().clear();
-    await ok(['update'], more);
+    for (const more of precisions) {
+      expect((await ok(['update'], more)).stdout).to.include('1 model changed, 0 B to fetch');
+      await ok(['verify'], more);
+    }
     expect(bytesAsked()).to.deep.equal([]);
-    await ok(['verify'], more);
   });
 
   it('is not fetched again at a commit that has the same weights', async () => {
