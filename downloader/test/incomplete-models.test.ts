@@ -1,4 +1,4 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type CompiledManifest, compiledKeyName, formatCompiledManifest } from '@heimdex/cache';
 import { expect } from 'chai';
@@ -89,6 +89,27 @@ describe('what a model lacks', () => {
     await publish({ name: 'acme/sharded-twice', files });
     await ok([], { TEXT_MODEL_NAME: 'acme/sharded-twice' });
     await ok(['verify'], { TEXT_MODEL_NAME: 'acme/sharded-twice' });
+  });
+
+  it('is a shard that its index names although it is none of its shards by its name: nobody has verified it', async () => {
+    const name = 'acme/strange-shard';
+    const last = 'model-00003-of-00003.safetensors';
+    const files = sharded.map((file) =>
+      file.path.endsWith('.index.json') && 'bytes' in file
+        ? { ...file, bytes: String(file.bytes).replaceAll(last, 'extra.safetensors') }
+        : file,
+    );
+    await publish({ name, files });
+    // As Python fetches what the index names.
+    for (const fill of [
+      undefined,
+      () => copyFile(join(snapshot(name), last), join(snapshot(name), 'extra.safetensors')),
+    ]) {
+      await fill?.();
+      const result = await runHere([], env({ TEXT_MODEL_NAME: name }));
+      expect(result.status, result.stderr).to.equal(7);
+      expect(lastLine(result).msg).to.include('Expected shard extra.safetensors');
+    }
   });
 
   const isShard = (path: string) => path.endsWith('.safetensors');

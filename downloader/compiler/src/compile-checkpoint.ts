@@ -18,6 +18,8 @@ import type { Precision } from './precision.js';
 export interface CompileOptions {
   /** A safetensors file, a file of torch.save, or the index of shards. */
   readonly checkpoint: string;
+  /** Of an index, the shards whose bytes are verified: no others are opened. Absent: all. */
+  readonly verified?: readonly string[];
   /** Values of config.json; absent for OpenAI's .pt files, which contain them. */
   readonly config?: Config;
   /** A layer behind the pooling of a sentence embedder. */
@@ -68,7 +70,7 @@ export interface CompiledModel {
  * form is used if it is not accurate enough. Memory holds one layer at a time. Throws CompilerError.
  */
 export async function compileCheckpoint(options: CompileOptions): Promise<CompiledModel> {
-  const own = openCheckpoint(options.checkpoint);
+  const own = openCheckpoint(options.checkpoint, options.verified);
   const { dense } = options;
   const checkpoint = dense === undefined ? own : joinedCheckpoint(own, DENSE, openCheckpoint(dense.checkpoint));
   // OpenAI's files contain their config; a config.json next to them may be for another size.

@@ -78,6 +78,7 @@ export async function compileModel(
     const { model, peakBytes } = await runCompiler(
       {
         checkpoint: checkpoint.main,
+        verified: checkpoint.files.map(({ absolutePath }) => absolutePath),
         config: network,
         ...(await readTexts(state)),
         ...(dense && { dense: { ...dense, checkpoint: denseWeights(state) } }),

@@ -8,9 +8,11 @@ import { readTorchFile } from './torch/torch-file.js';
 /**
  * Opens the table of contents of a checkpoint: a safetensors file, a file of torch.save (.bin, .pt, .pth), or the index
  * (`*.index.json`) of shards in the same directory. Throws CompilerError.
+ *
+ * @param verified - Paths of the only shards that may be opened. Default: all.
  */
-export function openCheckpoint(path: string): Checkpoint {
-  if (path.endsWith('.index.json')) return openShards(path);
+export function openCheckpoint(path: string, verified?: readonly string[]): Checkpoint {
+  if (path.endsWith('.index.json')) return openShards(path, verified);
   return path.endsWith('.safetensors') ? { files: [path], tensors: readSafetensors(path) } : readTorchFile(path);
 }
 
@@ -27,15 +29,16 @@ function shardsOf(indexPath: string): readonly string[] {
   return [...new Set(Object.values(weightMap(indexPath)))].sort();
 }
 
-function openShards(indexPath: string): Checkpoint {
+function openShards(indexPath: string, verified: readonly string[] | undefined): Checkpoint {
   const map = weightMap(indexPath);
   const names = shardsOf(indexPath);
   const files = names.map((name) => join(dirname(indexPath), name));
-  const missing = names.find((_, index) => !existsSync(files[index] ?? ''));
+  const allowed = new Set(verified ?? files);
+  const missing = names.find((_, index) => !allowed.has(files[index] ?? '') || !existsSync(files[index] ?? ''));
   if (missing !== undefined) {
     throw new CompilerError(
       'CHECKPOINT_INVALID',
-      `Expected shard ${shown(missing)} next to ${basename(indexPath)}, which names it, got none. Download the model again.`,
+      `Expected shard ${shown(missing)} next to ${basename(indexPath)}, which names it, among files such as model-00001-of-00002.safetensors, got none. Download the model again, or save it again: save_pretrained of transformers.`,
     );
   }
   const shards = files.map((path, index) =>
