@@ -117,8 +117,9 @@ const ABOUT_LOADING = [
 ];
 
 /** Throws an Error for a `Transformer` module that replaces values of config.json (`config_args` in files of earlier versions). */
-export function assertOwnConfig({ config_args: older, config_kwargs: settings = {} }: Settings): void {
-  const names = Object.keys(objectOf(older ?? settings)).filter((name) => !ABOUT_LOADING.includes(name));
+export function assertOwnConfig(settings: JsonObject): void {
+  const given = asObject(settings.config_args ?? settings.config_kwargs);
+  const names = Object.keys(given).filter((name) => !ABOUT_LOADING.includes(name));
   if (names.length === 0) return;
   throw new Error(
     `Expected ${TRANSFORMER_FILES[0]} to replace nothing of config.json, got config_kwargs with ${names.join(', ')}. Write them into config.json.`,

@@ -14,16 +14,11 @@ const RECIPE: SentenceRecipe = {
   prompt: '',
   tokenizer: { settings: {}, lowerCase: false },
   positions: 8,
+  vocabulary: 10,
   maxTokens: undefined,
   dimensions: undefined,
 };
-const TEXTS = packTexts(
-  [
-    { ids: [3, 9], truncated: false },
-    { ids: [5], truncated: false },
-  ],
-  100,
-);
+const TEXTS = packTexts([[3, 9], [5]], 100);
 
 interface Form {
   readonly input?: string;
