@@ -234,7 +234,8 @@ export const SERVER_VARIABLES = {
     doc: 'Maximum concurrent connections; one address may use half of them. Above the limit, connections without a call are closed.',
     example: '16384',
   }),
-  maxConnectionAgeSeconds: numberVariable({
+  // Whole seconds: with an age of milliseconds no call would find a connection that stays open.
+  maxConnectionAgeSeconds: integerVariable({
     name: 'MAX_CONNECTION_AGE_SECONDS',
     default: 3600,
     min: 0,

@@ -32,9 +32,15 @@ describe('the program', () => {
   });
 
   it('reports all invalid variables at once', async () => {
-    const { code, stderr, stdout } = await runHere({ PORT: 'eight', FEATURE_FACE: 'perhaps', MAX_QUEUE: '-1' });
+    const { code, stderr, stdout } = await runHere({
+      PORT: 'eight',
+      FEATURE_FACE: 'perhaps',
+      MAX_QUEUE: '-1',
+      MAX_CONNECTION_AGE_SECONDS: '0.01',
+    });
     expect(code).to.equal(EXIT_CODES.configuration);
-    for (const name of ['PORT', 'FEATURE_FACE', 'MAX_QUEUE']) expect(stderr).to.include(name);
+    for (const name of ['PORT', 'FEATURE_FACE', 'MAX_QUEUE', 'MAX_CONNECTION_AGE_SECONDS'])
+      expect(stderr).to.include(name);
     expect(stdout).to.equal('');
   });
 
