@@ -36,6 +36,14 @@ describe('a deadline beyond the timer limit', () => {
     });
   }
 
+  it('is refused, not read as passed, with more digits than the protocol has', async () => {
+    const answer = await rawGrpc(fake.url, EMBED_TEXT, envelope(message), { 'grpc-timeout': '100000000H' });
+    expect(answer).to.include({ 'grpc-status': '13' });
+    expect(decodeURIComponent(String(answer['grpc-message']))).to.match(/grpc-timeout.*up to eight digits/);
+    const web = await post(fake, EMBED_TEXT, 'grpc-web', message, { 'grpc-timeout': '100000000H' });
+    expect(web.code).to.equal('3');
+  });
+
   it('is distinguished from one that has passed', async () => {
     expect((await rawGrpc(fake.url, EMBED_TEXT, envelope(message), { 'grpc-timeout': '1n' }))['grpc-status']).to.equal(
       '4',

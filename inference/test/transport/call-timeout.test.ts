@@ -6,6 +6,7 @@ describe('call timeouts', () => {
     expect(timeoutMsOf('grpc-timeout', '2S')).to.equal(2000);
     expect(timeoutMsOf('grpc-timeout', '99999999H')).to.equal(99_999_999 * 3_600_000);
     expect(timeoutMsOf('connect-timeout-ms', '9999999999')).to.equal(9_999_999_999);
+    expect(timeoutMsOf('grpc-timeout', '100000000H')).to.equal(Number.POSITIVE_INFINITY);
     for (const value of [undefined, '', 'soon', '-1']) {
       expect(timeoutMsOf('connect-timeout-ms', value)).to.equal(Number.POSITIVE_INFINITY);
     }

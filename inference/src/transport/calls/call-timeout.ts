@@ -26,8 +26,7 @@ export type TimeoutHeader = keyof typeof LONGEST;
 export function timeoutMsOf(name: TimeoutHeader, value: string | undefined): number {
   if (value === undefined) return Number.POSITIVE_INFINITY;
   if (name === 'connect-timeout-ms') return /^\d{1,10}$/.test(value) ? Number(value) : Number.POSITIVE_INFINITY;
-  // Like grpc-js, which ignores surrounding characters.
-  const [, digits, unit] = /(\d{1,8})\s*([HMSmun])/.exec(value) ?? [];
+  const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(value) ?? [];
   return digits === undefined ? Number.POSITIVE_INFINITY : Number(digits) * (UNIT_MS[unit ?? ''] ?? 1);
 }
 

@@ -1,7 +1,7 @@
 /** Hooks into grpc-js's HTTP/2 server, for which it has no API. */
 import type http2 from 'node:http2';
 import type grpc from '@grpc/grpc-js';
-import { withinTimers } from '../calls/call-timeout.js';
+import { timeoutMsOf, withinTimers } from '../calls/call-timeout.js';
 
 /**
  * grpc-js creates its HTTP/2 servers with this private method. The version is pinned, and tests fail if it is not
@@ -16,6 +16,9 @@ export interface StreamObserver {
   began(stream: http2.ServerHttp2Stream): void;
 }
 
+/** grpc-js refuses it, and shows it. Of 100000000H it would read the last eight digits: a timeout that has passed. */
+const MALFORMED = 'malformed, expected up to eight digits and a unit';
+
 /**
  * Runs for each stream before grpc-js. Shortens timeouts above the longest timer: grpc-js truncates them to 32 bits, so
  * that a month would expire at once.
@@ -27,7 +30,10 @@ export function watchStreams(server: grpc.Server, observer: StreamObserver): voi
     const made = create(credentials);
     made.prependListener('stream', (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => {
       const timeout = headers['grpc-timeout']?.toString();
-      if (timeout !== undefined) headers['grpc-timeout'] = withinTimers('grpc-timeout', timeout);
+      if (timeout !== undefined) {
+        const isValid = Number.isFinite(timeoutMsOf('grpc-timeout', timeout));
+        headers['grpc-timeout'] = isValid ? withinTimers('grpc-timeout', timeout) : MALFORMED;
+      }
       observer.began(stream);
     });
     return made;
