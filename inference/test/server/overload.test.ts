@@ -2,6 +2,7 @@ import http2 from 'node:http2';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { EmbedTextRequestSchema, InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
+import { EMBED_TEXT, ONE_JSON, post } from '../fixtures/embed-calls.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 
 const { embedText } = InferenceService.method;
@@ -61,9 +62,12 @@ describe('a server with a full queue', () => {
     const refused = await fake.client.failure(embedText, short, bulk);
     expect(refused).to.include({ code: 'RESOURCE_EXHAUSTED', reason: 'QUEUE_FULL' });
     expect(refused.message).to.include('full for bulk calls');
+    // Sent twice, as a proxy adds it to that of the caller.
+    const twice = await post(fake, EMBED_TEXT, 'json', Buffer.from(ONE_JSON), { 'x-heimdex-priority': 'bulk, bulk' });
+    expect(twice.code).to.equal('resource_exhausted');
     expect((await fake.client.value(embedText, short)).results).to.have.length(1);
     const metrics = await (await fetch(`${fake.url}/metrics`)).text();
-    expect(metrics).to.match(/^heimdex_refused_total\{model="bge-m3",priority="bulk"\} 1$/m);
+    expect(metrics).to.match(/^heimdex_refused_total\{model="bge-m3",priority="bulk"\} 2$/m);
     expect(metrics).to.match(/^heimdex_refused_total\{model="bge-m3",priority="interactive"\} 0$/m);
     for (const cancel of cancels) cancel();
     expect((await running).ok).to.equal(false);

@@ -239,9 +239,9 @@ function requestId(arrival: Pick<Arrival, 'header'>): string {
   return given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
 }
 
-/** From `x-heimdex-priority`: anything but `bulk` is interactive. */
+/** From `x-heimdex-priority`: anything but `bulk` is interactive. The first counts, and HTTP/1.1 joins several by commas. */
 export function priorityOf(arrival: Pick<Arrival, 'header'>): Priority {
-  const given = arrival.header('x-heimdex-priority')?.toLowerCase();
+  const given = arrival.header('x-heimdex-priority')?.split(',', 1)[0]?.trim().toLowerCase();
   return PRIORITIES.find((priority) => priority === given) ?? 'interactive';
 }
 
