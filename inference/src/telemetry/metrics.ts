@@ -8,6 +8,7 @@ import type { CallObserver } from '../transport/calls/call-tracker.js';
 /** Name and help of each metric; Node.js's own metrics (`nodejs_*`, `process_*`) are added to them. */
 export const METRICS = {
   heimdex_requests_total: 'Completed calls, by method, protocol and status code.',
+  heimdex_defects_total: 'Calls with an error that has an id in the log, by method. Mistakes of callers are none.',
   heimdex_request_seconds: 'Duration of a call, by method.',
   heimdex_requests_in_progress: 'Calls in progress, without health calls.',
   heimdex_queue_items: 'Items waiting in the queue, by model and priority.',
@@ -65,6 +66,7 @@ export interface ModelReading {
 export class Metrics {
   readonly #registry = new Registry();
   readonly #requests = this.#counter('heimdex_requests_total', ['method', 'protocol', 'code']);
+  readonly #defects = this.#counter('heimdex_defects_total', ['method']);
   readonly #requestSeconds = this.#histogram('heimdex_request_seconds', ['method'], REQUEST_BUCKETS);
   readonly #queueSeconds = this.#histogram('heimdex_queue_seconds', ['model', 'priority'], REQUEST_BUCKETS);
   readonly #runSeconds = this.#histogram('heimdex_run_seconds', ['model'], REQUEST_BUCKETS);
@@ -86,6 +88,7 @@ export class Metrics {
     ended: ({ path, protocol, code, seconds, stats }) => {
       const method = path.slice(path.lastIndexOf('/') + 1);
       this.#requests.inc({ method, protocol, code });
+      if (stats.errorId !== undefined) this.#defects.inc({ method });
       this.#requestSeconds.observe({ method }, seconds);
       // Methods and reasons are those of the contract: a few dozen combinations at most.
       for (const [reason, count] of Object.entries(stats.itemErrorReasons ?? {})) {

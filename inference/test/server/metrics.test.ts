@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
 import { METRICS } from '../../src/telemetry/metrics.js';
-import { textRequest } from '../fixtures/embed-calls.js';
+import { EMBED_TEXT, envelope, textRequest } from '../fixtures/embed-calls.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { rawGrpc } from '../fixtures/raw-grpc.js';
 import { ROOT } from '../fixtures/volume.js';
 
 const { embedText } = InferenceService.method;
@@ -57,6 +58,18 @@ describe('metrics', () => {
     }
     for (const name of ['server', 'bge-m3'])
       expect(value(`heimdex_memory_bytes{process="${name}"}`)).to.be.greaterThan(1e6);
+  });
+
+  it('tell defects from INTERNAL for what a caller compressed wrongly', async () => {
+    const headers = { 'grpc-encoding': 'gzip' };
+    await rawGrpc(fake.url, EMBED_TEXT, envelope(Buffer.from('no gzip'), 1), headers);
+    const internal = 'heimdex_requests_total{method="EmbedText",protocol="grpc",code="INTERNAL"}';
+    const defects = 'heimdex_defects_total{method="EmbedText"}';
+    const { value } = await scrape();
+    expect([value(internal), value(defects)]).to.deep.equal([1, Number.NaN]);
+    await fake.client.failure(embedText, textRequest('defect'));
+    const after = await scrape();
+    expect([after.value(internal), after.value(defects)]).to.deep.equal([2, 1]);
   });
 
   it('do not double count at each scrape', async () => {
