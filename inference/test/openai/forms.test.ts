@@ -114,6 +114,16 @@ describe('a form for the OpenAI API', () => {
         { says: /multipart/ },
       ],
       ['cut off in a header', `${field('model', 'whisper-1')}--XX\r\ncontent-dispo`, { says: /multipart/ }],
+      [
+        'with white space behind a boundary',
+        `--XX \r\n${field('model', 'whisper-1').slice(6)}${file('x')}${END}`,
+        { says: /a part cannot be read, expected directly after the line of its boundary: Content-Disposition/ },
+      ],
+      [
+        'with a part of another kind',
+        field('model', 'whisper-1') + file('x') + field('language', 'en').replace('form-data', 'attachment') + END,
+        { says: /a part cannot be read/ },
+      ],
       ['that is empty', '', { says: /multipart|required/ }],
       ['that is no form', 'hello', { says: /multipart|required/ }],
       [
@@ -154,6 +164,21 @@ describe('a form for the OpenAI API', () => {
         'prompt',
         "Invalid 'prompt': it is not valid UTF-8.",
       ]);
+    });
+
+    it('has its texts in UTF-8, whatever their characters, or in the charset of their part', async () => {
+      const named = (value: string, charset: string) =>
+        field('model', value).replace('\r\n\r\n', `\r\ncontent-type: text/plain; charset=${charset}\r\n\r\n`);
+      const bodies = [
+        [field('model', 'caf\u00e9 \ufffd \ufeff'), 'caf\u00e9 \ufffd \ufeff'],
+        [named('caf\u00e9 \ufffd', '"UTF-8"'), 'caf\u00e9 \ufffd'],
+        [Buffer.from(named('caf\u00e9', 'ISO-8859-1'), 'latin1'), 'caf\u00e9'],
+      ] as const;
+      for (const [body, model] of bodies) {
+        const { status, error } = await form(Buffer.concat([Buffer.from(body), Buffer.from(file('x') + END)]));
+        expect([status, error.param]).to.deep.equal([404, 'model']);
+        expect(error.message).to.include(model);
+      }
     });
 
     it('that is compressed is refused with 415', async () => {

@@ -1,5 +1,6 @@
 /** A form with one file, read within what its call may hold. Every part of it is bounded. */
 
+import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { Busboy, type BusboyInstance } from '@fastify/busboy';
 import { messageOf } from '@heimdex/common';
@@ -14,6 +15,9 @@ const MAX_HEADER_PAIRS = 32;
 const MAX_HEADER_BYTES = 16 * 1024;
 /** RFC 2046 allows 70; the parser takes these. */
 const MAX_BOUNDARY_CHARACTERS = 250;
+/** A charset with a character for each byte. */
+const BYTES = 'latin1';
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export interface Form {
   /** Texts by name, a trailing `[]` left out; in the order in which they came. */
@@ -28,6 +32,7 @@ export function readForm({ request, call }: HttpRequest, fileField: string): Pro
   const { signal } = open.call;
   return new Promise<Form>((resolve, reject) => {
     const parser = parserOf(request, body.maxBytes);
+    const parts = watchParts(parser);
     const fields = new Map<string, string[]>();
     const content = new MessageBuffer(body.maxBytes);
     let hasFile = false;
@@ -66,10 +71,10 @@ export function readForm({ request, call }: HttpRequest, fileField: string): Pro
       if (name === undefined || name === '') return fail(malformed('a part has no name'));
       if (name === fileField) return fail(invalidParameter(name, FILE_AS_TEXT));
       if (cut) return fail(invalidParameter(name, `a field has at most ${MAX_FIELD_BYTES} bytes.`));
-      // The parser replaces what it cannot decode.
-      if (value.includes('\ufffd')) return fail(invalidParameter(name, 'it is not valid UTF-8.'));
+      const text = parts.textOf(value);
+      if (text === undefined) return fail(invalidParameter(name, 'it is not valid UTF-8.'));
       const key = name.replace(/\[\]$/, '');
-      fields.set(key, [...(fields.get(key) ?? []), value]);
+      fields.set(key, [...(fields.get(key) ?? []), text]);
     });
     parser.on('file', (name: string | undefined, stream) => {
       stream.on('error', (error) => fail(malformed(error)));
@@ -90,6 +95,8 @@ export function readForm({ request, call }: HttpRequest, fileField: string): Pro
     }
     parser.on('error', (error) => fail(malformed(error)));
     parser.on('finish', () => {
+      const texts = [...fields.values()].reduce((sum, { length }) => sum + length, 0);
+      if (texts + (hasFile ? 1 : 0) < parts.count) return fail(malformed(UNREADABLE_PART));
       forget();
       resolve({ fields, file: hasFile ? content.take() : undefined });
     });
@@ -101,6 +108,49 @@ export function readForm({ request, call }: HttpRequest, fileField: string): Pro
 }
 
 const FILE_AS_TEXT = "expected a file: its part needs a filename, as curl's -F file=@audio.mp3 sends it.";
+
+const UNREADABLE_PART =
+  'a part cannot be read, expected directly after the line of its boundary: Content-Disposition: form-data; name="..."';
+
+/** Private parts of @fastify/busboy. The version is pinned, and tests fail if they differ. */
+interface Internals {
+  readonly _parser: { readonly parser: EventEmitter };
+}
+
+interface PartsSeen {
+  /** The parser passes over those that it cannot read: a parameter would be lost without a word. */
+  readonly count: number;
+  /** The text of the field that has just come; undefined: it is not valid UTF-8. */
+  textOf(value: string): string | undefined;
+}
+
+/** Parts without a charset, or in UTF-8, are taken as bytes: the parser would replace what it cannot decode by a character that texts may have. */
+function watchParts(parser: BusboyInstance): PartsSeen {
+  let count = 0;
+  let isUtf8 = true;
+  (parser as unknown as Internals)._parser.parser.prependListener('part', (part: EventEmitter) => {
+    count += 1;
+    part.once('header', (header: Record<string, string[]>) => {
+      const [type = ''] = header['content-type'] ?? [];
+      const [, charset = 'utf-8'] = /;\s*charset="?([^";\s]+)/i.exec(type) ?? [];
+      isUtf8 = /^utf-?8$/i.test(charset);
+      if (isUtf8 && type !== '') header['content-type'] = [type.replace(/;.*/, '')];
+    });
+  });
+  return {
+    get count() {
+      return count;
+    },
+    textOf(value) {
+      if (!isUtf8) return value.includes('\ufffd') ? undefined : value;
+      try {
+        return UTF8.decode(Buffer.from(value, BYTES));
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}
 
 function parserOf({ headers }: IncomingMessage, maxBytes: number): BusboyInstance {
   const type = headers['content-type'] ?? '';
@@ -114,6 +164,7 @@ function parserOf({ headers }: IncomingMessage, maxBytes: number): BusboyInstanc
   try {
     return Busboy({
       headers: { ...headers, 'content-type': type },
+      defCharset: BYTES,
       limits: {
         // The second one is refused by its name.
         files: 2,
