@@ -7,6 +7,7 @@ import type {
 } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
 import type { SpeechEvent } from '../models/speech/speech.js';
+import { IdleTimer } from '../process/idle-timer.js';
 import type { Call } from './call.js';
 import { invalid } from './check.js';
 import type { Models, ServedModel, ServiceLimits } from './engine.js';
@@ -69,14 +70,14 @@ class IdleTimeoutIterator {
   /** Returns the next message. Rejects with DEADLINE_EXCEEDED if none arrives within the idle timeout. */
   next(): Promise<IteratorResult<TranscribeStreamRequest>> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const timer = new IdleTimer(this.#idleMs, () => {
         const seconds = this.#idleMs / 1000;
         reject(new InferenceError('DEADLINE_EXCEEDED', `Idle timeout: no message arrived for ${seconds} seconds.`));
-      }, this.#idleMs);
+      });
       this.#messages
         .next()
         .then(resolve, reject)
-        .finally(() => clearTimeout(timer));
+        .finally(() => timer.clear());
     });
   }
 }

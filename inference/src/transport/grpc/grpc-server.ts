@@ -3,6 +3,7 @@ import type { EventEmitter } from 'node:events';
 import { create, toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
 import { InferenceError } from '../../errors.js';
+import { IdleTimer } from '../../process/idle-timer.js';
 import type { ServedMethod, ServedService } from '../../services/service.js';
 import type { OpenCall } from '../calls/call-tracker.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
@@ -167,7 +168,7 @@ async function answerStream(
 function drained(call: AnyServerStream | AnyBidi, signal: AbortSignal, idleMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const forget = () => {
-      clearTimeout(timer);
+      timer.clear();
       call.off('drain', onDrain);
       signal.removeEventListener('abort', onAbort);
     };
@@ -179,10 +180,10 @@ function drained(call: AnyServerStream | AnyBidi, signal: AbortSignal, idleMs: n
       forget();
       reject(signal.reason);
     };
-    const timer = setTimeout(() => {
+    const timer = new IdleTimer(idleMs, () => {
       forget();
       reject(new InferenceError('DEADLINE_EXCEEDED', `No answer was read for ${idleMs / 1000} seconds.`));
-    }, idleMs);
+    });
     if (signal.aborted) return onAbort();
     call.on('drain', onDrain);
     signal.addEventListener('abort', onAbort);

@@ -6,6 +6,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import grpc from '@grpc/grpc-js';
 import { InferenceError } from '../../errors.js';
+import { IdleTimer } from '../../process/idle-timer.js';
 import { toWireError, type WireError } from '../../services/errors.js';
 import type { ServedService } from '../../services/service.js';
 import type { AdmittedCall, CallAdmission, Incoming } from '../calls/admission.js';
@@ -143,7 +144,7 @@ class ArrivingCall {
   #taken = false;
   #answered = false;
   #unread: NodeJS.Timeout | undefined;
-  #idle: NodeJS.Timeout | undefined;
+  #idle: IdleTimer | undefined;
 
   constructor(incoming: Incoming, open: OpenCall | undefined, decompressor: Decompressor) {
     this.#decompressor = decompressor;
@@ -174,7 +175,7 @@ class ArrivingCall {
     internals.decoder = { write: (bytes) => this.#decode(bytes) };
     stream.once('close', () => {
       clearTimeout(this.#unread);
-      clearTimeout(this.#idle);
+      this.#idle?.clear();
       this.#frames.clear();
       this.#open?.cancel();
       this.incoming.close();
@@ -188,7 +189,7 @@ class ArrivingCall {
       if (!this.#taken) this.fail(signal.reason);
     });
     // The handler of reflection would wait for ever.
-    if (this.#open === undefined) this.#idle = setTimeout(() => this.fail(idle(idleMs)), idleMs);
+    if (this.#open === undefined) this.#idle = new IdleTimer(idleMs, () => this.fail(idle(idleMs)));
   }
 
   /** Ends the call with an error, whether or not a handler has it. */

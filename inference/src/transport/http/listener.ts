@@ -2,6 +2,7 @@
 import http from 'node:http';
 import net from 'node:net';
 import type tls from 'node:tls';
+import { IdleTimer } from '../../process/idle-timer.js';
 import { REQUEST_TIMEOUT_MS } from '../calls/admission.js';
 import type { Connections } from './connections.js';
 import { listenTogether } from './listen-together.js';
@@ -198,7 +199,7 @@ function route(
   http1: (socket: net.Socket) => void,
 ): void {
   let seen = Buffer.alloc(0);
-  const timer = setTimeout(() => socket.destroy(), timeoutMs);
+  const timer = new IdleTimer(timeoutMs, () => socket.destroy());
   const look = () => {
     for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) {
       seen = Buffer.concat([seen, chunk]);
@@ -213,7 +214,7 @@ function route(
     }
   };
   const forget = () => {
-    clearTimeout(timer);
+    timer.clear();
     socket.off('readable', look);
     socket.off('close', forget);
   };

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { InferenceError } from '../../errors.js';
+import { IdleTimer } from '../../process/idle-timer.js';
 import type { AdmittedCall } from '../calls/admission.js';
 
 /** The status goes out with the first event, so that what fails before it has its own. Rejects with why the events ended early. */
@@ -29,12 +30,15 @@ export async function sendEvents(
 }
 
 async function drained(response: ServerResponse, signal: AbortSignal, idleMs: number): Promise<void> {
-  const idle = AbortSignal.timeout(idleMs);
+  const idle = new AbortController();
+  const timer = new IdleTimer(idleMs, () => idle.abort());
   try {
-    await once(response, 'drain', { signal: AbortSignal.any([signal, idle]) });
+    await once(response, 'drain', { signal: AbortSignal.any([signal, idle.signal]) });
   } catch (error) {
     if (signal.aborted) throw signal.reason;
-    if (!idle.aborted) throw error;
+    if (!idle.signal.aborted) throw error;
     throw new InferenceError('DEADLINE_EXCEEDED', `No answer was read for ${idleMs / 1000} seconds.`);
+  } finally {
+    timer.clear();
   }
 }
