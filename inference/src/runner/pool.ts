@@ -18,7 +18,7 @@ export interface PoolOptions {
   readonly workers: number;
   /** Number of workers with the threads of `worker.load`; the others have its `sharedThreads`. */
   readonly wideWorkers: number;
-  readonly worker: Omit<WorkerProcessOptions, 'ending' | 'answered' | 'output' | 'slow'>;
+  readonly worker: Omit<WorkerProcessOptions, 'ending' | 'output' | 'slow'>;
   /** Maximum consecutive losses of workers that were not ready, while no other was; then the pool gives up. */
   readonly maxLosses: number;
   /** Default STABLE_MS. */
@@ -47,7 +47,7 @@ export class Pool {
   readonly #closing = new AbortController();
   #facts: ModelFacts | undefined;
   #loadSeconds = 0;
-  /** Consecutive losses without a successful run between them. */
+  /** Consecutive losses of workers that were not ready for long, however many runs they answered: each costs a load. */
   #losses = 0;
   /** Consecutive losses of workers that were not ready, while no other was. */
   #failedStarts = 0;
@@ -136,9 +136,6 @@ export class Pool {
         ending: () => {
           this.#ready.delete(worker);
           this.#options.lost(worker);
-        },
-        answered: () => {
-          this.#losses = 0;
         },
         output: (line) => log.warn({ model: name, worker: index }, line),
         slow: (run) => log.warn({ model: name, worker: index, pid: worker.pid, ...run }, 'slow run'),

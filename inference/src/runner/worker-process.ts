@@ -43,8 +43,6 @@ export interface WorkerProcessOptions {
   readonly limits: WorkerLimits;
   /** Called when it is being killed: a process with much memory takes a while to end. It accepts no run any more. */
   ending?(): void;
-  /** Called when a run has given its answer. */
-  answered?(): void;
   /** Called for each line that the worker, or a native library in it, writes to stdout or stderr. */
   output(line: string): void;
   /** Called when a run takes many times its predicted time, and again while it goes on. */
@@ -205,7 +203,6 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       case 'result': {
         const { id, outcomes, runMs } = message;
         return this.#endRun(id, (run) => {
-          this.#options.answered?.();
           run.resolve({ outcomes: outcomes.map((one) => (one === null ? undefined : fromWireOutcome(one))), runMs });
         });
       }

@@ -54,6 +54,24 @@ describe('a pool of workers', () => {
     expect(problem).to.match(/^The worker process of the text model died 2 times in a row while it started: /);
   });
 
+  it('restarts a worker that is lost soon with a rising pause, although its runs succeed between the losses', async () => {
+    const delays: unknown[] = [];
+    await new Promise<void>((resolve) => {
+      const run = async (worker: Executor<unknown, unknown>, text: string) => {
+        const options = { preempting: false, poisonSuspect: false, expectedMs: undefined, settled: () => {} };
+        return worker.run([{ type: 'text', text }], [new AbortController().signal], options).catch(() => {});
+      };
+      const pool = startFakePool({
+        ready: (worker) => void run(worker, 'good').then(() => run(worker, 'kill')),
+        logged: ({ delayMs }) => {
+          if (delayMs !== undefined) delays.push(delayMs);
+          if (delays.length === 2) void pool.close().then(resolve);
+        },
+      });
+    });
+    expect(delays).to.deep.equal([0, 500]);
+  });
+
   it('is not given up while another worker is ready', async () => {
     const delays = await new Promise<unknown>((resolve) => {
       const delays: unknown[] = [];
