@@ -72,6 +72,12 @@ interface Run {
 }
 
 /**
+ * After this many failed runs in a row the process is replaced: after an error of the GPU, or without memory, each run fails until its end.
+ * If the next one does not start either, the pool gives up.
+ */
+const MAX_BROKEN_RUNS = 5;
+
+/**
  * Starts in the constructor, which throws if the process cannot be started. `ready` resolves when the model is loaded and warm, and
  * rejects if that fails; `ended` resolves when the process has ended, for any reason.
  */
@@ -87,6 +93,8 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   readonly #runs = new Map<number, Run>();
   #lastRun = 0;
   #progress = 0;
+  /** Consecutive runs that failed as a whole. */
+  #brokenRuns = 0;
   /** Timer of the next ping to an idle worker. */
   #ping: NodeJS.Timeout | undefined;
   /** The limit on its current activity. */
@@ -203,13 +211,15 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       case 'result': {
         const { id, outcomes, runMs } = message;
         return this.#endRun(id, (run) => {
+          this.#brokenRuns = 0;
           run.resolve({ outcomes: outcomes.map((one) => (one === null ? undefined : fromWireOutcome(one))), runMs });
         });
       }
       case 'broken':
-        return this.#endRun(message.id, (run) =>
-          run.reject(new Error(`the model failed during a run: ${message.message}`)),
-        );
+        this.#endRun(message.id, (run) => run.reject(new Error(`the model failed during a run: ${message.message}`)));
+        this.#brokenRuns += 1;
+        if (this.#brokenRuns < MAX_BROKEN_RUNS) return;
+        return this.kill(`${MAX_BROKEN_RUNS} runs in a row failed, the last with: ${message.message}`);
       case 'pong':
         return this.#runs.size === 0 ? this.#watchIdle() : undefined;
     }

@@ -47,6 +47,17 @@ describe('a worker', () => {
     expect(await outcomes(fake, 'next')).to.deep.equal([4]);
   });
 
+  it('of which run after run fails, as after an error of its GPU, is replaced', async () => {
+    await start();
+    for (let run = 0; run < 5; run += 1) {
+      expect((await fake.client.failure(embedText, textRequest('defect'))).reason).to.equal('INTERNAL');
+    }
+    await fake.loaded(2);
+    const lost = fake.log.find(({ msg }) => msg === 'worker lost, restarting');
+    expect(lost?.reason).to.match(/^5 runs in a row failed, the last with: Error: a secret of the model/);
+    expect(await outcomes(fake, 'next')).to.deep.equal([4]);
+  });
+
   for (const [way, signal] of [
     ['abort', 'SIGABRT'],
     ['kill', 'SIGKILL'],
