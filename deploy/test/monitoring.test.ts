@@ -176,6 +176,8 @@ describe('deploy/monitoring', function () {
         data.result.some(({ value: [, number] }) => Number.isFinite(Number(number))),
       );
       expect(result).to.have.lengthOf(1);
+      // A job of bulk calls, which wait by design, would otherwise call for all replicas.
+      expect(query.match(/\{[^}]*\}/g)).to.deep.equal(Array(2).fill('{priority="interactive",instance=~".+"}'));
     });
 
     for (const { title, refId, expr } of queries) {
