@@ -121,7 +121,10 @@ describe('the OpenAI API', () => {
       expect(error.message).to.include(MODEL);
     });
 
-    it('of another content type is refused', async () => {
+    it('of another content type is refused, and one in upper case is the same', async () => {
+      const body = JSON.stringify({ model: MODEL, input: 'ab' });
+      const upper = await requests.send('/v1/embeddings', body, { 'content-type': 'Application/JSON; Charset=UTF-8' });
+      expect([upper.status, await upper.text()].join(' ')).to.match(/^200 .*"embedding":\[2,0\]/);
       const { status, error } = await embed('{}', { 'content-type': 'text/plain' });
       expect([status, error.message]).to.deep.equal([400, 'Expected content-type application/json, got "text/plain".']);
     });

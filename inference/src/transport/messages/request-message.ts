@@ -32,7 +32,8 @@ export function encodingHeaderOf(contentType: string): EncodingHeader {
 
 /** The body's encoding from its headers. The library reports unknown encodings. */
 export function bodyFormOf({ headers }: Pick<IncomingMessage, 'headers'>): BodyForm {
-  const type = headers['content-type'] ?? '';
+  // A media type has no case (RFC 9110, section 8.3.1).
+  const type = headers['content-type']?.toLowerCase() ?? '';
   const encoding = headers[encodingHeaderOf(type)]?.toString().trim().toLowerCase() ?? '';
   return {
     json: /^application\/(?:json|(?:connect|grpc-web)\+json)\b/.test(type),
