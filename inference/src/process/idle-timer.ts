@@ -19,7 +19,7 @@ export class IdleTimer {
     this.#timer = this.#start(ms);
   }
 
-  /** The peer did something: starts anew. */
+  /** The peer did something: the whole time starts again. */
   refresh(): void {
     clearTimeout(this.#timer);
     this.#timer = this.#start(this.#ms);
