@@ -2,13 +2,15 @@ import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import { EmbedImageRequestSchema, EmbedTextRequestSchema } from '@heimdex/gen';
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
+import type { Priority } from '../../src/scheduling/fair-queue.js';
 import { startThread } from '../../src/start-thread.js';
 import { JsonThread } from '../../src/transport/messages/json-thread.js';
 import { MessageDecoder, messageLimits } from '../../src/transport/messages/message-decoder.js';
 
-const NEVER = new AbortController().signal;
+const NEVER = { signal: new AbortController().signal, priority: 'interactive' } as const;
+const LIMITS = messageLimits({ maxBatchItems: 4, maxMessageBytes: 64 * 1024 * 1024 });
 const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
-const large = () => bytesOf({ images: [{ content: Buffer.alloc(4_000_000, 7).toString('base64') }] });
+const large = (bytes = 4_000_000) => bytesOf({ images: [{ content: Buffer.alloc(bytes, 7).toString('base64') }] });
 
 async function errorOf(work: Promise<unknown>): Promise<InferenceError> {
   const error = await work.then(
@@ -20,7 +22,7 @@ async function errorOf(work: Promise<unknown>): Promise<InferenceError> {
 }
 
 describe('large JSON', () => {
-  const decoder = new MessageDecoder(messageLimits({ maxBatchItems: 4, maxMessageBytes: 64 * 1024 * 1024 }));
+  const decoder = new MessageDecoder(LIMITS);
   after(() => decoder.close());
 
   it('is parsed on a separate thread', async () => {
@@ -69,15 +71,29 @@ describe('large JSON', () => {
 
   it('of a disconnected caller is skipped, unlike those of others', async () => {
     const gone = new AbortController();
+    const caller = { ...NEVER, signal: gone.signal };
     const reason = new InferenceError('CANCELLED', 'gone');
     const first = decoder.json(EmbedImageRequestSchema, large(), NEVER);
-    const second = errorOf(decoder.json(EmbedImageRequestSchema, large(), gone.signal));
+    const second = errorOf(decoder.json(EmbedImageRequestSchema, large(), caller));
     const third = decoder.json(EmbedImageRequestSchema, large(), NEVER);
     gone.abort(reason);
     expect(await second).to.equal(reason);
-    expect(await errorOf(decoder.json(EmbedImageRequestSchema, large(), gone.signal))).to.equal(reason);
+    expect(await errorOf(decoder.json(EmbedImageRequestSchema, large(), caller))).to.equal(reason);
     await first;
     await third;
+  });
+
+  it('of bulk calls waits for that of an interactive one, all but the message that is being parsed', async () => {
+    const fresh = new MessageDecoder(LIMITS);
+    const order: string[] = [];
+    const parse = (priority: Priority) =>
+      fresh.json(EmbedImageRequestSchema, large(100_000), { ...NEVER, priority }).then(() => order.push(priority));
+    try {
+      await Promise.all([parse('bulk'), parse('bulk'), parse('bulk'), parse('interactive')]);
+      expect(order).to.deep.equal(['bulk', 'interactive', 'bulk', 'bulk']);
+    } finally {
+      await fresh.close();
+    }
   });
 
   it('is refused if no thread can be started, and parsed when one can', async () => {

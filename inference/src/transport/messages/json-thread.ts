@@ -1,9 +1,10 @@
 /**
  * Parses large JSON on a separate thread, so that the main thread stays responsive: 64 MB take a second. The result is
  * protobuf's binary form, which decodes without a copy. The thread starts on demand and ends when idle, which frees its
- * memory.
+ * memory. As for a model, bulk calls get a ninth of it while interactive ones wait: those of an index job would take seconds.
  */
 import type { Worker } from 'node:worker_threads';
+import { type Entry, FairQueue, Flow, type Priority } from '../../scheduling/fair-queue.js';
 import { startThread } from '../../start-thread.js';
 import type { JsonLimits } from './scan-json.js';
 
@@ -28,6 +29,13 @@ interface Waiting {
 
 const PROGRAM = new URL('./json-thread-main.js', import.meta.url);
 const IDLE_MS = 5000;
+const ONE = { maxItems: 1, maxCost: 0, maxPadding: 0 };
+
+/** Whose message it is. */
+export interface Caller {
+  readonly signal: AbortSignal;
+  readonly priority: Priority;
+}
 
 /** The text is not such a message; the error message says why. */
 export class JsonError extends Error {
@@ -36,7 +44,7 @@ export class JsonError extends Error {
 
 export class JsonThread {
   readonly #limits: JsonLimits;
-  readonly #queue: Waiting[] = [];
+  readonly #queue = new FairQueue<Waiting>();
   #worker: Worker | undefined;
   #current: Waiting | undefined;
   #idle: NodeJS.Timeout | undefined;
@@ -52,14 +60,13 @@ export class JsonThread {
    * Returns the message in binary form. Rejects with a JsonError for invalid text, with the signal's reason, or with QUEUE_FULL if no
    * thread can be started. One at a time.
    */
-  toBinary(typeName: string, bytes: Uint8Array, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  toBinary(typeName: string, bytes: Uint8Array, { signal, priority }: Caller): Promise<Uint8Array<ArrayBuffer>> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       this.#jobs += 1;
       const job = { id: this.#jobs, typeName, bytes, limits: this.#limits };
       const abort = () => {
-        const index = this.#queue.indexOf(waiting);
-        if (index >= 0) this.#queue.splice(index, 1);
+        this.#queue.remove(entry);
         reject(signal.reason);
       };
       const settle = <Value>(then: (value: Value) => void) => {
@@ -68,9 +75,16 @@ export class JsonThread {
           then(value);
         };
       };
-      const waiting: Waiting = { job, resolve: settle(resolve), reject: settle(reject) };
+      const entry: Entry<Waiting> = {
+        item: { job, resolve: settle(resolve), reject: settle(reject) },
+        flow: new Flow(priority),
+        cost: bytes.byteLength,
+        kind: '',
+        deadlineAtMs: Number.POSITIVE_INFINITY,
+        alone: true,
+      };
       signal.addEventListener('abort', abort, { once: true });
-      this.#queue.push(waiting);
+      this.#queue.push(entry);
       this.#next();
     });
   }
@@ -84,7 +98,7 @@ export class JsonThread {
 
   #next(): void {
     if (this.#current !== undefined) return;
-    const next = this.#queue.shift();
+    const next = this.#queue.take(ONE, 0).batch[0]?.item;
     if (next === undefined) {
       this.#idle = setTimeout(() => void this.close(), IDLE_MS);
       this.#idle.unref();

@@ -5,7 +5,7 @@ import { MIB, messageOf } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
 import { decodeJson } from './decode-json.js';
 import { Decompressor } from './decompress.js';
-import { JsonError, JsonThread } from './json-thread.js';
+import { type Caller, JsonError, JsonThread } from './json-thread.js';
 import { type BinaryLimits, refuseBinary } from './scan-binary.js';
 
 /** JSON above this is parsed on its own thread; it would block the main thread for a millisecond. */
@@ -70,11 +70,11 @@ export class MessageDecoder {
   }
 
   /** Decodes a JSON message, a large one on the thread. Rejects like `binaryInTurn`. */
-  async json(desc: DescMessage, bytes: Uint8Array, signal: AbortSignal): Promise<MessageShape<DescMessage>> {
+  async json(desc: DescMessage, bytes: Uint8Array, caller: Caller): Promise<MessageShape<DescMessage>> {
     if (bytes.byteLength <= THREAD_BYTES) return decoded(desc, () => decodeJson(desc, bytes, this.#limits));
     try {
-      const binary = await this.#thread.toBinary(desc.typeName, bytes, signal);
-      return await this.binaryInTurn(desc, binary, signal);
+      const binary = await this.#thread.toBinary(desc.typeName, bytes, caller);
+      return await this.binaryInTurn(desc, binary, caller.signal);
     } catch (error) {
       throw error instanceof JsonError ? invalid(desc, error) : error;
     }

@@ -60,7 +60,7 @@ export async function readMessage(
   const bytes = compressed ? await unpack(content, form.encoding, call, decoder) : content;
   signal.throwIfAborted();
   body.keep(bytes.byteLength);
-  return form.json ? decoder.json(desc, bytes, signal) : decoder.binaryInTurn(desc, bytes, signal);
+  return form.json ? decoder.json(desc, bytes, open.call) : decoder.binaryInTurn(desc, bytes, signal);
 }
 
 /** Counts a body as it arrives; in an envelope only the message, which declares its length. */
