@@ -1,17 +1,24 @@
-/** Limits how many hold a resource at once; the others wait in order. */
+import type { Priority } from './scheduling/fair-queue.js';
+
+/** Bulk calls get a ninth of the permits while interactive ones wait, as of a model (scheduling/fair-queue.ts). */
+const INTERACTIVE_PER_BULK = 8;
+
+/** Limits how many hold a resource at once; the others wait, each class in order. */
 export class Semaphore {
   #free: number;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = { interactive: new Set<() => void>(), bulk: new Set<() => void>() };
+  /** Interactive ones that went before bulk ones since the last of those. */
+  #overtaken = 0;
 
   constructor(count: number) {
     this.#free = count;
   }
 
   /** Waits for a permit and returns its idempotent release. Rejects with the signal's reason when aborted before. */
-  async acquire(signal?: AbortSignal): Promise<() => void> {
+  async acquire(signal?: AbortSignal, priority: Priority = 'interactive'): Promise<() => void> {
     signal?.throwIfAborted();
     if (this.#free > 0) this.#free -= 1;
-    else await this.#turn(signal);
+    else await this.#turn(signal, this.#waiting[priority]);
     let held = true;
     return () => {
       if (held) this.#release();
@@ -19,29 +26,33 @@ export class Semaphore {
     };
   }
 
-  #turn(signal: AbortSignal | undefined): Promise<void> {
+  #turn(signal: AbortSignal | undefined, waiting: Set<() => void>): Promise<void> {
     return new Promise((resolve, reject) => {
       const next = () => {
         signal?.removeEventListener('abort', abort);
         resolve();
       };
       const abort = () => {
-        this.#waiting.delete(next);
+        waiting.delete(next);
         reject(signal?.reason);
       };
-      this.#waiting.add(next);
+      waiting.add(next);
       signal?.addEventListener('abort', abort, { once: true });
     });
   }
 
-  /** Passes the permit on to who has waited longest. */
+  /** Passes the permit on to who has waited longest in its class. */
   #release(): void {
-    const [next] = this.#waiting;
+    const { interactive, bulk } = this.#waiting;
+    const isBulk = interactive.size === 0 || (bulk.size > 0 && this.#overtaken >= INTERACTIVE_PER_BULK);
+    this.#overtaken = isBulk || bulk.size === 0 ? 0 : this.#overtaken + 1;
+    const waiting = isBulk ? bulk : interactive;
+    const [next] = waiting;
     if (next === undefined) {
       this.#free += 1;
       return;
     }
-    this.#waiting.delete(next);
+    waiting.delete(next);
     next();
   }
 }

@@ -3,6 +3,9 @@ import type { ErrorCode } from '../errors.js';
 import type { Priority } from '../scheduling/fair-queue.js';
 import type { WireError } from './errors.js';
 
+/** Whose work it is, for what calls wait for before their queue. */
+export type Caller = Pick<Call, 'signal' | 'priority'>;
+
 /** Statistics of a call for the access log and the metrics, filled in by the method. */
 export interface CallStats {
   /** Texts, images or seconds of audio. */

@@ -10,9 +10,10 @@ describe('a small compressed message', () => {
   async function first(small: Buffer, encoding: Encoding): Promise<string | undefined> {
     const decompressor = new Decompressor();
     const seen: string[] = [];
+    const caller = { signal: new AbortController().signal, priority: 'interactive' } as const;
     const unpack = (bytes: Buffer, how: Encoding, name: string) => {
       const limit = { maxBytes: 64 * MIB, unpack: () => seen.push(`part of ${name}`) };
-      return decompressor.unpack(bytes, how, limit, new AbortController().signal).then(() => seen.push(`${name} done`));
+      return decompressor.unpack(bytes, how, limit, caller).then(() => seen.push(`${name} done`));
     };
     await Promise.all([
       unpack(LARGE, 'gzip', 'large'),

@@ -257,7 +257,11 @@ class ArrivingCall {
     if (this.#stream?.closed === true)
       this.#gone.abort(new InferenceError('CANCELLED', 'The caller cancelled the call.'));
     const { body } = this.incoming;
-    return this.#decompressor.unpack(message.subarray(HEAD_BYTES), encoding, body, this.#gone.signal);
+    const priority = this.#open?.call.priority ?? 'interactive';
+    return this.#decompressor.unpack(message.subarray(HEAD_BYTES), encoding, body, {
+      signal: this.#gone.signal,
+      priority,
+    });
   }
 }
 

@@ -2,6 +2,7 @@
 import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
 import { Semaphore } from '../../semaphore.js';
+import type { Caller } from '../../services/call.js';
 import { MessageBuffer } from './message-buffer.js';
 
 const DECOMPRESSORS = {
@@ -43,9 +44,9 @@ export class Decompressor {
    * Returns the decompressed bytes. Rejects with the limit's error, zlib's error, or the signal's reason when aborted
    * before it starts.
    */
-  async unpack(bytes: Uint8Array, encoding: Encoding, limit: UnpackLimit, signal: AbortSignal): Promise<Buffer> {
+  async unpack(bytes: Uint8Array, encoding: Encoding, limit: UnpackLimit, caller: Caller): Promise<Buffer> {
     if (bytes.byteLength <= SMALL_BYTES && encoding !== 'br') return decompress(bytes, encoding, limit);
-    const release = await this.#slots.acquire(signal);
+    const release = await this.#slots.acquire(caller.signal, caller.priority);
     try {
       return await decompress(bytes, encoding, limit);
     } finally {

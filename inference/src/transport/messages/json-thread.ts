@@ -4,7 +4,8 @@
  * memory. As for a model, bulk calls get a ninth of it while interactive ones wait: those of an index job would take seconds.
  */
 import type { Worker } from 'node:worker_threads';
-import { type Entry, FairQueue, Flow, type Priority } from '../../scheduling/fair-queue.js';
+import { type Entry, FairQueue, Flow } from '../../scheduling/fair-queue.js';
+import type { Caller } from '../../services/call.js';
 import { startThread } from '../../start-thread.js';
 import type { JsonLimits } from './scan-json.js';
 
@@ -30,12 +31,6 @@ interface Waiting {
 const PROGRAM = new URL('./json-thread-main.js', import.meta.url);
 const IDLE_MS = 5000;
 const ONE = { maxItems: 1, maxCost: 0, maxPadding: 0 };
-
-/** Whose message it is. */
-export interface Caller {
-  readonly signal: AbortSignal;
-  readonly priority: Priority;
-}
 
 /** The text is not such a message; the error message says why. */
 export class JsonError extends Error {

@@ -3,9 +3,10 @@
 import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
 import { MIB, messageOf } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
+import type { Caller } from '../../services/call.js';
 import { decodeJson } from './decode-json.js';
 import { Decompressor } from './decompress.js';
-import { type Caller, JsonError, JsonThread } from './json-thread.js';
+import { JsonError, JsonThread } from './json-thread.js';
 import { type BinaryLimits, refuseBinary } from './scan-binary.js';
 
 /** JSON above this is parsed on its own thread; it would block the main thread for a millisecond. */

@@ -159,7 +159,7 @@ async function unpack(
   }
   if (bytes.byteLength === 0) return bytes;
   try {
-    return await decompressor.unpack(bytes, encoding, body, open.call.signal);
+    return await decompressor.unpack(bytes, encoding, body, open.call);
   } catch (error) {
     if (error instanceof InferenceError) throw error;
     throw new InferenceError('INVALID_ARGUMENT', `The message cannot be decompressed as ${encoding}.`, {
