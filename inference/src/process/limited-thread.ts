@@ -1,5 +1,5 @@
 import type { Worker } from 'node:worker_threads';
-import { readThreadWork } from './work-reading.js';
+import { readProcessWork, readThreadWork } from './work-reading.js';
 import { sampleIntervalMs, WorkTimer } from './work-timer.js';
 
 /** A thread's first message: its id in /proc, if available. */
@@ -34,7 +34,8 @@ export class LimitedThread<Request, Answer extends { readonly kind: string }> {
     this.#options = options;
     this.#worker = options.start();
     this.#limit = new WorkTimer({
-      read: async () => (this.#tid === undefined ? undefined : readThreadWork(this.#tid)),
+      // Until the thread has told its id, it works at most as much as the process.
+      read: async () => (this.#tid === undefined ? readProcessWork(process.pid) : readThreadWork(this.#tid)),
       everyMs: sampleIntervalMs(workMs),
     });
     this.#worker.on('message', (message: Answer | ThreadStarted) => {
