@@ -25,6 +25,15 @@ describe('loudness', () => {
     expect(loudnessRangeDb(speech)).to.be.above(loudnessRangeDb(noisy) + 5);
   });
 
+  it('does not miss a word in half a minute of silence or of noise', async () => {
+    const speech = await samplesOf(inRepository('demo/samples/speech/party.flac'));
+    const word = speech.subarray(8000, 16_000);
+    for (const around of [new Float32Array(480_000), whiteNoise(30, 0.002)]) {
+      around.set(word, 200_000);
+      expect([holdsNothing(around), isSteady(around)]).to.deep.equal([false, false]);
+    }
+  });
+
   it('does not judge less than half a second', () => {
     expect(isSteady(whiteNoise(0.4, 0.1))).to.equal(false);
   });
