@@ -214,6 +214,17 @@ const REFUSED: Readonly<Record<string, Refused>> = {
     changed(WHISPER, {}, { 'preprocessor_config.json': { feature_size: 128 } }),
     'feature_size of its preprocessor is 128, and num_mel_bins of its config.json is 80',
   ),
+  "the generation_config.json of another version's vocabulary": speech(
+    changed(
+      WHISPER,
+      {},
+      {
+        'tokenizer.json': { added_tokens: [{ content: '<|transcribe|>', id: 108 }] },
+        'generation_config.json': { task_to_id: { transcribe: 107 } },
+      },
+    ),
+    "Expected <|transcribe|> to be 108 in the model's generation_config.json, as in its tokenizer, got 107",
+  ),
   'a preprocessor for images of another size': vision(
     changed(SIGLIP, {}, { 'preprocessor_config.json': { size: { height: 32, width: 32 } } }),
     'size.width of its preprocessor is 32, and vision_config.image_size of its config.json is 64',

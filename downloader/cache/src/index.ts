@@ -42,3 +42,4 @@ export * from './tree-file.js';
 export * from './variables.js';
 export * from './verifications.js';
 export * from './verify-model.js';
+export * from './whisper-tokens.js';

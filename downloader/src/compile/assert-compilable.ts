@@ -11,7 +11,13 @@ import {
 } from '@heimdex/cache';
 import type { JsonObject } from '@heimdex/common';
 import type { CompileOptions } from '@heimdex/compiler';
-import { assertPooling, assertPreprocessor, assertTokenizer, assertTokenSettings } from './assert-servable.js';
+import {
+  assertGeneration,
+  assertPooling,
+  assertPreprocessor,
+  assertTokenizer,
+  assertTokenSettings,
+} from './assert-servable.js';
 import { cannotCompile, refusing } from './cannot-compile.js';
 import { readObject, type SmallFiles } from './small-json.js';
 
@@ -38,6 +44,7 @@ export async function assertCompilable(configured: ConfiguredModel, files: Small
   if (configured.family === 'sentence') await assertTokenSettings(configured, files);
   await assertTokenizer(configured, config, files);
   await assertPreprocessor(configured, config, files);
+  await assertGeneration(configured, files);
   return { config, dense };
 }
 

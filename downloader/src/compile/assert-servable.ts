@@ -1,6 +1,7 @@
 /** What the server would reject at its start, by the model's small files. */
 import {
   assertOwnConfig,
+  assertOwnTokens,
   assertTokenVectors,
   type ConfiguredModel,
   defaultPrompt,
@@ -9,6 +10,7 @@ import {
   poolingModes,
   type SentenceModule,
   textLimit,
+  tokenIds,
   transformerSettings,
   unknownComponents,
 } from '@heimdex/cache';
@@ -35,6 +37,16 @@ export async function assertTokenizer(configured: ConfiguredModel, config: JsonO
     configured,
     `its tokenizer is a ${name}, and it has no tokenizer.json. In transformers AutoTokenizer.from_pretrained("${configured.id}").save_pretrained(DIR) writes one, where the tokenizer has that form (BertJapaneseTokenizer and PhobertTokenizer have not)`,
   );
+}
+
+/** Throws DownloaderError CHECKPOINT_INVALID for a fine-tune of Whisper with the generation_config.json of another vocabulary. */
+export async function assertGeneration(configured: ConfiguredModel, files: SmallFiles): Promise<void> {
+  // OpenAI's own are known, and a plan reads no megabytes without need.
+  if (configured.family !== 'whisper' || configured.entry !== configured.id) return;
+  const generation = await readObject(files, 'generation_config.json');
+  if (generation === undefined) return;
+  const tokenizer = (await readObject(files, 'tokenizer.json')) ?? {};
+  refusing(configured, () => assertOwnTokens(generation, tokenIds(tokenizer)));
 }
 
 /** Throws DownloaderError CHECKPOINT_INVALID for settings of a sentence embedder's tokens and their vectors that the server does not know. */

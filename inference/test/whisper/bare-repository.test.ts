@@ -67,10 +67,14 @@ describe("a Whisper with another model's generation_config.json", () => {
         if (file.path.endsWith('.json') && 'bytes' in file) await writeFile(join(dir, file.path), file.bytes);
       const own = await readJsonObject(join(dir, 'generation_config.json'));
       for (const [changed, said] of [
-        [{ no_timestamps_token_id: 1768 }, 'below 1769, vocab_size of its config.json, got 1769 for firstTimestamp'],
-        [{ decoder_start_token_id: 50_258 }, 'got 50258 for startOfTranscript'],
-        [{ task_to_id: { transcribe: 50_360 } }, 'got 50360 for transcribe'],
-        [{ lang_to_id: { '<|ko|>': 257, '<|yue|>': 50_358 } }, 'got 50358 for yue'],
+        [{ no_timestamps_token_id: 266 }, 'Expected <|notimestamps|> to be 267'],
+        [{ no_timestamps_token_id: 1768 }, 'Expected <|notimestamps|> to be 267'],
+        [{ prev_sot_token_id: 263 }, 'Expected <|startofprev|> to be 265'],
+        [{ eos_token_id: [255, 256] }, 'Expected <|endoftext|> to be 256'],
+        [{ decoder_start_token_id: 50_258 }, 'Expected <|startoftranscript|> to be 257'],
+        [{ task_to_id: { transcribe: 262, translate: 263 } }, 'Expected <|transcribe|> to be 263'],
+        [{ lang_to_id: { '<|ko|>': 258, '<|en|>': 260 } }, 'Expected <|en|> to be 259'],
+        [{ lang_to_id: { '<|yue|>': 50_358 } }, 'below 1769, vocab_size of its config.json, got 50358 for yue'],
       ] as const) {
         await writeFile(join(dir, 'generation_config.json'), JSON.stringify({ ...own, ...changed }));
         const files = { id: 'example/whisper-korean', dir, weights: { encoder: 'none', decoder: 'none' } };

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { assertOwnTokens } from '@heimdex/cache';
 import { asObject, type JsonObject, numberAt, readJsonObject, readOptionalObject } from '../../json.js';
 import { generationDefaults, type KnownTokens } from './generation-defaults.js';
 
@@ -42,7 +43,8 @@ const MAX_INITIAL_TIMESTAMP_INDEX = 50;
 
 /**
  * Reads config.json and, if present, generation_config.json and preprocessor_config.json. Missing members come from
- * config.json or from Whisper's defaults. Throws when config.json is missing or incomplete.
+ * config.json or from Whisper's defaults. Throws when config.json is missing or incomplete, and when generation_config.json is that of another
+ * vocabulary.
  */
 export async function readWhisperConfig(dir: string, tokens: KnownTokens): Promise<WhisperConfig> {
   const [config, generation, preprocessor] = await Promise.all([
@@ -50,6 +52,7 @@ export async function readWhisperConfig(dir: string, tokens: KnownTokens): Promi
     readOptionalObject(join(dir, 'generation_config.json')),
     readOptionalObject(join(dir, 'preprocessor_config.json')),
   ]);
+  assertOwnTokens(generation, tokens.id);
   return parseWhisperConfig(config, generation, preprocessor, generationDefaults(config, tokens));
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
+import { tokenIds } from '@heimdex/cache';
 import { Tokenizer } from '@huggingface/tokenizers';
-import { isObject, type JsonObject, numberAt, objectAt, readOptionalObject } from '../../json.js';
+import { isObject, type JsonObject, objectAt, readOptionalObject } from '../../json.js';
 import { readTokenizerJson } from '../../tokenizer/index.js';
 import type { WhisperConfig } from './config.js';
 import type { KnownTokens } from './generation-defaults.js';
@@ -38,6 +39,7 @@ export class WhisperTokenizer implements KnownTokens {
   readonly json: JsonObject;
   readonly #settings: JsonObject;
   #library: HubTokenizer | undefined;
+  #ids: ((token: string) => number | undefined) | undefined;
 
   private constructor(json: JsonObject, settings: JsonObject) {
     this.json = json;
@@ -69,11 +71,10 @@ export class WhisperTokenizer implements KnownTokens {
     return library;
   }
 
-  readonly id = (token: string): number | undefined => {
-    const added = Array.isArray(this.json.added_tokens) ? this.json.added_tokens.filter(isObject) : [];
-    const own = added.findLast(({ content }) => content === token) ?? {};
-    return numberAt(own, 'id') ?? numberAt(objectAt(objectAt(this.json, 'model'), 'vocab'), token);
-  };
+  get id(): (token: string) => number | undefined {
+    this.#ids ??= tokenIds(this.json);
+    return this.#ids;
+  }
 
   /** A text unchanged, without special tokens. */
   readonly encode = (text: string): readonly number[] => this.library.encode(text, { add_special_tokens: false }).ids;
