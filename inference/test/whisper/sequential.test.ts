@@ -1,7 +1,9 @@
 import { expect } from 'chai';
 import type { SpeechOptions } from '../../src/models/speech/speech.js';
+import { decodeWindow } from '../../src/models/whisper/decode.js';
 import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
 import type { DecodeResult, DecodeWindow } from '../../src/models/whisper/window.js';
+import { CONTEXT } from '../support/paths.js';
 import { eventsOf, SPEECH_OPTIONS, sourceOf } from '../support/speech.js';
 
 const RATE = 16_000;
@@ -85,5 +87,16 @@ describe('an audio file whose windows have the text before them', () => {
   it('has one language, the first detected', async () => {
     const windows = await windowsOf(() => ({ language: 'de' }));
     expect(windows.map(({ language }) => language)).to.deep.equal([undefined, 'de', 'de', 'de']);
+  });
+
+  it('is not done behind a silence in which a sound begins: the next window has it from its beginning', async () => {
+    const silence = { promptText: undefined, promptTokens: [], options: SPEECH_OPTIONS };
+    const [done, begun] = await Promise.all(
+      [0, 0.1].map((loud) => {
+        const samples = Float32Array.from({ length: 30 * RATE }, (_, at) => (at < 29.9 * RATE ? 0 : loud));
+        return decodeWindow({} as never, { ...silence, samples } as never, CONTEXT as never);
+      }),
+    );
+    expect([done?.advanceSamples, begun?.advanceSamples]).to.deep.equal([30 * RATE, 29.4 * RATE]);
   });
 });

@@ -14,6 +14,7 @@ import {
 } from './fallback.js';
 import { mergedSilence, WINDOW_SAMPLES } from './length.js';
 import { holdsNothing } from './loudness.js';
+import { leadingSilence } from './pauses.js';
 import { encodeText, maxPromptTokens } from './prompt.js';
 import { splitAtTimestamps } from './segments.js';
 import type { DecodeResult, DecodeWindow } from './window.js';
@@ -91,7 +92,7 @@ export async function decodeWindow(
   if (holdsNothing(window.samples)) return noSpeech(parts, window);
   const { task, best, silent, before, temperature } = await chooseResult(parts, window, context);
   const split = silent
-    ? { segments: [], advanceSamples: window.samples.length, goesOn: false }
+    ? { segments: [], advanceSamples: withoutSpeech(window.samples), goesOn: false }
     : splitAtTimestamps(best.tokens, parts.vocabulary.special.firstTimestamp, window.samples.length);
   const texts = split.segments.flatMap((segment) => {
     const text = parts.vocabulary.decode(segment.tokens);
@@ -150,13 +151,21 @@ function promptOf(parts: WhisperParts, window: DecodeWindow): readonly number[] 
   return encodeText(parts.vocabulary, window.promptText).slice(-maxPromptTokens(parts.config));
 }
 
+/**
+ * How far a window is done in which no speech was found: to half a second before its first sound, if silence is before it, or else to its
+ * end. A sentence may begin at the end of half a minute of silence, and be recognized in a window that has more of it.
+ */
+function withoutSpeech(samples: Float32Array): number {
+  return leadingSilence(samples) || samples.length;
+}
+
 /** The result for a window that needs no run. */
 function noSpeech(parts: WhisperParts, window: DecodeWindow): DecodeResult {
   return {
     type: 'decode',
     ...givenLanguage(window.language),
     segments: [],
-    advanceSamples: window.samples.length,
+    advanceSamples: withoutSpeech(window.samples),
     tokensBefore: promptOf(parts, window),
     tokens: [],
     temperature: window.options.temperatures[0] ?? 0,
