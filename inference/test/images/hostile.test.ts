@@ -3,6 +3,7 @@ import sharp from 'sharp';
 import { InferenceError } from '../../src/errors.js';
 import { withoutExif } from '../../src/media/images/heif-boxes.js';
 import { configureImageDecoding, decodeImage, decodePixels, readImageHeader } from '../../src/media/images/index.js';
+import { withoutCompressedText } from '../../src/media/images/png-text.js';
 import { ImageThreads } from '../../src/media/images/thread/image-threads.js';
 import { limitWasmMemory } from '../../src/media/images/thread/wasm-memory.js';
 import { imageErrorOf, imageFixture, imageOf } from '../support/image-files.js';
@@ -142,6 +143,29 @@ describe('damaged images', () => {
     expect((await sharp(file).metadata()).exif).to.not.equal(undefined);
     expect((await sharp(withoutExif(file)).metadata()).exif).to.equal(undefined);
     expect(await imageOf(file)).to.deep.equal(await imageOf(await plain.avif().toBuffer()));
+  });
+
+  it("hides a PNG's compressed text from libpng, which would keep 8 GB of it", async () => {
+    const plain = await sharp({ create: { width: 16, height: 8, channels: 3, background: '#456' } })
+      .withExif({ IFD0: { Orientation: '6' } })
+      .png()
+      .toBuffer();
+    const chunk = (type: string, data: string): Buffer => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(data.length);
+      return Buffer.concat([length, Buffer.from(`${type}${data}crc.`, 'latin1')]);
+    };
+    const behindHeader = (...chunks: readonly Buffer[]) =>
+      Buffer.concat([plain.subarray(0, 33), ...chunks, plain.subarray(33)]);
+    const kept = behindHeader(chunk('tEXt', 'Title\0x'));
+    const texts = ['Title\0\0x', 'Title\0\x01\0\0\0x'].map((text, at) => chunk(at === 0 ? 'zTXt' : 'iTXt', text));
+    const file = behindHeader(...texts, chunk('tEXt', 'Title\0x'), ...texts);
+    expect(Buffer.from(withoutCompressedText(file))).to.deep.equal(kept);
+    expect(withoutCompressedText(kept)).to.equal(kept);
+    expect(await decodeImage(behindHeader(...texts), { maxPixels: 256 })).to.deep.include({
+      image: await imageOf(plain),
+    });
+    expect((await imageErrorOf(file.subarray(0, 50))).code).to.equal('IMAGE_UNREADABLE');
   });
 
   it('refuses an animation whose number of frames would keep libvips busy for minutes', async () => {

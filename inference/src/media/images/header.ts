@@ -10,6 +10,7 @@ import { hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
 import { readJxlSize } from './jxl-header.js';
 import { type OpenOptions, openImage, openRaw, readSamples } from './open.js';
 import { describeContent } from './other-content.js';
+import { withoutCompressedText } from './png-text.js';
 import { type RawImage, unpremultiply } from './raw-image.js';
 import { isSrgbProfile } from './srgb-profile.js';
 import { MAX_JXL_PIXELS } from './thread/limits.js';
@@ -82,9 +83,23 @@ function readerOf(format: ImageFormat): HeaderReader {
     case 'AVIF':
     case 'HEIC':
       return (content) => heifHeader(content, format);
+    case 'PNG':
+      return (content) => headerOf(format, content, withoutCompressedText);
     default:
       return async (content) => fromMetadata(format, await openImage(content).metadata());
   }
+}
+
+/** Of a file of which libvips gets only what `readable` leaves. */
+async function headerOf(
+  format: ImageFormat,
+  content: Uint8Array,
+  readable: (content: Uint8Array) => Uint8Array,
+): Promise<ImageHeader> {
+  const plain = readable(content);
+  const header = fromMetadata(format, await openImage(plain).metadata());
+  if (plain === content) return header;
+  return { ...header, load: async (bytes) => openUpright(readable(bytes), header.colours, header.orientation) };
 }
 
 function fromMetadata(format: ImageFormat, metadata: Metadata): ImageHeader {
