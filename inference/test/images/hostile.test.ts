@@ -6,6 +6,7 @@ import { configureImageDecoding, decodeImage, decodePixels, readImageHeader } fr
 import { withoutCompressedText } from '../../src/media/images/png-text.js';
 import { ImageThreads } from '../../src/media/images/thread/image-threads.js';
 import { limitWasmMemory } from '../../src/media/images/thread/wasm-memory.js';
+import { withFirstFrame } from '../../src/media/images/webp-frames.js';
 import { imageErrorOf, imageFixture, imageOf } from '../support/image-files.js';
 import { Random } from '../support/random.js';
 
@@ -168,16 +169,25 @@ describe('damaged images', () => {
     expect((await imageErrorOf(file.subarray(0, 50))).code).to.equal('IMAGE_UNREADABLE');
   });
 
-  it('refuses an animation whose number of frames would keep libvips busy for minutes', async () => {
-    const raw = { width: 16, height: 32, channels: 3, pageHeight: 16 } as const;
-    const two = await sharp(new Random(4).bytes(16 * 32 * 3), { raw })
-      .webp()
+  it('reads the first frame of an animation, whatever the number of those behind, and refuses one that is not whole', async () => {
+    const raw = { width: 16, height: 32, channels: 4, pageHeight: 16 } as const;
+    const two = await sharp(new Random(4).bytes(16 * 32 * 4), { raw })
+      .withExif({ IFD0: { Orientation: '6' } })
+      .webp({ lossless: true })
       .toBuffer();
-    expect((await imageOf(two)).height).to.equal(16);
-    const last = two.subarray(two.lastIndexOf('ANMF'));
-    const many = Buffer.concat([two, ...Array.from({ length: 5_000 }, () => last)]);
-    many.writeUInt32LE(many.length - 8, 4);
-    expect((await imageErrorOf(many)).message).to.contain('an animation of 5,002 frames, more than 5,000');
+    const second = two.lastIndexOf('ANMF');
+    const behind = second + 8 + two.readUInt32LE(second + 4);
+    const withFrames = (frames: number): Buffer => {
+      const repeated = Array.from({ length: frames }, () => two.subarray(second, behind));
+      const file = Buffer.concat([two.subarray(0, second), ...repeated, two.subarray(behind)]);
+      file.writeUInt32LE(file.length - 8, 4);
+      return file;
+    };
+    const many = withFrames(5_000);
+    expect(Buffer.from(withFirstFrame(many))).to.deep.equal(withFrames(0));
+    expect(await imageOf(many)).to.deep.equal(await imageOf(withFrames(0)));
+    expect((await imageErrorOf(many.subarray(0, -1))).message).to.contain('cut off');
+    expect(withFirstFrame(many.subarray(0, -1))).to.have.length(many.length - 1);
   });
 
   it("limits a decoder's memory", () => {

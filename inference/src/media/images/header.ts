@@ -17,7 +17,7 @@ import { MAX_JXL_PIXELS } from './thread/limits.js';
 import { openOnThread } from './thread/open.js';
 import { chooseTiffPage, MAX_SAMPLES, type TiffPage } from './tiff/page.js';
 import { needsOwnSamples, openTiffSamples } from './tiff/samples.js';
-import { checkWebpFrames } from './webp-frames.js';
+import { withFirstFrame } from './webp-frames.js';
 
 /** The facts in an image's header. */
 export interface ImageHeader {
@@ -53,7 +53,6 @@ export async function readImageHeader(content: Uint8Array, maxPixels: number): P
     throw new InferenceError('IMAGE_UNREADABLE', `Expected an image (${names}), got ${came}.`);
   }
   try {
-    if (format === 'WebP') checkWebpFrames(content);
     if (WITH_EXIF.includes(format)) checkExif(content);
     const header = await readerOf(format)(content, maxPixels);
     checkImageSize(header.format, header.width, header.height, maxPixels);
@@ -85,6 +84,8 @@ function readerOf(format: ImageFormat): HeaderReader {
       return (content) => heifHeader(content, format);
     case 'PNG':
       return (content) => headerOf(format, content, withoutCompressedText);
+    case 'WebP':
+      return (content) => headerOf(format, content, withFirstFrame);
     default:
       return async (content) => fromMetadata(format, await openImage(content).metadata());
   }
