@@ -132,6 +132,14 @@ describe('damaged images', () => {
       expect((await imageErrorOf(withExif(little, 300))).message).to.contain('EXIF data refers to more directories');
       expect((await imageOf(withExif(little, 1))).width).to.equal(16);
     }
+    const hostile = withExif(true, 300);
+    // Neither a marker without a length nor what a segment holds ends the search.
+    const stray = Buffer.from([0xff, 0x01, 0, 6, 0xff, 0xfe, 0, 10, 0xff, 0xda, 0, 0, 0, 0, 0, 0]);
+    const hidden = Buffer.concat([hostile.subarray(0, 2), stray, hostile.subarray(2)]);
+    expect((await imageErrorOf(hidden)).message).to.contain('EXIF data refers to more directories');
+    // A burst: behind the pixels whole pictures follow.
+    const burst = Buffer.concat(Array.from({ length: 40 }, () => withExif(true, 1)));
+    expect(await imageOf(burst)).to.deep.equal(await imageOf(plain));
   });
 
   it('hides the EXIF data of AVIF and HEIC from libvips', async () => {

@@ -7,6 +7,7 @@ import { checkExif } from './exif.js';
 import { brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
 import { hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
+import { beforePixels } from './jpeg-scans.js';
 import { readJxlSize } from './jxl-header.js';
 import { type OpenOptions, openImage, openRaw, readSamples } from './open.js';
 import { describeContent } from './other-content.js';
@@ -53,7 +54,7 @@ export async function readImageHeader(content: Uint8Array, maxPixels: number): P
     throw new InferenceError('IMAGE_UNREADABLE', `Expected an image (${names}), got ${came}.`);
   }
   try {
-    if (WITH_EXIF.includes(format)) checkExif(content);
+    if (WITH_EXIF.includes(format)) checkExif(format === 'JPEG' ? beforePixels(content) : content);
     const header = await readerOf(format)(content, maxPixels);
     checkImageSize(header.format, header.width, header.height, maxPixels);
     return header;

@@ -44,6 +44,8 @@ const MAX_SCAN_COMPONENTS = 4;
 const START_OF_SCAN = 0xda;
 const RESTART_INTERVAL = 0xdd;
 const END_OF_IMAGE = 0xd9;
+/** The only marker in front of a scan, besides those of restarts, that no length follows. */
+const TEMPORARY = 0x01;
 /** Frames that the web's decoders do not read: T.81, table B.1; T.87. */
 const JPEG_LS = 0xf7;
 const LOSSLESS: readonly number[] = [0xc3, 0xcb];
@@ -92,6 +94,15 @@ export function unusualJpeg(content: Uint8Array): string | undefined {
     at = nextMarker(content, at + 2 + viewOf(content).getUint16(at + 2));
   }
   return undefined;
+}
+
+/** The part in front of a JPEG's pixels, in which all that is read about them lies. Behind them other pictures may follow, as of a burst. */
+export function beforePixels(content: Uint8Array): Uint8Array {
+  let at = nextMarker(content, 2);
+  while (at + 4 <= content.length && content[at + 1] !== START_OF_SCAN) {
+    at = nextMarker(content, at + 2 + (content[at + 1] === TEMPORARY ? 0 : viewOf(content).getUint16(at + 2)));
+  }
+  return content.subarray(0, at);
 }
 
 /** The frame, the number of the first scan's components, and the bits of all scans: a hostile file has millions of these. */
