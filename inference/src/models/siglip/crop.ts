@@ -2,8 +2,8 @@ import { crop, type Image } from '../../media/images/index.js';
 
 type Size = Pick<Image, 'width' | 'height'>;
 
-/** A longer side is cropped to this many times the shorter one before it is resized, which bounds memory: only the center remains anyway. */
-const MAX_RATIO = 16;
+/** How far a filter reaches at most, in pixels of the coarser of two sizes: Lanczos. */
+const MAX_SUPPORT = 3;
 
 /**
  * The size of an image whose shorter side is to be `edge`, with its aspect ratio.
@@ -15,16 +15,44 @@ export function sizeByShortestEdge({ width, height }: Size, edge: number): Size 
   return width <= height ? { width: edge, height: resized } : { width: resized, height: edge };
 }
 
-/** The center of an image or of a size, no side longer than MAX_RATIO times the other one. */
-export function withinRatio({ width, height }: Size): Size {
-  const longest = Math.min(width, height) * MAX_RATIO;
-  return { width: Math.min(width, longest), height: Math.min(height, longest) };
+/**
+ * The part of an image, as its extent, that is left of it if it is resized to `resized` and then cropped to `cropped`, as transformers'
+ * center_crop. Only this part needs to be resized, so a line of a million pixels takes no memory.
+ */
+export function centerOf(image: Image, resized: Size, cropped: Size): Image {
+  const whole = image.extent ?? { x: 0, y: 0, width: image.width, height: image.height };
+  const columns = centerOfLine(
+    { start: whole.x, length: whole.width, pixels: image.width },
+    resized.width,
+    cropped.width,
+  );
+  const rows = centerOfLine(
+    { start: whole.y, length: whole.height, pixels: image.height },
+    resized.height,
+    cropped.height,
+  );
+  const part = crop(image, { x: columns.first, y: rows.first, width: columns.count, height: rows.count });
+  return { ...part, extent: { x: columns.start, y: rows.start, width: columns.length, height: rows.length } };
 }
 
-/** The center of an image that is at least as large as `size`, as transformers' center_crop. */
-export function centerCrop(image: Image, { width, height }: Size): Image {
-  if (image.width === width && image.height === height) return image;
-  const x = Math.floor((image.width - width) / 2);
-  const y = Math.floor((image.height - height) / 2);
-  return crop(image, { x, y, width, height });
+interface Line {
+  /** Where the whole begins and how long it is, in pixels; fractions. */
+  readonly start: number;
+  readonly length: number;
+  readonly pixels: number;
+}
+
+/** The pixels that the center is made from, and where it begins among these. */
+function centerOfLine(
+  line: Line,
+  resized: number,
+  cropped: number,
+): Omit<Line, 'pixels'> & { first: number; count: number } {
+  const scale = line.length / resized;
+  const start = line.start + Math.floor((resized - cropped) / 2) * scale;
+  const length = cropped * scale;
+  const margin = MAX_SUPPORT * Math.max(1, scale);
+  const first = Math.max(0, Math.floor(start - margin));
+  const count = Math.min(line.pixels, Math.ceil(start + length + margin)) - first;
+  return { first, count, start: start - first, length };
 }

@@ -10,7 +10,7 @@ import {
   writePlanes,
 } from '../../media/images/index.js';
 import { lowerCase, type TextTokenizer, type TokenizedText } from '../../tokenizer/index.js';
-import { centerCrop, sizeByShortestEdge, withinRatio } from './crop.js';
+import { centerOf, sizeByShortestEdge } from './crop.js';
 
 /** Image preprocessing of a vision tower, from preprocessor_config.json. */
 export interface ImageRecipe {
@@ -117,8 +117,7 @@ async function resizedImage(
   const header = await readImageHeader(content, maxPixels);
   const target = sizeByShortestEdge(header, shortestEdge);
   const image = await decodePixels(content, header, target);
-  const { width, height } = withinRatio(target);
-  return centerCrop(resizer.resize(centerCrop(image, withinRatio(image)), width, height, filter), recipe);
+  return resizer.resize(centerOf(image, target, recipe), recipe.width, recipe.height, filter);
 }
 
 /** Text preprocessing of a text tower. */
