@@ -24,6 +24,14 @@ const LINEAR_GREY = Buffer.from(
   'base64',
 );
 
+/** A PNG of 2 x 2 pixels of 16-bit grey as red, green and blue, 0.006 of the light, with an ICC profile of linear light. */
+const LINEAR_COLOUR = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAIAAAACEAIAAACtREYwAAAAzWlDQ1BhAAB4nJ2QvQ4BQRRGzxCFREKhUCq0eqVQ6EWxRGPXhsLPZnf8FNrtSbyA8Ax4BD0RhQdQqtQyVjIKQZxm' +
+    'zny5uffmgrgAhPLQ7Um3XCqkjWotzQsNy3P4yO2IUO8++7nuLdGm7VnAFehYjitB1IHYSDrK20DSNao1EBPlrcCnys3AV4+aSrkIYgskWoHvlJuBn5Q/Zyki0vbkH/v+jLTHj/5j' +
+    'QN9U30pn/SXkbhCe6cycw8aH1FlnmQXEfVgfrIE7fI4Rqt23/x2mmDkCpbJg7gAAABFJREFUeAFjYOxEQAYEk7ETAFECBnmu48kBAAAAAElFTkSuQmCC',
+  'base64',
+);
+
 /** Left half red, right half blue. */
 function halves(width = 40, height = 20): Sharp {
   const data = new Uint8Array(width * height * 3);
@@ -206,6 +214,24 @@ describe('decoding images', () => {
 
   it('applies the ICC profile of a grey image of 16 bits', async () => {
     expect(pixel((await decodeImage(LINEAR_GREY, LIMIT)).image, 0, 0)[0]).to.be.within(123, 124);
+  });
+
+  it('applies the ICC profile of 16 bits a colour to all of them: the darkest of linear light would be lost with the lower eight', async () => {
+    for (const value of pixel((await decodeImage(LINEAR_COLOUR, LIMIT)).image, 0, 0))
+      expect(value).to.be.within(17, 18);
+  });
+
+  it('leaves 16-bit colours as they are if their ICC profile is broken', async () => {
+    const blue = sharp({ create: { width: 8, height: 8, channels: 3, background: '#306090' } }).toColourspace('rgb16');
+    const file = await blue.withIccProfile('p3').tiff({ compression: 'none' }).toBuffer();
+    const stored = await sharp(file, { ignoreIcc: true }).toColourspace('srgb').raw().toBuffer();
+    const profile = file.indexOf('acsp') - 36;
+    for (const at of [profile + 16, profile + 36]) {
+      const broken = Buffer.from(file).fill(0, at, at + 4);
+      expect(Buffer.from((await decodeImage(broken, LIMIT)).image.data)).to.deep.equal(stored);
+    }
+    const converted = pixel((await decodeImage(file, LIMIT)).image, 0, 0);
+    for (const [at, value] of [0x30, 0x60, 0x90].entries()) expect(converted[at]).to.be.closeTo(value, 1);
   });
 
   it("converts simple profiles to the decoder's own colours, but faster, and leaves others to it", async () => {

@@ -7,6 +7,7 @@ import { checkExif } from './exif.js';
 import { brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
 import { hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
+import { isProfile } from './icc.js';
 import { beforePixels } from './jpeg-scans.js';
 import { readJxlSize } from './jxl-header.js';
 import { type OpenOptions, openImage, openRaw, readSamples } from './open.js';
@@ -31,7 +32,7 @@ export interface ImageHeader {
   /** Whether its pixels, as opened, certainly have no alpha channel. */
   readonly opaque: boolean;
   /** How to open it: whether the decoder must convert its colours to sRGB. */
-  readonly colours: Pick<OpenOptions, 'ignoreIcc' | 'reducedTo'>;
+  readonly colours: Pick<OpenOptions, 'ignoreIcc' | 'reducedTo' | 'throughP3'>;
   /** A faster colour conversion, if the profile is simple enough. */
   readonly toSrgb: ColourConversion | undefined;
   /** How to open the pixels upright, if not by libvips alone. */
@@ -114,10 +115,12 @@ function fromMetadata(format: ImageFormat, metadata: Metadata): ImageHeader {
   return { format, width, height, orientation, opaque: !metadata.hasAlpha, colours, toSrgb, load: undefined };
 }
 
-/** Colours that the decoder converts by their profile. */
-function convertedFrom({ space }: Metadata): ImageHeader['colours'] {
-  if (space !== 'rgb16' && space !== 'grey16') return { ignoreIcc: false };
-  return { ignoreIcc: false, reducedTo: space === 'rgb16' ? 'srgb' : 'b-w' };
+/** Colours that the decoder converts by their profile. Of 16 bits it must certainly know it: otherwise it leaves them as they are. */
+function convertedFrom({ space, icc }: Metadata): ImageHeader['colours'] {
+  if (space === 'grey16') return { ignoreIcc: false, reducedTo: 'b-w' };
+  if (space !== 'rgb16') return { ignoreIcc: false };
+  const known = icc !== undefined && isProfile(icc) && srgbConversion(icc) !== undefined;
+  return known ? { ignoreIcc: false, throughP3: true } : { ignoreIcc: false, reducedTo: 'srgb' };
 }
 
 function bmpHeader(content: Uint8Array): ImageHeader {

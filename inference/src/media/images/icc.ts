@@ -5,6 +5,11 @@ const TAG_BYTES = 12;
 /** Maximum number of tags; real profiles have about twenty. */
 const MAX_TAGS = 100;
 
+/** Whether bytes are marked as a profile and are all of it. */
+export function isProfile(bytes: Uint8Array): boolean {
+  return bytes.length > HEADER_BYTES && viewOf(bytes).getUint32(0) === bytes.length && ascii(bytes, 36, 40) === 'acsp';
+}
+
 /** The position of each tag. Throws a RangeError for a broken profile. */
 export function tagsOf(profile: Uint8Array): ReadonlyMap<string, number> {
   const view = viewOf(profile);

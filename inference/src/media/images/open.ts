@@ -10,9 +10,11 @@ export interface OpenOptions {
   readonly subifd?: number;
   readonly ignoreIcc?: boolean;
   /**
-   * The 8-bit colours that 16-bit ones are reduced to before their profile is applied. Otherwise sharp converts those of 16 bits to
-   * Display P3, whose numbers are then taken for sRGB, and ignores the profile of a grey image.
+   * Whether 16-bit colours are converted to sRGB by way of Display P3: sharp converts them to that by their profile, and leaves it at that. For
+   * a profile that it certainly knows.
    */
+  readonly throughP3?: boolean;
+  /** The 8-bit colours that other 16-bit ones are reduced to before their profile is applied. sharp ignores that of 16-bit grey. */
   readonly reducedTo?: 'srgb' | 'b-w';
   /** Default `error`: truncated or broken data is an error, unusual data is not. */
   readonly failOn?: 'error' | 'warning';
@@ -35,6 +37,7 @@ export function openImage(content: Uint8Array, options: OpenOptions = {}): Sharp
   };
   if (options.subifd !== undefined) settings.tiff = { subifd: options.subifd };
   const image = sharp(content, settings);
+  if (options.throughP3 === true) image.withIccProfile('srgb');
   return options.reducedTo === undefined ? image : image.pipelineColourspace(options.reducedTo);
 }
 
