@@ -1,3 +1,4 @@
+import { DamagedImage } from './errors.js';
 import { ascii } from './formats.js';
 import { viewOf } from './icc.js';
 
@@ -28,30 +29,35 @@ export function isPremultiplied(content: Uint8Array): boolean {
 
 /**
  * The file with its EXIF items renamed, so that libvips does not read them (exif.ts): their content may be in several pieces, which no search
- * finds. The turns of a HEIF image are properties of its own, not EXIF's.
+ * finds. The turns of a HEIF image are properties of its own, not EXIF's. Of several `meta` boxes libheif takes another than the first.
  */
 export function withoutExif(content: Uint8Array): Uint8Array {
-  const meta = findBox(content, 'meta', 0, content.length);
-  if (meta === undefined) return content;
-  // libvips ignores the case of a type.
-  const types = ascii(content, meta.start, meta.end).matchAll(/exif/gi);
   let copy: Buffer | undefined;
-  for (const { index } of types) {
-    copy ??= Buffer.from(content);
-    copy.write('none', meta.start + index, 'latin1');
+  for (const meta of boxes(content, 'meta', 0, content.length)) {
+    // libvips ignores the case of a type.
+    for (const { index } of ascii(content, meta.start, meta.end).matchAll(/exif/gi)) {
+      copy ??= Buffer.from(content);
+      copy.write('none', meta.start + index, 'latin1');
+    }
   }
   return copy ?? content;
 }
 
 function findBox(content: Uint8Array, type: string, from: number, to: number): Box | undefined {
+  return boxes(content, type, from, to).next().value;
+}
+
+/** The boxes of that type, one after the other. Throws DamagedImage behind MAX_BOXES of any type. */
+function* boxes(content: Uint8Array, type: string, from: number, to: number): Generator<Box, undefined> {
   const view = viewOf(content);
   let at = from;
-  for (let box = 0; box < MAX_BOXES && at + 8 <= to; box += 1) {
+  for (let box = 0; at + 8 <= to; box += 1) {
+    if (box >= MAX_BOXES) throw new DamagedImage('it has more boxes than an image');
     const short = view.getUint32(at);
     const long = short === 1 && at + 16 <= to;
     const size = long ? Number(view.getBigUint64(at + 8)) : short;
     const end = size === 0 ? to : Math.min(to, at + size);
-    if (ascii(content, at + 4, at + 8) === type) return { start: at + (long ? 16 : 8), end };
+    if (ascii(content, at + 4, at + 8) === type) yield { start: at + (long ? 16 : 8), end };
     if (size < 8) return undefined;
     at += size;
   }
