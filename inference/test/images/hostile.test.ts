@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { InferenceError } from '../../src/errors.js';
-import { withoutExif } from '../../src/media/images/heif-boxes.js';
+import { checkItems, withoutExif } from '../../src/media/images/heif-boxes.js';
 import { configureImageDecoding, decodeImage, decodePixels, readImageHeader } from '../../src/media/images/index.js';
 import { withoutCompressedText } from '../../src/media/images/png-text.js';
 import { ImageThreads } from '../../src/media/images/thread/image-threads.js';
@@ -161,6 +161,41 @@ describe('damaged images', () => {
     const far = Buffer.concat([file.subarray(0, start), empty, ...many, file.subarray(start)]);
     expect((await imageErrorOf(far)).message).to.contain('more boxes than an image');
     expect(await imageOf(file)).to.deep.equal(await imageOf(await plain.avif().toBuffer()));
+  });
+
+  it('refuses a HEIF image whose items share its bytes, of which libheif would copy gigabytes', async () => {
+    const box = (type: string, ...parts: readonly Buffer[]) => {
+      const content = Buffer.concat(parts);
+      const size = Buffer.alloc(4);
+      size.writeUInt32BE(8 + content.length);
+      return Buffer.concat([size, Buffer.from(type), content]);
+    };
+    const number = (bytes: number, value: number) => Buffer.from(value.toString(16).padStart(bytes * 2, '0'), 'hex');
+    for (const [version, lengthBytes] of [
+      [0, 4],
+      [1, 8],
+      [2, 4],
+    ] as const) {
+      /** Of two items with `extents` of a kilobyte each. */
+      const file = (extents: number): Buffer => {
+        const extent = Buffer.concat([Buffer.alloc(version === 0 ? 4 : 8), number(lengthBytes, 1_000)]);
+        const item = Buffer.concat([
+          Buffer.alloc((version === 2 ? 4 : 2) + (version === 0 ? 0 : 2) + 2 + 4),
+          number(2, extents),
+          ...Array.from({ length: extents }, () => extent),
+        ]);
+        const sizes = Buffer.from([version, 0, 0, 0, 0x40 + lengthBytes, version === 0 ? 0x40 : 0x44]);
+        const iloc = box('iloc', sizes, number(version === 2 ? 4 : 2, 2), item, item);
+        return Buffer.concat([box('ftyp'), box('meta', Buffer.alloc(4), iloc), box('mdat', Buffer.alloc(2_000))]);
+      };
+      expect(() => checkItems(file(3)), String(version)).to.not.throw();
+      expect(() => checkItems(file(6)), String(version)).to.throw('many times as long as the file');
+    }
+    const avif = await sharp({ create: { width: 16, height: 16, channels: 3, background: '#456' } })
+      .avif()
+      .toBuffer();
+    avif.writeUInt32BE(avif.length * 5, avif.indexOf('iloc') + 26);
+    expect((await imageErrorOf(avif)).message).to.contain('its parts together are many times as long as the file');
   });
 
   it("hides a PNG's compressed text from libpng, which would keep 8 GB of it", async () => {

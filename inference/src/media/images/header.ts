@@ -6,7 +6,7 @@ import { checkImageSize, DamagedImage, imageUnreadable, refuseImage } from './er
 import { checkExif } from './exif.js';
 import { brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
-import { hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
+import { checkItems, hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
 import { isProfile } from './icc.js';
 import { beforePixels } from './jpeg-scans.js';
 import { readJxlSize } from './jxl-header.js';
@@ -160,6 +160,7 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
     throw refuseImage(format, 'an image sequence without a still image', 'Send its first frame as a still image.');
   }
   if (!hasBox(content, 'meta')) throw new DamagedImage('it has no image that can be found');
+  checkItems(content);
   // Of an animated AVIF the still image is read, which is the first frame; libvips detects it by another brand.
   const isAnimated = brandsOf(content)[0] === 'avis';
   const readable = (bytes: Uint8Array): Uint8Array => withoutExif(isAnimated ? asStillAvif(bytes) : bytes);
