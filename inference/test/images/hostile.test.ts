@@ -137,7 +137,7 @@ describe('damaged images', () => {
     const stray = Buffer.from([0xff, 0x01, 0, 6, 0xff, 0xfe, 0, 10, 0xff, 0xda, 0, 0, 0, 0, 0, 0]);
     const hidden = Buffer.concat([hostile.subarray(0, 2), stray, hostile.subarray(2)]);
     expect((await imageErrorOf(hidden)).message).to.contain('EXIF data refers to more directories');
-    // A burst: behind the pixels whole pictures follow.
+    // A burst: behind the pixels whole images follow.
     const burst = Buffer.concat(Array.from({ length: 40 }, () => withExif(true, 1)));
     expect(await imageOf(burst)).to.deep.equal(await imageOf(plain));
   });

@@ -96,7 +96,7 @@ export function unusualJpeg(content: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** The part in front of a JPEG's pixels, in which all that is read about them lies. Behind them other pictures may follow, as of a burst. */
+/** The part in front of a JPEG's pixels, in which all that is read about them lies. Behind them other images may follow, as of a burst. */
 export function beforePixels(content: Uint8Array): Uint8Array {
   let at = nextMarker(content, 2);
   while (at + 4 <= content.length && content[at + 1] !== START_OF_SCAN) {
