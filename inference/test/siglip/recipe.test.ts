@@ -46,6 +46,8 @@ describe("SigLIP's settings", () => {
       std: [0.5, 0.5, 0.5],
     });
     expect(recipe.rescale).to.be.closeTo(1 / 255, 1e-12);
+    const one = readImageRecipe({ ...CONFIG, image_mean: 0, image_std: 0.25 }, undefined);
+    expect(one, 'one number for all channels').to.deep.include({ mean: [0, 0, 0], std: [0.25, 0.25, 0.25] });
     expect(readImageRecipe({ ...CONFIG, do_rescale: false, do_normalize: false }, undefined)).to.deep.include({
       rescale: 1,
       mean: [0, 0, 0],

@@ -79,10 +79,12 @@ function croppedFrom(config: JsonObject): number | undefined {
 }
 
 function triple(value: unknown): readonly [number, number, number] {
+  // transformers takes one number for all three.
+  if (typeof value === 'number') return [value, value, value];
   if (!Array.isArray(value)) return [0.5, 0.5, 0.5];
   const [red, green, blue] = value;
   if (typeof red !== 'number' || typeof green !== 'number' || typeof blue !== 'number') {
-    throw new Error('Expected image_mean and image_std of preprocessor_config.json to be three numbers each.');
+    throw new Error('Expected image_mean and image_std of preprocessor_config.json to be three numbers each, or one.');
   }
   return [red, green, blue];
 }
