@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { configureImageDecoding } from '../../src/media/images/index.js';
-import { readTiffDirectories } from '../../src/media/images/tiff/directories.js';
+import { readTiffDirectories, type TiffDirectory, withOneDirectory } from '../../src/media/images/tiff/directories.js';
+import { chooseTiffPage } from '../../src/media/images/tiff/page.js';
 import { imageErrorOf, imageFixture, imageOf, pixelAt } from '../support/image-files.js';
 import { type ImageTags, imageTags, type TiffPageFile, type TiffTag, writeTiff } from '../support/tiff-file.js';
 
@@ -44,6 +45,23 @@ const THUMBNAIL: TiffTag = [254, 4, [1]];
 
 describe('TIFF images', () => {
   before(() => configureImageDecoding());
+
+  it('shows the decoder one of many pages alone: it would read them all, and all that they refer to', async () => {
+    const file = writeTiff([
+      page([1, 2, 3], { samples: 3 }),
+      page(ORANGE, { samples: 3 }),
+      page([4, 5, 6], { samples: 3 }),
+    ]);
+    const [, second] = readTiffDirectories(file);
+    const alone = withOneDirectory(file, second as TiffDirectory);
+    expect(readTiffDirectories(alone)).to.deep.equal([second]);
+    expect(pixelAt(await imageOf(alone), 1, 1)).to.deep.equal(ORANGE);
+    expect(
+      (await sharp(withOneDirectory(file, chooseTiffPage(file)?.directory as TiffDirectory)).metadata()).pages,
+    ).to.equal(1);
+    expect(withOneDirectory(alone, second as TiffDirectory)).to.equal(alone);
+    expect(pixelAt(await imageOf(file), 1, 1)).to.deep.equal([1, 2, 3]);
+  });
 
   it('show their colours with any additional samples', async () => {
     expect(await firstPixel(page(ORANGE, { samples: 3 }))).to.deep.equal(ORANGE);

@@ -17,7 +17,8 @@ import { type RawImage, unpremultiply } from './raw-image.js';
 import { isSrgbProfile } from './srgb-profile.js';
 import { MAX_JXL_PIXELS } from './thread/limits.js';
 import { openOnThread } from './thread/open.js';
-import { chooseTiffPage, MAX_SAMPLES, type TiffPage } from './tiff/page.js';
+import { withOneDirectory } from './tiff/directories.js';
+import { chooseTiffPage, MAX_SAMPLES } from './tiff/page.js';
 import { needsOwnSamples, openTiffSamples } from './tiff/samples.js';
 import { withFirstFrame } from './webp-frames.js';
 
@@ -200,24 +201,21 @@ function asStillAvif(content: Uint8Array): Uint8Array {
 async function tiffHeader(content: Uint8Array, maxPixels: number): Promise<ImageHeader> {
   const page = chooseTiffPage(content);
   if (page === undefined) throw new DamagedImage('it has no image that can be found. The file may be cut off');
-  const options = loadOptions(page);
-  const metadata = await openImage(content, { ...options, maxChannels: MAX_SAMPLES }).metadata();
+  const options = page.subifd === undefined ? {} : { subifd: page.subifd };
+  const alone = (bytes: Uint8Array): Uint8Array => withOneDirectory(bytes, page.directory);
+  const metadata = await openImage(alone(content), { ...options, maxChannels: MAX_SAMPLES }).metadata();
   const header = fromMetadata('TIFF', metadata);
   const { orientation, colours } = header;
   if (!needsOwnSamples(page)) {
-    return { ...header, load: async (bytes) => openUpright(bytes, { ...options, ...colours }, orientation) };
+    return { ...header, load: async (bytes) => openUpright(alone(bytes), { ...options, ...colours }, orientation) };
   }
   const profile = metadata.icc === undefined || isSrgbProfile(metadata.icc) ? undefined : metadata.icc;
   const toSrgb = profile === undefined || page.colourSamples < 3 ? undefined : srgbConversion(profile);
   const maxBytes = maxPixels * TIFF_BYTES_PER_PIXEL;
   const pixels = header.width * header.height;
   const turned = orientation > 1;
-  const load = (bytes: Uint8Array): Promise<Sharp> => openTiffSamples(bytes, page, { maxBytes, pixels, turned });
+  const load = (bytes: Uint8Array): Promise<Sharp> => openTiffSamples(alone(bytes), page, { maxBytes, pixels, turned });
   return { ...header, opaque: false, colours: AS_STORED, toSrgb, load };
-}
-
-function loadOptions({ page, subifd }: TiffPage): { page: number; subifd?: number } {
-  return subifd === undefined ? { page } : { page, subifd };
 }
 
 export function openUpright(content: Uint8Array, options: OpenOptions, orientation: number): Sharp {

@@ -4,9 +4,7 @@ import { DecodeTimeUp } from './errors.js';
 import type { RawImage } from './raw-image.js';
 
 export interface OpenOptions {
-  /** Index of the image in the file, from 0. Default: an animation's first frame. */
-  readonly page?: number;
-  /** Index of that TIFF page's sub-directory. */
+  /** Index of a sub-directory of a TIFF's first page. */
   readonly subifd?: number;
   readonly ignoreIcc?: boolean;
   /**
@@ -30,7 +28,8 @@ export function openImage(content: Uint8Array, options: OpenOptions = {}): Sharp
   const settings: SharpOptions = {
     limitInputPixels: false,
     failOn: options.failOn ?? 'error',
-    page: options.page ?? 0,
+    // The first page, an animation's first frame.
+    page: 0,
     pages: 1,
     ignoreIcc: options.ignoreIcc ?? false,
     limitInputChannels: options.maxChannels ?? DEFAULT_CHANNELS,

@@ -3,8 +3,8 @@ import { readTiffDirectories, TAG, type TiffDirectory } from './directories.js';
 
 /** The chosen image of a TIFF file and its sample layout. */
 export interface TiffPage {
-  /** Index for the decoder. */
-  readonly page: number;
+  /** The directory of the page, and the index of its sub-directory if that is the image. */
+  readonly directory: Pick<TiffDirectory, 'at' | 'nextAt'>;
   readonly subifd: number | undefined;
   readonly sampleFormat: 'uint' | 'float';
   readonly bitsPerSample: number;
@@ -91,24 +91,24 @@ export function chooseTiffPage(content: Uint8Array): TiffPage | undefined {
   const directories = readTiffDirectories(content);
   refuseCameraRaw(directories);
   const chosen = choose(directories);
-  return chosen === undefined ? undefined : describe(chosen.directory, chosen.page, chosen.subifd);
+  return chosen === undefined ? undefined : describe(chosen);
 }
 
 interface Chosen {
   readonly directory: TiffDirectory;
-  readonly page: number;
+  readonly page: TiffDirectory;
   readonly subifd: number | undefined;
 }
 
 function choose(directories: readonly TiffDirectory[]): Chosen | undefined {
-  const page = directories.findIndex(isFull);
-  if (page >= 0) return { directory: directories[page] as TiffDirectory, page, subifd: undefined };
-  for (const [parent, { children }] of directories.entries()) {
-    const subifd = children.findIndex(isFull);
-    if (subifd >= 0) return { directory: children[subifd] as TiffDirectory, page: parent, subifd };
+  const page = directories.find(isFull);
+  if (page !== undefined) return { directory: page, page, subifd: undefined };
+  for (const parent of directories) {
+    const subifd = parent.children.findIndex(isFull);
+    if (subifd >= 0) return { directory: parent.children[subifd] as TiffDirectory, page: parent, subifd };
   }
   const [directory] = directories;
-  return directory === undefined ? undefined : { directory, page: 0, subifd: undefined };
+  return directory === undefined ? undefined : { directory, page: directory, subifd: undefined };
 }
 
 function isFull({ tags }: TiffDirectory): boolean {
@@ -140,7 +140,7 @@ function refuseCameraRaw(directories: readonly TiffDirectory[]): void {
   );
 }
 
-function describe({ tags }: TiffDirectory, page: number, subifd: number | undefined): TiffPage {
+function describe({ directory: { tags }, page, subifd }: Chosen): TiffPage {
   const compression = first(tags, TAG.compression, 1);
   if (!COMPRESSIONS.includes(compression)) {
     const name = OTHER_COMPRESSIONS[compression] ?? `number ${compression}`;
@@ -178,7 +178,7 @@ function describe({ tags }: TiffDirectory, page: number, subifd: number | undefi
     throw refuseImage('TIFF', `one with ${kind} ${[...bits].join(' and ')} bits`, CONVERT);
   }
   return {
-    page,
+    directory: page,
     subifd,
     sampleFormat,
     bitsPerSample,

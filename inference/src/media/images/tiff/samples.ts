@@ -41,8 +41,7 @@ export async function openTiffSamples(
   }
   const depth = depthOf(page);
   const grey = page.colourSamples === 1;
-  const { page: index, subifd } = page;
-  const location = subifd === undefined ? { page: index } : { page: index, subifd };
+  const location = page.subifd === undefined ? {} : { subifd: page.subifd };
   // Keeps the file's colours: otherwise floats are treated as linear light, and 16 bits become 8.
   const same = depth === 'float' && !grey ? 'scrgb' : depth === 'ushort' ? (grey ? 'grey16' : 'rgb16') : undefined;
   const { data, info } = await readSamples(() => {
