@@ -46,6 +46,27 @@ const THUMBNAIL: TiffTag = [254, 4, [1]];
 describe('TIFF images', () => {
   before(() => configureImageDecoding());
 
+  it('is refused if many tags share its bytes, each of which the decoder would read', async () => {
+    const shared = (count: number): Promise<string> => {
+      const content = Buffer.alloc(100_000);
+      const more = Array.from({ length: count }, (_, at) => [40_000 + at, 7, 90_000, 8] as const);
+      const tags = [[256, 3, 1, 4], [257, 3, 1, 3], ...more] as const;
+      content.write('II*\0', 'latin1');
+      content.writeUInt32LE(90_008, 4);
+      content.writeUInt16LE(tags.length, 90_008);
+      for (const [index, [tag, type, values, offset]] of tags.entries()) {
+        const entry = 90_010 + index * 12;
+        content.writeUInt16LE(tag, entry);
+        content.writeUInt16LE(type, entry + 2);
+        content.writeUInt32LE(values, entry + 4);
+        content.writeUInt32LE(offset, entry + 8);
+      }
+      return imageErrorOf(content).then(({ message }) => message);
+    };
+    expect(await shared(5)).to.contain('the values of its tags together are many times as long as the file');
+    expect(await shared(4)).to.not.contain('many times');
+  });
+
   it('shows the decoder one of many pages alone: it would read them all, and all that they refer to', async () => {
     const file = writeTiff([
       page([1, 2, 3], { samples: 3 }),
