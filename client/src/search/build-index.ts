@@ -3,10 +3,16 @@ import { dirname, relative, resolve, sep } from 'node:path';
 import { type Model, sameModel } from '../answers.js';
 import type { ImageIndex, IndexedImage } from './image-index.js';
 
+/** An image and its vector. */
+export interface IndexEntry {
+  readonly image: IndexedImage;
+  readonly vector: Float32Array;
+}
+
 /** Which images keep their vector, and which must be embedded. */
 export interface IndexPlan {
   /** Unchanged images, with their vector in the existing index. */
-  readonly kept: readonly { readonly image: IndexedImage; readonly vector: Float32Array }[];
+  readonly kept: readonly IndexEntry[];
   /** New or changed images, with the given path. */
   readonly missing: readonly { readonly path: string; readonly image: IndexedImage }[];
   /** Number of images in the existing index that are no longer present. */
@@ -47,15 +53,22 @@ export async function planIndex(
 }
 
 /** Creates an index, sorted by path. */
-export function assembleIndex(
-  model: Model,
-  dimensions: number,
-  entries: readonly { readonly image: IndexedImage; readonly vector: Float32Array }[],
-): ImageIndex {
+export function assembleIndex(model: Model, dimensions: number, entries: readonly IndexEntry[]): ImageIndex {
   const sorted = [...entries].sort((one, other) => (one.image.path < other.image.path ? -1 : 1));
   const vectors = new Float32Array(sorted.length * dimensions);
   for (const [index, { vector }] of sorted.entries()) vectors.set(vector, index * dimensions);
   return { model, dimensions, images: sorted.map(({ image }) => image), vectors };
+}
+
+/** Returns the entries of an index, if it is by the same model, for images that `entries` does not have. */
+export function otherEntries(
+  index: ImageIndex | undefined,
+  model: Model,
+  entries: readonly IndexEntry[],
+): IndexEntry[] {
+  if (index === undefined || !sameModel(index.model, model)) return [];
+  const paths = new Set(entries.map(({ image }) => image.path));
+  return index.images.flatMap((image, at) => (paths.has(image.path) ? [] : [{ image, vector: vectorAt(index, at) }]));
 }
 
 function vectorAt({ vectors, dimensions }: ImageIndex, index: number): Float32Array {

@@ -1,4 +1,5 @@
-import promises, { mkdir, readFile, readlink, rm, symlink, utimes } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import promises, { mkdir, open, readFile, readlink, rm, symlink, utimes } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -212,6 +213,20 @@ describe('heimdex', () => {
       expect(stopped.stderr).to.match(/3 images of 6 embedded; run the same command to resume/);
       await rm(last);
       expect(await figures(index)).to.deep.equal({ images: 5, embedded: 2, unchanged: 3, gone: 0 });
+    });
+
+    it('keeps what another run has indexed meanwhile when it saves partial progress', async function () {
+      const index = join(cli.dir, 'p.index');
+      const pipe = join(cli.dir, 'pipe');
+      if (spawnSync('mkfifo', [pipe]).status !== 0) return this.skip();
+      const images = await Promise.all(['a', 'b', 'c', 'd'].map((name) => file(`${name}.png`, '1,0')));
+      const stopped = run(['index', ...images.slice(0, 3), pipe, '--index', index]);
+      const writer = await open(pipe, 'w'); // Opens when the command reads it.
+      expect(await run(['index', ...images.slice(2), '--index', index])).to.include({ exitCode: 0 });
+      await writer.writeFile('forbidden');
+      await writer.close();
+      expect((await stopped).stderr).to.contain('3 images of 4 embedded');
+      expect(await figures(index)).to.deep.equal({ images: 4, embedded: 0, unchanged: 4, gone: 0 });
     });
 
     it('reports an unwritable index path before any work', async () => {

@@ -1,5 +1,5 @@
 import { formatCount, formatTimeLeft } from '@heimdex/common';
-import { assembleIndex, planIndex } from '../../search/build-index.js';
+import { assembleIndex, type IndexEntry, otherEntries, planIndex } from '../../search/build-index.js';
 import { type ImageIndex, ImageIndexError, readImageIndex, writeImageIndex } from '../../search/image-index.js';
 import { callWithFiles, serverFacts } from '../batches.js';
 import { CliError, usageError } from '../cli-error.js';
@@ -15,8 +15,6 @@ import { expectWritable } from '../writable.js';
 export interface IndexCommandOptions extends CommonOptions {
   readonly index: string;
 }
-
-type Entry = Parameters<typeof assembleIndex>[2][number];
 
 const BAR_CELLS = 20;
 
@@ -35,7 +33,7 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
     const plan = await planIndex(await findImages(paths), options.index, existing, model);
     if (plan.otherModel)
       terminal.error(`${visible(options.index)} was built by another model: embedding all images again`);
-    const entries: Entry[] = [...plan.kept];
+    const entries: IndexEntry[] = [...plan.kept];
     const missing = new Map(plan.missing.map(({ path, image }) => [path, image]));
     const progress = progressOf(context, missing.size);
     const outcomes = callWithFiles([...missing.keys()], limits, context.signal, async (contents) => {
@@ -57,6 +55,8 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
       // Save the progress, which may be hours of work, before an interruption or a lost server ends the run.
       const embedded = entries.length - plan.kept.length;
       if (embedded > 0 && !plan.otherModel) {
+        // Images that another run has indexed meanwhile are kept.
+        entries.push(...otherEntries(await existingIndex(options.index), model, entries));
         await write();
         const progressText = `${formatCount(embedded, 'image')} of ${missing.size} embedded`;
         terminal.error(`${visible(options.index)}: ${progressText}; run the same command to resume`);
