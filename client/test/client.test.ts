@@ -1,11 +1,7 @@
-import { getEventListeners, once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { create } from '@bufbuild/protobuf';
-import { type ServerUnaryCall, type ServerWritableStream, type sendUnaryData, status } from '@grpc/grpc-js';
+import { type ServerWritableStream, type sendUnaryData, status } from '@grpc/grpc-js';
 import {
   type EmbedTextRequest,
-  type EmbedTextResponse,
   EmbedTextResponseSchema,
   GetServerInfoResponseSchema,
   Health,
@@ -18,42 +14,13 @@ import {
   VectorEncoding,
 } from '@heimdex/gen';
 import { expect } from 'chai';
-import {
-  createInferenceClient,
-  type InferenceClient,
-  InferenceClientError,
-  type InferenceClientOptions,
-} from '../src/index.js';
+import { createInferenceClient, InferenceClientError } from '../src/index.js';
+import { bytesOf, model, one, useEmbedText } from './support/embed-text-service.js';
 import { failureOf } from './support/failure-of.js';
-import { deferred, detailsOf, type FakeService, failure, startFakeService } from './support/fake-service.js';
-
-type EmbedTextCall = ServerUnaryCall<EmbedTextRequest, EmbedTextResponse>;
-type Reply = sendUnaryData<EmbedTextResponse>;
-
-const model = { id: 'org/name', revision: 'a'.repeat(40), variant: 'q8' };
-const one = create(EmbedTextResponseSchema, {
-  dimensions: 2,
-  model,
-  results: [{ result: { case: 'embedding', value: { float32Le: bytesOf([0.5, -1]), tokenCount: 3 } } }],
-});
+import { detailsOf, startFakeService } from './support/fake-service.js';
 
 describe('the client', () => {
-  const open: { close(): void }[] = [];
-  afterEach(() => {
-    for (const resource of open.splice(0).reverse()) resource.close();
-  });
-
-  async function serve(embedText: (call: EmbedTextCall, reply: Reply) => void): Promise<FakeService> {
-    const service = await startFakeService([[InferenceService, { embedText }]]);
-    open.push(service);
-    return service;
-  }
-
-  function connect(options: InferenceClientOptions): InferenceClient {
-    const client = createInferenceClient(options);
-    open.push(client);
-    return client;
-  }
+  const { open, serve, connect } = useEmbedText();
 
   it('returns vectors as Float32Arrays that share one buffer', async () => {
     const requests: EmbedTextRequest[] = [];
@@ -151,151 +118,6 @@ describe('the client', () => {
     expect((await client.watchHealth().next()).value).to.equal('UNKNOWN');
   });
 
-  it('throws an error of the whole call with its details', async () => {
-    const { address } = await serve((_call, reply) => {
-      reply(
-        failure(status.INVALID_ARGUMENT, 'expected 1 to 64 texts, got 0', {
-          reason: 'INVALID_ARGUMENT',
-          field: 'texts',
-        }),
-      );
-    });
-    const error = await failureOf(connect({ address }).embedText([]));
-    expect(error).to.include({
-      code: 'INVALID_ARGUMENT',
-      reason: 'INVALID_ARGUMENT',
-      field: 'texts',
-      message: 'expected 1 to 64 texts, got 0',
-      method: 'EmbedText',
-      attempts: 1,
-      address,
-    });
-  });
-
-  it('retries when the server is unavailable', async () => {
-    let calls = 0;
-    const { address } = await serve((_call, reply) => {
-      calls += 1;
-      if (calls < 3) reply(failure(status.UNAVAILABLE, 'starting', { reason: 'STARTING' }));
-      else reply(null, one);
-    });
-    await connect({ address, retry: { initialDelayMs: 1 } }).embedText(['a']);
-    expect(calls).to.equal(3);
-  });
-
-  it("waits for the server's requested delay after a full queue", async () => {
-    const times: number[] = [];
-    const { address } = await serve((_call, reply) => {
-      times.push(performance.now());
-      if (times.length === 1)
-        reply(failure(status.RESOURCE_EXHAUSTED, 'full', { reason: 'QUEUE_FULL', retryAfterMs: 60 }));
-      else reply(null, one);
-    });
-    await connect({ address }).embedText(['a']);
-    expect(times).to.have.length(2);
-    expect((times[1] ?? 0) - (times[0] ?? 0)).to.be.at.least(59);
-  });
-
-  it('does not wait for a delay beyond the deadline', async () => {
-    const { address } = await serve((_call, reply) => {
-      reply(failure(status.RESOURCE_EXHAUSTED, 'full', { reason: 'QUEUE_FULL', retryAfterMs: 3_600_000 }));
-    });
-    const error = await failureOf(connect({ address }).embedText(['a'], { timeoutMs: 5_000 }));
-    expect(error).to.include({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 3_600_000, attempts: 1 });
-  });
-
-  it('fails after the last attempt and reports the number of attempts', async () => {
-    const { address } = await serve((_call, reply) => reply(failure(status.UNAVAILABLE, 'draining')));
-    const error = await failureOf(connect({ address, retry: { maxAttempts: 2, initialDelayMs: 1 } }).embedText(['a']));
-    expect(error).to.include({ code: 'UNAVAILABLE', message: 'draining', attempts: 2 });
-  });
-
-  it('limits retries over all calls by a budget', async () => {
-    let calls = 0;
-    const { address } = await serve((_call, reply) => {
-      calls += 1;
-      reply(failure(status.UNAVAILABLE, 'draining'));
-    });
-    const client = connect({ address, retry: { initialDelayMs: 1 } });
-    for (let call = 0; call < 20; call += 1) await failureOf(client.embedText(['a']));
-    expect(calls).to.equal(24); // 4 retries exhaust the budget; the other calls are sent once.
-  });
-
-  it('ends a call at its deadline when the server does not respond', async () => {
-    const { address } = await serve(() => undefined);
-    const error = await failureOf(connect({ address, timeoutsMs: { EmbedText: 500 } }).embedText(['a']));
-    expect(error).to.include({ code: 'DEADLINE_EXCEEDED', reason: 'TIMEOUT', method: 'EmbedText' });
-  });
-
-  it('leaves no listener at a signal that many calls share, whether they succeed or fail', async () => {
-    const replies = [failure(status.INVALID_ARGUMENT, 'no')];
-    const { address } = await serve((_call, reply) => reply(replies.pop() ?? null, one));
-    const client = connect({ address });
-    const { signal } = new AbortController();
-    await failureOf(client.embedText(['a'], { signal }));
-    await client.embedText(['a'], { signal });
-    expect(getEventListeners(signal, 'abort')).to.deep.equal([]);
-  });
-
-  it('cancels a call when its signal fires, on the server as well', async () => {
-    const controller = new AbortController();
-    const cancelled = deferred();
-    const { address } = await serve((call) => {
-      call.on('cancelled', () => cancelled.resolve());
-      controller.abort(new Error('not needed any more'));
-    });
-    const error = await failureOf(connect({ address }).embedText(['a'], { signal: controller.signal }));
-    expect(error).to.include({ code: 'CANCELLED', reason: 'ABORTED' });
-    expect(error.cause).to.have.property('message', 'not needed any more');
-    await cancelled.promise;
-  });
-
-  it('shares a signal between many calls without a warning of Node.js', async () => {
-    const { address } = await serve((_call, reply) => reply(null, one));
-    const client = connect({ address });
-    const warnings: Error[] = [];
-    const warn = (warning: Error) => warnings.push(warning);
-    process.on('warning', warn);
-    try {
-      const { signal } = new AbortController();
-      await Promise.all(Array.from({ length: 11 }, () => client.embedText(['text'], { signal })));
-    } finally {
-      process.off('warning', warn);
-    }
-    expect(warnings).to.deep.equal([]);
-  });
-
-  it('fails open and new calls when closed', async () => {
-    const called = deferred();
-    const { address } = await serve(() => called.resolve());
-    const client = connect({ address });
-    const failed = failureOf(client.embedText(['a']));
-    await called.promise;
-    client.close();
-    client.close();
-    expect(await failed).to.include({ code: 'UNAVAILABLE', reason: 'CLOSED' });
-    expect(await failureOf(client.embedText(['a']))).to.include({ code: 'UNAVAILABLE', reason: 'CLOSED' });
-  });
-
-  it('says that a program or a proxy does not speak HTTP/2', async () => {
-    const web = createServer((_request, response) => response.end('hello')).listen(0, '127.0.0.1');
-    await once(web, 'listening');
-    open.push(web);
-    const address = `127.0.0.1:${(web.address() as AddressInfo).port}`;
-    const client = connect({ address, retry: { maxAttempts: 1 } });
-    const error = await failureOf(client.getServerInfo());
-    expect(error).to.include({ code: 'UNAVAILABLE', reason: 'UNREACHABLE' });
-    expect(error.message).to.contain(`${address} cannot be reached: what answers does not speak HTTP/2`);
-  });
-
-  it('reports a refused connection clearly', async () => {
-    const { address, close } = await serve(() => undefined);
-    close();
-    const error = await failureOf(connect({ address, retry: { maxAttempts: 2, initialDelayMs: 1 } }).embedText(['a']));
-    expect(error).to.include({ code: 'UNAVAILABLE', reason: 'UNREACHABLE', attempts: 2 });
-    expect(error.message).to.equal(`${address} cannot be reached: connect ECONNREFUSED ${address}`);
-  });
-
   it("sends the token, priority and headers; the call's take precedence", async () => {
     const seen: Record<string, unknown>[] = [];
     const { address } = await serve((call, reply) => {
@@ -314,17 +136,6 @@ describe('the client', () => {
       'x-b': '3',
     });
     expect(seen[1]).to.include({ authorization: 'Bearer token-2', 'x-heimdex-priority': 'interactive', 'x-b': '2' });
-  });
-
-  it('fails when the token function fails or times out', async () => {
-    const { address } = await serve((_call, reply) => reply(null, one));
-    const broken = await failureOf(
-      connect({ address, token: () => Promise.reject(new Error('vault sealed')) }).embedText(['a']),
-    );
-    expect(broken).to.include({ code: 'UNAUTHENTICATED', reason: 'NO_TOKEN', message: 'no token: vault sealed' });
-    const never = () => new Promise<string>(() => undefined);
-    const late = await failureOf(connect({ address, token: never, connectTimeoutMs: 20 }).embedText(['a']));
-    expect(late).to.include({ code: 'UNAUTHENTICATED', reason: 'NO_TOKEN' });
   });
 
   it('returns responses as plain data, with large integers as numbers', async () => {
@@ -355,7 +166,3 @@ describe('the client', () => {
     }
   });
 });
-
-function bytesOf(numbers: readonly number[]): Uint8Array {
-  return new Uint8Array(new Float32Array(numbers).buffer);
-}
