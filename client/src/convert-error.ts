@@ -25,6 +25,8 @@ interface Details {
 const NO_CONNECTION = /^(No connection established|Name resolution failed|Connection dropped|read E|connect E)/;
 /** The last connection error in that text, without its timestamp. */
 const LAST_ERROR = /Last error: (?:Error: )?(.*?)(?: \(\d{4}-[^)]*\))?(?:\. Resolution note: .*)?$/s;
+/** What grpc-js says of an answer that is not gRPC. */
+const HTTP_STATUS = /^Received HTTP status code (\d+)/;
 /** How gRPC implementations reject a message that exceeds the size limit. */
 const TOO_LARGE = /larger than max/;
 const DETAILS_KEY = 'grpc-status-details-bin';
@@ -89,6 +91,11 @@ function explain(code: StatusCode, error: ServiceError, context: CallContext) {
         ? 'what answers does not speak HTTP/2, as gRPC does: another program, or a proxy that has to pass on gRPC'
         : last;
     return { reason: 'UNREACHABLE', message: `${context.address} cannot be reached: ${why}` };
+  }
+  const httpStatus = HTTP_STATUS.exec(error.details)?.[1];
+  if (httpStatus !== undefined) {
+    const who = 'another program, or a proxy that refuses the call, cannot reach the server or does not pass on gRPC';
+    return { reason: undefined, message: `Expected gRPC of ${context.address}, got HTTP status ${httpStatus}: ${who}` };
   }
   // gRPC servers send this without details. For other methods the response may be what was too large.
   if (code === 'RESOURCE_EXHAUSTED' && context.method === 'Transcribe' && TOO_LARGE.test(error.details)) {

@@ -1,5 +1,6 @@
 import { getEventListeners, once } from 'node:events';
 import { createServer } from 'node:http';
+import { createServer as createHttp2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { expect } from 'chai';
@@ -145,6 +146,16 @@ describe('a call of the client', () => {
     const error = await failureOf(client.getServerInfo());
     expect(error).to.include({ code: 'UNAVAILABLE', reason: 'UNREACHABLE' });
     expect(error.message).to.contain(`${address} cannot be reached: what answers does not speak HTTP/2`);
+  });
+
+  it('says that an answer is not of gRPC, such as that of a proxy', async () => {
+    const web = createHttp2Server((_request, response) => response.writeHead(415).end('no')).listen(0, '127.0.0.1');
+    await once(web, 'listening');
+    open.push(web);
+    const address = `127.0.0.1:${(web.address() as AddressInfo).port}`;
+    const error = await failureOf(connect({ address }).getServerInfo());
+    expect(error).to.include({ code: 'UNKNOWN', attempts: 1 });
+    expect(error.message).to.contain(`Expected gRPC of ${address}, got HTTP status 415: another program, or a proxy`);
   });
 
   it('reports a refused connection clearly', async () => {
