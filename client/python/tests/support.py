@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -65,6 +67,30 @@ def fake_server(
         yield port
     finally:
         server.stop(None)
+
+
+@contextmanager
+def http_proxy(status: str) -> Iterator[int]:
+    """A port whose answer to a call is an HTTP status, as that of a proxy that does not pass on gRPC."""
+
+    def frame(kind: int, flags: int, stream: int, body: bytes = b"") -> bytes:
+        return len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
+
+    def answer() -> None:
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as reader:
+            reader.read(24)  # The preface.
+            connection.sendall(frame(4, 0, 0))  # SETTINGS
+            while head := reader.read(9):
+                reader.read(int.from_bytes(head[:3], "big"))
+                if head[3] == 1:  # HEADERS are answered by HEADERS that end the stream: 0x08 is the name :status.
+                    connection.sendall(frame(1, 5, int.from_bytes(head[5:], "big"), b"\x08\x03" + status.encode()))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join()
 
 
 SPOKEN_LIVE = [TranscribePartial(" He", 0.25, 0.5), TranscribePartial(" He was", 0.25, 0.75)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from support import SPOKEN_LIVE, fake_server, live_speech, refuse
+from support import SPOKEN_LIVE, fake_server, http_proxy, live_speech, refuse
 
 from heimdex_client import (
     ClientClosedError,
@@ -180,6 +180,13 @@ class ConnectionTest(unittest.TestCase):
         with HeimdexClient(f"http://127.0.0.1:{port}", retry=QUICK) as client:
             with self.assertRaisesRegex(UnreachableError, f"127.0.0.1:{port} cannot be reached"):
                 client.server_info()
+
+    def test_an_answer_that_is_not_of_grpc_is_said_to_be_of_a_proxy_or_another_program(self) -> None:
+        for status, code in (("415", "UNKNOWN"), ("502", "UNAVAILABLE")):
+            with http_proxy(status) as port, HeimdexClient(f"127.0.0.1:{port}", retry=RetryOptions(max_attempts=1)) as client:
+                with self.assertRaisesRegex(HeimdexError, f"Expected gRPC of .*:{port}, got HTTP status {status}") as caught:
+                    client.server_info()
+            self.assertEqual((caught.exception.code, caught.exception.reason), (code, None))
 
     def test_a_closed_client_says_so_before_a_call_and_during_it(self) -> None:
         done, called = threading.Event(), threading.Event()

@@ -88,6 +88,8 @@ def _read(path: PathLike | None) -> bytes | None:
 _SCHEME = re.compile(r"(https?|dns|unix):(?:/{2,3})?(.*)", re.IGNORECASE)
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:/\[\]]+))(?::(\d{1,5}))?")
 _DEFAULT_PORT = 8001
+# What gRPC says of an answer that is not gRPC.
+_HTTP_STATUS = re.compile(r"Received http2 header with status: (\d+)")
 # What a header may be. gRPC's own error names neither the header nor the reason.
 _NAME = re.compile(r"[0-9A-Za-z_.-]+")
 _LINE = re.compile(r"[ -~]*")
@@ -217,6 +219,9 @@ class Settings:
         """What this side says of a failure that the server did not explain."""
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return f"{method} got no answer from {self.target} in time", "TIMEOUT"
+        if found := _HTTP_STATUS.match(details):
+            who = "another program, or a proxy that refuses the call, cannot reach the server or does not pass on gRPC"
+            return f"Expected gRPC of {self.target}, got HTTP status {found[1]}: {who}", None
         if code is grpc.StatusCode.UNAVAILABLE:
             return f"{self.target} cannot be reached: {details}", "UNREACHABLE"
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
