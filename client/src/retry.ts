@@ -47,24 +47,30 @@ export function isRetryable(error: InferenceClientError): boolean {
   return error.code === 'RESOURCE_EXHAUSTED' && error.retryAfterMs !== undefined;
 }
 
-const BUDGET_TOKENS = 10;
+const MIN_BUDGET_TOKENS = 10;
 const BUDGET_REFILL = 0.1;
 
 /**
  * Bounds the load that retries add to overloaded servers, over all calls of a client (gRPC's retry throttling, proposal
  * A6). Each retryable failure takes one of ten tokens, each success returns a tenth of a token, and calls are retried
- * only while more than half of the tokens are left.
+ * only while more than half of the tokens are left. With more than 5 attempts per call there are more tokens: one call may use
+ * all of its attempts.
  */
 export class RetryBudget {
-  #tokens = BUDGET_TOKENS;
+  readonly #tokens: number;
+  #taken = 0;
+
+  constructor(maxAttempts: number) {
+    this.#tokens = Math.max(MIN_BUDGET_TOKENS, 2 * maxAttempts);
+  }
 
   recordSuccess(): void {
-    this.#tokens = Math.min(BUDGET_TOKENS, this.#tokens + BUDGET_REFILL);
+    this.#taken = Math.max(0, this.#taken - BUDGET_REFILL);
   }
 
   /** Records a retryable failure and returns whether it may be retried. */
   recordFailure(): boolean {
-    this.#tokens = Math.max(0, this.#tokens - 1);
-    return this.#tokens > BUDGET_TOKENS / 2;
+    this.#taken = Math.min(this.#tokens, this.#taken + 1);
+    return this.#taken < this.#tokens / 2;
   }
 }

@@ -43,6 +43,17 @@ describe('a call of the client', () => {
     expect(calls).to.equal(3);
   });
 
+  it('is retried as often as asked for while the server is restarted', async () => {
+    let calls = 0;
+    const { address } = await serve((_call, reply) => {
+      calls += 1;
+      if (calls < 20) reply(failure(status.UNAVAILABLE, 'starting', { reason: 'STARTING' }));
+      else reply(null, one);
+    });
+    await connect({ address, retry: { maxAttempts: 20, initialDelayMs: 1, maxDelayMs: 1 } }).embedText(['a']);
+    expect(calls).to.equal(20);
+  });
+
   it("waits for the server's requested delay after a full queue", async () => {
     const times: number[] = [];
     const { address } = await serve((_call, reply) => {

@@ -36,9 +36,15 @@ describe('retries', () => {
   });
 
   it('stop when half of the budget is used, and resume after successes', () => {
-    const budget = new RetryBudget();
+    const budget = new RetryBudget(5);
     expect([1, 2, 3, 4, 5].map(() => budget.recordFailure())).to.deep.equal([true, true, true, true, false]);
     for (let success = 0; success < 20; success += 1) budget.recordSuccess();
     expect(budget.recordFailure()).to.equal(true);
+  });
+
+  it('of one call may be as many as asked for', () => {
+    const budget = new RetryBudget(30);
+    for (let attempt = 1; attempt < 30; attempt += 1) expect(budget.recordFailure()).to.equal(true);
+    expect(new RetryBudget(Number.POSITIVE_INFINITY).recordFailure()).to.equal(true);
   });
 });

@@ -70,17 +70,21 @@ class RetryTest(unittest.TestCase):
 
     def test_does_not_wait_past_the_deadline(self) -> None:
         error = QueueFullError("full", code="RESOURCE_EXHAUSTED", retry_after=10)
-        attempts = Attempts(RetryOptions(), RetryBudget(), 1)
+        attempts = Attempts(RetryOptions(), RetryBudget(5), 1)
         attempts.start()
         with self.assertRaises(QueueFullError):
             attempts.delay(error)
 
     def test_a_budget_over_all_calls_ends_retries(self) -> None:
-        budget = RetryBudget()
+        budget = RetryBudget(5)
         self.assertEqual([budget.failed() for _ in range(5)], [True] * 4 + [False])
         for _ in range(20):
             budget.succeeded()
         self.assertTrue(budget.failed())
+
+    def test_the_budget_lets_one_call_have_all_the_attempts_asked_for(self) -> None:
+        budget = RetryBudget(30)
+        self.assertEqual([budget.failed() for _ in range(30)], [True] * 29 + [False])
 
 
 class StreamTest(unittest.TestCase):

@@ -47,7 +47,7 @@ export class Caller {
   readonly #options: InferenceClientOptions;
   readonly #retry: RetryOptions;
   readonly #pool: EndpointPool;
-  readonly #budget = new RetryBudget();
+  readonly #budget: RetryBudget;
   readonly #open = new OpenCalls();
   /** The server's message limit; undefined before it was asked. */
   #maxMessageBytes: number | undefined;
@@ -56,6 +56,7 @@ export class Caller {
     checkTimes(options);
     this.#options = options;
     this.#retry = retryOptions(options.retry);
+    this.#budget = new RetryBudget(this.#retry.maxAttempts);
     this.#pool = openPool(options);
   }
 

@@ -140,7 +140,7 @@ class Settings:
             if not isinstance(value, bytes) and not (_NAME.fullmatch(name) and isinstance(value, str) and _LINE.fullmatch(value)):
                 expected = "a single line of plain text, and a name of letters, digits and dashes"
                 raise ValueError(f"Invalid header {name}: expected {expected}")
-        self.budget = RetryBudget()
+        self.budget = RetryBudget(self.retry.max_attempts)
         self.info: ServerInfo | None = None  # Kept for its limits.
         self.closed = False
         for method, seconds in self.timeouts.items():

@@ -22,7 +22,7 @@ class RetryOptions:
 DEFAULT_RETRY = RetryOptions()
 
 _RETRY_AFTER_SPREAD = 0.2  # Callers that were refused together must not come back together.
-_BUDGET_TOKENS = 10.0
+_MIN_BUDGET_TOKENS = 10.0
 _BUDGET_REFILL = 0.1
 
 
@@ -36,21 +36,23 @@ def is_retryable(error: HeimdexError) -> bool:
 class RetryBudget:
     """Bounds the load that retries add to a server in trouble, over all calls of a client (gRPC's retry throttling,
     proposal A6): a failure that could be retried takes a token of ten, a success gives a tenth back, and calls are retried
-    only while more than half are left."""
+    only while more than half are left. With more than 5 attempts per call there are more tokens: one call may use all of its
+    attempts."""
 
-    def __init__(self) -> None:
-        self._tokens = _BUDGET_TOKENS
+    def __init__(self, max_attempts: int) -> None:
+        self._tokens = max(_MIN_BUDGET_TOKENS, 2.0 * max_attempts)
+        self._taken = 0.0
         self._lock = threading.Lock()
 
     def succeeded(self) -> None:
         with self._lock:
-            self._tokens = min(_BUDGET_TOKENS, self._tokens + _BUDGET_REFILL)
+            self._taken = max(0.0, self._taken - _BUDGET_REFILL)
 
     def failed(self) -> bool:
         """Notes a failure that could be retried; True where it may be."""
         with self._lock:
-            self._tokens = max(0.0, self._tokens - 1)
-            return self._tokens > _BUDGET_TOKENS / 2
+            self._taken = min(self._tokens, self._taken + 1)
+            return self._taken < self._tokens / 2
 
 
 class Attempts:
