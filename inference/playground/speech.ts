@@ -32,6 +32,8 @@ async function transcribe(file: Blob, limits: LimitsJson, isCurrent: () => boole
   player.hidden = false;
   say(STATUS, 'Reading …');
   const samples = await samplesOf(file).catch(() => undefined);
+  // Another file has taken the place of this one.
+  if (!isCurrent()) return;
   if (samples === undefined) {
     const refusal = refusalOf(file, limits);
     if (refusal !== undefined) throw new Error(`This browser cannot decode the file, to send it in parts. ${refusal}`);
@@ -45,7 +47,6 @@ async function transcribe(file: Blob, limits: LimitsJson, isCurrent: () => boole
   for (const { startSeconds, pcm } of chunksOf(samples)) {
     say(STATUS, `Transcribing: ${Math.round(startSeconds)} of ${total} seconds …`);
     const answer = await transcript({ content: await base64(pcm), raw });
-    // Another file has taken the place of this one.
     if (!isCurrent()) return;
     add(words, answer, startSeconds);
   }
@@ -72,7 +73,8 @@ function add(words: HTMLElement, { segments = [] }: TranscribeResponseJson, offs
     const at = offsetSeconds + Number(startSeconds);
     const button = document.createElement('button');
     const time = document.createElement('small');
-    time.textContent = `${Math.floor(at / 60)}:${(at % 60).toFixed(1).padStart(4, '0')}`;
+    const tenths = Math.round(at * 10);
+    time.textContent = `${Math.floor(tenths / 600)}:${((tenths % 600) / 10).toFixed(1).padStart(4, '0')}`;
     button.append(time, text.trim());
     button.addEventListener('click', () => {
       const player = element('player', HTMLVideoElement);
@@ -100,7 +102,7 @@ function startMicrophone(take: (file: Blob) => void): void {
     if (asks) return;
     asks = true;
     shown(STATUS, async () => {
-      const stream = await navigator.mediaDevices.getUserMedia({ audio: true }).finally(() => {
+      const stream = await microphone().finally(() => {
         asks = false;
       });
       const parts: Blob[] = [];
@@ -121,4 +123,16 @@ function startMicrophone(take: (file: Blob) => void): void {
       say(STATUS, 'Recording …');
     });
   });
+}
+
+/** Throws with what to do where the browser has no microphone, or does not allow it. */
+async function microphone(): Promise<MediaStream> {
+  try {
+    return await navigator.mediaDevices.getUserMedia({ audio: true });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(
+      `The microphone cannot be used (${why}). Connect one, and allow it in the browser's settings of this page.`,
+    );
+  }
 }

@@ -7,6 +7,7 @@ import { findChromium } from '../fixtures/browser.js';
 import { openPage, type Page, until } from '../fixtures/devtools.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { MOONSHINE } from '../fixtures/openai-server.js';
+import { drop, dropTwice, press } from '../fixtures/page-actions.js';
 import { pocketEnv } from '../fixtures/pocket.js';
 import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, ROOT, type Volume } from '../fixtures/volume.js';
@@ -267,6 +268,57 @@ describe('the page to try the server', () => {
       expect(await page.evaluate("document.querySelector('#player').classList.contains('sound')")).to.equal(true);
     });
 
+    it('shows nothing of a file that is decoded after another has taken its place', async () => {
+      const held = page.evaluate(`new Promise((called) => {
+        const { decodeAudioData } = OfflineAudioContext.prototype;
+        OfflineAudioContext.prototype.decodeAudioData = async function (bytes) {
+          OfflineAudioContext.prototype.decodeAudioData = decodeAudioData;
+          await new Promise((resolve) => {
+            window.decode = resolve;
+            called();
+          });
+          return decodeAudioData.call(this, bytes);
+        };
+        const { fetch } = window;
+        window.fetch = async () => {
+          window.fetch = fetch;
+          return Response.json({ segments: [{ startSeconds: 59.96, text: 'late' }] });
+        };
+      })`);
+      await page.choose('#speech-file', [join(SAMPLES, 'speech/party.flac')]);
+      await held;
+      await page.choose('#speech-file', [join(SAMPLES, 'speech/search.flac')]);
+      await page.evaluate(until("/^Done/.test(document.querySelector('#speech-status').textContent)"));
+      expect(await text('#words'), 'rounded to tenths').to.equal('1:00.0late ');
+      await page.evaluate(`new Promise((decoded) => {
+        const { getChannelData } = AudioBuffer.prototype;
+        AudioBuffer.prototype.getChannelData = function (channel) {
+          AudioBuffer.prototype.getChannelData = getChannelData;
+          setTimeout(decoded);
+          return getChannelData.call(this, channel);
+        };
+        decode();
+      })`);
+      expect(await text('#speech-status')).to.equal('Done: 6 seconds.');
+    });
+
+    it('says what to do when the microphone is denied', async () => {
+      await page.evaluate(`{
+        const { mediaDevices } = navigator;
+        const ask = mediaDevices.getUserMedia;
+        mediaDevices.getUserMedia = async () => {
+          mediaDevices.getUserMedia = ask;
+          throw new DOMException('Permission denied', 'NotAllowedError');
+        };
+        document.querySelector('#record').click();
+      }`);
+      await page.evaluate(until("document.querySelector('#speech-status').classList.contains('error')"));
+      expect(await text('#speech-status')).to.match(
+        /^The microphone cannot be used \(Permission denied\)\. Connect one/,
+      );
+      expect(await text('#record')).to.equal('Record');
+    });
+
     it('is reached by the keyboard in the order of the page', async () => {
       await page.evaluate("{ const title = document.querySelector('h1'); title.tabIndex = -1; title.focus(); }");
       const order: unknown[] = [];
@@ -306,44 +358,4 @@ async function volumeOfDemo(): Promise<Volume> {
     snapshots: { [MOONSHINE]: moonshine?.files ?? [], [siglip]: join(DEMO_MODELS, siglip) },
     plain: [join(DEMO_MODELS, 'heimdex/face-pocket/face_detection_pocket.onnx')],
   });
-}
-
-async function press(page: Page, key: 'Enter' | 'Tab'): Promise<void> {
-  const code = key === 'Enter' ? { text: '\r', windowsVirtualKeyCode: 13 } : { windowsVirtualKeyCode: 9 };
-  for (const type of ['keyDown', 'keyUp']) await page.send('Input.dispatchKeyEvent', { type, key, code: key, ...code });
-}
-
-/** Drops files as a person does. */
-async function drop(page: Page, selector: string, files: readonly string[]): Promise<void> {
-  const [x, y] = (await page.evaluate(`(() => {
-    const section = document.querySelector('${selector}');
-    section.scrollIntoView();
-    const { left, top } = section.getBoundingClientRect();
-    return [left + 20, top + 20];
-  })()`)) as [number, number];
-  for (const type of ['dragEnter', 'dragOver', 'drop']) {
-    await page.send('Input.dispatchDragEvent', { type, x, y, data: { items: [], files, dragOperationsMask: 1 } });
-  }
-}
-
-/** Drops a WAV file of the same sound twice, with silence between. */
-function dropTwice(base64: string, silenceSeconds: number): string {
-  return `(async () => {
-    const bytes = Uint8Array.from(atob('${base64}'), (char) => char.charCodeAt(0));
-    const sound = (await new OfflineAudioContext(1, 1, 16000).decodeAudioData(bytes.buffer)).getChannelData(0);
-    const samples = new Int16Array(2 * sound.length + ${silenceSeconds} * 16000);
-    for (const [at, value] of sound.entries()) {
-      samples[at] = samples[samples.length - sound.length + at] = value * 32767;
-    }
-    const header = new DataView(new ArrayBuffer(44));
-    const put = (at, text) => [...text].forEach((char, index) => header.setUint8(at + index, char.charCodeAt(0)));
-    put(0, 'RIFF'), put(8, 'WAVEfmt '), put(36, 'data');
-    for (const [at, value] of [[4, 36 + samples.byteLength], [16, 16], [24, 16000], [28, 32000], [40, samples.byteLength]]) {
-      header.setUint32(at, value, true);
-    }
-    for (const [at, value] of [[20, 1], [22, 1], [32, 2], [34, 16]]) header.setUint16(at, value, true);
-    const dataTransfer = new DataTransfer();
-    dataTransfer.items.add(new File([header, samples], 'twice.wav'));
-    document.querySelector('#section-speech').dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
-  })()`;
 }
