@@ -57,6 +57,13 @@ describe('the page to try the server', () => {
     }
   });
 
+  it('names for screen readers only what has a role', async () => {
+    const html = await (await fetch(`${on.url}/`)).text();
+    const named = html.match(/<(div|p|span) [^>]*aria-label[^>]*>/g) ?? [];
+    expect(named).to.have.lengthOf(1);
+    expect(named.filter((tag) => !tag.includes(' role='))).to.deep.equal([]);
+  });
+
   describe('in Chromium', () => {
     let volume: Volume | undefined;
     let server: ServerProcess | undefined;

@@ -17,7 +17,7 @@ export const PAGE = `<!doctype html>
 <p class="drop"><label for="speech-file">Drop an audio or video file here, or choose one</label>
 <input id="speech-file" type="file" accept="${AUDIO}"> <button id="record" type="button">Record</button></p>
 <p id="speech-status" role="status"></p><video id="player" controls hidden></video>
-<div id="words" aria-live="polite" aria-label="Transcript: each button plays from its time"></div></section>
+<div id="words" role="group" aria-live="polite" aria-label="Transcript: each button plays from its time"></div></section>
 <section id="section-vision" hidden aria-labelledby="search-title"><h2 id="search-title">Image search</h2>
 <p class="drop"><label for="search-files">Drop images here, or choose some</label>
 <input id="search-files" type="file" accept="${IMAGES}" multiple> <button id="clear" type="button" hidden>Remove all</button></p>
