@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import unittest
 from collections.abc import AsyncIterator, Iterator
@@ -44,6 +45,36 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
             await client.embed_texts(["a"])
         with self.assertRaises(ClientClosedError):
             await anext(client.transcribe_stream(b"audio"))
+
+    async def test_a_client_that_is_closed_during_a_call_says_so(self) -> None:
+        done, called = threading.Event(), threading.Event()
+
+        def unary(_request: bytes, _context: Any) -> bytes:
+            called.set()
+            done.wait(30)
+            return b""
+
+        def stream(_requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+            yield unary(b"", context)
+
+        async def live(client: AsyncHeimdexClient) -> None:
+            async for _ in client.transcribe_stream(b"audio"):
+                pass
+
+        for server, call in (
+            (fake_server(unary), AsyncHeimdexClient.server_info),
+            (fake_server(stream=stream), live),
+        ):
+            called.clear()
+            with server as port:
+                client = AsyncHeimdexClient(f"127.0.0.1:{port}")
+                open_call = asyncio.create_task(call(client))
+                await asyncio.to_thread(called.wait, 30)
+                await client.close()
+                with self.assertRaises(ClientClosedError) as caught:
+                    await open_call
+                self.assertEqual((caught.exception.reason, caught.exception.attempts), ("CLOSED", 1))
+        done.set()
 
     async def test_answers_as_the_other_client_does(self) -> None:
         async with AsyncHeimdexClient(ADDRESS) as client:

@@ -129,6 +129,9 @@ class AsyncHeimdexClient(Client):
                 answer = await self._stub(method)(request, timeout=attempts.start(), metadata=self._settings.metadata())
             except grpc.RpcError as failure:
                 delay = attempts.delay(await self._error(failure, method, attempts.count))
+            except asyncio.CancelledError as cancelled:
+                self._check_open(cancelled, method, attempts.count)
+                raise
             else:
                 attempts.succeeded()
                 return answer
@@ -136,6 +139,11 @@ class AsyncHeimdexClient(Client):
 
     async def _error(self, failure: Any, method: str, attempts: int) -> HeimdexError:
         return await asyncio.to_thread(self._settings.error, failure, method, attempts)
+
+    def _check_open(self, cancelled: asyncio.CancelledError, method: str, attempts: int) -> None:
+        """Raises the error of a call that close() has cancelled, unless its task is cancelled, which Python 3.10 does not tell."""
+        if self._settings.closed and not getattr(asyncio.current_task(), "cancelling", int)():
+            raise self._settings.closed_error(method, attempts) from cancelled
 
     async def _stream(
         self,
@@ -169,6 +177,9 @@ class AsyncHeimdexClient(Client):
                 if answered or not is_repeatable(audio):
                     raise error from failure
                 delay = attempts.delay(error)
+            except asyncio.CancelledError as cancelled:
+                self._check_open(cancelled, method, attempts.count)
+                raise
             finally:
                 call.cancel()
                 await feed.stop()
