@@ -1,6 +1,6 @@
 import { getEventListeners, once } from 'node:events';
 import { createServer } from 'node:http';
-import { createServer as createHttp2Server } from 'node:http2';
+import { constants, createServer as createHttp2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { expect } from 'chai';
@@ -167,6 +167,17 @@ describe('a call of the client', () => {
     const error = await failureOf(connect({ address }).getServerInfo());
     expect(error).to.include({ code: 'UNKNOWN', attempts: 1 });
     expect(error.message).to.contain(`Expected gRPC of ${address}, got HTTP status 415: another program, or a proxy`);
+  });
+
+  it('says that what answers has ended the call, as a proxy may', async () => {
+    const web = createHttp2Server().listen(0, '127.0.0.1');
+    await once(web, 'listening');
+    web.on('stream', (stream) => stream.close(constants.NGHTTP2_CANCEL));
+    open.push(web);
+    const address = `127.0.0.1:${(web.address() as AddressInfo).port}`;
+    const error = await failureOf(connect({ address }).getServerInfo());
+    expect(error).to.include({ code: 'CANCELLED', reason: undefined });
+    expect(error.message).to.contain(`${address} ended the call without a response: a proxy that`);
   });
 
   it('reports a refused connection clearly', async () => {

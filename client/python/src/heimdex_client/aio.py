@@ -141,7 +141,7 @@ class AsyncHeimdexClient(Client):
         return await asyncio.to_thread(self._settings.error, failure, method, attempts)
 
     def _check_open(self, cancelled: asyncio.CancelledError, method: str, attempts: int) -> None:
-        """Raises the error of a call that close() has cancelled, unless its task is cancelled, which Python 3.10 does not tell."""
+        """Raises the error of a call that close() has cancelled, unless its task is cancelled (Python 3.10 does not tell)."""
         if self._settings.closed and not getattr(asyncio.current_task(), "cancelling", int)():
             raise self._settings.closed_error(method, attempts) from cancelled
 
