@@ -13,6 +13,8 @@ export interface CallContext {
   readonly method: string;
   readonly address: string;
   readonly attempts: number;
+  /** The message of the attempt before, which failed. */
+  readonly failed?: string;
 }
 
 interface Details {
@@ -84,7 +86,8 @@ function isServiceError(thrown: unknown): thrown is ServiceError {
 /** Returns the reason and message for a failure that came without the server's ErrorInfo. */
 function explain(code: StatusCode, error: ServiceError, context: CallContext) {
   if (code === 'DEADLINE_EXCEEDED') {
-    return { reason: 'TIMEOUT', message: `${context.method} got no response from ${context.address} in time` };
+    const before = context.failed === undefined ? '' : `, after an attempt that failed: ${context.failed}`;
+    return { reason: 'TIMEOUT', message: `${context.method} got no response from ${context.address} in time${before}` };
   }
   if (code === 'UNAVAILABLE' && NO_CONNECTION.test(error.details)) {
     const last = LAST_ERROR.exec(error.details)?.[1] ?? error.details;

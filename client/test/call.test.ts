@@ -92,10 +92,18 @@ describe('a call of the client', () => {
     expect(calls).to.equal(24); // 4 retries exhaust the budget; the other calls are sent once.
   });
 
-  it('ends a call at its deadline when the server does not respond', async () => {
-    const { address } = await serve(() => undefined);
-    const error = await failureOf(connect({ address, timeoutsMs: { EmbedText: 500 } }).embedText(['a']));
-    expect(error).to.include({ code: 'DEADLINE_EXCEEDED', reason: 'TIMEOUT', method: 'EmbedText' });
+  it('ends a call at its deadline when the server does not respond, and names the failure before', async () => {
+    const replies = [failure(status.UNAVAILABLE, 'draining')];
+    const { address } = await serve((_call, reply) => {
+      const refusal = replies.pop();
+      if (refusal !== undefined) reply(refusal);
+    });
+    const client = connect({ address, timeoutsMs: { EmbedText: 500 }, retry: { initialDelayMs: 1 } });
+    const error = await failureOf(client.embedText(['a']));
+    expect(error).to.include({ code: 'DEADLINE_EXCEEDED', reason: 'TIMEOUT', method: 'EmbedText', attempts: 2 });
+    expect(error.message).to.equal(
+      `EmbedText got no response from ${address} in time, after an attempt that failed: draining`,
+    );
   });
 
   it('leaves no listener at a signal that many calls share, whether they succeed or fail', async () => {

@@ -115,7 +115,11 @@ export class Caller {
    */
   async attempts<T>(plan: CallPlan, scope: CallScope, run: (attempt: Attempt) => Promise<T>): Promise<T> {
     const tried = new Set<Endpoint>();
-    const context = { method: plan.name, address: '', attempts: 0 };
+    const context: { -readonly [Key in keyof CallContext]: CallContext[Key] } = {
+      method: plan.name,
+      address: '',
+      attempts: 0,
+    };
     const connectDeadlineMs = () =>
       Math.min(plan.deadlineMs, Date.now() + (plan.connectMs ?? Number.POSITIVE_INFINITY));
     let lastMs = connectDeadlineMs();
@@ -142,6 +146,7 @@ export class Caller {
         if (delayMs === undefined || Date.now() + delayMs >= lastMs) {
           throw await this.#explained(error, plan.deadlineMs, scope, plan.name);
         }
+        context.failed = error.message;
         await sleep(delayMs, undefined, { signal: scope.signal }).catch(() => {
           throw scope.error(plan.name);
         });
