@@ -150,15 +150,19 @@ class OtherVersionTest(unittest.TestCase):
 
 
 class ConnectionTest(unittest.TestCase):
-    def test_a_call_without_an_answer_ends_at_its_time_limit(self) -> None:
+    def test_a_call_without_an_answer_ends_at_its_time_limit_and_names_the_failure_before(self) -> None:
         done = threading.Event()
+        refusals = ["DRAINING"]
 
-        def unary(_request: bytes, _context: Any) -> bytes:
+        def unary(_request: bytes, context: Any) -> bytes:
+            if refusals:
+                refuse(context, grpc.StatusCode.UNAVAILABLE, refusals.pop())
             done.wait(30)
             return INFO
 
-        with fake_server(unary) as port, HeimdexClient(f"127.0.0.1:{port}", timeouts={"GetServerInfo": 0.2}) as client:
-            with self.assertRaises(DeadlineExceededError) as caught:
+        timeouts = {"GetServerInfo": 0.2}
+        with fake_server(unary) as port, HeimdexClient(f"127.0.0.1:{port}", timeouts=timeouts, retry=QUICK) as client:
+            with self.assertRaisesRegex(DeadlineExceededError, "in time, after an attempt that failed: draining$") as caught:
                 client.server_info()
             self.assertEqual((caught.exception.code, caught.exception.reason), ("DEADLINE_EXCEEDED", "TIMEOUT"))
             done.set()

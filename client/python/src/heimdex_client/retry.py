@@ -62,6 +62,7 @@ class Attempts:
         self._options = options
         self._budget = budget
         self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._failed: str | None = None
         self.count = 0
 
     def start(self) -> float | None:
@@ -78,6 +79,9 @@ class Attempts:
         Raises the error where the call must not be sent again: it is final, the attempts or the budget are used up, or the
         deadline would pass before the next attempt.
         """
+        if self._failed is not None and error.reason == "TIMEOUT":
+            error.message += f", after an attempt that failed: {self._failed}"
+            error.args = (error.message,)
         if not is_retryable(error) or not self._budget.failed() or self.count >= self._options.max_attempts:
             raise error
         if error.retry_after is not None:
@@ -86,4 +90,5 @@ class Attempts:
             delay = random.random() * min(self._options.max_delay, self._options.initial_delay * 2 ** (self.count - 1))
         if self._deadline is not None and time.monotonic() + delay >= self._deadline:
             raise error
+        self._failed = error.message
         return delay
