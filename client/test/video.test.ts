@@ -105,6 +105,12 @@ describe('Files given to transcribeFile', () => {
     expect(received.equals(content)).to.equal(true);
   });
 
+  it('are reduced to their audio if all of their samples are in fragments', async () => {
+    const path = join(CASES, 'fragmented_video_loses_end.mp4');
+    await summaryOf(client.transcribeFile(path));
+    expect(received.length).to.be.within(1, (await stat(path)).size - 1);
+  });
+
   it('are reduced to the chosen track of a video, and its index is reported', async () => {
     const path = join(CASES, 'ac3_first_aac_second.mp4');
     const { size } = await stat(path);
