@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from 'chai';
 import { CompilerError } from '../../src/index.js';
 
 /** A suite's directory. */
@@ -12,7 +13,7 @@ export interface TestDir {
   fresh(): string;
 }
 
-/** A directory for a suite's files, removed afterwards. Call it inside `describe`. */
+/** A directory for a suite's files, none of which may be open afterwards, when it is removed. Call it inside `describe`. */
 export function temporaryDir(): TestDir {
   const dir = {
     path: '',
@@ -26,8 +27,26 @@ export function temporaryDir(): TestDir {
   before(() => {
     dir.path = mkdtempSync(join(tmpdir(), 'heimdex-compiler-'));
   });
-  after(() => rmSync(dir.path, { recursive: true, force: true }));
+  after(() => {
+    const open = openFilesIn(dir.path);
+    rmSync(dir.path, { recursive: true, force: true });
+    expect(open, 'files that were not closed').to.deep.equal([]);
+  });
   return dir;
+}
+
+/** Files of a directory that this process has open; none where the system does not list them. */
+function openFilesIn(dir: string): string[] {
+  const descriptors = '/proc/self/fd';
+  if (!existsSync(descriptors)) return [];
+  return readdirSync(descriptors).flatMap((descriptor) => {
+    try {
+      const path = readlinkSync(join(descriptors, descriptor));
+      return path.startsWith(dir) ? [path] : [];
+    } catch {
+      return []; // The one that listed the others.
+    }
+  });
 }
 
 /** The CompilerError that something ends with. */
