@@ -20,11 +20,11 @@ import { healthService } from './services/health.js';
 import { inferenceService } from './services/inference.js';
 import { ServerState } from './services/state.js';
 import { Metrics, type ModelReading } from './telemetry/metrics.js';
-import { openTracing } from './telemetry/tracing.js';
-import { openSecurity } from './transport/auth/security.js';
+import { openTracing, type Tracing } from './telemetry/tracing.js';
+import { openSecurity, type Security } from './transport/auth/security.js';
 import { CallAdmission, largestMessageBytes, requestMemoryBytes } from './transport/calls/admission.js';
 import { CallTracker } from './transport/calls/call-tracker.js';
-import { listenAll } from './transport/listen-all.js';
+import { listenAll, type PortListener } from './transport/listen-all.js';
 import { MessageDecoder, messageLimits } from './transport/messages/message-decoder.js';
 import { VERSION } from './version.js';
 
@@ -55,21 +55,14 @@ const FLUSH_MS = 500;
 
 /** Starts listening, then loads the models. Rejects with a FatalError if listening fails or the models do not fit into memory. */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { config, log, machine, workerProgram, failed } = options;
+  const { config, log, machine } = options;
   const startedAtMs = performance.now();
   const uptimeSeconds = () => (performance.now() - startedAtMs) / 1000;
   const metrics = new Metrics();
   const models = new Map<Role, ServedModel>();
   const state = new ServerState(models);
-  const changed = () => state.update();
-  const limitBytes = memoryLimitOf(config, machine);
-  const sizes = sizedModels(options, limitBytes);
-  const cores = new CoreShare(machine.cores);
-  const hosts = sizes.map(({ model, size }) => {
-    const maxWorkerBytes = workerLimitBytes(needOf(model, config), config.worker.memoryLimitBytes, limitBytes);
-    const observer = metrics.modelQueue(SPECS[model.family].healthName(model.files.id));
-    return createHost(model, { config, log, size, cores, workerProgram, maxWorkerBytes, observer, changed, failed });
-  });
+  const memoryLimitBytes = memoryLimitOf(config, machine);
+  const hosts = createHosts(options, { metrics, memoryLimitBytes, changed: () => state.update() });
   for (const { served } of hosts) models.set(served.role, served);
   const serverMemoryBytes = cachedReading(() => processMemoryBytes(process.pid));
   const memoryBytes = async () => {
@@ -85,18 +78,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     },
   });
   const security = await openSecurity(config.security, log);
-  const requestBytes = requestMemoryBytes(limitBytes);
-  const maxMessageBytes = largestMessageBytes(config.limits.maxMessageBytes, requestBytes);
-  if (maxMessageBytes < config.limits.maxMessageBytes) {
-    const fields = { setBytes: config.limits.maxMessageBytes, maxMessageBytes };
-    log.warn(fields, 'MAX_MESSAGE_MIB exceeds the available memory; the limit is lowered');
-  }
+  const requestBytes = requestMemoryBytes(memoryLimitBytes);
+  const { maxMessageBytes, maxConnections } = limitsWithin(options, requestBytes);
   const limits = { ...config.limits, maxMessageBytes };
-  const maxConnections = connectionsWithin(machine, config.security.maxConnections);
-  if (maxConnections < config.security.maxConnections) {
-    const fields = { set: config.security.maxConnections, maxConnections, openFiles: machine.openFiles };
-    log.warn(fields, 'MAX_CONNECTIONS exceeds the limit of open files (ulimit -n); it is lowered');
-  }
   const admission = new CallAdmission({
     callTracker,
     tokens: security.tokens,
@@ -138,7 +122,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     requestsInProgress: () => callTracker.busy,
     traffic: () => portListener.traffic(),
     serverMemoryBytes,
-    memoryLimitBytes: limitBytes,
+    memoryLimitBytes,
     certificateExpiresAtMs: security.tls?.expiresAtMs,
   });
   const warm = firstHealthy(state);
@@ -148,27 +132,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     for (const host of hosts) host.grow();
   });
 
-  const close = async ({ graceMs, drainMs }: Config['shutdown']): Promise<void> => {
-    state.drain();
-    if (graceMs > 0) await sleep(graceMs);
-    callTracker.drain();
-    portListener.drain();
-    await callTracker.idle(AbortSignal.timeout(drainMs));
-    const draining = new InferenceError('DRAINING', 'The server is shutting down; retry on another server.');
-    if (callTracker.busy > 0) {
-      log.warn({ calls: callTracker.busy }, 'calls did not finish within the drain time');
-      callTracker.abort(draining);
-      await callTracker.idle(AbortSignal.timeout(FLUSH_MS));
-    }
-    for (const { served } of hosts) served.modelQueue.close(draining);
-    await portListener.close(FLUSH_MS);
-    security.close();
-    await tracing?.close();
-    await Promise.all(hosts.map((host) => host.close()));
-  };
+  const running: Running = { log, state, callTracker, portListener, hosts, security, tracing };
   let closing: Promise<void> | undefined;
   const closeOnce = (shutdown: Config['shutdown']) => {
-    closing ??= close(shutdown);
+    closing ??= closeAll(running, shutdown);
     return closing;
   };
   return {
@@ -178,6 +145,68 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     close: () => closeOnce(config.shutdown),
     abort: () => closeOnce({ graceMs: 0, drainMs: 0 }),
   };
+}
+
+/** What a running server consists of. */
+interface Running {
+  readonly log: Logger;
+  readonly state: ServerState;
+  readonly callTracker: CallTracker;
+  readonly portListener: PortListener;
+  readonly hosts: readonly Host[];
+  readonly security: Security;
+  readonly tracing: Tracing | undefined;
+}
+
+/** Reports NOT_SERVING for `graceMs`, waits up to `drainMs` for the calls in progress, then closes everything. */
+async function closeAll(running: Running, { graceMs, drainMs }: Config['shutdown']): Promise<void> {
+  const { log, state, callTracker, portListener, hosts, security, tracing } = running;
+  state.drain();
+  if (graceMs > 0) await sleep(graceMs);
+  callTracker.drain();
+  portListener.drain();
+  await callTracker.idle(AbortSignal.timeout(drainMs));
+  const draining = new InferenceError('DRAINING', 'The server is shutting down; retry on another server.');
+  if (callTracker.busy > 0) {
+    log.warn({ calls: callTracker.busy }, 'calls did not finish within the drain time');
+    callTracker.abort(draining);
+    await callTracker.idle(AbortSignal.timeout(FLUSH_MS));
+  }
+  for (const { served } of hosts) served.modelQueue.close(draining);
+  await portListener.close(FLUSH_MS);
+  security.close();
+  await tracing?.close();
+  await Promise.all(hosts.map((host) => host.close()));
+}
+
+/** A host for each model, not started. Throws a FatalError if the models do not fit into memory. */
+function createHosts(
+  options: ServerOptions,
+  shared: { readonly metrics: Metrics; readonly memoryLimitBytes: number; changed(): void },
+): readonly Host[] {
+  const { config, log, machine, workerProgram, failed } = options;
+  const { metrics, memoryLimitBytes, changed } = shared;
+  const cores = new CoreShare(machine.cores);
+  return sizedModels(options, memoryLimitBytes).map(({ model, size }) => {
+    const maxWorkerBytes = workerLimitBytes(needOf(model, config), config.worker.memoryLimitBytes, memoryLimitBytes);
+    const observer = metrics.modelQueue(SPECS[model.family].healthName(model.files.id));
+    return createHost(model, { config, log, size, cores, workerProgram, maxWorkerBytes, observer, changed, failed });
+  });
+}
+
+/** Returns the configured limits, lowered to what the machine allows, with a warning. */
+function limitsWithin({ config, machine, log }: ServerOptions, requestBytes: number) {
+  const maxMessageBytes = largestMessageBytes(config.limits.maxMessageBytes, requestBytes);
+  if (maxMessageBytes < config.limits.maxMessageBytes) {
+    const fields = { setBytes: config.limits.maxMessageBytes, maxMessageBytes };
+    log.warn(fields, 'MAX_MESSAGE_MIB exceeds the available memory; the limit is lowered');
+  }
+  const maxConnections = connectionsWithin(machine, config.security.maxConnections);
+  if (maxConnections < config.security.maxConnections) {
+    const fields = { set: config.security.maxConnections, maxConnections, openFiles: machine.openFiles };
+    log.warn(fields, 'MAX_CONNECTIONS exceeds the limit of open files (ulimit -n); it is lowered');
+  }
+  return { maxMessageBytes, maxConnections };
 }
 
 function readingOf({ served, restarts }: Host): ModelReading {
