@@ -20,122 +20,149 @@ export function serve(
   send: (message: FromWorker) => void,
   loaders: Readonly<Record<FamilyName, Loader>>,
 ): (message: unknown) => void {
-  let model: AnyModel | undefined;
-  const scheduleCollection = collectAtRest();
+  const loop = new MessageLoop(send, loaders);
+  return (message) => loop.receive(message as ToWorker);
+}
+
+class MessageLoop {
+  readonly #send: (message: FromWorker) => void;
+  readonly #loaders: Readonly<Record<FamilyName, Loader>>;
+  #model: AnyModel | undefined;
+  readonly #scheduleCollection = collectAtRest();
   /** Abort controllers of the unfinished runs, one per item. */
-  const controllers = new Map<number, readonly AbortController[]>();
-  const cores = { shared: false };
+  readonly #controllers = new Map<number, readonly AbortController[]>();
+  readonly #cores = { shared: false };
   /** Serializes all uses of the model. */
-  let work: Promise<void> = Promise.resolve();
-  const enqueue = (task: () => Promise<void>) => {
-    work = work.then(task);
-  };
-
+  #work: Promise<void> = Promise.resolve();
   /** Waiting preempting runs. */
-  const preempting: RunMessage[] = [];
+  readonly #preempting: RunMessage[] = [];
   /** The preempting run in progress. */
-  let preemption: Promise<void> | undefined;
-  const runPreempting = async () => {
-    while (preemption !== undefined || preempting.length > 0) {
-      preemption ??= runNextPreempting().finally(() => {
-        preemption = undefined;
-      });
-      await preemption;
-    }
-  };
-  const runNextPreempting = async () => {
-    const message = preempting.shift();
-    if (message !== undefined) await run(message, async () => {});
-  };
+  #preemption: Promise<void> | undefined;
 
-  const load = async (message: LoadMessage): Promise<void> => {
+  constructor(send: (message: FromWorker) => void, loaders: Readonly<Record<FamilyName, Loader>>) {
+    this.#send = send;
+    this.#loaders = loaders;
+  }
+
+  receive(message: ToWorker): void {
+    switch (message.type) {
+      case 'load':
+        return this.#enqueue(() => this.#load(message));
+      case 'run':
+        this.#controllers.set(
+          message.id,
+          message.items.map(() => new AbortController()),
+        );
+        if (!message.preempting) return this.#enqueue(() => this.#run(message, () => this.#runPreempting()));
+        this.#preempting.push(message);
+        // For the case that the run to preempt has ended or does not yield any more.
+        return this.#enqueue(() => this.#runPreempting());
+      case 'cancel':
+        this.#controllers
+          .get(message.id)
+          ?.[message.index]?.abort(new InferenceError('CANCELLED', 'The caller no longer waits for this item.'));
+        return;
+      case 'cores':
+        this.#cores.shared = message.shared;
+        return;
+      case 'ping':
+        return this.#send({ type: 'pong' });
+    }
+  }
+
+  #enqueue(task: () => Promise<void>): void {
+    this.#work = this.#work.then(task);
+  }
+
+  async #load(message: LoadMessage): Promise<void> {
+    const send = this.#send;
     try {
       const startedAt = performance.now();
       const graphs: GraphUse[] = [];
       const options = {
         ...message.options,
-        cores,
+        cores: this.#cores,
         onGraph: (use: GraphUse) => void graphs.push(use),
         onProgress: () => send({ type: 'loading' }),
       };
-      const loaded = await loaders[message.family](message.files, options);
+      const loaded = await this.#loaders[message.family](message.files, options);
       send({ type: 'loading' });
       const loadedAt = performance.now();
       await loaded.warmUp();
-      model = loaded;
+      this.#model = loaded;
       const facts: ModelFacts = loaded.facts;
       send({ type: 'ready', facts, graphs, loadMs: loadedAt - startedAt, warmUpMs: performance.now() - loadedAt });
       // What the warm-up left: Whisper medium's keys and values, 100 MB.
-      scheduleCollection();
+      this.#scheduleCollection();
     } catch (error) {
       const text = loadProblem(error);
       const full = message.options.device === 'cuda' ? gpuMemoryProblem(text) : undefined;
       send({ type: 'failed', message: full === undefined ? text : `${full}. ${GPU_MEMORY_REMEDY}` });
     }
-  };
+  }
 
   /** Never rejects. `onYield` is called each time the model yields to the event loop. */
-  const run = async ({ id, items }: RunMessage, onYield: () => Promise<void>): Promise<void> => {
-    const signals = (controllers.get(id) ?? []).map(({ signal }) => signal);
+  async #run({ id, items }: RunMessage, onYield: () => Promise<void>): Promise<void> {
+    const send = this.#send;
+    const signals = (this.#controllers.get(id) ?? []).map(({ signal }) => signal);
     const startedAt = performance.now();
-    const reported = new Set<number>();
-    let settled: SettledItem[] = [];
-    let reportedAt = startedAt;
-    const context: RunContext = {
-      signals,
-      settled(index, outcome) {
-        settled.push({ index, outcome: toWireOutcome(outcome), runMs: performance.now() - startedAt });
-      },
-      async yieldToEventLoop() {
-        const now = performance.now();
-        if (settled.length > 0 || now - reportedAt >= PROGRESS_INTERVAL_MS) {
-          send({ type: 'progress', id, settled });
-          for (const { index } of settled) reported.add(index);
-          settled = [];
-          reportedAt = now;
-        }
-        await new Promise((resolve) => setImmediate(resolve));
-        await onYield();
-      },
-    };
+    const { isReported, ...reporting } = progressOf(id, send, onYield);
     try {
-      if (model === undefined) throw new Error('no model is loaded');
-      const all = await model.run(items, context);
-      const outcomes = all.map((outcome, index) => (reported.has(index) ? null : toWireOutcome(outcome)));
+      if (this.#model === undefined) throw new Error('no model is loaded');
+      const all = await this.#model.run(items, { signals, ...reporting });
+      const outcomes = all.map((outcome, index) => (isReported(index) ? null : toWireOutcome(outcome)));
       send({ type: 'result', id, outcomes, runMs: performance.now() - startedAt });
     } catch (error) {
       send({ type: 'broken', id, message: describe(error) });
     } finally {
-      controllers.delete(id);
-      scheduleCollection();
+      this.#controllers.delete(id);
+      this.#scheduleCollection();
     }
-  };
+  }
 
-  return (value) => {
-    const message = value as ToWorker;
-    switch (message.type) {
-      case 'load':
-        return enqueue(() => load(message));
-      case 'run':
-        controllers.set(
-          message.id,
-          message.items.map(() => new AbortController()),
-        );
-        if (!message.preempting) return enqueue(() => run(message, runPreempting));
-        preempting.push(message);
-        // For the case that the run to preempt has ended or does not yield any more.
-        return enqueue(runPreempting);
-      case 'cancel':
-        controllers
-          .get(message.id)
-          ?.[message.index]?.abort(new InferenceError('CANCELLED', 'The caller no longer waits for this item.'));
-        return;
-      case 'cores':
-        cores.shared = message.shared;
-        return;
-      case 'ping':
-        return send({ type: 'pong' });
+  async #runPreempting(): Promise<void> {
+    while (this.#preemption !== undefined || this.#preempting.length > 0) {
+      this.#preemption ??= this.#runNextPreempting().finally(() => {
+        this.#preemption = undefined;
+      });
+      await this.#preemption;
     }
+  }
+
+  async #runNextPreempting(): Promise<void> {
+    const message = this.#preempting.shift();
+    if (message !== undefined) await this.#run(message, async () => {});
+  }
+}
+
+type Reporting = Pick<RunContext, 'settled' | 'yieldToEventLoop'>;
+
+/** Reports a run's settled items when the model yields. Those that were reported are left out of the run's result. */
+function progressOf(
+  id: number,
+  send: (message: FromWorker) => void,
+  onYield: () => Promise<void>,
+): Reporting & { isReported(index: number): boolean } {
+  const startedAt = performance.now();
+  const reported = new Set<number>();
+  let settled: SettledItem[] = [];
+  let reportedAt = startedAt;
+  return {
+    isReported: (index) => reported.has(index),
+    settled(index, outcome) {
+      settled.push({ index, outcome: toWireOutcome(outcome), runMs: performance.now() - startedAt });
+    },
+    async yieldToEventLoop() {
+      const now = performance.now();
+      if (settled.length > 0 || now - reportedAt >= PROGRESS_INTERVAL_MS) {
+        send({ type: 'progress', id, settled });
+        for (const { index } of settled) reported.add(index);
+        settled = [];
+        reportedAt = now;
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+      await onYield();
+    },
   };
 }
 
