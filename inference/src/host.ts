@@ -10,7 +10,7 @@ import { deviceOf } from './models/roles.js';
 import { preparedOptions } from './models/session/optimized/options.js';
 import type { CoreShare } from './runner/core-share.js';
 import { cachedReading } from './runner/memory.js';
-import { Pool } from './runner/pool.js';
+import { Pool, type PoolOptions } from './runner/pool.js';
 import type { QueueObserver } from './scheduling/dispatcher.js';
 import { ModelQueue } from './scheduling/model-queue.js';
 import type { ServedModel } from './services/engine.js';
@@ -58,7 +58,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
   const { costUnit } = spec;
   const device = deviceOf(role, config.device);
   const healthName = spec.healthName(files.id);
-  const { workers, threads, sharedThreads, wideWorkers, batchCost } = options.size;
+  const { workers, threads, wideWorkers, batchCost } = options.size;
   const modelQueue = new ModelQueue<unknown, unknown>({
     name: healthName,
     cost: (item) => spec.cost(item as never),
@@ -77,27 +77,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
       name: healthName,
       workers,
       wideWorkers,
-      worker: {
-        program: options.workerProgram ?? WORKER_PROGRAM,
-        env: config.workerEnv,
-        family,
-        files,
-        cores: options.cores,
-        load: {
-          device,
-          threads,
-          sharedThreads,
-          maxImagePixels: config.limits.maxImagePixels,
-          ...(config.useOptimized ? { prepared: preparedOptions(config.models.cacheDir, model, config.verify) } : {}),
-        },
-        limits: {
-          loadMs: config.worker.loadTimeoutMs,
-          hangMs: config.worker.runTimeoutMs,
-          heartbeatMs: config.worker.heartbeatMs * SAMPLES_PER_PING,
-          watchMs: config.worker.heartbeatMs,
-          maxOwnBytes: options.maxWorkerBytes,
-        },
-      },
+      worker: workerOptions(model, options),
       maxLosses: config.worker.maxRestarts,
       log,
       ready: (executor, facts) => {
@@ -138,5 +118,33 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
     start,
     grow: () => pool?.grow(),
     close: async () => pool?.close(),
+  };
+}
+
+/** What each worker of the model is started with. */
+function workerOptions(model: ConfiguredModel, options: HostOptions): PoolOptions['worker'] {
+  const { config, size } = options;
+  const { role, family, files } = model;
+  const { worker, models, verify } = config;
+  return {
+    program: options.workerProgram ?? WORKER_PROGRAM,
+    env: config.workerEnv,
+    family,
+    files,
+    cores: options.cores,
+    load: {
+      device: deviceOf(role, config.device),
+      threads: size.threads,
+      sharedThreads: size.sharedThreads,
+      maxImagePixels: config.limits.maxImagePixels,
+      ...(config.useOptimized ? { prepared: preparedOptions(models.cacheDir, model, verify) } : {}),
+    },
+    limits: {
+      loadMs: worker.loadTimeoutMs,
+      hangMs: worker.runTimeoutMs,
+      heartbeatMs: worker.heartbeatMs * SAMPLES_PER_PING,
+      watchMs: worker.heartbeatMs,
+      maxOwnBytes: options.maxWorkerBytes,
+    },
   };
 }
