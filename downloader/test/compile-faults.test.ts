@@ -17,7 +17,7 @@ import { temporaryDir, whenTrue } from './support/volume.js';
 const PROGRAM = fileURLToPath(new URL('../../bin/heimdex-downloader.js', import.meta.url));
 const NAME = 'acme/german-bert';
 /** Kills in all, spread evenly over a run; HEIMDEX_TEST_KILLS=100 for a long run. */
-const KILLS = Number(process.env.HEIMDEX_TEST_KILLS ?? 10);
+const KILLS = Number(process.env.HEIMDEX_TEST_KILLS ?? 20);
 
 describe('a compile', function () {
   this.timeout(240_000);

@@ -15,7 +15,7 @@ const WHOLE_BYTES = ENCODER_BYTES + 400_000 + SMALL_BYTES;
 const WANTED = ['config.json', 'tokenizer.json', ENCODER, DECODER];
 
 /** Kills in all, spread evenly over a run; HEIMDEX_TEST_KILLS=100 for a long run. */
-const KILLS = Number(process.env.HEIMDEX_TEST_KILLS ?? 10);
+const KILLS = Number(process.env.HEIMDEX_TEST_KILLS ?? 20);
 /** Coprime to the number of kills, so that early and late kills alternate on a volume. */
 const STRIDE = 7;
 const CONNECTIONS = 3;
