@@ -35,8 +35,13 @@ describe("decoding YuNet's grids", () => {
     expect(face?.box.y).to.be.closeTo(0, 1e-4);
     expect(face?.box.width).to.be.closeTo(64, 1e-4);
     expect(face?.box.height).to.be.closeTo(96, 1e-4);
-    expect(face?.landmarks.rightEye).to.deep.equal({ x: 32, y: 32 });
-    expect(face?.landmarks.leftMouthCorner).to.deep.equal({ x: 64, y: 64 });
+    expect(face?.landmarks).to.deep.equal({
+      rightEye: { x: 32, y: 32 },
+      leftEye: { x: 64, y: 32 },
+      nose: { x: 48, y: 48 },
+      rightMouthCorner: { x: 32, y: 64 },
+      leftMouthCorner: { x: 64, y: 64 },
+    });
   });
 
   it('omits low scores, and clamps probabilities to 0 to 1', () => {
@@ -52,9 +57,17 @@ describe("decoding YuNet's grids", () => {
     expect(suppress([box(0, 0, 10, 10), box(5, 0, 10, 10)], 0.4).length).to.equal(2);
   });
 
+  it('keeps a face whose score or overlap equals its threshold, as OpenCV does', () => {
+    expect(decodeFaces([grid(0.25, 1)], 1, OPTIONS)).to.have.length(1);
+    const half = [box(0, 0, 10, 10), box(0, 0, 10, 5)] as const;
+    expect(overlap(half[0].box, half[1].box)).to.equal(0.5);
+    expect(suppress(half, 0.5)).to.have.length(2);
+  });
+
   it('measures overlap as intersection over union', () => {
     expect(overlap(box(0, 0, 10, 10).box, box(5, 0, 10, 10).box)).to.be.closeTo(1 / 3, 1e-9);
     expect(overlap(box(0, 0, 10, 10).box, box(10, 0, 10, 10).box)).to.equal(0);
+    expect(overlap(box(0, 0, 10, 10).box, box(0, 20, 10, 10).box)).to.equal(0);
     expect(overlap(box(0, 0, 10, 10).box, box(0, 0, 10, 10).box)).to.equal(1);
   });
 });
