@@ -18,8 +18,8 @@ beforeEach(async () => {
 
 afterEach(() => rm(dir, { recursive: true }));
 
-function run(script: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-  return spawnSync(process.execPath, [join(IMAGES, script), ...args], { cwd: dir, env, encoding: 'utf8' });
+function run(script: string, args: readonly string[]) {
+  return spawnSync(process.execPath, [join(IMAGES, script), ...args], { cwd: dir, env: {}, encoding: 'utf8' });
 }
 
 async function addPackage(path: string, content: object): Promise<void> {

@@ -16,9 +16,12 @@ const WIDTH = TINY.headCount * TINY.headSize;
 /** Softmax over sums in another order, in float32. */
 const TOLERANCE = 1e-4;
 
-function transcribed(seed: number, positions = 5): EncodedAudio {
-  const data = Float32Array.from({ length: positions * WIDTH }, (_, i) => Math.cos(seed + i * 0.9));
-  return { states: new Tensor('float32', data, [1, positions, WIDTH]) };
+/** Of the audio. */
+const POSITIONS = 5;
+
+function transcribed(seed: number): EncodedAudio {
+  const data = Float32Array.from({ length: POSITIONS * WIDTH }, (_, i) => Math.cos(seed + i * 0.9));
+  return { states: new Tensor('float32', data, [1, POSITIONS, WIDTH]) };
 }
 
 /** The same audio, its second row three times and its last left out: written out, and by counts. */

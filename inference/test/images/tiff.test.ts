@@ -186,8 +186,8 @@ describe('TIFF images', () => {
 
   it('are detected as camera raw files by content and by maker', async () => {
     const sensor = page([7], { samples: 1, photometric: 32_803 });
-    const raw = (more: readonly TiffTag[], child = sensor): TiffPageFile =>
-      page(ORANGE, { samples: 3, more: [THUMBNAIL, ...more] }, [child]);
+    const raw = (more: readonly TiffTag[]): TiffPageFile =>
+      page(ORANGE, { samples: 3, more: [THUMBNAIL, ...more] }, [sensor]);
     const make = (name: string): TiffTag => [271, 2, [...Buffer.from(`${name}\0`, 'latin1')]];
     expect(await messageOf(raw([]))).to.contain('a camera raw file (DNG or the like)');
     expect(await messageOf(raw([make('NIKON CORPORATION')]))).to.contain('a Nikon NEF camera raw file');

@@ -67,7 +67,7 @@ describe('live speech with Whisper', function () {
       message: { case: 'start', value: { raw: RAW, options: { live: true, ...options } } },
     });
 
-  async function stream(options = {}): Promise<readonly TranscribeStreamResponse[]> {
+  async function stream(): Promise<readonly TranscribeStreamResponse[]> {
     const call = client.bidi(transcribeStream);
     const received = gather<TranscribeStreamResponse>(call);
     let processedSeconds = 0;
@@ -77,7 +77,7 @@ describe('live speech with Whisper', function () {
       wake();
     });
     call.once('error', () => wake());
-    call.write(live(options));
+    call.write(live());
     for (let at = 0; at < content.length; at += CHUNK_BYTES) {
       const value = content.subarray(at, at + CHUNK_BYTES);
       call.write(create(TranscribeStreamRequestSchema, { message: { case: 'audio', value } }));

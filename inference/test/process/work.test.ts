@@ -39,8 +39,8 @@ describe('WorkTimer', () => {
     for (const timer of open.splice(0)) timer.close();
   });
   /** Creates a timer that reads from `next`. */
-  function timer(next: () => WorkReading | undefined, everyMs = 1): WorkTimer {
-    const created = new WorkTimer({ read: async () => next(), everyMs });
+  function timer(next: () => WorkReading | undefined): WorkTimer {
+    const created = new WorkTimer({ read: async () => next(), everyMs: 1 });
     open.push(created);
     return created;
   }

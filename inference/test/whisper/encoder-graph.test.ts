@@ -41,9 +41,9 @@ function littleEncoder(): OnnxModel {
 }
 
 /** Frames of which each odd one is like the one before it. */
-function features(frames = LENGTH): Tensor {
-  const values = Float32Array.from({ length: WIDTH * frames }, (_, i) => Math.cos(Math.floor((i % frames) / 2) * 3));
-  return new Tensor('float32', values, [1, WIDTH, frames]);
+function features(): Tensor {
+  const values = Float32Array.from({ length: WIDTH * LENGTH }, (_, i) => Math.cos(Math.floor((i % LENGTH) / 2) * 3));
+  return new Tensor('float32', values, [1, WIDTH, LENGTH]);
 }
 
 async function run(model: OnnxModel, feeds: Readonly<Record<string, Tensor>>): Promise<number[][]> {
