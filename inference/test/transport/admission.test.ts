@@ -210,4 +210,32 @@ describe('admission', () => {
     slow.close();
     quick.close();
   });
+
+  it('ends a call whose request lacks a byte of what is due by now', async () => {
+    const admission = controller({ requestTimeoutMs: 10_000, requestGraceMs: 4 });
+    const { now } = performance;
+    let nowMs = 0;
+    performance.now = () => nowMs;
+    try {
+      const calls = [
+        { announced: 1000, due: 100 },
+        { announced: undefined, due: 4095 },
+      ].flatMap(({ announced, due }) =>
+        [due, due - 1].map((received) => {
+          const call = admission.admit(ARRIVAL, UNARY);
+          if (announced !== undefined) call.body.announce(announced);
+          call.body.receive(received);
+          return call;
+        }),
+      );
+      const signals = calls.map(({ open }) => open.call.signal);
+      // A tenth of the time after the grace, which is about a second.
+      nowMs = 4 + 999.6;
+      await new Promise((resolve) => signals.at(-1)?.addEventListener('abort', resolve));
+      expect(signals.map(({ aborted }) => aborted)).to.deep.equal([false, true, false, true]);
+      for (const { close } of calls) close();
+    } finally {
+      performance.now = now;
+    }
+  });
 });
