@@ -76,6 +76,34 @@ describe('merging the passes over an image', () => {
     ).to.equal(2);
   });
 
+  it('takes boxes of two passes for one face if they overlap by more than 0.3', () => {
+    const found = (x: number) =>
+      mergePasses([
+        { level: 0, faces: [face(0, 0, 100, 0.9)] },
+        { level: 1, faces: [face(x, 0, 100, 0.8)] },
+      ]).length;
+    expect([found(52), found(55)]).to.deep.equal([1, 2]);
+  });
+
+  it('takes a box for a part of a face if 0.7 of it is inside, and it scores at most 0.1 more', () => {
+    const found = (x: number, score: number) =>
+      mergePasses([
+        { level: 0, faces: [face(0, 0, 400, 0.8)] },
+        { level: 1, faces: [face(x, 0, 100, score)] },
+      ]).length;
+    expect([found(325, 0.8), found(335, 0.8)]).to.deep.equal([1, 2]);
+    expect([found(0, 0.89), found(0, 0.91)]).to.deep.equal([1, 2]);
+  });
+
+  it('takes a box with less than half the area for a part of a face of its own pass that a coarser one shows too', () => {
+    const found = (side: number) =>
+      mergePasses([
+        { level: 1, faces: [face(0, 0, 400, 0.9), face(0, 0, side, 0.7)] },
+        { level: 0, faces: [face(0, 0, 400, 0.8)] },
+      ]).length;
+    expect([found(280), found(286)]).to.deep.equal([1, 2]);
+  });
+
   it('keeps the faces of a single pass', () => {
     const faces = [face(0, 0, 400, 0.9), face(50, 80, 60, 0.8), face(10, 10, 390, 0.7)];
     expect(mergePasses([{ level: 1, faces }])).to.deep.equal(faces);

@@ -1,5 +1,5 @@
 import type { Face } from '../items.js';
-import { MAX_CANDIDATES, overlap } from './postprocess.js';
+import { areaOf, MAX_CANDIDATES, overlap, sharedArea } from './postprocess.js';
 
 /** Detections of one network run, in pixels of the image. */
 export interface Pass {
@@ -57,15 +57,5 @@ function isPart(one: Seen, whole: Seen): boolean {
   if (one.pass === whole.pass && one.level <= whole.level) return false;
   if (whole.level > one.level || whole.face.score < one.face.score - PART_LEAD) return false;
   const area = areaOf(one.face.box);
-  return area < areaOf(whole.face.box) * PART_AREA && shared(one.face.box, whole.face.box) > area * PART_INSIDE;
-}
-
-function areaOf({ width, height }: Face['box']): number {
-  return width * height;
-}
-
-function shared(one: Face['box'], other: Face['box']): number {
-  const width = Math.min(one.x + one.width, other.x + other.width) - Math.max(one.x, other.x);
-  const height = Math.min(one.y + one.height, other.y + other.height) - Math.max(one.y, other.y);
-  return width > 0 && height > 0 ? width * height : 0;
+  return area < areaOf(whole.face.box) * PART_AREA && sharedArea(one.face.box, whole.face.box) > area * PART_INSIDE;
 }

@@ -92,11 +92,18 @@ export function suppress(faces: readonly Face[], threshold: number): readonly Fa
 
 /** Intersection over union, 0 to 1. */
 export function overlap(one: Face['box'], other: Face['box']): number {
+  const shared = sharedArea(one, other);
+  return shared === 0 ? 0 : shared / (areaOf(one) + areaOf(other) - shared);
+}
+
+export function sharedArea(one: Face['box'], other: Face['box']): number {
   const width = Math.min(one.x + one.width, other.x + other.width) - Math.max(one.x, other.x);
   const height = Math.min(one.y + one.height, other.y + other.height) - Math.max(one.y, other.y);
-  if (width <= 0 || height <= 0) return 0;
-  const shared = width * height;
-  return shared / (one.width * one.height + other.width * other.height - shared);
+  return width > 0 && height > 0 ? width * height : 0;
+}
+
+export function areaOf({ width, height }: Face['box']): number {
+  return width * height;
 }
 
 /** Translates a face's box and points. */
