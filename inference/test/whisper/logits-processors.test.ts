@@ -71,8 +71,8 @@ describe('the logits processors', () => {
 
   it('allow no end at a time long before speech ends, unless it is sure', () => {
     const ended = [time(0), 1, time(5), time(5)];
-    expect(allowed(ended, wordsLikely(), true, 200)).to.deep.equal(WORDS);
-    expect(allowed(ended, wordsLikely(), true, 100)).to.include(SPECIAL.endOfText);
+    expect(allowed(ended, wordsLikely(), true, 106)).to.deep.equal(WORDS);
+    expect(allowed(ended, wordsLikely(), true, 105)).to.include(SPECIAL.endOfText);
     const sure = wordsLikely();
     sure[SPECIAL.endOfText] = 10;
     expect(allowed(ended, sure, true, 200)).to.include(SPECIAL.endOfText);

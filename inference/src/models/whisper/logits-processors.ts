@@ -96,7 +96,7 @@ export class LogitsProcessors {
     // If the timestamps together are more probable than any text token, sample a timestamp.
     const scoreOf = (token: number) => logits[token] ?? Number.NEGATIVE_INFINITY;
     const text = Math.max(scoreOf(indexOfHighest(logits, 0, first)), scoreOf(indexOfHighest(logits, end)));
-    if (text === Number.NEGATIVE_INFINITY || logSumExp(logits, first, end) > text) {
+    if (logSumExp(logits, first, end) > text) {
       forbid(0, first);
       forbid(end, logits.length);
     }
