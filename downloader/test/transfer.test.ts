@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { resolveUrl } from '../src/transfer/hub.js';
 import { cutIntoParts, RangeSet } from '../src/transfer/ranges.js';
 import { parseRetryAfter } from '../src/transfer/rate-limit.js';
-import { DEFAULT_RETRY, retryDelayMs, TransientError, withRetries } from '../src/transfer/retry.js';
+import { DEFAULT_RETRY, FirstContact, retryDelayMs, TransientError, withRetries } from '../src/transfer/retry.js';
 import { seededRandom } from './support/seeded.js';
 
 describe('ranges', () => {
@@ -12,13 +12,14 @@ describe('ranges', () => {
       { start: 30, end: 40 },
       { start: 20, end: 25 },
       { start: 5, end: 12 },
+      { start: 3, end: 5 },
       { start: 50, end: 50 },
     ]);
     expect(set.ranges).to.deep.equal([
-      { start: 5, end: 25 },
+      { start: 3, end: 25 },
       { start: 30, end: 40 },
     ]);
-    expect(set.sizeBytes).to.equal(30);
+    expect(set.sizeBytes).to.equal(32);
   });
 
   it('know what is missing before, between and after them', () => {
@@ -117,6 +118,23 @@ describe('retries', () => {
     };
     const error = await withRetries(work, quick, signal).catch((reason: unknown) => reason);
     expect([attempts, (error as Error).message]).to.deep.equal([3, 'for now']);
+  });
+
+  it('end at once if no host was reached for two seconds from the first request, and not once any was', async () => {
+    const attemptsWith = async (contact: FirstContact) => {
+      let attempts = 0;
+      contact.onRequest(performance.now() - 2_000);
+      const work = async () => {
+        attempts += 1;
+        throw new TransientError(new Error('no such host'), undefined, true);
+      };
+      await withRetries(work, { ...quick, contact }, signal).catch(() => {});
+      return attempts;
+    };
+    expect(await attemptsWith(new FirstContact())).to.equal(1);
+    const reached = new FirstContact();
+    reached.onAnswer();
+    expect(await attemptsWith(reached)).to.equal(3);
   });
 
   it('restart the count after progress', async () => {
