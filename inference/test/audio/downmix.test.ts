@@ -35,10 +35,51 @@ describe('Channels mixed to mono', () => {
   for (const factor of [-1, -0.9, -0.7]) {
     it(`that cancel become the loudest channel: the right is ${factor} times the left`, () => {
       const { samples, cancelled } = mixed([left, scaled(left, factor)]);
-      expect(samples.slice(200)).to.deep.equal([...left.subarray(200)]);
+      // The first 10 ms fade to it.
+      expect(samples.slice(80)).to.deep.equal([...left.subarray(80)]);
       expect(cancelled).to.equal(true);
     });
   }
+
+  it('that cancel become the first one that has at least half the power of the loudest', () => {
+    const base = scaled(left, 0.25);
+    for (const [factor, chosen] of [
+      [-1.4, 1],
+      [-1.5, -1.5],
+    ] as const) {
+      expect(mixed([base, scaled(base, factor)]).samples.slice(80)).to.deep.equal([
+        ...scaled(base, chosen).subarray(80),
+      ]);
+    }
+  });
+
+  it('cancel if less than a fifth of their power is left, and if they are loud enough to tell', () => {
+    const cancelled = (factor: number, loudness: number) =>
+      mixed([scaled(left, loudness), scaled(left, factor * loudness)]).cancelled;
+    expect([cancelled(-0.52, 1), cancelled(-0.48, 1)]).to.deep.equal([true, false]);
+    expect([cancelled(-1, 0.01), cancelled(-1, 0.001)]).to.deep.equal([true, false]);
+  });
+
+  it('that cancelled are their mean again as soon as more than three fifths of their power are left', () => {
+    const last = (factor: number) => {
+      const right = left.map((sample, index) => (index < 8_000 ? -sample : factor * sample));
+      return mixed([left, right]).samples.at(-97) ?? 0;
+    };
+    const sample = left.at(-97) ?? 0;
+    expect(last(-0.33)).to.equal(sample);
+    expect(last(-0.15)).to.be.closeTo(sample * 0.425, 1e-6);
+  });
+
+  it('keep the times of the parts of a block, and are mixed apart if their rate changes', () => {
+    const downmix = new Downmix();
+    const block = { channels: [left, left], sampleRateHz: RATE_HZ, timestampSeconds: 1 };
+    const times = downmix.push(block).map(({ timestampSeconds }) => timestampSeconds);
+    expect(times).to.deep.equal([1, 1.5, 2, 2.5]);
+    const short = [left.subarray(0, 100), left.subarray(0, 100)];
+    expect(downmix.push({ ...block, channels: short })).to.deep.equal([]);
+    const [before] = downmix.push({ ...block, channels: short, sampleRateHz: 2 * RATE_HZ });
+    expect(before?.sampleRateHz).to.equal(RATE_HZ);
+  });
 
   it('that cancel for a while become one channel for that time', () => {
     const right = left.map((sample, index) => (index < 8_000 ? sample : -sample));
@@ -60,6 +101,9 @@ describe('Channels mixed to mono', () => {
     const right = left.map((sample, index) => (index % 9_000 < 5_000 ? -sample : sample));
     const whole = mixed([left, right], left.length);
     for (const size of [7, 1_000, 4_001]) expect(mixed([left, right], size)).to.deep.equal(whole);
+    // Every fourth sample decides, wherever a chunk begins.
+    const fourth = left.map((sample, index) => (index % 4 === 0 ? -sample : sample));
+    expect(mixed([left, fourth], 7).cancelled).to.equal(true);
   });
 
   it('become silence at NaN', () => {

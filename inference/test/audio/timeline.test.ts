@@ -115,10 +115,60 @@ describe('A timeline', () => {
     });
   }
 
+  for (const [what, timestamp, expected, jumps] of [
+    ['an overlap of less than 0.15 s', 1.86, [0, 1_500], 0],
+    ['a larger overlap', 1.84, [0, 1_340], 0],
+    ['a second back', 1.01, [0, 510], 0],
+    ['more than a second back', 0.9, [0, 1_500], 1],
+    ['almost an hour forward', 3_601, [3_599_000, 1_500], 0],
+    ['more than an hour forward', 3_603, [0, 1_500], 1],
+  ] as const) {
+    it(`has limits: ${what}`, () => {
+      const { parts, warnings } = placed([
+        [2_000, 0],
+        [1_500, timestamp],
+      ]);
+      expect(parts[1]).to.deep.equal(expected);
+      expect(warnings).to.have.length(jumps);
+    });
+  }
+
+  it('warns of the first jump only, and goes on after a time that is invalid or has no samples', () => {
+    const jumps = placed([
+      [1_000, 0],
+      [100, -500],
+      [100, 9_000],
+    ]);
+    expect(jumps.warnings).to.have.length(1);
+    for (const [first, length] of [
+      [Number.NaN, 100],
+      [1, 0],
+    ] as const) {
+      const { parts } = placed([
+        [100, 0],
+        [length, first],
+        [100, 3],
+      ]);
+      expect(parts).to.deep.equal([
+        [0, 100],
+        [0, length],
+        [2_900 - length, 100],
+      ]);
+    }
+  });
+
   it('treats a clock that starts a day late or is invalid as starting at 0', () => {
     for (const timestamp of [86_400, Number.NaN, Number.POSITIVE_INFINITY]) {
-      const { parts, warnings } = placed([[100, timestamp]]);
-      expect(parts).to.deep.equal([[0, 100]]);
+      const { parts, warnings } = placed([
+        [100, timestamp],
+        [100, undefined],
+        [100, timestamp + 0.2],
+      ]);
+      expect(parts).to.deep.equal([
+        [0, 100],
+        [0, 100],
+        [0, 100],
+      ]);
       expect(warnings).to.deep.equal([]);
     }
   });
