@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { splitAtTimestamps } from '../../src/models/whisper/segments.js';
+import { isTimestamp, splitAtTimestamps } from '../../src/models/whisper/segments.js';
 
 const FIRST = 100;
 const WINDOW = 30 * 16_000;
@@ -40,5 +40,10 @@ describe('splitting a window at its timestamps', () => {
     expect(segments[0]?.endSeconds).to.equal(1);
     // Without an end, as when the tokens of a window are used up, the text continues.
     expect(untimed).to.deep.equal({ advanceSamples: 16_000, goesOn: true });
+  });
+
+  it('takes the tokens of 0 to 30 s for times, and those on both sides for words', () => {
+    const kinds = [FIRST - 1, FIRST, time(30), time(30.02)].map((token) => isTimestamp(token, FIRST));
+    expect(kinds).to.deep.equal([false, true, true, false]);
   });
 });
