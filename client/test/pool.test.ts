@@ -34,8 +34,6 @@ interface Replica extends FakeService {
   setHealth(status: Serving): void;
   refuse: boolean;
   readonly calls: { count: number };
-  /** Open streams of its health. */
-  watches(): number;
 }
 
 describe('several servers', () => {
@@ -77,7 +75,6 @@ describe('several servers', () => {
     return {
       ...service,
       calls,
-      watches: () => watchers.size,
       setHealth: (health) => {
         state.status = health;
         for (const call of watchers) call.write(create(HealthCheckResponseSchema, { status: health }));
@@ -264,17 +261,6 @@ describe('several servers', () => {
       silent.close();
       for (const socket of sockets) socket.destroy(); // They are not read, so they do not close on their own.
     }
-  });
-
-  it('lose the stream of their health when its watch is stopped, although the connection stays', async () => {
-    const server = await replica('a');
-    const endpoint = new Endpoint(server.address, credentials.createInsecure(), {});
-    open.push(endpoint);
-    const watch = new HealthWatch(endpoint);
-    await until(() => endpoint.health === 'serving');
-    expect(server.watches()).to.equal(1);
-    watch.stop();
-    await until(() => server.watches() === 0);
   });
 
   it('are released by close()', async () => {
