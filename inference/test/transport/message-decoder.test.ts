@@ -1,3 +1,4 @@
+import { Worker } from 'node:worker_threads';
 import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import { EmbedImageRequestSchema, EmbedTextRequestSchema } from '@heimdex/gen';
 import { expect } from 'chai';
@@ -7,6 +8,7 @@ import { startThread } from '../../src/start-thread.js';
 import { JsonThread } from '../../src/transport/messages/json-thread.js';
 import { MessageDecoder, messageLimits } from '../../src/transport/messages/message-decoder.js';
 
+const MAIN = new URL('../../src/transport/messages/json-thread-main.js', import.meta.url);
 const NEVER = { signal: new AbortController().signal, priority: 'interactive' } as const;
 const LIMITS = messageLimits({ maxBatchItems: 4, maxMessageBytes: 64 * 1024 * 1024 });
 const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
@@ -100,13 +102,30 @@ describe('large JSON', () => {
     let isFull = true;
     const thread = new JsonThread({ maxValues: 100, maxDepth: 8 }, () => {
       if (isFull) throw new InferenceError('QUEUE_FULL', 'no thread is left');
-      return startThread(new URL('../../src/transport/messages/json-thread-main.js', import.meta.url));
+      return startThread(MAIN);
     });
     const parse = () => thread.toBinary(EmbedTextRequestSchema.typeName, bytesOf({ texts: ['a'] }), NEVER);
     try {
       expect((await errorOf(parse())).code).to.equal('QUEUE_FULL');
       isFull = false;
       expect((await parse()).byteLength).to.equal(3);
+    } finally {
+      await thread.close();
+    }
+  });
+
+  it('whose thread dies of an error is answered with that error, and the next JSON is parsed by a new thread', async () => {
+    const programs = ['throw new Error("out of memory")', undefined];
+    const thread = new JsonThread({ maxValues: 100, maxDepth: 8 }, () => {
+      const source = programs.shift();
+      return source === undefined ? startThread(MAIN) : new Worker(source, { eval: true });
+    });
+    const parse = () => thread.toBinary(EmbedTextRequestSchema.typeName, bytesOf({ texts: ['a'] }), NEVER);
+    try {
+      const both = [parse(), parse()];
+      const error = await both[0]?.catch((reason: unknown) => reason);
+      expect(error).to.be.instanceOf(Error).with.property('message', 'out of memory');
+      expect((await both[1])?.byteLength).to.equal(3);
     } finally {
       await thread.close();
     }
