@@ -27,6 +27,7 @@ import { asDiskError, assertFits, makeDir } from '../disk.js';
 import { CheckpointGone, DownloaderError } from '../errors.js';
 import { CompileProgress } from '../progress/compile-progress.js';
 import { assertCompilable } from './assert-compilable.js';
+import type { CompileOrder } from './compile-process.js';
 import { readEmptyText } from './empty-text.js';
 import { compileOfFound, compileStart } from './plan-compile.js';
 import { runCompiler } from './run-compiler.js';
@@ -44,7 +45,7 @@ export async function compileModel(
   state: ModelState,
   verified: ReadonlyMap<string, ContentHash>,
 ): Promise<void> {
-  const { config, log, screen, signal } = context;
+  const { config, log, signal } = context;
   const { configured, inspection } = state;
   const { checkpoint, repository, revision } = inspection;
   const [problem] = inspection.files.flatMap((file) => file.problem ?? []);
@@ -74,31 +75,19 @@ export async function compileModel(
     await makeDir(temporary);
     await removeLeftovers(repositoryDir, temporary);
     await assertFits(repositoryDir, compile.diskBytes, 'compiled');
-    const progress = new CompileProgress(configured.id, screen, log);
-    const { model, peakBytes } = await runCompiler(
-      {
-        checkpoint: checkpoint.main,
-        verified: checkpoint.files.map(({ absolutePath }) => absolutePath),
-        config: network,
-        ...(await readTexts(state)),
-        ...(dense && { dense: { ...dense, checkpoint: denseWeights(state) } }),
-        dir: temporary,
-        precision: precisionOf(key.precision),
-        overflowSafe: key.overflowSafe,
-      },
-      (step) => progress.onStep(step),
-      signal,
-    ).finally(() => progress.stop());
-    const graphs = model.graphs.map(({ role, files, recipe, cosine }) => ({ role, cosine, recipe, files }));
-    const manifest: CompiledManifest = { ...key, repository, commit: revision, modelType: model.modelType, graphs };
-    await writeFile(join(temporary, COMPILED_MANIFEST_NAME), formatCompiledManifest(manifest), {
-      mode: 0o644,
-      flag: 'wx',
-      flush: true,
+    const { model, peakBytes } = await compileInto(context, configured.id, {
+      checkpoint: checkpoint.main,
+      verified: checkpoint.files.map(({ absolutePath }) => absolutePath),
+      config: network,
+      ...(await readTexts(state)),
+      ...(dense && { dense: { ...dense, checkpoint: denseWeights(state) } }),
+      dir: temporary,
+      precision: precisionOf(key.precision),
+      overflowSafe: key.overflowSafe,
     });
-    const final = join(repositoryDir, compiledKeyName(key));
-    await rm(final, { recursive: true, force: true });
-    await rename(temporary, final);
+    const graphs = model.graphs.map(({ role, files, recipe, cosine }) => ({ role, cosine, recipe, files }));
+    const { modelType } = model;
+    await publish(temporary, repositoryDir, { ...key, repository, commit: revision, modelType, graphs });
     const bytes = graphs.flatMap(({ files }) => files).reduce((sum, file) => sum + file.sizeBytes, 0);
     const seconds = Number(((performance.now() - startedMs) / 1000).toFixed(2));
     const cosine = minCosine(graphs);
@@ -111,6 +100,25 @@ export async function compileModel(
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
+}
+
+/** Runs the compiler, showing its steps. */
+async function compileInto({ screen, log, signal }: CommandContext, id: string, order: CompileOrder) {
+  const progress = new CompileProgress(id, screen, log);
+  try {
+    return await runCompiler(order, (step) => progress.onStep(step), signal);
+  } finally {
+    progress.stop();
+  }
+}
+
+/** Completes a directory of graphs with its manifest and gives it its name, which is its key. */
+async function publish(dir: string, repositoryDir: string, manifest: CompiledManifest): Promise<void> {
+  const text = formatCompiledManifest(manifest);
+  await writeFile(join(dir, COMPILED_MANIFEST_NAME), text, { mode: 0o644, flag: 'wx', flush: true });
+  const final = join(repositoryDir, compiledKeyName(manifest));
+  await rm(final, { recursive: true, force: true });
+  await rename(dir, final);
 }
 
 /** Reads every byte of the checkpoint and compares its sha256 with the known hash before compiling. */
