@@ -101,19 +101,25 @@ export function startSearch(limits: LimitsJson): void {
           `The server now runs ${model}, and ${others} of ${images.length} images are by another model. Remove all, and choose the images again.`,
         );
       }
-      const ranked = images
-        .map((image) => ({ ...image, cosine: dot(image.vector, vector) }))
-        .sort((one, other) => other.cosine - one.cosine);
-      for (const [rank, { figure, name, cosine }] of ranked.entries()) {
-        const score = document.createElement('small');
-        score.textContent = cosine.toFixed(3);
-        figure.querySelector('figcaption')?.replaceChildren(score, name);
-        figure.classList.toggle('best', rank === 0);
-      }
+      const ranked = bestFirst(images, vector);
       grid.replaceChildren(...ranked.map(({ figure }) => figure));
       say(STATUS, `Best: ${ranked[0]?.name ?? ''}`);
     });
   });
+}
+
+/** Returns the images by their cosine to a vector, which their captions show. */
+function bestFirst(images: readonly Image[], vector: readonly number[]): readonly Image[] {
+  const ranked = images
+    .map((image) => ({ ...image, cosine: dot(image.vector, vector) }))
+    .sort((one, other) => other.cosine - one.cosine);
+  for (const [rank, { figure, name, cosine }] of ranked.entries()) {
+    const score = document.createElement('small');
+    score.textContent = cosine.toFixed(3);
+    figure.querySelector('figcaption')?.replaceChildren(score, name);
+    figure.classList.toggle('best', rank === 0);
+  }
+  return ranked;
 }
 
 function figureOf(file: File): HTMLElement {
