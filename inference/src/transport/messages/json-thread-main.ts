@@ -14,14 +14,14 @@ const inputs = new Map<string, DescMessage>(
     .map((input) => [input.typeName, input]),
 );
 
-parentPort?.on('message', ({ id, typeName, bytes, limits }: JsonJob) => {
+parentPort?.on('message', ({ typeName, bytes, limits }: JsonJob) => {
   try {
     const desc = inputs.get(typeName);
     if (desc === undefined) throw new Error(`${typeName} is no request`);
     const binary = toBinary(desc, decodeJson(desc, bytes, limits));
-    parentPort?.postMessage({ id, bytes: binary } satisfies JsonOutcome, [binary.buffer]);
+    parentPort?.postMessage({ bytes: binary } satisfies JsonOutcome, [binary.buffer]);
   } catch (error) {
     const wrong = error instanceof Error ? error.message : String(error);
-    parentPort?.postMessage({ id, wrong } satisfies JsonOutcome);
+    parentPort?.postMessage({ wrong } satisfies JsonOutcome);
   }
 });

@@ -4,33 +4,29 @@
  * memory. As for a model, bulk calls get a ninth of it while interactive ones wait: those of an index job would take seconds.
  */
 import type { Worker } from 'node:worker_threads';
-import { type Entry, FairQueue, Flow } from '../../scheduling/fair-queue.js';
+import { Semaphore } from '../../semaphore.js';
 import type { Caller } from '../../services/call.js';
 import { startThread } from '../../start-thread.js';
 import type { JsonLimits } from './scan-json.js';
 
 /** A request to the thread. */
 export interface JsonJob {
-  readonly id: number;
   readonly typeName: string;
   readonly bytes: Uint8Array;
   readonly limits: JsonLimits;
 }
 
 /** A response: the message in binary form, or the error in the text. */
-export type JsonOutcome =
-  | { readonly id: number; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly id: number; readonly wrong: string };
+export type JsonOutcome = { readonly bytes: Uint8Array<ArrayBuffer> } | { readonly wrong: string };
 
-interface Waiting {
-  readonly job: JsonJob;
+/** The answer to a job. */
+interface Answer {
   resolve(bytes: Uint8Array<ArrayBuffer>): void;
   reject(error: unknown): void;
 }
 
 const PROGRAM = new URL('./json-thread-main.js', import.meta.url);
 const IDLE_MS = 5000;
-const ONE = { maxItems: 1, maxCost: 0, maxPadding: 0 };
 
 /** The text is not such a message; the error message says why. */
 export class JsonError extends Error {
@@ -39,11 +35,10 @@ export class JsonError extends Error {
 
 export class JsonThread {
   readonly #limits: JsonLimits;
-  readonly #queue = new FairQueue<Waiting>();
+  readonly #turns = new Semaphore(1);
   #worker: Worker | undefined;
-  #current: Waiting | undefined;
+  #current: Answer | undefined;
   #idle: NodeJS.Timeout | undefined;
-  #jobs = 0;
   readonly #startThread: () => Worker;
 
   constructor(limits: JsonLimits, start = () => startThread(PROGRAM)) {
@@ -55,32 +50,18 @@ export class JsonThread {
    * Returns the message in binary form. Rejects with a JsonError for invalid text, with the signal's reason, or with QUEUE_FULL if no
    * thread can be started. One at a time.
    */
-  toBinary(typeName: string, bytes: Uint8Array, { signal, priority }: Caller): Promise<Uint8Array<ArrayBuffer>> {
+  async toBinary(typeName: string, bytes: Uint8Array, { signal, priority }: Caller): Promise<Uint8Array<ArrayBuffer>> {
+    const release = await this.#turns.acquire(signal, priority);
     return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(signal.reason);
-      this.#jobs += 1;
-      const job = { id: this.#jobs, typeName, bytes, limits: this.#limits };
-      const abort = () => {
-        this.#queue.remove(entry);
-        reject(signal.reason);
-      };
-      const settle = <Value>(then: (value: Value) => void) => {
-        return (value: Value) => {
-          signal.removeEventListener('abort', abort);
-          then(value);
-        };
-      };
-      const entry: Entry<Waiting> = {
-        item: { job, resolve: settle(resolve), reject: settle(reject) },
-        flow: new Flow(priority),
-        cost: bytes.byteLength,
-        kind: '',
-        deadlineAtMs: Number.POSITIVE_INFINITY,
-        alone: true,
-      };
+      // The thread goes on: the next message waits for its end.
+      const abort = () => reject(signal.reason);
       signal.addEventListener('abort', abort, { once: true });
-      this.#queue.push(entry);
-      this.#next();
+      this.#parse({ typeName, bytes, limits: this.#limits })
+        .then(resolve, reject)
+        .finally(() => {
+          signal.removeEventListener('abort', abort);
+          release();
+        });
     });
   }
 
@@ -91,47 +72,35 @@ export class JsonThread {
     await worker?.terminate();
   }
 
-  #next(): void {
-    if (this.#current !== undefined) return;
-    const next = this.#queue.take(ONE, 0).batch[0]?.item;
-    if (next === undefined) {
-      this.#idle = setTimeout(() => void this.close(), IDLE_MS);
-      this.#idle.unref();
-      return;
-    }
+  async #parse(job: JsonJob): Promise<Uint8Array<ArrayBuffer>> {
     clearTimeout(this.#idle);
     try {
       this.#worker ??= this.#start();
-    } catch (error) {
-      next.reject(error);
-      return this.#next();
+      const worker = this.#worker;
+      const { bytes } = job;
+      // A view into a shared buffer is copied; an exclusive buffer is transferred.
+      const alone = bytes.byteLength === bytes.buffer.byteLength || (bytes.buffer as ArrayBuffer).resizable;
+      return await new Promise((resolve, reject) => {
+        this.#current = { resolve, reject };
+        worker.postMessage(job, alone ? [bytes.buffer as ArrayBuffer] : []);
+      });
+    } finally {
+      this.#idle = setTimeout(() => void this.close(), IDLE_MS).unref();
     }
-    this.#current = next;
-    const { bytes } = next.job;
-    // A view into a shared buffer is copied; an exclusive buffer is transferred.
-    const alone = bytes.byteLength === bytes.buffer.byteLength || (bytes.buffer as ArrayBuffer).resizable;
-    const own = alone ? [bytes.buffer as ArrayBuffer] : [];
-    this.#worker.postMessage(next.job, own);
   }
 
   #start(): Worker {
     const worker = this.#startThread();
     worker.unref();
     worker.on('message', (outcome: JsonOutcome) => {
-      const done = this.#current;
-      if (done?.job.id !== outcome.id) return;
-      this.#current = undefined;
-      if ('wrong' in outcome) done.reject(new JsonError(outcome.wrong));
-      else done.resolve(outcome.bytes);
-      this.#next();
+      if (this.#worker !== worker) return;
+      if ('wrong' in outcome) this.#current?.reject(new JsonError(outcome.wrong));
+      else this.#current?.resolve(outcome.bytes);
     });
     const lost = (error: unknown) => {
       if (this.#worker !== worker) return;
       this.#worker = undefined;
-      const broken = this.#current;
-      this.#current = undefined;
-      broken?.reject(error);
-      this.#next();
+      this.#current?.reject(error);
     };
     worker.on('error', lost);
     worker.on('exit', (code) => lost(new Error(`the thread for JSON ended with ${code}`)));
