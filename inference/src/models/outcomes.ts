@@ -13,28 +13,33 @@ export function failed<Result>(error: unknown): Outcome<Result> {
   return { ok: false, error };
 }
 
-/** The error of a text that was truncated: at `limit` tokens, or, with fewer, at the most characters that are read. */
-export function textTooLong({ ids }: TokenizedText, limit: number): InferenceError {
-  const most = ids.length < limit ? `${MAX_CHARACTERS} characters` : `${limit} tokens`;
-  return new InferenceError(
-    'TEXT_TOO_LONG',
-    `Expected a text of at most ${most}, got a longer one. Shorten it, or set truncate to have its end left out.`,
-  );
+/** What a model reads of a text. */
+export interface TextLimits {
+  /** Tokens of a text. */
+  readonly length: number;
+  /** Tokens that the network knows: a tokenizer may have others, added to it alone. */
+  readonly vocabulary: number;
 }
 
-/** The error of a text that is nothing to the model, such as an empty one where the tokenizer adds no special tokens. */
-export function withoutTokens(): InferenceError {
+/** Why a text is not embedded as it came; undefined: it is. */
+export function textError(
+  { ids, truncated }: TokenizedText,
+  truncate: boolean,
+  { length, vocabulary }: TextLimits,
+): InferenceError | undefined {
+  if (truncated && !truncate) {
+    // With fewer tokens, at the most characters that are read.
+    const most = ids.length < length ? `${MAX_CHARACTERS} characters` : `${length} tokens`;
+    return new InferenceError(
+      'TEXT_TOO_LONG',
+      `Expected a text of at most ${most}, got a longer one. Shorten it, or set truncate to have its end left out.`,
+    );
+  }
+  const unknown = ids.find((id) => id >= vocabulary);
+  if (unknown === undefined) return undefined;
   return new InferenceError(
     'INVALID_ARGUMENT',
-    'Expected a text with at least one token of the model, got one without.',
-  );
-}
-
-/** The error of a text with an added token of the tokenizer that the network has no row for. */
-export function unknownToken(id: number, count: number): InferenceError {
-  return new InferenceError(
-    'INVALID_ARGUMENT',
-    `Expected a text of the model's ${count} tokens, got one with token ${id} of its tokenizer. Leave that word out.`,
+    `Expected a text of the model's ${vocabulary} tokens, got one with token ${unknown} of its tokenizer. Leave that word out.`,
   );
 }
 

@@ -15,7 +15,7 @@ import { WordPieceModel } from './wordpiece.js';
  *
  * @param lowerCases - Whether texts are lowered before they are normalized, but not the added tokens in them.
  */
-export function createExactSource(json: JsonObject, lowerCases = false): ExactSource {
+export function createExactSource(json: JsonObject, lowerCases: boolean): ExactSource {
   const normalize = supported(json, 'normalizer', createNormalizer);
   return new ExactSource(
     lowerCases ? (text) => normalize(lowerCase(text)) : normalize,

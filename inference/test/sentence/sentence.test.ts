@@ -1,6 +1,6 @@
-import { chmod, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import type { TextItem, VectorResult } from '../../src/models/items.js';
 import type { LoadedModel, Outcome } from '../../src/models/model.js';
@@ -16,6 +16,8 @@ import {
   OPTIONS,
   readJsonFile,
 } from '../support/paths.js';
+
+const TINY = 'models/fixtures/bge-m3-tiny';
 
 type Embedder = LoadedModel<TextItem, VectorResult>;
 
@@ -119,6 +121,26 @@ for (const { id, weights, golden, least } of REPOSITORIES) {
 }
 
 describe('the sentence embedder', () => {
+  const dirs: string[] = [];
+  after(() => Promise.all(dirs.map((dir) => rm(dir, { recursive: true }))));
+
+  /** The repository bge-m3-tiny with these files added, or in place of its own. */
+  async function tinyWith(files: Readonly<Record<string, string | Uint8Array>>): Promise<string> {
+    const dir = await mkdtemp(join(tmpdir(), 'heimdex-sentence-'));
+    dirs.push(dir);
+    const own = (await readdir(inShared(TINY))).filter((name) => !Object.hasOwn(files, name));
+    await Promise.all(own.map((name) => symlink(join(inShared(TINY), name), join(dir, name))));
+    for (const [name, content] of Object.entries(files)) await writeFile(join(dir, name), content);
+    return dir;
+  }
+
+  const loadFrom = (dir: string, weights = 'onnx/sentence_transformers.onnx') =>
+    load(modelFiles('a/b', dir, { model: weights }), OPTIONS);
+
+  /** Its tokenizer.json without special tokens around a text. */
+  const bareTokenizer = () =>
+    JSON.stringify({ ...readJsonFile<object>(inShared(`${TINY}/tokenizer.json`)), post_processor: null });
+
   it("truncates a long text at the repository's limit, and keeps the end token", async function () {
     needsShared(this, 'models/Xenova/all-MiniLM-L6-v2');
     const model = await load(
@@ -139,55 +161,38 @@ describe('the sentence embedder', () => {
   });
 
   it('shortens vectors to truncate_dim of config_sentence_transformers.json, before they are scaled', async function () {
-    needsShared(this, 'models/fixtures/bge-m3-tiny');
-    const dir = join(await mkdtemp(join(tmpdir(), 'heimdex-short-')), 'model');
-    await cp(inShared('models/fixtures/bge-m3-tiny'), dir, { recursive: true });
-    const vectorsOf = async () => {
-      const model = await load(modelFiles('a/b', dir, { model: 'onnx/sentence_transformers.onnx' }), OPTIONS);
+    needsShared(this, TINY);
+    const vectorsOf = async (dir: string) => {
+      const model = await loadFrom(dir);
       const [scaled, raw] = await model.run([item('word'), item('word', { normalize: false })], CONTEXT);
       await model.close();
       return { dimensions: model.facts.dimensions, scaled: value(scaled).vector, raw: value(raw).vector };
     };
-    const whole = await vectorsOf();
-    await chmod(dir, 0o755);
-    await writeFile(join(dir, 'config_sentence_transformers.json'), '{"truncate_dim": 8}');
-    const { dimensions, scaled, raw } = await vectorsOf();
+    const whole = await vectorsOf(inShared(TINY));
+    const { dimensions, scaled, raw } = await vectorsOf(
+      await tinyWith({ 'config_sentence_transformers.json': '{"truncate_dim": 8}' }),
+    );
     expect(dimensions).to.equal(8);
     expect([...raw]).to.deep.equal([...whole.raw.slice(0, 8)]);
     expect(Math.hypot(...scaled)).to.be.closeTo(1, 1e-6);
-    await rm(dirname(dir), { recursive: true });
   });
 
   it('refuses a text of no tokens, as an empty one is where the tokenizer adds none', async function () {
-    needsShared(this, 'models/fixtures/bge-m3-tiny');
-    const dir = join(await mkdtemp(join(tmpdir(), 'heimdex-bare-')), 'model');
-    await cp(inShared('models/fixtures/bge-m3-tiny'), dir, { recursive: true });
-    const path = join(dir, 'tokenizer.json');
-    const tokenizer = { ...readJsonFile<object>(path), post_processor: null };
-    await chmod(dir, 0o755);
-    await rm(path, { force: true });
-    await writeFile(path, JSON.stringify(tokenizer));
-    const model = await load(modelFiles('a/b', dir, { model: 'onnx/sentence_transformers.onnx' }), OPTIONS);
+    needsShared(this, TINY);
+    const model = await loadFrom(await tinyWith({ 'tokenizer.json': bareTokenizer() }));
     const [empty, word] = await model.run([item(''), item('word')], CONTEXT);
     await model.close();
     expect(empty?.ok === false && empty.error.code).to.equal('INVALID_ARGUMENT');
     expect(value(word).vector.every(Number.isFinite)).to.equal(true);
-    await rm(dirname(dir), { recursive: true });
   });
 
   it('refuses a text with a token that the tokenizer has and the network does not, and needs no padding token of the network', async function () {
-    needsShared(this, 'models/fixtures/bge-m3-tiny');
-    const dir = join(await mkdtemp(join(tmpdir(), 'heimdex-beyond-')), 'model');
-    await cp(inShared('models/fixtures/bge-m3-tiny'), dir, { recursive: true });
-    const path = join(dir, 'tokenizer.json');
+    needsShared(this, TINY);
     const plain = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
-    const json = readJsonFile<{ added_tokens: object[] }>(path);
+    const json = readJsonFile<{ added_tokens: object[] }>(inShared(`${TINY}/tokenizer.json`));
     json.added_tokens.push({ id: 5000, content: '<new>', ...plain }, { id: 5001, content: '<none>', ...plain });
-    await chmod(dir, 0o755);
-    for (const name of ['tokenizer.json', 'tokenizer_config.json']) await rm(join(dir, name), { force: true });
-    await writeFile(path, JSON.stringify(json));
-    await writeFile(join(dir, 'tokenizer_config.json'), '{"pad_token": "<none>"}');
-    const model = await load(modelFiles('a/b', dir, { model: 'onnx/sentence_transformers.onnx' }), OPTIONS);
+    const tokenizer = { 'tokenizer.json': JSON.stringify(json), 'tokenizer_config.json': '{"pad_token": "<none>"}' };
+    const model = await loadFrom(await tinyWith(tokenizer));
     const [refused, ...words] = await model.run(
       ['a <new> word', 'a word', 'a word or'].map((text) => item(text)),
       CONTEXT,
@@ -196,15 +201,10 @@ describe('the sentence embedder', () => {
     expect(refused?.ok === false && refused.error.code).to.equal('INVALID_ARGUMENT');
     expect(refused?.ok === false && refused.error.message).to.include('got one with token 5000 of its tokenizer');
     for (const word of words) expect(value(word).vector.every(Number.isFinite)).to.equal(true);
-    await rm(dirname(dir), { recursive: true });
   });
 
   it('gives a text of a single token the same vector in any batch of a compiled graph', async function () {
-    needsShared(this, 'models/fixtures/bge-m3-tiny');
-    const dir = join(await mkdtemp(join(tmpdir(), 'heimdex-single-')), 'model');
-    await cp(inShared('models/fixtures/bge-m3-tiny'), dir, { recursive: true });
-    const path = join(dir, 'tokenizer.json');
-    const tokenizer = { ...readJsonFile<object>(path), post_processor: null };
+    needsShared(this, TINY);
     const size = 256;
     const weights = (count: number) => Float32Array.from({ length: count }, (_, index) => Math.sin(index * index));
     const graph = newModel({
@@ -231,24 +231,19 @@ describe('the sentence embedder', () => {
       })),
       outputs: [{ name: 'last_hidden_state', elementType: 'float32', dims: ['batch', 'length', size] }],
     });
-    await chmod(dir, 0o755);
-    await rm(path, { force: true });
-    await writeFile(path, JSON.stringify(tokenizer));
-    await writeFile(join(dir, 'single.onnx'), writeModel({ ...graph, producer: 'heimdex' }));
-    const model = await load(modelFiles('a/b', dir, { model: 'single.onnx' }), OPTIONS);
+    const single = writeModel({ ...graph, producer: 'heimdex' });
+    const dir = await tinyWith({ 'tokenizer.json': bareTokenizer(), 'single.onnx': single });
+    const model = await loadFrom(dir, 'single.onnx');
     const texts = ['a', 'to', 'in'].map((text) => item(text));
     const alone = await Promise.all(texts.map(async (text) => (await model.run([text], CONTEXT))[0]));
     const together = await model.run(texts, CONTEXT);
     await model.close();
     expect(together.map((one) => value(one).tokenCount)).to.deep.equal([1, 1, 1]);
     expect(together).to.deep.equal(alone);
-    await rm(dirname(dir), { recursive: true });
   });
 
   it('gives a text the same vector in any batch if the graph takes no mask, and so would read padding', async function () {
-    needsShared(this, 'models/fixtures/bge-m3-tiny');
-    const dir = join(await mkdtemp(join(tmpdir(), 'heimdex-maskless-')), 'model');
-    await cp(inShared('models/fixtures/bge-m3-tiny'), dir, { recursive: true });
+    needsShared(this, TINY);
     // The ids, less the mean of all of them.
     const graph = newModel({
       name: 'maskless',
@@ -262,14 +257,11 @@ describe('the sentence embedder', () => {
       inputs: [{ name: 'input_ids', elementType: 'int64', dims: ['batch', 'length'] }],
       outputs: [{ name: 'last_hidden_state', elementType: 'float32', dims: ['batch', 'length', 1] }],
     });
-    await chmod(dir, 0o755);
-    await writeFile(join(dir, 'maskless.onnx'), writeModel(graph));
-    const model = await load(modelFiles('a/b', dir, { model: 'maskless.onnx' }), OPTIONS);
+    const model = await loadFrom(await tinyWith({ 'maskless.onnx': writeModel(graph) }), 'maskless.onnx');
     const texts = ['a word', 'a word.'].map((text) => item(text, { normalize: false }));
     const alone = await Promise.all(texts.map(async (text) => value((await model.run([text], CONTEXT))[0]).vector));
     expect((await model.run(texts, CONTEXT)).map((outcome) => value(outcome).vector)).to.deep.equal(alone);
     await model.close();
-    await rm(dirname(dir), { recursive: true });
   });
 
   it('rejects weights that are not a text encoder', async () => {

@@ -1,7 +1,8 @@
+import { InferenceError } from '../../errors.js';
 import type { TextTokenizer, TokenizedText } from '../../tokenizer/index.js';
 import type { TextItem, VectorResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
-import { cancelled, isWaitedFor, textTooLong, unknownToken, withoutTokens } from '../outcomes.js';
+import { cancelled, isWaitedFor, textError } from '../outcomes.js';
 import { openTokenizer } from '../repository.js';
 import { normalize } from '../vectors.js';
 import { SentenceNetwork } from './network.js';
@@ -84,15 +85,13 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
     const outcomes: Outcome<VectorResult>[] = [];
     const waiting: Waiting[] = [];
     const { vocabulary } = this.#recipe;
-    const limit = tokenLimit(this.#tokenizer, this.#recipe);
+    const limits = { length: tokenLimit(this.#tokenizer, this.#recipe), vocabulary };
     for (const [index, item] of items.entries()) {
       if (!isWaitedFor(context, index)) continue;
       const text = tokenizeText(item.text, this.#tokenizer, this.#recipe);
-      const unknown = text.ids.find((id) => id >= vocabulary);
-      if (text.truncated && !item.truncate) outcomes[index] = { ok: false, error: textTooLong(text, limit) };
-      else if (text.ids.length === 0) outcomes[index] = { ok: false, error: withoutTokens() };
-      else if (unknown !== undefined) outcomes[index] = { ok: false, error: unknownToken(unknown, vocabulary) };
-      else waiting.push({ item, index, text });
+      const error = textError(text, item.truncate, limits) ?? (text.ids.length === 0 ? withoutTokens() : undefined);
+      if (error === undefined) waiting.push({ item, index, text });
+      else outcomes[index] = { ok: false, error };
     }
     for (const [position, batch] of this.#share(waiting).entries()) {
       // Not before the first: a yield costs the server a message, a quarter of the time around a short text.
@@ -136,4 +135,12 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
       };
     });
   }
+}
+
+/** The error of a text that is nothing to the model, such as an empty one where the tokenizer adds no special tokens. */
+function withoutTokens(): InferenceError {
+  return new InferenceError(
+    'INVALID_ARGUMENT',
+    'Expected a text with at least one token of the model, got one without.',
+  );
 }

@@ -1,7 +1,7 @@
 import type { TokenizedText } from '../../tokenizer/index.js';
 import type { TextItem, VectorResult } from '../items.js';
 import type { Outcome, RunContext } from '../model.js';
-import { cancelled, isWaitedFor, textTooLong, unknownToken } from '../outcomes.js';
+import { cancelled, isWaitedFor, textError } from '../outcomes.js';
 import { finishVector } from './postprocess.js';
 import { packIds, type TextRecipe, tokenizeText } from './preprocess.js';
 import type { Tower } from './tower.js';
@@ -26,13 +26,11 @@ export class TextEmbedder {
   async run(items: readonly TextItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = [];
     const waiting: { readonly item: TextItem; readonly index: number; readonly text: TokenizedText }[] = [];
-    const { length, vocabulary } = this.#recipe;
     for (const [index, item] of items.entries()) {
       const text = tokenizeText(item.text, this.#recipe);
-      const unknown = text.ids.find((id) => id >= vocabulary);
-      if (text.truncated && !item.truncate) outcomes[index] = { ok: false, error: textTooLong(text, length) };
-      else if (unknown !== undefined) outcomes[index] = { ok: false, error: unknownToken(unknown, vocabulary) };
-      else waiting.push({ item, index, text });
+      const error = textError(text, item.truncate, this.#recipe);
+      if (error === undefined) waiting.push({ item, index, text });
+      else outcomes[index] = { ok: false, error };
     }
     while (waiting.length > 0) {
       await context.yieldToEventLoop();
