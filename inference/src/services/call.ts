@@ -3,7 +3,7 @@ import type { ErrorCode } from '../errors.js';
 import type { Priority } from '../scheduling/fair-queue.js';
 import type { WireError } from './errors.js';
 
-/** Whose work it is, for what calls wait for before their queue. */
+/** What decides how long a call waits for decompression and parsing, before it is queued. */
 export type Caller = Pick<Call, 'signal' | 'priority'>;
 
 /** Statistics of a call for the access log and the metrics, filled in by the method. */
@@ -17,7 +17,7 @@ export interface CallStats {
   queueMs?: number;
   runMs?: number;
   batchSize?: number;
-  /** The error id of an INTERNAL answer. */
+  /** The id of an error in the answer that is logged as a defect. */
   errorId?: string;
   /** The first few causes of the call's and its items' errors, such as library messages. Never sent to a caller. */
   causes?: readonly string[];

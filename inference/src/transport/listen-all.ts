@@ -130,6 +130,10 @@ function createWebListener(options: ListenAllOptions): RequestListener {
   return (request, response) => {
     // A server must take the absolute form as well (RFC 9112, section 3.2.2).
     request.url = request.url?.replace(/^https?:\/\/[^/?]*\/?/i, '/');
+    // A media type has no case (RFC 9110, section 8.3.1), unlike its parameters, such as the boundary of a form.
+    const { headers } = request;
+    if (headers['content-type'] !== undefined)
+      headers['content-type'] = headers['content-type'].replace(/^[^;]*/, (type) => type.toLowerCase());
     if (!answerCors(request, response, corsOrigins)) first(request, response);
   };
 }

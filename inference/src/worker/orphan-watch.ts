@@ -5,7 +5,8 @@ const CHECK_INTERVAL_MS = 500;
 
 /**
  * Kills this process when its parent has ended, even while the main thread is stuck in a run: a separate thread checks whether
- * the parent has changed. (The end of the pipe is noticed only between runs.)
+ * the parent has changed. (The end of the pipe is noticed only between runs.) Without the thread the worker still works; it only notices the
+ * parent's death one run later.
  */
 export function watchForOrphaning(): void {
   try {
@@ -20,9 +21,8 @@ export function watchForOrphaning(): void {
       },
     );
     thread.unref();
-    // As below.
     thread.on('error', () => {});
   } catch {
-    // Without the thread the worker still works; it only notices the parent's death one run later.
+    // No thread is left.
   }
 }

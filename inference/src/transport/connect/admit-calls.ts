@@ -37,9 +37,7 @@ export function httpCalls(
         response.setHeader('allow', 'POST');
         return next(request, response);
       }
-      // A media type has no case (RFC 9110, section 8.3.1): in lower case from here on.
-      const contentType = request.headers['content-type']?.toLowerCase();
-      if (contentType !== undefined) request.headers['content-type'] = contentType;
+      const contentType = request.headers['content-type'];
       const call = admitRequest({ admission, callTracker }, request, response, {
         path: served.method.path,
         protocol: protocolOf(contentType),

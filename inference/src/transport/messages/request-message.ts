@@ -32,8 +32,7 @@ export function encodingHeaderOf(contentType: string): EncodingHeader {
 
 /** The body's encoding from its headers. The library reports unknown encodings. */
 export function bodyFormOf({ headers }: Pick<IncomingMessage, 'headers'>): BodyForm {
-  // A media type has no case (RFC 9110, section 8.3.1).
-  const type = headers['content-type']?.toLowerCase() ?? '';
+  const type = headers['content-type'] ?? '';
   const encoding = headers[encodingHeaderOf(type)]?.toString().trim().toLowerCase() ?? '';
   return {
     json: /^application\/(?:json|(?:connect|grpc-web)\+json)\b/.test(type),

@@ -154,7 +154,7 @@ function watchParts(parser: BusboyInstance): PartsSeen {
 
 function parserOf({ headers }: IncomingMessage, maxBytes: number): BusboyInstance {
   const type = headers['content-type'] ?? '';
-  if (!/^multipart\/form-data\b/i.test(type)) {
+  if (!/^multipart\/form-data\b/.test(type)) {
     const came = type === '' ? 'none' : JSON.stringify(type.slice(0, 100));
     throw new InferenceError('INVALID_ARGUMENT', `Expected content-type multipart/form-data, got ${came}.`);
   }
