@@ -100,22 +100,17 @@ export class Pool {
   async #supervise(index: number): Promise<void> {
     const { log } = this.#options;
     const { signal } = this.#closing;
-    let ownFailedStarts = 0;
     while (!signal.aborted) {
       const end = await this.#runWorker(index);
       if (signal.aborted) return;
-      const wasReady = end.readyMs !== undefined;
-      ownFailedStarts = wasReady ? 0 : ownFailedStarts + 1;
-      if (wasReady) this.#failedStarts = 0;
-      else if (this.#ready.size === 0) this.#failedStarts += 1;
+      if (end.readyMs === undefined && this.#ready.size === 0) this.#failedStarts += 1;
       // The first loss of a retried item was counted already: the item, not the model, may be the cause.
       const { stableMs = STABLE_MS } = this.#options;
       if (!end.killedByPoisonSuspect) this.#losses = (end.readyMs ?? 0) > stableMs ? 1 : this.#losses + 1;
       if ((end.loadFailure && this.#facts === undefined) || this.#failedStarts >= this.#options.maxLosses) {
         return this.#giveUp(end.loadFailure, end.reason);
       }
-      // Answers of another worker do not make this one start.
-      const delayMs = backoffMs(Math.max(this.#losses, ownFailedStarts));
+      const delayMs = backoffMs(this.#losses);
       log.error({ model: this.#options.name, worker: index, reason: end.reason, delayMs }, 'worker lost, restarting');
       this.#restarts += 1;
       // Ends early on abort.
