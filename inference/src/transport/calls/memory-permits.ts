@@ -5,8 +5,8 @@
 
 import type { Priority } from '../../scheduling/fair-queue.js';
 
-/** While other calls hold memory, a bulk call gets no more once this part of it is held: the rest is the room of interactive calls. */
-const BULK_PART = 0.75;
+/** While other calls hold memory, a bulk call gets no more once this fraction of it is held: the rest is kept for interactive calls. */
+const BULK_FRACTION = 0.75;
 
 /** The permits of one call. */
 export interface Permit {
@@ -44,7 +44,7 @@ export class MemoryPermits {
       const isAlone = this.#heldBytes === held;
       return priority === 'interactive' || isAlone
         ? this.freeBytes
-        : Math.max(0, this.totalBytes * BULK_PART - this.#heldBytes);
+        : Math.max(0, this.totalBytes * BULK_FRACTION - this.#heldBytes);
     };
     if (bytes > free()) return undefined;
     let released = false;
