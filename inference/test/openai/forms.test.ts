@@ -175,7 +175,9 @@ describe('a form for the OpenAI API', () => {
         [Buffer.from(named('caf\u00e9', 'ISO-8859-1'), 'latin1'), 'caf\u00e9'],
       ] as const;
       for (const [body, model] of bodies) {
-        const { status, error } = await form(Buffer.concat([Buffer.from(body), Buffer.from(file('x') + END)]));
+        const whole = Buffer.concat([Buffer.from(body), Buffer.from(file('x') + END)]);
+        // A media type has no case; a boundary has.
+        const { status, error } = await form(whole, 'Multipart/Form-Data; boundary=XX');
         expect([status, error.param]).to.deep.equal([404, 'model']);
         expect(error.message).to.include(model);
       }
