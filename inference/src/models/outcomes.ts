@@ -21,7 +21,7 @@ export interface TextLimits {
   readonly vocabulary: number;
 }
 
-/** Why a text is not embedded as it came; undefined: it is. */
+/** Why a text is refused; undefined: it is not. */
 export function textError(
   { ids, truncated }: TokenizedText,
   truncate: boolean,
@@ -39,7 +39,7 @@ export function textError(
   if (unknown === undefined) return undefined;
   return new InferenceError(
     'INVALID_ARGUMENT',
-    `Expected a text of the model's ${vocabulary} tokens, got one with token ${unknown} of its tokenizer. Leave that word out.`,
+    `Expected a text with tokens below ${vocabulary}, which the model knows, got one with token ${unknown} of its tokenizer. Leave that word out.`,
   );
 }
 
