@@ -70,7 +70,6 @@ describe('a compile', function () {
       ASR_MODEL: 'none',
       LOAD_BGE_M3: 'true',
       TEXT_MODEL_NAME: NAME,
-      DOWNLOAD_STALL_SECONDS: '30',
     });
   }
 

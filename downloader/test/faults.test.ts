@@ -60,10 +60,12 @@ describe('a download through a bad network', () => {
     {
       name: 'a connection that stalls in the middle of a file',
       faults: [{ on: onEncoder, do: { type: 'stall', atByte: 200_000 }, times: 1 }],
+      env: { DOWNLOAD_STALL_SECONDS: '0.4' },
     },
     {
       name: 'a request that is never answered',
       faults: [{ on: { kind: 'resolve', file: ENCODER }, do: { type: 'silence' }, times: 1 }],
+      env: { DOWNLOAD_STALL_SECONDS: '0.4' },
     },
     { name: 'a flipped bit', faults: [{ on: onEncoder, do: { type: 'flip', atByte: 123_456 }, times: 1 }] },
     {
@@ -322,7 +324,9 @@ describe('a download through a bad network', () => {
   });
 
   it('retries the one connection that stalls and leaves the others alone', async () => {
-    const result = await run([{ on: onEncoder, do: { type: 'stall', atByte: 200_000 }, times: 1 }]);
+    const result = await run([{ on: onEncoder, do: { type: 'stall', atByte: 200_000 }, times: 1 }], {
+      DOWNLOAD_STALL_SECONDS: '0.4',
+    });
     await expectGood(result);
     const requests = hub.requests.filter({ kind: 'bytes', file: ENCODER });
     expect(requests.length).to.equal(Math.ceil(700_000 / 65_536) + 1);

@@ -63,7 +63,6 @@ describe("OpenAI's own file, at its address", () => {
       MODELS_MANIFEST: manifest,
       DOWNLOAD_CONNECTIONS: '1',
       DOWNLOAD_ATTEMPTS: attempts,
-      DOWNLOAD_STALL_SECONDS: '30',
     });
     const config = loadConfig(env);
     const screen = openScreen(new Writable({ write: (_chunk, _encoding, done) => done() }));

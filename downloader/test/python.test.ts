@@ -103,7 +103,7 @@ describe("the downloader with Python's huggingface_hub", () => {
 
   it('is waited for by a Python that wants the same file', async () => {
     hub.faults.add({ on: onEncoder, do: { type: 'slow', partBytes: 40_000, pauseMs: 50 } });
-    const ours = runChild([], env({ DOWNLOAD_STALL_SECONDS: '30', DOWNLOAD_CONNECTIONS: '1' }));
+    const ours = runChild([], env({ DOWNLOAD_CONNECTIONS: '1' }));
     await encoderRequested();
     await ask(DOWNLOAD);
     const { status, stderr } = await ours;

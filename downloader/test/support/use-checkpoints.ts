@@ -54,7 +54,6 @@ export function checkpointEnvironment(dir: string, hubUrl: string, more: NodeJS.
     ASR_MODEL: 'none',
     LOAD_BGE_M3: 'true',
     TEXT_MODEL_NAME: NAME,
-    DOWNLOAD_STALL_SECONDS: '30',
     ...more,
   });
 }
