@@ -47,6 +47,15 @@ describe('an archive of models', () => {
     expect(lastLine(result).msg).to.equal('Interrupted. To start again, run: heimdex-downloader import -');
   });
 
+  it('that cannot be read to its end is not called an error of the volume: exit 7', async () => {
+    const failed = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' });
+    const stdin = new Readable({ read: () => stdin.destroy(failed) });
+    const result = await runHere(['import', '-'], env(), { stdin });
+    expect(result.status, result.stderr).to.equal(7);
+    expect(lastLine(result)).to.include({ code: 'ARCHIVE_INVALID' });
+    expect(lastLine(result).msg).to.include('EIO').and.not.include(dir.path);
+  });
+
   it('that does not fit on its disk is an error and leaves no file: exit 6', async () => {
     const hub = await startHub({ repositories: [speechRepository({ encoderBytes: 6_000_000 })] });
     const filled = testEnvironment(dir.path, hub.url);

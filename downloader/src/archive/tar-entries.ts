@@ -1,4 +1,5 @@
 import { addAbortSignal, type Readable } from 'node:stream';
+import { messageOf } from '@heimdex/common';
 import { type Extract, extract } from 'tar-stream';
 
 /** One entry of a tar stream: its header and its bytes. Read the bytes or skip them with `resume()`. */
@@ -30,8 +31,10 @@ async function feed(input: Readable, tar: Extract): Promise<void> {
     // The types require an argument, the stream does not.
     tar.end(null);
   } catch (error) {
-    tar.destroy(error instanceof Error ? error : new Error(String(error)));
-    throw error;
+    // Without its code, which would be taken for an error of the volume.
+    const failed = new Error(messageOf(error), { cause: error });
+    tar.destroy(failed);
+    throw failed;
   }
 }
 
