@@ -134,8 +134,20 @@ function entryOf(
   const size = DATA_TYPES[storage.type];
   const count = elementCount(shape);
   const stored = storages.get(storage.key);
-  // Its elements are in its storage, but fewer than its shape says.
-  if (shape.some((length, axis) => length > 1 && stride[axis] === 0)) throw notContiguous(name, stride);
+  const [rows = 0, columns = 0, ...others] = shape;
+  const transposed = others.length === 0 && rows > 1 && columns > 1 && stride[0] === 1 && stride[1] === rows;
+  let step = 1;
+  for (let axis = shape.length - 1; axis >= 0 && !transposed; axis--) {
+    const length = shape[axis] ?? 1;
+    if (length > 1 && stride[axis] !== step) {
+      throw new CompilerError(
+        'CHECKPOINT_UNSUPPORTED',
+        `Expected tensor ${shown(name)} to be contiguous, got strides [${shown(stride.slice(0, 8).join(', '))}]. Save the model again, as safetensors: save_pretrained of transformers.`,
+      );
+    }
+    step *= length;
+  }
+  // After its strides: the storage of one that was expanded has fewer elements than its shape.
   if (!(offset >= 0 && stored !== undefined && (offset + count) * size <= stored.sizeBytes)) {
     throw new CompilerError(
       'CHECKPOINT_INVALID',
@@ -143,23 +155,7 @@ function entryOf(
     );
   }
   const entry = { type: storage.type, shape, file, offset: stored.offset + offset * size, sizeBytes: count * size };
-  const [rows = 0, columns = 0, ...others] = shape;
-  if (others.length === 0 && rows > 1 && columns > 1 && stride[0] === 1 && stride[1] === rows)
-    return { ...entry, transposed: true };
-  let step = 1;
-  for (let axis = shape.length - 1; axis >= 0; axis--) {
-    const length = shape[axis] ?? 1;
-    if (length > 1 && stride[axis] !== step) throw notContiguous(name, stride);
-    step *= length;
-  }
-  return entry;
-}
-
-function notContiguous(name: string, stride: readonly number[]): CompilerError {
-  return new CompilerError(
-    'CHECKPOINT_UNSUPPORTED',
-    `Expected tensor ${shown(name)} to be contiguous, got strides [${shown(stride.slice(0, 8).join(', '))}]. Save the model again, as safetensors: save_pretrained of transformers.`,
-  );
+  return transposed ? { ...entry, transposed } : entry;
 }
 
 function numbersOf(table: Map<Pickled, Pickled>): Record<string, number> {
