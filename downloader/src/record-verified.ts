@@ -1,23 +1,30 @@
 import { realpath, stat } from 'node:fs/promises';
 import { type ContentHash, unlessGone, type Verification, verificationKey, writeVerifications } from '@heimdex/cache';
+import { messageOf } from '@heimdex/common';
+import type { CommandContext } from './commands/context.js';
 import type { Plan, PlannedBlob } from './plan.js';
 
 /**
- * Records size and modification time of blobs that have just been verified, so that `verify --quick` need not read them again.
- * Rejects with the system's error, which a caller may ignore: the records are optional.
+ * Records size and modification time of blobs that have just been verified, so that `verify --quick` need not read them again. The records
+ * are optional: a failure is not an error.
  */
 export async function recordVerified(
-  cacheDir: string,
+  { config, log }: CommandContext,
   blobs: readonly Pick<PlannedBlob, 'finalPath' | 'hash'>[],
 ): Promise<void> {
-  const root = await realpath(cacheDir);
-  const verifications = new Map<string, Verification>();
-  for (const blob of blobs) {
-    const path = await realpath(blob.finalPath);
-    const { size, mtimeMs } = await stat(path);
-    verifications.set(verificationKey(root, path), { sizeBytes: size, mtimeMs, hash: blob.hash });
+  const { cacheDir } = config.models;
+  try {
+    const root = await realpath(cacheDir);
+    const verifications = new Map<string, Verification>();
+    for (const blob of blobs) {
+      const path = await realpath(blob.finalPath);
+      const { size, mtimeMs } = await stat(path);
+      verifications.set(verificationKey(root, path), { sizeBytes: size, mtimeMs, hash: blob.hash });
+    }
+    if (verifications.size > 0) await writeVerifications(cacheDir, verifications);
+  } catch (error) {
+    log.debug({ event: 'verifications' }, `Verified files could not be recorded: ${messageOf(error)}`);
   }
-  if (verifications.size > 0) await writeVerifications(cacheDir, verifications);
 }
 
 /**

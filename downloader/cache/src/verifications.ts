@@ -35,7 +35,7 @@ export function verificationKey(cacheDir: string, blobPath: string): string {
 /** Reads the records; empty if there are none or they are unreadable. */
 export async function readVerifications(cacheDir: string): Promise<Verifications> {
   try {
-    const root = new JsonCursor(JSON.parse(await readFile(verificationsPath(cacheDir), 'utf8')), 'proofs');
+    const root = new JsonCursor(JSON.parse(await readFile(verificationsPath(cacheDir), 'utf8')), 'verifications');
     if (root.get('formatVersion').count() !== VERIFICATIONS_FORMAT_VERSION) return new Map();
     return new Map(
       root

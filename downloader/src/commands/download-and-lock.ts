@@ -184,17 +184,11 @@ async function carryOut(context: CommandContext, plan: Plan): Promise<FetchTotal
     context.count({ fetchedFiles, networkBytes, retries });
     await hashing.close();
   }
-  await recordVerifications(context, plan);
+  await recordVerified(
+    context,
+    plan.blobs.filter((blob) => blob.action !== 'keep'),
+  );
   return progress.totals;
-}
-
-async function recordVerifications({ config, log }: CommandContext, plan: Plan): Promise<void> {
-  try {
-    const verified = plan.blobs.filter((blob) => blob.action !== 'keep');
-    await recordVerified(config.models.cacheDir, verified);
-  } catch (error) {
-    log.debug({ event: 'proofs' }, `Verified files could not be recorded: ${messageOf(error)}`);
-  }
 }
 
 /** Whether a record is that of an export whose repository has become a checkpoint, or the reverse: it would still be served. */

@@ -51,9 +51,7 @@ export async function importModels(context: CommandContext): Promise<RunFigures>
   });
   const failure = await updateLock(lockPath, locked, locks, signal);
   if (failure !== undefined) throw failure;
-  await recordVerified(cacheDir, archive.verified).catch((error: unknown) => {
-    log.debug({ event: 'proofs' }, `Verified files could not be recorded: ${messageOf(error)}`);
-  });
+  await recordVerified(context, archive.verified);
   const { receivedFiles, receivedBytes, presentFiles } = archive;
   const models = archive.lock.models.length;
   log.info(

@@ -97,7 +97,7 @@ async function recordVerifications({ config, log }: CommandContext, results: rea
   try {
     await writeVerifications(config.models.cacheDir, verifications);
   } catch (error) {
-    log.debug({ event: 'proofs' }, `Verified files could not be recorded: ${messageOf(error)}`);
+    log.debug({ event: 'verifications' }, `Verified files could not be recorded: ${messageOf(error)}`);
   }
 }
 
