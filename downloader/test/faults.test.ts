@@ -1,10 +1,8 @@
-import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Fault } from '@heimdex/hub';
 import { expect } from 'chai';
+import { startEncodingFront } from './support/encoding-front.js';
 import { lastLine, type ProgramResult, runHere } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
 import { useHub } from './support/use-hub.js';
@@ -115,20 +113,13 @@ describe('a download through a bad network', () => {
   }
 
   it('passes a cache that answers a range with all bytes to the end of the file', async () => {
-    const cache = createServer(async (request, response) => {
-      const range = request.headers.range?.replace(/\d+$/, '');
-      const answer = await fetch(
-        new URL(request.url ?? '/', hub.url),
-        range === undefined ? {} : { headers: { range } },
-      );
-      const names = ['content-type', 'content-length', 'content-range'];
-      const sent = names.flatMap((name) => [answer.headers.get(name) ?? []].flat().map((value) => [name, value]));
-      response.writeHead(answer.status, Object.fromEntries(sent)).end(Buffer.from(await answer.arrayBuffer()));
-    }).listen(0, '127.0.0.1');
-    await once(cache, 'listening');
-    const { port } = cache.address() as AddressInfo;
-    const result = await runHere([], env({ HF_ENDPOINT: `http://127.0.0.1:${port}` }));
-    cache.close();
+    const cache = await startEncodingFront(
+      hub.url,
+      () => undefined,
+      (range) => range.replace(/\d+$/, ''),
+    );
+    const result = await runHere([], env({ HF_ENDPOINT: cache.url }));
+    await cache.close();
     await expectGood(result);
   });
 

@@ -20,10 +20,12 @@ export interface Encoded {
  * Starts the front. Redirects to other hosts lead through it too.
  *
  * @param encodingOf - The encoding of an answer by the path that was asked for; undefined: none.
+ * @param passedRange - The Range that the hub is asked for instead. Default: the same.
  */
 export async function startEncodingFront(
   hubUrl: string,
   encodingOf: (path: string) => Encoded | undefined,
+  passedRange: (range: string) => string = (range) => range,
 ): Promise<EncodingFront> {
   const ranges: (string | undefined)[] = [];
   const server = createServer(async (request, response) => {
@@ -31,7 +33,10 @@ export async function startEncodingFront(
     const target = own.searchParams.get('elsewhere') ?? new URL(request.url ?? '/', hubUrl).href;
     const { range, 'accept-encoding': accepted = '' } = request.headers;
     ranges.push(range);
-    const headers = { 'accept-encoding': String(accepted), ...(range === undefined ? {} : { range }) };
+    const headers = {
+      'accept-encoding': String(accepted),
+      ...(range === undefined ? {} : { range: passedRange(range) }),
+    };
     const answer = await fetch(target, { headers, redirect: 'manual' });
     const sent: Record<string, string> = {};
     for (const [name, value] of answer.headers) {
