@@ -1,6 +1,5 @@
 /** What the server reads of a tokenizer.json. */
-
-type Settings = Readonly<Record<string, unknown>>;
+import { asObject, type JsonObject, objectAt } from '@heimdex/common';
 
 /** The types of its parts, by key. */
 export const TOKENIZER_COMPONENTS = {
@@ -42,23 +41,19 @@ type Key = keyof typeof TOKENIZER_COMPONENTS;
 export type TokenizerComponent<Name extends Key> = (typeof TOKENIZER_COMPONENTS)[Name][number];
 
 /** The parts of a tokenizer.json that the server does not read, such as `pre_tokenizer UnicodeScripts`. */
-export function unknownComponents(json: Settings): readonly string[] {
+export function unknownComponents(json: JsonObject): readonly string[] {
   const unknown = Object.entries(TOKENIZER_COMPONENTS).flatMap(([key, known]) =>
     typesIn(json[key]).flatMap((type) => (known.some((one) => one === type) ? [] : [`${key} ${type}`])),
   );
-  const { type, continuing_subword_prefix: prefix } = partOf(json.model);
+  const { type, continuing_subword_prefix: prefix } = objectAt(json, 'model');
   if (type === 'BPE' && prefix) unknown.push(`model BPE with continuing_subword_prefix ${JSON.stringify(prefix)}`);
   return unknown;
 }
 
 /** A part's type and those of the parts in it. */
 function typesIn(value: unknown): readonly string[] {
-  const { type, normalizers, pretokenizers, processors } = partOf(value);
+  const { type, normalizers, pretokenizers, processors } = asObject(value);
   const inner = [normalizers, pretokenizers, processors].flatMap((parts) => (Array.isArray(parts) ? parts : []));
   // Models of old files have none.
   return [...(typeof type === 'string' ? [type] : []), ...inner.flatMap(typesIn)];
-}
-
-function partOf(value: unknown): Settings {
-  return typeof value === 'object' && value !== null ? (value as Settings) : {};
 }
