@@ -157,7 +157,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
       if ((own.token ?? own.tokenPath) === undefined) return undefined;
       throw new DownloaderError(
         'USAGE',
-        `HF_ENDPOINT has a user and a password, and ${named} is set: a request can have only one of them. Remove the other one, then run: heimdex-downloader download`,
+        `HF_ENDPOINT has a user and a password, and ${named} is set: a request can have only one of them. Remove one of them, then run: heimdex-downloader download`,
       );
     },
     connections: own.connections,

@@ -80,11 +80,12 @@ export class DownloaderError extends Error {
 
 /** A checkpoint was there and is gone when it is to be compiled: another process has compiled from it and removed it. */
 export class CheckpointGone extends DownloaderError {
+  readonly what: string;
+
   constructor(model: string) {
-    super(
-      'MODEL_INCOMPLETE',
-      `The checkpoint of ${model} was removed before it could be compiled, as another process with KEEP_CHECKPOINTS=false does. To fetch it again, run: heimdex-downloader download`,
-    );
+    const what = `The checkpoint of ${model} was removed before it could be compiled, as another process with KEEP_CHECKPOINTS=false does`;
+    super('MODEL_INCOMPLETE', `${what}. To fetch it again, run: heimdex-downloader download`);
+    this.what = what;
   }
 }
 

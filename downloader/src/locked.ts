@@ -113,8 +113,8 @@ async function assertNamed(file: FoundFile, signal: AbortSignal): Promise<void> 
 }
 
 /**
- * Adds models to the lock file, one process at a time, and keeps what others have written meanwhile, except for `isFormer`. An unwritable volume is not
- * a failure when all models are present: the error is returned, for a warning.
+ * Adds models to the lock file, one process at a time, and keeps what others have written meanwhile, except for `isFormer`. An unwritable
+ * volume is not a failure when all models are present: the error is returned, for a warning.
  */
 export async function updateLock(
   path: string,

@@ -6,8 +6,8 @@ import { codeOf } from '@heimdex/common';
 const MAX_DEPTH = 4096;
 
 /**
- * Creates a directory and its parents, with the modes of the umask: a group that shares a cache has 002. mkdir's own `recursive` reports ENOENT where the error is EROFS,
- * and never ends below /proc. Rejects with the system's error about the directory that cannot be created.
+ * Creates a directory and its parents, with the modes of the umask: a group that shares a cache has 002. mkdir's own `recursive` reports
+ * ENOENT where the error is EROFS, and never ends below /proc. Rejects with the system's error about the directory that cannot be created.
  */
 export async function makeDir(path: string, depth = 0): Promise<void> {
   try {

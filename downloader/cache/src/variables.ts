@@ -134,7 +134,8 @@ export function urlVariable(
 
 function isDecodable(text: string): boolean {
   try {
-    return decodeURIComponent(text) !== '';
+    decodeURIComponent(text);
+    return true;
   } catch {
     return false;
   }

@@ -29,7 +29,7 @@ export async function download(context: CommandContext): Promise<RunFigures> {
       return await downloadOnce(context);
     } catch (error) {
       if (!(error instanceof CheckpointGone) || attempt === MAX_ATTEMPTS) throw error;
-      context.log.warn({ event: 'checkpoint-gone' }, error.message.replace(/ To fetch.*/, ' It is fetched again.'));
+      context.log.warn({ event: 'checkpoint-gone' }, `${error.what}. It is fetched again.`);
     }
   }
 }
