@@ -27,7 +27,7 @@ const FOREIGN: readonly { readonly file: RegExp; readonly what: string; readonly
   {
     file: /^0_(StaticEmbedding|WordEmbeddings)\/(model\.safetensors|pytorch_model\.bin)$/,
     what: 'a table of word vectors without a network',
-    instead: `Choose a model of a network (${COMPILABLE_FAMILIES.sentence?.join(', ')})`,
+    instead: `Choose a model with a network (${COMPILABLE_FAMILIES.sentence?.join(', ')})`,
   },
   {
     file: /^0_[^/]+\/(model\.safetensors|pytorch_model\.bin)$/,

@@ -130,7 +130,7 @@ describe('a checkpoint', () => {
     const { msg } = lastLine(await runHere([], env({ TEXT_MODEL_NAME: 'acme/word-vectors' })));
     expect(msg)
       .to.include('a table of word vectors without a network')
-      .and.include('Choose a model of a network (bert,');
+      .and.include('Choose a model with a network (bert,');
   });
 
   it('without a file that it needs is an error that names that file, and not one of an export', async () => {

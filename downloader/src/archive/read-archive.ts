@@ -199,14 +199,16 @@ class ArchiveReader {
     const compiled = [...this.#held.keys()].filter(({ name }) => name.startsWith('.compiled/'));
     // That of the same checkpoint, compiled elsewhere, may name other bytes. Without it the directory is no model.
     for (const blob of compiled) await rm(join(dirname(this.#pathOf(blob)), COMPILED_MANIFEST_NAME), { force: true });
-    for (const [blob, temporary] of this.#held) {
-      const path = this.#pathOf(blob);
-      await rename(temporary, path).catch(async (error: unknown) => {
-        // Another import has published it, and removed this one's.
-        if (!(await this.#isThere(blob))) throw error;
-      });
-      await removeLeftovers(path);
-    }
+    for (const [blob, temporary] of this.#held) await this.#publish(blob, temporary);
+  }
+
+  async #publish(blob: ArchivedBlob, temporary: string): Promise<void> {
+    const path = this.#pathOf(blob);
+    await rename(temporary, path).catch(async (error: unknown) => {
+      // Another import has published it, and removed this one's.
+      if (!(await this.#isThere(blob))) throw error;
+    });
+    await removeLeftovers(path);
   }
 
   #pathOf(blob: ArchivedBlob): string {
@@ -220,10 +222,8 @@ class ArchiveReader {
     const lock = await acquireLock(blobLockPath(cacheDir, blob.repository, blob.blobId), locks, this.#signal);
     try {
       const temporary = await receive(blob, entry, path, this.#signal);
-      if (isNamedByHash(blob)) {
-        await rename(temporary, path);
-        await removeLeftovers(path);
-      } else this.#held.set(blob, temporary);
+      if (isNamedByHash(blob)) await this.#publish(blob, temporary);
+      else this.#held.set(blob, temporary);
     } finally {
       await lock.release();
     }
