@@ -1,5 +1,5 @@
 import { type Tree, type TreeEntry, unsafePathReason } from '@heimdex/cache';
-import { formatBinaryBytes, MIB } from '@heimdex/common';
+import { asObject, formatBinaryBytes, MIB } from '@heimdex/common';
 import { DownloaderError } from '../errors.js';
 import type { RequestTarget } from './answers.js';
 import { decodedBody } from './content-coding.js';
@@ -52,7 +52,7 @@ export function openHub(options: HubOptions): HubApi {
       const target = { what: `the revision ${revision} of ${repository}`, page: repositoryPage(origin, repository) };
       const url = apiUrl(origin, repository, `revision/${encodeURIComponent(revision)}`);
       const { value } = await getJson(url, target, signal);
-      const sha = field(value, 'sha');
+      const { sha } = asObject(value);
       if (typeof sha !== 'string' || !/^[0-9a-f]{40}$/.test(sha)) throw shapeError(url, target, 'a 40-digit "sha"');
       return sha;
     },
@@ -125,10 +125,8 @@ function parseJson(text: string, url: URL, target: RequestTarget): unknown {
 }
 
 function readEntry(entry: unknown, url: URL, target: RequestTarget): [string, TreeEntry] | undefined {
-  if (field(entry, 'type') !== 'file') return undefined;
-  const path = field(entry, 'path');
-  const sizeBytes = field(entry, 'size');
-  const blobId = field(entry, 'oid');
+  const { type, path, size: sizeBytes, oid: blobId, xetHash: xet, lfs } = asObject(entry);
+  if (type !== 'file') return undefined;
   if (typeof path !== 'string' || typeof blobId !== 'string' || !/^[0-9a-f]{40}$/.test(blobId)) {
     throw shapeError(url, target, 'entries with "path" and a 40-digit "oid"');
   }
@@ -140,12 +138,11 @@ function readEntry(entry: unknown, url: URL, target: RequestTarget): [string, Tr
     );
   }
   if (!isSize(sizeBytes)) throw shapeError(url, target, `a size for ${path}`);
-  const xet = field(entry, 'xetHash');
   const xetHash = typeof xet === 'string' ? xet : undefined;
-  const lfs = field(entry, 'lfs') ?? undefined;
-  if (lfs === undefined) return [path, { sizeBytes, blobId, lfsSha256: undefined, lfsSizeBytes: undefined, xetHash }];
-  const lfsSha256 = field(lfs, 'oid');
-  const lfsSizeBytes = field(lfs, 'size') ?? sizeBytes;
+  if (lfs === undefined || lfs === null)
+    return [path, { sizeBytes, blobId, lfsSha256: undefined, lfsSizeBytes: undefined, xetHash }];
+  const { oid: lfsSha256, size } = asObject(lfs);
+  const lfsSizeBytes = size ?? sizeBytes;
   if (typeof lfsSha256 !== 'string' || !/^[0-9a-f]{64}$/.test(lfsSha256) || !isSize(lfsSizeBytes)) {
     throw shapeError(url, target, `a 64-digit "lfs.oid" and a size for ${path}`);
   }
@@ -162,11 +159,6 @@ function nextPage(link: string | undefined, base: URL, target: RequestTarget): U
   const next = URL.canParse(address, base.href) ? new URL(address, base) : undefined;
   if (next?.protocol === base.protocol || next?.protocol === 'https:') return next;
   throw shapeError(base, target, 'an address of its next page');
-}
-
-function field(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined;
-  return (value as Readonly<Record<string, unknown>>)[name];
 }
 
 function shapeError(url: URL, target: RequestTarget, expected: string): DownloaderError {
