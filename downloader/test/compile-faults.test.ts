@@ -167,6 +167,19 @@ describe('a compile', function () {
     expect(await scanCompiled(cache)).to.deep.equal([]);
   });
 
+  it('whose process cannot be started is not called an error of the volume', async () => {
+    await filled();
+    const { execPath } = process;
+    process.execPath = join(dir.path, 'no-node');
+    try {
+      const result = await runHere([], env);
+      expect(result.status, result.stderr).to.equal(1);
+      expect(lastLine(result)).to.include({ code: 'COMPILE_FAILED' });
+    } finally {
+      process.execPath = execPath;
+    }
+  });
+
   it('whose starter is killed ends too', async () => {
     await filled();
     const child = startChild([], env);

@@ -46,7 +46,8 @@ export async function runCompiler(
         else if (message.type === 'done') resolve(message);
         else reject(failure(message, order.checkpoint));
       });
-      child.once('error', reject);
+      // Not once: a process that cannot be started is sent no order either.
+      child.on('error', (error) => reject(unexpectedEnd(error.message)));
       child.once('exit', (code, ended) => reject(unexpectedEnd(ended ?? `status ${code}`)));
       child.send(order);
     });
