@@ -4,6 +4,7 @@ import {
   type CompiledManifest,
   compiledFileName,
   compiledKeyName,
+  compiledPath,
   compiledRepositoryPath,
   isCompiledPath,
   type LockedFile,
@@ -42,7 +43,7 @@ export function isOfModel(model: LockedModel, manifest: CompiledManifest): boole
   const compiled = model.files.filter(({ path }) => isCompiledPath(path));
   return (
     files.length === compiled.length &&
-    files.every(({ name, sha256 }) => locked.get(`compiled/${name}`)?.sha256 === sha256)
+    files.every(({ name, sha256 }) => locked.get(compiledPath(name))?.sha256 === sha256)
   );
 }
 
