@@ -237,11 +237,17 @@ function parseUrlSource(cursor: JsonCursor): UrlSource {
     type: 'url',
     files: files.map((file) => ({
       path: parsePath(file.only(['path', 'url', 'sha256', 'sizeBytes']).get('path')),
-      url: file.get('url').text(/^https?:\/\//, 'an http:// or https:// address'),
+      url: parseAddress(file.get('url')),
       sha256: file.get('sha256').sha256(),
       sizeBytes: file.get('sizeBytes').optional((size) => size.count()),
     })),
   };
+}
+
+function parseAddress(cursor: JsonCursor): string {
+  const expected = 'an http:// or https:// address';
+  const text = cursor.text(/^https?:\/\//, expected);
+  return URL.canParse(text) ? text : cursor.fail(expected);
 }
 
 function parseNpmSource(cursor: JsonCursor): NpmSource {

@@ -158,6 +158,7 @@ describe('manifest', () => {
     'a default that is no variant',
     'a default that its file set does not have',
     'a file set that does not exist',
+    'an address that cannot be read',
   ];
   const { fileSets } = loadManifest();
   const noFiles = { files: undefined, variants: undefined, defaultVariant: undefined };
@@ -186,6 +187,11 @@ describe('manifest', () => {
       'a range for a version',
       { sources: [{ type: 'npm', package: 'x', version: '^1.0.0', files: [] }] },
       /exact version/,
+    ],
+    [
+      'an address that cannot be read',
+      { sources: [{ type: 'url', files: [{ path: 'config.json', url: 'https://x:port/c', sha256: 'a'.repeat(64) }] }] },
+      /url must be an http:\/\/ or https:\/\/ address, got "https:\/\/x:port\/c"/,
     ],
     ['a default that is no variant', { defaultVariant: 'toString' }, /defaultVariant must be the name of a variant/],
     [
