@@ -123,9 +123,12 @@ export function urlVariable(
   return variable(declaration, declaration.default, declaration.default, expected, (text) => {
     const protocol = URL.canParse(text) ? new URL(text).protocol : undefined;
     const isHttp = protocol === 'http:' || protocol === 'https:';
-    // Paths are put behind it. A query may hold a secret.
+    // Paths are put behind it. A query may hold a secret, and what is before it the first part of a password that has a # or ?.
     const [address = ''] = text.split(/[?#]/);
-    if (isHttp && address !== text) return bad(`${expected} without ? and #`, `${withoutCredentials(address)}?...`);
+    if (isHttp && address !== text) {
+      const shown = text.includes('@', address.length) ? `${protocol}//...` : `${withoutCredentials(address)}?...`;
+      return bad(`${expected} without ? and #`, shown);
+    }
     // A user and a password are sent decoded.
     if (isHttp && !isDecodable(text)) return bad(`${expected} with % written as %25`, withoutCredentials(text));
     return isHttp ? good(text.replace(/\/+$/, '')) : bad(expected, withoutCredentials(text));

@@ -90,6 +90,7 @@ describe('variables', () => {
       ['https://hub/sub?token=s3cret', 'https://hub/sub?...'],
       ['http://user:100%s3cret@hub', 'http://...@hub'],
       ['https://hub/sub/#', 'https://hub/sub/?...'],
+      ['http://user:2024#s3cret@hub', 'http://...'],
     ]) {
       const { message } = await cacheErrorOf(() => readVariables({ ENDPOINT: given }, TABLE));
       expect(message).to.include(`got "${shown}"`);
