@@ -2,10 +2,11 @@ import { assertInsideCache, withStandIns } from '@heimdex/cache';
 import { type CacheState, isComplete, type ModelState, needsOnlyCompiling } from './cache-state.js';
 import { fileSize } from './disk.js';
 import { DownloaderError } from './errors.js';
+import { listRemoteFiles } from './list-remote-files.js';
 import { isOffline, offlineReason, onlineCommand } from './offline.js';
 import { type BlobOnDisk, blobPathOf, makePlan, type Plan } from './plan.js';
 import type { Remote } from './remote.js';
-import { listRemoteFiles, type RemoteFiles } from './remote-files.js';
+import type { RemoteFiles } from './remote-files.js';
 import { resumableBytes } from './transfer/leftovers.js';
 
 /**

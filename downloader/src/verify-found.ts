@@ -2,10 +2,10 @@ import { type ContentHash, type FoundFile, hashFile, hashOfEntry, isUnverified }
 import type { CacheState, ModelState } from './cache-state.js';
 import { asDiskError } from './disk.js';
 import { DownloaderError } from './errors.js';
+import { listRemoteFiles } from './list-remote-files.js';
 import { mustBeRead } from './locked.js';
 import { isOffline, offlineReason } from './offline.js';
 import type { Remote } from './remote.js';
-import { listRemoteFiles } from './remote-files.js';
 
 /** A model with files that could not be verified. */
 export interface UnverifiedModel {

@@ -1,0 +1,144 @@
+import type { CompileRequest, ConfiguredModel, HubSource, Tree } from '@heimdex/cache';
+import { hashOfEntry, isCommit, sizeOfEntry, withStandIns } from '@heimdex/cache';
+import { assertPinned } from './assert-pinned.js';
+import { lockedFile, type ModelState } from './cache-state.js';
+import {
+  type CheckpointReason,
+  type CheckpointSearch,
+  chooseSource,
+  hasWeights,
+  layoutOf,
+} from './checkpoint-source.js';
+import { assertCompilable } from './compile/assert-compilable.js';
+import { isCompiledFrom } from './compile/same-checkpoint.js';
+import { type SmallFiles, smallFilesOf } from './compile/small-json.js';
+import { unusableWeights } from './foreign-weights.js';
+import { otherSources } from './pinned-files.js';
+import type { Remote } from './remote.js';
+import { fileUnknown, goneCommit } from './remote-errors.js';
+import type { RemoteFile, RemoteFiles } from './remote-files.js';
+import type { ByteSource } from './transfer/source.js';
+
+/** Returns what a repository of the hub offers for a model, at its locked commit if there is one. Throws DownloaderError. */
+export async function askHub(
+  state: ModelState,
+  source: HubSource,
+  cacheDir: string,
+  remote: Remote,
+  signal: AbortSignal,
+): Promise<RemoteFiles> {
+  const { repository } = source;
+  const lockedAt = lockedCommit(state, source);
+  const revision = lockedAt ?? source.revision;
+  const hub = await remote.hub();
+  const commit = isCommit(revision) ? revision : await hub.commit(repository, revision, signal);
+  const tree = await hub.tree(repository, commit, signal).catch((error: unknown) => {
+    throw lockedAt === undefined ? error : goneCommit(error, repository, lockedAt);
+  });
+  const configured = layoutOf(state.configured, tree);
+  const fileAt = (path: string) => remote.hubFile({ repository, commit, path });
+  const listing: Listing = {
+    repository: { repository, commit },
+    tree,
+    cacheDir,
+    remote,
+    source,
+    configured,
+    where: `${repository} at ${commit.slice(0, 8)}`,
+    fileAt,
+    small: smallFilesOf({ name: repository, tree, dir: configured.dir }, fileAt, remote, signal),
+  };
+  const files = await configuredFiles(state, listing);
+  const { compile } = configured;
+  const isCompiled = isCompiledFrom(state, configured, tree, files);
+  const chosen =
+    compile !== undefined && !isCompiled && needsCheckpoint(state, commit)
+      ? await checkpointFiles(state, compile, listing, signal)
+      : undefined;
+  return {
+    state: { ...state, configured },
+    source: 'hf',
+    repository,
+    requestedRevision: source.revision,
+    commit: configured.layout === 'plain' ? undefined : commit,
+    tree,
+    files: [...files, ...(chosen?.files ?? [])],
+    ...(chosen && { checkpoint: { paths: chosen.files.map(({ file }) => file.path), why: chosen.why } }),
+    ...formerVariant(state.configured, tree),
+    isCompiled,
+  };
+}
+
+function formerVariant({ otherwise, ...first }: ConfiguredModel, tree: Tree): Pick<RemoteFiles, 'formerVariant'> {
+  if (otherwise === undefined || hasWeights(first, tree) === hasWeights(otherwise, tree)) return {};
+  return { formerVariant: hasWeights(first, tree) ? otherwise.variant : first.variant };
+}
+
+/** A repository of a hub at a commit. */
+interface Listing extends CheckpointSearch {
+  readonly source: HubSource;
+  /** The model in the layout that the repository has. */
+  readonly configured: ConfiguredModel;
+  /** The repository and its commit, in messages. */
+  readonly where: string;
+  readonly fileAt: (path: string) => ByteSource;
+  readonly small: SmallFiles;
+}
+
+/** Returns the model's files that the repository has. Throws DownloaderError if it lacks a required or a locked one. */
+async function configuredFiles(state: ModelState, listing: Listing): Promise<readonly RemoteFile[]> {
+  const { configured, tree, remote, where } = listing;
+  const files: RemoteFile[] = [];
+  for (const file of withStandIns(configured.files, (path) => tree.has(path))) {
+    const entry = tree.get(file.path);
+    if (entry === undefined) {
+      if (!file.required && lockedFile(state.locked, file.path) === undefined) continue;
+      const unusable = unusableWeights(state.configured, tree, where);
+      // A model for another task may lack a file that only this one needs.
+      if (unusable === undefined && configured.compile !== undefined) await assertCompilable(configured, listing.small);
+      throw unusable ?? fileUnknown({ configured }, listing.source, listing.repository.commit, file);
+    }
+    const hash = hashOfEntry(entry);
+    const sizeBytes = sizeOfEntry(entry);
+    assertPinned(state, file, hash, sizeBytes, where);
+    const sources = [listing.fileAt(file.path), ...otherSources(configured, file, hash, remote)];
+    files.push({ file, sizeBytes, hash, sources });
+  }
+  return files;
+}
+
+/** Returns the files of the checkpoint to compile, and why it was chosen. Throws DownloaderError if there is none that can be compiled. */
+async function checkpointFiles(
+  state: ModelState,
+  request: CompileRequest,
+  listing: Listing,
+  signal: AbortSignal,
+): Promise<{ readonly files: readonly RemoteFile[]; readonly why: CheckpointReason }> {
+  const { configured, tree, where } = listing;
+  await assertCompilable(configured, listing.small);
+  const chosen = await chooseSource(configured, request, listing, signal);
+  if (chosen === undefined) {
+    throw (
+      unusableWeights(configured, tree, where) ??
+      fileUnknown({ configured }, listing.source, listing.repository.commit, { path: 'model.safetensors' })
+    );
+  }
+  const files = chosen.files.map(({ path, isThere, ...rest }): RemoteFile => {
+    const file = { path, required: true, weights: undefined, sizeBytes: undefined, sha256: undefined };
+    if (rest.volumePath === undefined) assertPinned(state, file, rest.hash, rest.sizeBytes, where);
+    return { file, isVerified: isThere && rest.volumePath !== undefined, ...rest };
+  });
+  return { files, why: chosen.why };
+}
+
+/** Returns whether a model has to be compiled from its checkpoint, or the checkpoint on the volume is damaged. */
+function needsCheckpoint({ inspection, damaged, configured }: ModelState, commit: string): boolean {
+  if (inspection.compiled !== true || inspection.revision !== commit) return true;
+  return [...damaged].some((path) => !configured.files.some((file) => file.path === path));
+}
+
+/** Returns the locked commit if the lock file entry is for this repository. */
+function lockedCommit({ locked }: ModelState, source: HubSource): string | undefined {
+  if (locked === undefined || locked.layout === 'plain') return undefined;
+  return locked.repository === source.repository ? locked.revision : undefined;
+}
