@@ -19,6 +19,7 @@ import { createInferenceClient, type InferenceClient, type TranscribeEvent } fro
 import { openVideo } from '../src/video/open-video.js';
 import { failureOf } from './support/failure-of.js';
 import { type FakeService, startFakeService } from './support/fake-service.js';
+import { namedPipe } from './support/named-pipe.js';
 
 const CASES = fileURLToPath(new URL('../../../inference/test/audio/cases/', import.meta.url));
 const SOURCES = fileURLToPath(new URL('../src/', import.meta.url));
@@ -142,12 +143,10 @@ describe('Files given to transcribeFile', () => {
   });
 
   it('may be pipes, which can be opened only once', async function () {
-    const path = join(dir, 'pipe');
-    const command = promisify(execFile);
-    if ((await command('mkfifo', [path]).catch(() => undefined)) === undefined) return this.skip();
+    const path = namedPipe(this, join(dir, 'pipe'));
     const [summary] = await Promise.all([
       summaryOf(client.transcribeFile(path)),
-      command('sh', ['-c', 'cat "$0" > "$1"', VIDEO, path]),
+      promisify(execFile)('sh', ['-c', 'cat "$0" > "$1"', VIDEO, path]),
     ]);
     expect(summary.language).to.equal('en');
     expect(received.equals(await readFile(VIDEO))).to.equal(true);

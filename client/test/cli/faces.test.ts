@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { useCli } from '../support/cli-fixture.js';
+import { namedPipe } from '../support/named-pipe.js';
 
 describe('heimdex detect-faces', () => {
   const cli = useCli();
@@ -34,13 +35,11 @@ describe('heimdex detect-faces', () => {
     const png = await sharp({ create: { width: 100, height: 200, channels: 3, background: '#000' } })
       .png()
       .toBuffer();
-    const pipe = join(cli.dir, 'pipe');
-    const execute = promisify(execFile);
-    if ((await execute('mkfifo', [pipe]).catch(() => undefined)) === undefined) return this.skip();
+    const pipe = namedPipe(this, join(cli.dir, 'pipe'));
     const drawn = join(cli.dir, 'drawn.png');
     const [{ stdout, exitCode }] = await Promise.all([
       run(['detect-faces', pipe, '--draw', drawn]),
-      execute('sh', ['-c', 'cat "$0" > "$1"', await file('a.png', png), pipe]),
+      promisify(execFile)('sh', ['-c', 'cat "$0" > "$1"', await file('a.png', png), pipe]),
     ]);
     expect(exitCode).to.equal(0);
     expect(stdout).to.contain(`${pipe}: 1 face in 100 x 200 -> ${drawn}\n`);

@@ -1,10 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import promises, { mkdir, open, readFile, readlink, rm, symlink, utimes } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { findImages } from '../../src/cli/images.js';
 import { useCli } from '../support/cli-fixture.js';
+import { namedPipe } from '../support/named-pipe.js';
 
 describe('heimdex', () => {
   const cli = useCli();
@@ -217,8 +217,7 @@ describe('heimdex', () => {
 
     it('keeps what another run has indexed meanwhile when it saves partial progress', async function () {
       const index = join(cli.dir, 'p.index');
-      const pipe = join(cli.dir, 'pipe');
-      if (spawnSync('mkfifo', [pipe]).status !== 0) return this.skip();
+      const pipe = namedPipe(this, join(cli.dir, 'pipe'));
       const images = await Promise.all(['a', 'b', 'c', 'd'].map((name) => file(`${name}.png`, '1,0')));
       const stopped = run(['index', ...images.slice(0, 3), pipe, '--index', index]);
       const writer = await open(pipe, 'w'); // Opens when the command reads it.

@@ -13,6 +13,7 @@ import { createInferenceClient } from '../../src/index.js';
 import { failureOf } from '../support/failure-of.js';
 import { type FakeInference, startFakeInference } from '../support/fake-inference.js';
 import { startFakeService } from '../support/fake-service.js';
+import { namedPipe } from '../support/named-pipe.js';
 import { heimdex } from '../support/run.js';
 
 const BIN = fileURLToPath(new URL('../../../bin/heimdex.js', import.meta.url));
@@ -140,8 +141,7 @@ describe('the process heimdex', () => {
   it('ends on Ctrl-C while a named pipe has no writer', async function () {
     const dir = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
     try {
-      const pipe = join(dir, 'pipe.png');
-      if ((await execute('mkfifo', [pipe]).catch(() => undefined)) === undefined) return this.skip();
+      const pipe = namedPipe(this, join(dir, 'pipe.png'));
       for (const command of ['transcribe', 'embed-image']) {
         const asked = server.infos + server.starts.length;
         const child = spawn(process.execPath, [BIN, command, pipe, '-a', server.address], { stdio: 'ignore' });
