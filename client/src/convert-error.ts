@@ -100,7 +100,10 @@ function explain(code: StatusCode, error: ServiceError, context: CallContext) {
   const httpStatus = HTTP_STATUS.exec(error.details)?.[1];
   if (httpStatus !== undefined) {
     const who = 'another program, or a proxy that refuses the call, cannot reach the server or does not pass on gRPC';
-    return { reason: undefined, message: `Expected gRPC of ${context.address}, got HTTP status ${httpStatus}: ${who}` };
+    return {
+      reason: undefined,
+      message: `Expected gRPC from ${context.address}, got HTTP status ${httpStatus}: ${who}`,
+    };
   }
   // What this side cancels has the reason of its scope.
   if (code === 'CANCELLED' && error.details === CANCELLED_THERE) {

@@ -174,7 +174,7 @@ describe('a call of the client', () => {
     const address = `127.0.0.1:${(web.address() as AddressInfo).port}`;
     const error = await failureOf(connect({ address }).getServerInfo());
     expect(error).to.include({ code: 'UNKNOWN', attempts: 1 });
-    expect(error.message).to.contain(`Expected gRPC of ${address}, got HTTP status 415: another program, or a proxy`);
+    expect(error.message).to.contain(`Expected gRPC from ${address}, got HTTP status 415: another program, or a proxy`);
   });
 
   it('says that what answers has ended the call, as a proxy may', async () => {

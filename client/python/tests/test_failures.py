@@ -191,8 +191,8 @@ class ConnectionTest(unittest.TestCase):
 
     def test_an_answer_that_is_not_of_grpc_is_said_to_be_of_a_proxy_or_another_program(self) -> None:
         for status, code, why in (
-            ("415", "UNKNOWN", "Expected gRPC of .*, got HTTP status 415"),
-            ("502", "UNAVAILABLE", "Expected gRPC of .*, got HTTP status 502"),
+            ("415", "UNKNOWN", "Expected gRPC from .*, got HTTP status 415"),
+            ("502", "UNAVAILABLE", "Expected gRPC from .*, got HTTP status 502"),
             ("", "CANCELLED", "ended the call without a response: a proxy that"),
         ):
             with http_proxy(status) as port, HeimdexClient(f"127.0.0.1:{port}", retry=RetryOptions(max_attempts=1)) as client:

@@ -221,7 +221,7 @@ class Settings:
             return f"{method} got no answer from {self.target} in time", "TIMEOUT"
         if found := _HTTP_STATUS.match(details):
             who = "another program, or a proxy that refuses the call, cannot reach the server or does not pass on gRPC"
-            return f"Expected gRPC of {self.target}, got HTTP status {found[1]}: {who}", None
+            return f"Expected gRPC from {self.target}, got HTTP status {found[1]}: {who}", None
         if code is grpc.StatusCode.CANCELLED and "RST_STREAM" in details:
             who = "a proxy that limits the time of a call or does not pass on gRPC, or another program"
             return f"{self.target} ended the call without a response: {who}", None
