@@ -81,7 +81,7 @@ export function readJpegScans(content: Uint8Array): JpegScans | undefined {
 
 /** The kind of a JPEG other than those of the web, for a message; undefined for those, and where no frame is found. */
 export function unusualJpeg(content: Uint8Array): string | undefined {
-  for (let at = nextMarker(content, 2); at + 5 <= content.length; ) {
+  for (let at = nextMarker(content, 2); at + 5 <= content.length; at = nextSegment(content, at)) {
     const marker = content[at + 1] ?? 0;
     if (marker === JPEG_LS) return 'a JPEG-LS image';
     if (LOSSLESS.includes(marker)) return 'a lossless JPEG image';
@@ -91,7 +91,6 @@ export function unusualJpeg(content: Uint8Array): string | undefined {
       return bits > 8 && bits <= 16 ? `a JPEG image of ${bits} bits a sample` : undefined;
     }
     if (marker === START_OF_SCAN) return undefined;
-    at = nextMarker(content, at + 2 + viewOf(content).getUint16(at + 2));
   }
   return undefined;
 }
@@ -99,10 +98,12 @@ export function unusualJpeg(content: Uint8Array): string | undefined {
 /** The part in front of a JPEG's pixels, in which all that is read about them lies. Behind them other images may follow, as of a burst. */
 export function beforePixels(content: Uint8Array): Uint8Array {
   let at = nextMarker(content, 2);
-  while (at + 4 <= content.length && content[at + 1] !== START_OF_SCAN) {
-    at = nextMarker(content, at + 2 + (content[at + 1] === TEMPORARY ? 0 : viewOf(content).getUint16(at + 2)));
-  }
+  while (at + 4 <= content.length && content[at + 1] !== START_OF_SCAN) at = nextSegment(content, at);
   return content.subarray(0, at);
+}
+
+function nextSegment(content: Uint8Array, at: number): number {
+  return nextMarker(content, at + 2 + (content[at + 1] === TEMPORARY ? 0 : viewOf(content).getUint16(at + 2)));
 }
 
 /** The frame, the number of the first scan's components, and the bits of all scans: a hostile file has millions of these. */
