@@ -94,7 +94,7 @@ export class FlacFrames {
   /** Drops what is before the first start, and a start that is too far back. */
   #forget(): void {
     const starts = this.#starts.filter(({ at }) => this.#at - at <= FRAME_MAX_BYTES);
-    const from = starts[0]?.at ?? Math.max(0, this.#at);
+    const from = starts[0]?.at ?? this.#at;
     this.#damaged ||= starts.length < this.#starts.length;
     this.#starts = starts;
     if (2 * from < this.#length) return;
