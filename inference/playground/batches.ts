@@ -6,7 +6,7 @@ const MAX_ITEMS = 16;
 const JSON_BYTES_PER_BYTE = 1.4;
 
 /** The largest file that a message holds. */
-export function maxFileBytes({ maxMessageBytes }: LimitsJson): number {
+function maxFileBytes({ maxMessageBytes }: LimitsJson): number {
   return Math.floor((Number(maxMessageBytes) || Number.POSITIVE_INFINITY) / JSON_BYTES_PER_BYTE);
 }
 
