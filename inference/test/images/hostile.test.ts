@@ -4,7 +4,6 @@ import { InferenceError } from '../../src/errors.js';
 import { checkItems, withoutExif } from '../../src/media/images/heif-boxes.js';
 import { configureImageDecoding, decodeImage, decodePixels, readImageHeader } from '../../src/media/images/index.js';
 import { withoutCompressedText } from '../../src/media/images/png-text.js';
-import { ImageThreads } from '../../src/media/images/thread/image-threads.js';
 import { limitWasmMemory } from '../../src/media/images/thread/wasm-memory.js';
 import { withFirstFrame } from '../../src/media/images/webp-frames.js';
 import { imageErrorOf, imageFixture, imageOf } from '../support/image-files.js';
@@ -22,19 +21,6 @@ const FILES = [
 /** Words of the libraries inside. */
 const INTERNAL =
   /vips|libheif|libde265|jxl_oxide|wasm|rust|sharp|null|undefined|unreachable|tiff2|buffer|RuntimeError|\bat \//i;
-
-describe('threads for images', () => {
-  it('that cannot be started hold up no later image', async () => {
-    const threads = new ImageThreads(() => {
-      throw new InferenceError('QUEUE_FULL', 'no thread is left');
-    });
-    const content = imageFixture('x.bmp');
-    const decode = () => threads.decode({ format: 'BMP', content, width: 1, height: 1 });
-    for (let image = 0; image < 3; image += 1) {
-      expect(await decode().catch((error: unknown) => error)).to.include({ code: 'QUEUE_FULL' });
-    }
-  });
-});
 
 describe('damaged images', () => {
   before(() => configureImageDecoding());

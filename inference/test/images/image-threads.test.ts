@@ -1,5 +1,6 @@
 import type { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
+import { InferenceError } from '../../src/errors.js';
 import { readImageHeader } from '../../src/media/images/index.js';
 import { ImageThreads } from '../../src/media/images/thread/image-threads.js';
 import { MAX_THREADS } from '../../src/media/images/thread/limits.js';
@@ -22,5 +23,15 @@ describe('ImageThreads', () => {
       requests.map((bytes) => bytes.length === content.length),
     );
     expect(started).to.have.length(MAX_THREADS);
+  });
+
+  it('holds up no later image if no thread can be started', async () => {
+    const threads = new ImageThreads(() => {
+      throw new InferenceError('QUEUE_FULL', 'no thread is left');
+    });
+    const request = { format: 'BMP', content: imageFixture('x.bmp'), width: 1, height: 1 } as const;
+    for (let image = 0; image <= MAX_THREADS; image += 1) {
+      expect(await threads.decode(request).catch((error: unknown) => error)).to.include({ code: 'QUEUE_FULL' });
+    }
   });
 });
