@@ -14,7 +14,7 @@ export interface CallContext {
   readonly address: string;
   readonly attempts: number;
   /** The message of the attempt before, which failed. */
-  readonly failed?: string;
+  readonly failed?: string | undefined;
 }
 
 interface Details {

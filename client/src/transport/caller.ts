@@ -115,11 +115,7 @@ export class Caller {
    */
   async attempts<T>(plan: CallPlan, scope: CallScope, run: (attempt: Attempt) => Promise<T>): Promise<T> {
     const tried = new Set<Endpoint>();
-    const context: { -readonly [Key in keyof CallContext]: CallContext[Key] } = {
-      method: plan.name,
-      address: '',
-      attempts: 0,
-    };
+    const context = { method: plan.name, address: '', attempts: 0, failed: undefined as string | undefined };
     const connectDeadlineMs = () =>
       Math.min(plan.deadlineMs, Date.now() + (plan.connectMs ?? Number.POSITIVE_INFINITY));
     let lastMs = connectDeadlineMs();

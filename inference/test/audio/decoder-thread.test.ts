@@ -79,19 +79,20 @@ describe('Decoder threads', () => {
     await (await open()).close();
   });
 
-  it('decode the next audio file although one before it had a warning', async function () {
-    if (process.platform !== 'linux') return this.skip();
-    const threads = new DecoderThreads(1);
+  it('decode the next audio file although one before it had a warning', async () => {
+    let started = 0;
+    const threads = new DecoderThreads(1, () => {
+      started += 1;
+      return new DecoderThread();
+    });
     const whole = await fixture('speech-44k-stereo.mp3');
     const cut = whole.subarray(0, whole.length / 2);
-    const running: string[] = [];
     for (const content of [cut, whole]) {
       const host = await threads.open({ format: 'mp3', contentBytes: content.length }, new AbortController().signal);
-      running.push(readdirSync('/proc/self/task').join());
       const { done, warnings } = await host.pull({ input: content, ended: true, maxSamples: 1_000_000 });
       expect({ done, warnings: warnings.length }).to.deep.equal({ done: true, warnings: content === cut ? 1 : 0 });
       await host.close();
     }
-    expect(running[1]).to.equal(running[0]);
+    expect(started).to.equal(1);
   });
 });
