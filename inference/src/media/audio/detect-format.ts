@@ -8,8 +8,6 @@ import { findTransportLayout } from './transport-layout.js';
 const HEAD_BYTES = 8_192;
 /** Maximum number of zeros before frames of MP3 or AAC, in addition: some writers begin with thousands. */
 const ZEROS_MAX_BYTES = 65_536;
-/** Of an ID3v2 tag, and of the footer that it may have. */
-export const TAG_HEADER_BYTES = 10;
 /** Enough for a magic number and the first chunk of a WAV. */
 const HEAD_MIN_BYTES = 64;
 
@@ -149,22 +147,6 @@ function looksLikeText(head: Uint8Array): boolean {
   } catch {
     return false;
   }
-}
-
-/**
- * Returns the length of the ID3v2 tag with which the bytes begin, including its header and footer; 0 if there is none. The size field
- * has seven bits per byte.
- */
-export function tagLength(head: Uint8Array): number {
-  const [i, d, three, version = 0xff, , flags = 0, size3 = 0, size2 = 0, size1 = 0, size0 = 0] = head.subarray(
-    0,
-    TAG_HEADER_BYTES,
-  );
-  if (i !== 0x49 || d !== 0x44 || three !== 0x33 || version === 0xff || head.length < TAG_HEADER_BYTES) return 0;
-  if ((size3 | size2 | size1 | size0) & 0x80) return 0;
-  return (
-    TAG_HEADER_BYTES + ((size3 << 21) | (size2 << 14) | (size1 << 7) | size0) + (flags & 0x10 ? TAG_HEADER_BYTES : 0)
-  );
 }
 
 function latin1(bytes: Uint8Array): string {

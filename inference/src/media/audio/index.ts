@@ -5,8 +5,9 @@ import type { DecoderHost } from './decoder-host.js';
 import { DecoderThreads } from './decoder-threads.js';
 import type { DecoderChoice } from './decoders/create.js';
 import { joinBytes } from './decoders/samples.js';
-import { detectFormat, headBytes, TAG_HEADER_BYTES, tagLength } from './detect-format.js';
+import { detectFormat, headBytes } from './detect-format.js';
 import { CHANNELS_MAX, type RawAudioFormat, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from './formats.js';
+import { TAG_HEADER_BYTES, tagLength } from './id3.js';
 import { canDecodeInline, createInlineDecoder } from './inline-decoder.js';
 import type { PcmSource } from './pcm.js';
 

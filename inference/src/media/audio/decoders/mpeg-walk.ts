@@ -1,7 +1,7 @@
+import { startsLikeTag, TAG_HEADER_BYTES, tagLength } from '../id3.js';
 import { frameFormat, frameLength } from '../mpeg-frames.js';
 
 const HEADER_BYTES = 4;
-const ID3_BYTES = 10;
 /** Consecutive frames required for detection: sync bits alone occur in any data. */
 const FRAMES_IN_A_ROW = 3;
 /** Bytes of the first frame that may contain a Xing header with the number of frames. */
@@ -66,11 +66,9 @@ export class MpegWalk {
 
   #readHeader(): void {
     const header = this.#header;
-    if (header.length <= ID3_BYTES && startsLikeId3(header)) {
-      if (header.length < ID3_BYTES) return;
-      const [size3 = 0, size2 = 0, size1 = 0, size0 = 0] = header.slice(6);
-      // Seven bits per byte; a flag indicates that the header is repeated at the end.
-      this.#skip = ((size3 << 21) | (size2 << 14) | (size1 << 7) | size0) + ((header[5] ?? 0) & 0x10 ? ID3_BYTES : 0);
+    if (header.length <= TAG_HEADER_BYTES && startsLikeTag(header)) {
+      if (header.length < TAG_HEADER_BYTES) return;
+      this.#skip = Math.max(0, tagLength(header) - TAG_HEADER_BYTES);
       this.#header = [];
       return;
     }
@@ -107,8 +105,4 @@ export class MpegWalk {
     }
     return undefined;
   }
-}
-
-function startsLikeId3(bytes: readonly number[]): boolean {
-  return [0x49, 0x44, 0x33].every((letter, index) => index >= bytes.length || bytes[index] === letter);
 }
