@@ -46,7 +46,7 @@ const THUMBNAIL: TiffTag = [254, 4, [1]];
 describe('TIFF images', () => {
   before(() => configureImageDecoding());
 
-  it('is refused if many tags share its bytes, each of which the decoder would read', async () => {
+  it('are refused if many tags share their bytes, each of which the decoder would read', async () => {
     const shared = (count: number): Promise<string> => {
       const content = Buffer.alloc(100_000);
       const more = Array.from({ length: count }, (_, at) => [40_000 + at, 7, 90_000, 8] as const);
@@ -67,7 +67,7 @@ describe('TIFF images', () => {
     expect(await shared(4)).to.not.contain('many times');
   });
 
-  it('shows the decoder one of many pages alone: it would read them all, and all that they refer to', async () => {
+  it('are shown to the decoder one page alone: it would read them all, and all that they refer to', async () => {
     const file = writeTiff([
       page([1, 2, 3], { samples: 3 }),
       page(ORANGE, { samples: 3 }),

@@ -38,8 +38,8 @@ const MAX_ENTRIES = 4_096;
 /** Maximum entries of all directories: those of 16,000 SubIFDs may lie in the same few bytes, and nothing else runs meanwhile. */
 const MAX_ENTRIES_OF_FILE = 200_000;
 /**
- * The values of a directory's tags together are at most this many times as long as the file. libtiff reads those of each tag, before any time limit
- * applies: 4,000 tags that share 4 MB took 29 s.
+ * The values of a directory's tags together are at most this many times as long as the file. libtiff reads those of each tag,
+ * before any time limit applies: 4,000 tags that share 4 MB took 29 s.
  */
 const MAX_SHARED = 4;
 /** Maximum values per tag; longer ones are content, such as strip offsets. */
@@ -99,7 +99,8 @@ class TiffReader {
 
 /**
  * Directories of a TIFF or BigTIFF in the order of the file, with the tags of TAG only. What is damaged is left out: the
- * decoder refuses it. Throws DamagedImage for tags that share bytes many times over. Layout: TIFF 6.0, section 2; Adobe's TIFF Technical Note 1 (SubIFDs); BigTIFF design of libtiff.
+ * decoder refuses it. Throws DamagedImage for tags that share bytes many times over. Layout: TIFF 6.0, section 2; Adobe's TIFF
+ * Technical Note 1 (SubIFDs); BigTIFF design of libtiff.
  */
 export function readTiffDirectories(content: Uint8Array): readonly TiffDirectory[] {
   const directories: TiffDirectory[] = [];
