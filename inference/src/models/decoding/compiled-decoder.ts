@@ -8,10 +8,10 @@ import {
   counted,
   decoderCache,
   firstRun,
+  inputIds,
   layersOf,
   onePositionEach,
   outputFrom,
-  tokenIds,
 } from './compiled-graph.js';
 import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './decoder.js';
 import { LOGIT_POSITIONS } from './graph/logit-positions.js';
@@ -152,7 +152,7 @@ export class CompiledDecoder implements Decoder {
     return this.#session.run(
       {
         ...feeds,
-        input_ids: tokenIds(tokens),
+        input_ids: inputIds(tokens),
         [LOGIT_POSITIONS]: counted(...positions),
       },
       ['logits', ...decoderCache(this.#sizes.layerCount).map(outputOf), ...attentionLayers.map(attentionsOf)],

@@ -56,7 +56,7 @@ export function counted(...tokens: readonly number[]): Tensor {
 }
 
 /** Tokens of sequences of one length: int64 [rows, tokens]. */
-export function tokenIds(rows: readonly (readonly number[])[]): Tensor {
+export function inputIds(rows: readonly (readonly number[])[]): Tensor {
   return new Tensor('int64', BigInt64Array.from(rows.flat(), BigInt), [rows.length, rows[0]?.length ?? 0]);
 }
 

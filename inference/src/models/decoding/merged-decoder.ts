@@ -2,7 +2,7 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { isBatchInvariant, quantizePerToken } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { type GraphTransform, openTransformedSession } from '../session/transformed-session.js';
-import { attentionsOf, counted, onePositionEach, tokenIds } from './compiled-graph.js';
+import { attentionsOf, counted, inputIds, onePositionEach } from './compiled-graph.js';
 import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './decoder.js';
 import { chooseLogitPositions, LOGIT_POSITIONS } from './graph/logit-positions.js';
 import { keepCacheInPlace, PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
@@ -179,7 +179,7 @@ export class MergedDecoder implements Decoder {
     return this.#session.run(
       {
         ...feeds,
-        input_ids: tokenIds(tokens),
+        input_ids: inputIds(tokens),
         ...(this.#choosesPositions && { [LOGIT_POSITIONS]: counted(...positions) }),
       },
       ['logits', ...cacheNames(this.#sizes, 'present', parts), ...attentionLayers.map(attentionsOf)],
