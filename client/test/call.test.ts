@@ -1,7 +1,7 @@
 import { getEventListeners, once } from 'node:events';
 import { createServer } from 'node:http';
 import { constants, createServer as createHttp2Server } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { expect } from 'chai';
 import { one, useEmbedText } from './support/embed-text-service.js';
@@ -10,6 +10,13 @@ import { deferred, failure } from './support/fake-service.js';
 
 describe('a call of the client', () => {
   const { open, serve, connect } = useEmbedText();
+
+  /** Lets a server listen that does not speak gRPC, and returns its address. */
+  async function listen(server: Server): Promise<string> {
+    open.push(server);
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
 
   it('throws an error of the whole call with its details', async () => {
     const { address } = await serve((_call, reply) => {
@@ -157,32 +164,22 @@ describe('a call of the client', () => {
   });
 
   it('says that a program or a proxy does not speak HTTP/2', async () => {
-    const web = createServer((_request, response) => response.end('hello')).listen(0, '127.0.0.1');
-    await once(web, 'listening');
-    open.push(web);
-    const address = `127.0.0.1:${(web.address() as AddressInfo).port}`;
-    const client = connect({ address, retry: { maxAttempts: 1 } });
-    const error = await failureOf(client.getServerInfo());
+    const address = await listen(createServer((_request, response) => response.end('hello')));
+    const error = await failureOf(connect({ address, retry: { maxAttempts: 1 } }).getServerInfo());
     expect(error).to.include({ code: 'UNAVAILABLE', reason: 'UNREACHABLE' });
     expect(error.message).to.contain(`${address} cannot be reached: what answers does not speak HTTP/2`);
   });
 
   it('says that an answer is not of gRPC, such as that of a proxy', async () => {
-    const web = createHttp2Server((_request, response) => response.writeHead(415).end('no')).listen(0, '127.0.0.1');
-    await once(web, 'listening');
-    open.push(web);
-    const address = `127.0.0.1:${(web.address() as AddressInfo).port}`;
+    const address = await listen(createHttp2Server((_request, response) => response.writeHead(415).end('no')));
     const error = await failureOf(connect({ address }).getServerInfo());
     expect(error).to.include({ code: 'UNKNOWN', attempts: 1 });
     expect(error.message).to.contain(`Expected gRPC from ${address}, got HTTP status 415: another program, or a proxy`);
   });
 
   it('says that what answers has ended the call, as a proxy may', async () => {
-    const web = createHttp2Server().listen(0, '127.0.0.1');
-    await once(web, 'listening');
-    web.on('stream', (stream) => stream.close(constants.NGHTTP2_CANCEL));
-    open.push(web);
-    const address = `127.0.0.1:${(web.address() as AddressInfo).port}`;
+    const proxy = createHttp2Server().on('stream', (stream) => stream.close(constants.NGHTTP2_CANCEL));
+    const address = await listen(proxy);
     const error = await failureOf(connect({ address }).getServerInfo());
     expect(error).to.include({ code: 'CANCELLED', reason: undefined });
     expect(error.message).to.contain(`${address} ended the call without a response: a proxy that`);
