@@ -157,10 +157,10 @@ async function gifHeader(content: Uint8Array): Promise<ImageHeader> {
 
 /** libvips parses HEIF with any codec but decodes only AV1. */
 async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise<ImageHeader> {
-  if (!hasBox(content, 'meta') && hasBox(content, 'moov')) {
+  if (!hasBox(content, 'meta')) {
+    if (!hasBox(content, 'moov')) throw new DamagedImage('it has no image that can be found');
     throw refuseImage(format, 'an image sequence without a still image', 'Send its first frame as a still image.');
   }
-  if (!hasBox(content, 'meta')) throw new DamagedImage('it has no image that can be found');
   checkItems(content);
   // Of an animated AVIF the still image is read, which is the first frame; libvips detects it by another brand.
   const isAnimated = brandsOf(content)[0] === 'avis';
