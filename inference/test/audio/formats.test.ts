@@ -106,6 +106,17 @@ describe('Audio files of every format', () => {
     });
   }
 
+  it('of MP3 may follow a tag of which the length is wrong or invalid', async () => {
+    const mp3 = await fixture('speech-16k-mono.mp3');
+    const { samples } = await transcribe(mp3);
+    const tooShort = Buffer.concat([tag(12_000), Buffer.alloc(10_000, 0x11)]);
+    const invalid = Buffer.from(tooShort).fill(0x80, 6, 7);
+    for (const wrong of [tooShort, invalid]) {
+      const found = await transcribe(Buffer.concat([wrong, mp3]));
+      expect(Buffer.from(found.samples.buffer).equals(Buffer.from(samples.buffer))).to.equal(true);
+    }
+  });
+
   it('that end with their tag are rejected with the reason', async () => {
     for (const content of [tags, tags.subarray(0, 5_000)])
       expect((await refusal(content)).message).to.contain('ends with the ID3 tag at its beginning');

@@ -59,10 +59,10 @@ const OGG_START = 'OggS\x00\x02';
 /** First boxes of MP4 and QuickTime files. */
 const MP4_BOXES = new Set(['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip', 'pnot', 'styp', 'moof', 'sidx']);
 /**
- * Detects the format from the first bytes; undefined if more are needed. `complete`: there are no more bytes, or enough.
- * Throws AUDIO_UNREADABLE, which names the detected and the accepted formats.
+ * Detects the format from the first bytes; undefined if more are needed. `complete`: there are no more bytes, or enough. `tagBytes`: length
+ * of the ID3 tags before them. Throws AUDIO_UNREADABLE, which names the detected and the accepted formats.
  */
-export function detectFormat(head: Uint8Array, complete: boolean): AudioContainer | undefined {
+export function detectFormat(head: Uint8Array, complete: boolean, tagBytes: number): AudioContainer | undefined {
   if (head.length === 0 && complete) {
     throw new InferenceError('AUDIO_UNREADABLE', `The audio is empty. Accepted formats: ${ACCEPTED_FORMATS_TEXT}.`);
   }
@@ -96,6 +96,8 @@ export function detectFormat(head: Uint8Array, complete: boolean): AudioContaine
   if (audio === undefined && find(OTHERS, text) === undefined) {
     if (FLAC_STARTS.some((start) => text.includes(start))) return 'flac';
     if (text.includes(OGG_START) && hasOggCodec(text)) return 'ogg';
+    // The length of a long tag may be wrong, or invalid: the decoder has to find the frames.
+    if (tagBytes > HEAD_BYTES || text.startsWith('ID3')) return 'mp3';
   }
   throw audio === undefined ? notAccepted(nameOf(head, text)) : notAccepted(audio, ` ${CONVERT_ADVICE}`);
 }

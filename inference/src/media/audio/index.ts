@@ -86,7 +86,8 @@ async function readHead(bytes: ByteSource, raw: RawAudioFormat | undefined): Pro
     if (part !== undefined) head = head.length === 0 ? part : joinBytes(head, part);
     const examined = headBytes(head);
     const complete = part === undefined || head.length >= examined;
-    const format = raw !== undefined && head.length > 0 ? raw : detectFormat(head.subarray(0, examined), complete);
+    const start = head.subarray(0, examined);
+    const format = raw !== undefined && head.length > 0 ? raw : detectFormat(start, complete, tagBytes);
     if (format === undefined) continue;
     bytes.unread(head);
     return { format, head, tagBytes };
