@@ -10,25 +10,22 @@ import {
 } from '@heimdex/gen';
 import { Endpoint } from '../src/transport/endpoint.js';
 import { HealthWatch } from '../src/transport/health-watch.js';
-import { startFakeService } from './support/fake-service.js';
+import { deferred, startFakeService } from './support/fake-service.js';
 
 type Watch = ServerWritableStream<HealthCheckRequest, HealthCheckResponse>;
 
 describe('a health watch', () => {
   it('ends its stream when it is stopped, although the connection stays', async () => {
-    let opened = (_call: Watch) => {};
-    const call = new Promise<Watch>((resolve) => {
-      opened = resolve;
-    });
+    const opened = deferred<Watch>();
     const watch = (watching: Watch) => {
       watching.write(create(HealthCheckResponseSchema, { status: Serving.SERVING }));
-      opened(watching);
+      opened.resolve(watching);
     };
     const service = await startFakeService([[Health, { watch }]]);
     const endpoint = new Endpoint(service.address, credentials.createInsecure(), {});
     try {
       const started = new HealthWatch(endpoint);
-      const cancelled = once(await call, 'cancelled');
+      const cancelled = once(await opened.promise, 'cancelled');
       started.stop();
       await cancelled;
     } finally {
