@@ -205,8 +205,9 @@ def detect_faces(
 
     def merge(responses: Sequence[faces_pb2.DetectFacesResponse]) -> DetectedFaces:
         model, timing = _provenance(responses)
-        values = ("detections", lambda detections: plain(FaceDetections, detections))
-        results = _results("DetectFaces", len(contents), responses, errors, *values)
+        results = _results(
+            "DetectFaces", len(contents), responses, errors, "detections", lambda found: plain(FaceDetections, found)
+        )
         return DetectedFaces(results, model, timing)
 
     return Batch("DetectFaces", contents, [len(content) for content in contents], request, merge)
