@@ -5,7 +5,7 @@
  * bulk call all work counts.
  */
 import { InferenceError } from '../errors.js';
-import type { Priority } from './fair-queue.js';
+import type { Priority } from '../priority.js';
 import { Rate } from './rate.js';
 
 export interface AdmissionLimits {

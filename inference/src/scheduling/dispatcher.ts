@@ -1,8 +1,9 @@
 /** Assigns batches to the workers of one model: tracks idle workers, current runs and preemptions. Does not know the queue. */
 
+import type { Priority } from '../priority.js';
 import type { AdmissionController } from './admission-controller.js';
 import type { Executor } from './executor.js';
-import type { Entry, Priority } from './fair-queue.js';
+import type { Entry } from './fair-queue.js';
 import { deliver, type Job, type RunFacts } from './job.js';
 import type { Preemptible } from './preemption.js';
 

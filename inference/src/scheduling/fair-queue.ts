@@ -6,11 +6,7 @@
  * a call with 200 items and a call with one item take turns by cost, so the short call does not wait for the long one.
  */
 
-export const PRIORITIES = ['interactive', 'bulk'] as const;
-export type Priority = (typeof PRIORITIES)[number];
-
-/** Share of the model per class while both have work. */
-const WEIGHTS = { interactive: 8, bulk: 1 } as const satisfies Record<Priority, number>;
+import { PRIORITIES, type Priority, WEIGHTS } from '../priority.js';
 
 /** The items of one call. A call creates one flow and passes it with each item. */
 export class Flow {

@@ -3,10 +3,11 @@
  * load, queued items run in batches. Knows neither processes nor protocols.
  */
 import { InferenceError } from '../errors.js';
+import type { Priority } from '../priority.js';
 import { AdmissionController, type AdmissionLimits, type Permit } from './admission-controller.js';
 import { Dispatcher, type QueueObserver } from './dispatcher.js';
 import type { Executor } from './executor.js';
-import { type BatchLimits, type Entry, FairQueue, Flow, type Priority } from './fair-queue.js';
+import { type BatchLimits, type Entry, FairQueue, Flow } from './fair-queue.js';
 import { type Done, deadlineExceeded, type Job, type Submission, workerLostTwice } from './job.js';
 import { mayPreempt, preemptionBudget } from './preemption.js';
 

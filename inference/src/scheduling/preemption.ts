@@ -2,7 +2,8 @@
  * When a short item may run between the steps of a long run: a search or a voice command should not wait for four windows of
  * an audio file. Pure.
  */
-import type { Entry, Flow, Priority } from './fair-queue.js';
+import type { Priority } from '../priority.js';
+import type { Entry, Flow } from './fair-queue.js';
 
 /** Maximum cost of a preempting item, as a fraction of the work that it would wait for. */
 const MAX_ITEM_FRACTION = 0.5;

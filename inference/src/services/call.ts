@@ -1,6 +1,6 @@
 /** The context of a call, independent of its protocol. */
 import type { ErrorCode } from '../errors.js';
-import type { Priority } from '../scheduling/fair-queue.js';
+import type { Priority } from '../priority.js';
 import type { WireError } from './errors.js';
 
 /** What decides how long a call waits for decompression and parsing, before it is queued. */

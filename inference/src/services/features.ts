@@ -2,7 +2,7 @@
 import { InferenceService } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
 import { ROLE_SPECS, type Role } from '../models/roles.js';
-import type { Priority } from '../scheduling/fair-queue.js';
+import type { Priority } from '../priority.js';
 import type { Models, ServedModel } from './engine.js';
 
 /** The service's methods, from its descriptor: an rpc missing in the table below does not compile. */

@@ -1,8 +1,8 @@
 /** The Prometheus metrics at /metrics. docs/server.md lists the names; a test compares them. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrorCode } from '../errors.js';
+import { PRIORITIES, type Priority } from '../priority.js';
 import type { QueueObserver } from '../scheduling/dispatcher.js';
-import { PRIORITIES, type Priority } from '../scheduling/fair-queue.js';
 import type { CallObserver } from '../transport/calls/call-tracker.js';
 
 /** Name and help of each metric; Node.js's own metrics (`nodejs_*`, `process_*`) are added to them. */

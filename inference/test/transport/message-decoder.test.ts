@@ -3,7 +3,7 @@ import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import { EmbedImageRequestSchema, EmbedTextRequestSchema } from '@heimdex/gen';
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import type { Priority } from '../../src/scheduling/fair-queue.js';
+import type { Priority } from '../../src/priority.js';
 import { startThread } from '../../src/start-thread.js';
 import { JsonThread } from '../../src/transport/messages/json-thread.js';
 import { MessageDecoder, messageLimits } from '../../src/transport/messages/message-decoder.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Priority } from '../../src/scheduling/fair-queue.js';
+import type { Priority } from '../../src/priority.js';
 import { Semaphore } from '../../src/semaphore.js';
 
 describe('a permit', () => {

@@ -16,7 +16,7 @@
  */
 import { KIB, MIB } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
-import type { Priority } from '../../scheduling/fair-queue.js';
+import type { Priority } from '../../priority.js';
 import type { Tokens } from '../auth/tokens.js';
 import { type Arrival, type CallTracker, deadlineExceeded, type OpenCall, priorityOf } from './call-tracker.js';
 import { CALL_BYTES, IncomingBody, outOfMemory } from './incoming-body.js';

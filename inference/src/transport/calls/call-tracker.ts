@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { InferenceError } from '../../errors.js';
-import { PRIORITIES, type Priority } from '../../scheduling/fair-queue.js';
+import { PRIORITIES, type Priority } from '../../priority.js';
 import type { Call, CallStats } from '../../services/call.js';
 import { type GrpcStatusName, toWireError, type WireError, withStatus } from '../../services/errors.js';
 import { MAX_TIMER_MS } from './call-timeout.js';

@@ -3,7 +3,7 @@
  * at its end. This counts work, not the process's resident memory.
  */
 
-import type { Priority } from '../../scheduling/fair-queue.js';
+import type { Priority } from '../../priority.js';
 
 /** While other calls hold memory, a bulk call gets no more once this fraction of it is held: the rest is kept for interactive calls. */
 const BULK_FRACTION = 0.75;
