@@ -6,8 +6,8 @@ import { runPython } from '@heimdex/hub';
 import { expect } from 'chai';
 import OpenAI, { toFile } from 'openai';
 import { pcm16, wavFile } from '../audio/wav-file.js';
-import { MOONSHINE, type OpenAiServer, openAiServer, SIGLIP } from '../fixtures/openai-server.js';
-import { ROOT } from '../fixtures/volume.js';
+import { type OpenAiServer, openAiServer, SIGLIP } from '../fixtures/openai-server.js';
+import { MOONSHINE, ROOT } from '../fixtures/volume.js';
 import { plainWords, samplesOf } from '../support/speech.js';
 import { LANGCHAIN, OPENAI } from './python-scripts.js';
 

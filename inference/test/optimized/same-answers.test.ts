@@ -5,12 +5,11 @@ import { embeddedRepositories, type HubFile } from '@heimdex/hub';
 import { expect } from 'chai';
 import { findModels } from '../../src/models/find.js';
 import { parseModel, writeModel } from '../../src/onnx/index.js';
-import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
+import { DEMO_MODELS, MOONSHINE, makeVolume, type Volume } from '../fixtures/volume.js';
 import { inRepository, inShared, needsShared } from '../support/paths.js';
 import { samplesOf } from '../support/speech.js';
 import { answers, expectSameBits, formDirs, prepare, SIGLIP, TEXTS, VISION_ONLY } from './forms.js';
 
-const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
 const WHISPER = 'onnx-community/whisper-base_timestamped';
 /** A model whose weights may be external. */
 const LARGE = 'Xenova/siglip-base-patch16-384';

@@ -1,16 +1,14 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { embeddedRepositories } from '@heimdex/hub';
 import { expect } from 'chai';
 import { pcm16, wavFile } from '../audio/wav-file.js';
 import { findChromium } from '../fixtures/browser.js';
 import { openPage, type Page, until } from '../fixtures/devtools.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
-import { MOONSHINE } from '../fixtures/openai-server.js';
 import { drop, dropTwice, press } from '../fixtures/page-actions.js';
 import { pocketEnv } from '../fixtures/pocket.js';
 import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
-import { DEMO_MODELS, makeVolume, ROOT, type Volume } from '../fixtures/volume.js';
+import { DEMO_MODELS, MOONSHINE, makeSpeechVolume, ROOT, type Volume } from '../fixtures/volume.js';
 import { samplesOf } from '../support/speech.js';
 
 const SAMPLES = join(ROOT, 'demo/samples');
@@ -358,11 +356,10 @@ describe('the page to try the server', () => {
 });
 
 /** A volume of the embedded models: speech, images with texts, faces. */
-async function volumeOfDemo(): Promise<Volume> {
-  const moonshine = (await embeddedRepositories()).find(({ name }) => name === MOONSHINE);
+function volumeOfDemo(): Promise<Volume> {
   const siglip = 'heimdex/siglip-pocket';
-  return makeVolume({
-    snapshots: { [MOONSHINE]: moonshine?.files ?? [], [siglip]: join(DEMO_MODELS, siglip) },
+  return makeSpeechVolume({
+    snapshots: { [siglip]: join(DEMO_MODELS, siglip) },
     plain: [join(DEMO_MODELS, 'heimdex/face-pocket/face_detection_pocket.onnx')],
   });
 }

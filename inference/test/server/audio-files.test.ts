@@ -3,16 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createInferenceClient, type InferenceClient } from '@heimdex/client';
-import { embeddedRepositories } from '@heimdex/hub';
 import { expect } from 'chai';
 import { mp4File } from '../audio/mp4-file.js';
 import { pcm16, wavFile } from '../audio/wav-file.js';
 import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
 import { inChunks, streamed, unary } from '../fixtures/streamed-audio.js';
-import { makeVolume, ROOT, type Volume } from '../fixtures/volume.js';
+import { makeSpeechVolume, ROOT, type Volume } from '../fixtures/volume.js';
 import { joined, plainWords, samplesOf } from '../support/speech.js';
 
-const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
 const FIXTURES = join(ROOT, 'inference/test/audio/fixtures');
 const CASES = join(ROOT, 'inference/test/audio/cases');
 const DEMO = join(ROOT, 'demo/samples/speech');
@@ -65,8 +63,7 @@ describe('audio files that arrive in chunks', () => {
   let client: InferenceClient;
 
   before(async () => {
-    const embedded = (await embeddedRepositories()).find(({ name }) => name === MOONSHINE);
-    volume = await makeVolume({ snapshots: { [MOONSHINE]: embedded?.files ?? [] } });
+    volume = await makeSpeechVolume();
     server = await startProgram({
       HF_HUB_CACHE: volume.cacheDir,
       ASR_MODEL: 'moonshine-tiny',

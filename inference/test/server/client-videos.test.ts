@@ -11,16 +11,14 @@ import {
   type TranscribeEvent,
   type TranscribeOptions,
 } from '@heimdex/client';
-import { embeddedRepositories } from '@heimdex/hub';
 import { expect } from 'chai';
 import { mp4File } from '../audio/mp4-file.js';
 import { type CountingProxy, startCountingProxy } from '../fixtures/counting-proxy.js';
 import { writeNoiseVideo } from '../fixtures/noise-video.js';
 import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
-import { makeVolume, ROOT, type Volume } from '../fixtures/volume.js';
+import { makeSpeechVolume, ROOT, type Volume } from '../fixtures/volume.js';
 import { samplesOf } from '../support/speech.js';
 
-const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
 const CASES = join(ROOT, 'inference/test/audio/cases');
 const HEIMDEX = join(ROOT, 'client/bin/heimdex.js');
 const MIB = 1_024 * 1_024;
@@ -47,8 +45,7 @@ describe('Videos that the client reads from the disk', function () {
 
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'heimdex-videos-'));
-    const embedded = (await embeddedRepositories()).find(({ name }) => name === MOONSHINE);
-    volume = await makeVolume({ snapshots: { [MOONSHINE]: embedded?.files ?? [] } });
+    volume = await makeSpeechVolume();
     server = await startProgram({
       HF_HUB_CACHE: volume.cacheDir,
       ASR_MODEL: 'moonshine-tiny',

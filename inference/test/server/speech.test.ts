@@ -10,19 +10,17 @@ import {
   TranscribeStreamRequestSchema,
   type TranscribeStreamResponse,
 } from '@heimdex/gen';
-import { embeddedRepositories } from '@heimdex/hub';
 import { expect } from 'chai';
 import { mp4File } from '../audio/mp4-file.js';
 import { transcribe as samplesOf } from '../audio/read-audio.js';
 import { failureOf, GrpcClient, gather } from '../fixtures/grpc-client.js';
 import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
 import { audioMessage, LIVE, START } from '../fixtures/stream-messages.js';
-import { makeVolume, ROOT, type Volume } from '../fixtures/volume.js';
+import { MOONSHINE, makeSpeechVolume, ROOT, type Volume } from '../fixtures/volume.js';
 import { plainWords } from '../support/speech.js';
 
 const { transcribe, transcribeStream } = InferenceService.method;
 const SAMPLES = join(ROOT, 'demo/samples/speech');
-const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
 
 type StreamRequest = TranscribeStreamRequest;
 
@@ -33,8 +31,7 @@ describe('speech with Moonshine', () => {
   let said: Readonly<Record<string, string>>;
 
   before(async () => {
-    const moonshine = (await embeddedRepositories()).find(({ name }) => name === MOONSHINE);
-    volume = await makeVolume({ snapshots: { [MOONSHINE]: moonshine?.files ?? [] } });
+    volume = await makeSpeechVolume();
     server = await startProgram({
       HF_HUB_CACHE: volume.cacheDir,
       ASR_MODEL: 'moonshine-tiny',

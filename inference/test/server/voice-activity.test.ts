@@ -2,24 +2,19 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { InferenceService, type VadParametersSchema } from '@heimdex/gen';
-import { embeddedRepositories } from '@heimdex/hub';
 import { expect } from 'chai';
 import { pcm16, wavFile } from '../audio/wav-file.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
 import { runHere, startProgram } from '../fixtures/server-process.js';
-import { makeVolume, ROOT } from '../fixtures/volume.js';
+import { makeSpeechVolume, ROOT } from '../fixtures/volume.js';
 import { voiceWeights } from '../support/silero.js';
 import { joined, samplesOf } from '../support/speech.js';
 
 const { transcribe } = InferenceService.method;
-const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
 const SPEECH_ONLY = { ASR_MODEL: 'moonshine-tiny', VISION_MODEL_NAME: 'none' };
 
 describe('voice activity in the server', () => {
-  const volumeWith = async (plain: readonly string[]) => {
-    const moonshine = (await embeddedRepositories()).find(({ name }) => name === MOONSHINE);
-    return makeVolume({ snapshots: { [MOONSHINE]: moonshine?.files ?? [] }, plain });
-  };
+  const volumeWith = (plain: readonly string[]) => makeSpeechVolume({ plain });
   const request = async () => ({
     audio: { content: await readFile(join(ROOT, 'demo/samples/speech/models.flac')) },
     options: { vadFilter: true },
