@@ -11,17 +11,12 @@ import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/reposito
 import { useHub } from './support/use-hub.js';
 
 describe('an error of a command', () => {
-  const { dir, hub, env } = useHub();
+  const { dir, hub, env, ok } = useHub();
   let cache: string;
   beforeEach(async () => {
     cache = join(dir.path, 'cache');
   });
 
-  async function ok(argv: readonly string[] = [], more: NodeJS.ProcessEnv = {}): Promise<string> {
-    const result = await runHere(argv, env(more));
-    expect(result.status, result.stderr).to.equal(0);
-    return result.stdout;
-  }
   /** The message of a run that fails with this status and prints nothing. */
   async function failure(status: number, argv: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<string> {
     const result = await runHere(argv, env(more));

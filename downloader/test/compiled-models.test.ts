@@ -198,35 +198,31 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
 
   const DROP = { KEEP_CHECKPOINTS: 'false' };
 
+  /** Runs the program beside another one that compiles: it waits until that one has done `work` to the volume, and ends well. */
+  async function runBeside(more: NodeJS.ProcessEnv, work: () => Promise<void>): Promise<void> {
+    const path = blobLockPath(env().HF_HUB_CACHE ?? '', NAME, 'compile');
+    const { signal } = new AbortController();
+    const first = await acquireLock(path, { onWait() {}, onUnsupported() {} }, signal);
+    const stderr = new PassThrough();
+    const stdout = new PassThrough();
+    const second = run({ argv: [], env: env(more), stdin: Readable.from([]), stdout, stderr, signal });
+    expect(String(await once(stderr, 'data'))).to.include('waiting for it');
+    await work();
+    await first.release();
+    expect(await second, String(stderr.read())).to.equal(0);
+  }
+
   it('is removed by one of two programs, and the other one finds it gone', async () => {
     await filled();
-    const path = blobLockPath(env().HF_HUB_CACHE ?? '', NAME, 'compile');
-    const { signal } = new AbortController();
-    const first = await acquireLock(path, { onWait() {}, onUnsupported() {} }, signal);
-    const stderr = new PassThrough();
-    const stdout = new PassThrough();
-    const second = run({ argv: [], env: env(DROP), stdin: Readable.from([]), stdout, stderr, signal });
-    expect(String(await once(stderr, 'data'))).to.include('waiting for it');
-    await rm(join(snapshot(), 'model.safetensors'));
-    await first.release();
-    expect(await second, String(stderr.read())).to.equal(0);
+    await runBeside(DROP, () => rm(join(snapshot(), 'model.safetensors')));
   });
 
-  it('is fetched again for a precision that another program has removed it before', async () => {
+  it('is fetched again for another precision if another program has removed it before it is compiled', async () => {
     await filled();
-    const path = blobLockPath(env().HF_HUB_CACHE ?? '', NAME, 'compile');
-    const { signal } = new AbortController();
-    const first = await acquireLock(path, { onWait() {}, onUnsupported() {} }, signal);
-    const stderr = new PassThrough();
-    const stdout = new PassThrough();
-    const more = env({ ...DROP, TEXT_MODEL_NAME: `${NAME}:fp32` });
-    const second = run({ argv: [], env: more, stdin: Readable.from([]), stdout, stderr, signal });
-    expect(String(await once(stderr, 'data'))).to.include('waiting for it');
-    await rm(await realpath(join(snapshot(), 'model.safetensors')));
-    await first.release();
-    expect(await second, String(stderr.read())).to.equal(0);
+    const other = { TEXT_MODEL_NAME: `${NAME}:fp32` };
+    await runBeside({ ...DROP, ...other }, async () => rm(await realpath(join(snapshot(), 'model.safetensors'))));
     expect(bytesAsked()).to.include('model.safetensors');
-    await ok(['verify'], { TEXT_MODEL_NAME: `${NAME}:fp32` });
+    await ok(['verify'], other);
   });
 
   for (const name of [NAME, 'acme/sharded-bert']) {

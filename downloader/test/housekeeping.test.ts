@@ -2,27 +2,16 @@ import { cp, lstat, mkdir, mkdtemp, open, readdir, readFile, rm, utimes, writeFi
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { lastLine, runHere } from './support/program.js';
-import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
+import { ENCODER, FACES_REPOSITORY, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
 import { useHub } from './support/use-hub.js';
 
-const FACES = {
-  name: 'opencv/face_detection_yunet',
-  files: [{ path: 'face_detection_yunet_2023mar.onnx', bytes: 'not the real one' }],
-} as const;
-
 describe('keeping a volume', () => {
-  const { dir, hub, env } = useHub({ repositories: [speechRepository(), FACES] });
+  const { dir, hub, env, ok } = useHub({ repositories: [speechRepository(), FACES_REPOSITORY] });
   let cache: string;
 
   beforeEach(async () => {
     cache = join(dir.path, 'cache');
   });
-
-  async function ok(argv: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<string> {
-    const result = await runHere(argv, env(more));
-    expect(result.status, result.stderr).to.equal(0);
-    return result.stdout;
-  }
 
   const lockText = () => readFile(join(cache, 'models.lock.json'), 'utf8');
 

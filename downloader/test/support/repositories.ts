@@ -33,3 +33,9 @@ export function speechRepository(
     ],
   };
 }
+
+/** A face detector, which is a plain file in the cache. */
+export const FACES_REPOSITORY: HubRepository = {
+  name: 'opencv/face_detection_yunet',
+  files: [{ path: 'face_detection_yunet_2023mar.onnx', bytes: 'not the real one' }],
+};

@@ -1,5 +1,6 @@
 import { type Hub, type HubOptions, startHub } from '@heimdex/hub';
-import { testEnvironment } from './program.js';
+import { expect } from 'chai';
+import { runHere, testEnvironment } from './program.js';
 import { speechRepository } from './repositories.js';
 import { temporaryDir } from './volume.js';
 
@@ -33,5 +34,12 @@ export function useHub({ scope = 'test', ...options }: HubOptions & { readonly s
     publish: (repository) => started.publish(repository),
     close: () => started.close(),
   };
-  return { dir, hub, env: (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more) };
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
+  /** Runs a command that must succeed; returns its output. */
+  const ok = async (argv: readonly string[] = [], more: NodeJS.ProcessEnv = {}) => {
+    const result = await runHere(argv, env(more));
+    expect(result.status, result.stderr).to.equal(0);
+    return result.stdout;
+  };
+  return { dir, hub, env, ok };
 }
