@@ -1,44 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { deflateSync, gzipSync } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { ErrorInfoSchema, InferenceService, type Status } from '@heimdex/gen';
 import { expect } from 'chai';
 import { GrpcClient } from '../fixtures/grpc-client.js';
 import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
 import { DEMO_MODELS } from '../fixtures/volume.js';
+import { pngBomb } from '../support/png-file.js';
 
 const SERVICE = 'heimdex.inference.v1.InferenceService';
 const { detectFaces, embedImage, embedText } = InferenceService.method;
-
-/** A black PNG with many pixels in a few kilobytes. */
-function pngBomb(width: number, height: number): Uint8Array {
-  const header = Buffer.alloc(13);
-  header.writeUInt32BE(width, 0);
-  header.writeUInt32BE(height, 4);
-  header.set([8, 0], 8);
-  const rows = deflateSync(Buffer.alloc(1024 * 1024));
-  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-  return Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', rows), chunk('IEND', Buffer.alloc(0))]);
-}
-
-function chunk(type: string, data: Buffer): Buffer {
-  const body = Buffer.concat([Buffer.from(type), data]);
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(data.length);
-  const checksum = Buffer.alloc(4);
-  checksum.writeUInt32BE(crc32(body));
-  return Buffer.concat([length, body, checksum]);
-}
-
-function crc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  return (crc ^ 0xffffffff) >>> 0;
-}
 
 /** The reason of a result's error, or the case of the result. */
 function errorMessage(result: { readonly case: string | undefined; readonly value?: unknown }): string | undefined {
@@ -73,8 +45,8 @@ describe('hostile input', () => {
       ['a text', Buffer.from('this is a text, not an image'), 'IMAGE_UNREADABLE'],
       ['half an image', good.subarray(0, good.length / 2), 'IMAGE_UNREADABLE'],
       ['a signature alone', good.subarray(0, 8), 'IMAGE_UNREADABLE'],
-      ['a bomb of 30,000 by 30,000', pngBomb(30_000, 30_000), 'IMAGE_TOO_LARGE'],
-      ['an image of nothing', pngBomb(0, 0), 'IMAGE_UNREADABLE'],
+      ['a bomb of 30,000 by 30,000', pngBomb(30_000, 30_000, 1_048_576), 'IMAGE_TOO_LARGE'],
+      ['an image of nothing', pngBomb(0, 0, 1_048_576), 'IMAGE_UNREADABLE'],
       ['one pixel', Buffer.from(ONE_PIXEL, 'base64'), 'IMAGE_UNREADABLE'],
       ['SVG', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'), 'IMAGE_UNREADABLE'],
       ['good again', good, 'embedding'],

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import sharp, { type Sharp } from 'sharp';
 import { InferenceError } from '../../src/errors.js';
 import { decodeImage, type Image } from '../../src/media/images/index.js';
 import { inRepository } from './paths.js';
@@ -8,6 +9,15 @@ const MAX_PIXELS = 1_000_000;
 /** A small image file of test/fixtures/images. */
 export function imageFixture(name: string): Buffer {
   return readFileSync(inRepository(`inference/test/fixtures/images/${name}`));
+}
+
+/** Left half red, right half blue. */
+export function halves(width = 40, height = 20): Sharp {
+  const data = new Uint8Array(width * height * 3);
+  for (let pixel = 0; pixel < width * height; pixel += 1) {
+    data[pixel * 3 + (pixel % width < width / 2 ? 0 : 2)] = 255;
+  }
+  return sharp(data, { raw: { width, height, channels: 3 } });
 }
 
 export async function imageOf(content: Uint8Array): Promise<Image> {
