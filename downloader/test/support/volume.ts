@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -18,4 +18,16 @@ export function temporaryDir(): { readonly path: string } {
 /** Waits until another process has made a condition true. */
 export async function whenTrue(holds: () => Promise<boolean>): Promise<void> {
   while (!(await holds())) await delay(10);
+}
+
+/** Turns one bit in the middle of a file, under the same time of change. */
+export async function flip(path: string): Promise<void> {
+  const { size, atime, mtime } = await stat(path);
+  const file = await open(path, 'r+');
+  const byte = Buffer.alloc(1);
+  await file.read(byte, 0, 1, Math.floor(size / 2));
+  byte.writeUInt8(byte.readUInt8() ^ 1);
+  await file.write(byte, 0, 1, Math.floor(size / 2));
+  await file.utimes(atime, mtime);
+  await file.close();
 }
