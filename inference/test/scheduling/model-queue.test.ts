@@ -1,6 +1,15 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import { createModelQueue, errorOf, ManualExecutor, NEVER, refusal, request, settled } from '../support/model-queue.js';
+import {
+  createModelQueue,
+  errorOf,
+  ManualExecutor,
+  measure,
+  NEVER,
+  refusal,
+  request,
+  settled,
+} from '../support/model-queue.js';
 
 describe('ModelQueue', () => {
   it('runs an item at once when a worker is idle', async () => {
@@ -153,12 +162,7 @@ describe('ModelQueue', () => {
   it('refuses work whose estimated wait exceeds the limit', async () => {
     const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
-    const first = modelQueue.admit(request);
-    const done = first.submit('12345', NEVER);
-    await settled();
-    executor.at(0).answer(undefined, 100);
-    await done;
-    first.close();
+    await measure({ modelQueue, executor }, '12345', 100);
     // 5 characters took 100 ms: 45 and the run reserve fit into the limit of one second.
     modelQueue.admit({ ...request, cost: 45 });
     const error = refusal(() => modelQueue.admit({ ...request, cost: 25 }));
@@ -173,12 +177,7 @@ describe('ModelQueue', () => {
     });
     modelQueue.addExecutor(executor);
     const bulk = { ...request, priority: 'bulk' } as const;
-    const first = modelQueue.admit(request);
-    const done = first.submit('1', NEVER);
-    await settled();
-    executor.at(0).answer(undefined, 100);
-    await done;
-    first.close();
+    await measure({ modelQueue, executor }, '1', 100);
     // A cost of 1 takes 100 ms: nine items of 0.1 s, and a tenth of the limit of one second as a reserve.
     modelQueue.admit({ ...bulk, items: 9, cost: 9 });
     expect(refusal(() => modelQueue.admit(bulk)).message).to.include('full for bulk calls: 9 items');
@@ -221,12 +220,7 @@ describe('ModelQueue', () => {
     });
     modelQueue.addExecutor(executor);
     const unknown = { ...request, cost: undefined };
-    const first = modelQueue.admit(unknown);
-    const done = first.submit('3', NEVER);
-    await settled();
-    executor.at(0).answer(undefined, 300);
-    await done;
-    first.close();
+    await measure({ modelQueue, executor }, '3', 300, unknown);
     // A cost of 1 takes 100 ms and the usual cost is 3: a fourth call would make it 1.2 s.
     const admissions = [modelQueue.admit(unknown), modelQueue.admit(unknown), modelQueue.admit(unknown)];
     expect(refusal(() => modelQueue.admit(unknown)).code).to.equal('QUEUE_FULL');
@@ -263,12 +257,7 @@ describe('ModelQueue', () => {
       limits: { maxItems: 100, maxWaitMs: 1000 },
     });
     modelQueue.addExecutor(executor);
-    const first = modelQueue.admit({ ...request, cost: undefined });
-    const done = first.submit('1', NEVER);
-    await settled();
-    executor.at(0).answer(undefined, 100);
-    await done;
-    first.close();
+    await measure({ modelQueue, executor }, '1', 100, { ...request, cost: undefined });
     // A cost of 6 is 0.6 s: another such call would make it 1.2 s, a usual one would not.
     void modelQueue.admit({ ...request, cost: undefined }).submit('6', NEVER);
     expect(modelQueue.refusal('interactive')).to.equal(undefined);

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
 import type { Outcome } from '../../src/models/model.js';
 import type { Executor, ExecutorAnswer, RunOptions } from '../../src/scheduling/executor.js';
-import { ModelQueue, type ModelQueueOptions } from '../../src/scheduling/model-queue.js';
+import { type AdmissionRequest, ModelQueue, type ModelQueueOptions } from '../../src/scheduling/model-queue.js';
 
 interface Run {
   readonly items: readonly string[];
@@ -66,6 +66,21 @@ export function createModelQueue(more: Partial<ModelQueueOptions<string>> = {}) 
 }
 
 export const request = { items: 1, cost: 1, priority: 'interactive' } as const;
+
+/** Lets the first run, of one item, take `runMs`. */
+export async function measure(
+  { modelQueue, executor }: Pick<ReturnType<typeof createModelQueue>, 'modelQueue' | 'executor'>,
+  item: string,
+  runMs: number,
+  asked: AdmissionRequest = request,
+): Promise<void> {
+  const admission = modelQueue.admit(asked);
+  const done = admission.submit(item, NEVER);
+  await settled();
+  executor.at(0).answer(undefined, runMs);
+  await done;
+  admission.close();
+}
 
 /** The error a promise rejects with. */
 export async function errorOf(promise: Promise<unknown>): Promise<InferenceError> {
