@@ -1,7 +1,7 @@
 import { type Priority, WEIGHTS } from './priority.js';
 
 /** Interactive calls that may go before a bulk one that waits. */
-const MOST_BEFORE_BULK = WEIGHTS.interactive / WEIGHTS.bulk;
+const MAX_OVERTAKEN = WEIGHTS.interactive / WEIGHTS.bulk;
 
 /** Limits how many hold a resource at once; the others wait, each class in order. */
 export class Semaphore {
@@ -44,7 +44,7 @@ export class Semaphore {
   /** Passes the permit on to who has waited longest in its class. */
   #release(): void {
     const { interactive, bulk } = this.#waiting;
-    const isBulk = interactive.size === 0 || (bulk.size > 0 && this.#overtaken >= MOST_BEFORE_BULK);
+    const isBulk = interactive.size === 0 || (bulk.size > 0 && this.#overtaken >= MAX_OVERTAKEN);
     this.#overtaken = isBulk || bulk.size === 0 ? 0 : this.#overtaken + 1;
     const waiting = isBulk ? bulk : interactive;
     const [next] = waiting;
