@@ -6,19 +6,17 @@
  * ratios. On a busy machine CPU time is more reliable than wall time.
  */
 import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import '../support/offline.js';
+import { readModelEnvironment } from '@heimdex/cache';
+import { findModels } from '../../inference/dist/src/models/find.js';
+import { LOADERS } from '../../inference/dist/src/models/loaders.js';
+import { preparedOptions } from '../../inference/dist/src/models/session/optimized/options.js';
+import { inRepository, OPTIONS } from '../support/measure.js';
 import { memoryField } from '../support/memory.js';
 
 const RUNS = Number(process.env.RUNS ?? 7);
-const at = (path) => new URL(`../../${path}`, import.meta.url);
 
 /** In a child process: loads one model and reports its costs. */
 async function loadOnce(index, useOptimized) {
-  const { readModelEnvironment } = await import(at('downloader/cache/dist/src/index.js'));
-  const { findModels } = await import(at('inference/dist/src/models/find.js'));
-  const { preparedOptions } = await import(at('inference/dist/src/models/optimized/options.js'));
-  const { LOADERS } = await import(at('inference/dist/src/models/loaders.js'));
   const environment = readModelEnvironment(process.env);
   const model = (await findModels(environment))[index];
   if (model === undefined) return console.log('null');
@@ -26,9 +24,7 @@ async function loadOnce(index, useOptimized) {
   const cpuBefore = process.cpuUsage();
   const startedAt = performance.now();
   const loaded = await LOADERS[model.family](model.files, {
-    device: 'cpu',
-    threads: 1,
-    maxImagePixels: 1e8,
+    ...OPTIONS,
     prepared: useOptimized ? preparedOptions(environment.cacheDir, model, 'quick') : undefined,
     onGraph: (use) => uses.push(use),
   });
@@ -47,7 +43,7 @@ async function loadOnce(index, useOptimized) {
 const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
 
 function measure() {
-  const program = fileURLToPath(at('inference/bin/heimdex-inference.js'));
+  const program = inRepository('inference/bin/heimdex-inference.js');
   const made = spawnSync(process.execPath, [program, 'prepare', '--min-mb', '0'], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
