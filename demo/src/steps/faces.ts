@@ -35,7 +35,7 @@ export async function faces(
       if (!right) wrong += 1;
       const scores = found.map(({ score }) => score.toFixed(2)).join(' ');
       return [
-        show.color.dim(name.padEnd(14)),
+        name,
         right
           ? show.good(formatCount(found.length, 'face'))
           : show.bad(`${formatCount(found.length, 'face')}, expected ${expected[name]}`),
