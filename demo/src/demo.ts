@@ -1,12 +1,12 @@
 import { join, relative } from 'node:path';
-import { messageOf } from '@heimdex/common';
+import { formatCount, messageOf } from '@heimdex/common';
 import type { Hub } from '@heimdex/hub';
 import { embeddedRepositories, startHub } from '@heimdex/hub';
 import { DEMO_DIR, type DemoOptions } from './options.js';
 import { realModels } from './real-models.js';
 import { metadataOf, samplesIn } from './samples.js';
 import { Sandbox } from './sandbox.js';
-import { formatCount, formatMegabytes, formatMs, type Show } from './show.js';
+import { formatMegabytes, formatMs, type Show } from './show.js';
 import { download, type ModelSettings } from './steps/download.js';
 import { faces } from './steps/faces.js';
 import { health } from './steps/health.js';

@@ -74,9 +74,12 @@ export class Program {
     }
   }
 
-  /** Waits for the program to end. Throws Error unless the exit status is 0. */
-  async finish(): Promise<void> {
+  /** Waits for the program to end, and ends it if the signal fires. Throws Error unless the exit status is 0. */
+  async finish(signal: AbortSignal): Promise<void> {
+    const stop = () => void this.stop();
+    signal.addEventListener('abort', stop, { once: true });
     const exitCode = await this.#ended;
+    signal.removeEventListener('abort', stop);
     if (exitCode !== 0) throw this.failure(`ended with ${exitCode}`);
   }
 

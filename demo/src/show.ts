@@ -1,4 +1,4 @@
-import { stripVTControlCharacters } from 'node:util';
+import { table } from '@heimdex/common';
 import pc from 'picocolors';
 
 /** A stream that may be a terminal. */
@@ -41,10 +41,10 @@ export class Show {
     this.line(`   ${this.color.dim('$')} ${text}`);
   }
 
-  /** Prints a label and a text. Long labels are file names and are shortened at the start. */
+  /** Prints a label, without colours of its own, and a text. Long labels are file names and are shortened at the start. */
   item(label: string, text: string): void {
     const short = label.length > LABEL_WIDTH ? `…${label.slice(1 - LABEL_WIDTH)}` : label;
-    this.line(`   ${this.color.dim(pad(short, LABEL_WIDTH))}  ${text}`);
+    this.line(`   ${this.color.dim(short.padEnd(LABEL_WIDTH))}  ${text}`);
   }
 
   /** Prints further text below an item. */
@@ -54,16 +54,8 @@ export class Show {
 
   /** Prints rows of a label and aligned columns. */
   rows(rows: readonly (readonly [string, ...string[]])[]): void {
-    const widths = columnWidths(rows.map(([, ...cells]) => cells));
-    for (const [label, ...cells] of rows) {
-      this.item(
-        label,
-        cells
-          .map((cell, column) => pad(cell, widths[column] ?? 0))
-          .join('  ')
-          .trimEnd(),
-      );
-    }
+    const texts = table(rows.map(([, ...cells]) => cells));
+    for (const [index, [label]] of rows.entries()) this.item(label, texts[index] ?? '');
   }
 
   good(text: string): string {
@@ -87,25 +79,4 @@ export function formatMegabytes(bytes: number): string {
 /** Formats 1234.5 ms as `1.23 s`, 12.3 ms as `12 ms`. */
 export function formatMs(ms: number): string {
   return ms < 1000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
-}
-
-/** Formats a count with its noun: `1 face`, `2 faces`. */
-export function formatCount(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
-}
-
-function pad(text: string, width: number): string {
-  return text + ' '.repeat(Math.max(0, width - length(text)));
-}
-
-function length(text: string): number {
-  return [...stripVTControlCharacters(text)].length;
-}
-
-function columnWidths(rows: readonly (readonly string[])[]): number[] {
-  const widths: number[] = [];
-  for (const row of rows) {
-    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, length(cell));
-  }
-  return widths;
 }

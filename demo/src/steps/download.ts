@@ -1,6 +1,7 @@
+import { formatCount } from '@heimdex/common';
 import type { Hub } from '@heimdex/hub';
 import type { Sandbox } from '../sandbox.js';
-import { formatCount, formatMegabytes, formatMs, type Show } from '../show.js';
+import { formatMegabytes, formatMs, type Show } from '../show.js';
 
 /** The downloader's summary of a run. */
 interface Summary {
@@ -48,14 +49,8 @@ async function runDownloader(
 ): Promise<{ readonly summary: Summary; readonly requests: number }> {
   const before = hub.requests.count;
   const program = sandbox.start('heimdex-downloader', [], { ...settings, HF_ENDPOINT: hub.url });
-  const stop = () => void program.stop();
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    await program.finish();
-    return { summary: await program.find(readSummary, signal), requests: hub.requests.count - before };
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
+  await program.finish(signal);
+  return { summary: await program.find(readSummary, signal), requests: hub.requests.count - before };
 }
 
 function readSummary(line: string): Summary | undefined {

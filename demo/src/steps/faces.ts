@@ -1,7 +1,8 @@
 import { relative } from 'node:path';
 import type { FaceDetections } from '@heimdex/client';
+import { formatCount } from '@heimdex/common';
 import type { Sandbox } from '../sandbox.js';
-import { formatCount, type Show } from '../show.js';
+import type { Show } from '../show.js';
 
 /**
  * Detects and draws faces with the command line client. Returns the number of images with an unexpected number of faces.
@@ -18,13 +19,7 @@ export async function faces(
   const dir = relative(process.cwd(), out) || '.';
   show.command(`npx heimdex detect-faces ... --draw-dir ${dir}`);
   const program = sandbox.start('heimdex', ['detect-faces', ...images, '--draw-dir', out, '--json', '-a', address], {});
-  const stop = () => void program.stop();
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    await program.finish();
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
+  await program.finish(signal);
   let wrong = 0;
   const rows = program.lines
     .filter((line) => line.startsWith('{'))

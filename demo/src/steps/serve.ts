@@ -1,7 +1,8 @@
 import { createInferenceClient, type InferenceClient } from '@heimdex/client';
+import { formatCount } from '@heimdex/common';
 import type { Program } from '../program.js';
 import type { Sandbox } from '../sandbox.js';
-import { formatCount, formatMegabytes, formatMs, type Show } from '../show.js';
+import { formatMegabytes, formatMs, type Show } from '../show.js';
 import type { ModelSettings } from './download.js';
 
 /** A running server and its client. */
@@ -34,11 +35,7 @@ export async function serve(
     client.close();
     throw error;
   }
-  return {
-    address,
-    client,
-    stop: () => program.stop(),
-  };
+  return { address, client, stop: () => program.stop() };
 }
 
 /** Waits for SERVING. Rejects if the server ends first. */
