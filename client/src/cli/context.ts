@@ -1,4 +1,4 @@
-import { messageOf } from '@heimdex/common';
+import { messageOf, visible } from '@heimdex/common';
 import { createInferenceClient, type InferenceClient } from '../client.js';
 import type { InferenceClientError } from '../errors.js';
 import type { CallOptions } from '../options.js';
@@ -6,7 +6,6 @@ import { TIMEOUT_ADVICE, usageError } from './cli-error.js';
 import { type CliEnvironment, type CommonOptions, clientOptions } from './config.js';
 import { EXIT_CODES, type ExitCode } from './exit-codes.js';
 import type { Terminal } from './terminal.js';
-import { visible } from './visible.js';
 
 /** Environment of every command. */
 export interface CliHost {

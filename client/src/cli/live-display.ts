@@ -1,9 +1,8 @@
-import { displayWidth, endOfText } from '@heimdex/common';
+import { displayWidth, endOfText, visible } from '@heimdex/common';
 import type { Segment } from '../speech.js';
 import { abortable } from '../wait.js';
 import type { Terminal } from './terminal.js';
 import type { TranscriptWriter } from './transcript-writer.js';
-import { visible } from './visible.js';
 
 /**
  * Shows live speech on a terminal: final text is printed line by line, at the ends of sentences and pauses; the status line has what

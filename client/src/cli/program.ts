@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { visibleLines } from '@heimdex/common';
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { reportOf } from './cli-error.js';
 import { buildIndex, type IndexCommandOptions } from './commands/build-index.js';
@@ -18,7 +19,6 @@ import { type CommonOptions, commonOptions, positive, readEnvironment, within } 
 import type { CliHost } from './context.js';
 import { EXIT_CODES, EXIT_CODES_HELP, type ExitCode } from './exit-codes.js';
 import { type CliStreams, Terminal } from './terminal.js';
-import { visibleLines } from './visible.js';
 
 /** Streams, environment and signal of a run. */
 export interface CliRun extends CliStreams {

@@ -1,8 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
-import { startOfText } from '@heimdex/common';
+import { escaped, startOfText, visible } from '@heimdex/common';
 import pc from 'picocolors';
 import { toJson } from './to-json.js';
-import { escapeControls, visible } from './visible.js';
 
 /** An output stream that may be a terminal. */
 export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
@@ -20,6 +19,11 @@ export type Colors = ReturnType<typeof pc.createColors>;
 const STATUS_INTERVAL_MS = 100;
 /** Goes to the start of the line and erases it. */
 export const ERASE_LINE = '\r\u001b[K';
+/** Control characters in output. Directional marks are allowed: Arabic and Hebrew text may contain them. */
+const CONTROL = /(?![\n\t])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
+const ESCAPE = '\u001b';
+/** A colour sequence of this program. */
+const COLOR = new RegExp(`(${ESCAPE}\\[\\d{1,2}m)`);
 
 /** Writes results to standard output and messages to standard error; colour and progress only on a terminal. */
 export class Terminal {
@@ -90,4 +94,12 @@ export class Terminal {
     if (this.#status) this.#stderr.write(ERASE_LINE);
     this.#status = false;
   }
+}
+
+/** Escapes the control characters of output, as JSON does. With `colored`, colour sequences are kept. */
+export function escapeControls(text: string, colored: boolean): string {
+  if (!colored) return text.replace(CONTROL, escaped);
+  // Parts with an odd index are colours.
+  const parts = text.split(COLOR);
+  return parts.map((part, index) => (index % 2 === 1 ? part : part.replace(CONTROL, escaped))).join('');
 }

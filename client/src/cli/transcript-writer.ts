@@ -1,3 +1,4 @@
+import { visible } from '@heimdex/common';
 import {
   SUBTITLE_HEADERS,
   type SubtitleFormat,
@@ -8,7 +9,6 @@ import type { Segment } from '../speech.js';
 import type { TranscribeSummary } from '../speech-stream.js';
 import type { TextSink } from './text-sink.js';
 import { toJson } from './to-json.js';
-import { visible } from './visible.js';
 
 /** Output format of a transcript. */
 export type TranscriptFormat = 'text' | 'json' | SubtitleFormat;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
+import { visible, visibleLines } from '@heimdex/common';
 import { expect } from 'chai';
-import { escapeControls, visible, visibleLines } from '../../src/cli/visible.js';
+import { escapeControls } from '../../src/cli/terminal.js';
 import { useCli } from '../support/cli-fixture.js';
 
 /** Control characters except line feeds, and bidirectional overrides. */

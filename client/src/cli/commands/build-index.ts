@@ -1,4 +1,4 @@
-import { formatCount, formatTimeLeft } from '@heimdex/common';
+import { formatCount, formatTimeLeft, visible } from '@heimdex/common';
 import { assembleIndex, type IndexEntry, otherEntries, planIndex } from '../../search/build-index.js';
 import { type ImageIndex, ImageIndexError, readImageIndex, writeImageIndex } from '../../search/image-index.js';
 import { callWithFiles, serverFacts } from '../batches.js';
@@ -8,7 +8,6 @@ import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { findImages } from '../images.js';
 import { bar } from '../table.js';
-import { visible } from '../visible.js';
 import { expectWritable } from '../writable.js';
 
 /** Options of `heimdex index`. */

@@ -1,5 +1,5 @@
 import { basename, extname, join } from 'node:path';
-import { formatCount, messageOf, table } from '@heimdex/common';
+import { formatCount, messageOf, table, visible } from '@heimdex/common';
 import { createError, type InferenceClientError } from '../../errors.js';
 import type { FaceDetections } from '../../faces.js';
 import { callWithFiles, serverFacts } from '../batches.js';
@@ -9,7 +9,6 @@ import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { assertCanDraw, drawFaces } from '../draw-faces.js';
 import type { ExitCode } from '../exit-codes.js';
 import { findImages } from '../images.js';
-import { visible } from '../visible.js';
 import { createDir, expectWritable } from '../writable.js';
 
 /** Options of `heimdex detect-faces`. */

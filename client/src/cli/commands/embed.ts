@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline';
+import { visible } from '@heimdex/common';
 import { mapValues, modelName } from '../../answers.js';
 import type { Embedding, Embeddings } from '../../embedding.js';
 import { callWithFiles, serverFacts, unreadable } from '../batches.js';
@@ -8,7 +9,6 @@ import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { findImages } from '../images.js';
 import { untilAborted } from '../live-display.js';
-import { visible } from '../visible.js';
 
 /** Options of `heimdex embed-image`. */
 export interface EmbedImageCommandOptions extends CommonOptions {

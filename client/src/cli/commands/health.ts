@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { table } from '@heimdex/common';
+import { table, visible } from '@heimdex/common';
 import { InferenceClientError } from '../../errors.js';
 import type { ServingStatus } from '../../health.js';
 import { usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
-import { visible } from '../visible.js';
 
 /** Options of `heimdex health`. */
 export interface HealthCommandOptions extends CommonOptions {

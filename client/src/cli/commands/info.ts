@@ -1,11 +1,10 @@
-import { formatBinaryBytes, formatDuration, table } from '@heimdex/common';
+import { formatBinaryBytes, formatDuration, table, visible } from '@heimdex/common';
 import { modelName } from '../../answers.js';
 import type { ServerInfo } from '../../server-info.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, withClient } from '../context.js';
 import type { ExitCode } from '../exit-codes.js';
 import { fitted } from '../table.js';
-import { visible } from '../visible.js';
 
 /** `heimdex info`: shows the loaded models, accepted formats and limits. */
 export function info(host: CliHost, options: CommonOptions): Promise<ExitCode> {

@@ -1,11 +1,10 @@
-import { formatBinaryBytes } from '@heimdex/common';
+import { formatBinaryBytes, visible } from '@heimdex/common';
 import { modelName } from '../../answers.js';
 import type { LoadedModel } from '../../server-info.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, withClient } from '../context.js';
 import type { ExitCode } from '../exit-codes.js';
 import { fitted } from '../table.js';
-import { visible } from '../visible.js';
 
 /** `heimdex models`: shows the models that the server has loaded. */
 export function models(host: CliHost, options: CommonOptions): Promise<ExitCode> {

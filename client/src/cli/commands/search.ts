@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { messageOf, table } from '@heimdex/common';
+import { messageOf, table, visible } from '@heimdex/common';
 import { type Model, modelName, valuesOf } from '../../answers.js';
 import { InferenceClientError } from '../../errors.js';
 import { ImageIndexError, readImageIndex } from '../../search/image-index.js';
@@ -12,7 +12,6 @@ import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { findImages } from '../images.js';
 import { bar } from '../table.js';
-import { visible } from '../visible.js';
 
 /** Options of `heimdex search`. */
 export interface SearchCommandOptions extends CommonOptions {

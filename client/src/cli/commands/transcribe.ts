@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
-import { formatDuration } from '@heimdex/common';
+import { formatDuration, visible } from '@heimdex/common';
 import { InferenceClientError } from '../../errors.js';
 import type { RawAudio, TranscribeOptions } from '../../speech.js';
 import { unreadable } from '../batches.js';
@@ -11,7 +11,6 @@ import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { LiveDisplay, untilAborted } from '../live-display.js';
 import { FileSink, type TextSink } from '../text-sink.js';
 import { type TranscriptFormat, transcriptWriter, type WordsFormat, wordsWriter } from '../transcript-writer.js';
-import { visible } from '../visible.js';
 import { createDir } from '../writable.js';
 
 /** Options of `heimdex transcribe`. */
