@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { messageOf } from '@heimdex/common';
 import { InvalidArgumentError, Option } from 'commander';
 import type { InferenceClientOptions, TlsOptions } from '../options.js';
 import { DEFAULT_ADDRESS } from '../transport/connect.js';
-import { usageError } from './cli-error.js';
+import { unreadablePath, usageError } from './cli-error.js';
 
 /** Environment variables of the command. */
 export interface CliEnvironment {
@@ -107,10 +106,6 @@ async function tlsOptions({ tls, tlsCa, tlsCert, tlsKey }: CommonOptions): Promi
   };
 }
 
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw usageError(`${path} cannot be read: ${messageOf(error)}`);
-  }
+function readText(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch(unreadablePath(path));
 }

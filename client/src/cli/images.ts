@@ -1,7 +1,6 @@
 import { opendir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { messageOf } from '@heimdex/common';
-import { usageError } from './cli-error.js';
+import { unreadablePath, usageError } from './cli-error.js';
 
 /** Extensions of image files in a directory: of all formats that the server accepts (`image_formats`). */
 const IMAGE_EXTENSIONS = new Set(
@@ -30,7 +29,7 @@ async function imagesIn(dir: string): Promise<string[]> {
 }
 
 async function* imagesBelow(dir: string): AsyncGenerator<string, void, void> {
-  for await (const entry of await opendir(dir).catch(unreadable(dir))) {
+  for await (const entry of await opendir(dir).catch(unreadablePath(dir))) {
     if (entry.name.startsWith('.')) continue;
     const path = join(dir, entry.name);
     if (entry.isDirectory()) yield* imagesBelow(path);
@@ -39,11 +38,5 @@ async function* imagesBelow(dir: string): AsyncGenerator<string, void, void> {
 }
 
 async function isDir(path: string): Promise<boolean> {
-  return (await stat(path).catch(unreadable(path))).isDirectory();
-}
-
-function unreadable(path: string): (error: unknown) => never {
-  return (error) => {
-    throw usageError(`${path} cannot be read: ${messageOf(error)}`);
-  };
+  return (await stat(path).catch(unreadablePath(path))).isDirectory();
 }

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { messageOf, table, visible } from '@heimdex/common';
+import { table, visible } from '@heimdex/common';
 import { type Model, modelName, valuesOf } from '../../answers.js';
 import { InferenceClientError } from '../../errors.js';
 import { ImageIndexError, readImageIndex } from '../../search/image-index.js';
 import { rank } from '../../search/rank.js';
 import { callWithFiles, readWhole, serverFacts } from '../batches.js';
-import { CliError, usageError } from '../cli-error.js';
+import { CliError, unreadablePath, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
@@ -131,13 +131,11 @@ async function embedQuery(
   }
 }
 
-async function readQuery(path: string, signal: AbortSignal): Promise<Uint8Array> {
-  try {
-    return await readWhole(path, signal);
-  } catch (error) {
+function readQuery(path: string, signal: AbortSignal): Promise<Uint8Array> {
+  return readWhole(path, signal).catch((error: unknown) => {
     if (signal.aborted) throw error;
-    throw usageError(`${path} cannot be read: ${messageOf(error)}`);
-  }
+    return unreadablePath(path)(error);
+  });
 }
 
 function joined(vectors: readonly Float32Array[]): Float32Array {
