@@ -8,6 +8,22 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<
   });
 }
 
+/** The chunks of a source, until it or the signal ends. */
+export async function* untilAborted<Chunk>(
+  chunks: AsyncIterable<Chunk>,
+  signal: AbortSignal,
+): AsyncGenerator<Chunk, void, void> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  for (;;) {
+    const next = await abortable(iterator.next(), signal).catch((error: unknown) => {
+      if (signal.aborted) return undefined;
+      throw error;
+    });
+    if (next === undefined || next.done === true) return;
+    yield next.value;
+  }
+}
+
 /** Thrown by `before` after the deadline. */
 export class TimeUpError extends Error {
   override readonly name = 'TimeUpError';

@@ -1,6 +1,5 @@
 import { displayWidth, endOfText, visible } from '@heimdex/common';
 import type { Segment } from '../speech.js';
-import { abortable } from '../wait.js';
 import type { Terminal } from './terminal.js';
 import type { TranscriptWriter } from './transcript-writer.js';
 
@@ -49,31 +48,5 @@ export class LiveDisplay implements TranscriptWriter {
   #show(pending: string): void {
     this.#terminal.clearStatus();
     this.#terminal.status(endOfText(visible(`${this.#line}${pending}`.trim()), this.#terminal.statusColumns));
-  }
-}
-
-/** The chunks of a source, until it or the signal ends. */
-export async function* untilAborted<Chunk>(
-  chunks: AsyncIterable<Chunk>,
-  signal: AbortSignal,
-): AsyncGenerator<Chunk, void, void> {
-  const iterator = chunks[Symbol.asyncIterator]();
-  for (;;) {
-    const next = await nextOf(iterator, signal);
-    if (next === undefined || next.done === true) return;
-    yield next.value;
-  }
-}
-
-/** Undefined when the signal has fired. */
-async function nextOf<Chunk>(
-  iterator: AsyncIterator<Chunk>,
-  signal: AbortSignal,
-): Promise<IteratorResult<Chunk> | undefined> {
-  try {
-    return await abortable(iterator.next(), signal);
-  } catch (error) {
-    if (signal.aborted) return undefined;
-    throw error;
   }
 }

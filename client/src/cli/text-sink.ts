@@ -15,7 +15,6 @@ export class FileSink implements TextSink {
   readonly #temporary: string;
   readonly #file: FileHandle;
   #published = false;
-  #closed = false;
 
   private constructor(path: string, temporary: string, file: FileHandle) {
     this.#path = path;
@@ -42,8 +41,6 @@ export class FileSink implements TextSink {
 
   /** Closes the file and deletes it unless published. Idempotent. */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
     await this.#file.close();
     if (!this.#published) await rm(this.#temporary, { force: true });
   }

@@ -2,13 +2,13 @@ import { createInterface } from 'node:readline';
 import { visible } from '@heimdex/common';
 import { mapValues, modelName } from '../../answers.js';
 import type { Embedding, Embeddings } from '../../embedding.js';
+import { untilAborted } from '../../wait.js';
 import { callWithFiles, serverFacts, unreadable } from '../batches.js';
 import { CliError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { findImages } from '../images.js';
-import { untilAborted } from '../live-display.js';
 
 /** Options of `heimdex embed-image`. */
 export interface EmbedImageCommandOptions extends CommonOptions {

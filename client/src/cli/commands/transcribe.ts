@@ -3,12 +3,13 @@ import { basename, extname, join } from 'node:path';
 import { formatDuration, visible } from '@heimdex/common';
 import { InferenceClientError } from '../../errors.js';
 import type { RawAudio, TranscribeOptions } from '../../speech.js';
+import { untilAborted } from '../../wait.js';
 import { unreadable } from '../batches.js';
 import { endsTheRun, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
-import { LiveDisplay, untilAborted } from '../live-display.js';
+import { LiveDisplay } from '../live-display.js';
 import { FileSink, type TextSink } from '../text-sink.js';
 import { type TranscriptFormat, transcriptWriter, type WordsFormat, wordsWriter } from '../transcript-writer.js';
 import { createDir } from '../writable.js';
@@ -41,10 +42,6 @@ export interface TranscribeCommandOptions extends CommonOptions {
   readonly channels: number;
 }
 
-const EXTENSIONS = { text: 'txt', json: 'json', srt: 'srt', vtt: 'vtt' } as const satisfies Record<
-  TranscriptFormat,
-  string
->;
 const STDIN = '-';
 
 /** `heimdex transcribe FILE...`: writes the transcript while it is produced; `-` is standard input. */
@@ -62,8 +59,8 @@ export function transcribe(
     throw usageError(`${what} with several files needs --output-dir DIR`);
   }
   if (files.filter((file) => file === STDIN).length > 1) throw usageError('Standard input (-) can only be given once');
-  const outputs =
-    outputDir === undefined ? undefined : outputsIn(outputDir, files, options.words ?? EXTENSIONS[format]);
+  const extension = options.words ?? (format === 'text' ? 'txt' : format);
+  const outputs = outputDir === undefined ? undefined : outputsIn(outputDir, files, extension);
   return withClient(host, options, async (context) => {
     if (outputDir !== undefined) await createDir(outputDir);
     for (const file of files) {
