@@ -7,7 +7,8 @@ import { IdleTimer } from '../../process/idle-timer.js';
 import type { ServedMethod, ServedService } from '../../services/service.js';
 import type { OpenCall } from '../calls/call-tracker.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
-import { type GrpcCall, type GrpcCalls, type GrpcCallsOptions, grpcCalls } from './interceptor.js';
+import type { GrpcCall } from './arriving-call.js';
+import { type GrpcCalls, type GrpcCallsOptions, grpcCalls } from './interceptor.js';
 import { toGrpcStatus } from './status.js';
 
 export interface GrpcLimits {
