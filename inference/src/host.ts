@@ -67,6 +67,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
     limits: { maxItems: config.limits.maxQueue, maxWaitMs: config.limits.maxQueueMs },
     batch: { maxItems: 1, maxCost: batchCost, maxPadding: spec.batch.maxPadding },
     now: () => performance.now(),
+    readyInMs: () => pool?.readyInMs ?? 0,
     observer: options.observer,
   });
   let pool: Pool | undefined;

@@ -52,6 +52,8 @@ export class Pool {
   /** Consecutive losses of workers that were not ready, while no other was. */
   #failedStarts = 0;
   #restarts = 0;
+  /** When each worker that is not ready starts or has started, by slot. */
+  readonly #startsAtMs = new Map<number, number>();
 
   /** Starts the first worker; `grow` starts the others. */
   constructor(options: PoolOptions) {
@@ -78,6 +80,12 @@ export class Pool {
   /** Number of restarts. */
   get restarts(): number {
     return this.#restarts;
+  }
+
+  /** Estimated time until the next worker is ready: what is left of its pause and of a load as the first ones took it; 0 if not known. */
+  get readyInMs(): number {
+    const next = Math.min(...this.#startsAtMs.values());
+    return Number.isFinite(next) ? Math.max(0, next + this.#loadSeconds * 1000 - performance.now()) : 0;
   }
 
   get pids(): readonly number[] {
@@ -111,6 +119,7 @@ export class Pool {
         return this.#giveUp(end.loadFailure, end.reason);
       }
       const delayMs = backoffMs(this.#losses);
+      this.#startsAtMs.set(index, performance.now() + delayMs);
       log.error({ model: this.#options.name, worker: index, reason: end.reason, delayMs }, 'worker lost, restarting');
       this.#restarts += 1;
       // Ends early on abort.
@@ -144,6 +153,7 @@ export class Pool {
       (ready) => {
         readyAtMs = performance.now();
         this.#ready.add(worker);
+        this.#startsAtMs.delete(index);
         this.#failedStarts = 0;
         this.#onReady(worker, ready, index);
       },

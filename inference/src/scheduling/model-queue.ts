@@ -22,6 +22,8 @@ export interface ModelQueueOptions<Item> {
   readonly batch: BatchLimits;
   /** Monotonic milliseconds. */
   readonly now: () => number;
+  /** Estimated milliseconds until a worker is ready, while none is. Default: not known. */
+  readonly readyInMs?: () => number;
   readonly observer?: QueueObserver | undefined;
 }
 
@@ -44,7 +46,7 @@ export interface Admission<Item, Result> {
 
 /** An item whose run failed as a whole is retried once, alone; the second failure is its error. */
 const MAX_ATTEMPTS = 2;
-/** RetryInfo delay while no worker is ready. */
+/** Minimum RetryInfo delay while no worker is ready. */
 const NOT_READY_RETRY_MS = 1000;
 
 export class ModelQueue<Item, Result> {
@@ -138,10 +140,10 @@ export class ModelQueue<Item, Result> {
   }
 
   #checkReady(): void {
-    const { name } = this.#options;
+    const { name, readyInMs } = this.#options;
     if (this.#closed) throw new InferenceError('DRAINING', 'The server is shutting down; retry on another server.');
     if (this.#dispatcher.size > 0) return;
-    const retryAfterMs = NOT_READY_RETRY_MS;
+    const retryAfterMs = Math.max(NOT_READY_RETRY_MS, readyInMs?.() ?? 0);
     if (this.#everReady) {
       throw new InferenceError('WORKER_LOST', `The ${name} model is restarting; retry.`, { retryAfterMs });
     }

@@ -56,7 +56,7 @@ describe('a pool of workers', () => {
 
   it('restarts a worker that is lost soon with a rising pause, although its runs succeed between the losses', async () => {
     const delays: unknown[] = [];
-    await new Promise<void>((resolve) => {
+    const { readyInMs, loadSeconds } = await new Promise<Pick<Pool, 'readyInMs' | 'loadSeconds'>>((resolve) => {
       const run = async (worker: Executor<unknown, unknown>, text: string) => {
         const options = { preempting: false, poisonSuspect: false, expectedMs: undefined, settled: () => {} };
         return worker.run([{ type: 'text', text }], [new AbortController().signal], options).catch(() => {});
@@ -65,11 +65,15 @@ describe('a pool of workers', () => {
         ready: (worker) => void run(worker, 'good').then(() => run(worker, 'kill')),
         logged: ({ delayMs }) => {
           if (delayMs !== undefined) delays.push(delayMs);
-          if (delays.length === 2) void pool.close().then(resolve);
+          if (delays.length < 2) return;
+          const { readyInMs, loadSeconds } = pool;
+          void pool.close().then(() => resolve({ readyInMs, loadSeconds }));
         },
       });
     });
     expect(delays).to.deep.equal([0, 500]);
+    // What is left of the pause, and the load that follows it.
+    expect(readyInMs).to.be.within(1, 500 + loadSeconds * 1000);
   });
 
   it('is not given up while another worker is ready', async () => {

@@ -299,7 +299,14 @@ describe('ModelQueue', () => {
     expect(refusal(() => modelQueue.admit(request)).code).to.equal('STARTING');
     modelQueue.addExecutor(executor);
     modelQueue.removeExecutor(executor);
-    expect(refusal(() => modelQueue.admit(request)).code).to.equal('WORKER_LOST');
+    expect(refusal(() => modelQueue.admit(request))).to.include({ code: 'WORKER_LOST', retryAfterMs: 1000 });
+  });
+
+  it('tells a caller to come back when a worker is ready, not after a second of a long pause', () => {
+    const { modelQueue, executor } = createModelQueue({ readyInMs: () => 25_000 });
+    modelQueue.addExecutor(executor);
+    modelQueue.removeExecutor(executor);
+    expect(refusal(() => modelQueue.admit(request))).to.include({ code: 'WORKER_LOST', retryAfterMs: 25_000 });
   });
 
   it('rejects all items when closed', async () => {
