@@ -34,7 +34,7 @@ export async function* transcribeAudio(
   const admission = model.modelQueue.admit({ items: 1, cost: undefined, priority, deadlineAtMs });
   try {
     const { content, raw, audioTrack, options } = audioFile;
-    const source = await openAudio(content, { raw, audioTrack, maxSeconds: limits.maxAudioSeconds, signal });
+    const source = await openAudio(content, { raw, audioTrack, maxSeconds: limits.maxAudioSeconds, signal, priority });
     try {
       const submit = async (window: unknown, windowSignal: AbortSignal) => {
         const done = await admission.submit(window, windowSignal);

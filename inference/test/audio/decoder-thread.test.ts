@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { DecoderThread } from '../../src/media/audio/decoder-thread.js';
 import { DecoderThreads } from '../../src/media/audio/decoder-threads.js';
+import type { Priority } from '../../src/priority.js';
 import { readProcessWork } from '../../src/process/work-reading.js';
 import { fixture } from './read-audio.js';
 
@@ -65,6 +66,29 @@ describe('Decoder threads', () => {
     const second = await waiting;
     expect((await second.pull({ input: content, ended: true, maxSamples: 8000 })).samples.length).to.equal(8000);
     await second.close();
+  });
+
+  it('are not all held by bulk calls, which wait behind interactive ones', async () => {
+    const threads = new DecoderThreads(2);
+    const opened: string[] = [];
+    const open = async (name: string, priority: Priority) => {
+      const host = await threads.open(
+        { format: 'ogg', contentBytes: undefined },
+        new AbortController().signal,
+        priority,
+      );
+      opened.push(name);
+      return host;
+    };
+    const bulk = await open('bulk', 'bulk');
+    const nextBulk = open('next bulk', 'bulk');
+    const interactive = await open('interactive', 'interactive');
+    const nextInteractive = open('next interactive', 'interactive');
+    await bulk.close();
+    await (await nextInteractive).close();
+    await (await nextBulk).close();
+    await interactive.close();
+    expect(opened).to.deep.equal(['bulk', 'interactive', 'next interactive', 'next bulk']);
   });
 
   it('that cannot be started keep no permit', async () => {

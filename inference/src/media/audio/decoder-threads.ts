@@ -1,3 +1,4 @@
+import type { Priority } from '../../priority.js';
 import { Semaphore } from '../../semaphore.js';
 import type { DecoderHost } from './decoder-host.js';
 import { DecoderThread } from './decoder-thread.js';
@@ -8,6 +9,8 @@ import type { DecoderChoice } from './decoders/create.js';
  * would admit a thousand.
  */
 const MAX_THREADS = 256;
+/** Maximum fraction of the threads that bulk calls may hold: each may hold one for hours, and an interactive call would wait as long. */
+const BULK_FRACTION = 0.75;
 
 /**
  * One thread per open audio file, up to MAX_THREADS, and at most one idle thread for the next: starting a thread and loading a library
@@ -15,17 +18,19 @@ const MAX_THREADS = 256;
  */
 export class DecoderThreads {
   readonly #permits: Semaphore;
+  readonly #bulkPermits: Semaphore;
   readonly #start: () => DecoderThread;
   #spare: DecoderThread | undefined;
 
   constructor(max = MAX_THREADS, start = () => new DecoderThread()) {
     this.#permits = new Semaphore(max);
+    this.#bulkPermits = new Semaphore(Math.max(1, Math.floor(max * BULK_FRACTION)));
     this.#start = start;
   }
 
   /** Opens a decoder, which may wait until another is closed. Rejects if it cannot be created, or when aborted while it waits. */
-  async open(choice: DecoderChoice, signal: AbortSignal): Promise<DecoderHost> {
-    const release = await this.#permits.acquire(signal);
+  async open(choice: DecoderChoice, signal: AbortSignal, priority: Priority = 'interactive'): Promise<DecoderHost> {
+    const release = await this.#acquire(signal, priority);
     const thread = await this.#opened(choice).catch((error: unknown) => {
       release();
       throw error;
@@ -43,6 +48,19 @@ export class DecoderThreads {
         closed = true;
         await (reusable ? this.#keep(thread) : thread.end()).finally(release);
       },
+    };
+  }
+
+  async #acquire(signal: AbortSignal, priority: Priority): Promise<() => void> {
+    if (priority === 'interactive') return this.#permits.acquire(signal);
+    const releaseBulk = await this.#bulkPermits.acquire(signal);
+    const release = await this.#permits.acquire(signal, priority).catch((error: unknown) => {
+      releaseBulk();
+      throw error;
+    });
+    return () => {
+      release();
+      releaseBulk();
     };
   }
 

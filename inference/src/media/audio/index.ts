@@ -1,4 +1,5 @@
 import { InferenceError } from '../../errors.js';
+import type { Priority } from '../../priority.js';
 import { ByteSource } from './byte-source.js';
 import { cancelled, DecodedSource } from './decoded-source.js';
 import type { DecoderHost } from './decoder-host.js';
@@ -22,6 +23,8 @@ export interface OpenAudioOptions {
   readonly maxSeconds: number;
   /** On abort, the decoder is closed and reads reject with CANCELLED. */
   readonly signal: AbortSignal;
+  /** For the decoder threads, of which bulk calls have a part. Default: interactive. */
+  readonly priority?: Priority;
 }
 
 /** Longer tags before the audio are not skipped. */
@@ -47,7 +50,7 @@ export async function openAudio(
   try {
     const { format, head, tagBytes } = await untilAborted(readHead(bytes, options.raw), options.signal);
     const contentBytes = content instanceof Uint8Array ? content.length - tagBytes : undefined;
-    const decoder = await startDecoding({ format, contentBytes, audioTrack: options.audioTrack }, head, options.signal);
+    const decoder = await startDecoding({ format, contentBytes, audioTrack: options.audioTrack }, head, options);
     source = new DecodedSource(decoder, bytes, options.maxSeconds, options.signal);
     await source.begin();
     return source;
@@ -58,9 +61,13 @@ export async function openAudio(
   }
 }
 
-async function startDecoding(choice: DecoderChoice, head: Uint8Array, signal: AbortSignal): Promise<DecoderHost> {
+async function startDecoding(
+  choice: DecoderChoice,
+  head: Uint8Array,
+  { signal, priority }: OpenAudioOptions,
+): Promise<DecoderHost> {
   if (canDecodeInline(choice.format, head)) return createInlineDecoder(choice);
-  return threads.open(choice, signal).catch((error: unknown) => {
+  return threads.open(choice, signal, priority).catch((error: unknown) => {
     throw signal.aborted ? cancelled() : error;
   });
 }
