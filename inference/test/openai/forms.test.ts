@@ -115,8 +115,13 @@ describe('a form for the OpenAI API', () => {
       ],
       ['cut off in a header', `${field('model', 'whisper-1')}--XX\r\ncontent-dispo`, { says: /multipart/ }],
       [
-        'with white space behind a boundary',
-        `--XX \r\n${field('model', 'whisper-1').slice(6)}${file('x')}${END}`,
+        'whose wrong number has white space behind its boundary',
+        `${field('model', 'whisper-1')}--XX \t\r\n${field('temperature', '7').slice(6)}${file('x')}${END}`,
+        { param: 'temperature', says: /0 to 1/ },
+      ],
+      [
+        'with an empty line behind a boundary',
+        `--XX\r\n\r\n${field('model', 'whisper-1').slice(6)}${file('x')}${END}`,
         { says: /a part cannot be read, expected directly after the line of its boundary: Content-Disposition/ },
       ],
       [

@@ -114,7 +114,13 @@ const UNREADABLE_PART =
 
 /** Private parts of @fastify/busboy. The version is pinned, and tests fail if they differ. */
 interface Internals {
-  readonly _parser: { readonly parser: EventEmitter };
+  readonly _parser: { readonly parser: EventEmitter & { readonly _hparser: HeaderParser } };
+}
+
+/** Parses the headers of a part, which it has gathered: all that is between the boundary and the content. */
+interface HeaderParser {
+  buffer: string;
+  _parseHeader(): void;
 }
 
 interface PartsSeen {
@@ -128,7 +134,15 @@ interface PartsSeen {
 function watchParts(parser: BusboyInstance): PartsSeen {
   let count = 0;
   let isUtf8 = true;
-  (parser as unknown as Internals)._parser.parser.prependListener('part', (part: EventEmitter) => {
+  const dicer = (parser as unknown as Internals)._parser.parser;
+  const headers = dicer._hparser;
+  const parse = headers._parseHeader.bind(headers);
+  headers._parseHeader = () => {
+    // White space behind the boundary belongs to its line (RFC 2046, section 5.1.1: transport padding).
+    headers.buffer = headers.buffer.replace(/^[ \t]+(?=\r\n)/, '');
+    parse();
+  };
+  dicer.prependListener('part', (part: EventEmitter) => {
     count += 1;
     part.once('header', (header: Record<string, string[]>) => {
       const [type = ''] = header['content-type'] ?? [];
