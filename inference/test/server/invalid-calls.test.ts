@@ -70,17 +70,27 @@ describe('the port', () => {
     });
   });
 
-  it('accepts a connection whose first bytes arrive one by one', async () => {
+  /** What comes on a connection on which these are written. */
+  function answerTo(texts: Iterable<string>): Promise<string> {
     const socket = net.connect(Number(new URL(fake.url).port), '127.0.0.1');
-    const answer = new Promise<string>((resolve) => {
-      let text = '';
+    for (const text of texts) socket.write(text);
+    return new Promise((resolve) => {
+      let answer = '';
       socket.on('data', (chunk) => {
-        text += chunk;
+        answer += chunk;
       });
-      socket.on('close', () => resolve(text));
+      socket.on('close', () => resolve(answer));
     });
-    for (const character of 'GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n') socket.write(character);
-    expect(await answer).to.match(/^HTTP\/1\.1 200 /);
+  }
+
+  it('accepts a connection whose first bytes arrive one by one', async () => {
+    const request = 'GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n';
+    expect(await answerTo(request)).to.match(/^HTTP\/1\.1 200 /);
+  });
+
+  it('refuses a request with two hosts, of which a proxy may have taken the other', async () => {
+    const request = 'GET /livez HTTP/1.1\r\nhost: x\r\nHost: y\r\n\r\n';
+    expect(await answerTo([request])).to.match(/^HTTP\/1\.1 400 /);
   });
 
   it('survives bytes of no known protocol, and HTTP without a host', async () => {

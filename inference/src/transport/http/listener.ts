@@ -148,7 +148,10 @@ function createWebServer(
     const call = connections.begin(socket);
     request.once('end', call.arrived);
     response.once('close', call.ended).once('close', () => open.delete(response));
-    listener(request, response);
+    // Node.js takes the first of several; a proxy may have taken another (RFC 9112, section 3.2).
+    if ((request.headersDistinct.host?.length ?? 0) > 1)
+      response.writeHead(400, { connection: 'close', 'content-length': 0 }).end();
+    else listener(request, response);
   };
   web.on('request', answer);
   // A client that waits before sending a large body is answered when its call is admitted.
