@@ -2,7 +2,7 @@
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { startFakeServer } from '../fixtures/fake-server.js';
-import { MODEL, ORIGIN, type Reply, Requests } from './requests.js';
+import { MODEL, ORIGIN, type Reply, Requests, TOKEN } from './requests.js';
 
 const TRANSCRIPTIONS = '/v1/audio/transcriptions';
 
@@ -173,7 +173,29 @@ describe('the OpenAI API', () => {
     const get = await fetch(`${requests.fake.url}/v1/embeddings`);
     expect([get.status, get.headers.get('allow')]).to.deep.equal([405, 'POST']);
     await get.text();
+    const posted = await requests.refused('/v1/models', '{}');
+    expect([posted.status, posted.error.message]).to.deep.equal([
+      405,
+      'Unknown request URL: POST /v1/models. /v1/models takes GET, HEAD.',
+    ]);
     expect((await fetch(`${requests.fake.url}/livez`)).status).to.equal(200);
+  });
+
+  it('answers HEAD as GET, without the content', async () => {
+    for (const [path, status] of [
+      ['/v1/models', 200],
+      ['/v1/models/no-such', 404],
+      ['/v1/embeddings', 405],
+      ['/docs', 200],
+    ] as const) {
+      const headers = { authorization: `Bearer ${TOKEN}` };
+      const head = await fetch(`${requests.fake.url}${path}`, { method: 'HEAD', headers });
+      const got = await fetch(`${requests.fake.url}${path}`, { headers });
+      expect([head.status, await head.text()], path).to.deep.equal([status, '']);
+      if (status === 200)
+        expect(head.headers.get('content-length')).to.equal(String((await got.arrayBuffer()).byteLength));
+      else await got.text();
+    }
   });
 
   it('follows the rules for other origins', async () => {

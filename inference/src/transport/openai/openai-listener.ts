@@ -42,7 +42,9 @@ export function createOpenAiListener(options: OpenAiOptions, next: RequestListen
     const path = request.url?.split('?', 1)[0] ?? '/';
     const page = pages[path];
     if (page === undefined && !path.startsWith('/v1/')) return next(request, response);
-    if (page !== undefined && (request.method === 'GET' || request.method === 'HEAD')) {
+    // Node.js leaves out the content (RFC 9110, section 9.3.2).
+    const method = request.method === 'HEAD' ? 'GET' : request.method;
+    if (page !== undefined && method === 'GET') {
       response.setHeader('content-security-policy', DOCS_POLICY);
       response.setHeader('x-content-type-options', 'nosniff');
       return send(response, 200, page.contentType, page.body);
@@ -50,10 +52,11 @@ export function createOpenAiListener(options: OpenAiOptions, next: RequestListen
     const found = OPERATIONS.map((operation) => ({ operation, rest: matched(operation, path) })).filter(
       (one): one is { operation: Operation; rest: string } => one.rest !== undefined,
     );
-    const match = found.find(({ operation }) => operation.method === request.method);
+    const match = found.find(({ operation }) => operation.method === method);
     if (match !== undefined) return void answer(match.operation, match.rest, request, response, options, context);
     response.once('finish', () => linger(request));
-    const allowed = page !== undefined ? ['GET'] : found.map(({ operation }) => operation.method);
+    const methods = page !== undefined ? ['GET'] : found.map(({ operation }) => operation.method);
+    const allowed = methods.flatMap((one) => (one === 'GET' ? ['GET', 'HEAD'] : [one]));
     if (allowed.length > 0) response.setHeader('allow', allowed.join(', '));
     refuseUrl(request, response, path, allowed);
   };
