@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { collectGarbage } from '../../src/process/garbage.js';
 import { MessageBuffer } from '../../src/transport/messages/message-buffer.js';
 
 const MIB = 1024 * 1024;
@@ -36,6 +37,22 @@ describe('the message buffer', () => {
     message.clear();
     expect(first.byteLength).to.equal(2 * MIB);
     expect(first.every((byte, index) => byte === index % 251)).to.equal(true);
+  });
+
+  it('uses little memory for bytes that arrive one by one, each in a block with much else', () => {
+    const usedBytes = () => {
+      collectGarbage();
+      const { heapUsed, arrayBuffers } = process.memoryUsage();
+      return heapUsed + arrayBuffers;
+    };
+    const before = usedBytes();
+    const message = new MessageBuffer(16 * MIB);
+    for (let block = 0; block < 200; block += 1) {
+      const bytes = new Uint8Array(64 * 1024).fill(block);
+      for (let at = 0; at < 1000; at += 1) message.push(bytes.subarray(at, at + 1));
+    }
+    expect(usedBytes() - before).to.be.lessThan(2 * MIB);
+    expect(message.take().every((byte, index) => byte === Math.floor(index / 1000))).to.equal(true);
   });
 
   it('uses no memory for what has not arrived', () => {

@@ -10,6 +10,11 @@
 
 /** Up to this size chunks are kept and concatenated at the end. */
 const SMALL_BYTES = 1024 * 1024;
+/** Of chunks smaller than this on average no more than MAX_CHUNKS are kept: a caller may send byte by byte, and each chunk has an object. */
+const MEAN_CHUNK_BYTES = 1024;
+const MAX_CHUNKS = 16;
+/** A chunk keeps the block in memory that it was read with: a smaller part of it than this is copied. */
+const MIN_PART = 1 / 4;
 
 let takenBytes = 0;
 
@@ -42,7 +47,7 @@ export class MessageBuffer {
       for (const kept of this.#chunks) at = this.#copy(kept, at);
       this.#chunks = [];
     }
-    if (this.#memory === undefined) this.#chunks.push(chunk);
+    if (this.#memory === undefined) this.#keep(chunk, bytes);
     else {
       this.#grow(bytes);
       this.#copy(chunk, this.#bytes);
@@ -65,6 +70,11 @@ export class MessageBuffer {
     this.#memory = undefined;
     this.#chunks = [];
     this.#bytes = 0;
+  }
+
+  #keep(chunk: Uint8Array, bytes: number): void {
+    this.#chunks.push(chunk.byteLength < chunk.buffer.byteLength * MIN_PART ? Buffer.from(chunk) : chunk);
+    if (this.#chunks.length > MAX_CHUNKS + bytes / MEAN_CHUNK_BYTES) this.#chunks = [Buffer.concat(this.#chunks)];
   }
 
   /** Grows by doubling, because each step is a system call. Unwritten pages take no memory. */
