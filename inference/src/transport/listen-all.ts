@@ -7,6 +7,7 @@ import { FatalError } from '../exit-codes.js';
 import type { ServedService } from '../services/service.js';
 import type { TlsPort } from './auth/tls.js';
 import type { CallAdmission } from './calls/admission.js';
+import { MAX_TIMER_MS } from './calls/call-timeout.js';
 import type { CallTracker } from './calls/call-tracker.js';
 import { collectWhenIdle } from './calls/idle-collection.js';
 import { httpCalls } from './connect/admit-calls.js';
@@ -96,8 +97,11 @@ export async function listenAll(options: ListenAllOptions): Promise<PortListener
   const endCollection = collectWhenIdle(() => admission.heldBytes);
   let closed: Promise<void> | undefined;
   const drain = () => {
-    closed ??= listener.close();
+    if (closed !== undefined) return;
+    closed = listener.close();
     listener.drain();
+    // GOAWAY: callers make their next calls on another server. `close` ends what is left.
+    injector.drain(MAX_TIMER_MS);
   };
   return {
     address: listener.address,

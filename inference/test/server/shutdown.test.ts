@@ -1,6 +1,10 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import http2 from 'node:http2';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { Health, InferenceService, HealthCheckResponse_ServingStatus as Serving } from '@heimdex/gen';
 import { expect } from 'chai';
-import { outcomes, textRequest } from '../fixtures/embed-calls.js';
+import { EMBED_TEXT, envelope, ONE_JSON, outcomes, textRequest } from '../fixtures/embed-calls.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { gather } from '../fixtures/grpc-client.js';
 
@@ -19,6 +23,40 @@ describe('a server that shuts down', () => {
       expect((await running).results).to.have.length(1);
       await closing;
     } finally {
+      await fake.close();
+    }
+  });
+
+  it('asks callers to make their next calls on another connection, while it finishes those in progress', async () => {
+    const fake = await startFakeServer();
+    const session = http2.connect(fake.url);
+    const agent = new http.Agent({ keepAlive: true });
+    try {
+      await fake.server.warm;
+      const events: string[] = [];
+      session.once('goaway', () => events.push('GOAWAY'));
+      const grpc = session.request({
+        ':method': 'POST',
+        ':path': `/${EMBED_TEXT}`,
+        'content-type': 'application/grpc',
+      });
+      grpc.end(envelope(toBinary(embedText.input, create(embedText.input, textRequest('slow one')))));
+      const answered = once(grpc.resume(), 'end').then(() => events.push('answer'));
+      const headers = { 'content-type': 'application/json', expect: '100-continue' };
+      const web = http.request(`${fake.url}/${EMBED_TEXT}`, { method: 'POST', headers, agent });
+      web.flushHeaders();
+      await Promise.all([once(web, 'continue'), new Promise((resolve) => session.ping(resolve))]);
+      const closing = fake.server.close();
+      web.end(ONE_JSON);
+      const [response] = (await once(web, 'response')) as [http.IncomingMessage];
+      response.resume();
+      expect([response.statusCode, response.headers.connection]).to.deep.equal([200, 'close']);
+      await answered;
+      expect(events).to.deep.equal(['GOAWAY', 'answer']);
+      await closing;
+    } finally {
+      session.destroy();
+      agent.destroy();
       await fake.close();
     }
   });

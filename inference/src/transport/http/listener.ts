@@ -83,7 +83,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const sockets = new Set<net.Socket>();
   const closed = { receivedBytes: 0, sentBytes: 0 };
   const { connections, timeouts = TIMEOUTS } = options;
-  const web = createWebServer(options.http1, connections, timeouts);
+  const { web, drain } = createWebServer(options.http1, connections, timeouts);
   const server = options.tls ?? net.createServer({ noDelay: true, keepAlive: true });
   server.on('connection', (socket: net.Socket) => {
     if (!connections.add(socket)) return;
@@ -110,7 +110,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       web.close();
       return listening.close();
     },
-    drain: () => web.closeIdleConnections(),
+    drain,
     destroy: () => {
       for (const socket of sockets) socket.destroy();
     },
@@ -129,7 +129,7 @@ function createWebServer(
   listener: http.RequestListener,
   connections: Connections,
   timeouts: ConnectionTimeouts,
-): http.Server {
+): { readonly web: http.Server; drain(): void } {
   const web = http.createServer({
     maxHeaderSize: 32 * 1024,
     headersTimeout: timeouts.headersMs,
@@ -138,6 +138,8 @@ function createWebServer(
     connectionsCheckingInterval: timeouts.lookEveryMs,
   });
   const responses = new OpenResponses();
+  const unfinished = new Set<http.ServerResponse>();
+  let draining = false;
   const answer: http.RequestListener = (request, response) => {
     const { socket } = request;
     const open = responses.of(socket);
@@ -145,9 +147,16 @@ function createWebServer(
     // Node.js also reports the requests that follow in the same bytes.
     if (socket.destroyed) return;
     open.add(response);
+    unfinished.add(response);
+    if (draining) closeAfter(response);
     const call = connections.begin(socket);
     request.once('end', call.arrived);
-    response.once('close', call.ended).once('close', () => open.delete(response));
+    response.once('close', call.ended).once('close', () => {
+      open.delete(response);
+      unfinished.delete(response);
+      // Its headers may have been sent before.
+      if (draining) web.closeIdleConnections();
+    });
     // Node.js takes the first of several; a proxy may have taken another (RFC 9112, section 3.2).
     if ((request.headersDistinct.host?.length ?? 0) > 1)
       response.writeHead(400, { connection: 'close', 'content-length': 0 }).end();
@@ -172,7 +181,20 @@ function createWebServer(
   });
   // It never listens itself, and node:http starts its timeout checks when a server listens.
   web.emit('listening');
-  return web;
+  return {
+    web,
+    drain: () => {
+      draining = true;
+      web.closeIdleConnections();
+      // The last one of each connection: those before it are answered as well.
+      for (const last of new Map([...unfinished].map((one) => [one.req.socket, one])).values()) closeAfter(last);
+    },
+  };
+}
+
+/** Tells the caller that the connection ends with this response. */
+function closeAfter(response: http.ServerResponse): void {
+  if (!response.headersSent) response.setHeader('connection', 'close');
 }
 
 /**
