@@ -109,13 +109,13 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       maxAudioSeconds: values.maxAudioSeconds,
       maxImagePixels: values.maxImagePixels,
       maxQueue: values.maxQueue,
-      maxQueueMs: values.maxQueueSeconds * 1000,
-      streamIdleMs: values.streamIdleSeconds * 1000,
+      maxQueueMs: toMs(values.maxQueueSeconds),
+      streamIdleMs: toMs(values.streamIdleSeconds),
     },
     worker: {
-      runTimeoutMs: values.runTimeoutSeconds * 1000,
-      loadTimeoutMs: values.loadTimeoutSeconds * 1000,
-      heartbeatMs: values.heartbeatSeconds * 1000,
+      runTimeoutMs: toMs(values.runTimeoutSeconds),
+      loadTimeoutMs: toMs(values.loadTimeoutSeconds),
+      heartbeatMs: toMs(values.heartbeatSeconds),
       maxRestarts: values.maxRestarts,
       memoryLimitBytes: values.workerMemoryLimitGb * GIB,
     },
@@ -124,7 +124,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       tls,
       authTokensPath: values.authTokensFile,
       corsOrigins: values.corsOrigins,
-      maxConnectionAgeMs: values.maxConnectionAgeSeconds * 1000,
+      maxConnectionAgeMs: toMs(values.maxConnectionAgeSeconds),
       maxConnections: values.maxConnections,
     },
     openAi: values.openAi,
@@ -133,10 +133,15 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       values.otlpEndpoint === undefined
         ? undefined
         : { endpoint: values.otlpEndpoint, serviceName: values.otelServiceName },
-    shutdown: { graceMs: values.graceSeconds * 1000, drainMs: values.drainSeconds * 1000 },
+    shutdown: { graceMs: toMs(values.graceSeconds), drainMs: toMs(values.drainSeconds) },
     hints: misspeltVariables(env, SERVER_VARIABLES),
     workerEnv: workerEnvironment(env),
   };
+}
+
+/** Whole milliseconds: 16.1 s are 16100.000000000002 ms, which timeouts refuse. */
+function toMs(seconds: number): number {
+  return Math.round(seconds * 1000);
 }
 
 /** Validates the three TLS files together. */

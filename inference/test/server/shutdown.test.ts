@@ -62,7 +62,8 @@ describe('a server that shuts down', () => {
   });
 
   it('ends calls above the drain time with UNAVAILABLE', async () => {
-    const fake = await startFakeServer({ SHUTDOWN_DRAIN_SECONDS: '0.1' });
+    // Not whole milliseconds, as 16.1 s in floating point.
+    const fake = await startFakeServer({ SHUTDOWN_DRAIN_SECONDS: '0.1001' });
     try {
       await fake.server.warm;
       const running = fake.client.failure(embedText, textRequest('hang'));
