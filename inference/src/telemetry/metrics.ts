@@ -63,6 +63,11 @@ export interface ModelReading {
   memoryBytes(): Promise<number>;
 }
 
+export interface MetricsText {
+  readonly contentType: string;
+  readonly text: string;
+}
+
 export class Metrics {
   readonly #registry = new Registry();
   readonly #requests = this.#counter('heimdex_requests_total', ['method', 'protocol', 'code']);
@@ -74,6 +79,8 @@ export class Metrics {
   readonly #items = this.#counter('heimdex_items_total', ['model']);
   readonly #itemErrors = this.#counter('heimdex_item_errors_total', ['method', 'reason']);
   readonly #refused = this.#counter('heimdex_refused_total', ['model', 'priority']);
+
+  #reading: Promise<MetricsText> | undefined;
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
@@ -150,8 +157,15 @@ export class Metrics {
     });
   }
 
-  /** Returns the metrics in Prometheus's text format. */
-  async read(): Promise<{ readonly contentType: string; readonly text: string }> {
+  /** Returns the metrics in Prometheus's text format. Those who ask meanwhile get the same: a reading takes milliseconds, and anyone may ask. */
+  read(): Promise<MetricsText> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async #read(): Promise<MetricsText> {
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 
