@@ -6,6 +6,7 @@ import {
   booleanVariable,
   enumVariable,
   integerVariable,
+  isDecodable,
   type ModelEnvironment,
   misspeltVariables,
   numberVariable,
@@ -182,8 +183,15 @@ function proxyFor(url: URL): URL | undefined {
   const text = getProxyForUrl(url.href);
   if (text === '') return undefined;
   const proxy = URL.canParse(text) ? new URL(text) : undefined;
-  if (proxy?.protocol === 'http:' || proxy?.protocol === 'https:') return proxy;
-  const came = proxy === undefined ? 'an invalid URL' : `the unsupported scheme ${proxy.protocol}//`;
+  const isHttp = proxy?.protocol === 'http:' || proxy?.protocol === 'https:';
+  // They are sent decoded.
+  const isSendable = proxy !== undefined && isDecodable(proxy.username + proxy.password);
+  if (isHttp && isSendable) return proxy;
+  const came = isHttp
+    ? 'a user or a password with a % that is not written as %25'
+    : proxy === undefined
+      ? 'an invalid URL'
+      : `the unsupported scheme ${proxy.protocol}//`;
   throw new DownloaderError(
     'USAGE',
     `${url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'} (or ALL_PROXY) must be a URL like http://host:port, got ${came}. Correct it, or add ${url.hostname} to NO_PROXY, then run: heimdex-downloader download`,

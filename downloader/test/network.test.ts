@@ -77,6 +77,8 @@ describe('the way to the hub', () => {
     ['http://some proxy:3128', 'http://host:port'],
     ['http://[::', 'http://host:port'],
     ['socks5://127.0.0.1:1080', 'socks5'],
+    // The proxy library would throw it where nobody catches it.
+    ['http://me:50%@127.0.0.1:3128', '%25'],
   ] as const) {
     it(`rejects the proxy ${proxyUrl}: exit 2`, async () => {
       const result = await run(hub.url, { HTTP_PROXY: proxyUrl });

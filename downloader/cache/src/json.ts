@@ -20,9 +20,9 @@ export class JsonCursor {
     return this.#value !== undefined;
   }
 
-  /** Throws a JsonShapeError for this path. */
-  fail(expectation: string): never {
-    const got = this.#value === undefined ? 'nothing' : (JSON.stringify(this.#value) ?? 'nothing').slice(0, 80);
+  /** Throws a JsonShapeError for this path. `value` is what to show: the value itself, or what is no secret of it. */
+  fail(expectation: string, value = this.#value): never {
+    const got = value === undefined ? 'nothing' : (JSON.stringify(value) ?? 'nothing').slice(0, 80);
     throw new JsonShapeError(`${this.#path} must be ${expectation}, got ${got}`);
   }
 

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '@heimdex/common';
+import { isDecodable, withoutCredentials } from './credentials.js';
 import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { isRepositoryName } from './layout.js';
@@ -247,7 +248,11 @@ function parseUrlSource(cursor: JsonCursor): UrlSource {
 function parseAddress(cursor: JsonCursor): string {
   const expected = 'an http:// or https:// address';
   const text = cursor.text(/^https?:\/\//, expected);
-  return URL.canParse(text) ? text : cursor.fail(expected);
+  if (!URL.canParse(text)) return cursor.fail(expected, withoutCredentials(text));
+  const { username, password } = new URL(text);
+  // They are sent decoded.
+  if (isDecodable(username + password)) return text;
+  return cursor.fail(`${expected} with % of a user or a password written as %25`, withoutCredentials(text));
 }
 
 function parseNpmSource(cursor: JsonCursor): NpmSource {

@@ -2,6 +2,7 @@
  * Declares environment variables: each has a name, a default, a description and an example, and a parser. --help and the docs are
  * generated from the same tables that the programs read with, and all problems of an environment are reported together.
  */
+import { isDecodable, withoutCredentials } from './credentials.js';
 import { CacheError } from './errors.js';
 
 /** One environment variable with a parsed `Value`. Create one with the functions below. */
@@ -133,20 +134,6 @@ export function urlVariable(
     if (isHttp && !isDecodable(text)) return bad(`${expected} with % written as %25`, withoutCredentials(text));
     return isHttp ? good(text.replace(/\/+$/, '')) : bad(expected, withoutCredentials(text));
   });
-}
-
-function isDecodable(text: string): boolean {
-  try {
-    decodeURIComponent(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** The name and the password of an invalid address are not shown. */
-function withoutCredentials(text: string): string {
-  return text.replace(/^([a-z][\w+.-]*:\/\/)?.*@/is, '$1...@');
 }
 
 /**

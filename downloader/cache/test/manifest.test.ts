@@ -159,6 +159,7 @@ describe('manifest', () => {
     'a default that its file set does not have',
     'a file set that does not exist',
     'an address that cannot be read',
+    'an address with a password that cannot be decoded, which is not shown',
   ];
   const { fileSets } = loadManifest();
   const noFiles = { files: undefined, variants: undefined, defaultVariant: undefined };
@@ -192,6 +193,13 @@ describe('manifest', () => {
       'an address that cannot be read',
       { sources: [{ type: 'url', files: [{ path: 'config.json', url: 'https://x:port/c', sha256: 'a'.repeat(64) }] }] },
       /url must be an http:\/\/ or https:\/\/ address, got "https:\/\/x:port\/c"/,
+    ],
+    [
+      'an address with a password that cannot be decoded, which is not shown',
+      {
+        sources: [{ type: 'url', files: [{ path: 'config.json', url: 'https://me:50%@x/c', sha256: 'a'.repeat(64) }] }],
+      },
+      /url must be .* written as %25, got "https:\/\/\.\.\.@x\/c"/,
     ],
     ['a default that is no variant', { defaultVariant: 'toString' }, /defaultVariant must be the name of a variant/],
     [
