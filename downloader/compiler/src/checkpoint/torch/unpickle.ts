@@ -16,6 +16,7 @@ export class Unpickler {
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, Pickled>();
   readonly #storages = new Map<string, DataType>();
+  #tables = 0;
 
   constructor(bytes: Buffer, at = 0) {
     this.#bytes = bytes;
@@ -148,6 +149,8 @@ export class Unpickler {
   }
 
   #push(value: Pickled): void {
+    // A table takes more memory than any other value of one opcode.
+    if (value instanceof Map && ++this.#tables > MAX_TABLES) throw refused(`it has more than ${MAX_TABLES} tables`);
     this.#stack.push(value);
   }
 
@@ -241,3 +244,5 @@ const NUMBERS = {
 
 /** A large model's state dict has some hundred thousand. */
 const MAX_OPCODES = 2_000_000;
+/** Each tensor has one, and about 40 opcodes. */
+const MAX_TABLES = 100_000;
