@@ -17,24 +17,30 @@ export interface LockEvents {
   onUnsupported(path: string, reason: string): void;
 }
 
+const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const POLL_MS = 100;
 
 /**
  * Acquires the same lock as huggingface_hub for the same blob: an exclusive flock(2) on a file that stays. The kernel releases
- * it when the process ends for any reason, so a dead process blocks nobody.
+ * it when the process ends for any reason, so a dead process blocks nobody. Several processes may have a shared one.
  *
  * Node.js has no flock; the C function is called through koffi, which is loaded on first use.
  */
-export async function acquireLock(path: string, events: LockEvents, signal: AbortSignal): Promise<HeldLock> {
+export async function acquireLock(
+  path: string,
+  events: LockEvents,
+  signal: AbortSignal,
+  mode: 'shared' | 'exclusive' = 'exclusive',
+): Promise<HeldLock> {
   await makeDirOf(path);
   const { flock } = await loadFlock();
   let waiting = false;
   for (;;) {
     signal.throwIfAborted();
     const file = await openLockFile(path);
-    const answer = flock(file.fd, LOCK_EX | LOCK_NB);
+    const answer = flock(file.fd, (mode === 'shared' ? LOCK_SH : LOCK_EX) | LOCK_NB);
     if (answer === 'taken' && (await stillNamed(file))) return held(file);
     if (answer !== 'taken' && answer !== 'busy') {
       events.onUnsupported(path, answer);

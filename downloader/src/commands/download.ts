@@ -1,10 +1,11 @@
 import { formatBytes, formatCount, formatDuration } from '@heimdex/common';
-import { readCacheState } from '../cache-state.js';
+import { type CacheState, isComplete, readCacheState } from '../cache-state.js';
 import { CheckpointGone } from '../errors.js';
 import { NOTHING_FETCHED, type RunFigures } from '../metrics.js';
 import { totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
 import { type UnverifiedModel, verifyFound } from '../verify-found.js';
+import { whileNonePrunes } from '../volume-lock.js';
 import type { CommandContext } from './context.js';
 import type { DownloadTotals } from './download-and-lock.js';
 import { downloadInTurn } from './download-in-turn.js';
@@ -36,8 +37,16 @@ export async function download(context: CommandContext): Promise<RunFigures> {
 
 async function downloadOnce(context: CommandContext): Promise<RunFigures> {
   const startedMs = performance.now();
-  const { config, remote, signal, args } = context;
-  const found = await readCacheState(config.models, { readBytes: args.check, signal });
+  const { config, signal, args } = context;
+  const read = () => readCacheState(config.models, { readBytes: args.check, signal });
+  const found = await read();
+  // A volume that lacks nothing may be read-only, and needs no lock.
+  if (found.models.every(isComplete)) return downloadFrom(context, found, startedMs);
+  return whileNonePrunes(context, async () => downloadFrom(context, args.check ? found : await read(), startedMs));
+}
+
+async function downloadFrom(context: CommandContext, found: CacheState, startedMs: number): Promise<RunFigures> {
+  const { remote, signal } = context;
   const { cacheState, unverified } = await verifyFound(found, remote, signal);
   for (const model of unverified) warnUnverified(context, model);
   const plan = await preparePlan(cacheState, remote, signal);

@@ -12,17 +12,24 @@ import { updateLock } from '../locked.js';
 import type { RunFigures } from '../metrics.js';
 import { publishCacheTag, publishCompiled, publishSnapshot } from '../publish.js';
 import { recordVerified } from '../record-verified.js';
+import { whileNonePrunes } from '../volume-lock.js';
 import type { CommandContext } from './context.js';
 
 /** Reads an archive of models into the cache. Models become visible only after every byte of the archive is verified. */
 export async function importModels(context: CommandContext): Promise<RunFigures> {
-  const { config, args, signal, log } = context;
+  const { config, args } = context;
   const { cacheDir, lockPath } = config.models;
-  const startedMs = performance.now();
   // An invalid lock file is an error before anything is imported.
   await readLock(lockPath);
   await makeDir(cacheDir);
   const input = args.file === '-' ? context.stdin : await openFile(args.file);
+  return whileNonePrunes(context, () => importFrom(context, input));
+}
+
+async function importFrom(context: CommandContext, input: Readable): Promise<RunFigures> {
+  const { config, signal, log } = context;
+  const { cacheDir, lockPath } = config.models;
+  const startedMs = performance.now();
   const onMissing = async (missing: readonly ArchivedBlob[]) => {
     await assertFits(
       cacheDir,

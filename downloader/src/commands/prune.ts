@@ -16,6 +16,7 @@ import { formatBytes, formatCount, visible } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { asDiskError } from '../disk.js';
 import { DownloaderError } from '../errors.js';
+import { whileNoneDownloads } from '../volume-lock.js';
 import type { CommandContext } from './context.js';
 
 /** Partial files changed within this time may belong to a running download. */
@@ -23,7 +24,30 @@ const PARTIAL_AGE_MS = 60 * 60 * 1000;
 
 /** Shows what no configured model needs, and removes it with --yes. */
 export async function prune(context: CommandContext): Promise<undefined> {
-  const { config, args, print, signal, log } = context;
+  const { config, args, print, log } = context;
+  const { cacheDir } = config.models;
+  let plan = await planRemoval(context);
+  if (args.yes && plan.steps.length > 0) {
+    plan = await whileNoneDownloads(context, async () => {
+      // Another process may have locked meanwhile what nothing needed before.
+      const now = await planRemoval(context);
+      await remove(context, now);
+      return now;
+    });
+  }
+  print(
+    args.json
+      ? `${JSON.stringify(document(plan, args.yes), null, 2)}\n`
+      : words(cacheDir, plan, args.yes, args.repositories),
+  );
+  if (!args.yes) return;
+  log.info(
+    { event: 'pruned', steps: plan.steps.length, bytes: plan.freedBytes },
+    `Freed ${formatBytes(plan.freedBytes)}`,
+  );
+}
+
+async function planRemoval({ config, args, signal }: CommandContext): Promise<PrunePlan> {
   const { cacheDir, manifestPath } = config.models;
   const cacheState = await readCacheState(config.models, { signal });
   const inspections = cacheState.models.map(({ inspection }) => inspection);
@@ -38,18 +62,7 @@ export async function prune(context: CommandContext): Promise<undefined> {
   });
   // A commit need not have a tree list, nor files that it is known not to have.
   const there = await Promise.all(planned.steps.map(({ path }) => lstatIfThere(path)));
-  const plan = { ...planned, steps: planned.steps.filter((_, index) => there[index] !== undefined) };
-  if (args.yes) await remove(context, plan);
-  print(
-    args.json
-      ? `${JSON.stringify(document(plan, args.yes), null, 2)}\n`
-      : words(cacheDir, plan, args.yes, args.repositories),
-  );
-  if (!args.yes) return;
-  log.info(
-    { event: 'pruned', steps: plan.steps.length, bytes: plan.freedBytes },
-    `Freed ${formatBytes(plan.freedBytes)}`,
-  );
+  return { ...planned, steps: planned.steps.filter((_, index) => there[index] !== undefined) };
 }
 
 /** Throws DownloaderError USAGE for a repository that is not on the volume, with those that are. */

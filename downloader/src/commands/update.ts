@@ -6,6 +6,7 @@ import { NOTHING_FETCHED, type RunFigures } from '../metrics.js';
 import { isOffline, offlineReason, onlineCommand } from '../offline.js';
 import { type Plan, type PlannedFile, type PlannedModel, totalsOf } from '../plan.js';
 import { planAll } from '../prepare.js';
+import { whileNonePrunes } from '../volume-lock.js';
 import type { CommandContext } from './context.js';
 import { downloadInTurn } from './download-in-turn.js';
 
@@ -29,7 +30,7 @@ interface FileChange {
  * fetches and locks them.
  */
 export async function update(context: CommandContext): Promise<RunFigures> {
-  const { config, remote, signal, args, print, log } = context;
+  const { config, args } = context;
   context.count(NOTHING_FETCHED);
   if (isOffline(config.models)) {
     throw new DownloaderError(
@@ -37,6 +38,11 @@ export async function update(context: CommandContext): Promise<RunFigures> {
       `${offlineReason(config.models)}, and only the hub knows what changed. With a network, run: ${onlineCommand(config.models, 'update')}`,
     );
   }
+  return args.dryRun ? compareAndFetch(context) : whileNonePrunes(context, () => compareAndFetch(context));
+}
+
+async function compareAndFetch(context: CommandContext): Promise<RunFigures> {
+  const { config, remote, signal, args, print, log } = context;
   const cacheState = await readCacheState(config.models, { ignoreLock: true, signal });
   const complete = await planAll(cacheState, remote, signal);
   const compared: ModelChange[] = [];

@@ -1,0 +1,38 @@
+import { join } from 'node:path';
+import { acquireLock, type HeldLock } from './blob-lock.js';
+import type { CommandContext } from './commands/context.js';
+
+/**
+ * Runs what fetches, compiles or imports models, several processes at a time, while none removes any: until the lock file names a model, it
+ * looks like one that nobody needs.
+ */
+export async function whileNonePrunes<T>(context: CommandContext, work: () => Promise<T>): Promise<T> {
+  // On a volume that cannot be written nothing is fetched either; that error says what for.
+  const lock = await acquire(context, 'shared').catch(() => undefined);
+  context.signal.throwIfAborted();
+  return untilDone(lock, work);
+}
+
+/** Runs what removes models while no process fetches, compiles or imports any. Throws DownloaderError DISK_FAILED, DISK_FULL. */
+export async function whileNoneDownloads<T>(context: CommandContext, work: () => Promise<T>): Promise<T> {
+  return untilDone(await acquire(context, 'exclusive'), work);
+}
+
+function acquire({ config, log, signal }: CommandContext, mode: 'shared' | 'exclusive'): Promise<HeldLock> {
+  const path = join(config.models.cacheDir, '.locks', 'prune.lock');
+  const what = mode === 'shared' ? 'removes models from' : 'downloads or imports models to';
+  const events = {
+    onWait: () => log.info({ event: 'wait', path }, `Another process ${what} this volume; waiting for it`),
+    onUnsupported: (_: string, reason: string) =>
+      log.warn({ event: 'no-lock', path, reason }, 'This volume does not support file locks'),
+  };
+  return acquireLock(path, events, signal, mode);
+}
+
+async function untilDone<T>(lock: HeldLock | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    await lock?.release();
+  }
+}
