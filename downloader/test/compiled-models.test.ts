@@ -126,6 +126,18 @@ describe('a compiled model', () => {
       .and.not.match(/can be compiled {2}whisper\/mine/);
   });
 
+  it('by another version of the compiler is listed as one that is not used', async () => {
+    await filled();
+    const { path, manifest } = await compiled();
+    const former = { ...manifest, compiler: 1 };
+    const at = join(path, '..', compiledKeyName(former));
+    await cp(path, at, { recursive: true });
+    await writeFile(join(at, 'compiled.json'), formatCompiledManifest(former));
+    const lines = (await ok(['list'])).stdout.split('\n').filter((line) => line.startsWith('compiled '));
+    expect(lines).to.have.length(2);
+    expect(lines.filter((line) => line.includes('another version of the compiler'))).to.have.length(1);
+  });
+
   it('is carried to a volume without a network, without its checkpoint', async () => {
     await filled();
     const tar = join(dir.path, 'models.tar');

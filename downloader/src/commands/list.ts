@@ -4,6 +4,7 @@ import {
   type CompilableCheckpoint,
   type CompiledDir,
   compilableOf,
+  compilerVersion,
   loadManifest,
   minCosine,
   scanCache,
@@ -150,7 +151,7 @@ function words({
     ...compiled.map(({ repository, sizeBytes, manifest }) =>
       manifest === undefined
         ? `compiled  ${repository}: ${formatBytes(sizeBytes)}, incomplete`
-        : `compiled  ${repository} (${manifest.precision}): ${formatBytes(sizeBytes)}, from ${manifest.sources[0]?.path}`,
+        : `compiled  ${repository} (${manifest.precision}): ${formatBytes(sizeBytes)}, from ${manifest.sources[0]?.path}${manifest.compiler === compilerVersion(manifest) ? '' : ', by another version of the compiler and so not used'}`,
     ),
     ...[...compilable].map(([name, { path, sizeBytes, modelType }]) => canBe(name, path, sizeBytes, modelType)),
     ...whisper
