@@ -4,10 +4,24 @@ import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
+import { useHub } from './support/use-hub.js';
 import { temporaryDir } from './support/volume.js';
 
 /** A page of a file list that lists nothing, and is only just not too large. */
 const PAGE = gzipSync(`[${' '.repeat(63 * 1024 * 1024)}]`);
+
+describe('a file list in pages', () => {
+  const { hub, env } = useHub({ pageSize: 3 });
+
+  for (const status of [401, 403]) {
+    it(`that ends with a refusal (${status}) is not taken for one that needs a token: exit 5`, async () => {
+      hub.faults.add({ on: { kind: 'tree' }, do: { type: 'status', status }, after: 1 });
+      const result = await runHere(['plan'], env());
+      expect(result.status, result.stderr).to.equal(5);
+      expect(lastLine(result).msg).to.include('refuses a later page').and.not.include('set HF_TOKEN');
+    });
+  }
+});
 
 describe('a file list', () => {
   const dir = temporaryDir();

@@ -30,6 +30,8 @@ const MAX_TREE_BYTES = 256 * MIB;
 /** Maximum pages of a tree; the hub sends 1,000 entries per page. */
 const MAX_PAGES = 1_000;
 
+const REFUSALS: ReadonlySet<string> = new Set(['AUTH_REQUIRED', 'ACCESS_DENIED']);
+
 /** Creates a client of the hub's API over HTTP. Every call is retried by the policy. */
 export function openHub(options: HubOptions): HubApi {
   const { http, origin, retry, onRetry } = options;
@@ -68,7 +70,9 @@ export function openHub(options: HubOptions): HubApi {
           next,
           target,
           signal,
-        );
+        ).catch((error: unknown) => {
+          throw page === 0 ? error : laterPage(error, next, target);
+        });
         totalBytes += sizeBytes;
         if (totalBytes > MAX_TREE_BYTES) throw shapeError(url, target, `at most ${formatBinaryBytes(MAX_TREE_BYTES)}`);
         if (!Array.isArray(value)) throw shapeError(url, target, 'a JSON array');
@@ -159,6 +163,16 @@ function nextPage(link: string | undefined, base: URL, target: RequestTarget): U
   const next = URL.canParse(address, base.href) ? new URL(address, base) : undefined;
   if (next?.protocol === base.protocol || next?.protocol === 'https:') return next;
   throw shapeError(base, target, 'an address of its next page');
+}
+
+/** The first page was answered: neither the name nor the token is wrong. */
+function laterPage(error: unknown, url: URL | undefined, target: RequestTarget): unknown {
+  if (!(error instanceof DownloaderError) || !REFUSALS.has(error.code)) return error;
+  return new DownloaderError(
+    'ANSWER_INVALID',
+    `${url?.host} refuses a later page of ${target.what}, whose first page was answered. A token goes only to HF_ENDPOINT: check that its pages lead nowhere else, and any proxy in between, then run: heimdex-downloader plan`,
+    { cause: error },
+  );
 }
 
 function shapeError(url: URL, target: RequestTarget, expected: string): DownloaderError {
