@@ -1,6 +1,6 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { compiledKeyName, formatCompiledManifest, readCompiledModels } from '@heimdex/cache';
+import { compiledKeyName, formatCompiledManifest, formatTree, readCompiledModels } from '@heimdex/cache';
 import type { HubFile } from '@heimdex/hub';
 import { expect } from 'chai';
 import { bertRepository } from './support/checkpoints.js';
@@ -8,7 +8,7 @@ import { lastLine } from './support/program.js';
 import { DENSE_FILES, NAME, useCheckpoints } from './support/use-checkpoints.js';
 
 describe('a compiled model whose repository has a new commit with the same weights', () => {
-  const { dir, ok, filled, compiled, publish, requests } = useCheckpoints();
+  const { dir, ok, json, filled, compiled, publish, requests } = useCheckpoints();
   let cache: string;
   beforeEach(async () => {
     cache = join(dir.path, 'cache');
@@ -40,6 +40,27 @@ describe('a compiled model whose repository has a new commit with the same weigh
       await ok(['verify']);
     });
   }
+
+  it('is fetched with what Python has left out of it, by the tree list that Python leaves', async () => {
+    const { sha, files: listed } = await publish({ name: NAME, files: [...files, ...DENSE_FILES] });
+    const tree = [...listed].map(([path, { sizeBytes, oid: blobId, lfsOid: lfsSha256 }]) => {
+      return [path, { sizeBytes, blobId, lfsSha256, lfsSizeBytes: undefined, xetHash: undefined }] as const;
+    });
+    const repo = join(cache, 'models--acme--german-bert');
+    // The same files, as snapshot_download with allow_patterns leaves them.
+    const [before = ''] = await readdir(join(repo, 'snapshots'));
+    await rename(join(repo, 'snapshots', before), join(repo, 'snapshots', sha));
+    await writeFile(join(repo, 'refs', 'main'), sha);
+    await rm(join(cache, 'models.lock.json'));
+    await mkdir(join(repo, 'trees'), { recursive: true });
+    await writeFile(join(repo, 'trees', `${sha}.json`), formatTree(new Map(tree)));
+    const [{ files: planned }] = (await json(['plan'])).models;
+    const fetched = planned.filter(({ action }: { action: string }) => action === 'fetch');
+    expect(fetched.map(({ path }: { path: string }) => path)).to.include.members([
+      'modules.json',
+      '1_Pooling/config.json',
+    ]);
+  });
 
   it('is used as it is if the commit changes only files that the compiler does not read', async () => {
     const { key } = await compiled();

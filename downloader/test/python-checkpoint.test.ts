@@ -59,6 +59,7 @@ describe("a checkpoint that Python's huggingface_hub has downloaded", () => {
     const result = await runHere([], env());
     expect(result.status, result.stderr).to.equal(0);
     expect(hub.requests.count).to.equal(0);
+    expect(result.log.filter(({ event }) => event === 'no-modules')).to.have.length(1);
     expect(await ask(LOCAL)).to.match(/model\.safetensors$/);
     expect(await ask(SCAN)).to.deep.equal([]);
     const pruned = await runHere(['prune', '--json'], env({ LOAD_BGE_M3: 'false' }));

@@ -1,6 +1,7 @@
 import { formatBytes, formatCount, formatDuration } from '@heimdex/common';
-import { type CacheState, isComplete, readCacheState } from '../cache-state.js';
+import { type CacheState, isComplete, type ModelState, readCacheState } from '../cache-state.js';
 import { CheckpointGone } from '../errors.js';
+import { mayLackModules, withListedFiles } from '../listed-files.js';
 import { NOTHING_FETCHED, type RunFigures } from '../metrics.js';
 import { totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
@@ -38,7 +39,7 @@ export async function download(context: CommandContext): Promise<RunFigures> {
 async function downloadOnce(context: CommandContext): Promise<RunFigures> {
   const startedMs = performance.now();
   const { config, signal, args } = context;
-  const read = () => readCacheState(config.models, { readBytes: args.check, signal });
+  const read = async () => withListedFiles(await readCacheState(config.models, { readBytes: args.check, signal }));
   const found = await read();
   // A volume that lacks nothing may be read-only, and needs no lock.
   if (found.models.every(isComplete)) return downloadFrom(context, found, startedMs);
@@ -49,6 +50,7 @@ async function downloadFrom(context: CommandContext, found: CacheState, startedM
   const { remote, signal } = context;
   const { cacheState, unverified } = await verifyFound(found, remote, signal);
   for (const model of unverified) warnUnverified(context, model);
+  for (const model of cacheState.models) await warnOfModules(context, model);
   const plan = await preparePlan(cacheState, remote, signal);
   const notLocked = new Set(unverified.map(({ state }) => state.configured));
   const totals = await downloadInTurn(context, cacheState, plan, notLocked);
@@ -64,6 +66,15 @@ function warnUnverified({ log }: CommandContext, { state, paths, reason }: Unver
   log.warn(
     { event: 'not-verified', role, model: id, files: paths },
     `The ${role} model ${id} is on the volume but could not be verified, so it is not locked: no hash is known for ${paths.join(', ')}, and the hub did not provide one: ${reason.replace(/\.$/, '')}. To verify and lock it, run with a network: heimdex-downloader download`,
+  );
+}
+
+async function warnOfModules({ config, log }: CommandContext, state: ModelState): Promise<void> {
+  if (!(await mayLackModules(config.models.cacheDir, state))) return;
+  const { role, id } = state.configured;
+  log.warn(
+    { event: 'no-modules', role, model: id },
+    `Another program left the ${role} model ${id} on the volume without modules.json and the files that it names: if its repository has them, its vectors are pooled otherwise. To fetch them, run with a network: heimdex-downloader update`,
   );
 }
 

@@ -3,6 +3,7 @@ import { formatBytes, formatCount, formatTimeLeft } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { compileLine, compileOfFetched, compileOfFound, type PlannedCompile } from '../compile/plan-compile.js';
 import { lackOfSpace } from '../disk.js';
+import { withListedFiles } from '../listed-files.js';
 import { type Plan, type PlannedBlob, type PlannedFile, totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
 import { costsOf, howFilled, type PlanCosts } from '../turns.js';
@@ -11,7 +12,7 @@ import type { CommandContext } from './context.js';
 /** Shows what `download` would do. */
 export async function plan(context: CommandContext): Promise<undefined> {
   const { config, remote, signal, args, print, log } = context;
-  const cacheState = await readCacheState(config.models, { readBytes: args.check, signal });
+  const cacheState = await withListedFiles(await readCacheState(config.models, { readBytes: args.check, signal }));
   const plan = await preparePlan(cacheState, remote, signal);
   const costs = costsOf(plan, config.keepCheckpoints);
   const document = { ...planDocument(config.models.cacheDir, plan), costs };
