@@ -175,6 +175,10 @@ const REFUSED: Readonly<Record<string, Refused>> = {
     changed(BERT, {}, { 'sentence_bert_config.json': { config_kwargs: { num_hidden_layers: 1, use_cache: false } } }),
     'Expected sentence_bert_config.json to replace nothing of config.json, got config_kwargs with num_hidden_layers. ',
   ),
+  'values of config.json that a file of earlier versions replaces': text(
+    changed(BERT, {}, { 'sentence_bert_config.json': { config_args: { num_hidden_layers: 1 } } }),
+    'got config_args with num_hidden_layers. ',
+  ),
   'a tokenizer with parts that are not known': text(
     changed(
       BERT,

@@ -118,11 +118,11 @@ const ABOUT_LOADING = [
 
 /** Throws an Error for a `Transformer` module that replaces values of config.json (`config_args` in files of earlier versions). */
 export function assertOwnConfig(settings: JsonObject): void {
-  const given = asObject(settings.config_args ?? settings.config_kwargs);
-  const names = Object.keys(given).filter((name) => !ABOUT_LOADING.includes(name));
+  const key = settings.config_args === undefined ? 'config_kwargs' : 'config_args';
+  const names = Object.keys(objectAt(settings, key)).filter((name) => !ABOUT_LOADING.includes(name));
   if (names.length === 0) return;
   throw new Error(
-    `Expected ${TRANSFORMER_FILES[0]} to replace nothing of config.json, got config_kwargs with ${names.join(', ')}. Write them into config.json.`,
+    `Expected ${TRANSFORMER_FILES[0]} to replace nothing of config.json, got ${key} with ${names.join(', ')}. Write them into config.json.`,
   );
 }
 
