@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { LOADERS } from '../../inference/dist/src/models/loaders.js';
 import { findBeside } from '../../inference/dist/src/models/repository.js';
-import { loadTokenizer, lowerCase } from '../../inference/dist/src/tokenizer/index.js';
+import { loadTokenizer } from '../../inference/dist/src/tokenizer/index.js';
 import { CONTEXT, modelFiles, OPTIONS } from '../support/measure.js';
 
 const dir = process.argv[2];
@@ -32,11 +32,11 @@ function minCosine(outcomes, expected) {
 async function otherIds({ family }, files, texts, counts) {
   const first = Object.values(files.weights).at(-1);
   const path = await findBeside(files.dir, first, 'tokenizer.json');
-  const tokenizer = await loadTokenizer(dirname(path), await findBeside(files.dir, first, 'tokenizer_config.json'));
+  const config = await findBeside(files.dir, first, 'tokenizer_config.json');
+  const tokenizer = await loadTokenizer(dirname(path), config, { lowerCase: family === 'siglip' });
   const limit = family === 'siglip' ? 64 : 8192;
   return texts.filter(({ text, ids }, index) => {
-    const words = family === 'siglip' ? lowerCase(text) : text;
-    const ours = tokenizer.encode(words, Math.min(limit, counts[index])).ids;
+    const ours = tokenizer.encode(text, Math.min(limit, counts[index])).ids;
     const same = ours.length === counts[index] && ours.every((id, at) => id === ids[at]);
     const rest = ids.slice(ours.length);
     return !(same && rest.every((id) => id === tokenizer.padId));

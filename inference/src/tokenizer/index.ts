@@ -7,4 +7,3 @@ export {
   type TokenizedText,
   type TokenizerOptions,
 } from './tokenizer.js';
-export { lowerCase } from './unicode.js';

@@ -1,7 +1,14 @@
 import { expect } from 'chai';
-import { packIds, readImageRecipe, readTextRecipe, tokenizeText } from '../../src/models/siglip/preprocess.js';
+import type { JsonObject } from '../../src/json.js';
+import {
+  packIds,
+  readImageRecipe,
+  readTextRecipe,
+  textTokenizerOptions,
+  tokenizeText,
+} from '../../src/models/siglip/preprocess.js';
 import { configFromStages } from '../../src/models/siglip/stages.js';
-import type { TextTokenizer } from '../../src/tokenizer/index.js';
+import { createTokenizer, type TextTokenizer } from '../../src/tokenizer/index.js';
 
 const CONFIG = {
   image_processor_type: 'SiglipImageProcessor',
@@ -79,22 +86,32 @@ describe("SigLIP's settings", () => {
   });
 
   it("pad a text to 64 tokens, or config.json's length, with the right token", () => {
-    const first = readTextRecipe(letters(1), {}, {});
+    const first = readTextRecipe(letters(1), {});
     expect([...packIds([tokenizeText('ab', first)], first)]).to.deep.equal([97n, 98n, ...new Array(62).fill(1n)]);
-    const second = readTextRecipe(letters(0), { text_config: { max_position_embeddings: 4 } }, {});
+    const second = readTextRecipe(letters(0), { text_config: { max_position_embeddings: 4 } });
     const texts = [tokenizeText('abcdef', second), tokenizeText('', second)];
     expect([...packIds(texts, second)]).to.deep.equal([97n, 98n, 99n, 100n, 0n, 0n, 0n, 0n]);
-    expect(() => readTextRecipe(letters(undefined), {}, {})).to.throw(/pad_token/);
+    expect(() => readTextRecipe(letters(undefined), {})).to.throw(/pad_token/);
   });
 
-  it('lowercase character by character, unless tokenizer_config.json disables it', () => {
-    const kept = readTextRecipe(letters(1), {}, { do_lower_case: false });
-    expect(tokenizeText('A', kept).ids).to.deep.equal([65]);
+  it('lowercase character by character, but not special tokens, unless tokenizer_config.json disables it', () => {
+    const vocab = Object.fromEntries(['<b>', 'a', 'A', 'b', 'B', '<', '>', 'σ', 'ς'].map((piece, id) => [piece, id]));
+    const tokenizer = {
+      added_tokens: [{ id: 0, content: '<b>', special: false, normalized: false }],
+      model: { type: 'BPE', vocab, merges: [] },
+    };
+    const idsOf = (config: JsonObject, text: string) => {
+      const options = textTokenizerOptions(config);
+      const recipe = readTextRecipe(createTokenizer(tokenizer, { pad_token: '<b>' }, options), {});
+      return tokenizeText(text, recipe).ids;
+    };
+    expect(idsOf({ do_lower_case: false }, 'A<b>')).to.deep.equal([2, 0]);
     for (const config of [{}, { do_lower_case: true }]) {
-      const lowered = readTextRecipe(letters(1), {}, config);
-      expect(tokenizeText('A', lowered).ids).to.deep.equal([97]);
+      expect(idsOf(config, 'A<b>')).to.deep.equal([1, 0]);
+      // As in Python, where the tokens of Gemma are searched in the text as it is.
+      expect(idsOf(config, 'A<B>')).to.deep.equal([1, 5, 3, 6]);
       // Python's tokenizers has no sigma for the ends of words.
-      expect(tokenizeText('ΣΑΣ', lowered).ids).to.deep.equal([0x3c3, 0x3b1, 0x3c3]);
+      expect(idsOf(config, 'ΣAΣ')).to.deep.equal([7, 1, 7]);
     }
   });
 

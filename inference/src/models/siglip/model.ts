@@ -6,7 +6,7 @@ import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunCont
 import { failed, UNCANCELLED } from '../outcomes.js';
 import { findBeside, openTokenizer } from '../repository.js';
 import { ImageEmbedder } from './images.js';
-import { readImageRecipe, readTextRecipe } from './preprocess.js';
+import { readImageRecipe, readTextRecipe, textTokenizerOptions } from './preprocess.js';
 import { configFromStages } from './stages.js';
 import { TextEmbedder } from './texts.js';
 import { Tower } from './tower.js';
@@ -68,9 +68,9 @@ async function imageConfigOf(files: ModelFiles, weights: string): Promise<JsonOb
 }
 
 async function openTexts(files: ModelFiles, path: string, options: LoadOptions): Promise<TextEmbedder> {
-  const tokenizer = await openTokenizer(files, path);
   const tokenizerConfig = await configOf(files, path, 'tokenizer_config.json');
-  const recipe = readTextRecipe(tokenizer, await configOf(files, path, 'config.json'), tokenizerConfig);
+  const tokenizer = await openTokenizer(files, path, textTokenizerOptions(tokenizerConfig));
+  const recipe = readTextRecipe(tokenizer, await configOf(files, path, 'config.json'));
   return new TextEmbedder(await Tower.open(path, 'input_ids', options), recipe);
 }
 

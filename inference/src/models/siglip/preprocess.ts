@@ -9,7 +9,7 @@ import {
   readImageHeader,
   writePlanes,
 } from '../../media/images/index.js';
-import { lowerCase, type TextTokenizer, type TokenizedText } from '../../tokenizer/index.js';
+import type { TextTokenizer, TokenizedText, TokenizerOptions } from '../../tokenizer/index.js';
 import { centerOf, sizeByShortestEdge } from './crop.js';
 
 /** Image preprocessing of a vision tower, from preprocessor_config.json. */
@@ -130,29 +130,33 @@ export interface TextRecipe {
   /** Tokens that the tower knows; Infinity if config.json does not say. */
   readonly vocabulary: number;
   readonly padId: number;
-  readonly lowerCase: boolean;
 }
 
 /** SigLIP's text towers read 64 tokens unless config.json says otherwise. */
 const DEFAULT_LENGTH = 64;
 
 /**
- * Reads config.json (`text_config`) and tokenizer_config.json. All SigLIPs were trained on lower case, so texts are
- * lowercased unless `do_lower_case` is false: files written by Gemma's tokenizer for SigLIP 2 may omit it.
+ * All SigLIPs were trained on lower case, so texts are lowercased unless `do_lower_case` of tokenizer_config.json is false: files written by
+ * Gemma's tokenizer for SigLIP 2 may omit it.
  */
-export function readTextRecipe(tokenizer: TextTokenizer, config: JsonObject, tokenizerConfig: JsonObject): TextRecipe {
+export function textTokenizerOptions(tokenizerConfig: JsonObject): TokenizerOptions {
+  return { lowerCase: tokenizerConfig.do_lower_case !== false };
+}
+
+/** Reads config.json (`text_config`). */
+export function readTextRecipe(tokenizer: TextTokenizer, config: JsonObject): TextRecipe {
   const tower = objectAt(config, 'text_config');
   const length = numberAt(tower, 'max_position_embeddings') ?? DEFAULT_LENGTH;
   const vocabulary = numberAt(tower, 'vocab_size') ?? Number.POSITIVE_INFINITY;
   if (tokenizer.padId === undefined) {
     throw new Error('Expected tokenizer_config.json to name the pad_token: SigLIP reads the padding.');
   }
-  return { tokenizer, length, vocabulary, padId: tokenizer.padId, lowerCase: tokenizerConfig.do_lower_case !== false };
+  return { tokenizer, length, vocabulary, padId: tokenizer.padId };
 }
 
 /** A text's token ids without padding. */
 export function tokenizeText(text: string, recipe: TextRecipe): TokenizedText {
-  return recipe.tokenizer.encode(recipe.lowerCase ? lowerCase(text) : text, recipe.length);
+  return recipe.tokenizer.encode(text, recipe.length);
 }
 
 /** Padded ids of several texts as `input_ids`: texts x length. */
