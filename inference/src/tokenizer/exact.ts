@@ -23,6 +23,7 @@ export function createExactSource(json: JsonObject, lowerCases: boolean): ExactS
     new CachedModel(supported(json, 'model', createModel)),
     new AddedTokens(json.added_tokens, normalize),
     supported(json, 'post_processor', readSpecialTokens),
+    json.slow === true,
   );
 }
 
@@ -79,6 +80,7 @@ class ExactSource {
   readonly #preTokenize: PreTokenizer;
   readonly #model: WordModel;
   readonly #added: AddedTokens;
+  readonly #slow: boolean;
 
   constructor(
     normalize: Normalizer,
@@ -86,6 +88,7 @@ class ExactSource {
     model: WordModel,
     added: AddedTokens,
     specialTokens: SpecialTokens,
+    slow: boolean,
   ) {
     this.before = specialTokens.before;
     this.after = specialTokens.after;
@@ -93,6 +96,13 @@ class ExactSource {
     this.#preTokenize = preTokenize;
     this.#model = model;
     this.#added = added;
+    this.#slow = slow;
+  }
+
+  /** The special tokens after a text of these ids: Python's slow tokenizers add none to a text that ends with them. */
+  afterText(ids: readonly number[]): readonly number[] {
+    const own = ids.slice(-this.after.length);
+    return this.#slow && this.after.every((id, at) => id === own[at]) ? [] : this.after;
   }
 
   /** Returns the first ids of a text; may stop once there are more than `limit`. */
@@ -125,8 +135,8 @@ class ExactSource {
       if ('id' in raw) yield raw.id;
       else {
         const text = this.#normalize(raw.text);
-        // Not where normalization has left out what it began with.
-        let begins = first && this.#keepsStart(raw.text, text);
+        // Not where normalization has left out what it began with, but in Python's slow tokenizers.
+        let begins = first && (this.#slow || this.#keepsStart(raw.text, text));
         for (const section of this.#added.splitNormalized(text)) {
           if ('id' in section) yield section.id;
           else yield* this.#preTokenize(section.text, begins);

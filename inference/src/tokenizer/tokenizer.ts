@@ -71,7 +71,7 @@ export function createTokenizer(
       const ids = keepsEnd ? source.lastIdsOf(whole, maxIds) : source.idsOf(whole, maxIds);
       const kept = keepsEnd ? ids.slice(Math.max(0, ids.length - maxIds)) : ids.slice(0, maxIds);
       return {
-        ids: [...source.before, ...kept, ...source.after],
+        ids: [...source.before, ...kept, ...source.afterText(kept)],
         truncated: kept.length < ids.length || read.length < text.length,
       };
     },

@@ -79,6 +79,24 @@ describe('a tokenizer without tokenizer.json', () => {
     expect(ids).to.deep.equal(other.encode('a face', 64));
   });
 
+  it('reads special tokens in a text as SiglipTokenizer of transformers 5.24 does, from spiece.model', async () => {
+    const pocket = inRepository('demo/models/heimdex/siglip-pocket');
+    await copyFile(join(pocket, 'spiece.model'), join(dir, 'spiece.model'));
+    const settings = readJsonFile<JsonObject>(join(pocket, 'tokenizer_config.json'));
+    const tokenizer = createTokenizer(await readTokenizerJson(dir, settings), settings, { lowerCase: true });
+    // Only a text's own start is marked, and its own end is its end.
+    for (const [text, ids] of [
+      ['a </s> b', [3, 1, 231, 1]],
+      [' a</s>  ', [3, 1]],
+      ['</s>', [1]],
+      ['!!a <unk> ', [3, 2, 1]],
+      ['<pad> a', [0, 75, 1]],
+      ['A </S> b', [3, 50, 128, 1]],
+    ] as const)
+      expect(tokenizer.encode(text, 64), text).to.deep.equal({ ids, truncated: false });
+    expect(tokenizer.encode('a </s> b', 3)).to.deep.equal({ ids: [3, 1], truncated: true });
+  });
+
   it('has tokens for the bytes of unknown characters if spiece.model has byte_fallback: SigLIP', async () => {
     const pieces = ['<unk>', '</s>', '▁', 'a', '<0xC3>', '<0xA9>'].map((piece) =>
       new BinaryWriter().tag(1, WireType.LengthDelimited).string(piece).finish(),

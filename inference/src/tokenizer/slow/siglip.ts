@@ -9,7 +9,7 @@ const PUNCTUATION =
 
 /**
  * SigLIP's tokenizer: texts in lower case without punctuation, then SentencePiece. Its special tokens are pieces, unless tokenizer_config.json
- * declares them.
+ * declares them. `slow` is read by the tokenizer here: it treats special tokens in a text as Python's slow tokenizers do.
  *
  * Source: transformers, models/siglip/tokenization_siglip.py (canonicalize_text).
  */
@@ -22,9 +22,10 @@ export function siglipJson(model: SentencePieceModel, settings: JsonObject): Jso
   const special = [named('pad_token', '<pad>'), end, named('unk_token', '<unk>')];
   const declared = declaredTokens(settings, new Map());
   const replace = (pattern: string, content: string) => ({ type: 'Replace', pattern: { Regex: pattern }, content });
-  const metaspace = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true };
+  const metaspace = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'first', split: true };
   const charsMapStep = { type: 'Precompiled', precompiled_charsmap: Buffer.from(charsMap).toString('base64') };
   return {
+    slow: true,
     added_tokens: declared.length > 0 ? declared : addedTokens(idsOf(special, ids)),
     normalizer: {
       type: 'Sequence',
