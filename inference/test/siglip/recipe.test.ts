@@ -85,13 +85,15 @@ describe("SigLIP's settings", () => {
     expect(() => readImageRecipe({ ...CONFIG, image_mean: ['a'] }, 1)).to.throw(/three numbers/);
   });
 
-  it("pad a text to 64 tokens, or config.json's length, with the right token", () => {
-    const first = readTextRecipe(letters(1), {});
+  it("pad a text to 64 tokens, or config.json's length, with the right token, at the side that tokenizer_config.json names", () => {
+    const first = readTextRecipe(letters(1), {}, {});
     expect([...packIds([tokenizeText('ab', first)], first)]).to.deep.equal([97n, 98n, ...new Array(62).fill(1n)]);
-    const second = readTextRecipe(letters(0), { text_config: { max_position_embeddings: 4 } });
+    const second = readTextRecipe(letters(0), { text_config: { max_position_embeddings: 4 } }, {});
     const texts = [tokenizeText('abcdef', second), tokenizeText('', second)];
     expect([...packIds(texts, second)]).to.deep.equal([97n, 98n, 99n, 100n, 0n, 0n, 0n, 0n]);
-    expect(() => readTextRecipe(letters(undefined), {})).to.throw(/pad_token/);
+    const left = readTextRecipe(letters(0), { text_config: { max_position_embeddings: 4 } }, { padding_side: 'left' });
+    expect([...packIds([tokenizeText('ab', left)], left)]).to.deep.equal([0n, 0n, 97n, 98n]);
+    expect(() => readTextRecipe(letters(undefined), {}, {})).to.throw(/pad_token/);
   });
 
   it('lowercase character by character, but not special tokens, unless tokenizer_config.json disables it', () => {
@@ -102,7 +104,7 @@ describe("SigLIP's settings", () => {
     };
     const idsOf = (config: JsonObject, text: string) => {
       const options = textTokenizerOptions(config);
-      const recipe = readTextRecipe(createTokenizer(tokenizer, { pad_token: '<b>' }, options), {});
+      const recipe = readTextRecipe(createTokenizer(tokenizer, { pad_token: '<b>' }, options), {}, config);
       return tokenizeText(text, recipe).ids;
     };
     expect(idsOf({ do_lower_case: false }, 'A<b>')).to.deep.equal([2, 0]);

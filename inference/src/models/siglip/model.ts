@@ -70,7 +70,7 @@ async function imageConfigOf(files: ModelFiles, weights: string): Promise<JsonOb
 async function openTexts(files: ModelFiles, path: string, options: LoadOptions): Promise<TextEmbedder> {
   const tokenizerConfig = await configOf(files, path, 'tokenizer_config.json');
   const tokenizer = await openTokenizer(files, path, textTokenizerOptions(tokenizerConfig));
-  const recipe = readTextRecipe(tokenizer, await configOf(files, path, 'config.json'));
+  const recipe = readTextRecipe(tokenizer, await configOf(files, path, 'config.json'), tokenizerConfig);
   return new TextEmbedder(await Tower.open(path, 'input_ids', options), recipe);
 }
 

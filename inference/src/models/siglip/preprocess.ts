@@ -130,6 +130,8 @@ export interface TextRecipe {
   /** Tokens that the tower knows; Infinity if config.json does not say. */
   readonly vocabulary: number;
   readonly padId: number;
+  /** Whether the padding is before a text instead of behind it. */
+  readonly padsLeft: boolean;
 }
 
 /** SigLIP's text towers read 64 tokens unless config.json says otherwise. */
@@ -143,15 +145,15 @@ export function textTokenizerOptions(tokenizerConfig: JsonObject): TokenizerOpti
   return { lowerCase: tokenizerConfig.do_lower_case !== false };
 }
 
-/** Reads config.json (`text_config`). */
-export function readTextRecipe(tokenizer: TextTokenizer, config: JsonObject): TextRecipe {
+/** Reads config.json (`text_config`) and tokenizer_config.json. */
+export function readTextRecipe(tokenizer: TextTokenizer, config: JsonObject, tokenizerConfig: JsonObject): TextRecipe {
   const tower = objectAt(config, 'text_config');
   const length = numberAt(tower, 'max_position_embeddings') ?? DEFAULT_LENGTH;
   const vocabulary = numberAt(tower, 'vocab_size') ?? Number.POSITIVE_INFINITY;
   if (tokenizer.padId === undefined) {
     throw new Error('Expected tokenizer_config.json to name the pad_token: SigLIP reads the padding.');
   }
-  return { tokenizer, length, vocabulary, padId: tokenizer.padId };
+  return { tokenizer, length, vocabulary, padId: tokenizer.padId, padsLeft: tokenizerConfig.padding_side === 'left' };
 }
 
 /** A text's token ids without padding. */
@@ -162,10 +164,9 @@ export function tokenizeText(text: string, recipe: TextRecipe): TokenizedText {
 /** Padded ids of several texts as `input_ids`: texts x length. */
 export function packIds(texts: readonly TokenizedText[], recipe: TextRecipe): BigInt64Array {
   const packed = new BigInt64Array(texts.length * recipe.length).fill(BigInt(recipe.padId));
-  texts.forEach((text, row) => {
-    text.ids.forEach((id, at) => {
-      packed[row * recipe.length + at] = BigInt(id);
-    });
+  texts.forEach(({ ids }, row) => {
+    const start = row * recipe.length + (recipe.padsLeft ? recipe.length - ids.length : 0);
+    packed.set(ids.map(BigInt), start);
   });
   return packed;
 }
