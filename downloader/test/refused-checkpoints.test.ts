@@ -193,6 +193,25 @@ const REFUSED: Readonly<Record<string, Refused>> = {
     ),
     'its tokenizer.json has normalizer Transliterate, pre_tokenizer UnicodeScripts, model BPE with continuing_subword_prefix "##", which',
   ),
+  'a tokenizer with expressions that are not known': text(
+    changed(
+      BERT,
+      {},
+      {
+        'tokenizer.json': {
+          normalizer: { type: 'Replace', pattern: { Regex: '(?m)^\\p{L}' }, content: '' },
+          pre_tokenizer: {
+            type: 'Sequence',
+            pretokenizers: [
+              { type: 'Split', pattern: { Regex: '\\R|(?i:\\p{Han}|\\p{Alnum})\\\\X' }, behavior: 'Isolated' },
+              { type: 'Split', pattern: { String: '\\X' }, behavior: 'Isolated' },
+            ],
+          },
+        },
+      },
+    ),
+    'its tokenizer.json has normalizer Replace with (?m), pre_tokenizer Split with \\R, pre_tokenizer Split with \\p{Alnum}, which',
+  ),
   'a tokenizer of Japanese words': text(
     changed(
       BERT,

@@ -43,17 +43,49 @@ export type TokenizerComponent<Name extends Key> = (typeof TOKENIZER_COMPONENTS)
 /** The parts of a tokenizer.json that the server does not read, such as `pre_tokenizer UnicodeScripts`. */
 export function unknownComponents(json: JsonObject): readonly string[] {
   const unknown = Object.entries(TOKENIZER_COMPONENTS).flatMap(([key, known]) =>
-    typesIn(json[key]).flatMap((type) => (known.some((one) => one === type) ? [] : [`${key} ${type}`])),
+    partsIn(json[key]).flatMap(({ type, pattern }) => [
+      // Models of old files have no type.
+      ...(typeof type !== 'string' || known.some((one) => one === type) ? [] : [`${key} ${type}`]),
+      ...unknownSyntax(asObject(pattern).Regex).map((syntax) => `${key} ${type} with ${syntax}`),
+    ]),
   );
   const { type, continuing_subword_prefix: prefix } = objectAt(json, 'model');
   if (type === 'BPE' && prefix) unknown.push(`model BPE with continuing_subword_prefix ${JSON.stringify(prefix)}`);
   return unknown;
 }
 
-/** A part's type and those of the parts in it. */
-function typesIn(value: unknown): readonly string[] {
-  const { type, normalizers, pretokenizers, processors } = asObject(value);
+/** A part and those in it. */
+function partsIn(value: unknown): readonly JsonObject[] {
+  const part = asObject(value);
+  const { normalizers, pretokenizers, processors } = part;
   const inner = [normalizers, pretokenizers, processors].flatMap((parts) => (Array.isArray(parts) ? parts : []));
-  // Models of old files have none.
-  return [...(typeof type === 'string' ? [type] : []), ...inner.flatMap(typesIn)];
+  return [part, ...inner.flatMap(partsIn)];
+}
+
+/** Escapes, beginnings of groups, and named classes of Oniguruma's expressions. */
+const SYNTAX = /\\(?:[pP]\{[^}]*\}|\d+|.)|\(\?(?:<?[=!]|[:>]|i:|<\w+>|[^()]*?[:)]|)|\[:\^?\w+:\]/gs;
+/** Those of them that are converted to JavaScript's. Options other than (?i: have another meaning there, or none. */
+const CONVERTED =
+  /^(?:\\[^A-Za-z]|\\[ABDHSWZabcdefhknrstuvwxz]|\(\?(?:<?[=!]|[:>]|i:|<\w+>)|\[:\^?(?:alpha|alnum|digit|lower|upper|space|blank|punct|cntrl|word|xdigit):\])$/;
+const PROPERTY = /^\\[pP]\{(\w+)\}$/;
+
+/** What the server does not read in an `expression` (`Regex` of a `pattern`), such as `\R`. */
+export function unknownSyntax(expression: unknown): readonly string[] {
+  if (typeof expression !== 'string') return [];
+  const all = new Set(Array.from(expression.matchAll(SYNTAX), ([syntax]) => syntax));
+  return [...all].filter((syntax) => !CONVERTED.test(syntax) && !isProperty(PROPERTY.exec(syntax)?.[1]));
+}
+
+function isProperty(name: string | undefined): boolean {
+  return (
+    name === 'Word' || (name !== undefined && [name, `Script=${name}`].some((property) => isValid(`\\p{${property}}`)))
+  );
+}
+
+function isValid(expression: string): boolean {
+  try {
+    return new RegExp(expression, 'u') !== undefined;
+  } catch {
+    return false;
+  }
 }

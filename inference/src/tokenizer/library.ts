@@ -1,5 +1,6 @@
+import { unknownSyntax } from '@heimdex/cache';
 import * as hub from '@huggingface/tokenizers';
-import { type JsonObject, stringAt } from '../json.js';
+import { type JsonObject, objectAt, stringAt } from '../json.js';
 import type { WordModel } from './word-model.js';
 
 /** Byte-pair encoding: words to pieces. */
@@ -20,6 +21,8 @@ const library: HubLibrary = hub as unknown as HubLibrary;
 
 /** The expression of a `pattern`. The library converts Oniguruma's expressions to JavaScript's. */
 export function patternOf(config: JsonObject): RegExp {
+  const unknown = unknownSyntax(objectAt(config, 'pattern').Regex);
+  if (unknown.length > 0) throw new Error(`Expected an expression without ${unknown.join(', ')}`);
   const { pattern } = new library.SplitPreTokenizer(config);
   if (pattern === null) throw new Error(`Expected a pattern of String or Regex in tokenizer.json.`);
   return pattern;
