@@ -33,6 +33,8 @@ export const MAX_CHARACTERS = 262_144;
 export interface TokenizerOptions {
   /** Settings that replace those of tokenizer_config.json. */
   readonly settings?: JsonObject;
+  /** The class of a tokenizer of which tokenizer_config.json names none. */
+  readonly tokenizerClass?: string | undefined;
   /** Lowers texts, but not special tokens in them, unless the normalizer does so. */
   readonly lowerCase?: boolean;
 }
@@ -44,10 +46,10 @@ export interface TokenizerOptions {
 export async function loadTokenizer(
   dir: string,
   configPath: string | undefined,
-  { settings, ...options }: TokenizerOptions = {},
+  { settings, tokenizerClass, ...options }: TokenizerOptions = {},
 ): Promise<TextTokenizer> {
   const own = configPath === undefined ? {} : await readJsonObject(configPath);
-  const config = { ...own, ...settings };
+  const config = { ...own, tokenizer_class: own.tokenizer_class ?? tokenizerClass, ...settings };
   return createTokenizer(await readTokenizerJson(dir, config), config, options);
 }
 

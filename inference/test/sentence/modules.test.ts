@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { readSentenceRecipe, tokenizeText } from '../../src/models/sentence/preprocess.js';
-import type { TextTokenizer } from '../../src/tokenizer/index.js';
+import { loadTokenizer, type TextTokenizer } from '../../src/tokenizer/index.js';
 import { modelFiles } from '../support/paths.js';
 
 describe("a sentence model's modules", () => {
@@ -122,10 +122,37 @@ describe("a sentence model's modules", () => {
   it("have the Transformer's settings in a file of an older name too, if the current one has none", async () => {
     await write('sentence_xlm-roberta_config.json', { max_seq_length: 64, do_lower_case: true });
     await write('sentence_bert_config.json', {});
-    expect(await recipe()).to.deep.include({ maxTokens: 64, tokenizer: { settings: {}, lowerCase: true } });
+    expect(await recipe()).to.deep.include({
+      maxTokens: 64,
+      tokenizer: { settings: {}, tokenizerClass: undefined, lowerCase: true },
+    });
     await write('sentence_roberta_config.json', { max_seq_length: 32, tokenizer_args: { truncation_side: 'left' } });
     const settings = { truncation_side: 'left' };
-    expect(await recipe()).to.deep.include({ maxTokens: 32, tokenizer: { settings, lowerCase: false } });
+    const tokenizer = { settings, tokenizerClass: undefined, lowerCase: false };
+    expect(await recipe()).to.deep.include({ maxTokens: 32, tokenizer });
+  });
+
+  it("have the tokenizer of config.json's class or type, with its defaults, if tokenizer_config.json names no class: AutoTokenizer", async () => {
+    await write('tokenizer.json', {
+      normalizer: { type: 'BertNormalizer', lowercase: false },
+      pre_tokenizer: { type: 'BertPreTokenizer' },
+      model: { type: 'WordPiece', unk_token: '?', vocab: { '?': 0, a: 1, A: 2 } },
+    });
+    const path = join(dir, 'model', 'tokenizer_config.json');
+    for (const [network, settings, id] of [
+      [{ model_type: 'bert' }, {}, 1],
+      [{ model_type: 'mpnet' }, { tokenizer_class: null }, 1],
+      [{ model_type: 'distilbert' }, { do_lower_case: false }, 2],
+      [{ model_type: 'bert', tokenizer_class: 'PreTrainedTokenizerFast' }, {}, 2],
+      [{ model_type: 'xlm-roberta', tokenizer_class: 'BertTokenizer' }, {}, 1],
+      [{ model_type: 'bert' }, { tokenizer_class: 'PreTrainedTokenizerFast' }, 2],
+      [{ model_type: 'xlm-roberta' }, {}, 2],
+    ] as const) {
+      await write('config.json', network);
+      await write('tokenizer_config.json', settings);
+      const tokenizer = await loadTokenizer(join(dir, 'model'), path, (await recipe()).tokenizer);
+      expect(tokenizer.encode('A', 8).ids, JSON.stringify([network, settings])).to.deep.equal([id]);
+    }
   });
 
   it('that want other tokens than the tokenizer gives are refused by name', async () => {

@@ -12,7 +12,7 @@ import {
   transformerSettings,
 } from '@heimdex/cache';
 import { LONG_TEXT_TOKENS } from '@heimdex/onnx';
-import { type JsonObject, numberAt, readJson, readJsonObject } from '../../json.js';
+import { type JsonObject, numberAt, readJson, readJsonObject, stringAt } from '../../json.js';
 import type { TextTokenizer, TokenizedText, TokenizerOptions } from '../../tokenizer/index.js';
 import type { LoadOptions, ModelFiles } from '../model.js';
 import { findBeside } from '../repository.js';
@@ -40,6 +40,13 @@ export interface SentenceRecipe {
 const FIRST_TOKEN_FAMILIES = /bge-|arctic-embed|mxbai-embed|gte-(?!multilingual)|colbert/i;
 /** Architectures whose positions begin behind the padding token's: RoBERTa's. */
 const BEHIND_PADDING: readonly unknown[] = ['roberta', 'xlm-roberta', 'camembert', 'mpnet'];
+/** The tokenizers, by `model_type`, whose classes have settings of their own: transformers' AutoTokenizer, where no file names a class. */
+const TOKENIZER_CLASSES: Readonly<Partial<Record<string, string>>> = {
+  bert: 'BertTokenizer',
+  distilbert: 'DistilBertTokenizer',
+  mpnet: 'MPNetTokenizer',
+  roberta: 'RobertaTokenizer',
+};
 
 /**
  * Reads modules.json, the pooling's config.json, sentence_bert_config.json, config_sentence_transformers.json and config.json, as
@@ -58,7 +65,11 @@ export async function readSentenceRecipe(files: ModelFiles, weights: string): Pr
     maxTokens: textLimit(config),
     positions: positions(network),
     vocabulary: numberAt(network, 'vocab_size') ?? Number.POSITIVE_INFINITY,
-    tokenizer: { settings: tokenizerSettings(config), lowerCase: config.do_lower_case === true },
+    tokenizer: {
+      settings: tokenizerSettings(config),
+      tokenizerClass: stringAt(network, 'tokenizer_class') ?? TOKENIZER_CLASSES[stringAt(network, 'model_type') ?? ''],
+      lowerCase: config.do_lower_case === true,
+    },
     prompt,
     dimensions: numberAt(defaults, 'truncate_dim'),
     unknownModules: unknown,
