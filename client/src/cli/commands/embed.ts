@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline';
 import { visible } from '@heimdex/common';
 import { mapValues, modelName } from '../../answers.js';
 import type { Embedding, Embeddings } from '../../embedding.js';
@@ -67,18 +66,29 @@ export function embedText(
   });
 }
 
-/** The lines of standard input, a text in UTF-8, without the byte order mark that some editors write before the first. */
+/**
+ * The lines of standard input, a text in UTF-8, without the byte order mark that some editors write before the first. Not by
+ * node:readline, of which that of Node.js 24 also ends a line at U+2028 and U+2029, as no other program does.
+ */
 async function* linesOf({ terminal, signal }: CommandContext): AsyncGenerator<string> {
-  let isFirst = true;
+  const decoder = new TextDecoder();
+  const withoutReturn = (line: string) => (line.endsWith('\r') ? line.slice(0, -1) : line);
+  let line = '';
   try {
-    for await (const line of untilAborted(createInterface({ input: terminal.stdin }), signal)) {
-      yield isFirst ? line.replace(/^\uFEFF/, '') : line;
-      isFirst = false;
+    for await (const chunk of untilAborted(terminal.stdin as AsyncIterable<Uint8Array>, signal)) {
+      const [first = '', ...others] = decoder.decode(chunk, { stream: true }).split('\n');
+      line += first;
+      for (const next of others) {
+        yield withoutReturn(line);
+        line = next;
+      }
     }
+    line += decoder.decode();
   } catch (cause) {
     throw unreadable('standard input', cause);
   }
   if (signal.aborted) throw new CliError('interrupted', EXIT_CODES.interrupted);
+  if (line !== '') yield withoutReturn(line);
 }
 
 async function* inBatches(lines: Iterable<string> | AsyncIterable<string>, size: number): AsyncGenerator<string[]> {
