@@ -46,6 +46,16 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
         with self.assertRaises(ClientClosedError):
             await anext(client.transcribe_stream(b"audio"))
 
+    async def test_a_client_of_another_event_loop_says_so(self) -> None:
+        async def made() -> AsyncHeimdexClient:
+            return AsyncHeimdexClient(ADDRESS)
+
+        client = await asyncio.to_thread(asyncio.run, made())
+        with self.assertRaisesRegex(RuntimeError, "Expected a call in the event loop .* make a client in this one"):
+            await client.embed_texts(["a"])
+        with self.assertRaisesRegex(RuntimeError, "Expected a call in the event loop"):
+            await anext(client.transcribe_stream(b"audio"))
+
     async def test_a_client_that_is_closed_during_a_call_says_so(self) -> None:
         done, called = threading.Event(), threading.Event()
 

@@ -42,6 +42,14 @@ class AsyncHeimdexClient(Client):
         self._settings.closed = True
         await self._channel.close()
 
+    def _stub(self, method: str) -> Any:
+        stub = super()._stub(method)
+        running = asyncio.get_running_loop()
+        # Of a loop that is closed, or runs elsewhere, grpc.aio names neither the client nor what to do.
+        if getattr(self._channel, "_loop", running) is not running:
+            raise RuntimeError("Expected a call in the event loop that the client was made in: make a client in this one")
+        return stub
+
     async def transcribe(
         self, audio: Content, *, raw: RawAudio | None = None, timeout: float | None = None, **options: Unpack[TranscribeOptions]
     ) -> Transcript:
