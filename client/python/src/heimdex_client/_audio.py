@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from typing import Any
 
 from .options import Content
 
@@ -36,7 +37,7 @@ def chunks_of(audio: AudioChunks) -> Iterator[bytes]:
     return (part for chunk in chunks for part in parts_of(chunk))
 
 
-def parts_of(chunk: bytes | bytearray | memoryview) -> Iterator[bytes]:
+def parts_of(chunk: bytes | bytearray | memoryview[Any]) -> Iterator[bytes]:
     """A chunk in parts that fit into a message. Raises TypeError for what has no bytes."""
     try:
         view = memoryview(chunk).cast("B")

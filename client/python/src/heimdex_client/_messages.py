@@ -39,7 +39,7 @@ def _field(message: Message, name: str, hint: Any) -> Any:
     if type(None) in arguments and not message.HasField(name):
         return None
     kind: Any = arguments[0] if arguments else hint
-    nested: bool = dataclasses.is_dataclass(kind)
+    nested = bool(dataclasses.is_dataclass(kind))
     if typing.get_origin(hint) is tuple:
         return tuple(plain(kind, item) for item in value) if nested else tuple(value)
     return plain(kind, value) if nested else value

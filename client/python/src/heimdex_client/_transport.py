@@ -61,7 +61,7 @@ _CHANNEL_OPTIONS = [
 
 def stubs(multicallable: Callable[..., Any], stream: Callable[..., Any]) -> dict[str, Any]:
     """The channel's callables by rpc."""
-    made = {}
+    made: dict[str, Any] = {}
     for name, response in RESPONSES.items():
         path = f"/{_HEALTH if name == 'Check' else _SERVICE}/{name}"
         make = stream if name == "TranscribeStream" else multicallable
@@ -93,6 +93,10 @@ _HTTP_STATUS = re.compile(r"Received http2 header with status: (\d+)")
 # What a header may be. gRPC's own error names neither the header nor the reason.
 _NAME = re.compile(r"[0-9A-Za-z_.-]+")
 _LINE = re.compile(r"[ -~]*")
+
+
+def _is_line(value: object) -> bool:
+    return isinstance(value, str) and _LINE.fullmatch(value) is not None
 
 
 def _target(address: str) -> tuple[str, bool]:
@@ -137,7 +141,7 @@ class Settings:
         if self.priority not in (None, *get_args(Priority)):
             raise ValueError(f"Expected priority to be 'interactive' or 'bulk', got {self.priority!r}")
         for name, value in self.headers.items():
-            if not isinstance(value, bytes) and not (_NAME.fullmatch(name) and isinstance(value, str) and _LINE.fullmatch(value)):
+            if not isinstance(value, bytes) and not (_NAME.fullmatch(name) and _is_line(value)):
                 expected = "a single line of plain text, and a name of letters, digits and dashes"
                 raise ValueError(f"Invalid header {name}: expected {expected}")
         self.budget = RetryBudget(self.retry.max_attempts)
@@ -166,7 +170,7 @@ class Settings:
             pairs.append(("x-heimdex-priority", self.priority))
         if self.token is not None:
             token = self.token if isinstance(self.token, str) else self.token()
-            if not isinstance(token, str) or not _LINE.fullmatch(token):
+            if not _is_line(token):
                 message = "no token: it contains a line break or an invalid character"
                 raise UnauthenticatedError(message, code="UNAUTHENTICATED", reason="NO_TOKEN")
             pairs.append(("authorization", f"Bearer {token}"))
