@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
@@ -76,6 +76,23 @@ describe('heimdex detect-faces', () => {
     const other = await run(['detect-faces', image, '--draw', join(cli.dir, 'drawn.svg')]);
     expect(other.exitCode).to.equal(2);
     expect(other.stderr).to.contain('drawn.svg cannot be drawn: expected a name that ends with .png, .jpg,');
+  });
+
+  it('refuses to draw over an image', async () => {
+    const image = await file('a.png', 'any');
+    const link = join(cli.dir, 'link');
+    await symlink(cli.dir, link);
+    const refused = `${image} is one of the images: draw its faces into another file`;
+    for (const [path, ...draw] of [
+      [image, '--draw', image],
+      [image, '--draw-dir', cli.dir],
+      [join(link, 'a.png'), '--draw-dir', cli.dir],
+    ] as const) {
+      const { exitCode, stderr } = await run(['detect-faces', path, ...draw]);
+      expect(exitCode).to.equal(2);
+      expect(stderr).to.contain(refused);
+    }
+    expect(await readFile(image, 'utf8')).to.equal('any');
   });
 
   it('rejects --draw with several images', async () => {

@@ -1,4 +1,5 @@
-import { basename, extname, join } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
 import { formatCount, messageOf, table, visible } from '@heimdex/common';
 import { createError, type InferenceClientError } from '../../errors.js';
 import type { FaceDetections } from '../../faces.js';
@@ -39,6 +40,7 @@ export function detectFaces(
     };
     if (options.drawDir !== undefined) await createDir(options.drawDir);
     if (options.draw !== undefined) await expectWritable(options.draw);
+    await expectCopies(images, target);
     const { limits } = await serverFacts(client, call);
     const outcomes = callWithFiles(images, limits, context.signal, async (contents) => {
       const { results } = await client.detectFaces(contents, settings);
@@ -93,6 +95,19 @@ function targetOf(
   const names = new Map(images.map((path) => [drawnName(path), path]));
   if (names.size < images.length) throw usageError('Two images have the same name: draw them in separate runs');
   return (path) => join(drawDir, drawnName(path));
+}
+
+/** Throws CliError if a drawing would replace one of the images. */
+async function expectCopies(images: readonly string[], target: (path: string) => string | undefined): Promise<void> {
+  const place = async (path: string) => join(await realpath(dirname(path)), basename(path));
+  const places = new Set<string>();
+  for (const image of images) places.add(await place(image));
+  for (const image of images) {
+    const drawn = target(image);
+    if (drawn === undefined) return;
+    if (places.has(await place(drawn)))
+      throw usageError(`${drawn} is one of the images: draw its faces into another file`);
+  }
 }
 
 function drawnName(path: string): string {
