@@ -110,8 +110,8 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     .addOption(
       new Option('--raw <encoding>', 'the input is raw samples without a container').choices(['s16le', 'f32le']),
     )
-    .option('--rate <hertz>', 'sample rate of --raw', within(1000, 384_000, true), 16_000)
-    .option('--channels <count>', 'channels of --raw', within(1, 32, true), 1)
+    .option('--rate <hertz>', 'sample rate of --raw (default: 16000)', within(1000, 384_000, true))
+    .option('--channels <count>', 'channels of --raw (default: 1)', within(1, 32, true))
     .action(async (files: string[], options: TranscribeCommandOptions) => done(await transcribe(host, files, options)));
 
   command('embed-image', 'embed images')
@@ -168,7 +168,7 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     .argument('[method]', 'a single method, such as EmbedImage')
     .option('--service <name>', 'a method, or any service name: heimdex.inference.v1.InferenceService/EmbedImage')
     .option('--wait <seconds>', 'wait until serving, at most this long', positive)
-    .option('--watch', 'show each change until interrupted')
+    .addOption(new Option('--watch', 'show each change until interrupted').conflicts('wait'))
     .action(async (method: string | undefined, options: HealthCommandOptions) =>
       done(await health(host, method, options)),
     );

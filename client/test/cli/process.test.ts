@@ -103,6 +103,7 @@ describe('the process heimdex', () => {
     ['an unknown option', ['info', '--louder']],
     ['a missing argument', ['transcribe']],
     ['an invalid number', ['health', '--wait', 'long']],
+    ['contradictory options', ['health', '--wait', '1', '--watch']],
     ['a number out of range', ['transcribe', 'a', '--beam-size', '9']],
     ['an invalid choice', ['transcribe', 'a', '--format', 'pdf']],
     ['an invalid address', ['info', '--address', 'a b']],

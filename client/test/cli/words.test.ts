@@ -70,6 +70,11 @@ describe('heimdex transcribe, words and lines', () => {
     [['--max-lines', '1'], 'need --format srt or vtt'],
     [['--format', 'srt', '--highlight-words'], 'needs --format vtt'],
     [['a', '--words', 'tsv'], '--output-dir DIR'],
+    [['--words', 'tsv', '--timestamps', 'segment'], '--words needs --timestamps word'],
+    [['--format', 'vtt', '--highlight-words', '--timestamps', 'none'], '--highlight-words needs --timestamps word'],
+    [['--json', '--format', 'srt'], 'one of --json and --format srt'],
+    [['--json', '--words', 'tsv'], 'one of --json and --words tsv'],
+    [['--rate', '8000'], '--rate and --channels need --raw'],
   ] as const) {
     it(`refuses ${args.join(' ')}`, async () => {
       const { exitCode, stderr } = await run(...args);

@@ -38,8 +38,8 @@ export interface TranscribeCommandOptions extends CommonOptions {
   readonly start?: number;
   readonly end?: number;
   readonly raw?: 's16le' | 'f32le';
-  readonly rate: number;
-  readonly channels: number;
+  readonly rate?: number;
+  readonly channels?: number;
 }
 
 const STDIN = '-';
@@ -52,7 +52,7 @@ export function transcribe(
 ): Promise<ExitCode> {
   const format = options.format ?? (options.json === true ? 'json' : 'text');
   const { outputDir } = options;
-  checkFormat(format, options);
+  checkOptions(format, options);
   const oneFile = options.words === 'tsv' ? '--words tsv' : options.words === undefined && isSubtitles(format);
   if (files.length > 1 && outputDir === undefined && oneFile !== false) {
     const what = oneFile === true ? `--format ${format}` : oneFile;
@@ -81,14 +81,21 @@ function isSubtitles(format: TranscriptFormat): boolean {
   return format === 'srt' || format === 'vtt';
 }
 
-/** Throws for options that the format would pass over. */
-function checkFormat(format: TranscriptFormat, options: TranscribeCommandOptions): void {
-  const { words, maxLineWidth, maxLines, highlightWords } = options;
+/** Throws for options that others would pass over. */
+function checkOptions(format: TranscriptFormat, options: TranscribeCommandOptions): void {
+  const { words, maxLineWidth, maxLines, highlightWords, timestamps, raw, rate, channels } = options;
   if (words !== undefined && options.format !== undefined) throw usageError('Expected one of --words and --format');
+  if (options.json === true && (words ?? format) !== 'json') {
+    throw usageError(`Expected one of --json and ${words === undefined ? `--format ${format}` : `--words ${words}`}`);
+  }
   if ((maxLineWidth !== undefined || maxLines !== undefined) && !isSubtitles(format)) {
     throw usageError('--max-line-width and --max-lines need --format srt or vtt');
   }
   if (highlightWords === true && format !== 'vtt') throw usageError('--highlight-words needs --format vtt');
+  if ((timestamps ?? 'word') !== 'word' && (words !== undefined || highlightWords === true)) {
+    throw usageError(`${words === undefined ? '--highlight-words' : '--words'} needs --timestamps word`);
+  }
+  if (raw === undefined && (rate ?? channels) !== undefined) throw usageError('--rate and --channels need --raw');
 }
 
 /** Returns the output file of each input. Throws CliError if two have the same. */
@@ -206,6 +213,6 @@ function settings(options: TranscribeCommandOptions): TranscribeOptions {
   };
 }
 
-function rawAudio(raw: 's16le' | 'f32le', { rate, channels }: TranscribeCommandOptions): RawAudio {
+function rawAudio(raw: 's16le' | 'f32le', { rate = 16_000, channels = 1 }: TranscribeCommandOptions): RawAudio {
   return { encoding: `pcm_${raw}`, sampleRateHz: rate, channelCount: channels };
 }
