@@ -60,6 +60,8 @@ const LAYOUTS = [
 /** The second channel has half the amplitude of the first: their mean is three quarters. */
 const UNEVEN = 'pan=stereo|c0=c0|c1=0.5*c0';
 const LENGTH = 20_000;
+/** Half of the first frame of AAC at 8 kHz. */
+const ONSET = 1_024;
 
 describe('Audio files that ffmpeg makes', function () {
   this.timeout(120_000);
@@ -107,11 +109,14 @@ describe('Audio files that ffmpeg makes', function () {
         const { samples, warnings } = await transcribe(await readFile(pathOf(made, index, rateHz, channels)));
         const wanted = rateHz === 8_000 ? safeWeights : source;
         const { value, shift } = alike(wanted, samples, 20);
-        const loudness = Math.hypot(...samples) / Math.hypot(...wanted) / (channels === 1 ? 1 : 0.75);
+        const mean = channels === 1 ? 1 : 0.75;
+        const loudness = Math.hypot(...samples) / Math.hypot(...wanted) / mean;
+        const onset = Math.hypot(...samples.subarray(0, ONSET)) / Math.hypot(...wanted.subarray(0, ONSET)) / mean;
         expect(value, what).to.be.above(made.least);
         expect(Math.abs(shift), what).to.be.at.most(1);
         expect(samples.length, what).to.be.closeTo(LENGTH, 2);
         expect(loudness, what).to.be.closeTo(1, 0.05);
+        expect(onset, what).to.be.above(0.8);
         expect(warnings, what).to.deep.equal([]);
       }
     });

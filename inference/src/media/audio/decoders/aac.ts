@@ -190,7 +190,9 @@ class AacDecoder implements PacketDecoder {
     frames: readonly Uint8Array[],
     config: AacConfig,
   ): Promise<Omit<TimedBlock, 'timestampSeconds'>> {
-    const audioFile = await this.open(this.#adts([...this.#before, ...frames], config));
+    // FFmpeg drops the first frame of a stream: at the beginning of the audio it gets that one twice.
+    const before = this.#before.length === 0 ? frames.slice(0, 1) : this.#before;
+    const audioFile = await this.open(this.#adts([...before, ...frames], config));
     try {
       const { sampleRate, channelCount } = audioFile;
       const frameSamples = sampleRate >= 2 * config.coreRateHz ? 2 * FRAME_SAMPLES : FRAME_SAMPLES;
@@ -207,8 +209,7 @@ class AacDecoder implements PacketDecoder {
   #fit(decoded: Float32Array, channelCount: number, frameCount: number, frameSamples: number): Float32Array[] {
     const expected = frameCount * frameSamples;
     const available = Math.floor(decoded.length / channelCount);
-    // FFmpeg drops the first frame of a stream, which only starts the overlap.
-    if (available < expected) this.#lostFrames += Math.max(0, Math.round((expected - available) / frameSamples) - 1);
+    this.#lostFrames += Math.max(0, Math.round((expected - available) / frameSamples));
     return Array.from({ length: channelCount }, (_, channel) => {
       const samples = new Float32Array(expected);
       const first = Math.max(0, expected - available);
