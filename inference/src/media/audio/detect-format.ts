@@ -8,6 +8,8 @@ import { findTransportLayout } from './transport-layout.js';
 const HEAD_BYTES = 8_192;
 /** Maximum number of zeros before frames of MP3 or AAC, in addition: some writers begin with thousands. */
 const ZEROS_MAX_BYTES = 65_536;
+/** Maximum rest of a short tag of which the length is wrong. The bytes examined after it have two frames of any length. */
+const TAG_REST_MAX_BYTES = 5_120;
 /** Enough for a magic number and the first chunk of a WAV. */
 const HEAD_MIN_BYTES = 64;
 
@@ -98,6 +100,7 @@ export function detectFormat(head: Uint8Array, complete: boolean, tagBytes: numb
     if (text.includes(OGG_START) && hasOggCodec(text)) return 'ogg';
     // The length of a long tag may be wrong, or invalid: the decoder has to find the frames.
     if (tagBytes > HEAD_BYTES || text.startsWith('ID3')) return 'mp3';
+    if (tagBytes > 0 && hasMpegFrames(body, TAG_REST_MAX_BYTES)) return 'mp3';
   }
   throw audio === undefined ? notAccepted(nameOf(head, text)) : notAccepted(audio, ` ${CONVERT_ADVICE}`);
 }

@@ -16,9 +16,9 @@ const V2_LAYER1 = [0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224,
 const V2_LAYER2 = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
 const V1_RATES_HZ = [44_100, 48_000, 32_000];
 
-/** Returns whether consecutive MPEG audio frames are near the beginning. */
-export function hasMpegFrames(bytes: Uint8Array): boolean {
-  const last = Math.min(SEARCH_BYTES, bytes.length - 4);
+/** Returns whether consecutive MPEG audio frames are near the beginning, or begin within `searchBytes`. */
+export function hasMpegFrames(bytes: Uint8Array, searchBytes = SEARCH_BYTES): boolean {
+  const last = Math.min(searchBytes, bytes.length - 4);
   for (let offset = 0; offset <= last; offset++) {
     if (bytes[offset] === 0xff && framesFollow(bytes, offset)) return true;
   }
