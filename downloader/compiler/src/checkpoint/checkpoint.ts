@@ -22,8 +22,11 @@ export interface Checkpoint {
   readonly dims?: Readonly<Record<string, number>>;
 }
 
-/** Maximum bytes of a table of contents (header, pickle, zip directory, index): some hundred per tensor. */
-export const MAX_CONTENTS_BYTES = 16 << 20;
+/**
+ * Maximum bytes of a table of contents (header, pickle, zip directory, index): some hundred per tensor, of which large models have
+ * thousands. Parsed JSON may take fifty times as much memory.
+ */
+export const MAX_CONTENTS_BYTES = 4 << 20;
 
 /** Truncates a name from an untrusted file for a message. */
 export function shown(text: string): string {

@@ -29,8 +29,14 @@ function entriesOf(opened: PositionedFile, file: number): ReadonlyMap<string, Te
   const length = opened.read(0, 8);
   if (length.length < 8) throw invalid(`a file of ${opened.sizeBytes} bytes`);
   const headerBytes = length.readBigUInt64LE();
-  if (headerBytes > MAX_CONTENTS_BYTES || Number(headerBytes) + 8 > opened.sizeBytes) {
+  if (Number(headerBytes) + 8 > opened.sizeBytes) {
     throw invalid(`a header of ${headerBytes} bytes in a file of ${opened.sizeBytes}`);
+  }
+  if (headerBytes > MAX_CONTENTS_BYTES) {
+    throw new CompilerError(
+      'CHECKPOINT_INVALID',
+      `Expected the header of ${name} to have at most ${MAX_CONTENTS_BYTES} bytes, got ${headerBytes}. Save it again: save_pretrained of transformers.`,
+    );
   }
   const text = opened.read(8, Number(headerBytes)).toString('utf8');
   const header = parseHeader(text);

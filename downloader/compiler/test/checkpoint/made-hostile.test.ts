@@ -16,6 +16,9 @@ function headed(header: string, data = Buffer.alloc(0)): Buffer {
 const entry = (offsets: string, { dtype = 'F32', shape = '[2]' } = {}) =>
   `{"dtype":"${dtype}","shape":${shape},"data_offsets":${offsets}}`;
 const EIGHT = Buffer.alloc(8);
+/** A header whose one shape is that many lists in each other: JSON.parse makes fifty bytes of each byte. */
+const nested = (depth: number) =>
+  headed(`{"a":${entry('[0,8]', { shape: '['.repeat(depth) + ']'.repeat(depth) })}}`, EIGHT);
 
 describe('a safetensors file made to mislead', () => {
   const dir = temporaryDir();
@@ -41,12 +44,16 @@ describe('a safetensors file made to mislead', () => {
     ['has a shape of absurd size', headed(`{"a":${entry('[0,8]', { shape: '[9e15,9e15]' })}}`, EIGHT), 'tensor a'],
     ['has a shape below zero', headed(`{"a":${entry('[0,8]', { shape: '[-1,-2]' })}}`, EIGHT), 'tensor a'],
     ['has a tensor that is null', headed('{"a":null}', EIGHT), 'JSON'],
-    ['is nested beyond reason', headed('['.repeat(4 << 20)), 'JSON'],
+    ['is nested beyond reason', headed('['.repeat(1 << 20)), 'JSON'],
+    ['nests a shape in a header of 15 MiB', nested(7_500_000), 'at most 4194304'],
   ] as const) {
-    it(`is refused if it ${what}`, async () => {
-      const error = await refusal(() => openCheckpoint(dir.write('m.safetensors', bytes)));
+    it(`is refused if it ${what}, with little memory`, async () => {
+      const path = dir.write('m.safetensors', bytes);
+      const before = process.memoryUsage().rss;
+      const error = await refusal(() => openCheckpoint(path));
       expect(error.code).to.equal('CHECKPOINT_INVALID');
       expect(error.message).to.include(named).and.have.length.below(500);
+      expect(process.memoryUsage().rss - before).to.be.below(300 << 20);
     });
   }
 
