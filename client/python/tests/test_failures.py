@@ -244,6 +244,21 @@ class ConnectionTest(unittest.TestCase):
                     with self.assertRaisesRegex(TypeError, "Expected images to be a list of images, got one image"):
                         call(one)  # type: ignore[arg-type]
 
+    def test_a_text_an_image_or_audio_of_another_type_is_named(self) -> None:
+        content = "Expected the bytes of a file, its path or the file opened with 'rb', got "
+        with HeimdexClient("127.0.0.1:1") as client:
+            for wrong, name in ((None, "None"), (b"snow", "b'snow'"), (7, "7"), (float("nan"), "nan")):
+                with self.assertRaisesRegex(TypeError, rf"Expected texts\[1\] to be a str, got {name}"):
+                    client.embed_texts(["snow", wrong])  # type: ignore[list-item]
+            with self.assertRaisesRegex(ValueError, r"Expected texts\[1\] to be Unicode, got 'a\\ud800'"):
+                client.embed_texts(["snow", "a\ud800"])
+            for one, kind in ((None, "NoneType"), (7, "int"), ([b"a"], "list"), (io.StringIO("a"), "a StringIO of text")):
+                with self.assertRaisesRegex(TypeError, content + kind):
+                    client.transcribe(one)  # type: ignore[arg-type]
+                for call in (client.embed_images, client.detect_faces):
+                    with self.assertRaisesRegex(TypeError, content + kind):
+                        call([b"image", one])  # type: ignore[list-item]
+
     def test_an_address_is_read_as_the_other_client_reads_it(self) -> None:
         for address, target, secure in (
             ("server", "server:8001", False),

@@ -52,7 +52,12 @@ def read_content(content: Content) -> bytes:
     if isinstance(content, (str, os.PathLike)):
         with open(content, "rb") as file:
             return file.read()
-    return content.read()
+    read = getattr(content, "read", None)
+    data = None if read is None else read()
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    found = type(content).__name__ if data is None else f"a {type(content).__name__} of text"
+    raise TypeError(f"Expected the bytes of a file, its path or the file opened with 'rb', got {found}")
 
 
 def _made(kind: Callable[..., _M], **fields: Any) -> _M:
@@ -171,6 +176,15 @@ def embed_images(images: Sequence[Content], normalize: bool, errors: Errors) -> 
     return Batch("EmbedImage", contents, sizes, request, lambda responses: _embeddings("EmbedImage", len(sizes), responses, errors))
 
 
+def _text_bytes(text: str, name: str) -> int:
+    if not isinstance(text, str):
+        raise TypeError(f"Expected {name} to be a str, got {text!r}")
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:
+        raise ValueError(f"Expected {name} to be Unicode, got {text!r}: {error}") from None
+
+
 def embed_texts(texts: Sequence[str], model: str, normalize: bool, truncate: bool, errors: Errors) -> Batch[Embeddings]:
     if isinstance(texts, str):
         raise TypeError("Expected texts to be a list of texts, got one text")
@@ -182,7 +196,8 @@ def embed_texts(texts: Sequence[str], model: str, normalize: bool, truncate: boo
             texts=part, model=_TEXT_MODELS[model], encoding=_ENCODING, normalize=normalize, truncate=truncate
         )
 
-    sizes = [len(text.encode()) for text in texts]
+    texts = list(texts)
+    sizes = [_text_bytes(text, f"texts[{index}]") for index, text in enumerate(texts)]
     return Batch("EmbedText", texts, sizes, request, lambda responses: _embeddings("EmbedText", len(sizes), responses, errors))
 
 
