@@ -1,5 +1,5 @@
-import type { InferenceError } from '../../../errors.js';
-import { CHANNELS_MAX, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from '../formats.js';
+import { InferenceError } from '../../../errors.js';
+import { CHANNELS_MAX, CONVERT_ADVICE, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from '../formats.js';
 import { unusableHeader } from '../undecodable.js';
 import { PACKET_CODECS } from './codecs.js';
 import type { PacketCodec } from './packet-decoder.js';
@@ -108,8 +108,9 @@ function encodingOf(tag: number, bits: number): SampleEncoding {
   if (tag === 7 && bits === 8) return 'ulaw';
   const name = TAG_NAMES[tag];
   const label = name === undefined ? `encoding ${tag}` : `${name} (encoding ${tag})`;
-  throw unreadable(
-    `unsupported ${label} of ${bits} bits; supported are PCM of 8 to 32 bits, float of 32 or 64, A-law, mu-law and ${decodedWavCodecs()}`,
+  throw new InferenceError(
+    'AUDIO_UNREADABLE',
+    `The WAV file contains ${label} of ${bits} bits, which is not supported; PCM of 8 to 32 bits, float of 32 or 64, A-law, mu-law, ${decodedWavCodecs()} are. ${CONVERT_ADVICE}`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { InferenceError } from '../../../errors.js';
+import { CONVERT_ADVICE } from '../formats.js';
 import { PACKET_CODECS } from './codecs.js';
 import type { DecodedBlock } from './decoder.js';
 import type { PacketDecoder } from './packet-decoder.js';
@@ -33,7 +34,7 @@ export class WavPackets {
     if (create === undefined) {
       throw new InferenceError(
         'AUDIO_UNREADABLE',
-        `The WAV contains ${codecName}, which is not supported. Convert it first.`,
+        `The WAV contains ${codecName}, which is not supported. ${CONVERT_ADVICE}`,
       );
     }
     return new WavPackets(await create({ codec, sampleRateHz, channelCount, description: body }), blockBytes);
