@@ -5,119 +5,15 @@
  */
 import { closeSync, copyFileSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { bertShapes, fillRandom, siglipShapes, whisperShapes } from '@heimdex/hub';
 
 const [dir, shared = '../shared', only] = process.argv.slice(2);
 if (dir === undefined) throw new Error('Usage: node bench/default-stack/make.js DIR [SHARED [NAME]]');
 
-/** Returns random numbers around 0 with the spread of trained weights (xorshift, two sums of halves per number). */
-function fill(values, scale, state) {
-  let x = state | 1;
-  for (let i = 0; i < values.length; i++) {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    values[i] = ((x & 0xffff) + (x >>> 16) - 65535) * (scale / 26_755);
-  }
-}
-
-function linear(tensors, name, outputs, inputs, bias = true) {
-  tensors[`${name}.weight`] = [outputs, inputs];
-  if (bias) tensors[`${name}.bias`] = [outputs];
-}
-
-function norm(tensors, name, width) {
-  tensors[`${name}.weight`] = [width];
-  tensors[`${name}.bias`] = [width];
-}
-
-function siglip({ width, inner, layers, vocabulary, side, patch }) {
-  const tensors = { logit_scale: [1], logit_bias: [1] };
-  const encoder = (tower) => {
-    for (let index = 0; index < layers; index++) {
-      const name = `${tower}.encoder.layers.${index}`;
-      for (const part of ['q_proj', 'k_proj', 'v_proj', 'out_proj'])
-        linear(tensors, `${name}.self_attn.${part}`, width, width);
-      norm(tensors, `${name}.layer_norm1`, width);
-      norm(tensors, `${name}.layer_norm2`, width);
-      linear(tensors, `${name}.mlp.fc1`, inner, width);
-      linear(tensors, `${name}.mlp.fc2`, width, inner);
-    }
-  };
-  tensors['vision_model.embeddings.patch_embedding.weight'] = [width, 3, patch, patch];
-  tensors['vision_model.embeddings.patch_embedding.bias'] = [width];
-  tensors['vision_model.embeddings.position_embedding.weight'] = [Math.floor(side / patch) ** 2, width];
-  encoder('vision_model');
-  norm(tensors, 'vision_model.post_layernorm', width);
-  const head = 'vision_model.head';
-  tensors[`${head}.probe`] = [1, 1, width];
-  tensors[`${head}.attention.in_proj_weight`] = [3 * width, width];
-  tensors[`${head}.attention.in_proj_bias`] = [3 * width];
-  linear(tensors, `${head}.attention.out_proj`, width, width);
-  norm(tensors, `${head}.layernorm`, width);
-  linear(tensors, `${head}.mlp.fc1`, inner, width);
-  linear(tensors, `${head}.mlp.fc2`, width, inner);
-  tensors['text_model.embeddings.token_embedding.weight'] = [vocabulary, width];
-  tensors['text_model.embeddings.position_embedding.weight'] = [64, width];
-  encoder('text_model');
-  norm(tensors, 'text_model.final_layer_norm', width);
-  linear(tensors, 'text_model.head', width, width);
-  return tensors;
-}
-
-function whisper({ width, layers, vocabulary, mels }) {
-  const tensors = {};
-  const attention = (name) => {
-    for (const part of ['q_proj', 'k_proj', 'v_proj', 'out_proj'])
-      linear(tensors, `${name}.${part}`, width, width, part !== 'k_proj');
-  };
-  tensors['model.encoder.conv1.weight'] = [width, mels, 3];
-  tensors['model.encoder.conv1.bias'] = [width];
-  tensors['model.encoder.conv2.weight'] = [width, width, 3];
-  tensors['model.encoder.conv2.bias'] = [width];
-  tensors['model.encoder.embed_positions.weight'] = [1500, width];
-  tensors['model.decoder.embed_tokens.weight'] = [vocabulary, width];
-  tensors['model.decoder.embed_positions.weight'] = [448, width];
-  for (const part of ['encoder', 'decoder']) {
-    norm(tensors, `model.${part}.layer_norm`, width);
-    for (let index = 0; index < layers; index++) {
-      const name = `model.${part}.layers.${index}`;
-      attention(`${name}.self_attn`);
-      norm(tensors, `${name}.self_attn_layer_norm`, width);
-      if (part === 'decoder') {
-        attention(`${name}.encoder_attn`);
-        norm(tensors, `${name}.encoder_attn_layer_norm`, width);
-      }
-      linear(tensors, `${name}.fc1`, 4 * width, width);
-      linear(tensors, `${name}.fc2`, width, 4 * width);
-      norm(tensors, `${name}.final_layer_norm`, width);
-    }
-  }
-  return tensors;
-}
-
-function bert({ width, inner, layers, vocabulary, positions }) {
-  const tensors = {
-    'embeddings.word_embeddings.weight': [vocabulary, width],
-    'embeddings.position_embeddings.weight': [positions, width],
-    'embeddings.token_type_embeddings.weight': [1, width],
-  };
-  norm(tensors, 'embeddings.LayerNorm', width);
-  for (let index = 0; index < layers; index++) {
-    const name = `encoder.layer.${index}`;
-    for (const part of ['query', 'key', 'value']) linear(tensors, `${name}.attention.self.${part}`, width, width);
-    linear(tensors, `${name}.attention.output.dense`, width, width);
-    norm(tensors, `${name}.attention.output.LayerNorm`, width);
-    linear(tensors, `${name}.intermediate.dense`, inner, width);
-    linear(tensors, `${name}.output.dense`, width, inner);
-    norm(tensors, `${name}.output.LayerNorm`, width);
-  }
-  return tensors;
-}
-
 const MODELS = [
   {
     name: 'google/siglip-so400m-patch14-384',
-    tensors: siglip({ width: 1152, inner: 4304, layers: 27, vocabulary: 32_000, side: 384, patch: 14 }),
+    tensors: siglipShapes({ width: 1152, inner: 4304, layers: 27, vocabulary: 32_000, side: 384, patch: 14 }),
     config: {
       model_type: 'siglip',
       text_config: {
@@ -156,7 +52,7 @@ const MODELS = [
   },
   {
     name: 'openai/whisper-medium',
-    tensors: whisper({ width: 1024, layers: 24, vocabulary: 51_865, mels: 80 }),
+    tensors: whisperShapes({ width: 1024, layers: 24, vocabulary: 51_865, mels: 80 }),
     // Half precision, as in OpenAI's file; the hub's has twice the bytes.
     half: true,
     change: ending({ width: 1024, end: 50_257, firstTimestamp: 50_364, tokens: 72 }),
@@ -184,7 +80,7 @@ const MODELS = [
   },
   {
     name: 'BAAI/bge-m3',
-    tensors: bert({ width: 1024, inner: 4096, layers: 24, vocabulary: 250_002, positions: 8194 }),
+    tensors: bertShapes({ width: 1024, inner: 4096, layers: 24, vocabulary: 250_002, positions: 8194, types: 1 }),
     config: {
       model_type: 'xlm-roberta',
       hidden_size: 1024,
@@ -276,7 +172,7 @@ function writeSafetensors(path, tensors, half, change) {
     const scale = shape.length === 1 ? 0.05 : 0.8 * shape.slice(1).reduce((product, one) => product * one, 1) ** -0.5;
     for (let done = 0; done < count; done += 1 << 22) {
       const values = new Float32Array(Math.min(1 << 22, count - done));
-      fill(values, /embed/.test(name) ? 0.02 : scale, (seed++ * 2_654_435_761) | 0);
+      fillRandom(values, /embed/.test(name) ? 0.02 : scale, (seed++ * 2_654_435_761) | 0);
       if (isNorm) for (let i = 0; i < values.length; i++) values[i] += 1;
       change?.(name, values, done);
       const bytes = half ? toHalf(values) : values;

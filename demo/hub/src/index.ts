@@ -1,7 +1,7 @@
 /** A local model hub with the Hugging Face hub's API, for the demo and for tests. */
 export { safetensorsFile, shardedSafetensors } from './checkpoints/safetensors-file.js';
 export { bertShapes, type Shapes, siglipShapes, whisperShapes } from './checkpoints/shapes.js';
-export { type NamedTensor, randomTensors } from './checkpoints/tensors.js';
+export { fillRandom, type NamedTensor, randomTensors } from './checkpoints/tensors.js';
 export { torchFile } from './checkpoints/torch-file.js';
 export { filesIn, repositoriesIn } from './dirs.js';
 export { embeddedRepositories } from './embedded.js';

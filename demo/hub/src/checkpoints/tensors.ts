@@ -17,14 +17,14 @@ export function randomTensors(shapes: Shapes, seed = 1): readonly NamedTensor[] 
     const values = new Float32Array(count);
     const inputs = shape.slice(1).reduce((product, size) => product * size, 1);
     const scale = /embed/.test(name) ? 0.1 : shape.length === 1 ? 0.05 : 0.8 * inputs ** -0.5;
-    fill(values, scale, Math.imul(seed * 7919 + index + 1, 2_654_435_761));
+    fillRandom(values, scale, Math.imul(seed * 7919 + index + 1, 2_654_435_761));
     if (/norm\d?\.weight$/i.test(name)) values.set(values.map((value) => value + 1));
     return { name, shape, values };
   });
 }
 
-/** Returns random numbers around 0: the sum of the two halves of a xorshift state. */
-function fill(values: Float32Array, scale: number, state: number): void {
+/** Fills with random numbers around 0: the sum of the two halves of a xorshift state. `scale`: their spread. */
+export function fillRandom(values: Float32Array, scale: number, state: number): void {
   let x = state | 1;
   for (let i = 0; i < values.length; i++) {
     x ^= x << 13;
