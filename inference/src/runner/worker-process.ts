@@ -9,8 +9,8 @@ import type { LoadOptions, ModelFacts, ModelFiles } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
 import type { GraphUse } from '../models/session/optimized/use.js';
 import { readProcessWork } from '../process/work-reading.js';
-import { sampleIntervalMs, WorkTimer } from '../process/work-timer.js';
 import type { Executor, ExecutorAnswer, RunOptions } from '../scheduling/executor.js';
+import { ActivityLimit, type ActivityLimits } from './activity-limit.js';
 import type { CoreShare, CoreUser } from './core-share.js';
 import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker } from './messages.js';
 import { type FramePipe, openFramePipe, WORKER_PIPE_FD } from './pipe.js';
@@ -18,13 +18,7 @@ import { type SlowRun, SlowRuns } from './slow-runs.js';
 import { spawnWorker } from './spawn-worker.js';
 import { watchProcess } from './watchdog.js';
 
-export interface WorkerLimits {
-  /** Maximum time without progress while a model loads and warms up. This and the next two limits count work, not wall time: see WorkTimer. */
-  readonly loadMs: number;
-  /** Maximum time without progress in a run. */
-  readonly hangMs: number;
-  /** Interval and timeout of the ping to an idle worker. */
-  readonly heartbeatMs: number;
+export interface WorkerLimits extends ActivityLimits {
   /** Maximum private memory, excluding mapped model files; above it the worker is killed. */
   readonly maxOwnBytes: number;
   /** Sampling interval of the watchdog. */
@@ -95,10 +89,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   #progress = 0;
   /** Consecutive runs that failed as a whole. */
   #brokenRuns = 0;
-  /** Timer of the next ping to an idle worker. */
-  #ping: NodeJS.Timeout | undefined;
-  /** The limit on its current activity. */
-  readonly #limit: WorkTimer;
+  readonly #limit: ActivityLimit;
   readonly #stopWatching: () => void;
   readonly #slowRuns: SlowRuns;
   readonly #cores: CoreUser;
@@ -135,17 +126,19 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       },
     });
     this.#stopWatching = this.#startWatchdog();
-    const { loadMs, hangMs, heartbeatMs } = options.limits;
-    const everyMs = sampleIntervalMs(Math.min(loadMs, hangMs, heartbeatMs));
-    this.#limit = new WorkTimer({ read: this.#readWork, everyMs });
+    this.#limit = new ActivityLimit(options.limits, {
+      read: this.#readWork,
+      ping: () => this.#pipe.send({ type: 'ping' }),
+      exceeded: (reason) => this.kill(reason),
+    });
     this.#slowRuns = new SlowRuns({
-      hangMs,
+      hangMs: options.limits.hangMs,
       read: this.#readWork,
       progress: () => this.#progress,
       report: (run) => options.slow(run),
     });
     this.#cores = options.cores.user(this.threads, (shared) => this.#pipe.send({ type: 'cores', shared }));
-    this.#watchLoading();
+    this.#limit.loading();
     this.#pipe.send({ type: 'load', family: options.family, files: options.files, options: options.load });
   }
 
@@ -168,7 +161,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     return new Promise<ExecutorAnswer<unknown>>((resolve, reject) => {
       if (this.#endReason !== undefined) return reject(this.#lost(this.#endReason));
       this.#runs.set(id, { runOptions, resolve, reject });
-      this.#watchRun();
+      this.#limit.running();
       this.#cores.begin();
       this.#pipe.send({ type: 'run', id, items, preempting: runOptions.preempting });
     }).finally(() => {
@@ -196,9 +189,9 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     switch (message.type) {
       case 'ready':
         if (this.#endReason === undefined) this.#settleReady.resolve(message);
-        return this.#watchIdle();
+        return this.#becomeIdle();
       case 'loading':
-        return this.#watchLoading();
+        return this.#limit.loading();
       case 'failed':
         this.#loadFailure = true;
         return this.kill(message.message);
@@ -207,7 +200,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
         for (const { index, outcome, runMs } of message.settled) {
           this.#runs.get(message.id)?.runOptions.settled(index, fromWireOutcome(outcome), runMs);
         }
-        return this.#runs.size === 0 ? undefined : this.#watchRun();
+        return this.#runs.size === 0 ? undefined : this.#limit.running();
       case 'result': {
         const { id, outcomes, runMs } = message;
         return this.#endRun(id, (run) => {
@@ -221,7 +214,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
         if (this.#brokenRuns < MAX_BROKEN_RUNS) return;
         return this.kill(`${MAX_BROKEN_RUNS} runs in a row failed, the last with: ${message.message}`);
       case 'pong':
-        return this.#runs.size === 0 ? this.#watchIdle() : undefined;
+        return this.#runs.size === 0 ? this.#becomeIdle() : undefined;
     }
   }
 
@@ -229,8 +222,8 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     const run = this.#runs.get(id);
     if (run === undefined) return this.kill(`the worker answered the unknown run ${id}`);
     this.#runs.delete(id);
-    if (this.#runs.size === 0) this.#watchIdle();
-    else this.#watchRun();
+    if (this.#runs.size === 0) this.#becomeIdle();
+    else this.#limit.running();
     settle(run);
   }
 
@@ -248,35 +241,12 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     );
   }
 
-  #watchLoading(): void {
-    const { loadMs } = this.#options.limits;
-    this.#watch(loadMs, `it made no progress in loading for ${loadMs} ms`);
-  }
-
-  #watchRun(): void {
-    const { hangMs } = this.#options.limits;
-    this.#watch(hangMs, `no progress in a run for ${hangMs} ms`);
-  }
-
-  /** While idle: pings after the heartbeat interval, and kills the worker without an answer in the same time. */
-  #watchIdle(): void {
-    const { heartbeatMs } = this.#options.limits;
-    clearTimeout(this.#ping);
+  #becomeIdle(): void {
     this.#cores.end();
-    this.#limit.clear();
-    this.#ping = setTimeout(() => {
-      this.#watch(heartbeatMs, `no answer to a ping for ${heartbeatMs} ms while idle`);
-      this.#pipe.send({ type: 'ping' });
-    }, heartbeatMs);
-  }
-
-  #watch(ms: number, reason: string): void {
-    clearTimeout(this.#ping);
-    this.#limit.set(ms, () => this.kill(reason));
+    this.#limit.idle();
   }
 
   #finish(exitReason: string): WorkerEnd {
-    clearTimeout(this.#ping);
     this.#limit.close();
     this.#stopWatching();
     // Nobody killed it, or only because of the pipe.
