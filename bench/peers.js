@@ -10,9 +10,9 @@ import { useCpus } from './peers/cpus.js';
 import { SERVERS } from './peers/lines.js';
 import { Absent } from './peers/python.js';
 import { cpuKind, printHead, rowOf, writeRows } from './peers/table.js';
-import { prepare, quantile, started, stop, timed, withVolumeOf } from './serving/setup.js';
+import { allWorkers, prepare, started, stop, withVolumeOf } from './serving/setup.js';
 import { temporaryDir } from './support/dir.js';
-import { readOptions } from './support/measure.js';
+import { median, quantile, readOptions, timed } from './support/measure.js';
 import { whisperBase } from './support/whisper-base.js';
 
 const options = readOptions({
@@ -33,14 +33,6 @@ const cpu = options.cpus === undefined ? cpuKind() : `${cpuKind()}, --cpus ${opt
 const rows = [];
 /** Threads of the speech peers, which do not choose them by the machine. */
 const threads = Math.min(2, availableParallelism());
-
-/** Waits for the workers that start after the server is ready. */
-async function allWorkers({ log }) {
-  const loading = log.filter(({ msg }) => msg === 'loading');
-  const expected = loading.reduce((sum, { workers }) => sum + (workers ?? 1), 0);
-  while (log.filter(({ msg }) => msg.startsWith('Loaded in')).length < expected) await sleep(50);
-  for (const { model, workers, threads } of loading) console.log(`${model}: ${workers} workers x ${threads} threads`);
-}
 
 /** Returns the ms of a call of each in one turn of both, and what both answered. */
 async function turn(line, client, peer, peerFirst) {
@@ -73,15 +65,12 @@ async function measure(line, client, server) {
     for (let index = 0; index < options.rounds; index += 1) rounds.push(await round(index % 2 === 1));
     const ratios = rounds.map((one) => one.peer / one.ours);
     const middle = (field) => {
-      const median = quantile(
-        rounds.map((one) => one[field]),
-        0.5,
-      );
-      return `${median.toFixed(median < 100 ? 1 : 0)}${line.unit === undefined ? '' : ` ${line.unit}`}`;
+      const value = median(rounds.map((one) => one[field]));
+      return `${value.toFixed(value < 100 ? 1 : 0)}${line.unit === undefined ? '' : ` ${line.unit}`}`;
     };
-    const [low, median, high] = [0, 0.5, 1].map((share) => quantile(ratios, share).toFixed(2));
+    const [low, middlemost, high] = [0, 0.5, 1].map((share) => quantile(ratios, share).toFixed(2));
     const { own, theirs } = rounds.at(-1);
-    const times = `${median} (${low} to ${high})`;
+    const times = `${middlemost} (${low} to ${high})`;
     const row = rowOf([line.name, cpu, line.peer, middle('ours'), middle('peer'), times, line.compare(own, theirs)]);
     console.log(row);
     rows.push(row);
@@ -110,6 +99,8 @@ await withVolumeOf(base === undefined ? [] : [base], async (fill) => {
     const client = createInferenceClient({ address: server.address });
     try {
       await allWorkers(server);
+      for (const { model, workers, threads } of server.log.filter(({ msg }) => msg === 'loading'))
+        console.log(`${model}: ${workers} workers x ${threads} threads`);
       for (const line of lines) {
         await measure(line, client, server).catch((error) => {
           if (!(error instanceof Absent)) throw error;

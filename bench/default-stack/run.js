@@ -14,7 +14,7 @@ import { createInferenceClient } from '@heimdex/client';
 import { startPython } from '../peers/python.js';
 import { started, stop } from '../serving/setup.js';
 import { temporaryDir } from '../support/dir.js';
-import { readOptions } from '../support/measure.js';
+import { median, readOptions } from '../support/measure.js';
 import { memoryMib } from '../support/memory.js';
 import { wavOf } from '../support/wav.js';
 import { speechOf } from './readings.js';
@@ -36,7 +36,6 @@ const ONE = { WORKERS_SPEECH: '1', WORKERS_VISION: '1', WORKERS_TEXT: '1', WORKE
 const work = temporaryDir();
 
 const secondsSince = (startedAt) => (performance.now() - startedAt) / 1000;
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
 /** Starts this server; `seconds` to the moment it serves. */
 async function startServer(variables) {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInferenceClient } from '@heimdex/client';
-import { inRepository, readOptions } from '../support/measure.js';
+import { cosine, inRepository, median, readOptions } from '../support/measure.js';
 import { memoryMib } from '../support/memory.js';
 import { gpuMib, sampleImages } from './support.js';
 
@@ -78,7 +78,6 @@ const FIXED = {
   logProbThreshold: -1000,
 };
 
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 const running = new Set();
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -221,16 +220,6 @@ async function timesOf(client) {
   if (TRAINED) table[`speech, ${CALLERS} callers, /s`] = await perSecond(speech, 1);
   return table;
 }
-
-const cosine = (a, b) => {
-  let [ab, aa, bb] = [0, 0, 0];
-  for (let i = 0; i < a.length; i++) {
-    ab += a[i] * b[i];
-    aa += a[i] * a[i];
-    bb += b[i] * b[i];
-  }
-  return ab / Math.sqrt(aa * bb);
-};
 
 /** The least cosine of vectors of a call of several items to those of the same items alone. */
 async function batchEffect(client, answers) {

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { temporaryDir } from '../support/dir.js';
-import { inRepository } from '../support/measure.js';
+import { inRepository, median } from '../support/measure.js';
 
 const { values: flags } = parseArgs({
   options: {
@@ -81,7 +81,6 @@ async function speedOf(openAudio, bytes) {
   }
 }
 
-const median = (values) => values.sort((one, other) => one - other)[values.length >> 1];
 const dir = temporaryDir();
 console.log(`seconds of audio per second of CPU time, median of ${flags.rounds}\n`);
 console.log(`| format | MB | ${builds.map(([name]) => name).join(' | ')} |`);

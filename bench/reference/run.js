@@ -4,17 +4,12 @@ import { dirname } from 'node:path';
 import { LOADERS } from '../../inference/dist/src/models/loaders.js';
 import { findBeside } from '../../inference/dist/src/models/repository.js';
 import { loadTokenizer } from '../../inference/dist/src/tokenizer/index.js';
-import { CONTEXT, modelFiles, OPTIONS } from '../support/measure.js';
+import { CONTEXT, cosine, modelFiles, OPTIONS } from '../support/measure.js';
 
 const dir = process.argv[2];
 if (dir === undefined) {
   console.error('Usage: node bench/reference/run.js DIR (filled by make.py)');
   process.exit(2);
-}
-
-function cosine(one, other) {
-  const dot = one.reduce((sum, value, index) => sum + value * other[index], 0);
-  return dot / Math.hypot(...one) / Math.hypot(...other);
 }
 
 /** Returns the minimum cosine to Python's vectors. */

@@ -5,23 +5,25 @@
 // of the serving process, its memory and that of its workers, and queued items.
 import { readdir, readFile } from 'node:fs/promises';
 import { createInferenceClient } from '@heimdex/client';
+import { byCallers } from '../peers/callers.js';
+import { inRepository } from '../support/measure.js';
 import { memoryField } from '../support/memory.js';
-import { at, started, stop, withVolume } from './setup.js';
+import { started, stop, withVolume, workersOf } from './setup.js';
 
 const CALLS = Number(process.env.CALLS ?? 10_000);
 const CANCELLED = CALLS / 10;
 const ROUNDS = 5;
 const CALLERS = 16;
 
-const image = await readFile(at('demo/samples/images/03-pizza.jpg'));
-const faces = await readFile(at('demo/samples/faces/faces_1.png'));
+const image = await readFile(inRepository('demo/samples/images/03-pizza.jpg'));
+const faces = await readFile(inRepository('demo/samples/faces/faces_1.png'));
 
 async function inspect(server) {
   const { pid } = server.child;
   const metrics = await (await fetch(`http://${server.address}/metrics`)).text();
   const metric = (name) => metrics.match(new RegExp(`^${name}(?:{[^}]*})? ([0-9.e+]+)$`, 'm'))?.[1] ?? '-';
-  const workers = server.log.filter(({ msg }) => msg.startsWith('Loaded in')).map((line) => line.pid);
-  const [serving, ...working] = [pid, ...workers].map((one) => Math.round(memoryField(one, 'Pss_Anon')));
+  const processes = [server.child, ...workersOf(server)];
+  const [serving, ...working] = processes.map((one) => Math.round(memoryField(one.pid, 'Pss_Anon')));
   return [
     (await readdir(`/proc/${pid}/fd`)).length,
     metric('nodejs_active_handles_total'),
@@ -40,11 +42,7 @@ function callOf(client, index) {
 }
 
 async function round(client, calls, cancelled) {
-  let next = 0;
-  const caller = async () => {
-    while (next < calls) await callOf(client, next++);
-  };
-  await Promise.all(Array.from({ length: CALLERS }, caller));
+  await byCallers(CALLERS, [...Array(calls).keys()], (index) => callOf(client, index));
   for (let given = 0; given < cancelled; given += 50) {
     await Promise.all(
       Array.from({ length: 50 }, (_, index) => {

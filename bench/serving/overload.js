@@ -9,7 +9,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInferenceClient } from '@heimdex/client';
 import { temporaryDir } from '../support/dir.js';
-import { at, onCores, quantile, started, stop, withVolume } from './setup.js';
+import { inRepository, quantile } from '../support/measure.js';
+import { onCores, started, stop, withVolume, workersOf } from './setup.js';
 
 const SECONDS = Number(process.env.SECONDS ?? 60);
 const RATIO = Number(process.env.RATIO ?? 4);
@@ -19,9 +20,9 @@ const CALLERS = Number(process.env.CALLERS ?? 16);
 const CAPACITY_SECONDS = 10;
 
 const dir = temporaryDir();
-const image = await readFile(at('demo/samples/images/03-pizza.jpg'));
+const image = await readFile(inRepository('demo/samples/images/03-pizza.jpg'));
 const data = join(dir, 'request.json');
-const sound = await readFile(at('demo/samples/speech/search.flac'));
+const sound = await readFile(inRepository('demo/samples/speech/search.flac'));
 const CASES = {
   images: {
     settings: { VISION_MODEL_NAME: 'heimdex/siglip-pocket' },
@@ -111,8 +112,8 @@ await withVolume(async (fill) => {
       2000,
     );
     const logged = server.log.length;
-    const workers = server.log.filter(({ msg }) => msg.startsWith('Loaded in')).map(({ pid }) => pid);
-    const cpu = () => Promise.all([server.child.pid, ...workers].map(cpuSeconds));
+    const processes = [server.child, ...workersOf(server)];
+    const cpu = () => Promise.all(processes.map(({ pid }) => cpuSeconds(pid)));
     const cpuBefore = await cpu();
     const run = await ghz(server.address, [
       '--async',

@@ -5,7 +5,9 @@
 // caller, and the minimum cosine between a text's vector alone and in a batch. Then, with a queue of 16 and callers that retry
 // immediately: served and refused calls and their latency (argument `overload`: only this part).
 import { createInferenceClient } from '@heimdex/client';
-import { quantile, started, stop, timed, withVolume } from './setup.js';
+import { byCallers } from '../peers/callers.js';
+import { cosine, quantile, timed } from '../support/measure.js';
+import { started, stop, withVolume } from './setup.js';
 
 const CALLERS = 64;
 const TEXTS = 512;
@@ -27,28 +29,12 @@ const CASES = [
   ['bge-m3-tiny, float', { LOAD_BGE_M3: 'true', TEXT_MODEL_NAME: 'fixtures/bge-m3-tiny' }, 'text'],
 ];
 
-function cosine(one, other) {
-  let [dot, left, right] = [0, 0, 0];
-  for (let i = 0; i < one.length; i += 1) {
-    dot += one[i] * other[i];
-    left += one[i] ** 2;
-    right += other[i] ** 2;
-  }
-  return dot / Math.sqrt(left * right);
-}
-
 async function embedAll(client, model, callers) {
-  const vectors = [];
-  let next = 0;
-  const caller = async () => {
-    while (next < TEXTS) {
-      const index = next++;
-      const { results } = await client.embedText([texts[index]], { model });
-      vectors[index] = results[0].value.vector;
-    }
-  };
-  const ms = await timed(() => Promise.all(Array.from({ length: callers }, caller)));
-  return { vectors, perSecond: (TEXTS / ms) * 1000 };
+  let answers;
+  const ms = await timed(async () => {
+    answers = await byCallers(callers, texts, (text) => client.embedText([text], { model }));
+  });
+  return { vectors: answers.map(({ results }) => results[0].value.vector), perSecond: (TEXTS / ms) * 1000 };
 }
 
 async function measure(name, env, model) {

@@ -3,15 +3,17 @@ import { spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { embeddedRepositories, repositoriesIn, startHub } from '@heimdex/hub';
 import { temporaryDir } from '../support/dir.js';
-
-export const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+import { inRepository } from '../support/measure.js';
 
 /** Runs a program of this repository, and resolves with its exit status. */
 function ended(program, args, env) {
-  const child = spawn(process.execPath, [at(program), ...args], { env: { ...process.env, ...env }, stdio: 'ignore' });
+  const child = spawn(process.execPath, [inRepository(program), ...args], {
+    env: { ...process.env, ...env },
+    stdio: 'ignore',
+  });
   return new Promise((resolve) => child.once('close', resolve));
 }
 
@@ -29,7 +31,7 @@ export function withVolume(work) {
 /** The same with `more` repositories on the hub than the repository's own models and the shared ones. */
 export async function withVolumeOf(more, work) {
   const volume = temporaryDir();
-  const shared = await repositoriesIn(at('../shared/models')).catch(() => []);
+  const shared = await repositoriesIn(inRepository('../shared/models')).catch(() => []);
   const own = await embeddedRepositories();
   const first = [...own, ...more];
   const repositories = [...first, ...shared.filter(({ name }) => first.every((other) => other.name !== name))];
@@ -61,7 +63,7 @@ export function onCores(cores, command, args) {
 }
 
 /** Starts a server, on the given CPUs or all, and waits until it is ready; `log` has its log lines as objects. `program`: of another checkout. */
-export async function started(env, cores, program = at('inference/bin/heimdex-inference.js')) {
+export async function started(env, cores, program = inRepository('inference/bin/heimdex-inference.js')) {
   const child = spawn(...onCores(cores, process.execPath, [program]), {
     env: { ...process.env, ...env, HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'auto' },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -82,21 +84,22 @@ export async function started(env, cores, program = at('inference/bin/heimdex-in
   });
 }
 
+/** The log lines of the workers that have loaded their model; each has `model` and `pid`. */
+export function workersOf({ log }) {
+  return log.filter(({ msg }) => msg.startsWith('Loaded in'));
+}
+
+/** Waits for the workers that start after the server is ready. */
+export async function allWorkers(server) {
+  const loading = server.log.filter(({ msg }) => msg === 'loading');
+  const expected = loading.reduce((sum, { workers }) => sum + (workers ?? 1), 0);
+  while (workersOf(server).length < expected) await sleep(50);
+}
+
 /** Stops a server. */
 export function stop({ child }) {
   return new Promise((resolve) => {
     child.once('close', resolve);
     child.kill('SIGTERM');
   });
-}
-
-export async function timed(work) {
-  const startedAt = performance.now();
-  await work();
-  return performance.now() - startedAt;
-}
-
-/** Returns the quantile `share` of the values. */
-export function quantile(values, share) {
-  return [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) * share)] ?? Number.NaN;
 }

@@ -3,6 +3,7 @@
 // Each kind runs in a loop for SECONDS. Prints the number of each outcome as JSON.
 import http2 from 'node:http2';
 import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { wavOf } from '../support/wav.js';
 
@@ -10,7 +11,6 @@ const [address, seconds] = process.argv.slice(2);
 const [host, port] = [address.slice(0, address.lastIndexOf(':')), Number(address.slice(address.lastIndexOf(':') + 1))];
 const until = performance.now() + Number(seconds) * 1000;
 const over = () => performance.now() >= until;
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const MB = 1e6;
 const SERVICE = '/heimdex.inference.v1.InferenceService/';
 

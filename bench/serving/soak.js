@@ -8,9 +8,11 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { constants, setPriority } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createInferenceClient } from '@heimdex/client';
+import { inRepository, quantile } from '../support/measure.js';
 import { memoryField } from '../support/memory.js';
-import { at, quantile, started, stop, withVolume } from './setup.js';
+import { started, stop, withVolume, workersOf } from './setup.js';
 
 const MINUTES = Number(process.env.MINUTES ?? 10);
 const REST_SECONDS = Number(process.env.REST_SECONDS ?? 60);
@@ -20,11 +22,11 @@ const MAX_GROWTH = 1.2;
 /** Reasons after which a caller may retry. */
 const REFUSED = new Set(['QUEUE_FULL', 'DEADLINE_EXCEEDED']);
 
-const image = await readFile(at('demo/samples/images/03-pizza.jpg'));
-const faces = await readFile(at('demo/samples/faces/faces_1.png'));
-const sound = await readFile(at('demo/samples/speech/search.flac'));
+const image = await readFile(inRepository('demo/samples/images/03-pizza.jpg'));
+const faces = await readFile(inRepository('demo/samples/faces/faces_1.png'));
+const sound = await readFile(inRepository('demo/samples/speech/search.flac'));
 const program = (name, ...args) => {
-  const child = spawn(process.execPath, [at(`bench/serving/${name}`), ...args], {
+  const child = spawn(process.execPath, [inRepository(`bench/serving/${name}`), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   // The attackers share the processors: what is measured is the server, not the want of a second machine.
@@ -34,14 +36,12 @@ const program = (name, ...args) => {
   const ended = new Promise((resolve) => child.once('close', () => resolve(Buffer.concat(chunks).toString())));
   return { child, ended };
 };
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const health = async (address) => (await fetch(`http://${address}/health`)).json();
 
 /** Memory (PSS) of the serving process and each worker, MiB. Linux only. */
-function memoryByProcess({ child, log }) {
-  const workers = log.filter(({ msg }) => msg.startsWith('Loaded in'));
-  const processes = [['server', child.pid], ...workers.map(({ model, pid }) => [model, pid])];
-  return processes.map(([name, pid]) => `${name} ${Math.round(memoryField(pid, 'Pss'))}`);
+function memoryByProcess(server) {
+  const processes = [{ model: 'server', pid: server.child.pid }, ...workersOf(server)];
+  return processes.map(({ model, pid }) => `${model} ${Math.round(memoryField(pid, 'Pss'))}`);
 }
 
 const CALLS = [

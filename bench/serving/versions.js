@@ -5,9 +5,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createInferenceClient } from '@heimdex/client';
 import { byCallers } from '../peers/callers.js';
-import { readOptions } from '../support/measure.js';
+import { inRepository, median, quantile, readOptions, timed } from '../support/measure.js';
 import { TEXTS } from '../text/texts.js';
-import { at, quantile, started, stop, timed, withVolume } from './setup.js';
+import { allWorkers, started, stop, withVolume, workersOf } from './setup.js';
 
 const options = readOptions({
   base: { type: 'string' },
@@ -39,10 +39,8 @@ function turn(client) {
 
 async function open(name, program, settings) {
   const server = await started(settings, undefined, program);
-  const workers = () => server.log.flatMap(({ msg, pid }) => (msg.startsWith('Loaded in') ? [pid] : []));
-  const expected = server.log.find(({ msg }) => msg === 'loading').workers;
-  while (workers().length < expected) await new Promise((done) => setTimeout(done, 50));
-  const pids = [server.child.pid, ...workers()];
+  await allWorkers(server);
+  const pids = [server.child, ...workersOf(server)].map(({ pid }) => pid);
   return { name, server, client: createInferenceClient({ address: server.address }), pids, rounds: [] };
 }
 
@@ -68,8 +66,8 @@ await withVolume(async (fill) => {
   const settings = await fill(SETTINGS);
   const program = 'inference/bin/heimdex-inference.js';
   const versions = [
-    await open('base', resolve(options.base ?? at(''), program), settings),
-    await open('this', at(program), settings),
+    await open('base', resolve(options.base ?? inRepository(''), program), settings),
+    await open('this', inRepository(program), settings),
   ];
   for (const { client } of versions) await turn(client);
   for (let round = 0; round < options.rounds; round += 1) {
@@ -79,11 +77,7 @@ await withVolume(async (fill) => {
     '| version | p50, ms | p90, ms | texts/s | server, CPU ms a call | workers | caller |\n|---|---|---|---|---|---|---|',
   );
   for (const { name, rounds } of versions) {
-    const middle = (field) =>
-      quantile(
-        rounds.map((round) => round[field]),
-        0.5,
-      ).toFixed(2);
+    const middle = (field) => median(rounds.map((round) => round[field])).toFixed(2);
     const cells = ['p50', 'p90', 'perSecond', 'server', 'workers', 'caller'].map(middle);
     console.log(`| ${[name, ...cells].join(' | ')} |`);
   }

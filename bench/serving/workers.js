@@ -6,7 +6,8 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { createInferenceClient } from '@heimdex/client';
-import { at, quantile, started, stop, timed, withVolume } from './setup.js';
+import { inRepository, median, timed } from '../support/measure.js';
+import { started, stop, withVolume } from './setup.js';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
 const SECONDS = Number(process.env.SECONDS ?? 4);
@@ -17,9 +18,9 @@ const SETTINGS = [
   ['a worker a core, all threads', cores, cores],
 ];
 
-const audio = await readFile(at('demo/samples/speech/search.flac'));
-const image = await readFile(at('demo/samples/images/03-pizza.jpg'));
-const faces = await readFile(at('demo/samples/faces/faces_1.png'));
+const audio = await readFile(inRepository('demo/samples/speech/search.flac'));
+const image = await readFile(inRepository('demo/samples/images/03-pizza.jpg'));
+const faces = await readFile(inRepository('demo/samples/faces/faces_1.png'));
 const TEXT = 'an image of a river and a stone bridge in the morning light, seen from the other side';
 
 const CASES = [
@@ -77,7 +78,7 @@ async function measure(settings, role, workers, threads, call) {
       }
     };
     const ms = await timed(() => Promise.all(Array.from({ length: 4 * cores }, caller)));
-    return { lone: quantile(times, 0.5), perSecond: (done / ms) * 1000 };
+    return { lone: median(times), perSecond: (done / ms) * 1000 };
   } finally {
     client.close();
     await stop(server);
@@ -102,11 +103,7 @@ await withVolume(async (fill) => {
       }
     }
     for (const [index, [setting]] of SETTINGS.entries()) {
-      const middle = (field) =>
-        quantile(
-          rounds[index].map((figures) => figures[field]),
-          0.5,
-        );
+      const middle = (field) => median(rounds[index].map((figures) => figures[field]));
       console.log(`| ${name} | ${setting} | ${middle('lone').toFixed(1)} | ${middle('perSecond').toFixed(2)} |`);
     }
   }

@@ -10,7 +10,7 @@ import { readModelEnvironment } from '@heimdex/cache';
 import { findModels } from '../../inference/dist/src/models/find.js';
 import { LOADERS } from '../../inference/dist/src/models/loaders.js';
 import { preparedOptions } from '../../inference/dist/src/models/session/optimized/options.js';
-import { inRepository, OPTIONS } from '../support/measure.js';
+import { inRepository, median, OPTIONS } from '../support/measure.js';
 import { memoryField } from '../support/memory.js';
 
 const RUNS = Number(process.env.RUNS ?? 7);
@@ -39,8 +39,6 @@ async function loadOnce(index, useOptimized) {
   );
   process.kill(process.pid, 'SIGKILL');
 }
-
-const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
 
 function measure() {
   const program = inRepository('inference/bin/heimdex-inference.js');

@@ -63,6 +63,27 @@ export function printTable(title, rows) {
   }
 }
 
+/** Returns the time of `work`, ms. */
+export async function timed(work) {
+  const startedAt = performance.now();
+  await work();
+  return performance.now() - startedAt;
+}
+
+/** Returns the quantile `share` of the values. */
+export function quantile(values, share) {
+  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * share)] ?? Number.NaN;
+}
+
+export function median(values) {
+  return quantile(values, 0.5);
+}
+
+export function cosine(one, other) {
+  const dot = (a, b) => a.reduce((sum, value, index) => sum + value * b[index], 0);
+  return dot(one, other) / Math.sqrt(dot(one, one) * dot(other, other));
+}
+
 /** Returns the time of a single step in ms, minimum of several rounds. */
 export async function stepMs(inputs, step) {
   for (const input of inputs) await step(input);

@@ -1,10 +1,8 @@
 // What a line says about the answers of both.
 import { wordErrors } from '../../speech/audio-files.js';
+import { cosine } from '../../support/measure.js';
 
-export function cosine(one, other) {
-  const dot = (a, b) => a.reduce((sum, value, index) => sum + value * b[index], 0);
-  return `cosine ${(dot(one, other) / Math.sqrt(dot(one, one) * dot(other, other))).toFixed(4)}`;
-}
+export const sameDirection = (one, other) => `cosine ${cosine(one, other).toFixed(4)}`;
 
 export function differingWords(own, theirs) {
   const { errors, words } = sumOf(own.map((text, index) => wordErrors(text, theirs[index])));

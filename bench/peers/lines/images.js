@@ -5,7 +5,7 @@ import { inRepository } from '../../support/measure.js';
 import { byCallers, inCalls } from '../callers.js';
 import { startImageServer } from '../image-server.js';
 import { startPython } from '../python.js';
-import { cosine, vectorOf } from './answers.js';
+import { sameDirection, vectorOf } from './answers.js';
 
 export const IMAGES = { VISION_MODEL_NAME: 'heimdex/siglip-pocket' };
 /** Calls of 4 callers per turn. */
@@ -38,7 +38,7 @@ export async function images({ python, shared, dir }) {
       start: () => startPython(python, '../vision/peer.py', { model: MODEL, images: paths }),
       turns: sizes.map((one) => ({ do: 'embed', with: [one] })),
       ours: async (client) => vectorOf((await byCallers(1, calls, (one) => client.embedImage(one))).at(-1)),
-      compare: cosine,
+      compare: sameDirection,
     };
   };
   return [
@@ -63,6 +63,6 @@ async function manyCallers(python, photo, dir) {
     start: () => startImageServer(python, MODEL),
     turns: [{ with: [contents, 4] }],
     ours: async (client) => vectorOf((await byCallers(4, contents, (one) => client.embedImage([one]))).at(-1)),
-    compare: cosine,
+    compare: sameDirection,
   };
 }

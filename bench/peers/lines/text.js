@@ -2,7 +2,7 @@ import { TEXTS } from '../../text/texts.js';
 import { byCallers, inCalls } from '../callers.js';
 import { startPython } from '../python.js';
 import { startTei } from '../tei.js';
-import { cosine, vectorOf } from './answers.js';
+import { sameDirection, vectorOf } from './answers.js';
 
 const MINILM = 'Xenova/all-MiniLM-L6-v2';
 const GRAPH = 'onnx/model_quantized.onnx';
@@ -33,7 +33,7 @@ export function text({ python, shared }) {
         const answers = await byCallers(callers, calls, (one) => client.embedText(one, { model: 'text' }));
         return vectorOf(answers.at(-1));
       },
-      compare: cosine,
+      compare: sameDirection,
     };
   };
   const short = repeated(TEXTS.filter((one) => one.split(' ').length <= 20).slice(0, 32));
