@@ -1,16 +1,14 @@
 import { once } from 'node:events';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Health, InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
-import { EXIT_CODES } from '../../src/exit-codes.js';
 import { textRequest } from '../fixtures/embed-calls.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
-import { NO_FACES, pocketServer } from '../fixtures/pocket.js';
 
 const { embedText, getServerInfo } = InferenceService.method;
 
@@ -248,25 +246,6 @@ describe('health calls that never end', () => {
   it('hold little: a message has at most 4 KiB', async () => {
     const long = await fake.client.failure(Health.method.check, { service: 'a'.repeat(4097) });
     expect(long.reason).to.equal('MESSAGE_TOO_LARGE');
-  });
-});
-
-describe('a volume that vanishes', () => {
-  it('does not affect a server that has loaded it, until a worker restarts', async () => {
-    const { server, volume, stop } = await pocketServer({ ...NO_FACES, MAX_RESTARTS: '1' });
-    const client = new GrpcClient(server.address);
-    try {
-      await rm(volume.cacheDir, { recursive: true });
-      const { results } = await client.value(embedText, { texts: ['still here'] });
-      expect(results[0]?.result.case).to.equal('embedding');
-      const worker = server.log.find(({ pid, model }) => typeof pid === 'number' && model === 'siglip');
-      const closed = once(server.child, 'close');
-      process.kill(Number(worker?.pid), 'SIGKILL');
-      expect((await closed)[0]).to.equal(EXIT_CODES.worker);
-    } finally {
-      client.close();
-      await stop();
-    }
   });
 });
 

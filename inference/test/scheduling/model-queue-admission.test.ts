@@ -1,0 +1,149 @@
+import { expect } from 'chai';
+import { InferenceError } from '../../src/errors.js';
+import { createModelQueue, measure, NEVER, refusal, request, settled } from '../support/model-queue.js';
+
+describe('ModelQueue admission', () => {
+  it('refuses a call above the item limit immediately, with a retry delay', () => {
+    const { modelQueue, executor } = createModelQueue();
+    modelQueue.addExecutor(executor);
+    modelQueue.admit({ ...request, items: 10 });
+    const error = refusal(() => modelQueue.admit(request));
+    expect(error.code).to.equal('QUEUE_FULL');
+    expect(error.retryAfterMs).to.be.greaterThan(0);
+  });
+
+  it('refuses work whose estimated wait exceeds the limit', async () => {
+    const { modelQueue, executor } = createModelQueue();
+    modelQueue.addExecutor(executor);
+    await measure({ modelQueue, executor }, '12345', 100);
+    // 5 characters took 100 ms: 45 and the run reserve fit into the limit of one second.
+    modelQueue.admit({ ...request, cost: 45 });
+    const error = refusal(() => modelQueue.admit({ ...request, cost: 25 }));
+    expect(error.code).to.equal('QUEUE_FULL');
+    expect(error.retryAfterMs).to.equal(500);
+  });
+
+  it('counts only interactive work against an interactive call, and all work against a bulk call', async () => {
+    const refused: string[] = [];
+    const { modelQueue, executor } = createModelQueue({
+      observer: { refused: (priority) => void refused.push(priority) },
+    });
+    modelQueue.addExecutor(executor);
+    const bulk = { ...request, priority: 'bulk' } as const;
+    await measure({ modelQueue, executor }, '1', 100);
+    // A cost of 1 takes 100 ms: nine items of 0.1 s, and a tenth of the limit of one second as a reserve.
+    modelQueue.admit({ ...bulk, items: 9, cost: 9 });
+    expect(refusal(() => modelQueue.admit(bulk)).message).to.include('full for bulk calls: 9 items');
+    expect(modelQueue.refusal('bulk')?.code).to.equal('QUEUE_FULL');
+    expect(modelQueue.refusal('interactive')).to.equal(undefined);
+    const interactive = modelQueue.admit({ ...request, items: 9, cost: 9 });
+    expect(refusal(() => modelQueue.admit(request)).message).to.include('is full: 9 items');
+    expect(modelQueue.refusal('interactive')?.code).to.equal('QUEUE_FULL');
+    expect(refused).to.deep.equal(['bulk', 'bulk', 'interactive', 'interactive']);
+    interactive.close();
+    modelQueue.admit(request).close();
+    expect(modelQueue.admitted).to.equal(9);
+  });
+
+  it('estimates waits from the time that a worker was busy, with the transfer to it and back', async () => {
+    const { modelQueue, executor, clock } = createModelQueue();
+    modelQueue.addExecutor(executor);
+    clock.nowMs = 1000;
+    const first = modelQueue.admit(request);
+    const done = first.submit('12345', NEVER);
+    await settled();
+    clock.nowMs = 1100;
+    executor.at(0).answer(undefined, 10);
+    await done;
+    first.close();
+    modelQueue.admit({ ...request, cost: 45 });
+    expect(refusal(() => modelQueue.admit({ ...request, cost: 25 })).retryAfterMs).to.equal(500);
+  });
+
+  it('admits a call above the limits while nothing else is admitted', () => {
+    const { modelQueue, executor } = createModelQueue();
+    modelQueue.addExecutor(executor);
+    expect(() => modelQueue.admit({ ...request, items: 1000 })).not.to.throw();
+  });
+
+  it('estimates work of unknown cost by the usual cost', async () => {
+    const { modelQueue, executor } = createModelQueue({
+      cost: (item) => Number(item),
+      limits: { maxItems: 100, maxWaitMs: 1000 },
+    });
+    modelQueue.addExecutor(executor);
+    const unknown = { ...request, cost: undefined };
+    await measure({ modelQueue, executor }, '3', 300, unknown);
+    // A cost of 1 takes 100 ms and the usual cost is 3: a fourth call would make it 1.2 s.
+    const admissions = [modelQueue.admit(unknown), modelQueue.admit(unknown), modelQueue.admit(unknown)];
+    expect(refusal(() => modelQueue.admit(unknown)).code).to.equal('QUEUE_FULL');
+    // One of them turns out to be short.
+    void admissions[0]?.submit('0.5', NEVER);
+    modelQueue.admit(unknown).close();
+    for (const open of admissions) open.close();
+  });
+
+  it('counts all queued items of a call of unknown cost', async () => {
+    const { modelQueue, executor } = createModelQueue({
+      cost: (item) => Number(item),
+      limits: { maxItems: 100, maxWaitMs: 1000 },
+    });
+    modelQueue.addExecutor(executor);
+    const audioFile = modelQueue.admit({ ...request, cost: undefined });
+    const first = audioFile.submit('3', NEVER);
+    await settled();
+    executor.at(0).answer(undefined, 300);
+    await first;
+    // A cost of 1 takes 100 ms: three items are 0.9 s, and another call would make it 1.2 s.
+    const three = ['3', '3', '3'].map((item) => audioFile.submit(item, NEVER));
+    expect(refusal(() => modelQueue.admit({ ...request, cost: undefined })).code).to.equal('QUEUE_FULL');
+    await settled();
+    executor.at(1).answer(undefined, 900);
+    await Promise.all(three);
+    modelQueue.admit({ ...request, cost: undefined }).close();
+    audioFile.close();
+  });
+
+  it('refuses an unknown request only if even a small one would not fit', async () => {
+    const { modelQueue, executor } = createModelQueue({
+      cost: (item) => Number(item),
+      limits: { maxItems: 100, maxWaitMs: 1000 },
+    });
+    modelQueue.addExecutor(executor);
+    await measure({ modelQueue, executor }, '1', 100, { ...request, cost: undefined });
+    // A cost of 6 is 0.6 s: another such call would make it 1.2 s, a usual one would not.
+    void modelQueue.admit({ ...request, cost: undefined }).submit('6', NEVER);
+    expect(modelQueue.refusal('interactive')).to.equal(undefined);
+    // Among items of known cost, the small ones count.
+    modelQueue.admit({ ...request, cost: 1 });
+    expect(modelQueue.refusal('interactive')).to.equal(undefined);
+    modelQueue.admit({ ...request, cost: 1.5 });
+    expect(modelQueue.refusal('interactive')?.code).to.equal('QUEUE_FULL');
+  });
+
+  it('refuses no unknown request for its queue while the model is not ready: admit says why', () => {
+    const full = () => {
+      const { modelQueue, executor } = createModelQueue();
+      modelQueue.addExecutor(executor);
+      modelQueue.admit({ ...request, items: 10 });
+      expect(modelQueue.refusal('interactive')?.code).to.equal('QUEUE_FULL');
+      return { modelQueue, executor };
+    };
+    const lost = full();
+    lost.modelQueue.removeExecutor(lost.executor);
+    expect(lost.modelQueue.refusal('interactive')).to.equal(undefined);
+    const closed = full();
+    closed.modelQueue.close(new InferenceError('DRAINING', 'closing'));
+    expect(closed.modelQueue.refusal('interactive')).to.equal(undefined);
+  });
+
+  it('releases capacity once when a call is closed repeatedly', () => {
+    const { modelQueue, executor } = createModelQueue();
+    modelQueue.addExecutor(executor);
+    const admission = modelQueue.admit({ ...request, items: 10 });
+    admission.close();
+    admission.close();
+    expect(modelQueue.admitted).to.equal(0);
+    expect(() => modelQueue.admit(request)).not.to.throw();
+  });
+});
