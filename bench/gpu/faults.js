@@ -4,12 +4,11 @@
  * Usage: node bench/gpu/faults.js --volume DIR --model NAME:fp16 --python PYTHON --without-cudnn LIBRARY_PATH
  * (PYTHON has PyTorch, which takes the memory; LIBRARY_PATH is LD_LIBRARY_PATH without the directory of cuDNN)
  */
-import '../support/offline.js';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { createInferenceClient } from '@heimdex/client';
-import { inRepository, readOptions } from '../support/measure.js';
+import { started, stop } from '../serving/setup.js';
+import { readOptions } from '../support/measure.js';
 import { gpuMib, sampleImages } from './support.js';
 
 const options = readOptions({
@@ -17,7 +16,6 @@ const options = readOptions({
   model: { type: 'string', default: 'google/siglip-so400m-patch14-384:fp16' },
   'without-cudnn': { type: 'string' },
 });
-const PORT = '18720';
 const TIMEOUT_MS = 60_000;
 /** Levels of log lines that are not printed. */
 const CALM = ['trace', 'debug', 'info'];
@@ -44,42 +42,20 @@ async function fillMemory(leftGib) {
 /** Starts a server, gives it to `work` once it is ready, and prints how it started or ended. */
 async function trial(name, env, work = async () => {}) {
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [inRepository('inference/bin/heimdex-inference.js')], {
-    env: {
-      ...process.env,
-      MODELS_DIR: options.volume,
-      ASR_MODEL: 'none',
-      VISION_MODEL_NAME: options.model,
-      PORT,
-      LOG_FORMAT: 'json',
-      ...env,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const ended = once(child, 'close');
-  const log = [];
-  const ready = new Promise((resolve) => {
-    for (const stream of [child.stdout, child.stderr]) {
-      createInterface({ input: stream }).on('line', (line) => {
-        const entry = line.startsWith('{') ? JSON.parse(line) : { msg: line };
-        log.push(entry);
-        if (entry.msg === 'Ready') resolve('ready');
-      });
-    }
-  });
-  const outcome = await Promise.race([ready, ended.then(([code, signal]) => `exit ${code ?? signal}`)]);
+  const settings = { MODELS_DIR: options.volume, ASR_MODEL: 'none', VISION_MODEL_NAME: options.model, ...env };
+  const server = await started(settings).catch((error) => error);
+  const { log, address } = server;
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-  console.log(`${name}: ${outcome} after ${seconds} s`);
-  if (outcome === 'ready') {
-    const { device } = await (await fetch(`http://127.0.0.1:${PORT}/health`)).json();
+  console.log(`${name}: ${address === undefined ? server.message : 'ready'} after ${seconds} s`);
+  if (address !== undefined) {
+    const { device } = await (await fetch(`http://${address}/health`)).json();
     console.log(`  device ${device}, ${gpuMib()} MiB of the GPU in use`);
-    const client = createInferenceClient({ address: `127.0.0.1:${PORT}`, timeoutMs: TIMEOUT_MS });
+    const client = createInferenceClient({ address, timeoutMs: TIMEOUT_MS });
     try {
-      await work(client, child);
+      await work(client);
     } finally {
       client.close();
-      child.kill();
-      await ended;
+      await stop(server);
     }
   }
   for (const { level, msg, reason, err } of log.filter(({ level }) => !CALM.includes(level)))

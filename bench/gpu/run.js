@@ -2,33 +2,22 @@
  * Starts the server on the CPU and on an NVIDIA GPU in turn and compares their answers and their times. See README.md.
  * Usage: node bench/gpu/run.js --models small|speech|default --volume DIR [--shared ../shared] [--only NAME,NAME] [--rows NAME,NAME] [--seconds 3]
  */
-import '../support/offline.js';
-import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInferenceClient } from '@heimdex/client';
+import { started, stop } from '../serving/setup.js';
 import { cosine, inRepository, median, readOptions } from '../support/measure.js';
 import { memoryMib } from '../support/memory.js';
 import { gpuMib, sampleImages } from './support.js';
 
-const {
-  models,
-  volume,
-  only,
-  rows,
-  seconds,
-  out,
-  port: portText,
-} = readOptions({
+const { models, volume, only, rows, seconds, out } = readOptions({
   models: { type: 'string', default: 'small' },
   volume: { type: 'string' },
   only: { type: 'string' },
   rows: { type: 'string' },
   seconds: { type: 'string', default: '3' },
   out: { type: 'string' },
-  port: { type: 'string', default: '18710' },
 });
 const TIMEOUT_MS = 300_000;
 const CALLERS = 16;
@@ -78,15 +67,8 @@ const FIXED = {
   logProbThreshold: -1000,
 };
 
-const running = new Set();
-process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
-
-async function start({ name, device, precision, env = {} }) {
-  const startedAt = performance.now();
-  const variables = {
-    ...process.env,
+function start({ device, precision, env = {} }) {
+  return started({
     MODELS_DIR: volume,
     ASR_MODEL: `${SET.speech}:${precision}`,
     ...(SET.vision === undefined
@@ -98,40 +80,19 @@ async function start({ name, device, precision, env = {} }) {
           FEATURE_FACE: 'true',
         }),
     DEVICE: device,
-    PORT: portText,
-    LOG_FORMAT: 'json',
     VERIFY_MODELS: 'quick',
     ...env,
-  };
-  const child = spawn(process.execPath, [inRepository('inference/bin/heimdex-inference.js')], {
-    env: variables,
-    stdio: ['ignore', 'pipe', 'pipe'],
   });
-  running.add(child);
-  const lines = [];
-  for (const stream of [child.stdout, child.stderr])
-    createInterface({ input: stream }).on('line', (line) => lines.push(line));
-  const code = await new Promise((resolve) => {
-    child.once('exit', (exit, signal) => resolve(exit ?? signal));
-    const timer = setInterval(() => {
-      if (lines.some((line) => line.includes('"msg":"Ready"'))) {
-        clearInterval(timer);
-        resolve(undefined);
-      }
-    }, 20);
-    timer.unref();
-  });
-  if (out !== undefined) writeFileSync(join(out, `${models}-${name}.log`), lines.join('\n'));
-  return { child, lines, code, seconds: (performance.now() - startedAt) / 1000 };
 }
 
-async function stop(child) {
-  running.delete(child);
-  if (child.exitCode !== null) return;
-  const gone = new Promise((resolve) => child.once('exit', resolve));
-  child.kill();
-  await gone;
+/** Writes the log of a server to the directory of --out. */
+function keepLog(name, { log }) {
+  if (out === undefined) return;
+  writeFileSync(join(out, `${models}-${name}.log`), log.map((line) => JSON.stringify(line)).join('\n'));
 }
+
+/** The last log lines, for the reason of a failure. */
+const lastOf = ({ log }) => JSON.stringify(log.slice(-4)).slice(-1500);
 
 async function latencyMs(call, turns = 20, budgetMs = 6000) {
   await call();
@@ -260,23 +221,26 @@ for (const configuration of CONFIGURATIONS) {
   const { name } = configuration;
   if (only !== undefined && !only.split(',').includes(name)) continue;
   const before = gpuMib();
-  const server = await start(configuration);
-  const { child } = server;
-  if (server.code !== undefined) {
-    console.log(`${name}: ended with ${server.code}: ${server.lines.slice(-2).join(' ').slice(0, 1500)}`);
+  const startedAt = performance.now();
+  const server = await start(configuration).catch((error) => error);
+  const ready = (performance.now() - startedAt) / 1000;
+  const { child, address } = server;
+  if (address === undefined) {
+    console.log(`${name}: ${server.message}: ${lastOf(server)}`);
+    keepLog(name, server);
     continue;
   }
-  const health = await (await fetch(`http://127.0.0.1:${portText}/health`)).json();
-  const client = createInferenceClient({ address: `127.0.0.1:${portText}`, timeoutMs: TIMEOUT_MS });
+  const health = await (await fetch(`http://${address}/health`)).json();
+  const client = createInferenceClient({ address, timeoutMs: TIMEOUT_MS });
   const result = {
-    ready: server.seconds,
+    ready,
     device: health.device,
     gpuMib: gpuMib() - before,
     hostMib: memoryMib(child.pid),
   };
   results[name] = result;
   console.log(
-    `${name}: ready in ${server.seconds.toFixed(1)} s on ${health.device}, ${result.gpuMib} MiB of the GPU, ${result.hostMib.toFixed(0)} MiB of host memory`,
+    `${name}: ready in ${ready.toFixed(1)} s on ${health.device}, ${result.gpuMib} MiB of the GPU, ${result.hostMib.toFixed(0)} MiB of host memory`,
   );
   try {
     result.answers = await answersOf(client);
@@ -292,12 +256,12 @@ for (const configuration of CONFIGURATIONS) {
     }
     console.log(`  after: ${gpuMib() - before} MiB of the GPU, ${memoryMib(child.pid).toFixed(0)} MiB of host memory`);
   } catch (error) {
-    console.log(`${name} failed: ${error.message}; ${server.lines.slice(-4).join(' | ').slice(0, 1500)}`);
+    console.log(`${name} failed: ${error.message}; ${lastOf(server)}`);
   }
   client.close();
-  await stop(child);
+  await stop(server);
+  keepLog(name, server);
   if (out !== undefined) {
-    writeFileSync(join(out, `${models}-${name}.log`), server.lines.join('\n'));
     writeFileSync(
       join(out, `${models}.json`),
       JSON.stringify(results, (key, value) => (key === 'answers' ? undefined : value), 1),

@@ -1,5 +1,6 @@
 // Shared by the benchmarks of the complete server: fills a volume with the downloader, and starts servers on it.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -62,7 +63,10 @@ export function onCores(cores, command, args) {
   return cores === undefined ? [command, args] : ['taskset', ['-c', cores, command, ...args]];
 }
 
-/** Starts a server, on the given CPUs or all, and waits until it is ready; `log` has its log lines as objects. `program`: of another checkout. */
+/**
+ * Starts a server, on the given CPUs or all, and waits until it is ready; `log` has its log lines as objects. `program`: of another checkout.
+ * Rejects if it ends first, with an error that has the `log`.
+ */
 export async function started(env, cores, program = inRepository('inference/bin/heimdex-inference.js')) {
   const child = spawn(...onCores(cores, process.execPath, [program]), {
     env: { ...process.env, ...env, HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'auto' },
@@ -73,7 +77,9 @@ export async function started(env, cores, program = inRepository('inference/bin/
   child.once('close', () => process.off('exit', kill));
   const log = [];
   return new Promise((resolve, reject) => {
-    child.once('close', () => reject(new Error('the server ended before it was ready')));
+    child.once('close', (code, signal) =>
+      reject(Object.assign(new Error(`the server ended with ${code ?? signal} before it was ready`), { log })),
+    );
     createInterface({ input: child.stdout }).on('line', (line) => {
       const entry = JSON.parse(line);
       log.push(entry);
@@ -97,9 +103,9 @@ export async function allWorkers(server) {
 }
 
 /** Stops a server. */
-export function stop({ child }) {
-  return new Promise((resolve) => {
-    child.once('close', resolve);
-    child.kill('SIGTERM');
-  });
+export async function stop({ child }) {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const closed = once(child, 'close');
+  child.kill('SIGTERM');
+  await closed;
 }
