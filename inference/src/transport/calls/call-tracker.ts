@@ -161,20 +161,10 @@ export class CallTracker {
         const own = error === undefined ? undefined : wireError(error);
         const wire = own !== undefined && status !== undefined ? withStatus(own, status) : own;
         const ms = performance.now() - startedAtMs;
-        const endedAt = Date.now();
-        this.#observer.ended?.({
-          path: arrival.path,
-          protocol: arrival.protocol,
-          code: wire?.status ?? 'OK',
-          seconds: ms / 1000,
-          startedAt: endedAt - ms,
-          endedAt,
-          stats,
-          traceparent: arrival.header('traceparent'),
-        });
-        if (!arrival.skipAccessLog) this.#leave(arrival, id, stats, wire, ms);
-        // Only failed probes are logged.
-        else if (wire?.reason === 'INVALID_ARGUMENT') this.#write(arrival, id, stats, wire, ms);
+        this.#observe(arrival, stats, wire, ms);
+        // Of probes, only failed ones are logged.
+        if (!arrival.skipAccessLog || wire?.reason === 'INVALID_ARGUMENT') this.#write(arrival, id, stats, wire, ms);
+        if (!arrival.skipAccessLog) this.#leave();
         return wire;
       },
     };
@@ -182,27 +172,34 @@ export class CallTracker {
 
   /** A call refused at its start: counted and logged like any other; returns the error to send to the caller. */
   refuse(arrival: Omit<Arrival, 'timeoutMs' | 'skipAccessLog'>, error: InferenceError): WireError {
-    const { path, protocol, header } = arrival;
     const wire = toWireError(error);
     const stats: CallStats = {};
     recordCause(stats, wire);
-    const now = Date.now();
-    this.#observer.ended?.({
-      path,
-      protocol,
-      code: wire.status,
-      seconds: 0,
-      startedAt: now,
-      endedAt: now,
-      stats,
-      traceparent: header('traceparent'),
-    });
+    this.#observe(arrival, stats, wire, 0);
     this.#write(arrival, requestId(arrival), stats, wire, 0);
     return wire;
   }
 
-  #leave(arrival: Arrival, id: string, stats: CallStats, wire: WireError | undefined, ms: number): void {
-    this.#write(arrival, id, stats, wire, ms);
+  #observe(
+    { path, protocol, header }: Pick<Arrival, 'path' | 'protocol' | 'header'>,
+    stats: CallStats,
+    wire: WireError | undefined,
+    ms: number,
+  ): void {
+    const endedAt = Date.now();
+    this.#observer.ended?.({
+      path,
+      protocol,
+      code: wire?.status ?? 'OK',
+      seconds: ms / 1000,
+      startedAt: endedAt - ms,
+      endedAt,
+      stats,
+      traceparent: header('traceparent'),
+    });
+  }
+
+  #leave(): void {
     this.#busy -= 1;
     if (this.#busy === 0) for (const done of [...this.#idle]) done();
   }
