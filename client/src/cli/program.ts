@@ -48,9 +48,36 @@ export async function runCli(args: readonly string[], run: CliRun): Promise<Exit
   }
 }
 
-function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Command {
-  const { terminal } = host;
-  const program = new Command('heimdex')
+/** Adds a command to the program. */
+type AddCommand = (name: string, description: string) => Command;
+/** Takes the exit code of the command that ran. */
+type Done = (exitCode: ExitCode) => void;
+
+function buildProgram(host: CliHost, done: Done): Command {
+  const program = bareProgram(host.terminal);
+  // Common options may stand before the command as well; those after it win.
+  for (const option of commonOptions()) program.addOption(option);
+  program.hook('preAction', (_program, command) => {
+    for (const [name, value] of Object.entries(program.opts())) {
+      const given = program.getOptionValueSource(name) === 'cli' && command.getOptionValueSource(name) !== 'cli';
+      if (given) command.setOptionValueWithSource(name, value, 'cli');
+    }
+  });
+
+  const command: AddCommand = (name, description) => {
+    const subcommand = program.command(name).description(description);
+    subcommand.showHelpAfterError(`(run heimdex ${name} --help for usage)`);
+    for (const option of commonOptions()) subcommand.addOption(option);
+    return subcommand;
+  };
+  addSpeechCommand(command, host, done);
+  addImageAndTextCommands(command, host, done);
+  addServerCommands(command, host, done);
+  return program;
+}
+
+function bareProgram(terminal: Terminal): Command {
+  return new Command('heimdex')
     .description('Client of the Heimdex inference server: speech, images, text and faces.')
     .version(version(), '-V, --version')
     .addHelpText('after', EXIT_CODES_HELP)
@@ -64,23 +91,9 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
       getErrHasColors: () => terminal.err.isColorSupported,
     })
     .exitOverride();
+}
 
-  // Common options may stand before the command as well; those after it win.
-  for (const option of commonOptions()) program.addOption(option);
-  program.hook('preAction', (_program, command) => {
-    for (const [name, value] of Object.entries(program.opts())) {
-      const given = program.getOptionValueSource(name) === 'cli' && command.getOptionValueSource(name) !== 'cli';
-      if (given) command.setOptionValueWithSource(name, value, 'cli');
-    }
-  });
-
-  const command = (name: string, description: string) => {
-    const subcommand = program.command(name).description(description);
-    subcommand.showHelpAfterError(`(run heimdex ${name} --help for usage)`);
-    for (const option of commonOptions()) subcommand.addOption(option);
-    return subcommand;
-  };
-
+function addSpeechCommand(command: AddCommand, host: CliHost, done: Done): void {
   command('transcribe', 'speech to text')
     .argument('<file...>', 'audio or video files (WAV, FLAC, MP3, Ogg, MP4, WebM), or - for standard input')
     .addOption(new Option('--format <format>', 'output format (default: text)').choices(['text', 'json', 'srt', 'vtt']))
@@ -113,7 +126,9 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     .option('--rate <hertz>', 'sample rate of --raw (default: 16000)', within(1000, 384_000, true))
     .option('--channels <count>', 'channels of --raw (default: 1)', within(1, 32, true))
     .action(async (files: string[], options: TranscribeCommandOptions) => done(await transcribe(host, files, options)));
+}
 
+function addImageAndTextCommands(command: AddCommand, host: CliHost, done: Done): void {
   command('embed-image', 'embed images')
     .argument('<file...>', 'images, or directories of images')
     .option('--no-normalize', 'do not scale vectors to length 1')
@@ -155,7 +170,9 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     .action(async (files: string[], options: DetectFacesCommandOptions) =>
       done(await detectFaces(host, files, options)),
     );
+}
 
+function addServerCommands(command: AddCommand, host: CliHost, done: Done): void {
   command('info', 'show loaded models, accepted formats and limits').action(async (options: CommonOptions) =>
     done(await info(host, options)),
   );
@@ -172,8 +189,6 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     .action(async (method: string | undefined, options: HealthCommandOptions) =>
       done(await health(host, method, options)),
     );
-
-  return program;
 }
 
 function version(): string {
