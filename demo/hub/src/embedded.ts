@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { filesIn } from './dirs.js';
 import { llamaTokenizerJson } from './llama-tokenizer.js';
@@ -36,5 +36,5 @@ function packageDir(name: string): string {
   const dirs = createRequire(import.meta.url).resolve.paths(name) ?? [];
   const found = dirs.map((dir) => join(dir, name)).find((dir) => existsSync(dir));
   if (found === undefined) throw new Error(`Expected the npm package ${name} to be installed. Run npm ci.`);
-  return dirname(join(found, 'package.json'));
+  return found;
 }

@@ -20,11 +20,6 @@ export interface HubOptions {
   readonly port?: number;
   /** Host. Default 127.0.0.1. */
   readonly host?: string;
-  /**
-   * Host name of the second server in signed URLs. Default: `localhost` if the host is 127.0.0.1, else the host. The
-   * storage of the real hub has a different name, by which huggingface_hub 1.x distinguishes the two.
-   */
-  readonly cdnHost?: string;
   /** Token with access to private and gated repositories. Default: none. */
   readonly token?: string;
   /** Valid tokens that have accepted no licence: 403 from gated repositories. */
@@ -82,7 +77,8 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       pageSize: options.pageSize,
     }),
   );
-  urls.cdn = await listen(cdn, host, 0, options.cdnHost ?? (host === '127.0.0.1' ? 'localhost' : host));
+  // The storage of the real hub has another name too, by which huggingface_hub 1.x distinguishes the two.
+  urls.cdn = await listen(cdn, host, 0, host === '127.0.0.1' ? 'localhost' : host);
   let url: string;
   try {
     url = await listen(hub, host, options.port ?? 0, host);
