@@ -3,25 +3,20 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { openAudio } from '../../inference/dist/src/media/audio/index.js';
 import { joined } from '../speech/audio-files.js';
 import { temporaryDir } from '../support/dir.js';
-import { inRepository } from '../support/measure.js';
+import { inRepository, readOptions } from '../support/measure.js';
 import { placesOf, RATE } from './places.js';
 import { DAMAGES, FILES } from './variants.js';
 
-const { values: flags } = parseArgs({
-  options: {
-    ffmpeg: { type: 'string', default: 'ffmpeg' },
-    shared: { type: 'string', default: inRepository('../shared') },
-    /** Files whose names hold this. */
-    only: { type: 'string', default: '' },
-    /** A directory that keeps the files. */
-    keep: { type: 'string' },
-    /** Lists every file, not only those that differ. */
-    all: { type: 'boolean', default: false },
-  },
+const flags = readOptions({
+  /** Files whose names hold this. */
+  only: { type: 'string', default: '' },
+  /** A directory that keeps the files. */
+  keep: { type: 'string' },
+  /** Lists every file, not only those that differ. */
+  all: { type: 'boolean', default: false },
 });
 /** What is reported: times off by more, and speech that only one of the two has for longer. */
 const OFF_SECONDS = 0.05;

@@ -3,19 +3,14 @@ import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
 import { temporaryDir } from '../support/dir.js';
-import { inRepository, median } from '../support/measure.js';
+import { inRepository, median, readOptions } from '../support/measure.js';
 
-const { values: flags } = parseArgs({
-  options: {
-    ffmpeg: { type: 'string', default: 'ffmpeg' },
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '120' },
-    /** The `dist` directory of another build, to alternate with. */
-    against: { type: 'string' },
-    only: { type: 'string' },
-  },
+const flags = readOptions({
+  seconds: { type: 'string', default: '120' },
+  /** The `dist` directory of another build, to alternate with. */
+  against: { type: 'string' },
+  only: { type: 'string' },
 });
 const VIDEO = ['-f', 'lavfi', '-i', `testsrc=size=640x360:rate=25:duration=${flags.seconds}`];
 const H264 = ['-c:v', 'libx264', '-preset', 'ultrafast'];
@@ -94,7 +89,7 @@ for (const [name, ending, settings, images] of FORMATS) {
   if (made.status !== 0) throw new Error(`ffmpeg could not create ${name}: ${made.error?.message ?? made.stderr}`);
   const bytes = await readFile(path);
   const speeds = openers.map(() => []);
-  for (let round = 0; round < Number(flags.rounds); round += 1) {
+  for (let round = 0; round < flags.rounds; round += 1) {
     for (const [index, [, openAudio]] of openers.entries()) {
       const speed = await speedOf(openAudio, bytes);
       if (speed !== undefined) speeds[index].push(speed);

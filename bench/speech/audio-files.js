@@ -83,13 +83,8 @@ const plain = (text) =>
     .trim()
     .split(/ +/);
 
-/**
- * Words that are wrong, missing or too many, how many there are, and which: `said>transcribed`, with nothing on one side for a word
- * that is missing or made up.
- */
-export function wordErrors(transcribed, said = saidInThreeMinutes()) {
-  const expected = plain(said);
-  const words = plain(transcribed);
+/** The edit distance of each number of first `words` (rows) to each number of first `expected` words (columns). */
+export function editDistances(words, expected) {
   const rows = [Array.from({ length: expected.length + 1 }, (_, at) => at)];
   for (const word of words) {
     const row = rows.at(-1);
@@ -99,6 +94,17 @@ export function wordErrors(transcribed, said = saidInThreeMinutes()) {
     }
     rows.push(next);
   }
+  return rows;
+}
+
+/**
+ * Words that are wrong, missing or too many, how many there are, and which: `said>transcribed`, with nothing on one side for a word
+ * that is missing or made up.
+ */
+export function wordErrors(transcribed, said = saidInThreeMinutes()) {
+  const expected = plain(said);
+  const words = plain(transcribed);
+  const rows = editDistances(words, expected);
   const wrong = [];
   for (let i = words.length, at = expected.length; i > 0 || at > 0; ) {
     const cost = rows[i][at];

@@ -90,7 +90,8 @@ const CHANGES = {
   fast: (samples) => resampled(samples, 1.1),
 };
 
-function noisy(samples, decibels, random) {
+/** Adds white noise at the given signal-to-noise ratio. */
+export function noisy(samples, decibels, random = dice(11)) {
   const power = Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length);
   const amplitude = power * 10 ** (-decibels / 20);
   const gauss = () => Math.sqrt(-2 * Math.log(random() || 1e-9)) * Math.cos(2 * Math.PI * random());

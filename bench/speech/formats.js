@@ -2,24 +2,19 @@
 import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { temporaryDir } from '../support/dir.js';
-import { inRepository } from '../support/measure.js';
+import { readOptions } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
 import { saidInThreeMinutes, samplesOf, threeMinutes, wordErrors } from './audio-files.js';
 import { openWhisper } from './transcribe.js';
 
-const { values: flags } = parseArgs({
-  options: {
-    shared: { type: 'string', default: inRepository('../shared') },
-    ffmpeg: { type: 'string', default: 'ffmpeg' },
-    /** Repetitions of all audio files: 3 for two and a half minutes. */
-    turns: { type: 'string', default: '3' },
-    rates: { type: 'string', default: '8000,16000,44100,48000' },
-    channels: { type: 'string', default: '1,2' },
-    /** Condition on previous text, with sequential windows. */
-    condition: { type: 'boolean', default: false },
-  },
+const flags = readOptions({
+  /** Repetitions of all audio files: 3 for two and a half minutes. */
+  turns: { type: 'string', default: '3' },
+  rates: { type: 'string', default: '8000,16000,44100,48000' },
+  channels: { type: 'string', default: '1,2' },
+  /** Condition on previous text, with sequential windows. */
+  condition: { type: 'boolean', default: false },
 });
 const RATES_HZ = flags.rates.split(',').map(Number);
 const CHANNELS = flags.channels.split(',').map(Number);

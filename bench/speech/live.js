@@ -10,7 +10,7 @@ import { started, stop } from '../serving/setup.js';
 import { temporaryDir } from '../support/dir.js';
 import { quantile, readOptions, runPython } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
-import { audioFiles, joined, RATE, SAID, samplesOf, wordErrors } from './audio-files.js';
+import { audioFiles, editDistances, joined, RATE, SAID, samplesOf, wordErrors } from './audio-files.js';
 import { whisperDir } from './transcribe.js';
 
 const flags = readOptions({
@@ -59,15 +59,7 @@ async function shownByServer(client, samples, language) {
 
 /** Which of the first words of `said` are in `shown`: the alignment to the prefix with the smallest edit distance, the shortest of equals. */
 function recognized(shown, said) {
-  const rows = [said.map((_, at) => at).concat(said.length)];
-  for (const word of shown) {
-    const row = rows.at(-1);
-    const next = [row[0] + 1];
-    for (const [at, other] of said.entries()) {
-      next.push(Math.min(row[at] + (word === other ? 0 : 1), row[at + 1] + 1, next[at] + 1));
-    }
-    rows.push(next);
-  }
+  const rows = editDistances(shown, said);
   const found = [];
   let at = rows.at(-1).indexOf(Math.min(...rows.at(-1)));
   for (let i = shown.length; i > 0 && at > 0; ) {

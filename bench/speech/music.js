@@ -6,7 +6,7 @@ import { temporaryDir } from '../support/dir.js';
 import { readOptions, runPython } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
 import { audioFiles, SAID, samplesOf, wordErrors } from './audio-files.js';
-import { noisy } from './copies/make.js';
+import { noisy } from './clips.js';
 import { openWhisper } from './transcribe.js';
 
 const flags = readOptions({
@@ -48,17 +48,18 @@ async function transcriptsOf(clips, language) {
     await writeFile(files.at(-1), wavOf(samples));
   }
   const job = { model: flags.model, type: 'int8', language, files };
-  const theirs =
-    flags.model === undefined ? [] : runPython(flags.python, new URL('./copies/peer.py', import.meta.url), job);
+  const theirs = flags.model && runPython(flags.python, new URL('./copies/peer.py', import.meta.url), job);
   for (const [at, { name }] of clips.entries()) console.error(language, name, [ours[at], theirs?.[at]]);
-  return [ours, theirs ?? []];
+  return [ours, theirs];
 }
 
 console.log('| music, language | clips with any text: this server | faster-whisper int8 |');
 console.log('|---|---|---|');
 const clips = CLIPS.map(([seconds, seed]) => ({ name: `music-${seconds}-${seed}`, samples: music(seconds, seed) }));
 for (const language of flags.only === 'noise' ? [] : LANGUAGES) {
-  const counts = (await transcriptsOf(clips, language)).map((texts) => texts.filter((text) => text !== '').length);
+  const counts = (await transcriptsOf(clips, language)).map(
+    (texts) => texts?.filter((text) => text !== '').length ?? '-',
+  );
   console.log(`| ${[language ?? 'detected', ...counts].join(' | ')} |`);
 }
 
@@ -70,6 +71,7 @@ for (const decibels of flags.only === 'music' ? [] : DECIBELS) {
     spoken.push({ name: `noise-${decibels}-${at}`, samples: noisy(await samplesOf(path), decibels) });
   }
   const columns = (await transcriptsOf(spoken, 'en')).map((texts) => {
+    if (texts === undefined) return '-';
     const wrong = texts.reduce((sum, text, at) => sum + wordErrors(text, SAID[at]).errors, 0);
     return `${texts.filter((text) => text === '').length}, ${wrong}`;
   });

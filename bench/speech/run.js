@@ -2,27 +2,22 @@
 // Results: results.md.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { env, pipeline } from '@huggingface/transformers';
 import { openAudio } from '../../inference/dist/src/media/audio/index.js';
 import { temporaryDir } from '../support/dir.js';
-import { inRepository, runPython } from '../support/measure.js';
+import { readOptions, runPython } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
 import { audioFiles, RATE, samplesOf, signal, threeMinutes, wordErrors } from './audio-files.js';
 import { openWhisper, whisperDir } from './transcribe.js';
 
-const { values: flags } = parseArgs({
-  options: {
-    python: { type: 'string', default: 'python3' },
-    /** Directory of the same weights in faster-whisper's format. */
-    model: { type: 'string' },
-    rounds: { type: 'string', default: '3' },
-    /** Only the long audio, without transformers.js. */
-    long: { type: 'boolean', default: false },
-    shared: { type: 'string', default: inRepository('../shared') },
-  },
+const flags = readOptions({
+  /** Directory of the same weights in faster-whisper's format. */
+  model: { type: 'string' },
+  rounds: { type: 'string', default: '3' },
+  /** Only the long audio, without transformers.js. */
+  long: { type: 'boolean', default: false },
 });
-const rounds = Number(flags.rounds);
+const { rounds } = flags;
 /** Returns the best of `rounds` after a warm-up round. */
 async function best(run) {
   const figures = { wallSeconds: Number.POSITIVE_INFINITY, cpuSeconds: Number.POSITIVE_INFINITY, text: '' };

@@ -1,7 +1,6 @@
 // Measures the effect of token merging on short audio: `node bench/speech/short.js --cache FILE` (needs ffmpeg with flite).
 // Results: results.md.
 import { appendFile, readFile } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
 import { compressionRatio } from '../../inference/dist/src/models/decoding/compression-ratio.js';
 import { MergedDecoder } from '../../inference/dist/src/models/decoding/merged-decoder.js';
 import { indicesOfHighest, logSumExp } from '../../inference/dist/src/models/decoding/scores.js';
@@ -12,22 +11,18 @@ import { layoutOf } from '../../inference/dist/src/models/whisper/length.js';
 import { LogitsProcessors } from '../../inference/dist/src/models/whisper/logits-processors.js';
 import { MelExtractor } from '../../inference/dist/src/models/whisper/mel.js';
 import { Vocabulary, WhisperTokenizer } from '../../inference/dist/src/models/whisper/vocabulary.js';
-import { inRepository, OPTIONS } from '../support/measure.js';
+import { OPTIONS, readOptions } from '../support/measure.js';
 import { RATE, wordErrors } from './audio-files.js';
 import { shortClips } from './clips.js';
 import { whisperDir } from './transcribe.js';
 
-const { values: flags } = parseArgs({
-  options: {
-    shared: { type: 'string', default: inRepository('../shared') },
-    ffmpeg: { type: 'string', default: 'ffmpeg' },
-    /** File that caches results. */
-    cache: { type: 'string' },
-    /** Unmerged positions of trailing silence, and the number of positions merged into one after them. */
-    layouts: { type: 'string', default: '64:4' },
-    /** Regular expression that selects clips. */
-    only: { type: 'string', default: '' },
-  },
+const flags = readOptions({
+  /** File that caches results. */
+  cache: { type: 'string' },
+  /** Unmerged positions of trailing silence, and the number of positions merged into one after them. */
+  layouts: { type: 'string', default: '64:4' },
+  /** Regular expression that selects clips. */
+  only: { type: 'string', default: '' },
 });
 const LAYOUTS = [...flags.layouts.split(','), 'full'];
 

@@ -2,33 +2,26 @@
 // Results: results.md.
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { openDetector } from '../../inference/dist/src/models/silero/detector.js';
 import { getSpeechTimestamps } from '../../inference/dist/src/models/silero/speech-timestamps.js';
 import { VAD_OPTIONS } from '../../inference/dist/src/models/speech/vad-options.js';
 import { temporaryDir } from '../support/dir.js';
-import { inRepository, runPython } from '../support/measure.js';
+import { readOptions, runPython } from '../support/measure.js';
 import { audioFiles, RATE, samplesOf, threeMinutes } from './audio-files.js';
+import { dice } from './clips.js';
 
 /** Values of max_speech_duration_s; without it speech is never split. */
 const LONGEST_SECONDS = [30, 10, 5];
 
-const { values: flags } = parseArgs({
-  options: {
-    python: { type: 'string', default: 'python3' },
-    /** silero_vad_v6.onnx. */
-    vad: { type: 'string' },
-    shared: { type: 'string', default: inRepository('../shared') },
-  },
+const flags = readOptions({
+  /** silero_vad_v6.onnx. */
+  vad: { type: 'string' },
 });
 
 /** Returns the long audio with 8 s of silence after every 20 s, and faint noise throughout. */
 function withSilences(samples) {
-  let state = 1;
-  const noise = () => {
-    state = (state * 48_271) % 2_147_483_647;
-    return 0.002 * (state / 1_073_741_823 - 1);
-  };
+  const random = dice(1);
+  const noise = () => 0.002 * (2 * random() - 1);
   const parts = Math.ceil(samples.length / (20 * RATE));
   const all = Float32Array.from({ length: samples.length + parts * 8 * RATE }, noise);
   for (let part = 0; part < parts; part += 1) {

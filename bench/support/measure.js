@@ -10,11 +10,12 @@ export function inRepository(path) {
   return `${ROOT}${path}`;
 }
 
-/** Parses `--python PATH`, `--rounds N`, `--shared DIR`, and a benchmark's own options. */
+/** Parses `--python PATH`, `--ffmpeg PATH`, `--rounds N`, `--shared DIR`, and a benchmark's own options. */
 export function readOptions(own = {}) {
   const { values } = parseArgs({
     options: {
       python: { type: 'string', default: 'python3' },
+      ffmpeg: { type: 'string', default: 'ffmpeg' },
       rounds: { type: 'string', default: '5' },
       shared: { type: 'string', default: inRepository('../shared') },
       ...own,

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';
+import { randomNumbers } from '../../downloader/compiler/dist/src/check/random-numbers.js';
 import { CONTEXT, inRepository, modelFiles, OPTIONS, readOptions } from '../support/measure.js';
 
 const options = readOptions({
@@ -33,17 +34,6 @@ const model = await load(
   modelFiles('opencv/face_detection_yunet', dirname(options.yunet), { model: basename(options.yunet) }),
   OPTIONS,
 );
-
-/** Deterministic random numbers from 0 to 1 (mulberry32). */
-function numbers(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 function imagesIn(dir) {
   return readdirSync(dir)
@@ -160,7 +150,7 @@ const parts = new Map([...new Set([...CROWD, ...LONE])].map((part) => [part, { f
 console.log('| million pixels | images | faces | found | false | CPU s per image |\n|---|---|---|---|---|---|');
 for (const megapixels of options.megapixels.split(',').map(Number)) {
   const total = { images: 0, faces: 0, found: 0, wrong: 0, cpu: 0 };
-  const next = numbers(megapixels * 1000 + 1);
+  const next = randomNumbers(megapixels * 1000 + 1);
   for (let seed = 0; seed < Number(options.seeds); seed += 1) {
     for (const [index, heights] of [CROWD, CROWD, ...LONE.map((part) => [part])].entries()) {
       const shape = SHAPES[(seed + index) % SHAPES.length];

@@ -5,7 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { wavOf } from '../../support/wav.js';
 import { joined, RATE, saidInThreeMinutes, threeMinutes } from '../audio-files.js';
-import { dice, SENTENCES, spoken, VOICES } from '../clips.js';
+import { noisy, SENTENCES, spoken, VOICES } from '../clips.js';
 
 const bitRate = (encoder, ending, kb) => ({
   name: `${ending === 'm4a' ? 'aac' : ending}-${kb}`,
@@ -57,13 +57,4 @@ export async function makeCopies(dir, { shared, ffmpeg, only }) {
     }
   }
   return copies;
-}
-
-/** Adds white noise at the given signal-to-noise ratio. */
-export function noisy(samples, decibels) {
-  const random = dice(11);
-  const power = Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length);
-  const amplitude = power * 10 ** (-decibels / 20);
-  const gauss = () => Math.sqrt(-2 * Math.log(random() || 1e-9)) * Math.cos(2 * Math.PI * random());
-  return samples.map((sample) => sample + amplitude * gauss());
 }

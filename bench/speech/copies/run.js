@@ -1,34 +1,28 @@
 // Words wrong in lossy copies: `node bench/speech/copies/run.js --model DIR --python PATH` (needs ffmpeg with flite). See ../README.md.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { temporaryDir } from '../../support/dir.js';
-import { inRepository, runPython } from '../../support/measure.js';
+import { readOptions, runPython } from '../../support/measure.js';
 import { wavOf } from '../../support/wav.js';
 import { samplesOf, wordErrors } from '../audio-files.js';
 import { openWhisper } from '../transcribe.js';
 import { makeCopies } from './make.js';
 import { Texts } from './texts.js';
 
-const { values: flags } = parseArgs({
-  options: {
-    shared: { type: 'string', default: inRepository('../shared') },
-    ffmpeg: { type: 'string', default: 'ffmpeg' },
-    python: { type: 'string', default: 'python3' },
-    /** Directory of Whisper base in faster-whisper's format. */
-    model: { type: 'string' },
-    /** The same weights, compiled to int8 and to fp32: directories of graphs. */
-    int8: { type: 'string' },
-    fp32: { type: 'string' },
-    /** Copies whose names hold this. */
-    only: { type: 'string', default: '' },
-    /** Programs to try, by the names below. */
-    programs: { type: 'string', default: 'ours,whole,safe,alone,compiled,exact,int8,float32' },
-    /** A directory that keeps copies and texts: what is there is not made again. */
-    keep: { type: 'string' },
-    /** Says which words are wrong. */
-    show: { type: 'boolean', default: false },
-  },
+const flags = readOptions({
+  /** Directory of Whisper base in faster-whisper's format. */
+  model: { type: 'string' },
+  /** The same weights, compiled to int8 and to fp32: directories of graphs. */
+  int8: { type: 'string' },
+  fp32: { type: 'string' },
+  /** Copies whose names hold this. */
+  only: { type: 'string', default: '' },
+  /** Programs to try, by the names below. */
+  programs: { type: 'string', default: 'ours,whole,safe,alone,compiled,exact,int8,float32' },
+  /** A directory that keeps copies and texts: what is there is not made again. */
+  keep: { type: 'string' },
+  /** Says which words are wrong. */
+  show: { type: 'boolean', default: false },
 });
 
 /**
