@@ -113,7 +113,8 @@ files.forEach((path, index) => {
   console.log(`${seconds[index].toFixed(1)} s`);
   for (const [name, figures] of transcribed) {
     if (figures === undefined) continue;
-    const wrong = path === longPath ? Object.values(wordErrors(figures.text)).join(' of ') : '';
+    const { errors, words } = wordErrors(figures.text);
+    const wrong = path === longPath ? `${errors} of ${words}` : '';
     console.log(`  ${name.padEnd(24)} ${wrong} ${figures.text.slice(0, 120)}`);
   }
 });
