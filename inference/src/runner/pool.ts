@@ -3,12 +3,11 @@
  * that was ready has run: its loss is that of an input, or chance, and must not end the other models.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '@heimdex/common';
+import { exponentialDelayMs, messageOf } from '@heimdex/common';
 import type { Logger } from 'pino';
 import type { ModelFacts } from '../models/model.js';
 import { isUnusable } from '../models/session/optimized/use.js';
 import type { Executor } from '../scheduling/executor.js';
-import { backoffMs } from './backoff.js';
 import { processMemoryBytes } from './memory.js';
 import { type WorkerEnd, WorkerProcess, type WorkerProcessOptions, type WorkerReady } from './worker-process.js';
 
@@ -33,6 +32,9 @@ export interface PoolOptions {
 
 /** The loss of a worker that was ready for longer restarts the count of losses. */
 const STABLE_MS = 60_000;
+/** The pause before a restart: none after the first loss in a row, then this long, doubled each time up to the maximum. */
+const FIRST_PAUSE_MS = 500;
+const MAX_PAUSE_MS = 30_000;
 
 interface Loss extends WorkerEnd {
   /** How long it was ready; undefined: never. */
@@ -118,7 +120,8 @@ export class Pool {
       if ((end.loadFailure && this.#facts === undefined) || this.#failedStarts >= this.#options.maxLosses) {
         return this.#giveUp(end.loadFailure, end.reason);
       }
-      const delayMs = backoffMs(this.#losses);
+      const again = this.#losses - 1;
+      const delayMs = again < 1 ? 0 : exponentialDelayMs(again, FIRST_PAUSE_MS, MAX_PAUSE_MS);
       this.#startsAtMs.set(index, performance.now() + delayMs);
       log.error({ model: this.#options.name, worker: index, reason: end.reason, delayMs }, 'worker lost, restarting');
       this.#restarts += 1;

@@ -1,7 +1,10 @@
-/** Starts the process of a worker. */
+/** Starts the process of a worker, with a lower priority. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { constants, getPriority, setPriority } from 'node:os';
 import { WORKER_FLAGS } from '../process/malloc-settings.js';
-import { lowerPriority } from './priority.js';
+
+/** Nice value of a worker above the server's. */
+const PRIORITY_STEP = 10;
 
 /**
  * Starts a process with a pipe for frames at WORKER_PIPE_FD. Throws if the process cannot be started; some failures are the child's `error`
@@ -16,4 +19,13 @@ export function spawnWorker(program: string, env: Readonly<Record<string, string
   }
   lowerPriority(child.pid);
   return child;
+}
+
+/** Gives the worker a lower priority than the server: the serving process needs little CPU time, but without delay. */
+function lowerPriority(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) setPriority(pid, Math.min(constants.priority.PRIORITY_LOW, getPriority() + PRIORITY_STEP));
+  } catch {
+    // The process has ended, or the system does not permit it; the worker runs without it.
+  }
 }
