@@ -14,6 +14,7 @@ const ARRIVAL = {
   peer: '',
   timeoutMs: Number.POSITIVE_INFINITY,
   skipAccessLog: false,
+  headerBytes: 0,
   header: () => undefined,
 } as const;
 

@@ -1,8 +1,16 @@
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import { promisify } from 'node:util';
+import grpc from '@grpc/grpc-js';
+import { Health } from '@heimdex/gen';
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { InferenceError } from '../../src/errors.js';
+import { defineService } from '../../src/services/service.js';
 import { CallAdmission, type CallAdmissionOptions, largestMessageBytes } from '../../src/transport/calls/admission.js';
 import { type Arrival, CallTracker } from '../../src/transport/calls/call-tracker.js';
+import { createGrpcServer } from '../../src/transport/grpc/grpc-server.js';
+import { MessageDecoder } from '../../src/transport/messages/message-decoder.js';
 
 const MIB = 1024 * 1024;
 const ARRIVAL: Arrival = {
@@ -11,6 +19,7 @@ const ARRIVAL: Arrival = {
   peer: '127.0.0.1:1',
   timeoutMs: Number.POSITIVE_INFINITY,
   skipAccessLog: false,
+  headerBytes: 0,
   header: () => undefined,
 };
 const UNARY = { streaming: false };
@@ -66,6 +75,47 @@ describe('admission', () => {
     first.close();
     second.close();
     expect(admission.heldBytes).to.equal(0);
+  });
+
+  it('counts the headers of a call until it ends', () => {
+    const admission = controller();
+    const call = admission.admit({ ...ARRIVAL, headerBytes: MIB }, UNARY);
+    expect(admission.heldBytes).to.be.within(MIB, 1.1 * MIB);
+    call.body.receive(MIB);
+    expect(admission.heldBytes).to.equal(3 * MIB);
+    call.answer(MIB);
+    expect(admission.heldBytes).to.be.within(2 * MIB, 2.1 * MIB);
+    call.close();
+    expect(codeOf(() => admission.admit({ ...ARRIVAL, headerBytes: 16 * MIB }, UNARY))).to.equal('QUEUE_FULL');
+    expect(admission.heldBytes).to.equal(0);
+  });
+
+  it('counts the headers of a gRPC call, of which a repeated one has a byte on the connection', async () => {
+    const callTracker = new CallTracker(pino({ level: 'silent' }));
+    const admission = controller({ callTracker });
+    const decoder = new MessageDecoder({ maxValues: 10, maxDepth: 2, maxTextBytes: MIB });
+    const limits = { maxMessageBytes: MIB, maxConcurrentStreams: 10, maxConnectionAgeMs: 0, streamIdleMs: 1000 };
+    const service = defineService(Health, { check: () => ({}), list: () => ({}), async *watch() {} });
+    const server = createGrpcServer([service], { callTracker, admission, decoder }, limits);
+    const bind = promisify(server.bindAsync.bind(server));
+    const session = http2.connect(
+      `http://127.0.0.1:${await bind('127.0.0.1:0', grpc.ServerCredentials.createInsecure())}`,
+    );
+    try {
+      const repeated = { 'x-repeated': Array<string>(15).fill('v'.repeat(3900)) };
+      const headers = {
+        ':method': 'POST',
+        ':path': '/grpc.health.v1.Health/Check',
+        'content-type': 'application/grpc',
+      };
+      session.request({ ...headers, ...repeated }).on('error', () => {});
+      await once(session, 'connect');
+      await new Promise((resolve) => session.ping(resolve));
+      expect(admission.heldBytes).to.be.within(15 * 3900, 15 * 3900 + 20_000);
+    } finally {
+      session.destroy();
+      server.forceShutdown();
+    }
   });
 
   it('leaves a quarter of the memory to interactive calls, unless a bulk call is alone', () => {

@@ -112,14 +112,14 @@ export class CallAdmission {
   admit(arrival: Arrival, kind: CallKind): AdmittedCall {
     const permit = this.#check(arrival, kind);
     const open = this.#options.callTracker.open(arrival);
-    const incoming = this.#incoming(permit, { ...kind, small: arrival.skipAccessLog }, (error) => open.stop(error));
+    const incoming = this.#incoming(permit, arrival, { ...kind, small: arrival.skipAccessLog }, open.stop);
     const call = { ...open.call, retain: (bytes: number) => incoming.body.retain(bytes) };
     return { ...incoming, open: { ...open, call } };
   }
 
   /** Like `admit`, for an untracked call (reflection), whose time the caller limits. */
   receive(arrival: Arrival, kind: CallKind): Incoming {
-    return this.#incoming(this.#check(arrival, kind), kind, () => {});
+    return this.#incoming(this.#check(arrival, kind), arrival, kind, () => {});
   }
 
   /** Undefined for a call without permits. */
@@ -138,7 +138,7 @@ export class CallAdmission {
     const priority = priorityOf(arrival);
     const refusal = overload(arrival.path, priority);
     if (refusal !== undefined) throw refusal;
-    const permit = this.#permits.acquire(baseBytes(kind), priority);
+    const permit = this.#permits.acquire(arrival.headerBytes + baseBytes(kind), priority);
     if (permit !== undefined) return permit;
     this.#watch();
     throw outOfMemory();
@@ -148,12 +148,18 @@ export class CallAdmission {
     clearInterval(this.#checkTimer);
   }
 
-  #incoming(permit: Permit | undefined, kind: CallKind, late: (error: InferenceError) => void): Incoming {
+  #incoming(
+    permit: Permit | undefined,
+    { headerBytes }: Arrival,
+    kind: CallKind,
+    late: (error: InferenceError) => void,
+  ): Incoming {
     const { streaming, small = false } = kind;
     const { maxMessageBytes, requestTimeoutMs = REQUEST_TIMEOUT_MS, requestGraceMs = REQUEST_GRACE_MS } = this.#options;
     const body = new IncomingBody({
       permits: this.#permits,
       permit,
+      headerBytes,
       baseBytes: baseBytes(kind),
       intake: this.#intake,
       limits: {
@@ -167,7 +173,7 @@ export class CallAdmission {
       body,
       answer: (bytes) => {
         body.end();
-        permit?.force(CALL_BYTES + bytes);
+        permit?.force(headerBytes + CALL_BYTES + bytes);
       },
       close: () => {
         body.end();

@@ -70,6 +70,7 @@ function arrivalOf(request: IncomingMessage, { path, protocol, skipAccessLog }: 
     peer: socket.remoteAddress === undefined ? 'unknown' : `${socket.remoteAddress}:${socket.remotePort}`,
     timeoutMs: timeoutMsOf(timeoutHeader, header(timeoutHeader)),
     skipAccessLog,
+    headerBytes: request.rawHeaders.reduce((sum, { length }) => sum + length, 0),
     header,
   };
 }

@@ -22,6 +22,8 @@ export interface Arrival {
   readonly timeoutMs: number;
   /** Answered while draining, and logged only when the request is invalid: health. */
   readonly skipAccessLog: boolean;
+  /** Of all headers, names and values: they are in memory until the call ends. */
+  readonly headerBytes: number;
   header(name: string): string | undefined;
 }
 
@@ -171,7 +173,7 @@ export class CallTracker {
   }
 
   /** A call refused at its start: counted and logged like any other; returns the error to send to the caller. */
-  refuse(arrival: Omit<Arrival, 'timeoutMs' | 'skipAccessLog'>, error: InferenceError): WireError {
+  refuse(arrival: Omit<Arrival, 'timeoutMs' | 'skipAccessLog' | 'headerBytes'>, error: InferenceError): WireError {
     const wire = toWireError(error);
     const stats: CallStats = {};
     recordCause(stats, wire);

@@ -7,7 +7,7 @@ import { InferenceError } from '../../errors.js';
 import type { Intake, Source } from './intake.js';
 import type { MemoryPermits, Permit } from './memory-permits.js';
 
-/** Fixed memory of a call: headers, buffers, objects. */
+/** Fixed memory of a call: buffers, objects. */
 export const CALL_BYTES = 16 * KIB;
 /** Reserved for an announced body before any of it arrives. */
 const FIRST_BYTES = 64 * KIB;
@@ -31,7 +31,9 @@ export interface IncomingBodyOptions {
   readonly permits: MemoryPermits;
   /** The call's permits; undefined: not counted. */
   readonly permit: Permit | undefined;
-  /** The call's minimum. */
+  /** Of the call's headers. */
+  readonly headerBytes: number;
+  /** The call's minimum besides them. */
   readonly baseBytes: number;
   readonly limits: BodyLimits;
   readonly intake: Intake;
@@ -129,16 +131,14 @@ export class IncomingBody {
   }
 
   #hold(): void {
-    const { permits, permit, baseBytes } = this.#options;
+    const { permits, permit, headerBytes, baseBytes } = this.#options;
     const received = this.#receivedBytes;
     const arriving =
       this.#announcedBytes === undefined
         ? received
         : Math.min(this.#announcedBytes, Math.max(FIRST_BYTES, AHEAD * received));
-    const needed = Math.max(
-      baseBytes,
-      COPIES * (arriving + this.#unpackedBytes) + this.#keptBytes + this.#retainedBytes,
-    );
+    const message = COPIES * (arriving + this.#unpackedBytes) + this.#keptBytes + this.#retainedBytes;
+    const needed = headerBytes + Math.max(baseBytes, message);
     if (permit === undefined || permit.resize(needed)) return;
     if (needed > permits.totalBytes && this.#retainedBytes > received) throw indexTooFar(permits.totalBytes);
     if (needed > permits.totalBytes) throw tooLarge(received + this.#unpackedBytes, permits.totalBytes / COPIES);

@@ -54,6 +54,7 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
               peer,
               timeoutMs: timeoutMsOf(call),
               skipAccessLog: skipAccessLog.get(path) ?? false,
+              headerBytes: bytesOf(metadata),
               header,
             } as const;
             try {
@@ -101,6 +102,15 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
       return take();
     },
   };
+}
+
+/** A header that refers to one before it has a byte on the connection, and up to 4 KiB here. */
+function bytesOf(metadata: grpc.Metadata): number {
+  let bytes = 0;
+  for (const [name, values] of Object.entries(metadata.toJSON())) {
+    for (const value of values) bytes += name.length + value.length;
+  }
+  return bytes;
 }
 
 function timeoutMsOf(call: grpc.ServerInterceptingCallInterface): number {
