@@ -4,16 +4,13 @@ import type { Fault } from '@heimdex/hub';
 import { expect } from 'chai';
 import { startEncodingFront } from './support/encoding-front.js';
 import { lastLine, type ProgramResult, runHere } from './support/program.js';
-import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
+import { ENCODER, SPEECH_REPOSITORY } from './support/repositories.js';
 import { useHub } from './support/use-hub.js';
 
 const onEncoder = { kind: 'bytes', file: ENCODER } as const;
 
 describe('a download through a bad network', () => {
-  const { dir, hub, env } = useHub({
-    token: 'hf_right',
-    strangerTokens: ['hf_stranger'],
-  });
+  const { dir, hub, env } = useHub();
 
   async function run(faults: readonly Fault[], more: NodeJS.ProcessEnv = {}): Promise<ProgramResult> {
     hub.faults.add(...faults);
@@ -232,64 +229,6 @@ describe('a download through a bad network', () => {
   it('publishes nothing of a file whose bytes are wrong', async () => {
     await run([{ on: onEncoder, do: { type: 'flip', atByte: 5 } }]);
     expect(await publishedBlobs()).to.deep.equal([]);
-  });
-
-  it('ends at once on 401, 403 and 404, without a second try', async () => {
-    for (const status of [401, 403, 404]) {
-      hub.faults.clear();
-      hub.requests.clear();
-      const result = await run([{ on: { kind: 'info' }, do: { type: 'status', status } }]);
-      expect(result.status).to.equal(status === 404 ? 3 : 4);
-      expect(hub.requests.count).to.equal(1);
-    }
-  });
-
-  it('names the page on which to accept the licence of a repository', async () => {
-    await hub.publish({ ...speechRepository(), name: 'acme/gated', gated: true });
-    const result = await runHere([], env({ ASR_MODEL: 'acme/gated', HF_TOKEN: 'hf_stranger' }));
-    expect(result.status).to.equal(4);
-    expect(lastLine(result)).to.include({ code: 'ACCESS_DENIED' });
-    expect(lastLine(result).msg).to.include(`${hub.url}/acme/gated`);
-  });
-
-  it('sends the token to the hub and never to the host it redirects to, and never logs it', async () => {
-    await hub.publish({ ...speechRepository(), name: 'acme/private', private: true });
-    const result = await runHere([], env({ ASR_MODEL: 'acme/private', HF_TOKEN: 'hf_right', LOG_LEVEL: 'debug' }));
-    expect(result.status, result.stderr).to.equal(0);
-    const cdn = hub.requests.filter({ server: 'cdn' });
-    expect(cdn.length).to.be.greaterThan(0);
-    expect(cdn.filter((request) => request.authorization !== undefined)).to.deep.equal([]);
-    const sent = new Set(hub.requests.filter({ server: 'hub' }).map((request) => request.authorization));
-    expect([...sent]).to.deep.equal(['Bearer hf_right']);
-    expect(result.stderr).not.to.include('hf_right');
-  });
-
-  it('sends the user and the password of the address with each request to the hub, and no token with them', async () => {
-    const address = { HF_ENDPOINT: hub.url.replace('//', '//us%40er:p%3Ass@') };
-    const both = await runHere([], env({ ...address, HF_TOKEN: 'hf_right' }));
-    expect([both.status, hub.requests.count]).to.deep.equal([2, 0]);
-    expect(lastLine(both).msg).to.match(/HF_ENDPOINT .* HF_TOKEN/);
-    const page = `${hub.url}/api/models/${SPEECH_REPOSITORY}/tree/${hub.commit(SPEECH_REPOSITORY).sha}`;
-    const headers = { link: `<${page}?recursive=true>; rel="next"` };
-    const result = await run(
-      [{ on: { kind: 'tree' }, do: { type: 'status', status: 200, headers, body: '[]' }, times: 1 }],
-      address,
-    );
-    expect(result.status, result.stderr).to.equal(0);
-    const sent = new Set(hub.requests.filter({ server: 'hub' }).map((request) => request.authorization));
-    expect([...sent]).to.deep.equal([`Basic ${btoa('us@er:p:ss')}`]);
-    const refused = await run([{ on: { kind: 'info' }, do: { type: 'status', status: 401 } }], {
-      ...address,
-      HF_HUB_CACHE: dir.path,
-    });
-    expect(refused.status).to.equal(4);
-    expect(lastLine(refused).msg).to.include('HF_ENDPOINT').and.not.include('ss@');
-  });
-
-  it('follows a renamed repository with the token', async () => {
-    await hub.publish({ ...speechRepository(), name: 'acme/new-name', private: true, formerNames: ['acme/old-name'] });
-    const result = await runHere([], env({ ASR_MODEL: 'acme/old-name', HF_TOKEN: 'hf_right' }));
-    expect(result.status, result.stderr).to.equal(0);
   });
 
   it('refuses a file list with a path that leads out of the cache', async () => {
