@@ -197,6 +197,31 @@ describe('malicious callers', () => {
   });
 });
 
+describe('a call that is reset at once', () => {
+  it('is not answered: the answer, of another content type or an unknown method, would end the server', async () => {
+    const fake = await startFakeServer();
+    try {
+      const socket = net.connect(fake.server.address.port, '127.0.0.1');
+      const frames = [{ path: '/unknown' }, { type: 'text/plain' }].flatMap((call, index) => {
+        const id = 2 * index + 1;
+        return [beginCheck(id, call), Buffer.from([0, 0, 4, 3, 0, 0, 0, 0, id, 0, 0, 0, 8])];
+      });
+      // Empty settings, the calls, and a ping.
+      const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+      const ping = Buffer.from([0, 0, 8, 6, 0, 0, 0, 0, 0, ...Buffer.from('the end.')]);
+      socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), settings, ...frames, ping]));
+      let received = '';
+      for await (const bytes of socket) {
+        received += bytes;
+        if (received.includes('the end.')) break;
+      }
+      expect((await fake.client.value(Health.method.check, {})).status).to.be.oneOf([1, 2]);
+    } finally {
+      await fake.close();
+    }
+  });
+});
+
 /** The first message of a Watch over Connect from a local address. */
 async function firstOfWatch(url: string, localAddress: string): Promise<string> {
   const options = { method: 'POST', localAddress, headers: { 'content-type': 'application/connect+json' } };
@@ -252,15 +277,18 @@ describe('health calls that never end', () => {
 /** The content of a RST_STREAM frame with ENHANCE_YOUR_CALM. */
 const CALM_DOWN = '\x00\x00\x00\x0b';
 
-/** The HEADERS frame of a call of Health/Check without a message. */
-function beginCheck(streamId: number): Buffer {
+/** The HEADERS frame of a call of Health/Check, or of another path or content type, without a message. */
+function beginCheck(
+  streamId: number,
+  { path = `/${Health.typeName}/Check`, type = 'application/grpc' }: { path?: string; type?: string } = {},
+): Buffer {
   const text = (value: string) => [value.length, ...Buffer.from(value)];
   const fields = [
     [':method', 'POST'],
     [':scheme', 'http'],
     [':authority', 'x'],
-    [':path', `/${Health.typeName}/Check`],
-    ['content-type', 'application/grpc'],
+    [':path', path],
+    ['content-type', type],
     ['te', 'trailers'],
   ] as const;
   // Literal fields without indexing (RFC 7541, section 6.2.2).

@@ -20,7 +20,7 @@ export interface StreamObserver {
 const MALFORMED = 'malformed, expected up to eight digits and a unit';
 
 /**
- * Runs for each stream before grpc-js. Shortens timeouts above the longest timer: grpc-js truncates them to 32 bits, so
+ * Runs for each stream before grpc-js, which gets only those that are still open. Shortens timeouts above the longest timer: grpc-js truncates them to 32 bits, so
  * that a month would expire at once.
  */
 export function watchStreams(server: grpc.Server, observer: StreamObserver): void {
@@ -28,13 +28,18 @@ export function watchStreams(server: grpc.Server, observer: StreamObserver): voi
   const create = makes.createHttp2Server.bind(server);
   makes.createHttp2Server = (credentials) => {
     const made = create(credentials);
-    made.prependListener('stream', (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => {
+    const listeners = made.listeners('stream');
+    made.removeAllListeners('stream');
+    made.on('stream', (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, ...others) => {
+      // Reset with the bytes that opened it: grpc-js would answer, for example that its method is unknown, and throw.
+      if (stream.destroyed || stream.closed) return void stream.on('error', () => {});
       const timeout = headers['grpc-timeout']?.toString();
       if (timeout !== undefined) {
         const isValid = Number.isFinite(timeoutMsOf('grpc-timeout', timeout));
         headers['grpc-timeout'] = isValid ? withinTimers('grpc-timeout', timeout) : MALFORMED;
       }
       observer.began(stream);
+      for (const listener of listeners) listener.call(made, stream, headers, ...others);
     });
     return made;
   };
