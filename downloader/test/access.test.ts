@@ -30,6 +30,16 @@ describe('a download from a hub that asks who it is', () => {
     expect(lastLine(result).msg).to.include(`${hub.url}/acme/gated`);
   });
 
+  it('tells a token that a redirect to another host did not get from one that was rejected', async () => {
+    await hub.publish({ ...speechRepository(), name: 'acme/private', private: true });
+    const { port } = new URL(hub.url);
+    const location = `http://localhost:${port}/api/models/acme/private/revision/main`;
+    hub.faults.add({ on: { kind: 'info' }, do: { type: 'redirect', location }, times: 1 });
+    const result = await runHere([], env({ ASR_MODEL: 'acme/private', HF_TOKEN: 'hf_right' }));
+    expect(result.status, result.stderr).to.equal(4);
+    expect(lastLine(result).msg).to.include(`127.0.0.1:${port} redirects there`).and.not.include('rejected');
+  });
+
   it('sends the token to the hub and never to the host it redirects to, and never logs it', async () => {
     await hub.publish({ ...speechRepository(), name: 'acme/private', private: true });
     const result = await runHere([], env({ ASR_MODEL: 'acme/private', HF_TOKEN: 'hf_right', LOG_LEVEL: 'debug' }));

@@ -50,7 +50,7 @@ describe('sources other than the hub', () => {
         // In chunks, so that nothing states the size.
         response.write(seededBytes(290_000, 'other weights'));
         response.end(WEIGHTS);
-      } else response.writeHead(404).end();
+      } else response.writeHead(request.url === '/private.onnx' ? 401 : 404).end();
     }).listen(0, '127.0.0.1');
     await once(web, 'listening');
     webUrl = `http://127.0.0.1:${(web.address() as AddressInfo).port}`;
@@ -134,6 +134,12 @@ describe('sources other than the hub', () => {
     expect(lock.models[0].files.find((file: { path: string }) => file.path === 'weights.onnx').sizeBytes).to.equal(
       300_000,
     );
+  });
+
+  it('advises no token for an address that requires a login, since none is sent there', async () => {
+    const result = await runHere([], await environment([urlSource(undefined, 'private.onnx')]));
+    expect(result.status, result.stderr).to.equal(4);
+    expect(lastLine(result).msg).to.include('a user and a password').and.not.include('HF_TOKEN');
   });
 
   it('reports that an address is asked again for its size', async () => {

@@ -3,6 +3,13 @@ import type { HttpAnswer } from './http.js';
 import { retryAfterOf } from './rate-limit.js';
 import { mayPass, TransientError } from './retry.js';
 
+/** A host trusted with the token, and how to access it. */
+export interface Origin {
+  readonly endpoint: URL;
+  /** Sent only to the endpoint's own origin. */
+  readonly token: string | undefined;
+}
+
 /** The requested resource, for messages. */
 export interface RequestTarget {
   /** Such as `the file onnx/model.onnx of org/name at 0123abcd`. */
@@ -14,10 +21,11 @@ export interface RequestTarget {
 /**
  * Returns the error for an answer other than 2xx.
  *
- * @param hasToken - Whether a token was sent: without one the advice is to set it, with one to check its permissions.
+ * @param origin - What was asked: without a token the advice is to set it, with one to check its permissions.
  */
-export function answerError(answer: HttpAnswer, target: RequestTarget, hasToken: boolean): Error {
+export function answerError(answer: HttpAnswer, target: RequestTarget, origin: Origin): Error {
   const { status } = answer;
+  const hasToken = origin.token !== undefined && isOwn(answer, origin);
   const host = answer.url.host;
   if (mayPass(status)) {
     const limited = status === 429;
@@ -33,7 +41,7 @@ export function answerError(answer: HttpAnswer, target: RequestTarget, hasToken:
   const reason = answer.header('x-error-code');
   const said = answer.header('x-error-message');
   const detail = said === undefined ? '' : ` The hub says: ${printable(said).replace(/\.$/, '')}.`;
-  if (status === 401 || (status === 403 && !hasToken)) return authError(answer, target, hasToken, detail);
+  if (status === 401 || (status === 403 && !hasToken)) return authError(answer, target, origin, detail);
   if (status === 403) {
     const licence =
       target.page === undefined
@@ -67,7 +75,12 @@ export function hasCredentials({ username, password }: URL): boolean {
   return username + password !== '';
 }
 
-function authError(answer: HttpAnswer, target: RequestTarget, hasToken: boolean, detail: string): DownloaderError {
+/** Whether an answer is the origin's own: another one that it redirects to gets no token and no password. */
+function isOwn(answer: HttpAnswer, { endpoint }: Origin): boolean {
+  return answer.url.origin === endpoint.origin;
+}
+
+function authError(answer: HttpAnswer, target: RequestTarget, origin: Origin, detail: string): DownloaderError {
   const { host } = answer.url;
   if (hasCredentials(answer.url)) {
     return new DownloaderError(
@@ -75,13 +88,27 @@ function authError(answer: HttpAnswer, target: RequestTarget, hasToken: boolean,
       `${host} rejects the user and the password of its address for ${target.what} (${answer.status}).${detail} Correct them in HF_ENDPOINT or the manifest, then run: heimdex-downloader download`,
     );
   }
-  const advice = hasToken
-    ? 'The token in HF_TOKEN was rejected: create a new one with read access'
-    : 'It is private, requires accepting a licence, or is misspelt (the hub does not say which): check the name and set HF_TOKEN';
+  const login = `${host} requires a login for ${target.what} (${answer.status}).${detail}`;
+  if (target.page === undefined) {
+    return new DownloaderError(
+      'AUTH_REQUIRED',
+      `${login} No token is sent to an address outside of the hub: write a user and a password into it in the manifest, or name another source there, then run: heimdex-downloader download`,
+    );
+  }
+  if (!isOwn(answer, origin) && (origin.token !== undefined || hasCredentials(origin.endpoint))) {
+    return new DownloaderError(
+      'AUTH_REQUIRED',
+      `${login} ${origin.endpoint.host} redirects there, and only the host of HF_ENDPOINT gets the token or the password. If that is your hub, name it in HF_ENDPOINT, then run: heimdex-downloader download`,
+    );
+  }
+  const advice =
+    origin.token !== undefined
+      ? 'The token in HF_TOKEN was rejected: create a new one with read access'
+      : 'It is private, requires accepting a licence, or is misspelt (the hub does not say which): check the name and set HF_TOKEN';
   const page = target.page === undefined ? '' : `, see ${target.page}`;
   return new DownloaderError(
     'AUTH_REQUIRED',
-    `${host} requires a login for ${target.what} (${answer.status}).${detail} ${advice}${page}, then run: HF_TOKEN=hf_... heimdex-downloader download`,
+    `${login} ${advice}${page}, then run: HF_TOKEN=hf_... heimdex-downloader download`,
   );
 }
 

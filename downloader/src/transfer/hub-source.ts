@@ -51,7 +51,7 @@ export class HubFileSource implements ByteSource {
     const answer = await getFollowing(await this.http(), this.#url, this.origin, headers, this.#target, signal);
     const fromStore = answer.url.origin !== this.origin.endpoint.origin;
     if (fromStore && EXPIRED.has(answer.status)) throw this.#refused(answer);
-    expectOk(answer, this.#target, this.origin.token !== undefined);
+    expectOk(answer, this.#target, this.origin);
     if (fromStore) this.#location = answer.url;
     this.#refusals = 0;
     return this.#opened(answer, signal);
@@ -75,7 +75,7 @@ export class HubFileSource implements ByteSource {
     if (answer.status >= 200 && answer.status < 300) return answer;
     answer.close();
     if (answer.status >= 400 && !EXPIRED.has(answer.status) && answer.status !== 416) {
-      throw answerError(answer, this.#target, false);
+      throw answerError(answer, this.#target, this.origin);
     }
     if (this.#location === location) this.#location = undefined;
     return undefined;

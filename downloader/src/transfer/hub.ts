@@ -39,7 +39,7 @@ export function openHub(options: HubOptions): HubApi {
     withRetries(
       async () => {
         const answer = await getFollowing(http, url, origin, { accept: 'application/json' }, target, signal);
-        expectOk(answer, target, origin.token !== undefined);
+        expectOk(answer, target, origin);
         const text = await readText(decodedBody(answer, target), answer.url, target);
         const sizeBytes = Buffer.byteLength(text);
         return { value: parseJson(text, url, target), sizeBytes, link: answer.header('link'), url: answer.url };

@@ -1,14 +1,9 @@
 import { DownloaderError } from '../errors.js';
-import { answerError, hasCredentials, type RequestTarget } from './answers.js';
+import { answerError, hasCredentials, type Origin, type RequestTarget } from './answers.js';
 import type { HttpAnswer, HttpClient } from './http.js';
 import { TransientError } from './retry.js';
 
-/** A host trusted with the token, and how to access it. */
-export interface Origin {
-  readonly endpoint: URL;
-  /** Sent only to the endpoint's own origin. */
-  readonly token: string | undefined;
-}
+export type { Origin };
 
 /** Maximum redirects per request; the hub uses one or two. */
 const MAX_REDIRECTS = 8;
@@ -58,10 +53,10 @@ export async function getFollowing(
  * Returns a 2xx answer.
  * Throws DownloaderError or TransientError for any other.
  */
-export function expectOk(answer: HttpAnswer, target: RequestTarget, hasToken: boolean): HttpAnswer {
+export function expectOk(answer: HttpAnswer, target: RequestTarget, origin: Origin): HttpAnswer {
   if (answer.status >= 200 && answer.status < 300) return answer;
   answer.close();
-  throw answerError(answer, target, hasToken);
+  throw answerError(answer, target, origin);
 }
 
 /**

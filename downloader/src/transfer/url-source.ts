@@ -22,7 +22,7 @@ export class UrlFileSource implements ByteSource {
     const origin = { endpoint: this.url, token: undefined };
     const http = await this.http();
     const headers = rangeHeader(this.#encodes ? undefined : range);
-    const answer = expectOk(await getFollowing(http, this.url, origin, headers, target, signal), target, false);
+    const answer = expectOk(await getFollowing(http, this.url, origin, headers, target, signal), target, origin);
     if (!isEncodedPart(answer)) return openedBytes(answer, target);
     // A range of an encoded file is useless: such a server is asked for the whole file from then on.
     answer.close();
