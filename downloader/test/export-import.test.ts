@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open, readdir, readFile } from 'node:fs/promises';
+import { open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { expect } from 'chai';
@@ -63,6 +63,23 @@ describe('export and import', () => {
     await ok(['import', tar()], other());
     const again = await runHere(['import', tar()], env(other()));
     expect(lastLine(again)).to.include({ event: 'imported', files: 0, presentFiles: 7 });
+  });
+
+  it('leave what another program has put on the volume for prune to keep', async () => {
+    await ok([]);
+    await ok(['export', tar()]);
+    // What prune may remove, without its lock file, is what another program has fetched.
+    const removed = async () => {
+      const { steps } = JSON.parse(await ok(['prune', '--json'], { ASR_MODEL: 'none' }));
+      return steps.map(({ path }: { path: string }) => path.slice(cache.length + 1)).sort();
+    };
+    expect(await removed()).to.deep.equal(['models--acme--speech']);
+    await rm(join(cache, 'models.lock.json'));
+    await ok(['import', tar()]);
+    expect(await removed()).to.deep.equal([]);
+    // Its record, which says so, is not replaced by one that does not.
+    await ok(['import', tar()]);
+    expect(await removed()).to.deep.equal([]);
   });
 
   it('refuse to export an incomplete model', async () => {

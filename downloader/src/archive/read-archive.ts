@@ -40,7 +40,7 @@ export interface ReadArchive {
   readonly receivedFiles: number;
   readonly receivedBytes: number;
   /** Files already on the volume with the right bytes. */
-  readonly presentFiles: number;
+  readonly present: readonly ArchivedBlob[];
 }
 
 /** Options of `readArchive`. */
@@ -85,6 +85,7 @@ class ArchiveReader {
   readonly #trees = new Map<string, Tree>();
   readonly #missing = new Map<string, ArchivedBlob>();
   readonly #verified: ArchivedBlob[] = [];
+  readonly #present: ArchivedBlob[] = [];
   readonly #treeNames = new Map<string, string>();
   readonly #compiled = new Map<LockedModel, CompiledManifest>();
   /** Temporary paths of files that are not named by their hash: they would take the place of others before the whole archive is verified. */
@@ -92,7 +93,6 @@ class ArchiveReader {
   #lock: ModelsLock | undefined;
   #receivedFiles = 0;
   #receivedBytes = 0;
-  #presentFiles = 0;
 
   constructor(options: ReadArchiveOptions, signal: AbortSignal) {
     this.#options = options;
@@ -146,7 +146,7 @@ class ArchiveReader {
       })),
       receivedFiles: this.#receivedFiles,
       receivedBytes: this.#receivedBytes,
-      presentFiles: this.#presentFiles,
+      present: this.#present,
     };
   }
 
@@ -173,7 +173,7 @@ class ArchiveReader {
   async #expect(blobs: readonly ArchivedBlob[]): Promise<void> {
     for (const blob of blobs) {
       this.#verified.push(blob);
-      if (await this.#isThere(blob)) this.#presentFiles += 1;
+      if (await this.#isThere(blob)) this.#present.push(blob);
       else this.#missing.set(blob.name, blob);
     }
     await this.#options.onMissing([...this.#missing.values()]);

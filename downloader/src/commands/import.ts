@@ -1,11 +1,12 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { readLock } from '@heimdex/cache';
+import { type LockedModel, type ModelEnvironment, namesIn, readLock, repoPath } from '@heimdex/cache';
 import { formatBytes, formatCount, formatDuration, MIB, messageOf } from '@heimdex/common';
 import { type ArchivedBlob, blobIdOf, filesOf } from '../archive/archive-layout.js';
 import { withSources } from '../archive/compiled-entries.js';
-import { readArchive } from '../archive/read-archive.js';
+import { type ReadArchive, readArchive } from '../archive/read-archive.js';
 import { assertFits, makeDir } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { updateLock } from '../locked.js';
@@ -43,6 +44,7 @@ async function importFrom(context: CommandContext, input: Readable): Promise<Run
       log.warn({ event: 'no-lock', path, reason }, 'This volume does not support file locks'),
   };
   const archive = await readArchive(input, { cacheDir, locks, onMissing }, signal);
+  const found = await foundModels(archive, config.models);
   await publishCacheTag(cacheDir);
   for (const model of archive.lock.models) {
     if (model.layout === 'plain') continue;
@@ -54,18 +56,38 @@ async function importFrom(context: CommandContext, input: Readable): Promise<Run
   for (const manifest of archive.compiled.values()) await publishCompiled(cacheDir, manifest);
   const locked = archive.lock.models.map((model) => {
     const manifest = archive.compiled.get(model);
-    return manifest === undefined ? model : withSources(model, manifest);
+    const record = manifest === undefined ? model : withSources(model, manifest);
+    return found.has(model) ? { ...record, found: true } : record;
   });
   const failure = await updateLock(lockPath, locked, locks, signal);
   if (failure !== undefined) throw failure;
   await recordVerified(context, archive.verified);
-  const { receivedFiles, receivedBytes, presentFiles } = archive;
+  const { receivedFiles, receivedBytes } = archive;
+  const presentFiles = archive.present.length;
   const models = archive.lock.models.length;
   log.info(
     { event: 'imported', models, files: receivedFiles, bytes: receivedBytes, presentFiles },
     `Imported ${formatCount(models, 'model')}: ${formatCount(receivedFiles, 'file')}, ${formatBytes(receivedBytes)} in ${formatDuration(performance.now() - startedMs)}; ${formatCount(presentFiles, 'file')} already present`,
   );
   return { models };
+}
+
+/** Returns the models of an archive that another program had put on the volume before: `prune` keeps them. Call it before they are published. */
+async function foundModels(
+  { lock, present }: ReadArchive,
+  { cacheDir, lockPath }: Pick<ModelEnvironment, 'cacheDir' | 'lockPath'>,
+): Promise<ReadonlySet<LockedModel>> {
+  const records = (await readLock(lockPath))?.models ?? [];
+  const found = new Set<LockedModel>();
+  for (const model of lock.models) {
+    const before = records.filter(({ repository }) => repository === model.repository);
+    const wasThere =
+      model.layout === 'plain'
+        ? present.some(({ repository }) => repository === model.repository)
+        : (await namesIn(join(repoPath(cacheDir, model.repository), 'snapshots'))).length > 0;
+    if (before.length > 0 ? before.every((record) => record.found === true) : wasThere) found.add(model);
+  }
+  return found;
 }
 
 async function openFile(path: string): Promise<Readable> {
