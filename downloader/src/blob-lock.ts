@@ -5,6 +5,8 @@ import { asDiskError, makeDirOf } from './disk.js';
 
 /** A held lock. */
 export interface HeldLock {
+  /** False where the volume does not support locks: another process may be at the same work. */
+  readonly isAlone: boolean;
   /** Releases the lock. The empty lock file stays, since other processes may wait on it. Idempotent. */
   release(): Promise<void>;
 }
@@ -41,10 +43,10 @@ export async function acquireLock(
     signal.throwIfAborted();
     const file = await openLockFile(path);
     const answer = flock(file.fd, (mode === 'shared' ? LOCK_SH : LOCK_EX) | LOCK_NB);
-    if (answer === 'taken' && (await stillNamed(file))) return held(file);
+    if (answer === 'taken' && (await stillNamed(file))) return held(file, mode === 'exclusive');
     if (answer !== 'taken' && answer !== 'busy') {
       events.onUnsupported(path, answer);
-      return held(file);
+      return held(file, false);
     }
     await file.close();
     if (answer === 'busy' && !waiting) {
@@ -94,9 +96,10 @@ async function stillNamed(file: FileHandle): Promise<boolean> {
   return false;
 }
 
-function held(file: FileHandle): HeldLock {
+function held(file: FileHandle, isAlone: boolean): HeldLock {
   let open = true;
   return {
+    isAlone,
     async release() {
       if (!open) return;
       open = false;

@@ -7,6 +7,7 @@ import { asDiskError, fileSize, makeDirOf } from './disk.js';
 import { combineFailures, DownloaderError } from './errors.js';
 import type { PlannedBlob } from './plan.js';
 import { askSize } from './transfer/ask-size.js';
+import { removeLeftovers } from './transfer/leftovers.js';
 import type { OpenHasher } from './transfer/prefix-hasher.js';
 import type { RetryNotice, RetryOptions } from './transfer/retry.js';
 import { transferFile } from './transfer/transfer.js';
@@ -125,17 +126,26 @@ async function downloadLocked(
     events.onBytes(blob, sizeBytes);
     return { how: blob.action === 'verify' ? 'verified' : 'found', sizeBytes, reusedBytes: sizeBytes };
   }
-  const { reusedBytes } = await transferFile(
-    { label: blob.label, finalPath: blob.finalPath, sizeBytes, hash: blob.hash, sources: blob.sources },
-    options,
-    {
-      onBytes: (have) => events.onBytes(blob, have),
-      onFetched: (bytes) => events.onFetched(bytes),
-      onRetry: (notice) => events.onRetry(blob, notice),
-    },
-    signal,
-  );
-  return { how: 'fetched', sizeBytes, reusedBytes };
+  try {
+    const { reusedBytes } = await transferFile(
+      { label: blob.label, finalPath: blob.finalPath, sizeBytes, hash: blob.hash, sources: blob.sources },
+      options,
+      {
+        onBytes: (have) => events.onBytes(blob, have),
+        onFetched: (bytes) => events.onFetched(bytes),
+        onRetry: (notice) => events.onRetry(blob, notice),
+      },
+      signal,
+    );
+    return { how: 'fetched', sizeBytes, reusedBytes };
+  } catch (error) {
+    signal.throwIfAborted();
+    // On a volume whose locks no other machine sees, another process may have finished it and removed what this one had.
+    if ((await fileSize(blob.finalPath)) !== sizeBytes || !(await isVerified(blob, signal))) throw error;
+    await removeLeftovers(blob.finalPath);
+    events.onBytes(blob, sizeBytes);
+    return { how: 'found', sizeBytes, reusedBytes: sizeBytes };
+  }
 }
 
 async function isVerified(blob: PlannedBlob, signal: AbortSignal): Promise<boolean> {

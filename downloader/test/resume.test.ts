@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, lstat, mkdir, open, readdir, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, open, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
@@ -44,6 +44,17 @@ describe('a resumed download', () => {
     hub.faults.add({ on: onEncoder, do: { type: 'drop', atByte: 3_000_000 } });
     expect((await runHere([], env({ DOWNLOAD_CONNECTIONS: '1' }))).status).to.equal(5);
     expect(await finish()).to.equal(1_000_000);
+  });
+
+  it('ends well where another machine, whose locks are not seen, has finished the file and removed what was received', async () => {
+    hub.faults.add({ on: onEncoder, do: { type: 'delay', delayMs: 300 }, times: 1 });
+    const running = runHere([], env());
+    await hub.requests.next(onEncoder);
+    await writeFile(join(blobs, oid), seededBytes(ENCODER_BYTES, 'encoder one'));
+    for (const name of await readdir(blobs)) if (name.startsWith(`${oid}.`)) await rm(join(blobs, name));
+    const { status, stderr } = await running;
+    expect(status, stderr).to.equal(0);
+    expect(await leftovers()).to.deep.equal([]);
   });
 
   it('shows in the plan what an earlier run left', async () => {

@@ -8,7 +8,7 @@ import {
   withLockedModels,
 } from '@heimdex/cache';
 import { formatBytes, formatCount, messageOf } from '@heimdex/common';
-import { acquireLock, type LockEvents } from '../blob-lock.js';
+import { acquireLock, type HeldLock, type LockEvents } from '../blob-lock.js';
 import type { CacheState, ModelState } from '../cache-state.js';
 import { makeDir } from '../disk.js';
 import { wasFound } from '../downloaded.js';
@@ -87,10 +87,10 @@ async function compileAll(
   const locked: LockedModel[] = [];
   let models = 0;
   for (const configured of toCompile) {
-    const done = await underLock(context, configured, async () => {
+    const done = await underLock(context, configured, async ({ isAlone }) => {
       const state = await readState(context, configured, alsoKnown);
       if (state.inspection.found === undefined || isDamaged(cacheState, configured)) {
-        await compileModel(context, state, verified);
+        await compileModel(context, state, verified, isAlone);
         models += 1;
       }
       return readState(context, configured, alsoKnown);
@@ -127,13 +127,17 @@ function lockEvents({ log }: CommandContext, waiting: string): LockEvents {
 }
 
 /** Only one process compiles per repository: a second one finds it done, and incomplete output has no owner. */
-async function underLock<T>(context: CommandContext, { id }: ConfiguredModel, work: () => Promise<T>): Promise<T> {
+async function underLock<T>(
+  context: CommandContext,
+  { id }: ConfiguredModel,
+  work: (lock: HeldLock) => Promise<T>,
+): Promise<T> {
   const { config, signal } = context;
   const path = blobLockPath(config.models.cacheDir, id, 'compile');
   const events = lockEvents(context, `Another process is compiling ${id}; waiting for it`);
   const lock = await acquireLock(path, events, signal);
   try {
-    return await work();
+    return await work(lock);
   } finally {
     await lock.release();
   }

@@ -19,7 +19,7 @@ import {
   hashFile,
   minCosine,
 } from '@heimdex/cache';
-import { formatBytes, formatDuration } from '@heimdex/common';
+import { codeOf, formatBytes, formatDuration, isNotFound } from '@heimdex/common';
 import { PRECISIONS, type Precision } from '@heimdex/compiler/precision';
 import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
@@ -39,11 +39,13 @@ import { smallFilesOnVolume } from './small-files.js';
  * Throws DownloaderError CHECKPOINT_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED, COMPILE_FAILED.
  *
  * @param verified - Hashes of files that this run has already read, by real path; they are not read again.
+ * @param isAlone - Whether a lock keeps other processes from compiling it at the same time.
  */
 export async function compileModel(
   context: CommandContext,
   state: ModelState,
   verified: ReadonlyMap<string, ContentHash>,
+  isAlone: boolean,
 ): Promise<void> {
   const { config, log, signal } = context;
   const { configured, inspection } = state;
@@ -73,7 +75,7 @@ export async function compileModel(
   const temporary = join(repositoryDir, `${COMPILING_PREFIX}${randomBytes(6).toString('hex')}`);
   try {
     await makeDir(temporary);
-    await removeLeftovers(repositoryDir, temporary);
+    if (isAlone) await removeLeftovers(repositoryDir, temporary);
     await assertFits(repositoryDir, compile.diskBytes, 'compiled');
     const { model, peakBytes } = await compileInto(context, configured.id, {
       checkpoint: checkpoint.main,
@@ -117,8 +119,28 @@ async function publish(dir: string, repositoryDir: string, manifest: CompiledMan
   const text = formatCompiledManifest(manifest);
   await writeFile(join(dir, COMPILED_MANIFEST_NAME), text, { mode: 0o644, flag: 'wx', flush: true });
   const final = join(repositoryDir, compiledKeyName(manifest));
-  await rm(final, { recursive: true, force: true });
-  await rename(dir, final);
+  if (await isRenamed(dir, final)) return;
+  // A damaged one, or that of another process where locks are not supported: it is out of the way for a moment only.
+  const former = `${dir}-former`;
+  await rename(final, former).catch(unlessGone);
+  // Another process may have put the same in its place meanwhile.
+  await isRenamed(dir, final);
+  await rm(former, { recursive: true, force: true });
+}
+
+/** Renames a directory; false if there is one of that name. */
+async function isRenamed(dir: string, final: string): Promise<boolean> {
+  try {
+    await rename(dir, final);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ENOTEMPTY' || codeOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function unlessGone(error: unknown): void {
+  if (!isNotFound(error)) throw error;
 }
 
 /** Reads every byte of the checkpoint and compares its sha256 with the known hash before compiling. */
@@ -158,7 +180,7 @@ async function readTexts({ inspection }: ModelState): Promise<{ readonly emptyTe
   return emptyText === undefined ? {} : { emptyText };
 }
 
-/** Removes output of killed runs: a running one would hold the lock. A killed run's compiler ends a moment after it. */
+/** Removes output of killed runs: a running one would hold the lock, and without locks only prune removes it, when it is old. A killed run's compiler ends a moment after it. */
 async function removeLeftovers(dir: string, own: string): Promise<void> {
   for (const name of await readdir(dir)) {
     if (name.startsWith(COMPILING_PREFIX) && join(dir, name) !== own)
