@@ -21,16 +21,24 @@ describe('a compiled model whose repository has a new commit with the same weigh
     files.map((file) => (file.path === path && 'bytes' in file ? { path, bytes: change(String(file.bytes)) } : file));
   const models = async () => readCompiledModels(cache, NAME);
 
-  for (const [what, changed] of [
+  for (const [what, changed, reason] of [
     [
       'changes config.json',
       withFile('config.json', (text) => text.replace('"num_attention_heads":4', '"num_attention_heads":2')),
+      'compiled from other files',
     ],
-    ['adds a layer behind the pooling', [...files, ...DENSE_FILES]],
+    // Which has a version of its own.
+    [
+      'adds a layer behind the pooling',
+      [...files, ...DENSE_FILES],
+      'compiled by another version or in another precision',
+    ],
   ] as const) {
     it(`is compiled again if the commit ${what}`, async () => {
       const { sha } = await publish({ name: NAME, files: changed });
       await ok(['update']);
+      const { steps } = await json(['prune']);
+      expect(steps.map((step: { reason: string }) => step.reason)).to.include(reason);
       const [first, second] = await models();
       expect([first, second].map((model) => model?.manifest.commit)).to.include(sha);
       expect(first?.key).not.to.equal(second?.key);

@@ -28,7 +28,9 @@ export function pruneCompiled(
     const used = models.map(({ found }) => found?.compiled);
     if (used.includes(undefined)) return [];
     const isUsed = used.some((key) => key !== undefined && nameForAnyCpu(key) === nameForAnyCpu(manifest));
-    return isUsed ? [] : remove('compiled by another version or in another precision');
+    if (isUsed) return [];
+    const isOfForm = used.some((key) => key?.compiler === manifest.compiler && key.precision === manifest.precision);
+    return remove(isOfForm ? 'compiled from other files' : 'compiled by another version or in another precision');
   });
 }
 

@@ -12,6 +12,7 @@ export type PruneReason =
   | 'optimized model that the lock file does not name'
   | 'compiled for a model that is not configured'
   | 'compiled by another version or in another precision'
+  | 'compiled from other files'
   | 'left by a compile that was killed';
 
 /** One item to remove: a file, a link or a directory with its content. */
