@@ -275,7 +275,7 @@ const ACCEPTED: Readonly<Record<string, HubRepository['files']>> = {
   BertForPreTraining: changed(BERT, { architectures: ['BertForPreTraining'] }),
   BertModel: changed(BERT, { architectures: ['BertModel'] }),
   'BertForSequenceClassification, pooled': changed(
-    BERT,
+    bertRepository({ head: { 'classifier.weight': [2, 64], 'classifier.bias': [2] } }),
     { architectures: ['BertForSequenceClassification'] },
     { 'modules.json': POOLED, '1_Pooling/config.json': { pooling_mode_mean_tokens: true } },
   ),

@@ -91,7 +91,7 @@ export async function compileCheckpoint(options: CompileOptions): Promise<Compil
       graphs.push(graph);
       outputs = { ...outputs, ...reference };
     }
-    weights.expectAllUsed(architecture.unused);
+    weights.expectAllUsed(architecture.unused(described));
     return { modelType: String(described.model_type), graphs };
   } finally {
     weights.close();

@@ -20,11 +20,13 @@ export function bertRepository(
     readonly seed?: number;
     readonly layers?: number;
     readonly weights?: 'safetensors' | 'bin' | 'shards';
+    /** Shapes of tensors that the network has not. */
+    readonly head?: Readonly<Record<string, readonly number[]>>;
   } = {},
 ): HubRepository {
-  const { name = 'acme/german-bert', seed = 1, layers = 1, weights = 'safetensors' } = options;
+  const { name = 'acme/german-bert', seed = 1, layers = 1, weights = 'safetensors', head = {} } = options;
   const size = { width: 64, inner: 128, layers, vocabulary: 500, positions: 64, types: 2 };
-  const tensors = randomTensors(bertShapes(size, { pooler: true }), seed);
+  const tensors = randomTensors({ ...bertShapes(size, { pooler: true }), ...head }, seed);
   const files: Record<typeof weights, () => readonly HubFile[]> = {
     safetensors: () => [{ path: 'model.safetensors', bytes: safetensorsFile(tensors) }],
     bin: () => [{ path: 'pytorch_model.bin', bytes: torchFile(tensors) }],

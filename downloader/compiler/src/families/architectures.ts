@@ -15,7 +15,7 @@ import { type ExpectedUnused, type Renaming, withoutPrefix } from '../checkpoint
 import { CompilerError } from '../errors.js';
 import { type Recipe, uniformRecipe } from '../graph/forms.js';
 import type { Layers } from '../graph/layers.js';
-import { BERT_PREFIXES, BERT_UNUSED, buildBert, currentBertName } from './bert.js';
+import { BERT_PREFIXES, bertUnused, buildBert, currentBertName } from './bert.js';
 import { type Config, ConfigReader } from './config.js';
 import { DENSE, type DenseModule } from './dense.js';
 import * as distilbert from './distilbert.js';
@@ -44,7 +44,8 @@ export interface GraphPlan {
 /** A supported architecture. */
 export interface Architecture {
   readonly graphs: readonly GraphPlan[];
-  readonly unused: ExpectedUnused;
+  /** Tensors that its graphs do not need, by config.json. */
+  unused(config: Config): ExpectedUnused;
   /** config.json in the builders' words. Default: as it is. */
   configOf?(config: Config): Config;
   renaming(checkpoint: Checkpoint): Renaming;
@@ -80,7 +81,7 @@ const bert: Architecture = {
       minCosine: 0.9994,
     },
   ],
-  unused: BERT_UNUSED,
+  unused: bertUnused,
   renaming: (checkpoint) => {
     const strip = withoutPrefix(checkpoint, BERT_PREFIXES);
     return (name) => currentBertName(strip(name));
@@ -128,7 +129,7 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
         minCosine: 0.997,
       },
     ],
-    unused: WHISPER_UNUSED,
+    unused: () => WHISPER_UNUSED,
     renaming: (checkpoint) => {
       const strip = withoutPrefix(checkpoint, WHISPER_PREFIXES);
       return (name) => fromOpenAi(strip(name));
@@ -153,7 +154,7 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
         minCosine: 0.9995,
       },
     ],
-    unused: SIGLIP_UNUSED,
+    unused: () => SIGLIP_UNUSED,
     renaming: (checkpoint) => withoutPrefix(checkpoint, []),
   },
   bert,

@@ -2,16 +2,26 @@ import { LONG_TEXT_TOKENS } from '@heimdex/onnx';
 import type { ExpectedUnused } from '../checkpoint/weights.js';
 import type { Layers } from '../graph/layers.js';
 import { bertPositions, positionsBehind } from './bert-positions.js';
-import { type ConfigReader, headSize } from './config.js';
+import { type Config, type ConfigReader, headSize } from './config.js';
 import { DENSE, POOLING_FILE, pooledDense } from './dense.js';
 import { relativePositions } from './mpnet.js';
 
 /** Tensors of a BERT or XLM-RoBERTa checkpoint that token vectors do not need. */
-export const BERT_UNUSED: ExpectedUnused = {
+const BERT_UNUSED: ExpectedUnused = {
   'positions that count up': /^embeddings\.(position_ids|token_type_ids)$/,
   "the pooler of BERT's own training": /^pooler\./,
   'heads for masked words': /^(cls|lm_head|vocab_(transform|layer_norm|projector))\./,
 };
+
+/** Tensors of a head for another task. Only of a checkpoint whose config.json names it: who chooses the checkpoint knows then what it is. */
+const OTHER_HEADS: ExpectedUnused = { 'heads for another task': /^((pre_)?classifier|qa_outputs)\./ };
+
+export function bertUnused({ architectures }: Config): ExpectedUnused {
+  const named = Array.isArray(architectures) && architectures.some((name) => OTHER_TASK.test(String(name)));
+  return named ? { ...BERT_UNUSED, ...OTHER_HEADS } : BERT_UNUSED;
+}
+
+const OTHER_TASK = /For(SequenceClassification|TokenClassification|QuestionAnswering|MultipleChoice)$/;
 
 /** Prefixes that heads add to the encoder's names. */
 export const BERT_PREFIXES = ['bert.', 'roberta.', 'camembert.', 'distilbert.', 'mpnet.', 'model.'] as const;

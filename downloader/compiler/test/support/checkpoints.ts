@@ -91,7 +91,7 @@ export class CompiledCheckpoint {
         dir: compiled.dir,
       });
     }
-    weights.expectAllUsed(architecture.unused);
+    weights.expectAllUsed(architecture.unused(config));
     weights.close();
     await compiled.#openAll(architecture.graphs.map(({ role }) => role));
     return compiled;
