@@ -34,7 +34,7 @@ const SIGLIP = {
   files: changed(
     BERT,
     { model_type: 'siglip', text_config: TOWER, vision_config: { ...TOWER, image_size: 64 } },
-    { 'tokenizer_config.json': {} },
+    { 'tokenizer_config.json': { pad_token: '</s>' } },
   ),
 };
 const modules = (...named: readonly (readonly [string, string])[]) =>
@@ -259,6 +259,10 @@ const REFUSED: Readonly<Record<string, Refused>> = {
   'a preprocessor that crops to another size': vision(
     changed(SIGLIP, {}, { 'preprocessor_config.json': { size: { shortest_edge: 64 }, crop_size: { width: 32 } } }),
     'crop_size.width of its preprocessor is 32',
+  ),
+  'texts that are padded with a token that no file names': vision(
+    changed(SIGLIP, {}, { 'tokenizer_config.json': { pad_token: null } }),
+    'its tokenizer_config.json names no pad_token',
   ),
   'images of one channel': vision(
     changed(SIGLIP, { vision_config: { ...TOWER, num_channels: 1 } }),

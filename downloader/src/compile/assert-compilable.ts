@@ -13,6 +13,7 @@ import type { JsonObject } from '@heimdex/common';
 import type { CompileOptions } from '@heimdex/compiler';
 import {
   assertGeneration,
+  assertPadding,
   assertPooling,
   assertPreprocessor,
   assertTokenizer,
@@ -43,6 +44,7 @@ export async function assertCompilable(configured: ConfiguredModel, files: Small
   await assertPooling(configured, modules, files);
   if (configured.family === 'sentence') await assertTokenSettings(configured, files);
   await assertTokenizer(configured, config, files);
+  await assertPadding(configured, files);
   await assertPreprocessor(configured, config, files);
   await assertGeneration(configured, files);
   return { config, dense };

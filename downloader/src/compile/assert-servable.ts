@@ -39,6 +39,20 @@ export async function assertTokenizer(configured: ConfiguredModel, config: JsonO
   );
 }
 
+/** Throws DownloaderError CHECKPOINT_INVALID for a SigLIP of which no file says what a text is padded with: its tower reads the padding. */
+export async function assertPadding(configured: ConfiguredModel, files: SmallFiles): Promise<void> {
+  if (configured.family !== 'siglip') return;
+  const { pad_token: token } = (await readObject(files, 'tokenizer_config.json')) ?? {};
+  if ((token ?? undefined) !== undefined) return;
+  const tokenizer = await readObject(files, 'tokenizer.json');
+  const tooLarge = tokenizer === undefined && files.has('tokenizer.json');
+  if (tooLarge || typeof objectAt(tokenizer ?? {}, 'padding').pad_id === 'number') return;
+  throw cannotCompile(
+    configured,
+    'its tokenizer_config.json names no pad_token, and a SigLIP reads the padding of texts',
+  );
+}
+
 /** Throws DownloaderError CHECKPOINT_INVALID for a fine-tune of Whisper with the generation_config.json of another vocabulary. */
 export async function assertGeneration(configured: ConfiguredModel, files: SmallFiles): Promise<void> {
   // OpenAI's own are known, and a plan reads no megabytes without need.
