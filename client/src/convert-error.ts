@@ -29,8 +29,8 @@ const NO_CONNECTION = /^(No connection established|Name resolution failed|Connec
 const LAST_ERROR = /Last error: (?:Error: )?(.*?)(?: \(\d{4}-[^)]*\))?(?:\. Resolution note: .*)?$/s;
 /** What grpc-js says of an answer that is not gRPC. */
 const HTTP_STATUS = /^Received HTTP status code (\d+)/;
-/** What grpc-js says of a stream that the other side has cancelled. */
-const CANCELLED_THERE = 'Call cancelled';
+/** What grpc-js says of a stream that the other side has cancelled (CANCELLED), or reset otherwise (INTERNAL). */
+const RESET_THERE = /^(Call cancelled|Received RST_STREAM with code \d+( \(Internal server error\))?)$/;
 /** How gRPC implementations reject a message that exceeds the size limit. */
 const TOO_LARGE = /larger than max/;
 const DETAILS_KEY = 'grpc-status-details-bin';
@@ -99,16 +99,17 @@ function explain(code: StatusCode, error: ServiceError, context: CallContext) {
   }
   const httpStatus = HTTP_STATUS.exec(error.details)?.[1];
   if (httpStatus !== undefined) {
-    const who = 'another program, or a proxy that refuses the call, cannot reach the server or does not pass on gRPC';
+    const who =
+      'another program, or a proxy that refuses the call, limits its time, cannot reach the server or does not pass on gRPC';
     return {
       reason: undefined,
       message: `Expected gRPC from ${context.address}, got HTTP status ${httpStatus}: ${who}`,
     };
   }
   // What this side cancels has the reason of its scope.
-  if (code === 'CANCELLED' && error.details === CANCELLED_THERE) {
+  if (RESET_THERE.test(error.details)) {
     const who = 'a proxy that limits the time of a call or does not pass on gRPC, or another program';
-    return { reason: undefined, message: `${context.address} ended the call without a response: ${who}` };
+    return { reason: undefined, message: `${context.address} ended the call without a status: ${who}` };
   }
   // gRPC servers send this without details. For other methods the response may be what was too large.
   if (code === 'RESOURCE_EXHAUSTED' && context.method === 'Transcribe' && TOO_LARGE.test(error.details)) {

@@ -174,15 +174,23 @@ describe('a call of the client', () => {
     const address = await listen(createHttp2Server((_request, response) => response.writeHead(415).end('no')));
     const error = await failureOf(connect({ address }).getServerInfo());
     expect(error).to.include({ code: 'UNKNOWN', attempts: 1 });
-    expect(error.message).to.contain(`Expected gRPC from ${address}, got HTTP status 415: another program, or a proxy`);
+    expect(error.message).to.contain(
+      `Expected gRPC from ${address}, got HTTP status 415: another program, or a proxy that`,
+    );
   });
 
   it('says that what answers has ended the call, as a proxy may', async () => {
-    const proxy = createHttp2Server().on('stream', (stream) => stream.close(constants.NGHTTP2_CANCEL));
-    const address = await listen(proxy);
-    const error = await failureOf(connect({ address }).getServerInfo());
-    expect(error).to.include({ code: 'CANCELLED', reason: undefined });
-    expect(error.message).to.contain(`${address} ended the call without a response: a proxy that`);
+    const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR } = constants;
+    for (const [reset, code] of [
+      [NGHTTP2_CANCEL, 'CANCELLED'],
+      [NGHTTP2_INTERNAL_ERROR, 'INTERNAL'],
+    ] as const) {
+      const proxy = createHttp2Server().on('stream', (stream) => stream.on('error', () => undefined).close(reset));
+      const address = await listen(proxy);
+      const error = await failureOf(connect({ address }).getServerInfo());
+      expect(error).to.include({ code, reason: undefined });
+      expect(error.message).to.contain(`${address} ended the call without a status: a proxy that limits the time`);
+    }
   });
 
   it('reports a refused connection clearly', async () => {

@@ -71,7 +71,7 @@ def fake_server(
 
 @contextmanager
 def http_proxy(status: str) -> Iterator[int]:
-    """A port whose answer to a call is an HTTP status, as that of a proxy that does not pass on gRPC; "": it cancels the call."""
+    """A port whose answer to a call is an HTTP status, as of a proxy that does not pass on gRPC; "RST 8": it resets the call."""
 
     def frame(kind: int, flags: int, stream: int, body: bytes = b"") -> bytes:
         return len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
@@ -86,7 +86,10 @@ def http_proxy(status: str) -> Iterator[int]:
                 if head[3] != 1:
                     continue
                 # HEADERS are answered by RST_STREAM, or by HEADERS that end the stream: 0x08 is the name :status.
-                kind, flags, body = (1, 5, b"\x08\x03" + status.encode()) if status else (3, 0, (8).to_bytes(4, "big"))
+                reset = status.removeprefix("RST ")
+                kind, flags, body = (
+                    (3, 0, int(reset).to_bytes(4, "big")) if reset != status else (1, 5, b"\x08\x03" + status.encode())
+                )
                 connection.sendall(frame(kind, flags, int.from_bytes(head[5:], "big"), body))
 
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -193,7 +193,9 @@ class ConnectionTest(unittest.TestCase):
         for status, code, why in (
             ("415", "UNKNOWN", "Expected gRPC from .*, got HTTP status 415"),
             ("502", "UNAVAILABLE", "Expected gRPC from .*, got HTTP status 502"),
-            ("", "CANCELLED", "ended the call without a response: a proxy that"),
+            ("504", "UNAVAILABLE", "HTTP status 504: .* a proxy that refuses the call, limits its time,"),
+            ("RST 8", "CANCELLED", "ended the call without a status: a proxy that limits the time"),
+            ("RST 2", "INTERNAL", "ended the call without a status: a proxy that limits the time"),
         ):
             with http_proxy(status) as port, HeimdexClient(f"127.0.0.1:{port}", retry=RetryOptions(max_attempts=1)) as client:
                 with self.assertRaisesRegex(HeimdexError, why) as caught:

@@ -224,11 +224,11 @@ class Settings:
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return f"{method} got no answer from {self.target} in time", "TIMEOUT"
         if found := _HTTP_STATUS.match(details):
-            who = "another program, or a proxy that refuses the call, cannot reach the server or does not pass on gRPC"
+            who = "another program, or a proxy that refuses the call, limits its time, cannot reach the server or lacks gRPC"
             return f"Expected gRPC from {self.target}, got HTTP status {found[1]}: {who}", None
-        if code is grpc.StatusCode.CANCELLED and "RST_STREAM" in details:
+        if code in (grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL) and "Received RST_STREAM" in details:
             who = "a proxy that limits the time of a call or does not pass on gRPC, or another program"
-            return f"{self.target} ended the call without a response: {who}", None
+            return f"{self.target} ended the call without a status: {who}", None
         if code is grpc.StatusCode.UNAVAILABLE:
             return f"{self.target} cannot be reached: {details}", "UNREACHABLE"
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
