@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError, Option } from 'commander';
 import type { InferenceClientOptions, TlsOptions } from '../options.js';
 import { DEFAULT_ADDRESS } from '../transport/connect.js';
+import { readWhole } from './batches.js';
 import { unreadablePath, usageError } from './cli-error.js';
 
 /** Environment variables of the command. */
@@ -61,12 +61,16 @@ export function commonOptions(): Option[] {
 
 /**
  * Returns the client options for one command.
- * Throws CliError if a file cannot be read.
+ * Throws CliError if a file cannot be read, and as a call does when the signal fires.
  */
-export async function clientOptions(options: CommonOptions, env: CliEnvironment): Promise<InferenceClientOptions> {
+export async function clientOptions(
+  options: CommonOptions,
+  env: CliEnvironment,
+  signal: AbortSignal,
+): Promise<InferenceClientOptions> {
   const addresses = (options.address ?? env.address).split(',').map((address) => address.trim());
-  const token = options.tokenFile === undefined ? env.token : (await readText(options.tokenFile)).trim();
-  const tls = await tlsOptions(options);
+  const token = options.tokenFile === undefined ? env.token : (await readText(options.tokenFile, signal)).trim();
+  const tls = await tlsOptions(options, signal);
   return {
     addresses,
     retry: { maxAttempts: 4, initialDelayMs: 100 }, // Report an unreachable server quickly in interactive use.
@@ -95,17 +99,24 @@ export function within(min: number, max: number, whole = false): (text: string) 
   };
 }
 
-async function tlsOptions({ tls, tlsCa, tlsCert, tlsKey }: CommonOptions): Promise<TlsOptions | true | undefined> {
+async function tlsOptions(
+  { tls, tlsCa, tlsCert, tlsKey }: CommonOptions,
+  signal: AbortSignal,
+): Promise<TlsOptions | true | undefined> {
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw usageError('--tls-cert and --tls-key must be used together');
   if (tlsCa === undefined && tlsCert === undefined) return tls === true ? true : undefined;
   return {
-    ...(tlsCa !== undefined && { ca: await readText(tlsCa) }),
+    ...(tlsCa !== undefined && { ca: await readText(tlsCa, signal) }),
     ...(tlsCert !== undefined &&
-      tlsKey !== undefined && { cert: await readText(tlsCert), key: await readText(tlsKey) }),
+      tlsKey !== undefined && { cert: await readText(tlsCert, signal), key: await readText(tlsKey, signal) }),
   };
 }
 
-function readText(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch(unreadablePath(path));
+async function readText(path: string, signal: AbortSignal): Promise<string> {
+  const bytes = await readWhole(path, signal).catch((cause: unknown) => {
+    if (signal.aborted) throw cause;
+    return unreadablePath(path)(cause);
+  });
+  return Buffer.from(bytes).toString();
 }

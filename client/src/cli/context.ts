@@ -31,7 +31,7 @@ export async function withClient(
   options: CommonOptions,
   run: (context: CommandContext) => Promise<ExitCode | undefined>,
 ): Promise<ExitCode> {
-  const settings = await clientOptions(options, host.environment);
+  const settings = await clientOptions(options, host.environment, host.signal);
   const client = openClient(settings);
   const failures: InferenceClientError[] = [];
   const context: CommandContext = {

@@ -1,4 +1,4 @@
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { isNotFound, messageOf } from '@heimdex/common';
 import type { Model } from '../answers.js';
@@ -75,6 +75,9 @@ export async function writeImageIndex(path: string, index: ImageIndex): Promise<
 /** Reads an index. Throws ImageIndexError if it is missing, damaged or unreadable. */
 export async function readImageIndex(path: string): Promise<ImageIndex> {
   try {
+    // Opening a named pipe without a writer would hold a thread of Node.js, and the process could not exit.
+    const stats = await stat(path);
+    if (!stats.isFile()) throw new Error('it is not a file');
     const file = await open(path);
     try {
       return await parseIndex(file, path);

@@ -151,6 +151,13 @@ describe('the process heimdex', () => {
         child.kill('SIGINT');
         expect(await exited, command).to.deep.equal([130, null]);
       }
+      const interrupt = new AbortController();
+      const waiting = heimdex(['info', '--token-file', pipe], { address: server.address, signal: interrupt.signal });
+      interrupt.abort();
+      expect(await waiting).to.deep.equal({ exitCode: 130, stdout: '', stderr: 'heimdex: interrupted\n' });
+      const search = await heimdex(['search', '1,0', '--index', pipe], { address: server.address });
+      expect(search.exitCode).to.equal(2);
+      expect(search.stderr).to.contain(`${pipe} cannot be read: it is not a file`);
     } finally {
       await rm(dir, { recursive: true });
     }
