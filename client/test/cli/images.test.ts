@@ -3,6 +3,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { findImages } from '../../src/cli/images.js';
+import { writeImageIndex } from '../../src/search/image-index.js';
 import { useCli } from '../support/cli-fixture.js';
 import { namedPipe } from '../support/named-pipe.js';
 
@@ -135,6 +136,16 @@ describe('heimdex', () => {
       const result = await run(['search', '1,0', '--index', index]);
       expect(result.exitCode).to.equal(1);
       expect(result.stderr).to.contain('org/name@aaaaaaa q8').and.to.contain('index them again');
+    });
+
+    it('rejects an index whose vectors have other dimensions than the query', async () => {
+      const index = join(cli.dir, 'p.index');
+      const images = [{ path: 'a.png', sizeBytes: 1, modifiedMs: 1 }];
+      // Twice as many, so that the numbers could be taken for two vectors of the query's.
+      await writeImageIndex(index, { model: cli.server.model, dimensions: 4, images, vectors: new Float32Array(4) });
+      const result = await run(['search', '1,0', '--index', index]);
+      expect(result).to.include({ exitCode: 1, stdout: '' });
+      expect(result.stderr).to.contain('has 4 dimensions').and.to.contain('index them again');
     });
 
     it('explains how to create a missing index', async () => {

@@ -45,6 +45,13 @@ export function search(host: CliHost, args: readonly string[], options: SearchCo
   return withClient(host, options, async (context) => {
     const gallery = paths.length > 0 ? await embedGallery(context, paths) : await indexedGallery(options.index);
     const query = await embedQuery(context, words, options.like, gallery.model);
+    if (gallery.vectors.length !== gallery.paths.length * query.length) {
+      const dimensions = gallery.vectors.length / gallery.paths.length;
+      throw new CliError(
+        `A vector of the images has ${dimensions} dimensions, the query's ${query.length}: index them again (heimdex index)`,
+        EXIT_CODES.failed,
+      );
+    }
     const found = rank(query, gallery.vectors, options.top).map(({ index, score }, position) => ({
       rank: position + 1,
       score,
