@@ -54,7 +54,7 @@ const BUDGET_REFILL = 0.1;
  * Bounds the load that retries add to overloaded servers, over all calls of a client (gRPC's retry throttling, proposal
  * A6). Each retryable failure takes one of ten tokens, each success returns a tenth of a token, and calls are retried
  * only while more than half of the tokens are left. With more than 5 attempts per call there are more tokens: one call may use
- * all of its attempts.
+ * all of its attempts. Calls that move on from a server that drains or is gone are not counted (see Caller).
  */
 export class RetryBudget {
   readonly #tokens: number;

@@ -132,6 +132,17 @@ describe('several servers', () => {
     expect(a.calls.count).to.be.at.most(1);
   });
 
+  it('replace one that refuses, for any number of calls at a time', async () => {
+    const a = await replica('a');
+    const b = await replica('b');
+    const client = connect({ addresses: [a.address, b.address] });
+    await names(client, 2);
+    a.refuse = true;
+    const before = a.calls.count;
+    await Promise.all(Array.from({ length: 40 }, () => client.getServerInfo()));
+    expect(a.calls.count - before).to.be.above(10);
+  });
+
   it('are used again after they return', async () => {
     const a = await replica('a');
     const b = await replica('b');

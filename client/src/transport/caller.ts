@@ -24,6 +24,8 @@ import type { Endpoint, WireOptions } from './endpoint.js';
 import type { EndpointPool } from './pool.js';
 
 const CONNECT_TIMEOUT_MS = 5_000;
+/** Reasons of a server that is going or gone. Its calls move to another one outside of the budget: they are no sign of an overload. */
+const NOT_TAKEN: ReadonlySet<string> = new Set(['DRAINING', 'UNREACHABLE']);
 
 /** Parameters of one attempt. */
 export interface Attempt extends WireOptions {
@@ -223,9 +225,10 @@ export class Caller {
       tried.add(endpoint);
       if (error.code === 'UNAVAILABLE') this.#pool.recordFailure(endpoint);
     }
-    if (!this.#budget.recordFailure()) return undefined;
-    const delayMs = retryDelayMs(error, context.attempts, this.#retry, Math.random());
     const otherAvailable = this.#pool.endpoints.some((other) => !tried.has(other) && other.rank(Date.now()) < 2);
+    const moves = otherAvailable && NOT_TAKEN.has(error.reason ?? '');
+    if (!moves && !this.#budget.recordFailure()) return undefined;
+    const delayMs = retryDelayMs(error, context.attempts, this.#retry, Math.random());
     return delayMs !== undefined && otherAvailable ? 0 : delayMs;
   }
 }
