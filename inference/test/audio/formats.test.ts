@@ -100,8 +100,9 @@ describe('Audio files of every format', () => {
       for (const given of [behind, inParts(behind, 777)]) {
         const { samples, warnings } = await transcribe(given);
         expect(Buffer.from(samples.buffer).equals(Buffer.from(alone.samples.buffer))).to.equal(true);
-        // Those of Ogg tell of the garbage.
-        if (before === tags) expect(warnings).to.deep.equal(alone.warnings);
+        const skipped = `${garbage.length} bytes outside complete Ogg pages were skipped.`;
+        const told = before === garbage && path.endsWith('.opus') ? [skipped] : [];
+        expect(warnings).to.deep.equal([...alone.warnings, ...told]);
       }
     });
   }

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { alike, inParts, refusal, transcribe } from './read-audio.js';
+import { alike, fixture, inParts, refusal, transcribe } from './read-audio.js';
 import { chunk, pcm16, tone, type WavOptions, wavFile } from './wav-file.js';
 
 const speechRate = tone(440, 16_000, 0.5);
@@ -160,6 +160,14 @@ describe('WAV', () => {
     const floats = new Float32Array([Number.NaN, Number.POSITIVE_INFINITY, -1e30, 0.25]);
     const { samples } = await transcribe(wavFile(new Uint8Array(floats.buffer), { bits: 32, tag: 3 }));
     expect([...samples]).to.deep.equal([0, 1, -1, 0.25]);
+  });
+
+  it('may contain MP3, whose bytes tell no length in advance', async () => {
+    const mp3 = await fixture('speech-16k-mono.mp3');
+    const { samples, warnings, track } = await transcribe(wavFile(mp3, { tag: 85, bits: 0, frameBytes: 1 }));
+    expect(alike((await transcribe(mp3)).samples, samples, 2_000).value).to.be.above(0.999);
+    expect(warnings).to.deep.equal([]);
+    expect(track).to.include({ codec: 'MP3' });
   });
 
   for (const [name, options, said] of [

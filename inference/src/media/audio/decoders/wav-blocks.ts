@@ -27,9 +27,7 @@ const OWN_OFFSET = 18;
 
 /** Parses the fields. Throws AUDIO_UNREADABLE if the chunk is missing. */
 export function readBlockFormat({ description }: PacketFormat, name: string): BlockFormat {
-  if (description === undefined || description.length < FORMAT_BYTES) {
-    throw unusableHeader(name, "it has no 'fmt' chunk");
-  }
+  if (description === undefined) throw unusableHeader(name, "it has no 'fmt' chunk");
   const view = new DataView(description.buffer, description.byteOffset, description.length);
   const ownBytes = Math.max(0, description.length - OWN_OFFSET);
   const claimed = ownBytes === 0 ? 0 : view.getUint16(FORMAT_BYTES, true);
