@@ -56,6 +56,7 @@ describe('LocalAgreement', () => {
   it('keeps words that are said twice', () => {
     expect(repeatedLength(wordsOf('very'), wordsOf('very very good'))).to.equal(1);
     expect(repeatedLength(wordsOf('very very'), wordsOf('very very very'))).to.equal(2);
+    expect(repeatedLength(wordsOf('so'), wordsOf('and then we said so'))).to.equal(1);
   });
 
   it('continues after the audio of confirmed words is dropped', () => {
@@ -71,6 +72,7 @@ describe('LocalAgreement', () => {
     agreement.push(wordsOf('one two'));
     expect(textOf(agreement.finish(wordsOf('one two')))).to.equal('one two');
     expect(textOf(agreement.finish(wordsOf('one two')))).to.equal('one two');
+    expect(textOf(agreement.push(wordsOf('one two')))).to.equal('');
   });
 });
 

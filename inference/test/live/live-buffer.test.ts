@@ -46,6 +46,18 @@ describe('LiveBuffer', () => {
     expect(read()).to.equal(80);
   });
 
+  it('keeps the positions of what it has when it drops what is before', async () => {
+    const buffer = new LiveBuffer(arriving(4).source, signal);
+    await turn();
+    await buffer.take(4096, 512);
+    for (const position of [1600, 800]) {
+      buffer.dropBefore(position);
+      expect(buffer.startSeconds).to.equal(0.1);
+      expect(buffer.upTo(3200)).to.deep.equal(new Float32Array(1600).fill(2));
+    }
+    expect(buffer.end).to.equal(4 * 1600);
+  });
+
   it('fails as its source does', async () => {
     const failure = new Error('the audio is damaged');
     const buffer = new LiveBuffer(arriving(2, failure).source, signal);

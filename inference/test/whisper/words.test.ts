@@ -36,6 +36,13 @@ describe('words', () => {
     ]);
   });
 
+  it('have every token, also those of a letter that is not complete', () => {
+    const bytes = [[0xe3], [0x81], [0x20, 0x61], [0x20, 0x62]];
+    const text = (tokens: readonly number[]) =>
+      new TextDecoder().decode(Uint8Array.from(tokens.flatMap((token) => bytes[token] ?? [])));
+    expect(splitWords([0, 1, 2, 3], text, 'en').flatMap(({ tokens }) => tokens)).to.deep.equal([0, 1, 2, 3]);
+  });
+
   it('include their punctuation, and keep their own times', () => {
     const merged = mergePunctuation([word(' "', 0, 1), word('You', 1, 2), word('.', 2, 5), word(' Yes', 5, 6)]);
     expect(merged.map(({ text, startSeconds, endSeconds }) => [text, startSeconds, endSeconds])).to.deep.equal([
