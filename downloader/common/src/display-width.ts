@@ -8,11 +8,13 @@ const EMOJI = /^\p{Emoji_Presentation}|\ufe0f/u;
 /** Nothing but marks and format characters. */
 const NO_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]+$/u;
 const ASCII = /^[\x20-\x7e]*$/;
-const CHARACTERS = new Intl.Segmenter();
+/** Made for the first text that needs it: every program and worker imports this file, and making it takes 8 ms. */
+let segmenter: Intl.Segmenter | undefined;
 
 /** Characters as people see them, combined marks included. */
 function charactersOf(text: string): string[] {
-  return Array.from(CHARACTERS.segment(text), ({ segment }) => segment);
+  segmenter ??= new Intl.Segmenter();
+  return Array.from(segmenter.segment(text), ({ segment }) => segment);
 }
 
 function widthOf(character: string): number {
