@@ -1,4 +1,5 @@
 import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from '../../../media/audio/pcm.js';
+import { SampleQueue } from '../../../media/audio/sample-queue.js';
 
 /** Audio read ahead of `take`, 4 s: what comes during a pass. Beyond it the source waits. */
 const AHEAD_SAMPLES = 4 * SPEECH_SAMPLE_RATE_HZ;
@@ -15,8 +16,7 @@ export class LiveBuffer {
   #samples = new Float32Array(0);
   #start = 0;
   /** Read and not taken. */
-  #ahead: Float32Array[] = [];
-  #aheadSamples = 0;
+  readonly #ahead = new SampleQueue();
   #ended = false;
   #failure: unknown;
   /** Wakes the reader when there is room again, and `take` when there is more. */
@@ -49,16 +49,16 @@ export class LiveBuffer {
    * Returns a copy of it, and whether the audio has ended.
    */
   async take(least: number, step: number): Promise<{ samples: Float32Array; ended: boolean }> {
-    while (this.#aheadSamples < least && !this.#ended) await this.#changed();
+    while (this.#ahead.length < least && !this.#ended) await this.#changed();
     if (this.#failure !== undefined) throw this.#failure;
-    const count = this.#ended ? this.#aheadSamples : this.#aheadSamples - (this.#aheadSamples % step);
-    const from = this.#samples.length;
-    const all = joined([this.#samples, ...this.#ahead]);
-    this.#samples = all.slice(0, from + count);
-    this.#ahead = [all.slice(from + count)];
-    this.#aheadSamples -= count;
+    const { length } = this.#ahead;
+    const samples = this.#ahead.take(this.#ended ? length : length - (length % step));
+    const all = new Float32Array(this.#samples.length + samples.length);
+    all.set(this.#samples);
+    all.set(samples, this.#samples.length);
+    this.#samples = all;
     this.#wake();
-    return { samples: this.#samples.slice(from), ended: this.#ended };
+    return { samples, ended: this.#ended };
   }
 
   /** Copies the samples up to a position. */
@@ -75,11 +75,10 @@ export class LiveBuffer {
 
   async #readAhead(): Promise<void> {
     for (;;) {
-      while (this.#aheadSamples >= AHEAD_SAMPLES) await this.#changed();
+      while (this.#ahead.length >= AHEAD_SAMPLES) await this.#changed();
       const part = await this.#source.read(READ_SAMPLES, this.#signal);
       if (part === null) break;
-      this.#ahead.push(part);
-      this.#aheadSamples += part.length;
+      this.#ahead.put(part);
       this.#wake();
     }
     this.#ended = true;
@@ -92,14 +91,4 @@ export class LiveBuffer {
       this.#wake = resolve;
     });
   }
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
-  const samples = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    samples.set(part, at);
-    at += part.length;
-  }
-  return samples;
 }
