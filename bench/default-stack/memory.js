@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInferenceClient } from '@heimdex/client';
 import { started, stop } from '../serving/setup.js';
-import { childrenOf, memoryField } from '../support/memory.js';
+import { childrenOf, cpuSeconds, memoryField } from '../support/memory.js';
 
 const [seconds = '40', shared = '../shared'] = process.argv.slice(2);
 const SAMPLE_MS = 250;
@@ -21,14 +21,7 @@ const server = await started({});
 const pids = () => [server.child.pid, ...childrenOf(server.child.pid)];
 
 /** CPU seconds of every process of the server so far. On a busy machine they say more than the time that passed. */
-function cpuSeconds() {
-  return pids().map((pid) => {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /, '')
-      .split(' ');
-    return `${pid} ${((Number(fields[11]) + Number(fields[12])) / 100).toFixed(1)}`;
-  });
-}
+const cpuByProcess = () => pids().map((pid) => `${pid} ${cpuSeconds(pid).toFixed(1)}`);
 
 /** Name and MiB of every process of the server. */
 function read() {
@@ -48,7 +41,7 @@ function print(title, processes) {
 
 try {
   console.log(
-    `${since()} s to SERVING (load ${loadavg()[0]?.toFixed(1)}); CPU seconds by process: ${cpuSeconds().join(', ')}`,
+    `${since()} s to SERVING (load ${loadavg()[0]?.toFixed(1)}); CPU seconds by process: ${cpuByProcess().join(', ')}`,
   );
   await sleep(3000);
   print('At rest', read());

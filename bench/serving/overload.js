@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { createInferenceClient } from '@heimdex/client';
 import { temporaryDir } from '../support/dir.js';
 import { inRepository, quantile } from '../support/measure.js';
+import { cpuSeconds } from '../support/memory.js';
 import { onCores, started, stop, withVolume, workersOf } from './setup.js';
 
 const SECONDS = Number(process.env.SECONDS ?? 60);
@@ -58,7 +59,7 @@ function ghz(address, args) {
   });
   const chunks = [];
   let used = 0;
-  const looking = setInterval(() => void cpuSeconds(child.pid).then((now) => (used = Math.max(used, now))), 250);
+  const looking = setInterval(() => (used = Math.max(used, cpuSeconds(child.pid))), 250);
   child.stdout.on('data', (chunk) => chunks.push(chunk));
   return new Promise((resolve, reject) => {
     child.once('error', () => reject(new Error('ghz is not installed: source .ci/peers')));
@@ -68,13 +69,6 @@ function ghz(address, args) {
       else reject(new Error(`ghz ended with ${code}`));
     });
   });
-}
-
-/** Returns the CPU seconds of a process; 0 if the system does not report them. */
-async function cpuSeconds(pid) {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return text === '' ? 0 : (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 const health = async (address) => (await fetch(`http://${address}/health`)).json();
@@ -113,8 +107,8 @@ await withVolume(async (fill) => {
     );
     const logged = server.log.length;
     const processes = [server.child, ...workersOf(server)];
-    const cpu = () => Promise.all(processes.map(({ pid }) => cpuSeconds(pid)));
-    const cpuBefore = await cpu();
+    const cpu = () => processes.map(({ pid }) => cpuSeconds(pid));
+    const cpuBefore = cpu();
     const run = await ghz(server.address, [
       '--async',
       '--rps',
@@ -129,7 +123,7 @@ await withVolume(async (fill) => {
       'wait',
     ]);
     clearInterval(looking);
-    const [serving, ...working] = (await cpu()).map((used, index) => used - cpuBefore[index]);
+    const [serving, ...working] = cpu().map((used, index) => used - cpuBefore[index]);
     const served = okOf(run);
     const refused = run.details.filter(({ status }) => status === 'ResourceExhausted');
     const others = run.details.length - served.length - refused.length;
