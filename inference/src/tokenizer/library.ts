@@ -25,7 +25,8 @@ export function patternOf(config: JsonObject): RegExp {
   if (unknown.length > 0) throw new Error(`Expected an expression without ${unknown.join(', ')}`);
   const { pattern } = new library.SplitPreTokenizer(config);
   if (pattern === null) throw new Error(`Expected a pattern of String or Regex in tokenizer.json.`);
-  return pattern;
+  // JavaScript finds the start and the end of a text within a surrogate pair too: where no character is before or behind.
+  return new RegExp(`(?:(?=[^])|(?<=[^]))(?:${pattern.source})`, pattern.flags);
 }
 
 /** Writes words with a letter for each of their bytes in UTF-8, GPT-2's. */

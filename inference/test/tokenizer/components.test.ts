@@ -177,6 +177,20 @@ const CASES: Readonly<Record<string, readonly [json: JsonObject, text: string, i
     'aé b',
     [0, 3, 1],
   ],
+  'an expression of the start or the end alone is found there alone, not within an emoji': [
+    {
+      model: pairs(['^', '😀', 'a'], []),
+      normalizer: {
+        type: 'Sequence',
+        normalizers: [
+          { type: 'Replace', pattern: { Regex: '^' }, content: '^' },
+          { type: 'Replace', pattern: { Regex: '\\z' }, content: 'a' },
+        ],
+      },
+    },
+    '😀a😀',
+    [0, 3, 4, 5, 4, 5, 1],
+  ],
   'the content of a replacement is taken as it is': [
     {
       model: wordPieces('$&', 'x'),
