@@ -26,10 +26,12 @@ export type PoolingMode = keyof typeof POOLING_MODES;
 
 /**
  * The modes of a pooling's config.json: a flag for each, or a name or a list of names, as current versions of sentence-transformers write.
- * Throws an Error when there is none, or an unknown one.
+ * Throws an Error when no flag is set, or for an unknown name.
  */
 export function poolingModes(config: JsonObject): readonly PoolingMode[] {
-  const named = config.pooling_mode;
+  // A file that names no mode means the default of every version.
+  const isSilent = !Object.values(POOLING_MODES).some((flag) => Object.hasOwn(config, flag));
+  const named = config.pooling_mode ?? (isSilent ? 'mean' : undefined);
   const names =
     named === undefined
       ? Object.entries(POOLING_MODES).flatMap(([mode, flag]) => (config[flag] === true ? [mode] : []))
