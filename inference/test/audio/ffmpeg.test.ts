@@ -174,6 +174,18 @@ describe('Audio files that ffmpeg makes', function () {
     }
   });
 
+  it('of FLAC have up to 8 channels, alone, in Matroska and in Ogg', async () => {
+    const pan = `pan=7.1|${Array.from({ length: 8 }, (_, index) => `c${index}=${(index + 1) / 8}*c0`).join('|')}`;
+    const paths = ['flac', 'mka', 'oga'].map((ending) => join(dir ?? '', `eight.${ending}`));
+    const outputs = paths.flatMap((path) => ['-af', pan, '-ar', '48000', '-c:a', 'flac', '-frame_size', '16384', path]);
+    expect(spawnSync('ffmpeg', ['-v', 'error', '-i', join(dir ?? '', 'source.wav'), ...outputs]).status).to.equal(0);
+    for (const path of paths) {
+      const { samples, warnings } = await transcribe(await readFile(path));
+      expect(alike(source, samples, 2).value, path).to.be.above(0.999);
+      expect([samples.length, warnings], path).to.deep.equal([LENGTH, []]);
+    }
+  });
+
   it('are rejected at the limit if few bytes contain hours', async () => {
     // Through a pipe, without the duration in a header.
     const silence = ['-v', 'error', '-f', 'lavfi', '-t', '3600', '-i', 'anullsrc=r=8000:cl=mono'];
