@@ -327,9 +327,16 @@ describe('a checkpoint that cannot be compiled', () => {
     const [commit = ''] = await readdir(snapshots);
     const path = join(snapshots, commit, 'config.json');
     const config = JSON.parse(await readFile(path, 'utf8'));
+    const nested = (depth: number) =>
+      JSON.stringify(config).replace('{', `{"made":${'['.repeat(depth)}${']'.repeat(depth)},`);
+    const text = '\\"['.repeat(200);
     for (const [bytes, message] of [
-      [JSON.stringify({ ...config, architectures: ['BertForSequenceClassification'] }), 'a reranker'],
-      ['{', `Expected ${path} to be JSON. To fetch it again, run: heimdex-downloader download --check`],
+      [JSON.stringify({ text, ...config, architectures: ['BertForSequenceClassification'] }), 'a reranker'],
+      ['{', `Expected ${path} to be JSON, got "Expected property name`],
+      [
+        nested(100_000),
+        `Expected ${path} to be JSON, got "more than 100 lists and objects in each other". To fetch it`,
+      ],
     ] as const) {
       await rm(path);
       await writeFile(path, bytes);

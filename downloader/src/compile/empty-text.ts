@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { JsonObject } from '@heimdex/common';
+import { type JsonObject, parseForeignJson } from '@heimdex/common';
 
 /**
  * Returns the tokens of an empty text from a tokenizer.json: the special tokens that its post-processor adds to every text.
@@ -20,7 +20,7 @@ export function emptyTextOf(tokenizer: unknown): readonly number[] | undefined {
 /** Like `emptyTextOf`; also undefined if the file is missing or not JSON. */
 export async function readEmptyText(path: string): Promise<readonly number[] | undefined> {
   try {
-    return emptyTextOf(JSON.parse(await readFile(path, 'utf8')));
+    return emptyTextOf(parseForeignJson(await readFile(path, 'utf8')));
   } catch {
     return undefined;
   }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { posix } from 'node:path';
+import { parseForeignJson } from '@heimdex/common';
 import type { ModelState } from '../cache-state.js';
 import { DownloaderError } from '../errors.js';
 import type { SmallFiles } from './small-json.js';
@@ -17,12 +18,12 @@ export function smallFilesOnVolume({ configured, inspection }: ModelState): Smal
       const path = pathOf(name);
       if (path === undefined) return undefined;
       try {
-        return JSON.parse(await readFile(path, 'utf8'));
+        return parseForeignJson(await readFile(path, 'utf8'));
       } catch (cause) {
         if (!(cause instanceof SyntaxError)) throw cause;
         throw new DownloaderError(
           'CHECKPOINT_INVALID',
-          `Expected ${path} to be JSON. To fetch it again, run: heimdex-downloader download --check`,
+          `Expected ${path} to be JSON, got "${cause.message}". To fetch it again, run: heimdex-downloader download --check`,
         );
       }
     },

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { type ContentHash, hashOfEntry, sizeOfEntry, startContentHash, type Tree } from '@heimdex/cache';
-import { isObject, type JsonObject } from '@heimdex/common';
+import { isObject, type JsonObject, parseForeignJson } from '@heimdex/common';
 import type { Remote } from '../remote.js';
 import { withRetries } from '../transfer/retry.js';
 import type { ByteSource } from '../transfer/source.js';
@@ -69,7 +69,7 @@ async function readSmallJson(
   }
   if (hex !== hash.value) throw hashMismatch(listed, source, hex);
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    return parseForeignJson(bytes.toString('utf8'));
   } catch {
     return undefined;
   }
