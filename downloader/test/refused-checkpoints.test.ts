@@ -139,6 +139,7 @@ const REFUSED: Readonly<Record<string, Refused>> = {
     'processing_kwargs of sentence_bert_config.json',
     'got add_special_tokens false too',
   ),
+  'modules of no type': text(changed(BERT, {}, { 'modules.json': [{}] }), 'one without a type'),
   'a classifier of audio': speech(changed(WHISPER, { architectures: ['WhisperForAudioClassification'] }), 'of audio'),
   'scaled embeddings': speech(changed(WHISPER, { scale_embedding: true }), 'scale_embedding'),
   'another length of windows': speech(changed(WHISPER, { max_source_positions: 750 }), 'max_source_positions'),

@@ -88,7 +88,7 @@ function assertModules(configured: ConfiguredModel, modules: readonly SentenceMo
     if (later !== undefined) return [`Normalize before ${later.type}`];
     if (type === 'Pooling' && (path || POOLING_DIR) !== POOLING_DIR) return [`a Pooling in ${path}`];
     if (type === 'Dense' && at !== denseAt) return [`a Dense in ${path}`];
-    return SENTENCE_MODULES.includes(type) || at === denseAt ? [] : [type];
+    return SENTENCE_MODULES.includes(type) || at === denseAt ? [] : [type || 'one without a type'];
   });
   if (unknown.length === 0) return;
   throw cannotCompile(
