@@ -139,6 +139,7 @@ const REFUSED: Readonly<Record<string, Refused>> = {
     'processing_kwargs of sentence_bert_config.json',
     'got add_special_tokens false too',
   ),
+  'a config.json that is no JSON': text(changed(BERT, {}, { 'config.json': '{' }), 'its config.json is no JSON object'),
   'modules of no type': text(changed(BERT, {}, { 'modules.json': [{}] }), 'one without a type'),
   'a classifier of audio': speech(changed(WHISPER, { architectures: ['WhisperForAudioClassification'] }), 'of audio'),
   'scaled embeddings': speech(changed(WHISPER, { scale_embedding: true }), 'scale_embedding'),

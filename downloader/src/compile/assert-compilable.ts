@@ -34,7 +34,10 @@ export interface CompilableConfig {
  * of these files. Throws DownloaderError CHECKPOINT_INVALID with what it has and what is supported; errors of the source.
  */
 export async function assertCompilable(configured: ConfiguredModel, files: SmallFiles): Promise<CompilableConfig> {
-  const config = (await readObject(files, 'config.json')) ?? {};
+  const found = await readObject(files, 'config.json');
+  if (found === undefined && files.has('config.json'))
+    throw cannotCompile(configured, 'its config.json is no JSON object of a few kilobytes');
+  const config = found ?? {};
   assertModelType(configured, config);
   const modules = configured.family === 'sentence' ? await readModules(configured, files) : [];
   // Whose vectors are pooled has no use for a head.
