@@ -28,8 +28,8 @@ const INVALID = ['invalid_argument', '3'];
 describe('memory for requests', () => {
   let fake: FakeServer;
   before(async () => {
-    // A quarter is reserved for requests: 90 MiB.
-    fake = await startFakeServer({ MEMORY_LIMIT_GB: '0.35', MAX_MESSAGE_MIB: '16' });
+    // A quarter is reserved for requests: 69 MiB.
+    fake = await startFakeServer({ MEMORY_LIMIT_GB: '0.27', MAX_MESSAGE_MIB: '8' });
     await fake.server.warm;
   });
   after(() => fake.close());
@@ -46,7 +46,7 @@ describe('memory for requests', () => {
 
   it('is limited for concurrent large calls, and later ones are served', async () => {
     // Vision is disabled here: admitted calls get UNIMPLEMENTED.
-    const message = { images: [{ content: new Uint8Array(12 * MIB) }] };
+    const message = { images: [{ content: new Uint8Array(7 * MIB) }] };
     const results = await Promise.all(
       Array.from({ length: 12 }, (_, index) => {
         const body = toBinary(EmbedImageRequestSchema, create(EmbedImageRequestSchema, message));
@@ -97,7 +97,7 @@ describe('memory for requests', () => {
   it('is limited for small messages that decompress to large ones, and later ones are served', async () => {
     const large = toBinary(
       EmbedImageRequestSchema,
-      create(EmbedImageRequestSchema, { images: [{ content: new Uint8Array(15 * MIB) }] }),
+      create(EmbedImageRequestSchema, { images: [{ content: new Uint8Array(7.5 * MIB) }] }),
     );
     const packed = gzipSync(large);
     const all = Array.from({ length: 12 }, (_, index) => {
@@ -114,7 +114,7 @@ describe('memory for requests', () => {
   });
 
   it('is reported with the maximum message size if a message can never fit', async () => {
-    const huge = Buffer.alloc(17 * MIB);
+    const huge = Buffer.alloc(9 * MIB);
     const packed = gzipSync(huge);
     const said = [
       await post(fake, EMBED_TEXT, 'json', huge),
@@ -132,7 +132,7 @@ describe('memory for requests', () => {
     }
     const error = await fake.client.failure(embedImage, { images: [{ content: huge }] });
     expect(error).to.include({ code: 'RESOURCE_EXHAUSTED', reason: 'MESSAGE_TOO_LARGE' });
-    expect(error.message).to.match(/16777216/);
+    expect(error.message).to.match(/8388608/);
     const answer = await rawGrpc(fake.url, EMBED_TEXT, envelope(packed, 1), { 'grpc-encoding': 'gzip' });
     expect(answer['grpc-status']).to.equal('8');
     expect(answer['grpc-status-details-bin']).to.be.a('string');
@@ -140,7 +140,7 @@ describe('memory for requests', () => {
   });
 
   it('is limited for streams of compressed messages', async () => {
-    const packed = gzipSync(new Uint8Array(15 * MIB));
+    const packed = gzipSync(new Uint8Array(7.5 * MIB));
     const messages = Buffer.concat(Array.from({ length: 12 }, () => envelope(packed, 1)));
     const path = `${transcribeStream.parent.typeName}/${transcribeStream.name}`;
     const answer = await rawGrpc(fake.url, path, messages, { 'grpc-encoding': 'gzip' });
@@ -150,7 +150,7 @@ describe('memory for requests', () => {
 
   it('determines the reported maximum message size', async () => {
     const { limits } = await fake.client.value(getServerInfo, {});
-    expect(limits?.maxMessageBytes).to.equal(BigInt(16 * MIB));
+    expect(limits?.maxMessageBytes).to.equal(BigInt(8 * MIB));
   });
 
   it('lowers MAX_MESSAGE_MIB if memory is short', async () => {
