@@ -8,7 +8,7 @@ import type { ImageItem, TextItem, VectorResult } from '../../src/models/items.j
 import type { LoadedModel } from '../../src/models/model.js';
 import { load as loadSentence } from '../../src/models/sentence/model.js';
 import { load as loadSiglip } from '../../src/models/siglip/model.js';
-import { compileRepository, compileTrained } from '../support/compiled.js';
+import { compileRepository } from '../support/compiled.js';
 import { CONTEXT, cosine, inRepository, inShared, needsShared, readJsonFile } from '../support/paths.js';
 import { siglipTensors } from '../support/pocket-tensors.js';
 import { inCheckpoints, needsCheckpoint } from '../support/real-checkpoints.js';
@@ -93,11 +93,13 @@ for (const [precision, overflowSafe] of [
         'tokenizer.json',
         '1_Pooling/config.json',
       ];
-      const fileOf = (path: string) => ({ path, file: inCheckpoints(`${MINILM}/${path}`) });
-      const checkpoint = fileOf('model.safetensors');
-      const compiled = await compileTrained(
-        { name: 'sentence-transformers/all-MiniLM-L6-v2', files: [...paths, 'tokenizer_config.json'].map(fileOf) },
-        { sources: [checkpoint.file], make: () => checkpoint },
+      const files = [...paths, 'tokenizer_config.json', 'model.safetensors'].map((path) => ({
+        path,
+        file: inCheckpoints(`${MINILM}/${path}`),
+      }));
+      const compiled = await compileRepository(
+        { name: 'sentence-transformers/all-MiniLM-L6-v2', files },
+        'model.safetensors',
         { precision, overflowSafe, emptyText: [101, 102] },
       );
       const model = await loadSentence(compiled.files, compiled.options);

@@ -3,7 +3,7 @@ import { randomTensors, safetensorsFile, torchFile, whisperShapes } from '@heimd
 import { expect } from 'chai';
 import { weightsForm } from '../../src/models/session/weights-form.js';
 import { load } from '../../src/models/whisper/model.js';
-import { type CompiledRepository, compileRepository, compileTrained } from '../support/compiled.js';
+import { type CompiledRepository, compileRepository } from '../support/compiled.js';
 import { openAiTensors, whisperTensors } from '../support/ctranslate2.js';
 import { expectGoldenSpeech, goldenSpeech } from '../support/golden-speech.js';
 import { inShared, needsShared, OPTIONS } from '../support/paths.js';
@@ -22,12 +22,12 @@ describe('Whisper base, compiled from its checkpoint', function () {
     for (const part of PARTS) needsCheckpoint(this, part);
     const small = ['config.json', 'generation_config.json', 'preprocessor_config.json', 'tokenizer.json'];
     const files: HubFile[] = small.map((name) => ({ path: name, file: inShared(`${WHISPER_BASE}/${name}`) }));
-    const sources = PARTS.map(inCheckpoints);
+    const bytes = safetensorsFile(whisperTensors(PARTS.map(inCheckpoints)));
     // As the downloader does: for this CPU.
     const overflowSafe = (await weightsForm(OPTIONS)) === 'overflow-safe';
-    compiled = await compileTrained(
-      { name: 'openai/whisper-base', files },
-      { sources, make: () => ({ path: 'model.safetensors', bytes: safetensorsFile(whisperTensors(sources)) }) },
+    compiled = await compileRepository(
+      { name: 'openai/whisper-base', files: [...files, { path: 'model.safetensors', bytes }] },
+      'model.safetensors',
       { overflowSafe },
     );
     model = await load(compiled.files, compiled.options);
