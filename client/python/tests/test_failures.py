@@ -229,6 +229,9 @@ class ConnectionTest(unittest.TestCase):
                     client.server_info(timeout=wrong)
                 with self.assertRaisesRegex(ValueError, r"timeouts\['EmbedText'\]"):
                     HeimdexClient(timeouts={"EmbedText": wrong})
+            text: Any = "5"
+            with self.assertRaisesRegex(TypeError, "Expected timeout to be a number of seconds, got '5'"):
+                client.server_info(timeout=text)
 
     def test_a_value_that_does_not_fit_its_field_is_named(self) -> None:
         with HeimdexClient("127.0.0.1:1") as client:

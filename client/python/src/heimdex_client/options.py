@@ -33,8 +33,12 @@ _MAX_SECONDS = 2_000_000.0  # 23 days, as much as timers of the server hold.
 
 
 def time_limit(name: str, seconds: float) -> float:
-    """The seconds, capped; infinity is no limit of its own. Raises ValueError for NaN or a negative number."""
-    if not seconds >= 0:
+    """The seconds, capped; infinity is no limit of its own. Raises ValueError for NaN or below 0, TypeError for no number."""
+    try:
+        valid = seconds >= 0
+    except TypeError:
+        raise TypeError(f"Expected {name} to be a number of seconds, got {seconds!r}") from None
+    if not valid:
         raise ValueError(f"Expected {name} to be 0 or more seconds, got {seconds}")
     return min(seconds, _MAX_SECONDS)
 
