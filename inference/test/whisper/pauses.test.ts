@@ -75,6 +75,7 @@ describe('cutting an audio file', () => {
   ] as const) {
     it(`skips ${name} before the first sound but for half a second`, () => {
       expect(leadingSilence(speechWithPauses([[0, 13.6]], noise)) / RATE).to.be.closeTo(13.1, 0.11);
+      expect(leadingSilence(speechWithPauses([[0, 13.6]], noise), 0) / RATE).to.be.closeTo(13.6, 0.11);
       expect(leadingSilence(speechWithPauses([[0, 1.4]], noise))).to.equal(0);
       expect(leadingSilence(speechWithPauses([[5, 15]], noise))).to.equal(0);
     });

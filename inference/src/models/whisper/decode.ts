@@ -16,7 +16,7 @@ import { mergedSilence, WINDOW_SAMPLES } from './length.js';
 import { holdsNothing } from './loudness.js';
 import { leadingSilence } from './pauses.js';
 import { encodeText, maxPromptTokens } from './prompt.js';
-import { splitAtTimestamps } from './segments.js';
+import { splitAtTimestamps, type TokenSegment } from './segments.js';
 import type { DecodeResult, DecodeWindow } from './window.js';
 
 /** What was decoded of a window, and how. */
@@ -108,7 +108,11 @@ export async function decodeWindow(
       ? Math.min(window.samples.length, Math.round(lastWordSeconds * SPEECH_SAMPLE_RATE_HZ))
       : split.advanceSamples;
   const segments = texts.flatMap((segment, index) => {
-    const { startSeconds, endSeconds, words } = worded?.[index] ?? { ...segment, words: [] };
+    const { startSeconds, endSeconds, words } = worded?.[index] ?? {
+      ...segment,
+      startSeconds: startOfSound(segment, window),
+      words: [],
+    };
     const timed = { ...segment, startSeconds, endSeconds: Math.min(endSeconds, windowSeconds), words };
     // The words' times can leave no length: such text was made up, at the end of the audio.
     return timed.startSeconds < timed.endSeconds ? [timed] : [];
@@ -157,6 +161,16 @@ function promptOf(parts: WhisperParts, window: DecodeWindow): readonly number[] 
  */
 function withoutSpeech(samples: Float32Array): number {
   return leadingSilence(samples) || samples.length;
+}
+
+/**
+ * The start of a segment whose words have no times. Whisper gives text behind silence the time at which the silence begins, so that subtitles
+ * would be shown long before they are said.
+ */
+function startOfSound({ startSeconds, endSeconds }: TokenSegment, { samples, options }: DecodeWindow): number {
+  if (options.timestamps === 'none') return startSeconds;
+  const [start, end] = [startSeconds, endSeconds].map((seconds) => Math.round(seconds * SPEECH_SAMPLE_RATE_HZ));
+  return startSeconds + leadingSilence(samples.subarray(start, end), 0) / SPEECH_SAMPLE_RATE_HZ;
 }
 
 /** The result for a window that needs no run. */

@@ -44,23 +44,23 @@ export function endOfSpeech(samples: Float32Array): number {
   return (levels.findLastIndex((level) => level > limit) + 1) * FRAME_SAMPLES;
 }
 
-/** Silence that stays before the first sound, 0.5 s, and the least that is worth skipping, 1 s. */
+/** Silence that stays before the first sound of a window, 0.5 s, and the least that is worth skipping, 1 s. */
 const KEPT_LEAD_SAMPLES = SPEECH_SAMPLE_RATE_HZ / 2;
 const MIN_SKIPPED_SAMPLES = SPEECH_SAMPLE_RATE_HZ;
 /** Frames of 100 ms: in shorter ones the level of noise varies more. */
 const LEAD_FRAME_SAMPLES = SPEECH_SAMPLE_RATE_HZ / 10;
 
 /**
- * Samples of silence to skip before the first sound as loud as speech. Only digital silence and noise too steady for a
- * voice are skipped, so that no quiet speaker is lost. 0 if there is no sound at all.
+ * Samples of silence to skip before the first sound as loud as speech, of which `keptSamples` stay. Only digital silence and noise too
+ * steady for a voice are skipped, so that no quiet speaker is lost. 0 if there is no sound at all.
  */
-export function leadingSilence(samples: Float32Array): number {
+export function leadingSilence(samples: Float32Array, keptSamples = KEPT_LEAD_SAMPLES): number {
   const levels = frameLevelsDb(samples, LEAD_FRAME_SAMPLES);
   const firstAbove = (db: number) => levels.findIndex((level) => level > db) * LEAD_FRAME_SAMPLES;
   const audible = firstAbove(SILENCE_DB);
-  const silent = firstAbove(quietLimitDb(levels)) - KEPT_LEAD_SAMPLES;
-  const skipped =
-    audible >= silent || isSteady(samples.subarray(audible, silent)) ? silent : audible - KEPT_LEAD_SAMPLES;
+  const loud = firstAbove(quietLimitDb(levels));
+  const isSilent = audible >= loud - KEPT_LEAD_SAMPLES || isSteady(samples.subarray(audible, loud - KEPT_LEAD_SAMPLES));
+  const skipped = (isSilent ? loud : audible) - keptSamples;
   return skipped < MIN_SKIPPED_SAMPLES ? 0 : skipped;
 }
 
