@@ -28,6 +28,7 @@ export function watchStreams(server: grpc.Server, observer: StreamObserver): voi
   const create = makes.createHttp2Server.bind(server);
   makes.createHttp2Server = (credentials) => {
     const made = create(credentials);
+    made.prependListener('session', endLater);
     const listeners = made.listeners('stream');
     made.removeAllListeners('stream');
     made.on('stream', (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, ...others) => {
@@ -43,4 +44,15 @@ export function watchStreams(server: grpc.Server, observer: StreamObserver): voi
     });
     return made;
   };
+}
+
+/**
+ * Node.js ends a session in the callback that reports the peer's GOAWAY, while nghttp2 goes on with the frames behind it: calls there corrupt
+ * the heap or fail an assertion, and end the process. It ends in the next turn instead.
+ */
+function endLater(session: http2.ServerHttp2Session): void {
+  const close = session.close.bind(session);
+  const destroy = session.destroy.bind(session);
+  session.close = (callback) => void setImmediate(close, callback);
+  session.destroy = (error, code) => void setImmediate(destroy, error, code);
 }

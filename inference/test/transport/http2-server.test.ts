@@ -1,0 +1,35 @@
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import grpc from '@grpc/grpc-js';
+import { expect } from 'chai';
+import { watchStreams } from '../../src/transport/grpc/http2-server.js';
+
+describe('a session of HTTP/2', () => {
+  it('ends in the turn after it is asked to: Node.js asks while the frames behind a GOAWAY are being read, and crashes', async () => {
+    const server = new grpc.Server();
+    watchStreams(server, { began: () => {} });
+    const makes = server as unknown as { createHttp2Server(credentials: grpc.ServerCredentials): http2.Http2Server };
+    const made = makes.createHttp2Server(grpc.ServerCredentials.createInsecure()).listen(0, '127.0.0.1');
+    await once(made, 'listening');
+    const client = http2.connect(`http://127.0.0.1:${(made.address() as AddressInfo).port}`);
+    try {
+      const [session] = (await once(made, 'session')) as [http2.ServerHttp2Session];
+      const closed = once(session, 'close');
+      session.close();
+      expect(session.closed).to.equal(false);
+      await closed;
+      const destroyed = http2.connect(`http://127.0.0.1:${(made.address() as AddressInfo).port}`).on('error', () => {});
+      const [other] = (await once(made, 'session')) as [http2.ServerHttp2Session];
+      const gone = once(other, 'close');
+      other.destroy();
+      expect(other.destroyed).to.equal(false);
+      await gone;
+      destroyed.destroy();
+    } finally {
+      client.destroy();
+      made.close();
+      server.forceShutdown();
+    }
+  });
+});
