@@ -9,7 +9,9 @@ import { Health, InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { Tokens } from '../../src/transport/auth/tokens.js';
 import { type WatchedFiles, watchFiles } from '../../src/transport/auth/watched-file.js';
+import { EMBED_TEXT } from '../fixtures/embed-calls.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { rawGrpc } from '../fixtures/raw-grpc.js';
 
 const { embedText } = InferenceService.method;
 const REQUEST = { texts: ['a text'], model: TextModel.TEXT };
@@ -70,8 +72,17 @@ describe('bearer tokens', () => {
     }
   });
 
-  it('are never logged', () => {
-    expect(JSON.stringify(fake.log)).not.to.include(TOKEN);
+  it('are never logged, nor printed by a library, as one behind which a character cannot be sent', async () => {
+    const printed: unknown[] = [];
+    const { error } = console;
+    console.error = (...texts: unknown[]) => void printed.push(...texts);
+    try {
+      const answer = await rawGrpc(fake.url, EMBED_TEXT, Buffer.alloc(5), { authorization: `Bearer ${TOKEN}\u00ff` });
+      expect(answer['grpc-status']).to.equal('16');
+    } finally {
+      console.error = error;
+    }
+    expect(JSON.stringify([fake.log, printed])).not.to.include(TOKEN);
   });
 
   it('must exist and have the minimum length', () => {

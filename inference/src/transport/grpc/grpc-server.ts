@@ -40,6 +40,9 @@ interface Context {
   readonly maxBytes: number;
 }
 
+// It prints headers that it cannot take, whole and not as a line of the log: a token as well.
+grpc.setLogVerbosity(grpc.logVerbosity.NONE);
+
 export function createGrpcServer(
   services: readonly ServedService[],
   { admission, callTracker, decoder }: GrpcOptions,
