@@ -47,7 +47,7 @@ export function watchStreams(server: grpc.Server, observer: StreamObserver): voi
 }
 
 /**
- * Node.js ends a session in the callback that reports the peer's GOAWAY, while nghttp2 goes on with the frames behind it: calls there corrupt
+ * Node.js ends a session in the callback that reports the peer's GOAWAY, while nghttp2 still reads the frames behind it: calls there corrupt
  * the heap or fail an assertion, and end the process. It ends in the next turn instead.
  */
 function endLater(session: http2.ServerHttp2Session): void {
