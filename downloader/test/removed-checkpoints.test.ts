@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { mkdir, readdir, readFile, realpath, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -27,11 +26,19 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
     const first = await acquireLock(path, { onWait() {}, onUnsupported() {} }, signal);
     const stderr = new PassThrough();
     const stdout = new PassThrough();
+    let said = '';
+    const waits = new Promise<void>((resolve) => {
+      stderr.on('data', (chunk) => {
+        said += chunk;
+        if (said.includes('waiting for it')) resolve();
+      });
+    });
     const second = run({ argv: [], env: env(more), stdin: Readable.from([]), stdout, stderr, signal });
-    expect(String(await once(stderr, 'data'))).to.include('waiting for it');
+    await Promise.race([waits, second]);
+    expect(said).to.include('waiting for it');
     await work();
     await first.release();
-    expect(await second, String(stderr.read())).to.equal(0);
+    expect(await second, said).to.equal(0);
   }
 
   it('is removed by one of two programs, and the other one finds it gone', async () => {

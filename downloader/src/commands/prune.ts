@@ -35,6 +35,7 @@ export async function prune(context: CommandContext): Promise<undefined> {
       return now;
     });
   }
+  if (args.yes) await forgetOptimized(context);
   print(
     args.json
       ? `${JSON.stringify(document(plan, args.yes), null, 2)}\n`
@@ -86,7 +87,6 @@ async function remove(context: CommandContext, { steps }: PrunePlan): Promise<vo
       throw asDiskError(error, path);
     }
   }
-  await forgetOptimized(context);
 }
 
 /** Removes the lock file's records of deleted optimized models. */
