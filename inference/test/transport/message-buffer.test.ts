@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { collectGarbage } from '../../src/process/garbage.js';
 import { MessageBuffer } from '../../src/transport/messages/message-buffer.js';
@@ -39,7 +40,7 @@ describe('the message buffer', () => {
     expect(first.every((byte, index) => byte === index % 251)).to.equal(true);
   });
 
-  it('uses little memory for bytes that arrive one by one, each in a block with much else', () => {
+  it('uses little memory for bytes that arrive one by one, each in a block with much else', async () => {
     const usedBytes = () => {
       collectGarbage();
       const { heapUsed, arrayBuffers } = process.memoryUsage();
@@ -51,7 +52,13 @@ describe('the message buffer', () => {
       const bytes = new Uint8Array(64 * 1024).fill(block);
       for (let at = 0; at < 1000; at += 1) message.push(bytes.subarray(at, at + 1));
     }
-    expect(usedBytes() - before).to.be.lessThan(2 * MIB);
+    let usedNow = usedBytes() - before;
+    // V8 frees blocks on another thread, which may have to wait for a processor.
+    for (let turn = 0; turn < 100 && usedNow >= 2 * MIB; turn += 1) {
+      await nextTurn();
+      usedNow = usedBytes() - before;
+    }
+    expect(usedNow).to.be.lessThan(2 * MIB);
     expect(message.take().every((byte, index) => byte === Math.floor(index / 1000))).to.equal(true);
   });
 
