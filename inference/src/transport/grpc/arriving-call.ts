@@ -83,7 +83,7 @@ export class ArrivingCall {
       this.#frames.clear();
       open?.cancel();
       incoming.close();
-      this.#gone?.abort(new InferenceError('CANCELLED', 'The caller cancelled the call.'));
+      this.#gone?.abort(cancelled());
     });
     const original = internals.decompressMessage.bind(call);
     internals.decompressMessage = (message, encoding) => this.#unpack(message, encoding, original);
@@ -130,7 +130,7 @@ export class ArrivingCall {
     // Discards what still arrives of the request.
     if (!this.#answered) this.incoming.answer(0);
     // A closed stream would not stop the timer, which would keep the call and its message in memory.
-    if (this.#stream.closed !== true) this.#unread ??= setTimeout(() => this.#stream.destroy(), UNREAD_MS);
+    if (!this.#stream.closed) this.#unread ??= setTimeout(() => this.#stream.destroy(), UNREAD_MS);
   }
 
   /** Replaces grpc-js's decoder. grpc-js sends the errors thrown here, unless already answered. */
@@ -169,8 +169,7 @@ export class ArrivingCall {
   async #decompress(message: Buffer, encoding: string, original: Internals['decompressMessage']): Promise<Buffer> {
     if (!isGrpcEncoding(encoding)) return original(message, encoding);
     this.#gone ??= new AbortController();
-    if (this.#stream.closed === true)
-      this.#gone.abort(new InferenceError('CANCELLED', 'The caller cancelled the call.'));
+    if (this.#stream.closed) this.#gone.abort(cancelled());
     const { body } = this.incoming;
     const priority = this.#open?.call.priority ?? 'interactive';
     return this.#decompressor.unpack(message.subarray(HEAD_BYTES), encoding, body, {
@@ -204,6 +203,10 @@ export function endUpload(stream: ServerHttp2Stream): void {
 /** Otherwise grpc-js treats it as a call without a message and answers UNIMPLEMENTED. */
 function cutShort(): InferenceError {
   return new InferenceError('INVALID_ARGUMENT', 'Expected one whole message; the request ended before it.');
+}
+
+function cancelled(): InferenceError {
+  return new InferenceError('CANCELLED', 'The caller cancelled the call.');
 }
 
 function idle(ms: number): InferenceError {

@@ -20,8 +20,8 @@ export interface StreamObserver {
 const MALFORMED = 'malformed, expected up to eight digits and a unit';
 
 /**
- * Runs for each stream before grpc-js, which gets only those that are still open. Shortens timeouts above the longest timer: grpc-js truncates them to 32 bits, so
- * that a month would expire at once.
+ * Runs for each stream before grpc-js, which gets only those that are still open. Shortens timeouts above the longest timer: grpc-js
+ * truncates them to 32 bits, so that a month would expire at once.
  */
 export function watchStreams(server: grpc.Server, observer: StreamObserver): void {
   const makes = server as unknown as MakesServers;
