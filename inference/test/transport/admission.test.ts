@@ -115,7 +115,20 @@ describe('admission', () => {
     } finally {
       session.destroy();
       server.forceShutdown();
+      await decoder.close();
     }
+  });
+
+  it('counts nothing of a health call, unless its headers are as large as those of no probe', () => {
+    const admission = controller();
+    const probe = { ...ARRIVAL, skipAccessLog: true };
+    admission.admit({ ...probe, headerBytes: 4096 }, UNARY);
+    expect(admission.heldBytes).to.equal(0);
+    const large = admission.admit({ ...probe, headerBytes: MIB }, UNARY);
+    expect(admission.heldBytes).to.be.within(MIB, 1.1 * MIB);
+    expect(codeOf(() => admission.admit({ ...probe, headerBytes: 16 * MIB }, UNARY))).to.equal('QUEUE_FULL');
+    large.close();
+    expect(admission.heldBytes).to.equal(0);
   });
 
   it('leaves a quarter of the memory to interactive calls, unless a bulk call is alone', () => {

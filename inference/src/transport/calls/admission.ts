@@ -12,7 +12,8 @@
  *
  * 5. memory: a permit for a call's fixed part (QUEUE_FULL). The body acquires more as it arrives; see incoming-body.ts.
  *
- * Health checks pass all of them, so probes are answered under any load. Their messages are small; grpc/probes.ts limits their number.
+ * Health checks pass all of them, so probes are answered under any load. Their messages are small; grpc/probes.ts limits their number. Only one
+ * with headers larger than those of a probe needs the permit.
  */
 import { KIB, MIB } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
@@ -28,7 +29,7 @@ const MEMORY_PART = 0.25;
 const MAX_REQUEST_BYTES = 1024 * MIB;
 /** Memory for the largest message: the message and its chunks while it is assembled. */
 const PER_MESSAGE_BYTE = 2;
-/** For health and reflection. */
+/** A message of health and reflection, and the headers of health that need no permit. */
 const MAX_SMALL_BYTES = 4 * KIB;
 /** What a stream may send before it is read (flow-window.ts); held while it is open. */
 export const STREAM_BYTES = 512 * KIB;
@@ -125,7 +126,7 @@ export class CallAdmission {
   /** Undefined for a call without permits. */
   #check(arrival: Arrival, kind: CallKind): Permit | undefined {
     const { callTracker, tokens, overload } = this.#options;
-    if (arrival.skipAccessLog) return undefined;
+    if (arrival.skipAccessLog) return arrival.headerBytes > MAX_SMALL_BYTES ? this.#acquire(arrival, kind) : undefined;
     if (tokens?.allow(arrival.header('authorization')) === false) {
       throw new InferenceError(
         'UNAUTHENTICATED',
@@ -135,10 +136,13 @@ export class CallAdmission {
     if (callTracker.draining)
       throw new InferenceError('DRAINING', 'The server is shutting down; retry on another server.');
     if (arrival.timeoutMs <= 0) throw deadlineExceeded();
-    const priority = priorityOf(arrival);
-    const refusal = overload(arrival.path, priority);
+    const refusal = overload(arrival.path, priorityOf(arrival));
     if (refusal !== undefined) throw refusal;
-    const permit = this.#permits.acquire(arrival.headerBytes + baseBytes(kind), priority);
+    return this.#acquire(arrival, kind);
+  }
+
+  #acquire(arrival: Arrival, kind: CallKind): Permit {
+    const permit = this.#permits.acquire(arrival.headerBytes + baseBytes(kind), priorityOf(arrival));
     if (permit !== undefined) return permit;
     this.#watch();
     throw outOfMemory();
