@@ -1,4 +1,4 @@
-import type { Priority } from '../../priority.js';
+import { BULK_FRACTION, type Priority } from '../../priority.js';
 import { Semaphore } from '../../semaphore.js';
 import type { DecoderHost } from './decoder-host.js';
 import { DecoderThread } from './decoder-thread.js';
@@ -9,8 +9,6 @@ import type { DecoderChoice } from './decoders/create.js';
  * would admit a thousand.
  */
 const MAX_THREADS = 256;
-/** Maximum fraction of the threads that bulk calls may hold: each may hold one for hours, and an interactive call would wait as long. */
-const BULK_FRACTION = 0.75;
 
 /**
  * One thread per open audio file, up to MAX_THREADS, and at most one idle thread for the next: starting a thread and loading a library

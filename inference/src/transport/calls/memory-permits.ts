@@ -2,11 +2,7 @@
  * Permits for the memory of requests, in bytes. A call acquires before it reads, decompresses or decodes, and releases
  * at its end. This counts work, not the process's resident memory.
  */
-
-import type { Priority } from '../../priority.js';
-
-/** While other calls hold memory, a bulk call gets no more once this fraction of it is held: the rest is kept for interactive calls. */
-const BULK_FRACTION = 0.75;
+import { BULK_FRACTION, type Priority } from '../../priority.js';
 
 /** The permits of one call. */
 export interface Permit {
@@ -37,7 +33,7 @@ export class MemoryPermits {
     return Math.max(0, this.totalBytes - this.#heldBytes);
   }
 
-  /** A permit for this many bytes; undefined when they are not free. */
+  /** A permit for this many bytes; undefined when they are not free. A bulk call counts what all others hold, unless it is alone. */
   acquire(bytes: number, priority: Priority): Permit | undefined {
     let held = 0;
     const free = () => {
