@@ -41,6 +41,8 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
     // Read now: a closed connection no longer has an address.
     const peer = call.getPeer();
     const streaming = method.requestStream;
+    // grpc-js keeps it with the call, and does not check that there is one.
+    const hostBytes = ((call.getHost() as string | undefined) ?? '').length;
     let messages = 0;
     let arriving: ArrivingCall | undefined;
     return new grpc.ServerInterceptingCall(call, {
@@ -54,7 +56,7 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
               peer,
               timeoutMs: timeoutMsOf(call),
               skipAccessLog: skipAccessLog.get(path) ?? false,
-              headerBytes: bytesOf(metadata),
+              headerBytes: bytesOf(metadata) + hostBytes,
               header,
             } as const;
             try {
