@@ -11,10 +11,10 @@ const CONNECTION_BYTES = 2 * 1024 * 1024;
 
 const widened = new WeakSet<Http2Session>();
 
-/** Enlarges the windows of the connection of a grpc-js call, once. No effect if the call has no stream. */
-export function widenWindows(call: object): void {
-  // A server-side stream has a server-side session; the types do not say so.
-  const session = (call as { readonly stream?: ServerHttp2Stream }).stream?.session as ServerHttp2Session | undefined;
+/** Enlarges the windows of a call's connection, once. */
+export function widenWindows(stream: ServerHttp2Stream): void {
+  // A server-side stream has a server-side session, until it is destroyed; the types do not say so.
+  const session = stream.session as ServerHttp2Session | undefined;
   if (session === undefined || widened.has(session)) return;
   widened.add(session);
   session.setLocalWindowSize(CONNECTION_BYTES);

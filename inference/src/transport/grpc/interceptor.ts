@@ -35,8 +35,8 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
   const waiting = new WeakMap<grpc.Metadata, () => GrpcCall>();
   const probes = new Probes();
   const interceptor: grpc.ServerInterceptor = (method, call) => {
-    widenWindows(call);
     const { stream } = internalsOf(call);
+    widenWindows(stream);
     const path = method.path.slice(1);
     // Read now: a closed connection no longer has an address.
     const peer = call.getPeer();
