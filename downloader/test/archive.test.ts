@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -36,6 +37,22 @@ describe('an archive of models', () => {
     const result = await runHere(['import', '-'], env(), { stdin: Readable.from(archive) });
     expect(result.status, result.stderr).to.equal(6);
     expect(lastLine(result)).to.include({ code: 'DISK_FULL' });
+  });
+
+  it('is imported with a warning if a compiled model in it cannot be used here', async () => {
+    const graph = 'graph';
+    const sha256 = createHash('sha256').update(graph).digest('hex');
+    const { locked, manifest } = compiledModel('acme/one', sha256, graph.length);
+    const archive = pack();
+    const former = { ...manifest, compiler: 1 };
+    archive.entry({ name: 'models.lock.json' }, formatLock({ models: [locked] }));
+    archive.entry({ name: compiledManifestName(former) }, formatCompiledManifest(former));
+    archive.entry({ name: compiledManifestName(former).replace('compiled.json', 'model.onnx') }, graph);
+    archive.finalize();
+    const result = await runHere(['import', '-'], env(), { stdin: Readable.from(archive) });
+    expect(result.status, result.stderr).to.equal(0);
+    const [warning] = result.log.filter(({ level }) => level === 'warn');
+    expect(warning?.msg).to.match(/acme\/one cannot be used here: .* another version of the compiler/);
   });
 
   it('that never comes is waited for until a signal: exit 130', async () => {

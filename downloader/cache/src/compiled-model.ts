@@ -8,6 +8,7 @@ import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNotFound } from '@heimdex/common';
 import type { CompiledGraphRecord, CompiledInput, CompiledKey, CompiledManifest } from './compiled-types.js';
+import { hasExactByteProducts } from './cpu.js';
 import type { FoundFile } from './found-model.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { repoDirName } from './layout.js';
@@ -34,6 +35,15 @@ const DENSE_VERSION = 7;
 export function compilerVersion({ modelType, sources }: Pick<CompiledManifest, 'modelType' | 'sources'>): number {
   const isDense = sources.some(({ path }) => path.split('/').includes(DENSE_DIR));
   return Math.max(COMPILER_VERSION, ARCHITECTURE_VERSIONS.get(modelType) ?? 0, isDense ? DENSE_VERSION : 0);
+}
+
+/** Returns why this version on this machine never uses a compiled model, whatever is configured; undefined if it may. */
+export function whyUnusable(
+  manifest: Pick<CompiledManifest, 'compiler' | 'modelType' | 'sources' | 'overflowSafe'>,
+  isExact = hasExactByteProducts,
+): string | undefined {
+  if (manifest.compiler !== compilerVersion(manifest)) return 'it is compiled by another version of the compiler';
+  return manifest.overflowSafe || isExact() ? undefined : 'it is compiled for CPUs with VNNI, and this one has none';
 }
 
 /** Name of the file that describes a compiled model. It is written last. */

@@ -9,10 +9,10 @@ import {
   compiledPath,
   compilerVersion,
   readCompiledModels,
+  whyUnusable,
 } from './compiled-model.js';
 import type { CompiledInput, CompiledManifest, CompiledSource } from './compiled-types.js';
 import { compilerInputs } from './compiler-inputs.js';
-import { hasExactByteProducts } from './cpu.js';
 import { CacheError } from './errors.js';
 import type { FileInspection, FoundCheckpoint, FoundFile } from './found-model.js';
 import { type FileSearch, inspectFile, isFile } from './inspect-file.js';
@@ -50,11 +50,12 @@ export async function inspectCompiled(search: CompiledSearch): Promise<CompiledI
   const inputs = await compilerInputs(search.configured.dir, search.files, search.signal);
   const compiled = await readCompiledModels(cacheDir, repository);
   const candidates = compiled.filter((model) => fits(model, search, checkpoint, inputs));
-  const usable = candidates.filter(({ manifest }) => manifest.overflowSafe || hasExactByteProducts());
+  const usable = candidates.filter(({ manifest }) => whyUnusable(manifest) === undefined);
   const [model] = [...usable].sort((a, b) => rank(a, search.record) - rank(b, search.record));
   if (model === undefined) {
-    const unusable = candidates.length > 0 ? FOR_OTHER_CPU : whyNone(compiled, search.request);
-    const problem = notCompiled(search, checkpoint, missing, unusable);
+    const [unusable] = candidates;
+    const why = unusable === undefined ? whyNone(compiled, search.request) : whyUnusable(unusable.manifest);
+    const problem = notCompiled(search, checkpoint, missing, why);
     return { files: [], model: undefined, checkpoint, problems: [problem] };
   }
   try {
@@ -179,13 +180,10 @@ export async function loneCheckpointProblem(
   return undefined;
 }
 
-const FOR_OTHER_CPU = 'it is compiled for CPUs with VNNI, and this one has none';
-
 /** Returns why none of a repository's compiled models can be used; undefined if there is none. */
 function whyNone(compiled: readonly CompiledModelDir[], { precision }: CompileRequest): string | undefined {
-  if (compiled.length === 0) return undefined;
   const current = compiled.filter(({ manifest }) => manifest.compiler === compilerVersion(manifest));
-  if (current.length === 0) return 'it is compiled by another version of the compiler';
+  if (current.length === 0) return compiled[0] && whyUnusable(compiled[0].manifest);
   const others = [...new Set(current.map(({ manifest }) => manifest.precision))];
   return others.includes(precision)
     ? 'it is compiled from other files than those of this commit'

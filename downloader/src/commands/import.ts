@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { type LockedModel, type ModelEnvironment, namesIn, readLock, repoPath } from '@heimdex/cache';
+import { type LockedModel, type ModelEnvironment, namesIn, readLock, repoPath, whyUnusable } from '@heimdex/cache';
 import { formatBytes, formatCount, formatDuration, MIB, messageOf } from '@heimdex/common';
 import { type ArchivedBlob, blobIdOf, filesOf } from '../archive/archive-layout.js';
 import { withSources } from '../archive/compiled-entries.js';
@@ -53,7 +53,15 @@ async function importFrom(context: CommandContext, input: Readable): Promise<Run
     const tree = archive.trees.get(`${repository}@${revision}`);
     await publishSnapshot(cacheDir, { repository, commit: revision, requestedRevision, tree, files });
   }
-  for (const manifest of archive.compiled.values()) await publishCompiled(cacheDir, manifest);
+  for (const manifest of archive.compiled.values()) {
+    await publishCompiled(cacheDir, manifest);
+    const why = whyUnusable(manifest);
+    if (why === undefined) continue;
+    log.warn(
+      { event: 'unusable', model: manifest.repository },
+      `The compiled model ${manifest.repository} cannot be used here: ${why}. Import an archive from a machine with a CPU and a version like these, or, with a network, run: heimdex-downloader download`,
+    );
+  }
   const locked = archive.lock.models.map((model) => {
     const manifest = archive.compiled.get(model);
     const record = manifest === undefined ? model : withSources(model, manifest);

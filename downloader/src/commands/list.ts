@@ -4,13 +4,13 @@ import {
   type CompilableCheckpoint,
   type CompiledDir,
   compilableOf,
-  compilerVersion,
   loadManifest,
   minCosine,
   scanCache,
   scanCompiled,
   scanOptimized,
   whisperFiles,
+  whyUnusable,
 } from '@heimdex/cache';
 import { formatBytes, formatCount, table, visible } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
@@ -148,11 +148,7 @@ function words({
     ...whisper.map(({ path, sizeBytes }) => [path, formatBytes(sizeBytes), '-', configuredFor(roles.get(path), 0)]),
   ];
   const more = [
-    ...compiled.map(({ repository, sizeBytes, manifest }) =>
-      manifest === undefined
-        ? `compiled  ${repository}: ${formatBytes(sizeBytes)}, incomplete`
-        : `compiled  ${repository} (${manifest.precision}): ${formatBytes(sizeBytes)}, from ${manifest.sources[0]?.path}${manifest.compiler === compilerVersion(manifest) ? '' : ', by another version of the compiler and so not used'}`,
-    ),
+    ...compiled.map(describeCompiled),
     ...[...compilable].map(([name, { path, sizeBytes, modelType }]) => canBe(name, path, sizeBytes, modelType)),
     ...whisper
       .filter(({ path }) => named.has(path))
@@ -164,6 +160,13 @@ function words({
   // Escaped before the columns are measured, and a name with a newline is no second line.
   const lines = table([['MODEL', 'SIZE', 'LAST USE', 'CONFIGURED FOR'], ...rows.map((row) => row.map(visible))]);
   return `${[...lines, total, ...more.map(visible)].join('\n')}\n`;
+}
+
+function describeCompiled({ repository, sizeBytes, manifest }: CompiledDir): string {
+  if (manifest === undefined) return `compiled  ${repository}: ${formatBytes(sizeBytes)}, incomplete`;
+  const why = whyUnusable(manifest);
+  const use = why === undefined ? '' : `; not used, ${why}`;
+  return `compiled  ${repository} (${manifest.precision}): ${formatBytes(sizeBytes)}, from ${manifest.sources[0]?.path}${use}`;
 }
 
 function canBe(name: string, path: string, sizeBytes: number, modelType: string): string {
