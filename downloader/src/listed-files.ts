@@ -26,11 +26,14 @@ export async function withListedFiles(cacheState: CacheState): Promise<CacheStat
 const MODULES = 'modules.json';
 
 /** Whether another program left a sentence embedder without modules.json, and nothing on the volume says that its repository has none. */
-export async function mayLackModules(cacheDir: string, state: ModelState): Promise<boolean> {
-  const { locked, inspection, configured } = state;
+export async function mayLackModules({ environment, lock }: CacheState, state: ModelState): Promise<boolean> {
+  const { cacheDir } = environment;
+  const { inspection, configured } = state;
   const { repository, revision, files } = inspection;
-  if (configured.family !== 'sentence' || locked !== undefined || revision === undefined) return false;
+  if (configured.family !== 'sentence' || revision === undefined) return false;
   if (!isComplete(state) && !needsOnlyCompiling(state)) return false;
+  // Locked in any precision, it was fetched with them or warned of.
+  if (lock?.models.some((model) => model.repository === repository && model.revision === revision)) return false;
   if (!files.some(({ file, found }) => file.path === MODULES && found === undefined)) return false;
   const tree = await readTree(cacheDir, repository, revision);
   if (tree !== undefined) return tree.has(MODULES);

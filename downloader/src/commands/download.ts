@@ -50,7 +50,7 @@ async function downloadFrom(context: CommandContext, found: CacheState, startedM
   const { remote, signal } = context;
   const { cacheState, unverified } = await verifyFound(found, remote, signal);
   for (const model of unverified) warnUnverified(context, model);
-  for (const model of cacheState.models) await warnOfModules(context, model);
+  for (const model of cacheState.models) await warnOfModules(context, cacheState, model);
   const plan = await preparePlan(cacheState, remote, signal);
   const notLocked = new Set(unverified.map(({ state }) => state.configured));
   const totals = await downloadInTurn(context, cacheState, plan, notLocked);
@@ -69,8 +69,8 @@ function warnUnverified({ log }: CommandContext, { state, paths, reason }: Unver
   );
 }
 
-async function warnOfModules({ config, log }: CommandContext, state: ModelState): Promise<void> {
-  if (!(await mayLackModules(config.models.cacheDir, state))) return;
+async function warnOfModules({ log }: CommandContext, cacheState: CacheState, state: ModelState): Promise<void> {
+  if (!(await mayLackModules(cacheState, state))) return;
   const { role, id } = state.configured;
   log.warn(
     { event: 'no-modules', role, model: id },
