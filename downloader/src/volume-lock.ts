@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { acquireLock, type HeldLock } from './blob-lock.js';
 import type { CommandContext } from './commands/context.js';
+import { lockEvents } from './lock-events.js';
 
 /**
  * Runs what fetches, compiles or imports models, several processes at a time, while none removes any: until the lock file names a model, it
@@ -21,11 +22,7 @@ export async function whileNoneDownloads<T>(context: CommandContext, work: () =>
 function acquire({ config, log, signal }: CommandContext, mode: 'shared' | 'exclusive'): Promise<HeldLock> {
   const path = join(config.models.cacheDir, '.locks', 'prune.lock');
   const what = mode === 'shared' ? 'removes models from' : 'downloads or imports models to';
-  const events = {
-    onWait: () => log.info({ event: 'wait', path }, `Another process ${what} this volume; waiting for it`),
-    onUnsupported: (_: string, reason: string) =>
-      log.warn({ event: 'no-lock', path, reason }, 'This volume does not support file locks'),
-  };
+  const events = lockEvents(log, `Another process ${what} this volume; waiting for it`);
   return acquireLock(path, events, signal, mode);
 }
 

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { visible, visibleLines } from '@heimdex/common';
 import { expect } from 'chai';
 import { EXIT_STATUS } from '../src/errors.js';
+import { lockEvents } from '../src/lock-events.js';
 import { openLog } from '../src/log.js';
 import { barLine } from '../src/progress/bar.js';
 import { runHere, testEnvironment } from './support/program.js';
@@ -58,6 +59,16 @@ describe('text of others', () => {
     } finally {
       await rm(dir, { recursive: true });
     }
+  });
+});
+
+describe('a volume without file locks', () => {
+  it('is warned of once a run, however many locks it takes', () => {
+    const lines: string[] = [];
+    const log = openLog({ level: 'info', format: 'json' }, { write: (line: string) => lines.push(line) });
+    for (const path of ['one.lock', 'two.lock']) lockEvents(log, 'waiting').onUnsupported(path, 'ENOTSUP');
+    expect(lines).to.have.length(1);
+    expect(lines[0]).to.include('one.lock').and.include('ENOTSUP');
   });
 });
 

@@ -8,11 +8,12 @@ import {
   withLockedModels,
 } from '@heimdex/cache';
 import { formatBytes, formatCount, messageOf } from '@heimdex/common';
-import { acquireLock, type HeldLock, type LockEvents } from '../blob-lock.js';
+import { acquireLock, type HeldLock } from '../blob-lock.js';
 import type { CacheState, ModelState } from '../cache-state.js';
 import { makeDir } from '../disk.js';
 import { wasFound } from '../downloaded.js';
 import { fetchBlobs, transferOptions } from '../fetch.js';
+import { lockEvents } from '../lock-events.js';
 import { lockFound, lockPublished, updateLock } from '../locked.js';
 import { type Plan, totalsOf } from '../plan.js';
 import { type FetchTotals, startProgress } from '../progress/progress.js';
@@ -118,23 +119,15 @@ function isDamaged({ models }: CacheState, { role, entry }: ConfiguredModel): bo
   return [...(state?.damaged ?? [])].some(isCompiledPath);
 }
 
-function lockEvents({ log }: CommandContext, waiting: string): LockEvents {
-  return {
-    onWait: (path) => log.info({ event: 'wait', path }, waiting),
-    onUnsupported: (path, reason) =>
-      log.warn({ event: 'no-lock', path, reason }, 'This volume does not support file locks'),
-  };
-}
-
 /** Only one process compiles per repository: a second one finds it done, and incomplete output has no owner. */
 async function underLock<T>(
   context: CommandContext,
   { id }: ConfiguredModel,
   work: (lock: HeldLock) => Promise<T>,
 ): Promise<T> {
-  const { config, signal } = context;
+  const { config, log, signal } = context;
   const path = blobLockPath(config.models.cacheDir, id, 'compile');
-  const events = lockEvents(context, `Another process is compiling ${id}; waiting for it`);
+  const events = lockEvents(log, `Another process is compiling ${id}; waiting for it`);
   const lock = await acquireLock(path, events, signal);
   try {
     return await work(lock);
@@ -220,7 +213,7 @@ async function writeLockFile(
     if (locked !== undefined) fresh.push(recordFound(locked, plan, cacheState));
   }
   const { lockPath } = cacheState.environment;
-  const events = lockEvents(context, 'Another process is writing the lock file; waiting for it');
+  const events = lockEvents(log, 'Another process is writing the lock file; waiting for it');
   const failure = await updateLock(lockPath, fresh, events, signal, (model) => isFormer(model, plan));
   if (failure !== undefined) {
     log.warn(

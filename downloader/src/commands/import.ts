@@ -9,6 +9,7 @@ import { withSources } from '../archive/compiled-entries.js';
 import { type ReadArchive, readArchive } from '../archive/read-archive.js';
 import { assertFits, makeDir } from '../disk.js';
 import { DownloaderError } from '../errors.js';
+import { lockEvents } from '../lock-events.js';
 import { updateLock } from '../locked.js';
 import type { RunFigures } from '../metrics.js';
 import { publishCacheTag, publishCompiled, publishSnapshot } from '../publish.js';
@@ -38,11 +39,7 @@ async function importFrom(context: CommandContext, input: Readable): Promise<Run
       'imported',
     );
   };
-  const locks = {
-    onWait: (path: string) => log.info({ event: 'wait', path }, 'Another process is writing this file; waiting for it'),
-    onUnsupported: (path: string, reason: string) =>
-      log.warn({ event: 'no-lock', path, reason }, 'This volume does not support file locks'),
-  };
+  const locks = lockEvents(log, 'Another process is writing this file; waiting for it');
   const archive = await readArchive(input, { cacheDir, locks, onMissing }, signal);
   const found = await foundModels(archive, config.models);
   await publishCacheTag(cacheDir);

@@ -1,5 +1,6 @@
 import { formatBytes, formatTimeLeft } from '@heimdex/common';
 import type { BlobOutcome, FetchEvents } from '../fetch.js';
+import { warnOfNoLocks } from '../lock-events.js';
 import type { Logger } from '../log.js';
 import { type Plan, type PlannedBlob, totalsOf } from '../plan.js';
 import { type RetryNotice, retryText } from '../transfer/retry.js';
@@ -120,10 +121,7 @@ class FetchFollower implements Progress {
   }
 
   onLockUnsupported(path: string, reason: string): void {
-    this.#log.warn(
-      { event: 'no-lock', path, reason },
-      `This volume does not support file locks (${reason}); run one downloader at a time`,
-    );
+    warnOfNoLocks(this.#log, path, reason);
   }
 
   #have(): number {
