@@ -1,11 +1,11 @@
 import type { DownloaderConfig } from './config.js';
 import type { DownloaderError } from './errors.js';
+import type { Origin } from './transfer/answers.js';
 import { type HttpClient, openHttp } from './transfer/http.js';
 import { type HubApi, openHub } from './transfer/hub.js';
 import { type HubFileAddress, HubFileSource } from './transfer/hub-source.js';
 import { type NpmSettings, readNpmSettings } from './transfer/npm-settings.js';
 import { NpmFileSource } from './transfer/npm-source.js';
-import type { Origin } from './transfer/origin.js';
 import { DEFAULT_RETRY, FirstContact, type RetryNotice, type RetryOptions } from './transfer/retry.js';
 import type { ByteSource } from './transfer/source.js';
 import { UrlFileSource } from './transfer/url-source.js';

@@ -105,10 +105,9 @@ function authError(answer: HttpAnswer, target: RequestTarget, origin: Origin, de
     origin.token !== undefined
       ? 'The token in HF_TOKEN was rejected: create a new one with read access'
       : 'It is private, requires accepting a licence, or is misspelt (the hub does not say which): check the name and set HF_TOKEN';
-  const page = target.page === undefined ? '' : `, see ${target.page}`;
   return new DownloaderError(
     'AUTH_REQUIRED',
-    `${login} ${advice}${page}, then run: HF_TOKEN=hf_... heimdex-downloader download`,
+    `${login} ${advice}, see ${target.page}, then run: HF_TOKEN=hf_... heimdex-downloader download`,
   );
 }
 

@@ -1,9 +1,9 @@
 import { DownloaderError } from '../errors.js';
-import { answerError, type RequestTarget } from './answers.js';
+import { answerError, type Origin, type RequestTarget } from './answers.js';
 import { contentCodings, decodedBody, isEncodedPart } from './content-coding.js';
 import type { HttpAnswer, HttpClient } from './http.js';
 import { repositoryPage, resolveUrl } from './hub.js';
-import { expectOk, getFollowing, type Origin } from './origin.js';
+import { expectOk, getFollowing } from './origin.js';
 import type { ByteRange } from './ranges.js';
 import { TransientError } from './retry.js';
 import type { ByteSource, OpenedBytes } from './source.js';

@@ -1,10 +1,10 @@
 import { type Tree, type TreeEntry, unsafePathReason } from '@heimdex/cache';
 import { asObject, formatBinaryBytes, MIB } from '@heimdex/common';
 import { DownloaderError } from '../errors.js';
-import type { RequestTarget } from './answers.js';
+import type { Origin, RequestTarget } from './answers.js';
 import { decodedBody } from './content-coding.js';
 import type { HttpClient } from './http.js';
-import { expectOk, getFollowing, type Origin } from './origin.js';
+import { expectOk, getFollowing } from './origin.js';
 import { type RetryNotice, type RetryOptions, TransientError, withRetries } from './retry.js';
 
 /** The hub's metadata API. */

@@ -3,8 +3,6 @@ import { answerError, hasCredentials, type Origin, type RequestTarget } from './
 import type { HttpAnswer, HttpClient } from './http.js';
 import { TransientError } from './retry.js';
 
-export type { Origin };
-
 /** Maximum redirects per request; the hub uses one or two. */
 const MAX_REDIRECTS = 8;
 
