@@ -1,6 +1,7 @@
 /** Finds what can be compiled in a cache, for `list`: checkpoints of known architectures. */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { asObject, parseForeignJson } from '@heimdex/common';
 import { chooseCheckpoint } from './checkpoint-files.js';
 import type { Family } from './manifest-types.js';
 import { namesIn, unlessGone } from './names-in.js';
@@ -53,8 +54,7 @@ export async function whisperFiles(cacheDir: string): Promise<readonly Compilabl
 
 async function typeIn(path: string): Promise<string | undefined> {
   try {
-    const config = JSON.parse(await readFile(path, 'utf8')) as { readonly model_type?: unknown } | null;
-    const type = config?.model_type;
+    const type = asObject(parseForeignJson(await readFile(path, 'utf8'))).model_type;
     return typeof type === 'string' && COMPILABLE_TYPES.includes(type) ? type : undefined;
   } catch {
     return undefined;

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isNotFound } from '@heimdex/common';
+import { isNotFound, parseForeignJson } from '@heimdex/common';
 import type { CompiledGraphRecord, CompiledInput, CompiledKey, CompiledManifest } from './compiled-types.js';
 import { hasExactByteProducts } from './cpu.js';
 import type { FoundFile } from './found-model.js';
@@ -163,7 +163,7 @@ export async function readCompiledManifest(dir: string): Promise<CompiledManifes
 
 /** Throws SyntaxError or JsonShapeError. */
 export function parseCompiledManifest(text: string): CompiledManifest {
-  const root = new JsonCursor(JSON.parse(text), 'compiled');
+  const root = new JsonCursor(parseForeignJson(text), 'compiled');
   if (root.get('formatVersion').count() !== FORMAT_VERSION) root.get('formatVersion').fail(`${FORMAT_VERSION}`);
   const inputs = root.get('inputs').optional((list) => list.items().map(parseInput));
   return {

@@ -3,7 +3,7 @@
  * until `update` runs. The README documents the format.
  */
 import { readFile } from 'node:fs/promises';
-import { isNotFound, messageOf } from '@heimdex/common';
+import { isNotFound, messageOf, parseForeignJson } from '@heimdex/common';
 import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { isCommit, isRepositoryName } from './layout.js';
@@ -166,7 +166,7 @@ export function formatLock(lock: ModelsLock): string {
 /** Parses a lock file's text. `path` is for messages. Throws LOCK_INVALID with the path of the invalid value. */
 export function parseLock(text: string, path: string): ModelsLock {
   try {
-    const root = new JsonCursor(JSON.parse(text), 'lock');
+    const root = new JsonCursor(parseForeignJson(text), 'lock');
     if (root.get('formatVersion').count() !== LOCK_FORMAT_VERSION)
       root.get('formatVersion').fail(`${LOCK_FORMAT_VERSION}`);
     const prepared = root.get('prepared').optional((list) => list.items().map(parseOptimizedRecord)) ?? [];

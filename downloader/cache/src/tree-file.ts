@@ -3,7 +3,7 @@
  * snapshots. A commit never changes, so the list never does.
  */
 import { readFile } from 'node:fs/promises';
-import { isObject } from '@heimdex/common';
+import { isObject, parseForeignJson } from '@heimdex/common';
 import { JsonCursor } from './json.js';
 import { type ContentHash, treePath } from './layout.js';
 
@@ -48,7 +48,7 @@ export async function readTree(cacheDir: string, repository: string, commit: str
 /** Parses a tree list; undefined if its format is unknown. */
 export function parseTree(text: string): Tree | undefined {
   try {
-    const root: unknown = JSON.parse(text);
+    const root: unknown = parseForeignJson(text);
     if (!isObject(root) || root.format_version !== TREE_FORMAT_VERSION) return undefined;
     const files = new JsonCursor(root.files, 'files').entries();
     return new Map(files.map(([path, cursor]) => [path, parseTreeEntry(cursor)]));

@@ -21,9 +21,13 @@ const MAX_DEPTH = 100;
 /**
  * Parses JSON that somebody else wrote. Throws SyntaxError also where lists and objects lie too deep in each other: JSON.parse makes fifty
  * bytes of each bracket, and what is recursive, such as JSON.stringify, has no stack for the value.
+ *
+ * @param uniqueKeys - Whether an object that has a key twice is refused too. JSON.parse takes the last one, and another program may take
+ * the first.
  */
-export function parseForeignJson(text: string): unknown {
+export function parseForeignJson(text: string, { uniqueKeys = false } = {}): unknown {
   let depth = 0;
+  let keys = 0;
   let isInText = false;
   for (let at = 0; at < text.length; at++) {
     const one = text[at];
@@ -31,7 +35,16 @@ export function parseForeignJson(text: string): unknown {
     else if (isInText) at += one === '\\' ? 1 : 0;
     else if (one === '[' || one === '{') depth++;
     else if (one === ']' || one === '}') depth--;
+    else if (one === ':') keys++;
     if (depth > MAX_DEPTH) throw new SyntaxError(`more than ${MAX_DEPTH} lists and objects in each other`);
   }
-  return JSON.parse(text);
+  const value: unknown = JSON.parse(text);
+  if (uniqueKeys && keysIn(value) < keys) throw new SyntaxError('an object that has a key twice');
+  return value;
+}
+
+function keysIn(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const members = Object.values(value);
+  return members.reduce((sum: number, one) => sum + keysIn(one), Array.isArray(value) ? 0 : members.length);
 }

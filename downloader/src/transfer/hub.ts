@@ -1,5 +1,5 @@
 import { type Tree, type TreeEntry, unsafePathReason } from '@heimdex/cache';
-import { asObject, formatBinaryBytes, MIB } from '@heimdex/common';
+import { asObject, formatBinaryBytes, MIB, parseForeignJson } from '@heimdex/common';
 import { DownloaderError } from '../errors.js';
 import type { Origin, RequestTarget } from './answers.js';
 import { decodedBody } from './content-coding.js';
@@ -121,7 +121,7 @@ async function readText(body: AsyncIterable<Buffer>, url: URL, target: RequestTa
 
 function parseJson(text: string, url: URL, target: RequestTarget): unknown {
   try {
-    return JSON.parse(text);
+    return parseForeignJson(text);
   } catch {
     // A proxy's error page or a truncated answer: worth a retry.
     throw new TransientError(shapeError(url, target, 'JSON'));

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { asObject, parseForeignJson } from '@heimdex/common';
 import { CompilerError } from '../errors.js';
 import { type Checkpoint, MAX_CONTENTS_BYTES, PositionedFile, shown, type TensorEntry } from './checkpoint.js';
 import { readSafetensors } from './safetensors.js';
@@ -24,14 +25,9 @@ export function joinedCheckpoint(first: Checkpoint, prefix: string, other: Check
   return { ...first, files: [...first.files, ...other.files], tensors: new Map([...first.tensors, ...moved]) };
 }
 
-/** Returns the shard names in an index, sorted. Throws CHECKPOINT_INVALID. */
-function shardsOf(indexPath: string): readonly string[] {
-  return [...new Set(Object.values(weightMap(indexPath)))].sort();
-}
-
 function openShards(indexPath: string, verified: readonly string[] | undefined): Checkpoint {
   const map = weightMap(indexPath);
-  const names = shardsOf(indexPath);
+  const names = [...new Set(Object.values(map))].sort();
   const files = names.map((name) => join(dirname(indexPath), name));
   const allowed = new Set(verified ?? files);
   const missing = names.find((_, index) => !allowed.has(files[index] ?? '') || !existsSync(files[index] ?? ''));
@@ -72,12 +68,13 @@ function openShards(indexPath: string, verified: readonly string[] | undefined):
 function weightMap(indexPath: string): Readonly<Record<string, string>> {
   let map: unknown;
   try {
-    map = (JSON.parse(readText(indexPath)) as { weight_map?: unknown } | null)?.weight_map;
+    map = asObject(parseForeignJson(readText(indexPath))).weight_map;
   } catch (cause) {
     if (!(cause instanceof SyntaxError)) throw cause;
-    throw new CompilerError('CHECKPOINT_INVALID', `Expected ${basename(indexPath)} to be JSON, got something else.`, {
-      cause,
-    });
+    throw new CompilerError(
+      'CHECKPOINT_INVALID',
+      `Expected ${basename(indexPath)} to be JSON, got "${shown(cause.message)}". Download it again.`,
+    );
   }
   const isMap = typeof map === 'object' && map !== null && Object.values(map).every((name) => isPlainName(name));
   if (!isMap) {

@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { isObject, type JsonObject, parseForeignJson } from '@heimdex/common';
 import { CompilerError } from '../errors.js';
 import { elementCount, MAX_CONTENTS_BYTES, PositionedFile, shown, type TensorEntry } from './checkpoint.js';
 import { DATA_TYPES, isDataType } from './data-types.js';
@@ -38,14 +39,13 @@ function entriesOf(opened: PositionedFile, file: number): ReadonlyMap<string, Te
       `Expected the header of ${name} to have at most ${MAX_CONTENTS_BYTES} bytes, got ${headerBytes}. Save it again: save_pretrained of transformers.`,
     );
   }
-  const text = opened.read(8, Number(headerBytes)).toString('utf8');
-  const header = parseHeader(text);
-  if (header === undefined) throw invalid('a header that is not a JSON object');
+  const header = parseHeader(opened.read(8, Number(headerBytes)).toString('utf8'), invalid);
   const base = 8 + Number(headerBytes);
   const tensors = new Map<string, TensorEntry>();
   for (const [tensor, described] of Object.entries(header)) {
     if (tensor === '__metadata__') continue;
-    const { dtype, shape, data_offsets: offsets } = described as Partial<Record<string, unknown>>;
+    if (!isObject(described)) throw invalid(`no JSON object for tensor ${shown(tensor)}`);
+    const { dtype, shape, data_offsets: offsets } = described;
     if (!isNumbers(shape) || !isNumbers(offsets) || offsets.length !== 2 || typeof dtype !== 'string') {
       throw invalid(`no dtype, shape and data_offsets for tensor ${shown(tensor)}`);
     }
@@ -65,8 +65,6 @@ function entriesOf(opened: PositionedFile, file: number): ReadonlyMap<string, Te
     if (begin < 0 || base + end > opened.sizeBytes) throw invalid(`tensor ${shown(tensor)} beyond the end of the file`);
     tensors.set(tensor, { type: dtype, shape, file, offset: base + begin, sizeBytes });
   }
-  // Of duplicate keys JSON keeps the last one, and another program may read the first.
-  if (text.split('"data_offsets"').length - 1 !== tensors.size) throw invalid('a header that names a tensor twice');
   let covered = base;
   for (const [tensor, { offset, sizeBytes }] of [...tensors].sort(
     ([, a], [, b]) => a.offset - b.offset || a.sizeBytes - b.sizeBytes,
@@ -79,18 +77,15 @@ function entriesOf(opened: PositionedFile, file: number): ReadonlyMap<string, Te
   return tensors;
 }
 
-function parseHeader(text: string): Record<string, unknown> | undefined {
+function parseHeader(text: string, invalid: (found: string) => CompilerError): JsonObject {
   try {
-    const value: unknown = JSON.parse(text);
-    const isTable =
-      typeof value === 'object' &&
-      value !== null &&
-      !Array.isArray(value) &&
-      Object.values(value).every((one) => typeof one === 'object' && one !== null);
-    return isTable ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
+    const header = parseForeignJson(text, { uniqueKeys: true });
+    if (isObject(header)) return header;
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+    throw invalid(`a header that is no JSON: "${shown(cause.message)}"`);
   }
+  throw invalid('a header that is no JSON object');
 }
 
 function isNumbers(value: unknown): value is number[] {

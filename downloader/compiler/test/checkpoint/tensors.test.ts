@@ -139,6 +139,8 @@ describe('the tensors of a checkpoint', () => {
   it('refuse an index that is no JSON, and one of any size', async () => {
     const path = dir.write('text.safetensors.index.json', 'no');
     expect((await refusal(() => openCheckpoint(path))).message).to.include('JSON');
+    const nested = dir.write('nested.safetensors.index.json', '['.repeat(1000) + ']'.repeat(1000));
+    expect((await refusal(() => openCheckpoint(nested))).message).to.include('100 lists');
     const large = dir.write('large.safetensors.index.json', Buffer.alloc(17 << 20, ' '));
     expect((await refusal(() => openCheckpoint(large))).message).to.include('bytes');
   });
