@@ -25,17 +25,12 @@ export const POOLING_MODES = {
 export type PoolingMode = keyof typeof POOLING_MODES;
 
 /**
- * The modes of a pooling's config.json: a flag for each, or a name or a list of names, as current versions of sentence-transformers write.
- * Throws an Error when no flag is set, or for an unknown name.
+ * The modes of a pooling's config.json: a flag for each, or a name or a list of names, as current versions of sentence-transformers write;
+ * where no flag is set, the mean, as they take it. Throws an Error for an unknown name, or none in a list.
  */
 export function poolingModes(config: JsonObject): readonly PoolingMode[] {
-  // A file that names no mode means the default of every version.
-  const isSilent = !Object.values(POOLING_MODES).some((flag) => Object.hasOwn(config, flag));
-  const named = config.pooling_mode ?? (isSilent ? 'mean' : undefined);
-  const names =
-    named === undefined
-      ? Object.entries(POOLING_MODES).flatMap(([mode, flag]) => (config[flag] === true ? [mode] : []))
-      : [named].flat().map(String);
+  const flagged = Object.entries(POOLING_MODES).flatMap(([mode, flag]) => (config[flag] === true ? [mode] : []));
+  const names = [config.pooling_mode ?? (flagged.length > 0 ? flagged : 'mean')].flat().map(String);
   const modes = names.filter((name): name is PoolingMode => Object.hasOwn(POOLING_MODES, name));
   if (modes.length === 0 || modes.length < names.length) {
     throw new Error(

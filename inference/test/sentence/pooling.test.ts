@@ -31,7 +31,7 @@ describe("a sentence's pooling", () => {
     expect(() => poolingModes({ pooling_mode: 'magic' })).to.throw(/a pooling of cls, max/);
     expect(() => poolingModes({ pooling_mode: ['cls', 'magic'] })).to.throw(/got cls, magic/);
     expect(() => poolingModes({ pooling_mode: [] })).to.throw(/got none/);
-    expect(() => poolingModes({ pooling_mode_mean_tokens: false })).to.throw(/got none/);
+    expect(poolingModes({ pooling_mode_mean_tokens: false })).to.deep.equal(['mean']);
     expect(poolingModes({ word_embedding_dimension: 384 })).to.deep.equal(['mean']);
   });
 });
