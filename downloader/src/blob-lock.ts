@@ -5,7 +5,7 @@ import { asDiskError, makeDirOf } from './disk.js';
 
 /** A held lock. */
 export interface HeldLock {
-  /** False where the volume does not support locks: another process may be at the same work. */
+  /** False for a shared lock, and where the volume does not support locks: another process may be at the same work. */
   readonly isAlone: boolean;
   /** Releases the lock. The empty lock file stays, since other processes may wait on it. Idempotent. */
   release(): Promise<void>;

@@ -28,7 +28,7 @@ export interface ModelState {
   /** The lock file's entry; undefined if the model is not locked. */
   readonly locked: LockedModel | undefined;
   readonly inspection: ModelInspection;
-  /** Paths of files whose bytes were read and do not match. Empty unless `readBytes` is set. */
+  /** Paths of files to fetch again: those whose bytes were read and do not match, and those that `withListedFiles` adds. */
   readonly damaged: ReadonlySet<string>;
 }
 

@@ -184,9 +184,7 @@ function proxyFor(url: URL): URL | undefined {
   if (text === '') return undefined;
   const proxy = URL.canParse(text) ? new URL(text) : undefined;
   const isHttp = proxy?.protocol === 'http:' || proxy?.protocol === 'https:';
-  // They are sent decoded.
-  const isSendable = proxy !== undefined && isDecodable(proxy.username + proxy.password);
-  if (isHttp && isSendable) return proxy;
+  if (isHttp && isDecodable(proxy)) return proxy;
   const came = isHttp
     ? 'a user or a password with a % that is not written as %25'
     : proxy === undefined

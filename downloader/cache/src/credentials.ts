@@ -1,8 +1,7 @@
-/** Returns whether a user or a password of an address can be decoded, as it is before it is sent: a % is written as %25. */
-export function isDecodable(text: string): boolean {
+/** Returns whether the user and the password of an address can be decoded, as they are before they are sent: a % is written as %25. */
+export function isDecodable({ username, password }: Pick<URL, 'username' | 'password'>): boolean {
   try {
-    decodeURIComponent(text);
-    return true;
+    return [username, password].map(decodeURIComponent).length > 0;
   } catch {
     return false;
   }

@@ -249,9 +249,7 @@ function parseAddress(cursor: JsonCursor): string {
   const expected = 'an http:// or https:// address';
   const text = cursor.text(/^https?:\/\//, expected);
   if (!URL.canParse(text)) return cursor.fail(expected, withoutCredentials(text));
-  const { username, password } = new URL(text);
-  // They are sent decoded.
-  if (isDecodable(username + password)) return text;
+  if (isDecodable(new URL(text))) return text;
   return cursor.fail(`${expected} with % of a user or a password written as %25`, withoutCredentials(text));
 }
 

@@ -122,7 +122,8 @@ export function urlVariable(
 ): Variable<string | undefined> {
   const expected = 'an http:// or https:// address';
   return variable(declaration, declaration.default, declaration.default, expected, (text) => {
-    const protocol = URL.canParse(text) ? new URL(text).protocol : undefined;
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    const protocol = url?.protocol;
     const isHttp = protocol === 'http:' || protocol === 'https:';
     // Paths are put behind it. A query may hold a secret, and what is before it the first part of a password that has a # or ?.
     const [address = ''] = text.split(/[?#]/);
@@ -130,8 +131,8 @@ export function urlVariable(
       const shown = text.includes('@', address.length) ? `${protocol}//...` : `${withoutCredentials(address)}?...`;
       return bad(`${expected} without ? and #`, shown);
     }
-    // A user and a password are sent decoded.
-    if (isHttp && !isDecodable(text)) return bad(`${expected} with % written as %25`, withoutCredentials(text));
+    if (url !== undefined && isHttp && !isDecodable(url))
+      return bad(`${expected} with % written as %25`, withoutCredentials(text));
     return isHttp ? good(text.replace(/\/+$/, '')) : bad(expected, withoutCredentials(text));
   });
 }

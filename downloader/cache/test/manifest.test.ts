@@ -197,7 +197,7 @@ describe('manifest', () => {
     [
       'an address with a password that cannot be decoded, which is not shown',
       {
-        sources: [{ type: 'url', files: [{ path: 'config.json', url: 'https://me:50%@x/c', sha256: 'a'.repeat(64) }] }],
+        sources: [{ type: 'url', files: [{ path: 'config.json', url: 'https://50%:25@x/c', sha256: 'a'.repeat(64) }] }],
       },
       /url must be .* written as %25, got "https:\/\/\.\.\.@x\/c"/,
     ],

@@ -43,7 +43,7 @@ export async function assertTokenizer(configured: ConfiguredModel, config: JsonO
 export async function assertPadding(configured: ConfiguredModel, files: SmallFiles): Promise<void> {
   if (configured.family !== 'siglip') return;
   const { pad_token: token } = (await readObject(files, 'tokenizer_config.json')) ?? {};
-  if ((token ?? undefined) !== undefined) return;
+  if (token !== undefined && token !== null) return;
   const tokenizer = await readObject(files, 'tokenizer.json');
   const tooLarge = tokenizer === undefined && files.has('tokenizer.json');
   if (tooLarge || typeof objectAt(tokenizer ?? {}, 'padding').pad_id === 'number') return;

@@ -180,7 +180,7 @@ async function readTexts({ inspection }: ModelState): Promise<{ readonly emptyTe
   return emptyText === undefined ? {} : { emptyText };
 }
 
-/** Removes output of killed runs: a running one would hold the lock, and without locks only prune removes it, when it is old. A killed run's compiler ends a moment after it. */
+/** Removes output of killed runs, where a running one would hold the lock: a killed run's compiler ends a moment after it. */
 async function removeLeftovers(dir: string, own: string): Promise<void> {
   for (const name of await readdir(dir)) {
     if (name.startsWith(COMPILING_PREFIX) && join(dir, name) !== own)
