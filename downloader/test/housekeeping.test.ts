@@ -1,8 +1,6 @@
 import { cp, lstat, mkdir, mkdtemp, open, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
 import { expect } from 'chai';
-import { run } from '../src/run.js';
 import { lastLine, runHere } from './support/program.js';
 import { ENCODER, FACES_REPOSITORY, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
 import { useHub } from './support/use-hub.js';
@@ -222,18 +220,10 @@ describe('keeping a volume', () => {
       const stop = new AbortController();
       const updating = runHere(['update'], env(), { signal: stop.signal });
       await hub.requests.next({ kind: 'bytes', file: ENCODER });
-      const stdout = new PassThrough().resume();
-      const stderr = new PassThrough().setEncoding('utf8');
-      let log = '';
-      stderr.on('data', (text: string) => {
-        log += text;
-        if (text.includes('"event":"wait"')) stop.abort();
-      });
-      const stdin = Readable.from([]);
-      const { signal } = new AbortController();
       const other = env({ ASR_MODEL: 'none' });
-      expect(await run({ argv: ['prune', '--yes'], env: other, stdin, stdout, stderr, signal }), log).to.equal(0);
-      expect(log).to.include('Another process downloads or imports models to this volume; waiting for it');
+      const pruned = await runHere(['prune', '--yes'], other, { onWait: () => stop.abort() });
+      expect(pruned.status, pruned.stderr).to.equal(0);
+      expect(pruned.stderr).to.include('Another process downloads or imports models to this volume; waiting for it');
       expect((await updating).status).to.equal(130);
       expect(await readdir(cache)).not.to.include('models--acme--speech');
     });

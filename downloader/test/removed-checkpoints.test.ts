@@ -1,10 +1,8 @@
 import { mkdir, readdir, readFile, realpath, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
 import { blobLockPath } from '@heimdex/cache';
 import { expect } from 'chai';
 import { acquireLock } from '../src/blob-lock.js';
-import { run } from '../src/run.js';
 import { bertRepository } from './support/checkpoints.js';
 import { lastLine, runHere } from './support/program.js';
 import { NAME, useCheckpoints } from './support/use-checkpoints.js';
@@ -24,21 +22,17 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
     const path = blobLockPath(env().HF_HUB_CACHE ?? '', NAME, 'compile');
     const { signal } = new AbortController();
     const first = await acquireLock(path, { onWait() {}, onUnsupported() {} }, signal);
-    const stderr = new PassThrough();
-    const stdout = new PassThrough();
-    let said = '';
-    const waits = new Promise<void>((resolve) => {
-      stderr.on('data', (chunk) => {
-        said += chunk;
-        if (said.includes('waiting for it')) resolve();
-      });
+    let onWait = () => {};
+    const waiting = new Promise<void>((resolve) => {
+      onWait = resolve;
     });
-    const second = run({ argv: [], env: env(more), stdin: Readable.from([]), stdout, stderr, signal });
-    await Promise.race([waits, second]);
-    expect(said).to.include('waiting for it');
+    const second = runHere([], env(more), { onWait });
+    await Promise.race([waiting, second]);
     await work();
     await first.release();
-    expect(await second, said).to.equal(0);
+    const { status, stderr } = await second;
+    expect(stderr).to.include('waiting for it');
+    expect(status, stderr).to.equal(0);
   }
 
   it('is removed by one of two programs, and the other one finds it gone', async () => {

@@ -37,6 +37,8 @@ export function testEnvironment(dir: string, endpoint: string, more: NodeJS.Proc
 export interface RunHereOptions {
   readonly signal?: AbortSignal;
   readonly stdin?: Readable;
+  /** Called when the program waits for another one. */
+  readonly onWait?: () => void;
 }
 
 /** Runs the program in this process. */
@@ -45,9 +47,11 @@ export async function runHere(
   env: NodeJS.ProcessEnv,
   options: RunHereOptions = {},
 ): Promise<ProgramResult> {
-  const { signal = new AbortController().signal, stdin = Readable.from([]) } = options;
+  const { signal = new AbortController().signal, stdin = Readable.from([]), onWait } = options;
   const stdout = new Collector();
-  const stderr = new Collector();
+  const stderr = new Collector((line) => {
+    if (line.includes('"event":"wait"')) onWait?.();
+  });
   const status = await run({ argv, env, stdin, stdout, stderr, signal });
   const text = stderr.bytes.toString();
   return { status, stdout: stdout.bytes.toString(), stdoutBytes: stdout.bytes, stderr: text, log: parseLog(text) };
@@ -57,12 +61,17 @@ export async function runHere(
 class Collector extends Writable {
   readonly #chunks: Buffer[] = [];
 
+  constructor(private readonly onLine: (line: Buffer) => void = () => {}) {
+    super();
+  }
+
   get bytes(): Buffer {
     return Buffer.concat(this.#chunks);
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     this.#chunks.push(chunk);
+    this.onLine(chunk);
     done();
   }
 }
