@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import { compiledKeyName, formatCompiledManifest, hashFile, readCompiledModels } from '@heimdex/cache';
@@ -15,10 +15,12 @@ describe('a compiled model', () => {
     cache = join(dir.path, 'cache');
   });
 
-  it('is verified by its own hashes, and compiled again if a byte is wrong', async () => {
+  it('is verified by its own hashes, and compiled again if a byte is wrong, also in the place of a link to it', async () => {
     await filled();
     const { path } = await compiled();
     await flip(join(path, 'model.onnx_data'));
+    await rename(path, join(dir.path, 'moved'));
+    await symlink(join(dir.path, 'moved'), path);
     const result = await runHere(['verify'], env());
     expect(result.status).to.equal(7);
     expect(lastLine(result).msg).to.include('compiled/model.onnx_data');

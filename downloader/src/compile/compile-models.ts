@@ -128,13 +128,13 @@ async function publish(dir: string, repositoryDir: string, manifest: CompiledMan
   await rm(former, { recursive: true, force: true });
 }
 
-/** Renames a directory; false if there is one of that name. */
+/** Renames a directory; false if there is one of that name, or a link to one. */
 async function isRenamed(dir: string, final: string): Promise<boolean> {
   try {
     await rename(dir, final);
     return true;
   } catch (error) {
-    if (codeOf(error) === 'ENOTEMPTY' || codeOf(error) === 'EEXIST') return false;
+    if (['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(codeOf(error) ?? '')) return false;
     throw error;
   }
 }
