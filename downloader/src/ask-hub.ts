@@ -19,7 +19,7 @@ import { fileUnknown, goneCommit } from './remote-errors.js';
 import type { RemoteFile, RemoteFiles } from './remote-files.js';
 import type { ByteSource } from './transfer/source.js';
 
-/** Returns what a repository of the hub offers for a model, at its locked commit if there is one. Throws DownloaderError. */
+/** Returns what a repository of the hub offers for a model, at its locked or kept commit if there is one. Throws DownloaderError. */
 export async function askHub(
   state: ModelState,
   source: HubSource,
@@ -29,7 +29,8 @@ export async function askHub(
 ): Promise<RemoteFiles> {
   const { repository } = source;
   const lockedAt = lockedCommit(state, source);
-  const revision = lockedAt ?? source.revision;
+  const keptAt = state.inspection.repository === repository ? state.keptCommit : undefined;
+  const revision = lockedAt ?? keptAt ?? source.revision;
   const hub = await remote.hub();
   const commit = isCommit(revision) ? revision : await hub.commit(repository, revision, signal);
   const tree = await hub.tree(repository, commit, signal).catch((error: unknown) => {

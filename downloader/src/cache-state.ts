@@ -30,6 +30,8 @@ export interface ModelState {
   readonly inspection: ModelInspection;
   /** Paths of files to fetch again: those whose bytes were read and do not match, and those that `withListedFiles` adds. */
   readonly damaged: ReadonlySet<string>;
+  /** The commit on the volume, of an unlocked model that lacks no more than `withListedFiles` says: it is not moved to a newer one. */
+  readonly keptCommit?: string;
 }
 
 /** How thoroughly to inspect the volume. */

@@ -13,11 +13,15 @@ export async function withListedFiles(cacheState: CacheState): Promise<CacheStat
   if (isOffline(environment)) return cacheState;
   const models = cacheState.models.map(async (state): Promise<ModelState> => {
     const { locked, inspection, configured } = state;
-    if (locked !== undefined || inspection.revision === undefined || configured.layout === 'plain') return state;
-    const tree = await readTree(environment.cacheDir, inspection.repository, inspection.revision);
+    const { repository, revision } = inspection;
+    if (locked !== undefined || revision === undefined || configured.layout === 'plain') return state;
+    // Any other is fetched with them.
+    if (!isComplete(state) && !needsOnlyCompiling(state)) return state;
+    const tree = await readTree(environment.cacheDir, repository, revision);
     const missing = inspection.files.filter(({ file, found }) => found === undefined && tree?.has(file.path));
     if (missing.length === 0) return state;
-    return { ...state, damaged: new Set([...state.damaged, ...missing.map(({ file }) => file.path)]) };
+    const damaged = new Set([...state.damaged, ...missing.map(({ file }) => file.path)]);
+    return { ...state, damaged, keptCommit: revision };
   });
   return { ...cacheState, models: await Promise.all(models) };
 }

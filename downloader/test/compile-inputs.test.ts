@@ -50,7 +50,11 @@ describe('a compiled model whose repository has a new commit with the same weigh
   }
 
   it('is fetched with what Python has left out of it, by the tree list that Python leaves', async () => {
-    const { sha, files: listed } = await publish({ name: NAME, files: [...files, ...DENSE_FILES] });
+    const pooling: readonly HubFile[] = [
+      { path: 'modules.json', bytes: '[{"type":"sentence_transformers.models.Pooling","path":"1_Pooling"}]' },
+      { path: '1_Pooling/config.json', bytes: '{"pooling_mode":"cls"}' },
+    ];
+    const { sha, files: listed } = await publish({ name: NAME, files: [...files, ...pooling] });
     const tree = [...listed].map(([path, { sizeBytes, oid: blobId, lfsOid: lfsSha256 }]) => {
       return [path, { sizeBytes, blobId, lfsSha256, lfsSizeBytes: undefined, xetHash: undefined }] as const;
     });
@@ -62,12 +66,12 @@ describe('a compiled model whose repository has a new commit with the same weigh
     await rm(join(cache, 'models.lock.json'));
     await mkdir(join(repo, 'trees'), { recursive: true });
     await writeFile(join(repo, 'trees', `${sha}.json`), formatTree(new Map(tree)));
-    const [{ files: planned }] = (await json(['plan'])).models;
+    // Not with the weights of the commit that its branch has moved to.
+    await publish(bertRepository({ seed: 2 }));
+    const [{ files: planned, revision }] = (await json(['plan'])).models;
+    expect(revision).to.equal(sha);
     const fetched = planned.filter(({ action }: { action: string }) => action === 'fetch');
-    expect(fetched.map(({ path }: { path: string }) => path)).to.include.members([
-      'modules.json',
-      '1_Pooling/config.json',
-    ]);
+    expect(fetched.map(({ path }: { path: string }) => path)).to.have.members(pooling.map(({ path }) => path));
   });
 
   it('is used as it is if the commit changes only files that the compiler does not read', async () => {
