@@ -32,10 +32,11 @@ export async function prune(context: CommandContext): Promise<undefined> {
       // Another process may have locked meanwhile what nothing needed before.
       const now = await planRemoval(context);
       await remove(context, now);
+      // While no download writes the lock file: its records would be lost.
+      await forgetOptimized(context);
       return now;
     });
-  }
-  if (args.yes) await forgetOptimized(context);
+  } else if (args.yes) await forgetOptimized(context);
   print(
     args.json
       ? `${JSON.stringify(document(plan, args.yes), null, 2)}\n`
