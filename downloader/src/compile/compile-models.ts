@@ -18,8 +18,9 @@ import {
   hasExactByteProducts,
   hashFile,
   minCosine,
+  unlessGone,
 } from '@heimdex/cache';
-import { codeOf, formatBytes, formatDuration, isNotFound } from '@heimdex/common';
+import { codeOf, formatBytes, formatDuration } from '@heimdex/common';
 import { PRECISIONS, type Precision } from '@heimdex/compiler/precision';
 import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
@@ -119,17 +120,17 @@ async function publish(dir: string, repositoryDir: string, manifest: CompiledMan
   const text = formatCompiledManifest(manifest);
   await writeFile(join(dir, COMPILED_MANIFEST_NAME), text, { mode: 0o644, flag: 'wx', flush: true });
   const final = join(repositoryDir, compiledKeyName(manifest));
-  if (await isRenamed(dir, final)) return;
+  if (await tryRename(dir, final)) return;
   // A damaged one, or that of another process where locks are not supported: it is out of the way for a moment only.
   const former = `${dir}-former`;
-  await rename(final, former).catch(unlessGone);
+  await unlessGone(rename(final, former));
   // Another process may have put the same in its place meanwhile.
-  await isRenamed(dir, final);
+  await tryRename(dir, final);
   await rm(former, { recursive: true, force: true });
 }
 
 /** Renames a directory; false if there is one of that name, or a link to one. */
-async function isRenamed(dir: string, final: string): Promise<boolean> {
+async function tryRename(dir: string, final: string): Promise<boolean> {
   try {
     await rename(dir, final);
     return true;
@@ -137,10 +138,6 @@ async function isRenamed(dir: string, final: string): Promise<boolean> {
     if (['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(codeOf(error) ?? '')) return false;
     throw error;
   }
-}
-
-function unlessGone(error: unknown): void {
-  if (!isNotFound(error)) throw error;
 }
 
 /** Reads every byte of the checkpoint and compares its sha256 with the known hash before compiling. */
