@@ -1,7 +1,7 @@
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readTree, repoPath } from '@heimdex/cache';
 import { type CacheState, isComplete, type ModelState, needsOnlyCompiling } from './cache-state.js';
+import { fileSize } from './disk.js';
 import { isOffline } from './offline.js';
 
 /**
@@ -42,8 +42,5 @@ export async function mayLackModules({ environment, lock }: CacheState, state: M
   const tree = await readTree(cacheDir, repository, revision);
   if (tree !== undefined) return tree.has(MODULES);
   const recorded = join(repoPath(cacheDir, repository), '.no_exist', revision, MODULES);
-  return stat(recorded).then(
-    () => false,
-    () => true,
-  );
+  return (await fileSize(recorded)) === undefined;
 }
