@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { AUDIO_FORMATS } from '../../src/media/audio/index.js';
 import { alike, fixture, fromRoot, inParts, refusal, type Transcribed, transcribe } from './read-audio.js';
+import { pcm16, wavFile } from './wav-file.js';
 
 /** The source of all fixtures: seconds 0.5 to 2.5 of a demo sample. */
 async function original(): Promise<Float32Array> {
@@ -117,6 +118,13 @@ describe('Audio files of every format', () => {
       const found = await transcribe(Buffer.concat([wrong, mp3]));
       expect(Buffer.from(found.samples.buffer).equals(Buffer.from(samples.buffer))).to.equal(true);
     }
+  });
+
+  it('of other formats behind a tag that claims a part of them are not taken for MP3', async () => {
+    const { samples } = await transcribe(await fromRoot('demo/samples/speech/party.flac'));
+    const behind = Buffer.concat([tag(12_000).subarray(0, 100), wavFile(pcm16(samples))]);
+    for (const given of [behind, inParts(behind, 777)])
+      expect((await refusal(given)).message).to.contain('no samples that could be decoded');
   });
 
   it('that end with their tag are rejected with the reason', async () => {

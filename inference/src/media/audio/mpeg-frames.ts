@@ -3,7 +3,9 @@ import { ADTS_HEADER_BYTES, readAdtsHeader } from './adts.js';
 /** Maximum offset of the first frame: some writers put zeros before it. */
 const SEARCH_BYTES = 2_048;
 /** Consecutive frames required for detection: sync bits alone occur in any data. */
-const FRAMES_IN_A_ROW = 3;
+export const FRAMES_IN_A_ROW = 3;
+/** Bytes that have that many headers, if a frame begins at the first: the longest has 2,881 bytes. */
+export const FRAMES_IN_A_ROW_BYTES = 2 * 2_881 + 4;
 /** The longest frame of ADTS, and consecutive ones required behind a part of one. */
 const ADTS_SEARCH_BYTES = 8_191;
 const ADTS_IN_A_ROW = 5;
@@ -18,11 +20,16 @@ const V1_RATES_HZ = [44_100, 48_000, 32_000];
 
 /** Returns whether consecutive MPEG audio frames are near the beginning, or begin within `searchBytes`. */
 export function hasMpegFrames(bytes: Uint8Array, searchBytes = SEARCH_BYTES): boolean {
+  return findMpegFrames(bytes, true, searchBytes) !== undefined;
+}
+
+/** Returns where consecutive MPEG audio frames begin, within `searchBytes`. `complete`: the end of the bytes counts as a frame. */
+export function findMpegFrames(bytes: Uint8Array, complete: boolean, searchBytes = bytes.length): number | undefined {
   const last = Math.min(searchBytes, bytes.length - 4);
   for (let offset = 0; offset <= last; offset++) {
-    if (bytes[offset] === 0xff && framesFollow(bytes, offset)) return true;
+    if (bytes[offset] === 0xff && framesFollow(bytes, offset, complete)) return offset;
   }
-  return false;
+  return undefined;
 }
 
 /** Returns whether this is AAC in ADTS frames: the same sync word with layer 0, followed by another frame. */
@@ -67,11 +74,10 @@ export function hasAdtsFrames(bytes: Uint8Array): boolean {
   return false;
 }
 
-function framesFollow(bytes: Uint8Array, start: number): boolean {
+function framesFollow(bytes: Uint8Array, start: number, complete: boolean): boolean {
   let offset = start;
   for (let count = 0; count < FRAMES_IN_A_ROW; count++) {
-    // The end of the content after a complete frame counts as a frame.
-    if (count > 0 && offset + 4 > bytes.length) return true;
+    if (count > 0 && offset + 4 > bytes.length) return complete;
     const length = frameLength(bytes, offset);
     if (length === undefined) return false;
     offset += length;

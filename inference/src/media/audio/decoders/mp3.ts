@@ -1,4 +1,5 @@
 import type { MPEGDecoder as WasmMpeg } from 'mpg123-decoder';
+import { FRAMES_IN_A_ROW_BYTES, findMpegFrames } from '../mpeg-frames.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { MpegWalk } from './mpeg-walk.js';
 import { joinBytes } from './samples.js';
@@ -19,6 +20,8 @@ export class Mp3Decoder implements Decoder {
   readonly #errors = new ErrorCount();
   readonly #walk = new MpegWalk();
   #wasm: WasmMpeg;
+  /** Received bytes in which the first frames may begin; undefined: they were found. */
+  #start: Uint8Array | undefined = new Uint8Array(0);
   /** Received bytes that may belong to the next frame. */
   #held: Uint8Array = new Uint8Array(0);
   /** Their offset in the content. */
@@ -33,6 +36,19 @@ export class Mp3Decoder implements Decoder {
   }
 
   async push(chunk: Uint8Array): Promise<readonly DecodedBlock[]> {
+    return this.#push(this.#fromFirstFrame(chunk, false));
+  }
+
+  /** The library begins at a single header, which any data may have: behind a tag of a wrong length may be no MP3. */
+  #fromFirstFrame(chunk: Uint8Array, ended: boolean): Uint8Array {
+    if (this.#start === undefined) return chunk;
+    const bytes = joinBytes(this.#start, chunk);
+    const first = findMpegFrames(bytes, ended);
+    this.#start = first === undefined ? bytes.slice(-FRAMES_IN_A_ROW_BYTES) : undefined;
+    return first === undefined ? new Uint8Array(0) : bytes.subarray(first);
+  }
+
+  async #push(chunk: Uint8Array): Promise<readonly DecodedBlock[]> {
     const changes = this.#walk.push(chunk);
     const bytes = this.#held.length === 0 ? chunk : joinBytes(this.#held, chunk);
     const blocks: DecodedBlock[] = [];
@@ -53,7 +69,8 @@ export class Mp3Decoder implements Decoder {
   }
 
   async finish(): Promise<readonly DecodedBlock[]> {
-    const blocks = this.#decode(this.#held);
+    const last = await this.#push(this.#fromFirstFrame(new Uint8Array(0), true));
+    const blocks = [...last, ...this.#decode(this.#held)];
     const missing = this.#walk.missing();
     this.warnings.push(...this.#errors.warnings('MP3'), ...(missing === undefined ? [] : [missing]));
     return blocks;

@@ -1,9 +1,7 @@
 import { startsLikeTag, TAG_HEADER_BYTES, tagLength } from '../id3.js';
-import { frameFormat, frameLength } from '../mpeg-frames.js';
+import { FRAMES_IN_A_ROW, frameFormat, frameLength } from '../mpeg-frames.js';
 
 const HEADER_BYTES = 4;
-/** Consecutive frames required for detection: sync bits alone occur in any data. */
-const FRAMES_IN_A_ROW = 3;
 /** Bytes of the first frame that may contain a Xing header with the number of frames. */
 const NOTE_BYTES = 64;
 /** Fewer frames than declared by this fraction are reported as missing; some encoders are off by a frame or two. */
