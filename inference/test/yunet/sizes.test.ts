@@ -98,6 +98,13 @@ describe('faces of every size', () => {
     expect(overlap((found as Face).box, { x: 118, y: 173, width: 799, height: 1022 })).to.be.above(0.8);
   });
 
+  it('finds a close-up that is stretched to twice its width', async () => {
+    const upright = await readFile(inShared('cases/images/closeup_80pct.jpg'));
+    const wide = await sharp(upright).resize(2000, 1327, { fit: 'fill' }).jpeg().toBuffer();
+    const [found] = await facesOf(wide);
+    expect(found && overlap(found.box, { x: 236, y: 173, width: 1598, height: 1022 })).to.be.above(0.7);
+  });
+
   it('finds faces from 16 pixels to most of an image of a million pixels', async () => {
     const size = { width: 1155, height: 866 };
     for (const height of [400, 600, 800]) await expectEach(await astronauts(size, [{ x: 250, y: 30, height }]));

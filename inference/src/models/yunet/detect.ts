@@ -33,10 +33,10 @@ function surer(scoreThreshold: number): number {
 }
 
 /**
- * Face size in network pixels at which overview faces are confirmed, and how many scores per face count, the best
- * first.
+ * Height in network pixels at which overview faces are confirmed (the larger side of one stretched in width leaves too little of it), and
+ * how many are, the best first.
  */
-const CONFIRMED_SIZE = 48;
+const CONFIRMED_HEIGHT = 48;
 const MAX_OVERVIEW_FACES = 16;
 /**
  * Minimum mean score of a large face at two sizes, whatever the threshold: true faces have 0.92 at any size
@@ -145,15 +145,15 @@ export class FaceDetector {
   }
 
   /**
-   * Confirms overview faces at CONFIRMED_SIZE: true faces score as high there, while false positives usually depend on
+   * Confirms overview faces at CONFIRMED_HEIGHT: true faces score as high there, while false positives usually depend on
    * one size.
    */
   async #confirmed(faces: readonly Face[], level: ScaledLevel, options: LookOptions): Promise<readonly Face[]> {
     const least = Math.min(surer(options.scoreThreshold), MAX_MEAN_SCORE);
     const kept: Face[] = [];
     for (const face of faces.slice(0, MAX_OVERVIEW_FACES)) {
-      const longest = Math.max(face.box.width * level.scale.x, face.box.height * level.scale.y);
-      const size = scaledSize(level.size, Math.min(1, CONFIRMED_SIZE / longest));
+      const height = face.box.height * level.scale.y;
+      const size = scaledSize(level.size, Math.min(1, CONFIRMED_HEIGHT / height));
       const scale = {
         x: (level.scale.x * size.width) / level.size.width,
         y: (level.scale.y * size.height) / level.size.height,
