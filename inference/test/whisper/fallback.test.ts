@@ -38,6 +38,9 @@ describe('the temperature fallback', () => {
     expect(isSilence({ ...equal, noSpeechProb: 0.9 }, LIMITS)).to.equal(false);
     expect(mayHoldNoSpeech({ ...equal, noSpeechProb: 0.3 }, LIMITS)).to.equal(false);
     expect(bestOfFailed([equal, result(-1.1, 0, 1, 0.2)], LIMITS)).to.equal(equal);
+    expect(bestOfFailed([equal, result(-1, 0.6, 2.4, 0.2)], LIMITS)).to.equal(equal);
+    expect(allSuggestSilence([result(-1.1, 0.4, 2.4)], undefined, LIMITS)).to.equal(false);
+    expect(allSuggestSilence([result(-1.1, 0.3, 9)], undefined, LIMITS)).to.equal(false);
   });
 
   it('treats uncertain text with a high no-speech probability as silence, and certain text as speech', () => {

@@ -65,6 +65,24 @@ describe('the hallucination filter', () => {
     });
   });
 
+  it('takes a silence of exactly the threshold, and a distance of exactly 2 s from a border, for too little', () => {
+    const [before, behind] = [segmentAt(1, 4, SURE), segmentAt(20, 4, SURE)];
+    for (const [segments, window] of [
+      [[segmentAt(2, 4, UNSURE), behind], { startSeconds: 0, lastSpeechSeconds: 0 }],
+      [[before, segmentAt(5, 4, UNSURE), behind], {}],
+      [[before, segmentAt(12, 4, UNSURE), segmentAt(16, 4, SURE)], {}],
+      [[before, segmentAt(26, 4, UNSURE)], {}],
+    ] as const)
+      expect(withoutHallucinations(segments, { ...WINDOW, ...window }).segments).to.deep.equal(segments);
+    const cut = [before, segmentAt(12, 4, UNSURE)];
+    expect(withoutHallucinations(cut, { ...WINDOW, windowSeconds: 18, endSeconds: 16 }).advanceSeconds).to.equal(12);
+  });
+
+  it('advances by a second at least', () => {
+    const segments = [segmentAt(0.5, 4, UNSURE), segmentAt(6, 4, SURE)];
+    expect(withoutHallucinations(segments, WINDOW)).to.deep.equal({ segments: [], advanceSeconds: 1 });
+  });
+
   it('treats implausibly long or short words as suspicious', () => {
     const long = segmentAt(12, 1, SURE);
     const prolonged = { ...long, words: [{ ...(long.words[0] as (typeof long.words)[0]), endSeconds: 15.5 }] };
