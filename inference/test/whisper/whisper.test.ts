@@ -153,12 +153,10 @@ describe('Whisper base', function () {
 
   it('begins a segment where its sound begins, not at the silence before it', async () => {
     const sentence = await samplesOf(inRepository('demo/samples/speech/search.flac'));
-    for (const seconds of [2, 9.5]) {
-      const samples = joined([new Float32Array(seconds * 16_000), sentence]);
-      const [segment] = segmentsOf(await transcribeWith(model, samples, { language: 'en' }));
-      // The sentence itself begins after half a second.
-      expect(segment?.startSeconds, `${seconds} s`).to.be.closeTo(seconds + 0.5, 0.1);
-    }
+    const samples = joined([new Float32Array(2 * 16_000), sentence]);
+    const [segment] = segmentsOf(await transcribeWith(model, samples, { language: 'en' }));
+    // The sentence itself begins after half a second.
+    expect(segment?.startSeconds).to.be.closeTo(2.5, 0.1);
   });
 
   it('returns no segment that the times of its words leave without a length', async () => {
