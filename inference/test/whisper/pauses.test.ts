@@ -9,8 +9,8 @@ function speechWithPauses(pauses: readonly (readonly [number, number])[], noise 
   return Float32Array.from({ length: 30 * RATE }, (_, i) => {
     state = (state * 48_271) % 2_147_483_647;
     const seconds = i / RATE;
-    const skipAccessLog = pauses.some(([from, to]) => seconds >= from && seconds < to);
-    const voice = skipAccessLog ? 0 : 0.2 * Math.sin(i / 7) * (1.2 + Math.sin(i / 900));
+    const isQuiet = pauses.some(([from, to]) => seconds >= from && seconds < to);
+    const voice = isQuiet ? 0 : 0.2 * Math.sin(i / 7) * (1.2 + Math.sin(i / 900));
     return voice + noise * (state / 1_073_741_823 - 1);
   });
 }
@@ -39,6 +39,15 @@ describe('cutting an audio file', () => {
         ]),
       ),
     ).to.be.closeTo(20.25, 0.03);
+  });
+
+  it('takes 300 ms for a pause, and the first of two that are as long', () => {
+    expect(cutSeconds(speechWithPauses([[27, 27.3]]))).to.be.closeTo(27.15, 0.01);
+    const two = [
+      [25, 26],
+      [28, 29],
+    ] as const;
+    expect(cutSeconds(speechWithPauses(two))).to.be.closeTo(25.5, 0.01);
   });
 
   it('finds pauses in noise', () => {
@@ -77,6 +86,7 @@ describe('cutting an audio file', () => {
       expect(leadingSilence(speechWithPauses([[0, 13.6]], noise)) / RATE).to.be.closeTo(13.1, 0.11);
       expect(leadingSilence(speechWithPauses([[0, 13.6]], noise), 0) / RATE).to.be.closeTo(13.6, 0.11);
       expect(leadingSilence(speechWithPauses([[0, 1.4]], noise))).to.equal(0);
+      expect(leadingSilence(speechWithPauses([[0, 1.5]], noise))).to.equal(RATE);
       expect(leadingSilence(speechWithPauses([[5, 15]], noise))).to.equal(0);
     });
   }
