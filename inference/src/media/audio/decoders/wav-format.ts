@@ -110,7 +110,7 @@ function encodingOf(tag: number, bits: number): SampleEncoding {
   const label = name === undefined ? `encoding ${tag}` : `${name} (encoding ${tag})`;
   throw new InferenceError(
     'AUDIO_UNREADABLE',
-    `The WAV file contains ${label} of ${bits} bits, which is not supported; PCM of 8 to 32 bits, float of 32 or 64, A-law, mu-law, ${decodedWavCodecs()} are. ${CONVERT_ADVICE}`,
+    `The WAV file contains ${label} of ${bits} bits, which is not supported. Supported are PCM of 8 to 32 bits, float of 32 or 64, A-law, mu-law, ${decodedWavCodecs()}. ${CONVERT_ADVICE}`,
   );
 }
 
