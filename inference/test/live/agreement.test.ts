@@ -104,4 +104,13 @@ describe('UtteranceDetector', () => {
     ]);
     expect(detector.speaking).to.equal(false);
   });
+
+  it('begins an utterance at a probability of 0.5, and ends it only from one below 0.35 on', () => {
+    const detector = new UtteranceDetector();
+    expect(detector.push(Float32Array.from([0.49, 0.5]))).to.deep.equal([{ type: 'start', sample: 512 }]);
+    expect(detector.push(new Float32Array(30).fill(0.4))).to.deep.equal([]);
+    expect(detector.push(Float32Array.from([0.3, ...new Array(18).fill(0.4)]))).to.deep.equal([
+      { type: 'end', sample: 32 * 512 },
+    ]);
+  });
 });
