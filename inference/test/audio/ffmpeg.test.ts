@@ -45,7 +45,6 @@ const EVERY: readonly Made[] = [
   { name: 'MP3', ending: 'mp3', settings: ['-c:a', 'libmp3lame', '-q:a', '4'], least: 0.999, cut: 0.6 },
   { name: 'Ogg Vorbis', ending: 'ogg', settings: ['-c:a', 'libvorbis', '-q:a', '4'], least: 0.999, cut: 0.95 },
   { name: 'Ogg Opus', ending: 'opus', settings: ['-c:a', 'libopus', '-b:a', '32k'], least: 0.998, cut: 0.95 },
-  { name: 'WebM, Opus', ending: 'webm', settings: ['-c:a', 'libopus', '-b:a', '32k'], least: 0.995, cut: 0.6 },
   // Its index is at the end: truncated, it is unreadable, which is tested elsewhere.
   { name: 'MP4', ending: 'mp4', settings: aac, least: 0.97, cut: 1 },
   { name: 'QuickTime, MP3', ending: 'mov', settings: ['-c:a', 'libmp3lame', '-q:a', '4'], least: 0.999, cut: 1 },
@@ -89,7 +88,7 @@ describe('Audio files that ffmpeg makes', function () {
     const outputs = EVERY.flatMap((made, index) =>
       LAYOUTS.flatMap(([rateHz, channels]) => {
         // Opus has fixed rates.
-        const rate = made.settings.includes('libopus') && rateHz === 44_100 ? 24_000 : rateHz;
+        const rate = made.ending === 'opus' && rateHz === 44_100 ? 24_000 : rateHz;
         const mix = channels === 1 ? [] : ['-af', UNEVEN];
         return [...mix, '-ar', `${rate}`, ...made.settings, pathOf(made, index, rateHz, channels)];
       }),

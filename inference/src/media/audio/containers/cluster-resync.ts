@@ -1,7 +1,6 @@
 import { MIB } from '@heimdex/common';
 import { joinBytes } from '../decoders/samples.js';
 import { type Header, readHeader } from './ebml.js';
-import { EndPadding } from './end-padding.js';
 import type { Resync } from './frame-resync.js';
 
 /** Elements of Matroska by their ids (RFC 9559), by where they are. */
@@ -52,14 +51,9 @@ export class ClusterResync implements Resync {
   #searching = false;
   #foreign = false;
   #droppedBytes = 0;
-  readonly #padding = new EndPadding();
 
   get droppedBytes(): number {
     return this.#droppedBytes;
-  }
-
-  endPaddingSeconds(track: number): number {
-    return this.#padding.secondsOf(track);
   }
 
   push(chunk: Uint8Array): Uint8Array {
@@ -91,16 +85,12 @@ export class ClusterResync implements Resync {
         if (!found.sure) break;
       } else {
         if (bytes.length - at < HEADER_BYTES) break;
-        // The end of a cluster confirms its last block.
-        const doubtful = this.#inCluster ? block : undefined;
         const headerBytes = this.#enter(readHeader(bytes, at));
-        if (this.#searching) at = doubtful ?? at;
-        else if (block !== undefined) this.#padding.read(bytes.subarray(block, at));
-        block = this.#searching || this.#cluster === undefined ? undefined : at;
+        if (this.#searching) at = block ?? at;
+        block = this.#searching || !this.#inCluster ? undefined : at;
         at += headerBytes;
       }
     }
-    if (ended && block !== undefined && this.#left === 0) this.#padding.read(bytes.subarray(block, at));
     const decided = this.#foreign || ended ? bytes.length : (block ?? at);
     this.#held = bytes.slice(decided);
     this.#heldReadBytes = Math.max(0, at - decided);

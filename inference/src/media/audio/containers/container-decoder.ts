@@ -132,9 +132,6 @@ export class ContainerDecoder implements Decoder {
     const delay = this.#container.countsOpusDelay ? opusDelaySeconds(chosen.format) : 0;
     const shiftSeconds = edits.offsetSeconds - index.originSeconds - delay;
     const place = (blocks: readonly TimedBlock[]) => blocks.flatMap((block) => edits.place(block));
-    // AAC is decoded in long segments, which are not held back.
-    const holds = this.#resync?.endPaddingSeconds !== undefined && chosen.format.codec !== 'aac';
-    let held: readonly TimedBlock[] = [];
     let endSeconds = 0;
     let damage: InferenceError | undefined;
     try {
@@ -143,17 +140,13 @@ export class ContainerDecoder implements Decoder {
       for await (const packet of packetsOf({ input, strippedHeader, shiftSeconds, fragmentsOffset })) {
         endSeconds = packet.timestampSeconds + packet.durationSeconds - edits.offsetSeconds;
         const blocks = place(await decoder.decode(packet));
-        const next = holds ? held : blocks;
-        held = blocks;
-        if (next.length > 0) yield next;
+        if (blocks.length > 0) yield blocks;
       }
     } catch (error) {
       // Packets before the damage are good, and a decoder may hold seconds of them.
       damage = this.#unreadable(error, 'its packets are damaged.');
     }
-    const paddingSeconds = this.#resync?.endPaddingSeconds?.(chosen.track.id) ?? 0;
-    const kept = holds ? held.flatMap((block) => withoutEnd(block, paddingSeconds)) : [];
-    const blocks = [...kept, ...place(await decoder.flush())];
+    const blocks = place(await decoder.flush());
     if (blocks.length > 0) yield blocks;
     if (damage !== undefined) throw damage;
     await this.#sumUp(endSeconds, indexed);
@@ -199,11 +192,4 @@ export class ContainerDecoder implements Decoder {
       );
     }
   }
-}
-
-/** A block without what its container tells to leave out at its end. */
-function withoutEnd(block: TimedBlock, seconds: number): readonly TimedBlock[] {
-  const length = (block.channels[0]?.length ?? 0) - Math.round(seconds * block.sampleRateHz);
-  if (length <= 0) return [];
-  return [{ ...block, channels: block.channels.map((samples) => samples.subarray(0, length)) }];
 }

@@ -12,8 +12,6 @@ export interface Resync {
   push(chunk: Uint8Array): Uint8Array;
   /** Returns the rest at the end. */
   end(): Uint8Array;
-  /** What the last packet of a track, by the container's number, has too much at its end. Absent: such containers do not tell it. */
-  endPaddingSeconds?(track: number): number;
 }
 
 /**
