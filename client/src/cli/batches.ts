@@ -1,11 +1,8 @@
-import { readFile, stat } from 'node:fs/promises';
-import { addAbortSignal } from 'node:stream';
-import { messageOf } from '@heimdex/common';
 import type { Model, Outcome } from '../answers.js';
 import type { InferenceClient } from '../client.js';
-import { createError, InferenceClientError, MessageTooLargeError } from '../errors.js';
+import { InferenceClientError, MessageTooLargeError } from '../errors.js';
 import type { CallOptions } from '../options.js';
-import { openPipe } from '../pipe.js';
+import { readWhole, unreadable } from './read-file.js';
 
 /** Limits of one call. */
 export interface BatchLimits {
@@ -123,20 +120,4 @@ async function readInput(path: string, signal: AbortSignal): Promise<Uint8Array 
     if (signal.aborted) throw cause;
     return unreadable(path, cause);
   }
-}
-
-/** Reads a file or a named pipe. Rejects as a call does when the signal fires. */
-export async function readWhole(path: string, signal: AbortSignal): Promise<Uint8Array> {
-  try {
-    if (!(await stat(path)).isFIFO()) return await readFile(path, { signal });
-    return Buffer.concat(await addAbortSignal(signal, openPipe(path)).toArray());
-  } catch (cause) {
-    if (signal.aborted) throw createError('CANCELLED', 'interrupted', { reason: 'ABORTED', cause });
-    throw cause;
-  }
-}
-
-/** Returns the error for an unreadable file. */
-export function unreadable(path: string, cause: unknown): InferenceClientError {
-  return createError('NOT_FOUND', `${path} cannot be read: ${messageOf(cause)}`, { reason: 'FILE_UNREADABLE', cause });
 }

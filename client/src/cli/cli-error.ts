@@ -19,13 +19,6 @@ export function usageError(message: string): CliError {
   return new CliError(message, EXIT_CODES.usage);
 }
 
-/** Throws CliError for a path of the command line that cannot be read: a handler for `catch`. */
-export function unreadablePath(path: string): (error: unknown) => never {
-  return (error) => {
-    throw usageError(`${path} cannot be read: ${messageOf(error)}`);
-  };
-}
-
 /** How an error is reported: its message, advice and exit code. */
 export interface ErrorReport {
   readonly message: string;

@@ -1,8 +1,8 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { InferenceClientOptions, TlsOptions } from '../options.js';
 import { DEFAULT_ADDRESS } from '../transport/connect.js';
-import { readWhole } from './batches.js';
-import { unreadablePath, usageError } from './cli-error.js';
+import { usageError } from './cli-error.js';
+import { readNeeded } from './read-file.js';
 
 /** Environment variables of the command. */
 export interface CliEnvironment {
@@ -114,9 +114,5 @@ async function tlsOptions(
 }
 
 async function readText(path: string, signal: AbortSignal): Promise<string> {
-  const bytes = await readWhole(path, signal).catch((cause: unknown) => {
-    if (signal.aborted) throw cause;
-    return unreadablePath(path)(cause);
-  });
-  return Buffer.from(bytes).toString();
+  return Buffer.from(await readNeeded(path, signal)).toString();
 }

@@ -15,6 +15,9 @@ export interface CliHost {
   readonly signal: AbortSignal;
 }
 
+/** How JSON names an input that failed. */
+type FailedInput = { readonly file: string } | { readonly text: string };
+
 /** Environment of a command that calls the server. */
 export interface CommandContext extends CliHost {
   readonly client: InferenceClient;
@@ -22,7 +25,7 @@ export interface CommandContext extends CliHost {
   /** Options of every call: timeout and signal. */
   readonly call: CallOptions;
   /** Reports a failed input. The command continues and ends with exit code 1, or 4 if no input failed for another reason than time. */
-  fail(input: string, error: InferenceClientError): void;
+  fail(name: string, error: InferenceClientError, input?: FailedInput): void;
 }
 
 /** Runs a command with a client that is closed afterwards. Returns the exit code. */
@@ -39,11 +42,11 @@ export async function withClient(
     client,
     json: options.json === true,
     call: { signal: host.signal, ...(options.timeout !== undefined && { timeoutMs: options.timeout * 1000 }) },
-    fail: (input, error) => {
+    fail: (name, error, input = { file: name }) => {
       failures.push(error);
       const { code, reason, message, field } = error;
-      if (options.json === true) host.terminal.json({ file: input, error: { code, reason, message, field } });
-      const text = message.startsWith(input) ? message : `${input}: ${message}`;
+      if (options.json === true) host.terminal.json({ ...input, error: { code, reason, message, field } });
+      const text = message.startsWith(name) ? message : `${name}: ${message}`;
       host.terminal.error(`${host.terminal.err.red('failed')}  ${visible(text)}`);
     },
   };

@@ -1,6 +1,7 @@
 import { opendir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { unreadablePath, usageError } from './cli-error.js';
+import { usageError } from './cli-error.js';
+import { unreadablePath } from './read-file.js';
 
 /** Extensions of image files in a directory: of all formats that the server accepts (`image_formats`). */
 const IMAGE_EXTENSIONS = new Set(

@@ -1,4 +1,4 @@
-import promises, { mkdir, open, readFile, readlink, rm, symlink, utimes } from 'node:fs/promises';
+import promises, { mkdir, open, readFile, readlink, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -50,8 +50,27 @@ describe('heimdex', () => {
           .trim()
           .split('\n')
           .map((line) => JSON.parse(line))
-          .map(({ text, file: failed }) => text ?? JSON.parse(failed)),
+          .map(({ text }) => text),
       ).to.deep.equal(['1,0', '0,1 \u2028 ', '', '1,1']);
+    });
+
+    it('show the start of a text of any length, which JSON has whole', async () => {
+      const long = 'not a vector '.repeat(1000);
+      const { stdout, stderr } = await run(['embed-text', long, '--json']);
+      expect(JSON.parse(stdout)).to.include({ text: long });
+      expect(stderr).to.match(/^failed {2}"(not a vector ){7}not a ve…": .{1,200}\n$/);
+    });
+
+    it('name a file whose name is not UTF-8', async function () {
+      const dir = join(cli.dir, 'latin1');
+      await mkdir(dir);
+      const name = Buffer.concat([Buffer.from(join(dir, 'caf')), Buffer.from([0xe9]), Buffer.from('.png')]);
+      // Some systems refuse such names.
+      if (await writeFile(name, '1,0').catch(() => true)) this.skip();
+      const { stderr } = await run(['embed-image', dir]);
+      expect(stderr).to.equal(
+        `failed  ${join(dir, 'caf\uFFFD.png')} cannot be read: its name is not UTF-8; rename it\n`,
+      );
     });
 
     it('end at Ctrl-C while standard input has no more lines', async () => {

@@ -1,13 +1,17 @@
-import { visible } from '@heimdex/common';
+import { startOfText, visible } from '@heimdex/common';
 import { mapValues, modelName } from '../../answers.js';
 import type { Embedding, Embeddings } from '../../embedding.js';
 import { untilAborted } from '../../wait.js';
-import { callWithFiles, serverFacts, unreadable } from '../batches.js';
+import { callWithFiles, serverFacts } from '../batches.js';
 import { CliError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { findImages } from '../images.js';
+import { unreadable } from '../read-file.js';
+
+/** Of a text in messages; JSON has all of it. */
+const MAX_TEXT_COLUMNS = 100;
 
 /** Options of `heimdex embed-image`. */
 export interface EmbedImageCommandOptions extends CommonOptions {
@@ -59,7 +63,7 @@ export function embedText(
       for (const [index, outcome] of answer.results.entries()) {
         const text = batch[index] ?? '';
         if (outcome.ok) show(context, { text }, outcome.value, answer);
-        else context.fail(JSON.stringify(text), outcome.error);
+        else context.fail(shortened(text), outcome.error, { text });
       }
     }
     return undefined;
@@ -113,10 +117,17 @@ function show(
     terminal.json({ ...input, ...ofText, model, dimensions, vector: [...vector] });
     return;
   }
-  const name = 'text' in input ? visible(JSON.stringify(input.text)) : visible(input.file);
+  const name = visible('text' in input ? shortened(input.text) : input.file);
   const tokens = 'text' in input ? `, ${tokenCount} tokens${truncated ? ' (truncated)' : ''}` : '';
   const about = `${vector.length} dimensions${tokens}, ${visible(modelName(model))}`;
   terminal.line(`${name}  ${preview(vector)}  ${terminal.out.dim(about)}`);
+}
+
+/** The text in quotes, or the start of one that would fill the screen. */
+function shortened(text: string): string {
+  const quoted = JSON.stringify(text);
+  const start = startOfText(quoted, MAX_TEXT_COLUMNS);
+  return start === quoted ? quoted : `${start}…"`;
 }
 
 function preview(vector: Float32Array): string {

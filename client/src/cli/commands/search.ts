@@ -5,12 +5,13 @@ import { type Model, modelName, valuesOf } from '../../answers.js';
 import { InferenceClientError } from '../../errors.js';
 import { ImageIndexError, readImageIndex } from '../../search/image-index.js';
 import { rank } from '../../search/rank.js';
-import { callWithFiles, readWhole, serverFacts } from '../batches.js';
-import { CliError, unreadablePath, usageError } from '../cli-error.js';
+import { callWithFiles, serverFacts } from '../batches.js';
+import { CliError, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { findImages } from '../images.js';
+import { readNeeded } from '../read-file.js';
 import { bar } from '../table.js';
 
 /** Options of `heimdex search`. */
@@ -125,7 +126,7 @@ async function embedQuery(
     const { results } =
       like === undefined
         ? await client.embedText([words ?? ''], options)
-        : await client.embedImage([await readQuery(like, signal)], options);
+        : await client.embedImage([await readNeeded(like, signal)], options);
     const [embedding] = valuesOf(results);
     return embedding?.vector ?? new Float32Array();
   } catch (error) {
@@ -136,13 +137,6 @@ async function embedQuery(
       EXIT_CODES.failed,
     );
   }
-}
-
-function readQuery(path: string, signal: AbortSignal): Promise<Uint8Array> {
-  return readWhole(path, signal).catch((error: unknown) => {
-    if (signal.aborted) throw error;
-    return unreadablePath(path)(error);
-  });
 }
 
 function joined(vectors: readonly Float32Array[]): Float32Array {
