@@ -27,6 +27,8 @@ interface Details {
 const NO_CONNECTION = /^(No connection established|Name resolution failed|Connection dropped|read E|connect E)/;
 /** The last connection error in that text, without its timestamp. */
 const LAST_ERROR = /Last error: (?:Error: )?(.*?)(?: \(\d{4}-[^)]*\))?(?:\. Resolution note: .*)?$/s;
+/** A proxy has given up waiting for the server: what grpc-js says of nginx and HAProxy, and what Envoy says. */
+const PROXY_TIMEOUT = /^(Received HTTP status code 504|upstream request timeout)$/;
 /** What grpc-js says of an answer that is not gRPC. */
 const HTTP_STATUS = /^Received HTTP status code (\d+)/;
 /** What grpc-js says of a stream that the other side has cancelled (CANCELLED), or reset otherwise (INTERNAL). */
@@ -85,6 +87,10 @@ function isServiceError(thrown: unknown): thrown is ServiceError {
 
 /** Returns the reason and message for a failure that came without the server's ErrorInfo. */
 function explain(code: StatusCode, error: ServiceError, context: CallContext) {
+  if (PROXY_TIMEOUT.test(error.details)) {
+    const what = `A proxy at ${context.address} ended ${context.method} at its own time limit`;
+    return { reason: 'PROXY_TIMEOUT', message: `${what} (${error.details}): raise that limit` };
+  }
   if (code === 'DEADLINE_EXCEEDED') {
     const before = context.failed === undefined ? '' : `, after an attempt that failed: ${context.failed}`;
     return { reason: 'TIMEOUT', message: `${context.method} got no response from ${context.address} in time${before}` };
@@ -99,8 +105,7 @@ function explain(code: StatusCode, error: ServiceError, context: CallContext) {
   }
   const httpStatus = HTTP_STATUS.exec(error.details)?.[1];
   if (httpStatus !== undefined) {
-    const who =
-      'another program, or a proxy that refuses the call, limits its time, cannot reach the server or does not pass on gRPC';
+    const who = 'another program, or a proxy that refuses the call, cannot reach the server or does not pass on gRPC';
     return {
       reason: undefined,
       message: `Expected gRPC from ${context.address}, got HTTP status ${httpStatus}: ${who}`,

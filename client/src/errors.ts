@@ -43,7 +43,7 @@ export class InferenceClientError extends Error {
    * The server's reason in UPPER_SNAKE, such as `QUEUE_FULL`. Set by the client: `UNREACHABLE` (no connection), `ABORTED`
    * (the caller's signal), `TIMEOUT` (the call's deadline), `CLOSED` (the client was closed), `NO_TOKEN` (the token
    * function failed), `SOURCE_FAILED` (the audio could not be read), `MODEL_MISMATCH` (another model than expected),
-   * `MALFORMED_ANSWER` (the response violates the contract). Set by either side: `MESSAGE_TOO_LARGE` (a request larger
+   * `MALFORMED_ANSWER` (the response violates the contract), `PROXY_TIMEOUT` (a proxy's time limit, never retried). Set by either side: `MESSAGE_TOO_LARGE` (a request larger
    * than `limits.max_message_bytes`; send audio with `client.transcribeStream`).
    */
   readonly reason: string | undefined;

@@ -38,8 +38,11 @@ export function retryDelayMs(
   return random * exponentialDelayMs(attempts, options.initialDelayMs, options.maxDelayMs);
 }
 
-/** The client was closed, or the request crashed two worker processes of the server. */
-const FINAL_REASONS: ReadonlySet<string> = new Set(['CLOSED', 'WORKER_LOST_TWICE']);
+/**
+ * The client was closed, the request crashed two worker processes of the server, or it takes longer than a proxy waits: the server
+ * would do the same work again, for nothing.
+ */
+const FINAL_REASONS: ReadonlySet<string> = new Set(['CLOSED', 'WORKER_LOST_TWICE', 'PROXY_TIMEOUT']);
 
 /** Whether a retry of the same call may succeed. */
 export function isRetryable(error: InferenceClientError): boolean {

@@ -179,6 +179,20 @@ describe('a call of the client', () => {
     );
   });
 
+  it('is not sent again where a proxy has ended it at its time limit', async () => {
+    // As of nginx and HAProxy; as of Envoy.
+    for (const answer of [
+      { ':status': 504 },
+      { 'content-type': 'application/grpc', 'grpc-status': 14, 'grpc-message': 'upstream request timeout' },
+    ]) {
+      const proxy = createHttp2Server().on('stream', (stream) => stream.respond(answer, { endStream: true }));
+      const address = await listen(proxy);
+      const error = await failureOf(connect({ address }).getServerInfo());
+      expect(error).to.include({ code: 'UNAVAILABLE', reason: 'PROXY_TIMEOUT', attempts: 1 });
+      expect(error.message).to.contain(`A proxy at ${address} ended GetServerInfo at its own time limit`);
+    }
+  });
+
   it('says that what answers has ended the call, as a proxy may', async () => {
     const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR } = constants;
     for (const [reset, code] of [

@@ -29,7 +29,7 @@ describe('retries', () => {
     expect(retryDelayMs(new InferenceClientError('RESOURCE_EXHAUSTED', 'too large'), 1, DEFAULT_RETRY, 1)).to.equal(
       undefined,
     );
-    for (const reason of ['CLOSED', 'WORKER_LOST_TWICE']) {
+    for (const reason of ['CLOSED', 'WORKER_LOST_TWICE', 'PROXY_TIMEOUT']) {
       const final = new InferenceClientError('UNAVAILABLE', 'not again', { reason });
       expect(retryDelayMs(final, 1, DEFAULT_RETRY, 1)).to.equal(undefined);
     }

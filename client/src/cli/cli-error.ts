@@ -54,12 +54,14 @@ function isWriteError(error: unknown): boolean {
 export function endsTheRun(error: unknown): boolean {
   if (!(error instanceof InferenceClientError)) return false;
   if (error.reason === 'ABORTED' || error.reason === 'MODEL_MISMATCH') return true;
+  if (error.reason === 'PROXY_TIMEOUT') return false;
   return ['UNAVAILABLE', 'UNAUTHENTICATED', 'UNIMPLEMENTED', 'PERMISSION_DENIED'].includes(error.code);
 }
 
 function reportOfCall(error: InferenceClientError): ErrorReport {
   const message = error.field === undefined ? error.message : `${error.message} (${error.field})`;
   if (error.reason === 'ABORTED') return { message: 'interrupted', advice: [], exitCode: EXIT_CODES.interrupted };
+  if (error.reason === 'PROXY_TIMEOUT') return { message, advice: [], exitCode: EXIT_CODES.timeout };
   if (error.reason === 'UNREACHABLE') {
     const advice = error.tlsProblem === undefined ? UNREACHABLE : TLS_ADVICE[error.tlsProblem];
     return { message, advice, exitCode: EXIT_CODES.unavailable };

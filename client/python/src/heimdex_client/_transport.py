@@ -88,6 +88,8 @@ def _read(path: PathLike | None) -> bytes | None:
 _SCHEME = re.compile(r"(https?|dns|unix):(?:/{2,3})?(.*)", re.IGNORECASE)
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:/\[\]]+))(?::(\d{1,5}))?")
 _DEFAULT_PORT = 8001
+# A proxy has given up waiting for the server: what gRPC says of nginx and HAProxy, and what Envoy says.
+_PROXY_TIMEOUT = re.compile(r"Received http2 header with status: 504|upstream request timeout")
 # What gRPC says of an answer that is not gRPC.
 _HTTP_STATUS = re.compile(r"Received http2 header with status: (\d+)")
 # What a header may be. gRPC's own error names neither the header nor the reason.
@@ -221,10 +223,13 @@ class Settings:
 
     def _own_words(self, code: grpc.StatusCode, details: str, method: str) -> tuple[str, str | None]:
         """What this side says of a failure that the server did not explain."""
+        if _PROXY_TIMEOUT.fullmatch(details):
+            what = f"A proxy at {self.target} ended {method} at its own time limit"
+            return f"{what} ({details}): raise that limit", "PROXY_TIMEOUT"
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return f"{method} got no answer from {self.target} in time", "TIMEOUT"
         if found := _HTTP_STATUS.match(details):
-            who = "another program, or a proxy that refuses the call, limits its time, cannot reach the server or lacks gRPC"
+            who = "another program, or a proxy that refuses the call, cannot reach the server or does not pass on gRPC"
             return f"Expected gRPC from {self.target}, got HTTP status {found[1]}: {who}", None
         if code in (grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL) and "Received RST_STREAM" in details:
             who = "a proxy that limits the time of a call or does not pass on gRPC, or another program"

@@ -29,7 +29,7 @@ class HeimdexError(Exception):
     message: what went wrong, in one sentence.
     code: the gRPC status by name, such as "INVALID_ARGUMENT".
     reason: the server's ErrorInfo.reason, such as "QUEUE_FULL", or this side's: UNREACHABLE, TIMEOUT, CLOSED,
-    MODEL_MISMATCH, MALFORMED_ANSWER.
+    MODEL_MISMATCH, MALFORMED_ANSWER, PROXY_TIMEOUT.
     violations: the fields of the request that are wrong.
     retry_after: seconds after which the server asks to be called again; None where it does not.
     method: the rpc, such as "EmbedText"; attempts: how often it was sent. None and 0 on an item of a batch.

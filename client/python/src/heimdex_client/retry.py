@@ -27,9 +27,10 @@ _BUDGET_REFILL = 0.1
 
 
 def is_retryable(error: HeimdexError) -> bool:
-    """UNAVAILABLE, but for an item that killed two workers and a closed client; RESOURCE_EXHAUSTED with RetryInfo alone."""
+    """UNAVAILABLE, but for an item that killed two workers, a closed client and a call that takes longer than a proxy waits;
+    RESOURCE_EXHAUSTED with RetryInfo alone."""
     if error.code == "UNAVAILABLE":
-        return error.reason not in ("WORKER_LOST_TWICE", "CLOSED")
+        return error.reason not in ("WORKER_LOST_TWICE", "CLOSED", "PROXY_TIMEOUT")
     return error.code == "RESOURCE_EXHAUSTED" and error.retry_after is not None
 
 
