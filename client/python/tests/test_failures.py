@@ -265,8 +265,15 @@ class ConnectionTest(unittest.TestCase):
             for wrong, name in ((None, "None"), (b"snow", "b'snow'"), (7, "7"), (float("nan"), "nan")):
                 with self.assertRaisesRegex(TypeError, rf"Expected texts\[1\] to be a str, got {name}"):
                     client.embed_texts(["snow", wrong])  # type: ignore[list-item]
-            with self.assertRaisesRegex(ValueError, r"Expected texts\[1\] to be Unicode, got 'a\\ud800'"):
-                client.embed_texts(["snow", "a\ud800"])
+            with self.assertRaisesRegex(ValueError, r"Expected texts\[1\] to be Unicode: .* in position 100000: surrogates") as caught:
+                client.embed_texts(["snow", "a" * 100_000 + "\ud800"])
+            with self.assertRaisesRegex(TypeError, r"Expected texts\[0\] to be a str, got b'a") as other:
+                client.embed_texts([b"a" * 100_000])  # type: ignore[list-item]
+            self.assertLess(max(len(str(error.exception)) for error in (caught, other)), 200)
+            with self.assertRaisesRegex(TypeError, "Expected texts to be a list of texts, got None"):
+                client.embed_texts(None)  # type: ignore[arg-type]
+            with self.assertRaisesRegex(TypeError, "Expected images to be a list of images, got 7"):
+                client.embed_images(7)  # type: ignore[arg-type]
             for one, kind in ((None, "NoneType"), (7, "int"), ([b"a"], "list"), (io.StringIO("a"), "a StringIO of text")):
                 with self.assertRaisesRegex(TypeError, content + kind):
                     client.transcribe(one)  # type: ignore[arg-type]

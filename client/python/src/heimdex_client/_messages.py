@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import reprlib
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
@@ -159,10 +160,15 @@ class Batch(Generic[_T]):
         yield self.request(self.items[begin:])
 
 
+def _items(given: Iterable[_T], what: str, is_one: bool) -> list[_T]:
+    if is_one or not isinstance(given, Iterable):
+        raise TypeError(f"Expected {what}s to be a list of {what}s, got {f'one {what}' if is_one else repr(given)}")
+    return list(given)
+
+
 def _contents(images: Sequence[Content]) -> list[bytes]:
-    if isinstance(images, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(images, "read"):
-        raise TypeError("Expected images to be a list of images, got one image")
-    return [read_content(image) for image in images]
+    is_one = isinstance(images, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(images, "read")
+    return [read_content(image) for image in _items(images, "image", is_one)]
 
 
 def embed_images(images: Sequence[Content], normalize: bool, errors: Errors) -> Batch[Embeddings]:
@@ -178,16 +184,15 @@ def embed_images(images: Sequence[Content], normalize: bool, errors: Errors) -> 
 
 def _text_bytes(text: str, name: str) -> int:
     if not isinstance(text, str):
-        raise TypeError(f"Expected {name} to be a str, got {text!r}")
+        raise TypeError(f"Expected {name} to be a str, got {reprlib.repr(text)}")
     try:
         return len(text.encode())
     except UnicodeEncodeError as error:
-        raise ValueError(f"Expected {name} to be Unicode, got {text!r}: {error}") from None
+        raise ValueError(f"Expected {name} to be Unicode: {error}") from None
 
 
 def embed_texts(texts: Sequence[str], model: str, normalize: bool, truncate: bool, errors: Errors) -> Batch[Embeddings]:
-    if isinstance(texts, str):
-        raise TypeError("Expected texts to be a list of texts, got one text")
+    texts = _items(texts, "text", isinstance(texts, (str, bytes)))
     if model not in _TEXT_MODELS:
         raise ValueError(f"Expected model to be 'vision' or 'text', got {model!r}")
 
@@ -196,7 +201,6 @@ def embed_texts(texts: Sequence[str], model: str, normalize: bool, truncate: boo
             texts=part, model=_TEXT_MODELS[model], encoding=_ENCODING, normalize=normalize, truncate=truncate
         )
 
-    texts = list(texts)
     sizes = [_text_bytes(text, f"texts[{index}]") for index, text in enumerate(texts)]
     return Batch("EmbedText", texts, sizes, request, lambda responses: _embeddings("EmbedText", len(sizes), responses, errors))
 
