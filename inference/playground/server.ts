@@ -26,14 +26,15 @@ export class CallError extends Error {
 /** Sends the token of the form, if any. Throws a CallError with the server's message, or for a server that cannot be reached. */
 export async function call<Name extends MethodName>(method: Name, request: Request<Name>): Promise<Response<Name>> {
   const token = document.querySelector<HTMLInputElement>('#token')?.value.trim() ?? '';
+  const unreachable = (cause: unknown) => {
+    throw new CallError('unreachable', `The server cannot be reached: is it still running? (${String(cause)})`);
+  };
   const response = await fetch(`/heimdex.inference.v1.InferenceService/${method}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...(token === '' ? {} : { authorization: `Bearer ${token}` }) },
     body: JSON.stringify(request),
-  }).catch((cause: unknown) => {
-    throw new CallError('unreachable', `The server cannot be reached: is it still running? (${String(cause)})`);
-  });
-  const text = await response.text();
+  }).catch(unreachable);
+  const text = await response.text().catch(unreachable);
   if (response.ok) return JSON.parse(text) as Response<Name>;
   const error = parsed(text);
   throw new CallError(

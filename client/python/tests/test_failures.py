@@ -265,7 +265,7 @@ class ConnectionTest(unittest.TestCase):
             for wrong, name in ((None, "None"), (b"snow", "b'snow'"), (7, "7"), (float("nan"), "nan")):
                 with self.assertRaisesRegex(TypeError, rf"Expected texts\[1\] to be a str, got {name}"):
                     client.embed_texts(["snow", wrong])  # type: ignore[list-item]
-            with self.assertRaisesRegex(ValueError, r"Expected texts\[1\] to be Unicode: .* in position 100000: surrogates") as caught:
+            with self.assertRaisesRegex(ValueError, r"Expected texts\[1\] to be Unicode: .* in position 100000") as caught:
                 client.embed_texts(["snow", "a" * 100_000 + "\ud800"])
             with self.assertRaisesRegex(TypeError, r"Expected texts\[0\] to be a str, got b'a") as other:
                 client.embed_texts([b"a" * 100_000])  # type: ignore[list-item]

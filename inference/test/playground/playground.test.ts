@@ -184,17 +184,22 @@ describe('the page to try the server', () => {
       expect(await text('#images')).to.equal('07-penguin.png');
     });
 
-    it('says that the server is gone', async () => {
-      await page.evaluate(`{
-        const { fetch } = window;
-        window.fetch = () => {
-          window.fetch = fetch;
-          return Promise.reject(new TypeError('Failed to fetch'));
-        };
-      }`);
-      await type('#query', 'a penguin');
-      await page.evaluate(until("document.querySelector('#search-status').classList.contains('error')"));
-      expect(await text('#search-status')).to.match(/^The server cannot be reached: .*Failed to fetch/);
+    it('says that the server is gone, before its answer or in the middle of it', async () => {
+      for (const [why, answer] of [
+        ['Failed to fetch', "Promise.reject(new TypeError('Failed to fetch'))"],
+        ['network error', "Promise.resolve({ ok: true, text: () => Promise.reject(new TypeError('network error')) })"],
+      ]) {
+        await page.evaluate(`{
+          const { fetch } = window;
+          window.fetch = () => {
+            window.fetch = fetch;
+            return ${answer};
+          };
+        }`);
+        await type('#query', 'a penguin');
+        await page.evaluate(until(`document.querySelector('#search-status').textContent.includes('${why}')`));
+        expect(await text('#search-status')).to.match(/^The server cannot be reached: /);
+      }
     });
 
     it("draws faces, and shows the server's error", async () => {

@@ -5,8 +5,30 @@ import { expect } from 'chai';
 import { pino } from 'pino';
 import { ServerState } from '../../src/services/state.js';
 import { createPlainListener } from '../../src/transport/http/plain-http.js';
+import { startFakeServer } from '../fixtures/fake-server.js';
 
 describe('a plain HTTP request', () => {
+  it('to a route of the Python service gets 404 with the call that has taken its place', async () => {
+    const server = await startFakeServer();
+    try {
+      for (const [route, method] of [
+        ['/asr/transcribe', 'Transcribe'],
+        ['/embed/text?x=1', 'EmbedText'],
+        ['/embed/vision', 'EmbedImage'],
+        ['/face/detect', 'DetectFaces'],
+      ]) {
+        const response = await fetch(server.url + route, { method: 'POST', body: '{}' });
+        expect(response.status).to.equal(404);
+        const { error } = (await response.json()) as { error: string };
+        expect(error).to.match(
+          new RegExp(`^Not found: POST /\\S+\\. Use POST /heimdex\\S+Service/${method}, .*moving-from`),
+        );
+      }
+    } finally {
+      await server.close();
+    }
+  });
+
   it('that fails in the server gets 500 without internals, and the error is logged', async () => {
     const lines: string[] = [];
     const listener = createPlainListener({

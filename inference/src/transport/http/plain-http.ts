@@ -2,6 +2,7 @@
 
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { GIB } from '@heimdex/common';
+import { InferenceService } from '@heimdex/gen';
 import type { Logger } from 'pino';
 import type { ServerState } from '../../services/state.js';
 
@@ -15,6 +16,14 @@ export interface PlainHttpOptions {
   /** The metrics in Prometheus' text format, with content type. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
+
+/** Routes of the Python service, and the methods that callers of them need. */
+const MOVED: Readonly<Record<string, string>> = {
+  '/asr/transcribe': 'Transcribe',
+  '/embed/text': 'EmbedText',
+  '/embed/vision': 'EmbedImage',
+  '/face/detect': 'DetectFaces',
+};
 
 export function createPlainListener(options: PlainHttpOptions): RequestListener {
   const routes: Readonly<Record<string, (response: ServerResponse) => Promise<void>>> = {
@@ -42,8 +51,12 @@ export function createPlainListener(options: PlainHttpOptions): RequestListener 
   };
   return (request, response) => {
     const route = routes[pathOf(request)];
-    if (route === undefined)
-      return sendJson(response, 404, { error: `Not found: ${request.method} ${pathOf(request)}` });
+    if (route === undefined) {
+      const method = MOVED[pathOf(request)];
+      const use = ` Use POST /${InferenceService.typeName}/${method}, see docs/moving-from-the-python-service.md`;
+      const error = `Not found: ${request.method} ${pathOf(request)}${method === undefined ? '' : `.${use}`}`;
+      return sendJson(response, 404, { error });
+    }
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD');
       return sendJson(response, 405, { error: `${pathOf(request)} takes GET.` });
