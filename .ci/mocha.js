@@ -2,10 +2,10 @@
  * Runs the tests of all workspaces in parallel, `npm run mocha`; arguments go to mocha. The files that take longest start first, so that
  * all jobs end at about the same time. There is one job more than CPUs, because tests wait for the processes that they start.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, constants } from 'node:os';
 import { join } from 'node:path';
 
 const WORKSPACES = [
@@ -64,6 +64,7 @@ const jobs = Math.min(4, availableParallelism() + 1);
 
 const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js');
 const args = [mocha, '--parallel', '--jobs', String(jobs), ...process.argv.slice(2), ...files];
-const { status, signal } = spawnSync(process.execPath, args, { stdio: 'inherit' });
-if (signal !== null) process.kill(process.pid, signal);
-process.exitCode = status ?? 1;
+// A process group of its own: a signal ends the workers of mocha and the servers of the tests as well, which mocha leaves behind.
+const child = spawn(process.execPath, args, { stdio: 'inherit', detached: true });
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.kill(-child.pid, signal));
+child.once('exit', (status, signal) => process.exit(status ?? 128 + constants.signals[signal]));
