@@ -224,7 +224,7 @@ def gemma_tokenizer(directory):
 TEXTS = [(ROOT, "README.md"), (ROOT, "inference/README.md"), (POCKET, "README.md")]
 
 
-def chunks(directory, **settings):
+def pieces(directory, **settings):
     """Trains a SentencePiece model on this project's text; returns its pieces with scores, and its character map."""
     os.makedirs(directory, exist_ok=True)
     words = [line for directory, name in TEXTS for line in open(os.path.join(directory, name), encoding="utf8") if line.strip()]
@@ -232,7 +232,7 @@ def chunks(directory, **settings):
     os.remove(f"{directory}/spiece.vocab")
     proto = sentencepiece_model_pb2.ModelProto.FromString(open(f"{directory}/spiece.model", "rb").read())
     charsmap = base64.b64encode(proto.normalizer_spec.precompiled_charsmap).decode()
-    return [[chunk.chunk, chunk.score] for chunk in proto.chunks], charsmap
+    return [[piece.piece, piece.score] for piece in proto.pieces], charsmap
 
 
 def special(content, id_, strip=False):
@@ -257,7 +257,7 @@ SPACES = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}
 
 def siglip_tokenizer(directory):
     """SigLIP 1: lower case, no punctuation, `</s>` at the end and as the padding."""
-    vocabulary, charsmap = chunks(directory, pad_id=0, eos_id=1, unk_id=2, bos_id=-1)
+    vocabulary, charsmap = pieces(directory, pad_id=0, eos_id=1, unk_id=2, bos_id=-1)
     marks = "".join("\\" + mark for mark in string.punctuation)
     normalizer = [
         {"type": "Lowercase"},
@@ -290,7 +290,7 @@ def compare(fast, slow):
 
 def roberta_tokenizer(directory):
     """XLM-R and BGE-M3: four fairseq tokens, then the pieces of SentencePiece."""
-    vocabulary, charsmap = chunks(directory)
+    vocabulary, charsmap = pieces(directory)
     vocabulary = [[name, 0.0] for name in ["<s>", "<pad>", "</s>", "<unk>"]] + vocabulary[3:] + [["<mask>", 0.0]]
     os.rename(f"{directory}/spiece.model", f"{directory}/sentencepiece.bpe.model")
     added = [special(name, id_) for id_, name in enumerate(["<s>", "<pad>", "</s>", "<unk>"])]
