@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { bertShapes, fillRandom, siglipShapes, whisperShapes } from '@heimdex/hub';
 
 const [dir, shared = '../shared', only] = process.argv.slice(2);
-if (dir === undefined || dir.startsWith('-')) throw new Error('Usage: node bench/default-stack/make.js DIR [SHARED [NAME]]');
+if (dir === undefined || dir.startsWith('-'))
+  throw new Error('Usage: node bench/default-stack/make.js DIR [SHARED [NAME]]');
 
 const MODELS = [
   {

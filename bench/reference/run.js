@@ -1,6 +1,6 @@
 // Compares the architectures and layouts of the large models with Python: `node bench/reference/run.js DIR`. See README.md.
-import { readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { LOADERS } from '../../inference/dist/src/models/loaders.js';
 import { findBeside } from '../../inference/dist/src/models/repository.js';
 import { loadTokenizer } from '../../inference/dist/src/tokenizer/index.js';
@@ -42,7 +42,9 @@ console.log('| model | texts: min cosine | different ids | images: min cosine | 
 console.log('|---|---|---|---|---|');
 for (const model of JSON.parse(readFileSync(`${dir}/expected.json`, 'utf8'))) {
   const [id] = model.name.split(',');
-  const files = modelFiles(id, model.dir, model.weights);
+  // A graph may have its weights in any of the files, as an export leaves them.
+  const externalFiles = readdirSync(model.dir, { recursive: true }).map((name) => join(model.dir, name));
+  const files = { ...modelFiles(id, model.dir, model.weights), externalFiles };
   const { texts, images } = model.expected;
   try {
     const loaded = await LOADERS[model.family](files, OPTIONS);
