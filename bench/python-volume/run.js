@@ -25,7 +25,7 @@ const volume = join(dir, 'models');
 const cache = join(volume, '.cache');
 
 // OpenAI's file, whose name in its address is its sha256.
-const korean = koreanWhisper({ name: 'openai/whisper-medium' });
+const korean = { ...koreanWhisper(), name: 'openai/whisper-medium' };
 const config = JSON.parse(korean.files.find(({ path }) => path === 'config.json').bytes);
 const size = { width: 48, layers: 3, vocabulary: config.vocab_size, mels: 80 };
 const pt = torchFile(openAiTensors(randomTensors(whisperShapes(size), 11)), {
@@ -59,9 +59,9 @@ function bgeM3() {
 
 /** transformers reads the texts of a SigLIP 1 by SentencePiece's own file. */
 function siglip() {
-  const repository = japaneseSiglip('google/siglip-so400m-patch14-384');
   const file = join(ROOT, 'demo/models/heimdex/siglip-pocket/spiece.model');
-  return { ...repository, files: [...repository.files, { path: 'spiece.model', file }] };
+  const files = [...japaneseSiglip().files, { path: 'spiece.model', file }];
+  return { name: 'google/siglip-so400m-patch14-384', files };
 }
 
 const hub = await startHub({
