@@ -82,11 +82,14 @@ describe('heimdex detect-faces', () => {
     const image = await file('a.png', 'any');
     const link = join(cli.dir, 'link');
     await symlink(cli.dir, link);
+    const other = join(cli.dir, 'b.png');
+    await symlink(image, other);
     const refused = `${image} is one of the images: draw its faces into another file`;
     for (const [path, ...draw] of [
       [image, '--draw', image],
       [image, '--draw-dir', cli.dir],
       [join(link, 'a.png'), '--draw-dir', cli.dir],
+      [other, '--draw', image],
     ] as const) {
       const { exitCode, stderr } = await run(['detect-faces', path, ...draw]);
       expect(exitCode).to.equal(2);
