@@ -39,11 +39,12 @@ export function compilerVersion({ modelType, sources }: Pick<CompiledManifest, '
 
 /** Returns why this version on this machine never uses a compiled model, whatever is configured; undefined if it may. */
 export function whyUnusable(
-  manifest: Pick<CompiledManifest, 'compiler' | 'modelType' | 'sources' | 'overflowSafe'>,
+  manifest: Pick<CompiledManifest, 'compiler' | 'modelType' | 'sources' | 'precision' | 'overflowSafe'>,
   isExact = hasExactByteProducts,
 ): string | undefined {
   if (manifest.compiler !== compilerVersion(manifest)) return 'it is compiled by another version of the compiler';
-  return manifest.overflowSafe || isExact() ? undefined : 'it is compiled for CPUs with VNNI, and this one has none';
+  const suits = manifest.precision !== 'int8' || manifest.overflowSafe || isExact();
+  return suits ? undefined : 'it is compiled for CPUs with VNNI, and this one has none';
 }
 
 /** Name of the file that describes a compiled model. It is written last. */
