@@ -1,7 +1,9 @@
 /** Returns whether the user and the password of an address can be decoded, as they are before they are sent: a % is written as %25. */
 export function isDecodable({ username, password }: Pick<URL, 'username' | 'password'>): boolean {
   try {
-    return [username, password].map(decodeURIComponent).length > 0;
+    decodeURIComponent(username);
+    decodeURIComponent(password);
+    return true;
   } catch {
     return false;
   }

@@ -1,6 +1,5 @@
 /** Whether a Whisper's generation_config.json numbers the tokens of its own vocabulary. */
-
-type Settings = Readonly<Record<string, unknown>>;
+import { asObject, type JsonObject, objectAt } from '@heimdex/common';
 
 /** What generation_config.json numbers, with the names of the tokens. */
 const NAMED = {
@@ -15,10 +14,10 @@ const NAMED = {
  * would take "no timestamps" for the start of the words, and another task for its own, and give wrong text without an error.
  * @param idOf the tokenizer's number of a token; undefined if it has no such token
  */
-export function assertOwnTokens(generation: Settings, idOf: (token: string) => number | undefined): void {
+export function assertOwnTokens(generation: JsonObject, idOf: (token: string) => number | undefined): void {
   const named = Object.entries(NAMED).map(([key, token]) => [token, generation[key]] as const);
-  const tasks = Object.entries(partOf(generation.task_to_id)).map(([task, id]) => [`<|${task}|>`, id] as const);
-  for (const [token, said] of [...named, ...tasks, ...Object.entries(partOf(generation.lang_to_id))]) {
+  const tasks = Object.entries(objectAt(generation, 'task_to_id')).map(([task, id]) => [`<|${task}|>`, id] as const);
+  for (const [token, said] of [...named, ...tasks, ...Object.entries(objectAt(generation, 'lang_to_id'))]) {
     const own = idOf(token);
     const id: unknown = Array.isArray(said) ? said[0] : said;
     if (own === undefined || typeof id !== 'number' || id === own) continue;
@@ -30,16 +29,12 @@ export function assertOwnTokens(generation: Settings, idOf: (token: string) => n
 }
 
 /** The number of a token by its name in a tokenizer.json: an added one, or else one of the vocabulary. */
-export function tokenIds(json: Settings): (token: string) => number | undefined {
-  const added = Array.isArray(json.added_tokens) ? json.added_tokens.map(partOf) : [];
+export function tokenIds(json: JsonObject): (token: string) => number | undefined {
+  const added = Array.isArray(json.added_tokens) ? json.added_tokens.map(asObject) : [];
   const ids = new Map(added.map(({ content, id }) => [content, id]));
-  const vocabulary = partOf(partOf(json.model).vocab);
+  const vocabulary = objectAt(objectAt(json, 'model'), 'vocab');
   return (token) => {
     const id = ids.get(token) ?? vocabulary[token];
     return typeof id === 'number' ? id : undefined;
   };
-}
-
-function partOf(value: unknown): Settings {
-  return typeof value === 'object' && value !== null ? (value as Settings) : {};
 }
