@@ -18,6 +18,17 @@ describe('a call of the client', () => {
     return `127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
+  /** A server that is starting for that many calls. */
+  async function restarting(refusals: number) {
+    let calls = 0;
+    const { address } = await serve((_call, reply) => {
+      calls += 1;
+      if (calls <= refusals) reply(failure(status.UNAVAILABLE, 'starting', { reason: 'STARTING' }));
+      else reply(null, one);
+    });
+    return { address, calls: () => calls };
+  }
+
   it('throws an error of the whole call with its details', async () => {
     const { address } = await serve((_call, reply) => {
       reply(
@@ -40,25 +51,15 @@ describe('a call of the client', () => {
   });
 
   it('retries when the server is unavailable', async () => {
-    let calls = 0;
-    const { address } = await serve((_call, reply) => {
-      calls += 1;
-      if (calls < 3) reply(failure(status.UNAVAILABLE, 'starting', { reason: 'STARTING' }));
-      else reply(null, one);
-    });
+    const { address, calls } = await restarting(2);
     await connect({ address, retry: { initialDelayMs: 1 } }).embedText(['a']);
-    expect(calls).to.equal(3);
+    expect(calls()).to.equal(3);
   });
 
   it('is retried as often as asked for while the server is restarted', async () => {
-    let calls = 0;
-    const { address } = await serve((_call, reply) => {
-      calls += 1;
-      if (calls < 20) reply(failure(status.UNAVAILABLE, 'starting', { reason: 'STARTING' }));
-      else reply(null, one);
-    });
+    const { address, calls } = await restarting(19);
     await connect({ address, retry: { maxAttempts: 20, initialDelayMs: 1, maxDelayMs: 1 } }).embedText(['a']);
-    expect(calls).to.equal(20);
+    expect(calls()).to.equal(20);
   });
 
   it("waits for the server's requested delay after a full queue", async () => {

@@ -2,36 +2,17 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import { pino } from 'pino';
-import { CallAdmission } from '../../src/transport/calls/admission.js';
-import { CallTracker } from '../../src/transport/calls/call-tracker.js';
 import { readForm } from '../../src/transport/openai/multipart.js';
+import { ARRIVAL, admissionOf } from '../fixtures/admission.js';
 
 const MIB = 1024 * 1024;
-const ARRIVAL = {
-  path: 'a.Service/Method',
-  protocol: 'openai',
-  peer: '',
-  timeoutMs: Number.POSITIVE_INFINITY,
-  skipAccessLog: false,
-  headerBytes: 0,
-  header: () => undefined,
-} as const;
 
 describe('a form with a large file', () => {
   it('yields to other requests for all of its bytes, whether it is accepted or not', async () => {
-    const callTracker = new CallTracker(pino({ level: 'silent' }));
-    const admission = new CallAdmission({
-      callTracker,
-      tokens: undefined,
-      memoryBytes: 64 * MIB,
-      maxMessageBytes: 16 * MIB,
-      overload: () => undefined,
-      refusing: () => {},
-    });
+    const admission = admissionOf({ memoryBytes: 64 * MIB, maxMessageBytes: 16 * MIB });
     let pacedBytes = 0;
     const server = http.createServer(async (request, response) => {
-      const call = admission.admit(ARRIVAL, { streaming: false });
+      const call = admission.admit({ ...ARRIVAL, protocol: 'openai' }, { streaming: false });
       const pace = call.body.pace.bind(call.body);
       call.body.pace = (bytes, source) => {
         pacedBytes += bytes;

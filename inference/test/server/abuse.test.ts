@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import http from 'node:http';
 import http2 from 'node:http2';
-import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Health, InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
@@ -197,31 +196,6 @@ describe('malicious callers', () => {
   });
 });
 
-describe('a call that is reset at once', () => {
-  it('is not answered: the answer, of another content type or an unknown method, would end the server', async () => {
-    const fake = await startFakeServer();
-    try {
-      const socket = net.connect(fake.server.address.port, '127.0.0.1');
-      const frames = [{ path: '/unknown' }, { type: 'text/plain' }].flatMap((call, index) => {
-        const id = 2 * index + 1;
-        return [beginCheck(id, call), Buffer.from([0, 0, 4, 3, 0, 0, 0, 0, id, 0, 0, 0, 8])];
-      });
-      // Empty settings, the calls, and a ping.
-      const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
-      const ping = Buffer.from([0, 0, 8, 6, 0, 0, 0, 0, 0, ...Buffer.from('the end.')]);
-      socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), settings, ...frames, ping]));
-      let received = '';
-      for await (const bytes of socket) {
-        received += bytes;
-        if (received.includes('the end.')) break;
-      }
-      expect((await fake.client.value(Health.method.check, {})).status).to.be.oneOf([1, 2]);
-    } finally {
-      await fake.close();
-    }
-  });
-});
-
 /** The first message of a Watch over Connect from a local address. */
 async function firstOfWatch(url: string, localAddress: string): Promise<string> {
   const options = { method: 'POST', localAddress, headers: { 'content-type': 'application/connect+json' } };
@@ -231,71 +205,6 @@ async function firstOfWatch(url: string, localAddress: string): Promise<string> 
   const [first] = await once(response, 'data');
   request.destroy();
   return String(first);
-}
-
-describe('health calls that never end', () => {
-  let fake: FakeServer;
-  before(async () => {
-    fake = await startFakeServer();
-    await fake.server.warm;
-  });
-  after(() => fake.close());
-
-  it('are ended, the oldest first, above 4096 of them; probes are answered and watchers stay', async () => {
-    const watcher = fake.client.serverStream(Health.method.watch, {})[Symbol.asyncIterator]();
-    await watcher.next();
-    const open = 900;
-    const sockets = Array.from({ length: 5 }, () => net.connect(fake.server.address.port, '127.0.0.1'));
-    const evicted = new Promise<void>((resolve) => {
-      let left = sockets.length * open - 4096;
-      for (const socket of sockets) {
-        socket.on('data', (bytes) => {
-          left -= bytes.toString('latin1').split(CALM_DOWN).length - 1;
-          if (left <= 0) resolve();
-        });
-      }
-    });
-    for (const socket of sockets) {
-      socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-      // Empty settings.
-      socket.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]));
-      for (let count = 0; count < open; count += 1) socket.write(beginCheck(2 * count + 1));
-    }
-    await evicted;
-    expect((await fake.client.value(Health.method.check, {})).status).to.equal(1);
-    fake.server.state.refuse('for the watcher');
-    expect((await watcher.next()).value?.status).to.equal(2);
-    for (const socket of sockets) socket.destroy();
-  });
-
-  it('hold little: a message has at most 4 KiB', async () => {
-    const long = await fake.client.failure(Health.method.check, { service: 'a'.repeat(4097) });
-    expect(long.reason).to.equal('MESSAGE_TOO_LARGE');
-  });
-});
-
-/** The content of a RST_STREAM frame with ENHANCE_YOUR_CALM. */
-const CALM_DOWN = '\x00\x00\x00\x0b';
-
-/** The HEADERS frame of a call of Health/Check, or of another path or content type, without a message. */
-function beginCheck(
-  streamId: number,
-  { path = `/${Health.typeName}/Check`, type = 'application/grpc' }: { path?: string; type?: string } = {},
-): Buffer {
-  const text = (value: string) => [value.length, ...Buffer.from(value)];
-  const fields = [
-    [':method', 'POST'],
-    [':scheme', 'http'],
-    [':authority', 'x'],
-    [':path', path],
-    ['content-type', type],
-    ['te', 'trailers'],
-  ] as const;
-  // Literal fields without indexing (RFC 7541, section 6.2.2).
-  const block = Buffer.from(fields.flatMap(([name, value]) => [0, ...text(name), ...text(value)]));
-  const head = Buffer.from([0, 0, block.length, 1, 4, 0, 0, 0, 0]);
-  head.writeUInt32BE(streamId, 5);
-  return Buffer.concat([head, block]);
 }
 
 /** Waits until no call is in progress: abandoned ones end shortly after their callers disconnect. */

@@ -1,34 +1,13 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { InferenceError } from '../../src/errors.js';
-import { CallAdmission, type CallAdmissionOptions, largestMessageBytes } from '../../src/transport/calls/admission.js';
+import { largestMessageBytes } from '../../src/transport/calls/admission.js';
 import { type Arrival, CallTracker } from '../../src/transport/calls/call-tracker.js';
+import { ARRIVAL, admissionOf } from '../fixtures/admission.js';
 
 const MIB = 1024 * 1024;
-const ARRIVAL: Arrival = {
-  path: 'a.Service/Method',
-  protocol: 'grpc',
-  peer: '127.0.0.1:1',
-  timeoutMs: Number.POSITIVE_INFINITY,
-  skipAccessLog: false,
-  headerBytes: 0,
-  header: () => undefined,
-};
 const UNARY = { streaming: false };
 const STREAM = { streaming: true };
-
-function controller(options: Partial<CallAdmissionOptions> = {}) {
-  const callTracker = options.callTracker ?? new CallTracker(pino({ level: 'silent' }));
-  return new CallAdmission({
-    callTracker,
-    tokens: undefined,
-    memoryBytes: 16 * MIB,
-    maxMessageBytes: 8 * MIB,
-    overload: () => undefined,
-    refusing: () => {},
-    ...options,
-  });
-}
 
 function codeOf(work: () => unknown): string | undefined {
   try {
@@ -41,7 +20,7 @@ function codeOf(work: () => unknown): string | undefined {
 
 describe('admission', () => {
   it('admits calls again as soon as others end', () => {
-    const admission = controller();
+    const admission = admissionOf();
     const first = admission.admit(ARRIVAL, UNARY);
     first.body.announce(7 * MIB);
     first.body.receive(7 * MIB);
@@ -56,7 +35,7 @@ describe('admission', () => {
   });
 
   it('counts what a stream leaves in memory until it is decoded, and refuses what does not fit', () => {
-    const admission = controller();
+    const admission = admissionOf();
     const [first, second] = [admission.admit(ARRIVAL, STREAM), admission.admit(ARRIVAL, STREAM)];
     first.open.call.retain?.(10 * MIB);
     expect(admission.heldBytes).to.be.at.least(10 * MIB);
@@ -70,7 +49,7 @@ describe('admission', () => {
   });
 
   it('counts the headers of a call until it ends', () => {
-    const admission = controller();
+    const admission = admissionOf();
     const call = admission.admit({ ...ARRIVAL, headerBytes: MIB }, UNARY);
     expect(admission.heldBytes).to.be.within(MIB, 1.1 * MIB);
     call.body.receive(MIB);
@@ -83,7 +62,7 @@ describe('admission', () => {
   });
 
   it('counts nothing of a health call, unless its headers are as large as those of no probe', () => {
-    const admission = controller();
+    const admission = admissionOf();
     const probe = { ...ARRIVAL, skipAccessLog: true };
     admission.admit({ ...probe, headerBytes: 4096 }, UNARY);
     expect(admission.heldBytes).to.equal(0);
@@ -95,7 +74,7 @@ describe('admission', () => {
   });
 
   it('leaves a quarter of the memory to interactive calls, unless a bulk call is alone', () => {
-    const admission = controller();
+    const admission = admissionOf();
     const bulk = { ...ARRIVAL, header: (name: string) => (name === 'x-heimdex-priority' ? 'bulk' : undefined) };
     const receive = (arrival: Arrival, bytes: number) => {
       const call = admission.admit(arrival, UNARY);
@@ -114,7 +93,7 @@ describe('admission', () => {
   });
 
   it('reserves little for a caller that announces much and sends nothing', () => {
-    const admission = controller();
+    const admission = admissionOf();
     const calls = Array.from({ length: 40 }, () => admission.admit(ARRIVAL, UNARY));
     for (const { body } of calls) body.announce(4 * MIB);
     expect(admission.heldBytes).to.be.at.most(40 * 128 * 1024);
@@ -122,7 +101,7 @@ describe('admission', () => {
   });
 
   it('counts a complete message once, and its response until it is sent', () => {
-    const admission = controller();
+    const admission = admissionOf();
     const call = admission.admit(ARRIVAL, UNARY);
     call.body.announce(2 * MIB);
     call.body.receive(2 * MIB);
@@ -135,7 +114,7 @@ describe('admission', () => {
   });
 
   it('counts the decompressed bytes, whatever the message declares', () => {
-    const admission = controller();
+    const admission = admissionOf();
     const { body, close } = admission.admit(ARRIVAL, UNARY);
     body.announce(1000);
     body.receive(1000);
@@ -145,14 +124,14 @@ describe('admission', () => {
   });
 
   it('rejects a message above the maximum size immediately', () => {
-    const { body, close } = controller().admit(ARRIVAL, UNARY);
+    const { body, close } = admissionOf().admit(ARRIVAL, UNARY);
     expect(codeOf(() => body.announce(8 * MIB + 1))).to.equal('MESSAGE_TOO_LARGE');
     close();
   });
 
   it('rejects a message larger than its memory', () => {
     const largest = largestMessageBytes(64 * MIB, 16 * MIB);
-    const admission = controller({ maxMessageBytes: largest });
+    const admission = admissionOf({ maxMessageBytes: largest });
     const { body, close } = admission.admit(ARRIVAL, UNARY);
     body.announce(largest);
     expect(codeOf(() => body.receive(largest))).to.equal(undefined);
@@ -161,7 +140,7 @@ describe('admission', () => {
   });
 
   it('counts only the unread part of a stream', () => {
-    const admission = controller();
+    const admission = admissionOf();
     const { body, close } = admission.admit(ARRIVAL, STREAM);
     const idleBytes = admission.heldBytes;
     for (let turn = 0; turn < 100; turn += 1) {
@@ -175,7 +154,7 @@ describe('admission', () => {
   });
 
   it('holds little for an open stream of short names', () => {
-    const admission = controller();
+    const admission = admissionOf();
     const { body, close } = admission.receive(ARRIVAL, { ...STREAM, small: true });
     expect(admission.heldBytes).to.be.at.most(16 * 1024);
     body.announce(10);
@@ -186,13 +165,13 @@ describe('admission', () => {
   it('asks for the token first, then draining, the deadline, the queue, and memory last', () => {
     const callTracker = new CallTracker(pino({ level: 'silent' }));
     const overload = () => new InferenceError('QUEUE_FULL', 'the queue is full');
-    const all = controller({ callTracker, tokens: { allow: () => false } as never, overload, memoryBytes: 0 });
+    const all = admissionOf({ callTracker, tokens: { allow: () => false } as never, overload, memoryBytes: 0 });
     const late = { ...ARRIVAL, timeoutMs: 0 };
     expect(codeOf(() => all.admit(late, UNARY))).to.equal('UNAUTHENTICATED');
-    const open = controller({ callTracker, overload, memoryBytes: 0 });
+    const open = admissionOf({ callTracker, overload, memoryBytes: 0 });
     expect(codeOf(() => open.admit(late, UNARY))).to.equal('DEADLINE_EXCEEDED');
     expect(() => open.admit(ARRIVAL, UNARY)).to.throw('the queue is full');
-    const full = controller({ callTracker, memoryBytes: 0 });
+    const full = admissionOf({ callTracker, memoryBytes: 0 });
     expect(() => full.admit(ARRIVAL, UNARY)).to.throw(/memory/);
     full.close();
     callTracker.drain();
@@ -204,7 +183,7 @@ describe('admission', () => {
 
   it('reports when no calls are admitted, and when they are again', async () => {
     let told: (reason: string | undefined) => void = () => {};
-    const admission = controller({ fullMs: 5, refusing: (reason) => told(reason) });
+    const admission = admissionOf({ fullMs: 5, refusing: (reason) => told(reason) });
     const next = () => new Promise<string | undefined>((resolve) => (told = resolve));
     const holder = admission.admit(ARRIVAL, UNARY);
     holder.answer(16 * MIB);
@@ -219,7 +198,7 @@ describe('admission', () => {
 
   it('ends a call whose request arrives too slowly, and not one that keeps pace', async () => {
     const limits = { requestTimeoutMs: 400, requestGraceMs: 40 };
-    const admission = controller(limits);
+    const admission = admissionOf(limits);
     const slow = admission.admit(ARRIVAL, UNARY);
     const quick = admission.admit(ARRIVAL, UNARY);
     slow.body.announce(MIB);
@@ -238,7 +217,7 @@ describe('admission', () => {
   });
 
   it('ends a call whose request lacks a byte of what is due by now', async () => {
-    const admission = controller({ requestTimeoutMs: 10_000, requestGraceMs: 4 });
+    const admission = admissionOf({ requestTimeoutMs: 10_000, requestGraceMs: 4 });
     const { now } = performance;
     let nowMs = 0;
     performance.now = () => nowMs;

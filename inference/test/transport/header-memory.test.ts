@@ -6,24 +6,17 @@ import { Health } from '@heimdex/gen';
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { defineService } from '../../src/services/service.js';
-import { CallAdmission } from '../../src/transport/calls/admission.js';
 import { CallTracker } from '../../src/transport/calls/call-tracker.js';
 import { createGrpcServer } from '../../src/transport/grpc/grpc-server.js';
 import { MessageDecoder } from '../../src/transport/messages/message-decoder.js';
+import { admissionOf } from '../fixtures/admission.js';
 
 const MIB = 1024 * 1024;
 
 describe('the headers of a gRPC call', () => {
   it('count as memory, of which a repeated one takes a byte on the connection', async () => {
     const callTracker = new CallTracker(pino({ level: 'silent' }));
-    const admission = new CallAdmission({
-      callTracker,
-      tokens: undefined,
-      memoryBytes: 16 * MIB,
-      maxMessageBytes: 8 * MIB,
-      overload: () => undefined,
-      refusing: () => {},
-    });
+    const admission = admissionOf({ callTracker });
     const decoder = new MessageDecoder({ maxValues: 10, maxDepth: 2, maxTextBytes: MIB });
     const limits = { maxMessageBytes: MIB, maxConcurrentStreams: 10, maxConnectionAgeMs: 0, streamIdleMs: 1000 };
     const service = defineService(Health, { check: () => ({}), list: () => ({}), async *watch() {} });
