@@ -2,14 +2,9 @@ import type { CompileRequest, ConfiguredModel, HubSource, Tree } from '@heimdex/
 import { hashOfEntry, isCommit, sizeOfEntry, withStandIns } from '@heimdex/cache';
 import { assertPinned } from './assert-pinned.js';
 import { lockedFile, type ModelState } from './cache-state.js';
-import {
-  type CheckpointReason,
-  type CheckpointSearch,
-  chooseSource,
-  hasWeights,
-  layoutOf,
-} from './checkpoint-source.js';
+import { type CheckpointSearch, chooseSource, hasWeights, layoutOf } from './checkpoint-source.js';
 import { assertCompilable } from './compile/assert-compilable.js';
+import { isHalfPrecision } from './compile/estimate.js';
 import { isCompiledFrom } from './compile/same-checkpoint.js';
 import { type SmallFiles, smallFilesOf } from './compile/small-json.js';
 import { unusableWeights } from './foreign-weights.js';
@@ -64,7 +59,7 @@ export async function askHub(
     commit: configured.layout === 'plain' ? undefined : commit,
     tree,
     files: [...files, ...(chosen?.files ?? [])],
-    ...(chosen && { checkpoint: { paths: chosen.files.map(({ file }) => file.path), why: chosen.why } }),
+    ...(chosen && { checkpoint: chosen.checkpoint }),
     ...formerVariant(state.configured, tree),
     isCompiled,
   };
@@ -114,9 +109,9 @@ async function checkpointFiles(
   request: CompileRequest,
   listing: Listing,
   signal: AbortSignal,
-): Promise<{ readonly files: readonly RemoteFile[]; readonly why: CheckpointReason }> {
+): Promise<Required<Pick<RemoteFiles, 'files' | 'checkpoint'>>> {
   const { configured, tree, where } = listing;
-  await assertCompilable(configured, listing.small);
+  const { config } = await assertCompilable(configured, listing.small);
   const chosen = await chooseSource(configured, request, listing, signal);
   if (chosen === undefined) {
     throw (
@@ -129,7 +124,8 @@ async function checkpointFiles(
     if (rest.volumePath === undefined) assertPinned(state, file, rest.hash, rest.sizeBytes, where);
     return { file, isVerified: isThere && rest.volumePath !== undefined, ...rest };
   });
-  return { files, why: chosen.why };
+  const paths = files.map(({ file }) => file.path);
+  return { files, checkpoint: { paths, why: chosen.why, isHalf: isHalfPrecision(paths, config) } };
 }
 
 /** Returns whether a model has to be compiled from its checkpoint, or the checkpoint on the volume is damaged. */

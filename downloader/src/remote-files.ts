@@ -17,7 +17,12 @@ export interface RemoteFiles {
   readonly tree: Tree | undefined;
   readonly files: readonly RemoteFile[];
   /** The files to compile, and why they were chosen. */
-  readonly checkpoint?: { readonly paths: readonly string[]; readonly why: CheckpointReason };
+  readonly checkpoint?: {
+    readonly paths: readonly string[];
+    readonly why: CheckpointReason;
+    /** Whether its weights are in half precision. */
+    readonly isHalf: boolean;
+  };
   /** Of a name that may mean an export or a checkpoint, the variant that the repository has no weights of. */
   readonly formerVariant?: string;
   /** The compiled form on the volume, of another commit, is of this one too; its checkpoint was removed. */

@@ -169,6 +169,11 @@ describe('a checkpoint', () => {
         /compile {2}model\.safetensors {2}[\d.]+ kB, the only checkpoint .*; to int8 in about 1 s, up to [\d.]+ kB/,
       )
       .and.match(/Compiling takes about 1 s\. The volume needs up to [\d.]+ kB more during the run/);
+    const halves = await json(['plan'], { TEXT_MODEL_NAME: 'acme/halves' });
+    expect(halves.costs.peakBytes - halves.fetch.bytes, 'its weights are twice as many').to.be.closeTo(
+      2 * made.models[0].compile.diskBytes,
+      1,
+    );
     await ok();
     expect((await json(['plan'])).models[0]).to.deep.include({ complete: true });
   });

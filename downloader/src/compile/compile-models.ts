@@ -54,13 +54,13 @@ export async function compileModel(
   const [problem] = inspection.files.flatMap((file) => file.problem ?? []);
   if (problem !== undefined) throw problem;
   if (checkpoint === undefined) throw new CheckpointGone(configured.id);
-  const compile = compileOfFound(state);
+  // A checkpoint that another program left was not planned by its files.
+  const { config: network, dense } = await assertCompilable(configured, smallFilesOnVolume(state));
+  const compile = compileOfFound(state, network);
   const inputs = await compilerInputs(configured.dir, inspection.files, signal);
   if (compile === undefined || revision === undefined || inputs === undefined) {
     throw new Error(`${configured.id} is not to be compiled`);
   }
-  // A checkpoint that another program left was not planned by its files.
-  const { config: network, dense } = await assertCompilable(configured, smallFilesOnVolume(state));
   const { cacheDir } = config.models;
   const repositoryDir = compiledRepositoryPath(cacheDir, repository);
   const startedMs = performance.now();

@@ -1,4 +1,5 @@
 import type { FoundCheckpoint } from '@heimdex/cache';
+import type { JsonObject } from '@heimdex/common';
 
 /** Estimated cost of compiling. */
 export interface CompileEstimate {
@@ -27,9 +28,10 @@ export function estimateCompile(sizeBytes: number, precision: string, isHalf: bo
   return { seconds: Math.max(1, Math.round(floatBytes * seconds)), diskBytes: Math.round(floatBytes * growth) };
 }
 
-/** Returns whether a checkpoint is known to be half precision before it is read: OpenAI's original files are. */
-export function isHalfPrecision(paths: readonly string[]): boolean {
-  return paths.every((path) => path.endsWith('.pt'));
+/** Returns whether a checkpoint is known to be half precision before it is read: OpenAI's original files are, others by their config.json. */
+export function isHalfPrecision(paths: readonly string[], config: JsonObject = {}): boolean {
+  const type = config.dtype ?? config.torch_dtype;
+  return paths.every((path) => path.endsWith('.pt')) || type === 'float16' || type === 'bfloat16';
 }
 
 /** Returns the bytes of a checkpoint on the volume. */

@@ -1,4 +1,4 @@
-import { formatBytes, formatTimeLeft } from '@heimdex/common';
+import { formatBytes, formatTimeLeft, type JsonObject } from '@heimdex/common';
 import type { ModelState } from '../cache-state.js';
 import type { CheckpointReason } from '../checkpoint-source.js';
 import type { PlannedModel } from '../plan.js';
@@ -15,16 +15,17 @@ export interface PlannedCompile {
   readonly diskBytes: number;
 }
 
-/** Plans the compile of a model whose checkpoint is on the volume. */
-export function compileOfFound({
-  configured,
-  inspection,
-}: Pick<ModelState, 'configured' | 'inspection'>): PlannedCompile | undefined {
+/** Plans the compile of a model whose checkpoint is on the volume; `config`: its config.json, if it was read. */
+export function compileOfFound(
+  { configured, inspection }: Pick<ModelState, 'configured' | 'inspection'>,
+  config?: JsonObject,
+): PlannedCompile | undefined {
   const { compile } = configured;
   const { checkpoint } = inspection;
   if (compile === undefined || checkpoint === undefined) return undefined;
   const from = checkpoint.files.map(({ path }) => path);
-  return planned(compile.precision, from, 'on the volume', checkpointBytes(checkpoint));
+  const isHalf = isHalfPrecision(from, config);
+  return planned(compile.precision, from, 'on the volume', checkpointBytes(checkpoint), isHalf);
 }
 
 /** Plans the compile of a model with files to fetch. */
@@ -34,11 +35,17 @@ export function compileOfFetched({ remoteFiles, files }: PlannedModel): PlannedC
   if (compile === undefined || checkpoint === undefined) return undefined;
   const sources = files.filter(({ offered }) => checkpoint.paths.includes(offered.file.path));
   const bytes = sources.reduce((sum, { blob }) => sum + (blob.sizeBytes ?? 0), 0);
-  return planned(compile.precision, checkpoint.paths, checkpoint.why, bytes);
+  return planned(compile.precision, checkpoint.paths, checkpoint.why, bytes, checkpoint.isHalf);
 }
 
-function planned(precision: string, from: readonly string[], why: CheckpointReason, bytes: number): PlannedCompile {
-  return { precision, from, why, bytes, ...estimateCompile(bytes, precision, isHalfPrecision(from)) };
+function planned(
+  precision: string,
+  from: readonly string[],
+  why: CheckpointReason,
+  bytes: number,
+  isHalf: boolean,
+): PlannedCompile {
+  return { precision, from, why, bytes, ...estimateCompile(bytes, precision, isHalf) };
 }
 
 const REASONS = {

@@ -68,9 +68,10 @@ export function useCheckpoints() {
       bertRepository({ name: 'acme/bin-bert', weights: 'bin' }),
       bertRepository({ name: 'acme/sharded-bert', weights: 'shards' }),
       { name: 'acme/no-tokenizer', files: bertRepository().files.filter(({ path }) => path !== 'tokenizer.json') },
+      { name: 'acme/halves', files: [...withConfig(bertRepository(), { torch_dtype: 'float16' })] },
       { name: 'acme/words', files: [...withWords(bertRepository())] },
-      { name: 'acme/clip', files: [...withType(bertRepository(), 'clip'), TOKENIZER_CONFIG] },
-      { name: 'acme/naflex', files: [...withType(bertRepository(), 'siglip2'), TOKENIZER_CONFIG] },
+      { name: 'acme/clip', files: [...withConfig(bertRepository(), { model_type: 'clip' }), TOKENIZER_CONFIG] },
+      { name: 'acme/naflex', files: [...withConfig(bertRepository(), { model_type: 'siglip2' }), TOKENIZER_CONFIG] },
       ...Object.entries(FOREIGN).map(([name, path]) => ({
         name,
         files: [
@@ -78,8 +79,8 @@ export function useCheckpoints() {
           { path, bytes: 'weights' },
         ],
       })),
-      { name: 'acme/deberta', files: [...withType(bertRepository(), 'deberta-v2')] },
-      { name: 'acme/roberta', files: [...withType(bertRepository(), 'roberta')] },
+      { name: 'acme/deberta', files: [...withConfig(bertRepository(), { model_type: 'deberta-v2' })] },
+      { name: 'acme/roberta', files: [...withConfig(bertRepository(), { model_type: 'roberta' })] },
       {
         name: 'acme/dense',
         files: [...bertRepository().files, ...DENSE_FILES],
@@ -162,9 +163,9 @@ function* withWords({ files }: ReturnType<typeof bertRepository>) {
   yield { path: 'vocab.txt', bytes: '[PAD]\n[UNK]\n[CLS]\n[SEP]\n' };
 }
 
-function* withType({ files }: ReturnType<typeof bertRepository>, type: string) {
+function* withConfig({ files }: ReturnType<typeof bertRepository>, members: object) {
   for (const file of files) {
     if (file.path !== 'config.json' || !('bytes' in file)) yield file;
-    else yield { ...file, bytes: JSON.stringify({ ...JSON.parse(String(file.bytes)), model_type: type }) };
+    else yield { ...file, bytes: JSON.stringify({ ...JSON.parse(String(file.bytes)), ...members }) };
   }
 }
