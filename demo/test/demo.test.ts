@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { PROJECT_DIR } from '../src/options.js';
 
 const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url));
 
@@ -59,6 +60,11 @@ describe('the demo', () => {
     ]) {
       expect(output).to.contain(expected);
     }
+    // The README's image of a terminal: its headings and its labels.
+    const image = await readFile(join(PROJECT_DIR, 'docs/demo.svg'), 'utf8');
+    const words = [...image.matchAll(/<text x="(?:36\.8|45\.2)"[^>]*>([^<{]+)</g)].map(([, word]) => word ?? '');
+    expect(words.length).to.be.above(40);
+    for (const word of words) expect(output).to.contain(word.replaceAll('&quot;', '"'));
     expect(await readdir(out)).to.have.length(4);
     expect(await readdir(dir)).to.deep.equal(['drawn']);
     expect(await survivors()).to.deep.equal([]);
