@@ -57,6 +57,15 @@ export async function acquireLock(
   }
 }
 
+/** Runs `work` and then releases the lock, if there is one. */
+export async function whileHeld<T>(lock: HeldLock | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    await lock?.release();
+  }
+}
+
 /** Returns `taken`, `busy`, or the name of the system error. */
 type FlockAnswer = 'taken' | 'busy' | (string & {});
 type Flock = (fd: number, operation: number) => FlockAnswer;

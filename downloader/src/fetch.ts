@@ -1,7 +1,7 @@
 import { hashFile } from '@heimdex/cache';
 import { KIB, MIB } from '@heimdex/common';
 import pLimit from 'p-limit';
-import { acquireLock } from './blob-lock.js';
+import { acquireLock, whileHeld } from './blob-lock.js';
 import type { DownloaderConfig } from './config.js';
 import { asDiskError, fileSize, makeDirOf } from './disk.js';
 import { combineFailures, DownloaderError } from './errors.js';
@@ -105,11 +105,7 @@ async function downloadBlob(
     { onWait: () => events.onWait(blob), onUnsupported: (path, reason) => events.onLockUnsupported(path, reason) },
     signal,
   );
-  try {
-    return await downloadLocked(blob, options, events, signal);
-  } finally {
-    await lock.release();
-  }
+  return whileHeld(lock, () => downloadLocked(blob, options, events, signal));
 }
 
 async function downloadLocked(

@@ -9,7 +9,7 @@ import {
   type LockedModel,
   withLockedModels,
 } from '@heimdex/cache';
-import { acquireLock, type LockEvents } from './blob-lock.js';
+import { acquireLock, type LockEvents, whileHeld } from './blob-lock.js';
 import { lockedFile, type ModelState } from './cache-state.js';
 import { asDiskError } from './disk.js';
 import { DownloaderError } from './errors.js';
@@ -126,13 +126,11 @@ export async function updateLock(
   if (models.length === 0) return undefined;
   try {
     const lock = await acquireLock(join(dirname(path), '.locks', `${basename(path)}.lock`), events, signal);
-    try {
-      await changeLock(path, (before) =>
+    await whileHeld(lock, () =>
+      changeLock(path, (before) =>
         withLockedModels({ ...before, models: before.models.filter((model) => !isFormer(model)) }, models),
-      );
-    } finally {
-      await lock.release();
-    }
+      ),
+    );
     return undefined;
   } catch (error) {
     signal.throwIfAborted();

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { acquireLock, type HeldLock } from './blob-lock.js';
+import { acquireLock, type HeldLock, whileHeld } from './blob-lock.js';
 import type { CommandContext } from './commands/context.js';
 import { lockEvents } from './lock-events.js';
 
@@ -11,12 +11,12 @@ export async function whileNonePrunes<T>(context: CommandContext, work: () => Pr
   // On a volume that cannot be written nothing is fetched either; that error says what for.
   const lock = await acquire(context, 'shared').catch(() => undefined);
   context.signal.throwIfAborted();
-  return untilDone(lock, work);
+  return whileHeld(lock, work);
 }
 
 /** Runs what removes models while no process fetches, compiles or imports any. Throws DownloaderError DISK_FAILED, DISK_FULL. */
 export async function whileNoneDownloads<T>(context: CommandContext, work: () => Promise<T>): Promise<T> {
-  return untilDone(await acquire(context, 'exclusive'), work);
+  return whileHeld(await acquire(context, 'exclusive'), work);
 }
 
 function acquire({ config, log, signal }: CommandContext, mode: 'shared' | 'exclusive'): Promise<HeldLock> {
@@ -24,12 +24,4 @@ function acquire({ config, log, signal }: CommandContext, mode: 'shared' | 'excl
   const what = mode === 'shared' ? 'removes models from' : 'downloads or imports models to';
   const events = lockEvents(log, `Another process ${what} this volume; waiting for it`);
   return acquireLock(path, events, signal, mode);
-}
-
-async function untilDone<T>(lock: HeldLock | undefined, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } finally {
-    await lock?.release();
-  }
 }

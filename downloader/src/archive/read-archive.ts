@@ -19,7 +19,7 @@ import {
   type Tree,
 } from '@heimdex/cache';
 import { MIB, messageOf } from '@heimdex/common';
-import { acquireLock, type LockEvents } from '../blob-lock.js';
+import { acquireLock, type LockEvents, whileHeld } from '../blob-lock.js';
 import { asDiskError, makeDirOf } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { removeLeftovers } from '../transfer/leftovers.js';
@@ -220,13 +220,11 @@ class ArchiveReader {
     const path = this.#pathOf(blob);
     await makeDirOf(path);
     const lock = await acquireLock(blobLockPath(cacheDir, blob.repository, blob.blobId), locks, this.#signal);
-    try {
+    await whileHeld(lock, async () => {
       const temporary = await receive(blob, entry, path, this.#signal);
       if (isNamedByHash(blob)) await this.#publish(blob, temporary);
       else this.#held.set(blob, temporary);
-    } finally {
-      await lock.release();
-    }
+    });
     this.#missing.delete(blob.name);
     this.#receivedFiles += 1;
     this.#receivedBytes += blob.sizeBytes;

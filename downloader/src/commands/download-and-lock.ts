@@ -8,7 +8,7 @@ import {
   withLockedModels,
 } from '@heimdex/cache';
 import { formatBytes, formatCount, messageOf } from '@heimdex/common';
-import { acquireLock, type HeldLock } from '../blob-lock.js';
+import { acquireLock, type HeldLock, whileHeld } from '../blob-lock.js';
 import type { CacheState, ModelState } from '../cache-state.js';
 import { makeDir } from '../disk.js';
 import { wasFound } from '../downloaded.js';
@@ -129,11 +129,7 @@ async function underLock<T>(
   const path = blobLockPath(config.models.cacheDir, id, 'compile');
   const events = lockEvents(log, `Another process is compiling ${id}; waiting for it`);
   const lock = await acquireLock(path, events, signal);
-  try {
-    return await work(lock);
-  } finally {
-    await lock.release();
-  }
+  return whileHeld(lock, () => work(lock));
 }
 
 /** Reads the current state of a model on the volume, which need not be that of the lock file. */
