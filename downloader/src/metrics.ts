@@ -26,6 +26,12 @@ export interface RunRecord {
 /** Numbers of a run that fails before it fetches anything. */
 export const NOTHING_FETCHED = { fetchedFiles: 0, networkBytes: 0, retries: 0 } as const satisfies RunFigures;
 
+/** Adds figures by their names. */
+export function sumOf<Figures extends object>(left: Figures, right: Figures): Figures {
+  const added = Object.entries(right).map(([name, value]) => [name, value + (left[name as keyof Figures] ?? 0)]);
+  return { ...left, ...Object.fromEntries(added) };
+}
+
 const FIGURE_METRICS = {
   models: ['models', 'Number of configured models.'],
   fetchedFiles: ['fetched_files', 'Number of fetched files.'],

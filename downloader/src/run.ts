@@ -7,7 +7,7 @@ import { loadConfig } from './config.js';
 import { asDiskError } from './disk.js';
 import { DownloaderError, EXIT_STATUS, type ExitName } from './errors.js';
 import { type Logger, openLog } from './log.js';
-import { type RunFigures, writeMetrics } from './metrics.js';
+import { type RunFigures, sumOf, writeMetrics } from './metrics.js';
 import { openScreen, type Screen } from './progress/screen.js';
 import { openRemote } from './remote.js';
 import { retryText } from './transfer/retry.js';
@@ -92,11 +92,6 @@ async function carryOut(
   } finally {
     remote.close();
   }
-}
-
-function sumOf(left: RunFigures, right: RunFigures): RunFigures {
-  const added = Object.entries(right).map(([name, value]) => [name, value + (left[name as keyof RunFigures] ?? 0)]);
-  return { ...left, ...Object.fromEntries(added) };
 }
 
 type Command = (context: CommandContext) => Promise<RunFigures | undefined>;

@@ -112,7 +112,11 @@ describe('keeping a volume', () => {
       );
       await hub.publish({ name: SPEECH_REPOSITORY, files });
       hub.requests.clear();
-      expect(await ok(['update'])).to.match(/1 model changed/);
+      const metrics = join(dir.path, 'metrics', 'update.prom');
+      expect(await ok(['update', '--metrics-file', metrics])).to.match(/1 model changed/);
+      expect(await readFile(metrics, 'utf8')).to.match(
+        /^heimdex_downloader_reused_bytes\{command="update"\} 11667\d\d$/m,
+      );
       expect(hub.requests.filter({ kind: 'bytes' }).map((request) => request.file)).to.deep.equal(['config.json']);
       expect(JSON.parse(await lockText()).models[0].revision).to.equal(hub.commit(SPEECH_REPOSITORY).sha);
       await ok(['verify']);

@@ -15,6 +15,7 @@ import { wasFound } from '../downloaded.js';
 import { fetchBlobs, transferOptions } from '../fetch.js';
 import { lockEvents } from '../lock-events.js';
 import { lockFound, lockPublished, updateLock } from '../locked.js';
+import { NOTHING_FETCHED } from '../metrics.js';
 import { type Plan, totalsOf } from '../plan.js';
 import { type FetchTotals, startProgress } from '../progress/progress.js';
 import { Publisher, publishCacheTag } from '../publish.js';
@@ -39,7 +40,7 @@ export async function downloadAndLock(
   plan: Plan,
   notLocked: ReadonlySet<ConfiguredModel> = new Set(),
 ): Promise<DownloadTotals> {
-  const totals = plan.models.length === 0 ? NOTHING_FETCHED : await carryOut(context, plan);
+  const totals = plan.models.length === 0 ? { ...NOTHING_FETCHED, resumedBytes: 0 } : await carryOut(context, plan);
   const { locked: compiled, models: compiledModels } = await compileAll(context, plan, cacheState);
   const downloaded = plan.models.filter(({ remoteFiles }) => remoteFiles.state.configured.compile === undefined);
   const published = await Promise.all(downloaded.map((model) => lockPublished(model, context.signal)));
@@ -143,15 +144,6 @@ async function readState(
   const inspection = await inspectModel(cacheDir, configured, { known, cacheDirVariable, signal });
   return { configured, locked: undefined, inspection, damaged: new Set() };
 }
-
-const NOTHING_FETCHED: FetchTotals = {
-  fetchedFiles: 0,
-  networkBytes: 0,
-  resumedBytes: 0,
-  reusedFiles: 0,
-  reusedBytes: 0,
-  retries: 0,
-};
 
 async function carryOut(context: CommandContext, plan: Plan): Promise<FetchTotals> {
   const { config, remote, log, screen, signal } = context;

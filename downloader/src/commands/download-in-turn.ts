@@ -1,6 +1,7 @@
 import { type ConfiguredModel, readLock } from '@heimdex/cache';
 import type { CacheState } from '../cache-state.js';
 import { assertFits, makeDir } from '../disk.js';
+import { sumOf } from '../metrics.js';
 import type { Plan } from '../plan.js';
 import { costsOf, howFilled, plansInTurn } from '../turns.js';
 import type { CommandContext } from './context.js';
@@ -26,7 +27,7 @@ export async function downloadInTurn(
   let totals = await downloadAndLock(context, { ...cacheState, models: rest }, first, notLocked);
   for (const { part, models } of turns) {
     const lock = await readLock(cacheState.environment.lockPath);
-    totals = sum(totals, await downloadAndLock(context, { ...cacheState, lock, models }, part, notLocked));
+    totals = sumOf(totals, await downloadAndLock(context, { ...cacheState, lock, models }, part, notLocked));
   }
   return totals;
 }
@@ -46,9 +47,4 @@ function modelsOf({ compile, models }: Plan, cacheState: CacheState): CacheState
   return cacheState.models.filter(({ configured: { role, entry } }) =>
     planned.some((candidate) => candidate.role === role && candidate.entry === entry),
   );
-}
-
-function sum<Totals extends object>(left: Totals, right: Totals): Totals {
-  const added = Object.entries(left).map(([name, value]) => [name, value + right[name as keyof Totals]]);
-  return Object.fromEntries(added) as Totals;
 }

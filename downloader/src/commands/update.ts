@@ -51,12 +51,13 @@ async function compareAndFetch(context: CommandContext): Promise<RunFigures> {
   const plan = withoutSettled(complete, new Set(changes.map(({ model }) => model)));
   if (!args.json) print(words(changes, totalsOf(plan).fetchBytes));
   const isDone = args.dryRun || changes.length === 0;
-  const figures = isDone ? {} : await downloadInTurn(context, cacheState, plan);
+  const totals = isDone ? undefined : await downloadInTurn(context, cacheState, plan);
   // A program reads it as what was done.
   if (args.json) print(`${JSON.stringify(document(changes, args.dryRun), null, 2)}\n`);
-  if (isDone) return { models: cacheState.models.length };
+  const models = cacheState.models.length;
+  if (totals === undefined) return { models };
   log.info({ event: 'updated', models: changes.length }, `${formatCount(changes.length, 'model')} updated and locked`);
-  return { ...figures, models: cacheState.models.length };
+  return { ...totals, models, reusedBytes: totalsOf(plan).presentBytes + totals.resumedBytes };
 }
 
 /** Drops unchanged compiled models: they no longer need their checkpoint, which may have been removed from the volume. */

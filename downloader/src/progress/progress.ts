@@ -15,9 +15,6 @@ export interface FetchTotals {
   readonly networkBytes: number;
   /** Bytes of fetched files resumed from an earlier run. */
   readonly resumedBytes: number;
-  /** Files that another process fetched meanwhile, or that only had to be verified. */
-  readonly reusedFiles: number;
-  readonly reusedBytes: number;
   readonly retries: number;
 }
 
@@ -54,7 +51,7 @@ class FetchFollower implements Progress {
   #expectedBytes: number;
   #finishedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
-  #counts = { fetchedFiles: 0, resumedBytes: 0, reusedFiles: 0, reusedBytes: 0, retries: 0 };
+  #counts = { fetchedFiles: 0, resumedBytes: 0, retries: 0 };
 
   constructor(plan: Plan, screen: Screen, log: Logger) {
     const { fetchBytes, resumedBytes, fetchFiles } = totalsOf(plan);
@@ -109,9 +106,6 @@ class FetchFollower implements Progress {
     if (outcome.how === 'fetched') {
       this.#counts.fetchedFiles += 1;
       this.#counts.resumedBytes += outcome.reusedBytes;
-    } else {
-      this.#counts.reusedFiles += 1;
-      this.#counts.reusedBytes += outcome.reusedBytes;
     }
     this.#log.debug({ event: 'file-done', file: blob.label, how: outcome.how }, `${blob.label}: ${outcome.how}`);
   }
