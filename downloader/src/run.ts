@@ -83,7 +83,10 @@ async function carryOut(
       log.warn({ event: 'source-failed', model, source }, `${error.message} Trying the next source.`);
     },
   });
-  const print = (text: string) => void options.stdout.write(visibleLines(text));
+  const print = (result: string | object) => {
+    const text = typeof result === 'string' ? result : `${JSON.stringify(result, null, 2)}\n`;
+    options.stdout.write(visibleLines(text));
+  };
   const { stdin, stdout, signal } = options;
   const context: CommandContext = { ...opened, args, env: options.env, stdin, stdout, print, remote, signal };
   try {

@@ -17,8 +17,8 @@ export interface CommandContext {
   readonly screen: Screen;
   readonly stdin: Readable;
   readonly stdout: NodeJS.WritableStream;
-  /** Writes a result to stdout. */
-  readonly print: (text: string) => void;
+  /** Writes a result to stdout: a text, or an object as JSON. */
+  readonly print: (result: string | object) => void;
   readonly remote: Remote;
   /** Adds to the numbers of the run, which are reported also if it fails. */
   readonly count: (figures: RunFigures) => void;

@@ -72,7 +72,7 @@ export async function list(context: CommandContext): Promise<undefined> {
     }),
   );
   const listing = { contents, roles, compilable, whisper, named, compiled, preparedBytes, optimizedModels };
-  print(args.json ? `${JSON.stringify(document(listing), null, 2)}\n` : words(listing));
+  print(args.json ? document(listing) : words(listing));
 }
 
 function describeOptimized(bytes: number, forms: readonly { readonly recorded: boolean }[]): string {

@@ -43,7 +43,7 @@ export async function models(context: CommandContext): Promise<undefined> {
     }
     rows.push({ entry, present, configured: configured.find((model) => model.entry === entry.name)?.variant });
   }
-  print(args.json ? `${JSON.stringify(document(cacheDir, rows), null, 2)}\n` : text(rows));
+  print(args.json ? document(cacheDir, rows) : words(rows));
 }
 
 /** By role. Of two entries with the same name the first is used. */
@@ -94,7 +94,7 @@ function document(cacheDir: string, rows: readonly ModelRow[]) {
   };
 }
 
-function text(rows: readonly ModelRow[]): string {
+function words(rows: readonly ModelRow[]): string {
   const lines = rows.map((row) => {
     const { entry, present, configured } = row;
     const { name, aliases, role, languages, memoryBytes, licence } = entry;

@@ -15,13 +15,12 @@ export async function plan(context: CommandContext): Promise<undefined> {
   const cacheState = await withListedFiles(await readCacheState(config.models, { readBytes: args.check, signal }));
   const plan = await preparePlan(cacheState, remote, signal);
   const costs = costsOf(plan, config.keepCheckpoints);
-  const document = { ...planDocument(config.models.cacheDir, plan), costs };
   const lack = await lackOfSpace(config.models.cacheDir, costs.peakBytes, howFilled(costs));
   if (lack !== undefined) log.warn({ event: 'disk' }, lack);
-  print(args.json ? `${JSON.stringify(document, null, 2)}\n` : planText(plan, costs));
+  print(args.json ? document(config.models.cacheDir, plan, costs) : words(plan, costs));
 }
 
-function planDocument(cacheDir: string, plan: Plan) {
+function document(cacheDir: string, plan: Plan, costs: PlanCosts) {
   const { fetchFiles, fetchBytes, resumedBytes, presentFiles, presentBytes } = totalsOf(plan);
   return {
     cacheDir,
@@ -60,6 +59,7 @@ function planDocument(cacheDir: string, plan: Plan) {
         })),
       })),
     ],
+    costs,
   };
 }
 
@@ -67,7 +67,7 @@ function nameFields({ role, id, variant }: ConfiguredModel, revision: string | u
   return { role, id, variant, revision: revision ?? null };
 }
 
-function planText(plan: Plan, costs: PlanCosts): string {
+function words(plan: Plan, costs: PlanCosts): string {
   const lines: string[] = [];
   for (const { configured, inspection } of plan.complete) {
     const files = inspection.found?.files ?? [];

@@ -37,11 +37,7 @@ export async function prune(context: CommandContext): Promise<undefined> {
       return now;
     });
   } else if (args.yes) await forgetOptimized(context);
-  print(
-    args.json
-      ? `${JSON.stringify(document(plan, args.yes), null, 2)}\n`
-      : words(cacheDir, plan, args.yes, args.repositories),
-  );
+  print(args.json ? document(plan, args.yes) : words(cacheDir, plan, args.yes, args.repositories));
   if (!args.yes) return;
   log.info(
     { event: 'pruned', steps: plan.steps.length, bytes: plan.freedBytes },

@@ -53,7 +53,7 @@ async function compareAndFetch(context: CommandContext): Promise<RunFigures> {
   const isDone = args.dryRun || changes.length === 0;
   const totals = isDone ? undefined : await downloadInTurn(context, cacheState, plan);
   // A program reads it as what was done.
-  if (args.json) print(`${JSON.stringify(document(changes, args.dryRun), null, 2)}\n`);
+  if (args.json) print(document(changes, args.dryRun));
   const models = cacheState.models.length;
   if (totals === undefined) return { models };
   log.info({ event: 'updated', models: changes.length }, `${formatCount(changes.length, 'model')} updated and locked`);

@@ -107,12 +107,12 @@ function statusOf(problems: readonly CacheError[], unhashed: readonly string[]):
   return unhashed.length > 0 ? 'not verified' : 'good';
 }
 
-function document({ results, unreadCheckpoints, prepared, problems, durationMs }: Report): string {
+function document({ results, unreadCheckpoints, prepared, problems, durationMs }: Report) {
   const status = statusOf(
     problems,
     results.flatMap(({ unhashed }) => unhashed),
   );
-  const value = {
+  return {
     ok: status === 'good',
     status,
     seconds: Number((durationMs / 1000).toFixed(3)),
@@ -136,7 +136,6 @@ function document({ results, unreadCheckpoints, prepared, problems, durationMs }
     })),
     problems: problems.map(({ code, message, role, file, path }) => ({ code, message, role, file, path })),
   };
-  return `${JSON.stringify(value, null, 2)}\n`;
 }
 
 function words({ results, unreadCheckpoints, prepared, durationMs }: Report): string {
