@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -23,13 +24,12 @@ export async function prepareModels({ env, signal }: CommandContext): Promise<un
   const stop = () => void child.kill('SIGTERM');
   signal.addEventListener('abort', stop, { once: true });
   try {
-    const code = await new Promise<number | null>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('exit', resolve);
-    });
+    const [status, killedBy] = await once(child, 'exit');
     signal.throwIfAborted();
-    if (code !== 0)
-      throw new DownloaderError('PREPARE_FAILED', `heimdex-inference prepare ended with ${code}; see above`);
+    if (status === 0) return;
+    const how = killedBy === null ? `exit status ${status}; see above` : `${killedBy}, possibly out of memory`;
+    const next = 'To try again, run: heimdex-downloader prepare';
+    throw new DownloaderError('PREPARE_FAILED', `heimdex-inference prepare ended with ${how}. ${next}`);
   } finally {
     signal.removeEventListener('abort', stop);
   }
