@@ -25,6 +25,10 @@ async function main(): Promise<void> {
     port: Number(values.port),
     ...(host === undefined ? {} : { host }),
   });
+  if (hub.names().length === 0) {
+    await hub.close();
+    throw new Error(`Expected repositories in ${positionals.join(' or ')}, as DIR/<org>/<name>/, found none`);
+  }
   for (const name of hub.names()) process.stdout.write(`${name} ${hub.commit(name).sha}\n`);
   process.stdout.write(`HF_ENDPOINT=${hub.url}\n`);
   const stop = () => void hub.close();
@@ -32,4 +36,10 @@ async function main(): Promise<void> {
   process.once('SIGTERM', stop);
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  // A directory, a port or an option that cannot be used.
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
+  process.exitCode = 2;
+}

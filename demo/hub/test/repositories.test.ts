@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { startHub } from '../src/index.js';
 import { ask, jsonOf } from './support/request.js';
@@ -60,6 +62,13 @@ describe('repositories of the hub', () => {
       const answer = await ask(hub.url + path);
       expect([answer.status, answer.headers.location]).to.deep.equal([307, path.replace('old/name', 'me/tiny')]);
     }
+  });
+
+  it('that the command line names and that are not there are an error with the usage', () => {
+    const main = fileURLToPath(new URL('../src/main.js', import.meta.url));
+    const { status, stderr } = spawnSync(process.execPath, [main, join(dir, 'none')], { encoding: 'utf8' });
+    expect(status, stderr).to.equal(2);
+    expect(stderr).to.match(/^ENOENT: no such file or directory.*\n\nUsage: /);
   });
 
   it('with duplicate files are rejected', async () => {
