@@ -7,6 +7,6 @@ export { filesIn, repositoriesIn } from './dirs.js';
 export { embeddedRepositories } from './embedded.js';
 export type { Fault, FaultAction, FaultList, FaultMatch } from './faults.js';
 export { pythonWithHub, runPython } from './python.js';
-export { type Commit, type CommittedFile, type HubFile, type HubRepository, isLfs } from './repository.js';
+export type { Commit, CommittedFile, HubFile, HubRepository } from './repository.js';
 export type { RequestFilter, RequestKind, RequestLog, RequestRecord } from './request-log.js';
 export { type Hub, type HubOptions, startHub } from './start-hub.js';

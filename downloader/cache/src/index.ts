@@ -10,7 +10,6 @@ export { isDecodable } from './credentials.js';
 export * from './errors.js';
 export * from './external-data.js';
 export type * from './found-model.js';
-export { HashPool, type HashTask } from './hash-pool.js';
 export * from './inspect-model.js';
 export * from './inspect-models.js';
 export { JsonShapeError } from './json.js';
