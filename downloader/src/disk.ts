@@ -1,7 +1,6 @@
 import { realpath, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { makeDir as makeDirIn } from '@heimdex/cache';
-import { codeOf, formatBytes, isNotFound, MIB, messageOf } from '@heimdex/common';
+import { codeOf, formatBytes, isNotFound, MIB, makeDir as makeDirIn, messageOf } from '@heimdex/common';
 import { DownloaderError } from './errors.js';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);

@@ -6,15 +6,8 @@
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import process from 'node:process';
-import {
-  CacheError,
-  makeDir,
-  type OptimizedRecord,
-  optimizedDir,
-  optimizedSources,
-  recordOptimized,
-} from '@heimdex/cache';
-import { messageOf } from '@heimdex/common';
+import { CacheError, type OptimizedRecord, optimizedDir, optimizedSources, recordOptimized } from '@heimdex/cache';
+import { makeDir, messageOf } from '@heimdex/common';
 import type { Logger } from 'pino';
 import { readMachine } from './capacity/machine.js';
 import { sizesOf } from './capacity/model-sizes.js';

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
-import { access, mkdir, stat } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeDir } from '@heimdex/common';
 import { usageError } from './cli-error.js';
 
 /** Checks before any work that a file can be created at `path`. Throws CliError with the reason. */
@@ -18,7 +19,7 @@ export async function expectWritable(path: string): Promise<void> {
 /** Creates a directory unless it exists. Throws CliError with the reason. */
 export async function createDir(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    await makeDir(path);
   } catch (cause) {
     throw usageError(`${path} cannot be created: ${errorMessage(cause, path)}`);
   }

@@ -178,6 +178,9 @@ describe('heimdex transcribe', () => {
     const result = await run(['transcribe', audio, '--output-dir', audio]);
     expect(result.exitCode).to.equal(2);
     expect(result.stderr).to.contain(`${audio} cannot be created: a file of that name exists`);
+    if (process.platform !== 'linux') return;
+    const nowhere = await run(['transcribe', audio, '--output-dir', '/proc/nowhere/further']);
+    expect(nowhere.exitCode, nowhere.stderr).to.equal(2);
   });
 
   it('continues after a failed or missing audio file', async () => {

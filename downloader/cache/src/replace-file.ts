@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { makeDir } from './make-dir.js';
+import { makeDir } from '@heimdex/common';
 
 /**
  * Writes a text file atomically, readable by every user regardless of the umask. Creates its directory. Rejects with the system's

@@ -1,7 +1,7 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDir } from '@heimdex/common';
 import { expect } from 'chai';
-import { makeDir } from '../src/index.js';
 import { useTempDir } from './support/temp-dir.js';
 
 describe('making a directory', () => {

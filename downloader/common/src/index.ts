@@ -7,6 +7,7 @@ export * from './foreign-codecs.js';
 export * from './format.js';
 export * from './help.js';
 export * from './json-object.js';
+export * from './make-dir.js';
 export * from './repeated-reads.js';
 export * from './table.js';
 export * from './visible.js';

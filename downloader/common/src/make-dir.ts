@@ -1,6 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { codeOf } from '@heimdex/common';
+import { codeOf } from './error-message.js';
 
 /** Maximum depth of created directories; no system has longer paths. */
 const MAX_DEPTH = 4096;
