@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -7,6 +9,7 @@ import { pack } from 'tar-stream';
 import { lastLine, runHere } from './support/program.js';
 import { ENCODER, FACES_REPOSITORY, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
 import { useHub } from './support/use-hub.js';
+import { whenTrue } from './support/volume.js';
 
 describe('export and import', () => {
   const { dir, hub, env, ok } = useHub({ repositories: [speechRepository(), FACES_REPOSITORY] });
@@ -48,6 +51,16 @@ describe('export and import', () => {
     const result = await runHere(['import', '-'], env(other()), { stdin: Readable.from([stdoutBytes]) });
     expect(result.status, result.stderr).to.equal(0);
     await ok(['verify'], other());
+  });
+
+  it('end on Ctrl-C while a named pipe has no writer', async function () {
+    const pipe = join(dir.path, 'pipe');
+    if (spawnSync('mkfifo', [pipe]).status !== 0) this.skip();
+    const interrupt = new AbortController();
+    const importing = runHere(['import', pipe], env(other()), { signal: interrupt.signal });
+    await whenTrue(async () => existsSync(join(dir.path, 'other/.locks/prune.lock')));
+    interrupt.abort();
+    expect((await importing).status).to.equal(130);
   });
 
   it('write the same bytes twice', async () => {

@@ -2,8 +2,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { addAbortSignal } from 'node:stream';
 import { isNotFound, messageOf } from '@heimdex/common';
+import { openPipe } from '@heimdex/common/pipe';
 import { createError, type InferenceClientError } from '../errors.js';
-import { openPipe } from '../pipe.js';
 import { usageError } from './cli-error.js';
 
 /** Reads a file or a named pipe. Rejects as a call does when the signal fires. */

@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import { openPipe } from '@heimdex/common/pipe';
 import { InferenceClientError } from '../errors.js';
-import { openPipe } from '../pipe.js';
 import type { TranscribeOptions } from '../speech.js';
 import { type TranscribeEvent, transcribeStream } from '../speech-stream.js';
 import type { Caller } from '../transport/caller.js';

@@ -1,9 +1,11 @@
+import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type LockedModel, type ModelEnvironment, namesIn, readLock, repoPath, whyUnusable } from '@heimdex/cache';
 import { formatBytes, formatCount, formatDuration, MIB, messageOf } from '@heimdex/common';
+import { openPipe } from '@heimdex/common/pipe';
 import { type ArchivedBlob, blobIdOf, filesOf } from '../archive/archive-layout.js';
 import { withSources } from '../archive/compiled-entries.js';
 import { type ReadArchive, readArchive } from '../archive/read-archive.js';
@@ -25,7 +27,11 @@ export async function importModels(context: CommandContext): Promise<RunFigures>
   await readLock(lockPath);
   await makeDir(cacheDir);
   const input = args.file === '-' ? context.stdin : await openFile(args.file);
-  return whileNonePrunes(context, () => importFrom(context, input));
+  try {
+    return await whileNonePrunes(context, () => importFrom(context, input));
+  } finally {
+    input.destroy();
+  }
 }
 
 async function importFrom(context: CommandContext, input: Readable): Promise<RunFigures> {
@@ -101,13 +107,13 @@ async function openFile(path: string): Promise<Readable> {
     const what = `The archive ${path} is a directory. Name the file that export wrote, then run: heimdex-downloader import FILE`;
     throw new DownloaderError('ARCHIVE_MISSING', what);
   }
-  const stream = createReadStream(path, { highWaterMark: MIB });
-  await new Promise<void>((resolve, reject) => {
-    stream.once('open', () => resolve());
-    stream.once('error', (error) => {
-      const what = `The archive ${path} cannot be read: ${messageOf(error)}. Check the path, then run: heimdex-downloader import FILE`;
-      reject(new DownloaderError('ARCHIVE_MISSING', what, { cause: error }));
-    });
-  });
-  return stream;
+  try {
+    if (info?.isFIFO() === true) return openPipe(path);
+    const stream = createReadStream(path, { highWaterMark: MIB });
+    await once(stream, 'open');
+    return stream;
+  } catch (cause) {
+    const what = `The archive ${path} cannot be read: ${messageOf(cause)}. Check the path, then run: heimdex-downloader import FILE`;
+    throw new DownloaderError('ARCHIVE_MISSING', what, { cause });
+  }
 }
