@@ -121,17 +121,15 @@ function printed(options: RunOptions, text: string): number {
 /** The steps that commands share end their messages with "download", the usual one: the command that failed is the one to run again. */
 function withCommand(message: string, args: Arguments | undefined): string {
   if (args === undefined) return message;
-  const line = commandLine(args);
-  return message.replace(/(then run: (?:\S+=\S+ )?)heimdex-downloader download$/, (_, before: string) => before + line);
-}
-
-function commandLine({ command, file }: Arguments): string {
-  return ['heimdex-downloader', command, ...(file === '' ? [] : [file])].join(' ');
+  return message.replace(
+    /(then run: (?:\S+=\S+ )?)heimdex-downloader download$/,
+    (_, before: string) => before + args.line,
+  );
 }
 
 function interruptedText(args: Arguments | undefined): string {
   const isResumed = args === undefined || ['download', 'update'].includes(args.command);
-  const next = args === undefined ? 'heimdex-downloader download' : commandLine(args);
+  const next = args?.line ?? 'heimdex-downloader download';
   return `Interrupted. ${isResumed ? 'Received bytes are kept; to resume' : 'To start again'}, run: ${next}`;
 }
 

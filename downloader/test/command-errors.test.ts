@@ -47,7 +47,7 @@ describe('an error of a command', () => {
     await ok();
     await hub.publish(speechRepository({ seed: 'two' }));
     damage();
-    expect(await failure(7, ['update', '--json'])).to.match(/then run: heimdex-downloader update$/);
+    expect(await failure(7, ['update', '--json'])).to.match(/then run: heimdex-downloader update --json$/);
   });
 
   it('for a locked commit that the hub no longer has names the lock file and update', async () => {
@@ -132,6 +132,20 @@ describe('an error of a command', () => {
       'models.tar.5e6f7a8b.tmp',
       'models.tar.mine.1a2b3c4d.tmp',
     ]);
+  });
+
+  it('of a signal names the command with its options, as a shell reads them', async () => {
+    for (const argv of [
+      ['download', '--check'],
+      ['prune', '--yes', '--repository', 'acme/one'],
+      ['import', 'my models.tar'],
+    ]) {
+      const { log } = await runHere(argv, env(), { signal: AbortSignal.abort() });
+      const line = argv.join(' ').replace('my models.tar', "'my models.tar'");
+      expect(log.at(-1)?.msg)
+        .to.match(/^Interrupted\. /)
+        .and.include(`run: heimdex-downloader ${line}`);
+    }
   });
 
   it('is in the metrics file with what was fetched before it, also for wrong settings', async () => {

@@ -86,6 +86,8 @@ type OptionName = keyof typeof OPTIONS;
 
 /** The parsed command line. */
 export interface Arguments {
+  /** The command line to run again, for a shell. */
+  readonly line: string;
   readonly command: CommandName | 'help' | 'version';
   /** The command's argument; empty if it accepts none. */
   readonly file: string;
@@ -107,6 +109,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const { values, positionals } = parse(argv);
   const [word = 'download', ...rest] = positionals;
   const base = {
+    line: ['heimdex-downloader', ...(argv.length === 0 ? ['download'] : argv.map(quoted))].join(' '),
     file: rest[0] ?? '',
     json: values.json ?? false,
     check: values.check ?? false,
@@ -125,6 +128,10 @@ export function parseArguments(argv: readonly string[]): Arguments {
   }
   assertAccepted(word, Object.keys(values), rest);
   return { ...base, command: word };
+}
+
+function quoted(argument: string): string {
+  return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
 }
 
 function assertAccepted(word: CommandName, given: readonly string[], rest: readonly string[]): void {
