@@ -54,6 +54,11 @@ export class InferenceError extends Error {
   }
 }
 
+/** The error of a call that comes, or is still in progress, while the server drains. */
+export function serverDraining(): InferenceError {
+  return new InferenceError('DRAINING', 'The server is shutting down; retry on another server.');
+}
+
 /** Longer causes are truncated: a library's message about broken content may have any length. */
 const MAX_CAUSE_CHARACTERS = 300;
 

@@ -6,7 +6,7 @@ import { connectionsWithin, type Machine } from './capacity/machine.js';
 import { checkMemory, type ModelNeed, workerLimitBytes } from './capacity/memory-budget.js';
 import { memoryLimitOf, needOf, sizesOf } from './capacity/model-sizes.js';
 import type { Config } from './config/config.js';
-import { InferenceError } from './errors.js';
+import { serverDraining } from './errors.js';
 import type { FatalError } from './exit-codes.js';
 import { createHost, type Host } from './host.js';
 import type { ConfiguredModel } from './models/find.js';
@@ -166,7 +166,7 @@ async function closeAll(running: Running, { graceMs, drainMs }: Config['shutdown
   callTracker.drain();
   portListener.drain();
   await callTracker.idle(AbortSignal.timeout(drainMs));
-  const draining = new InferenceError('DRAINING', 'The server is shutting down; retry on another server.');
+  const draining = serverDraining();
   if (callTracker.busy > 0) {
     log.warn({ calls: callTracker.busy }, 'calls did not finish within the drain time');
     callTracker.abort(draining);

@@ -2,7 +2,7 @@
  * The scheduler of one model: a bounded queue in front of its workers. Items run immediately while a worker is idle; under
  * load, queued items run in batches. Knows neither processes nor protocols.
  */
-import { InferenceError } from '../errors.js';
+import { InferenceError, serverDraining } from '../errors.js';
 import type { Priority } from '../priority.js';
 import { AdmissionController, type AdmissionLimits, type Permit } from './admission-controller.js';
 import { Dispatcher, type QueueObserver } from './dispatcher.js';
@@ -141,7 +141,7 @@ export class ModelQueue<Item, Result> {
 
   #checkReady(): void {
     const { name, readyInMs } = this.#options;
-    if (this.#closed) throw new InferenceError('DRAINING', 'The server is shutting down; retry on another server.');
+    if (this.#closed) throw serverDraining();
     if (this.#dispatcher.size > 0) return;
     const retryAfterMs = Math.max(NOT_READY_RETRY_MS, readyInMs?.() ?? 0);
     if (this.#everReady) {
@@ -162,8 +162,7 @@ export class ModelQueue<Item, Result> {
   #submit({ item, cost, signal, flow, deadlineAtMs }: Submission<Item>): Promise<Done<Result>> {
     return new Promise<Done<Result>>((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
-      if (this.#closed)
-        return reject(new InferenceError('DRAINING', 'The server is shutting down; retry on another server.'));
+      if (this.#closed) return reject(serverDraining());
       const abandon = () => {
         if (job.entry !== undefined) this.#fairQueue.remove(job.entry);
         reject(signal.reason);

@@ -16,7 +16,7 @@
  * with headers larger than those of a probe needs the permit.
  */
 import { KIB, MIB } from '@heimdex/common';
-import { InferenceError } from '../../errors.js';
+import { InferenceError, serverDraining } from '../../errors.js';
 import type { Priority } from '../../priority.js';
 import type { Tokens } from '../auth/tokens.js';
 import { type Arrival, type CallTracker, deadlineExceeded, type OpenCall, priorityOf } from './call-tracker.js';
@@ -133,8 +133,7 @@ export class CallAdmission {
         'Expected `authorization: Bearer <token>` with a token of this server.',
       );
     }
-    if (callTracker.draining)
-      throw new InferenceError('DRAINING', 'The server is shutting down; retry on another server.');
+    if (callTracker.draining) throw serverDraining();
     if (arrival.timeoutMs <= 0) throw deadlineExceeded();
     const refusal = overload(arrival.path, priorityOf(arrival));
     if (refusal !== undefined) throw refusal;
