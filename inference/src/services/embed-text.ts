@@ -1,13 +1,11 @@
 import { type InferenceService, TextModel } from '@heimdex/gen';
-import type { TextItem, VectorResult } from '../models/items.js';
+import type { TextItem } from '../models/items.js';
 import type { Role } from '../models/roles.js';
-import { runBatch } from './batch.js';
 import { checkBatch, checkEnum } from './check.js';
 import type { Models, ServiceLimits } from './engine.js';
 import { requireModel } from './features.js';
-import { toModel } from './identity.js';
 import type { MethodHandler } from './service.js';
-import { ENCODINGS, toEmbeddingResult } from './vectors.js';
+import { embed } from './vectors.js';
 
 const TEXT_ROLES = {
   [TextModel.UNSPECIFIED]: 'vision',
@@ -26,16 +24,9 @@ export function embedText(
     const instead = models.has(other) ? ` It has model ${other.toUpperCase()}.` : '';
     const model = requireModel(models, role, `EmbedText with model ${role.toUpperCase()}`, instead);
     checkBatch('texts', request.texts.length, limits.maxBatchItems);
-    const encoding = checkEnum('encoding', request.encoding, ENCODINGS);
     const normalize = request.normalize ?? true;
     const truncate = request.truncate ?? true;
     const items = request.texts.map((text): TextItem => ({ type: 'text', text, normalize, truncate }));
-    const { results, timing } = await runBatch<TextItem, VectorResult>(model, items, call);
-    return {
-      results: results.map((result) => toEmbeddingResult(result, encoding)),
-      dimensions: model.facts?.dimensions ?? 0,
-      model: toModel(model),
-      timing,
-    };
+    return embed(model, items, request.encoding, call);
   };
 }

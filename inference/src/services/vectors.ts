@@ -1,17 +1,38 @@
-/** Embedding vectors in the contract's encodings. */
+/** The answer of the embedding methods: a vector per item, in the contract's encodings. */
 import { create } from '@bufbuild/protobuf';
 import { type EmbeddingResult, EmbeddingResultSchema, VectorEncoding } from '@heimdex/gen';
-import type { VectorResult } from '../models/items.js';
-import type { ItemResult } from './batch.js';
+import type { ImageItem, TextItem, VectorResult } from '../models/items.js';
+import { type ItemResult, runBatch } from './batch.js';
+import type { Call } from './call.js';
+import { checkEnum } from './check.js';
+import type { ServedModel } from './engine.js';
 import { toStatus } from './errors.js';
+import { toModel } from './identity.js';
 
 /** The representation of each encoding. */
-export const ENCODINGS = {
+const ENCODINGS = {
   [VectorEncoding.UNSPECIFIED]: 'floats',
   [VectorEncoding.FLOATS]: 'floats',
   [VectorEncoding.FLOAT32_LE]: 'bytes',
 } as const satisfies Record<VectorEncoding, string>;
-export type EncodingName = (typeof ENCODINGS)[VectorEncoding];
+type EncodingName = (typeof ENCODINGS)[VectorEncoding];
+
+/** Runs the items of a call and returns its response. Throws errors of the call as a whole. */
+export async function embed(
+  model: ServedModel,
+  items: readonly (ImageItem | TextItem)[],
+  requested: VectorEncoding,
+  call: Call,
+) {
+  const encoding = checkEnum('encoding', requested, ENCODINGS);
+  const { results, timing } = await runBatch<ImageItem | TextItem, VectorResult>(model, items, call);
+  return {
+    results: results.map((result) => toEmbeddingResult(result, encoding)),
+    dimensions: model.facts?.dimensions ?? 0,
+    model: toModel(model),
+    timing,
+  };
+}
 
 export function toEmbeddingResult(item: ItemResult<VectorResult>, encoding: EncodingName): EmbeddingResult {
   if (!item.ok) return create(EmbeddingResultSchema, { result: { case: 'error', value: toStatus(item.error) } });
