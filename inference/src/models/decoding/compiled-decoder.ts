@@ -5,13 +5,15 @@ import { openChanged, openCompiled } from '../session/compiled-session.js';
 import { weightsForm } from '../session/weights-form.js';
 import {
   attentionsOf,
+  cacheInputs,
   counted,
-  decoderCache,
   firstRun,
   inputIds,
+  inputOf,
   layersOf,
   onePositionEach,
   outputFrom,
+  outputOf,
 } from './compiled-graph.js';
 import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './decoder.js';
 import { LOGIT_POSITIONS } from './graph/logit-positions.js';
@@ -95,7 +97,7 @@ export class CompiledDecoder implements Decoder {
     const feeds = { ...transcribed, ...firstRun(this.#sizes, prompts.length, length) };
     const outputs = await this.#run(feeds, prompts, positions, attentionLayers);
     const cache: Record<string, Tensor> = { ...transcribed };
-    for (const name of decoderCache(this.#sizes.layerCount)) {
+    for (const name of cacheInputs(this.#sizes, ['decoder'])) {
       cache[name] = withCapacity(outputs[outputOf(name)] as Tensor, length);
     }
     const state = { cache, rows: prompts.length, length, audioPositions: states.dims[1] ?? 0, chunked: true };
@@ -104,7 +106,7 @@ export class CompiledDecoder implements Decoder {
 
   /** Appends one token to every sequence. */
   async step(state: DecoderState, tokens: readonly number[]): Promise<DecoderOutput> {
-    const [firstKeys = ''] = decoderCache(1);
+    const [firstKeys = ''] = cacheInputs({ layerCount: 1 });
     const capacity = state.cache[firstKeys]?.dims[2] ?? 0;
     const feeds = {
       ...state.cache,
@@ -118,10 +120,10 @@ export class CompiledDecoder implements Decoder {
       [],
     );
     const cache: Record<string, Tensor> = { ...state.cache };
-    for (const name of decoderCache(this.#sizes.layerCount)) {
+    for (const name of cacheInputs(this.#sizes, ['decoder'])) {
       cache[name] = append(state.cache[name] as Tensor, state.length, outputs[outputOf(name)] as Tensor);
     }
-    return outputFrom(outputs, { ...state, cache, length: state.length + 1, chunked: true }, 1, []);
+    return outputFrom(outputs, { ...state, cache, length: state.length + 1 }, 1, []);
   }
 
   async close(): Promise<void> {
@@ -155,7 +157,7 @@ export class CompiledDecoder implements Decoder {
         input_ids: inputIds(tokens),
         [LOGIT_POSITIONS]: counted(...positions),
       },
-      ['logits', ...decoderCache(this.#sizes.layerCount).map(outputOf), ...attentionLayers.map(attentionsOf)],
+      ['logits', ...cacheInputs(this.#sizes, ['decoder']).map(outputOf), ...attentionLayers.map(attentionsOf)],
     );
   }
 }
@@ -188,6 +190,3 @@ async function openPair(
     throw error;
   }
 }
-
-const inputOf = (output: string) => output.replace('present', 'past_key_values');
-const outputOf = (input: string) => input.replace('past_key_values', 'present');

@@ -1,9 +1,12 @@
-/** What decoders share: tensors of numbers, and of a compiled graph the inputs for a run without a cache, and the outputs. */
+/** What decoders share: tensors of numbers, the names and outputs of a cache, and the inputs of a compiled graph for a run without one. */
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import type { DecoderOutput, DecoderSizes, DecoderState } from './decoder.js';
 import { PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
 
+/** The keys and values of the tokens so far, and of the audio. */
+const PARTS = ['decoder', 'encoder'] as const;
 const SIDES = ['key', 'value'] as const;
+export type Part = (typeof PARTS)[number];
 
 /** The cross attentions of all layers are outputs of the graph. */
 export function layersOf({ layerCount }: DecoderSizes): readonly number[] {
@@ -17,10 +20,10 @@ export function onePositionEach(audios: number): Tensor {
 
 /** Inputs of a run of `tokens` tokens in each of `rows` sequences, with an empty cache before them. */
 export function firstRun(sizes: DecoderSizes, rows: number, tokens: number): Record<string, Tensor> {
-  const { layerCount, headCount, headSize } = sizes;
+  const { headCount, headSize } = sizes;
   const empty = new Tensor('float32', new Float32Array(0), [rows, headCount, 0, headSize]);
   return {
-    ...Object.fromEntries(decoderCache(layerCount).map((name) => [name, empty])),
+    ...Object.fromEntries(cacheInputs(sizes, ['decoder']).map((name) => [name, empty])),
     [PAST_LENGTH]: counted(0),
     [STEP_MASK]: causalMask(tokens),
   };
@@ -60,10 +63,17 @@ export function inputIds(rows: readonly (readonly number[])[]): Tensor {
   return new Tensor('int64', BigInt64Array.from(rows.flat(), BigInt), [rows.length, rows[0]?.length ?? 0]);
 }
 
-export function decoderCache(layerCount: number): readonly string[] {
+/** Names of the inputs with the cache's keys and values, layer by layer. */
+export function cacheInputs(
+  { layerCount }: Pick<DecoderSizes, 'layerCount'>,
+  parts: readonly Part[] = PARTS,
+): readonly string[] {
   return Array.from({ length: layerCount }, (_, layer) =>
-    SIDES.map((side) => `past_key_values.${layer}.decoder.${side}`),
+    parts.flatMap((part) => SIDES.map((side) => `past_key_values.${layer}.${part}.${side}`)),
   ).flat();
 }
+
+export const inputOf = (output: string) => output.replace('present', 'past_key_values');
+export const outputOf = (input: string) => input.replace('past_key_values', 'present');
 
 export const attentionsOf = (layer: number) => `cross_attentions.${layer}`;

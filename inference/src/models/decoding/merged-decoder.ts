@@ -2,15 +2,23 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { isBatchInvariant, quantizePerToken } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { type GraphTransform, openTransformedSession } from '../session/transformed-session.js';
-import { attentionsOf, counted, inputIds, onePositionEach } from './compiled-graph.js';
+import {
+  attentionsOf,
+  cacheInputs,
+  counted,
+  inputIds,
+  inputOf,
+  onePositionEach,
+  outputFrom,
+  outputOf,
+  type Part,
+} from './compiled-graph.js';
 import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './decoder.js';
 import { chooseLogitPositions, LOGIT_POSITIONS } from './graph/logit-positions.js';
 import { keepCacheInPlace, PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
 import { addProportionalAttention, LOG_COUNTS } from './graph/token-merging.js';
 import { append, stepMask, withCapacity } from './kv-cache.js';
 
-const PARTS = ['decoder', 'encoder'] as const;
-const SIDES = ['key', 'value'] as const;
 const FIRST_KEYS = 'past_key_values.0.decoder.key';
 
 /** Transforms of a decoder's graph. */
@@ -49,30 +57,19 @@ export class MergedDecoder implements Decoder {
     this.#choosesPositions = choosesPositions;
     this.#inPlace = session.inputNames.includes(PAST_LENGTH);
     this.batchInvariant = batchInvariant;
-    this.#noCache = {
-      ...Object.fromEntries(
-        cacheNames(sizes, 'past_key_values').map((name) => [
-          name,
-          new Tensor('float32', new Float32Array(0), [1, sizes.headCount, 0, sizes.headSize]),
-        ]),
-      ),
-      ...this.#filled(0, 0),
-    };
+    const empty = new Tensor('float32', new Float32Array(0), [1, sizes.headCount, 0, sizes.headSize]);
+    this.#noCache = { ...Object.fromEntries(cacheInputs(sizes).map((name) => [name, empty])), ...this.#filled(0, 0) };
   }
 
   /** Throws when the graph at `path` lacks the inputs and outputs of such a decoder. */
   static async open(path: string, sizes: DecoderSizes, options: LoadOptions): Promise<MergedDecoder> {
     const { session, facts } = await openTransformedSession(path, options, DECODER_TRANSFORM);
     const choosesPositions = session.inputNames.includes(LOGIT_POSITIONS);
-    const expected = [
-      'input_ids',
-      'encoder_hidden_states',
-      'use_cache_branch',
-      ...cacheNames(sizes, 'past_key_values'),
-    ];
+    const cache = cacheInputs(sizes);
+    const expected = ['input_ids', 'encoder_hidden_states', 'use_cache_branch', ...cache];
     const missing = [
       ...expected.filter((name) => !session.inputNames.includes(name)),
-      ...['logits', ...cacheNames(sizes, 'present')].filter((name) => !session.outputNames.includes(name)),
+      ...['logits', ...cache.map(outputOf)].filter((name) => !session.outputNames.includes(name)),
     ];
     if (missing.length > 0) {
       await session.release();
@@ -111,11 +108,12 @@ export class MergedDecoder implements Decoder {
       },
       prompts,
       positions,
-      PARTS,
       attentionLayers,
     );
     const length = prompts[0]?.length ?? 0;
-    return this.#output(outputs, weights, prompts.length, length, states.dims[1] ?? 0, positions, length);
+    const audioPositions = states.dims[1] ?? 0;
+    const state = { cache: weights, rows: prompts.length, length, audioPositions, chunked: this.#inPlace };
+    return this.#output(outputs, state, positions, length, attentionLayers);
   }
 
   async step(state: DecoderState, tokens: readonly number[]): Promise<DecoderOutput> {
@@ -130,11 +128,10 @@ export class MergedDecoder implements Decoder {
       },
       tokens.map((token) => [token]),
       [0],
-      ['decoder'],
       [],
+      ['decoder'],
     );
-    const output = this.#output(outputs, state.cache, state.rows, state.length + 1, state.audioPositions, [0], 1);
-    return { ...output, state: { ...output.state, inCommon: state.inCommon } };
+    return this.#output(outputs, { ...state, length: state.length + 1 }, [0], 1, []);
   }
 
   close(): Promise<void> {
@@ -173,8 +170,8 @@ export class MergedDecoder implements Decoder {
     feeds: Record<string, Tensor>,
     tokens: readonly (readonly number[])[],
     positions: readonly number[],
-    parts: readonly (typeof PARTS)[number][],
     attentionLayers: readonly number[],
+    parts?: readonly Part[],
   ): Promise<InferenceSession.OnnxValueMapType> {
     return this.#session.run(
       {
@@ -182,49 +179,27 @@ export class MergedDecoder implements Decoder {
         input_ids: inputIds(tokens),
         ...(this.#choosesPositions && { [LOGIT_POSITIONS]: counted(...positions) }),
       },
-      ['logits', ...cacheNames(this.#sizes, 'present', parts), ...attentionLayers.map(attentionsOf)],
+      ['logits', ...cacheInputs(this.#sizes, parts).map(outputOf), ...attentionLayers.map(attentionsOf)],
     );
   }
 
+  /** `before`: the cache before the run, and the length after it. */
   #output(
     outputs: InferenceSession.OnnxValueMapType,
-    before: Readonly<Record<string, Tensor>>,
-    rows: number,
-    length: number,
-    audioPositions: number,
+    before: DecoderState,
     positions: readonly number[],
     tokensThisRun: number,
+    attentionLayers: readonly number[],
   ): DecoderOutput {
-    const cache: Record<string, Tensor> = { ...before };
-    const attentions = new Map<number, Tensor>();
+    const cache: Record<string, Tensor> = { ...before.cache };
     for (const [name, value] of Object.entries(outputs)) {
-      if (name.startsWith('present.')) {
-        const input = name.replace('present', 'past_key_values');
-        cache[input] = this.#kept(input, before[input], value as Tensor, length);
-      }
-      const layer = /^cross_attentions\.(\d+)$/.exec(name)?.[1];
-      if (layer !== undefined) attentions.set(Number(layer), value as Tensor);
+      if (!name.startsWith('present.')) continue;
+      const input = inputOf(name);
+      cache[input] = this.#kept(input, before.cache[input], value as Tensor, before.length);
     }
-    const scores = outputs.logits?.data as Float32Array;
-    const given = this.#choosesPositions ? positions.length : tokensThisRun;
-    const vocabulary = scores.length / (rows * given);
-    return {
-      state: { cache, rows, length, audioPositions, chunked: this.#inPlace },
-      attentions,
-      logits: (row, index = 0) => {
-        const at = row * given + (this.#choosesPositions ? index : (positions[index] ?? 0));
-        return scores.subarray(at * vocabulary, (at + 1) * vocabulary);
-      },
-    };
+    const state = { ...before, cache };
+    if (this.#choosesPositions) return outputFrom(outputs, state, positions.length, attentionLayers);
+    const output = outputFrom(outputs, state, tokensThisRun, attentionLayers);
+    return { ...output, logits: (row, index = 0) => output.logits(row, positions[index] ?? 0) };
   }
-}
-
-function cacheNames(
-  sizes: DecoderSizes,
-  prefix: 'past_key_values' | 'present',
-  parts: readonly (typeof PARTS)[number][] = PARTS,
-): readonly string[] {
-  return Array.from({ length: sizes.layerCount }, (_, layer) =>
-    parts.flatMap((part) => SIDES.map((side) => `${prefix}.${layer}.${part}.${side}`)),
-  ).flat();
 }
