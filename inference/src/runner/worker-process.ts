@@ -5,9 +5,8 @@ import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { messageOf } from '@heimdex/common';
 import { InferenceError } from '../errors.js';
-import type { LoadOptions, ModelFacts, ModelFiles } from '../models/model.js';
+import type { LoadOptions, ModelFiles } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
-import type { GraphUse } from '../models/session/optimized/use.js';
 import { readProcessWork } from '../process/work-reading.js';
 import type { Executor, ExecutorAnswer, RunOptions } from '../scheduling/executor.js';
 import { ActivityLimit, type ActivityLimits } from './activity-limit.js';
@@ -43,12 +42,8 @@ export interface WorkerProcessOptions {
   slow(run: SlowRun): void;
 }
 
-export interface WorkerReady {
-  readonly facts: ModelFacts;
-  readonly graphs: readonly GraphUse[];
-  readonly loadMs: number;
-  readonly warmUpMs: number;
-}
+/** What a worker reports of its loaded model. */
+export type WorkerReady = Extract<FromWorker, { type: 'ready' }>;
 
 /** Why a worker ended: `reason` is a short sentence for the log. */
 export interface WorkerEnd {

@@ -1,6 +1,5 @@
 /** The models and limits as the methods see them. */
-import type { BatchPolicy } from '@heimdex/gen';
-import type { FamilySpec, ModelFiles } from '../models/model.js';
+import type { FamilySpec, ModelFacts, ModelFiles } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
 import type { Role } from '../models/roles.js';
 import type { ModelQueue } from '../scheduling/model-queue.js';
@@ -21,14 +20,9 @@ export interface ServedModel {
   readonly batchCost: number;
   readonly costUnit: FamilySpec<never>['costUnit'];
   /** Facts of the loaded model; undefined while it loads. */
-  readonly facts: ModelSummary | undefined;
+  readonly facts: ModelFacts | undefined;
   readonly loadSeconds: number;
   memoryBytes(): Promise<number>;
-}
-
-export interface ModelSummary {
-  readonly dimensions: number;
-  readonly batching: Pick<BatchPolicy, 'shared' | 'maxItems' | 'reason'>;
 }
 
 /** Limits per call. */
