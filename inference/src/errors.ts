@@ -31,9 +31,9 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 /** Optional properties of an InferenceError. */
 export interface InferenceErrorOptions {
   /** Path of the invalid field in the request, such as `images[3].content`. */
-  readonly field?: string;
+  readonly field?: string | undefined;
   /** Delay before a retry. */
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs?: number | undefined;
   readonly cause?: unknown;
 }
 

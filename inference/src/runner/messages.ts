@@ -67,75 +67,41 @@ export type WireOutcome =
       readonly ok: false;
       readonly code: ErrorCode;
       readonly message: string;
-      readonly field?: string;
-      readonly retryAfterMs?: number;
+      readonly field?: string | undefined;
+      readonly retryAfterMs?: number | undefined;
       /** For the log. */
-      readonly cause?: string;
+      readonly cause?: string | undefined;
     };
 
 export function toWireOutcome(outcome: Outcome<unknown>): WireOutcome {
   if (outcome.ok) return outcome;
-  const { code, message, field, retryAfterMs } = outcome.error;
-  const cause = causeText(outcome.error.cause);
-  return {
-    ok: false,
-    code,
-    message,
-    ...(field === undefined ? {} : { field }),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    ...(cause === undefined ? {} : { cause }),
-  };
+  const { code, message, field, retryAfterMs, cause } = outcome.error;
+  return { ok: false, code, message, field, retryAfterMs, cause: causeText(cause) };
 }
 
 export function fromWireOutcome(outcome: WireOutcome): Outcome<unknown> {
   if (outcome.ok) return outcome;
   const { code, message, field, retryAfterMs, cause } = outcome;
-  const extras = {
-    ...(field === undefined ? {} : { field }),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    cause,
-  };
-  return { ok: false, error: new InferenceError(code, message, extras) };
+  return { ok: false, error: new InferenceError(code, message, { field, retryAfterMs, cause }) };
 }
+
+/** Whether a message from a worker has what its type has. */
+const CHECKS: { readonly [Type in FromWorker['type']]: (message: Extract<FromWorker, { type: Type }>) => boolean } = {
+  loading: () => true,
+  ready: ({ facts, graphs }) =>
+    typeof facts?.dimensions === 'number' && typeof facts.batching === 'object' && Array.isArray(graphs),
+  failed: ({ message }) => typeof message === 'string',
+  progress: ({ id, settled }) => Number.isSafeInteger(id) && Array.isArray(settled) && settled.every(isSettled),
+  result: ({ id, outcomes }) => Number.isSafeInteger(id) && Array.isArray(outcomes) && outcomes.every(isOutcomeOrNull),
+  broken: ({ id, message }) => Number.isSafeInteger(id) && typeof message === 'string',
+  pong: () => true,
+};
 
 /** Validates a message from a worker. Throws for anything else: the worker is broken. */
 export function parseFromWorker(value: unknown): FromWorker {
-  const message = value as FromWorker;
-  switch (message?.type) {
-    case 'ready':
-      if (
-        typeof message.facts?.dimensions === 'number' &&
-        typeof message.facts.batching === 'object' &&
-        Array.isArray(message.graphs)
-      ) {
-        return message;
-      }
-      break;
-    case 'result':
-      if (
-        Number.isSafeInteger(message.id) &&
-        Array.isArray(message.outcomes) &&
-        message.outcomes.every(isOutcomeOrNull)
-      ) {
-        return message;
-      }
-      break;
-    case 'progress':
-      if (Number.isSafeInteger(message.id) && Array.isArray(message.settled) && message.settled.every(isSettled)) {
-        return message;
-      }
-      break;
-    case 'broken':
-      if (Number.isSafeInteger(message.id) && typeof message.message === 'string') return message;
-      break;
-    case 'failed':
-      if (typeof message.message === 'string') return message;
-      break;
-    case 'loading':
-    case 'pong':
-      return message;
-  }
-  throw new Error(`invalid message from worker: ${JSON.stringify(message)?.slice(0, 200)}`);
+  const type = (value as Partial<FromWorker> | null | undefined)?.type;
+  if (type !== undefined && Object.hasOwn(CHECKS, type) && CHECKS[type](value as never)) return value as FromWorker;
+  throw new Error(`invalid message from worker: ${JSON.stringify(value)?.slice(0, 200)}`);
 }
 
 function isSettled(value: unknown): value is SettledItem {

@@ -68,7 +68,7 @@ export class DecoderThread {
     const answer = await this.#thread.ask(request, transfer);
     if (answer.kind !== 'failed') return answer;
     const { code, message, field, cause } = answer;
-    throw new InferenceError(code, message, { ...(field === undefined ? {} : { field }), cause });
+    throw new InferenceError(code, message, { field, cause });
   }
 }
 
