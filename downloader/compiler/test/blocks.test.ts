@@ -23,7 +23,7 @@ describe('a product in blocks', () => {
     graph.input('x', 'float32', [2, inputs]);
     const products = new Products(graph, false);
     const y = products.multiply('x', 'one', { values: () => matrix, outputs: OUTPUTS, inputs }, form);
-    graph.output('y', y, 'float32', [2, OUTPUTS]);
+    graph.output('y', y, [2, OUTPUTS]);
     const x = numbers(2 * inputs, 2);
     const layered = graph.layered(dir.fresh());
     const answers = await runLayers(layered, { x: new Tensor('float32', x, [2, inputs]) }, () => {});

@@ -47,7 +47,7 @@ describe('inputs of a product that are evened out', () => {
       { values: () => weights, outputs: OUTPUTS, inputs: INPUTS },
       form,
     );
-    graph.output('y', y, 'float32', [count, OUTPUTS]);
+    graph.output('y', y, [count, OUTPUTS]);
     const feeds = { x: new Tensor('float32', rows, [count, INPUTS]) };
     return (await runLayers(graph.layered(dir.fresh()), feeds, () => {})).y?.data as Float32Array;
   }

@@ -110,13 +110,10 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
     graph.cut();
   }
   const tokenVectors = graph.op('Reshape', [hidden, dims]);
-  graph.output('last_hidden_state', tokenVectors, 'float32', ['batch', 'length', width]);
+  graph.output('last_hidden_state', tokenVectors, ['batch', 'length', width]);
   const dense = config.part(DENSE, POOLING_FILE);
   if (dense.isEmpty) return;
-  graph.output('sentence_embedding', pooledDense(layers, tokenVectors, rawMask, width, dense), 'float32', [
-    'batch',
-    null,
-  ]);
+  graph.output('sentence_embedding', pooledDense(layers, tokenVectors, rawMask, width, dense), ['batch', null]);
 }
 
 /**

@@ -74,7 +74,7 @@ export function buildSiglipVision(layers: Layers, config: ConfigReader): void {
   );
   const normed = layers.norm(hidden, 'vision_model.post_layernorm', width, tower.epsilon);
   const pooled = attentionPooling(layers, normed, tower, { width, heads, dims }, pixels);
-  graph.output('pooler_output', pooled, 'float32', ['batch', width]);
+  graph.output('pooler_output', pooled, ['batch', width]);
 }
 
 /**
@@ -102,7 +102,7 @@ export function buildSiglipText(layers: Layers, config: ConfigReader): void {
   const last = graph.op('Gather', [graph.op('Reshape', [hidden, dims]), graph.index(length - 1)], { axis: 1 });
   const normed = layers.norm(last, 'text_model.final_layer_norm', width, epsilon);
   const pooled = layers.linear(normed, { name: 'text_model.head', outputs }, width, 'head');
-  graph.output('pooler_output', pooled, 'float32', ['batch', outputs]);
+  graph.output('pooler_output', pooled, ['batch', outputs]);
 }
 
 function positions(layers: Layers, tower: string, length: number, width: number): string {

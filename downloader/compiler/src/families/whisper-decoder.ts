@@ -48,7 +48,7 @@ export function buildWhisperDecoder(layers: Layers, config: ConfigReader): void 
     [graph.integers(-1), graph.op('Shape', [logitPositions]), graph.integers(vocabulary)],
     { axis: 0 },
   );
-  graph.named(VALUES.logits, graph.op('Reshape', [scores, shape]), 'float32', ['rows', 'logit_positions', vocabulary]);
+  graph.named(VALUES.logits, graph.op('Reshape', [scores, shape]), ['rows', 'logit_positions', vocabulary]);
 }
 
 /** Values that all layers read. */
@@ -88,7 +88,7 @@ function selfAttention(layers: Layers, hidden: string, index: number, shared: Sh
   const parts = graph.split(joined, 3, 1);
   const turned = (part = '') => graph.op('Transpose', [graph.op('Reshape', [part, perToken])], { perm: [0, 2, 1, 3] });
   const present = (side: 'key' | 'value', part: string | undefined) =>
-    graph.named(presentName(index, 'decoder', side), turned(part), 'float32', ['rows', heads, 'tokens', size]);
+    graph.named(presentName(index, 'decoder', side), turned(part), ['rows', heads, 'tokens', size]);
   const query = turned(parts[0]);
   const key = present('key', parts[1]);
   const value = present('value', parts[2]);
@@ -149,7 +149,6 @@ function crossAttention(layers: Layers, hidden: string, index: number, shared: S
   const shares = graph.named(
     attentionsName(index),
     graph.op('Softmax', [graph.op('Add', [scores, logCounts])], { axis: -1 }),
-    'float32',
     ['audios', heads, null, 'positions'],
   );
   const rows = rowsOf(layers, graph.op('MatMul', [shares, value]), width);

@@ -64,7 +64,7 @@ export function buildWhisperEncoder(layers: Layers, config: ConfigReader): void 
     graph.cut();
   }
   const normed = layers.norm(hidden, 'encoder.layer_norm', width, EPSILON);
-  graph.output(VALUES.encoded, graph.op('Reshape', [normed, dims]), 'float32', [1, 'rows', width]);
+  graph.output(VALUES.encoded, graph.op('Reshape', [normed, dims]), [1, 'rows', width]);
 }
 
 /** Computed once per audio: the keys and values that the decoder's cross attention reads, for every layer. */
@@ -87,7 +87,7 @@ export function buildWhisperCross(layers: Layers, config: ConfigReader): void {
       ['value', value],
     ] as const) {
       const turned = graph.op('Transpose', [graph.op('Reshape', [part, dims])], { perm: [0, 2, 1, 3] });
-      graph.output(presentName(index, 'encoder', side), turned, 'float32', ['audios', heads, 'positions', size]);
+      graph.output(presentName(index, 'encoder', side), turned, ['audios', heads, 'positions', size]);
     }
     graph.cut();
   }

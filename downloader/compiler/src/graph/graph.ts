@@ -48,20 +48,21 @@ export abstract class Graph {
     return name;
   }
 
-  /** Declares a value as an output under `name`. */
-  output(name: string, value: string, elementType: ElementType, dims: readonly Dimension[]): void {
+  /** Declares a float32 value as an output under `name`. */
+  output(name: string, value: string, dims: readonly Dimension[]): void {
     this.#push(node('Identity', [value], [name]));
-    this.outputs.push({ name, elementType, dims: [...dims] });
+    this.outputs.push({ name, elementType: 'float32', dims: [...dims] });
   }
 
   /**
-   * Declares a value that no operator reads yet as an output under `name`: the last operator writes it. Returns `name`, for its readers.
+   * Declares a float32 value that no operator reads yet as an output under `name`: the last operator writes it. Returns `name`, for its
+   * readers.
    */
-  named(name: string, value: string, elementType: ElementType, dims: readonly Dimension[]): string {
+  named(name: string, value: string, dims: readonly Dimension[]): string {
     const last = this.layers.at(-1)?.at(-1);
     if (last?.outputs[0] !== value) throw new Error(`Expected the last operator to write ${value}.`);
     last.outputs = [name];
-    this.outputs.push({ name, elementType, dims: [...dims] });
+    this.outputs.push({ name, elementType: 'float32', dims: [...dims] });
     return name;
   }
 
@@ -126,13 +127,12 @@ export abstract class Graph {
     return this.#add(opType, inputs, attributes, 'com.microsoft', 1)[0] as string;
   }
 
-  /** If: each branch reads values of this graph and returns one value of `rank` dimensions, float32 unless given. */
+  /** If: each branch reads values of this graph and returns one value of three dimensions. */
   either(
     condition: string,
     whether: (branch: Branch) => string,
     otherwise: (branch: Branch) => string,
-    rank: number,
-    elementType: ElementType = 'float32',
+    elementType: ElementType,
   ): string {
     const branch = (name: string, build: (branch: Branch) => string): OnnxGraph => {
       const nodes: OnnxNode[] = [];
@@ -141,7 +141,7 @@ export abstract class Graph {
         nodes.push(node(opType, inputs, [output], attributes, domain));
         return output;
       });
-      const outputs = [{ name: result, elementType, dims: new Array<Dimension>(rank).fill(null) }];
+      const outputs = [{ name: result, elementType, dims: [null, null, null] }];
       return { name, nodes, initializers: [], inputs: [], outputs, shapes: [], rest: [] };
     };
     return this.op('If', [condition], {

@@ -148,7 +148,7 @@ export class Layers {
   measure(x: string, key: string, inputs: number): void {
     if (!this.graph.measuresInputs) return;
     const peaks = this.graph.op('ReduceMax', [this.graph.op('Abs', [x]), this.graph.integers(0)], { keepdims: 0 });
-    this.graph.output(`${PEAKS_PREFIX}${key}`, peaks, 'float32', [inputs]);
+    this.graph.output(`${PEAKS_PREFIX}${key}`, peaks, [inputs]);
   }
 
   /** `x` times the matrix, plus its bias if there is one. */
@@ -223,7 +223,6 @@ export class Layers {
             (branch) =>
               branch(operator, [...sequences, bias, '', cast(merged.logCounts, FLOAT16)], attributes, RUNTIME_DOMAIN),
             plain,
-            3,
             elementType,
           )
         : mask === undefined
@@ -234,7 +233,6 @@ export class Layers {
                 unpadded,
                 plain,
                 (branch) => branch(operator, [...sequences, bias, mask], attributes, RUNTIME_DOMAIN),
-                3,
                 elementType,
               );
     return cast(graph.op('Reshape', [context, graph.integers(-1, width)]), FLOAT32);
