@@ -4,6 +4,7 @@ import type { Layers } from '../graph/layers.js';
 import { bertPositions, positionsBehind } from './bert-positions.js';
 import { type Config, type ConfigReader, headSize } from './config.js';
 import { DENSE, POOLING_FILE, pooledDense } from './dense.js';
+import { feedForward } from './feed-forward.js';
 import { relativePositions } from './mpnet.js';
 
 /** Tensors of a BERT or XLM-RoBERTa checkpoint that token vectors do not need. */
@@ -43,9 +44,12 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
   const { graph, weights } = layers;
   const width = config.count('hidden_size', 768);
   const heads = config.count('num_attention_heads', 12);
-  const feedForward = config.count('intermediate_size', 3072);
+  const sizes = {
+    width,
+    feedForward: config.count('intermediate_size', 3072),
+    activation: config.text('hidden_act', 'gelu'),
+  };
   const epsilon = config.epsilon('layer_norm_eps', 1e-12);
-  const activation = config.text('hidden_act', 'gelu');
   headSize(width, heads);
   config.expect('position_embedding_type', 'absolute');
   // A decoder's tokens attend to those before them alone.
@@ -75,37 +79,16 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
   const dims = graph.op('Concat', [graph.integers(-1), length, graph.integers(width)], { axis: 0 });
   const scores = relativePositions(layers, config, heads, length, positionCount - firstPosition);
   const unpadded = scores === undefined ? unpaddedLong(layers, rawMask, length) : undefined;
+  const attention = { width, heads, dims, mask, unpadded, scores };
   let hidden = graph.op('Reshape', [graph.op('Add', [tokens, positions]), flat]);
   hidden = layers.norm(hidden, 'embeddings.LayerNorm', width, epsilon);
   for (let index = 0; index < config.count('num_hidden_layers', 12); index++) {
     const name = `encoder.layer.${index}`;
-    const context = layers.attention(hidden, `${name}.attention`, ['self.query', 'self.key', 'self.value'], {
-      width,
-      heads,
-      dims,
-      mask,
-      unpadded,
-      scores,
-    });
-    const attended = layers.linear(
-      context,
-      { name: `${name}.attention.output.dense`, outputs: width },
-      width,
-      'attention output',
-    );
+    const context = layers.attention(hidden, `${name}.attention`, ['self.query', 'self.key', 'self.value'], attention);
+    const out = { name: `${name}.attention.output.dense`, outputs: width };
+    const attended = layers.linear(context, out, width, 'attention output');
     hidden = layers.norm(graph.op('Add', [hidden, attended]), `${name}.attention.output.LayerNorm`, width, epsilon);
-    const inner = layers.linear(
-      hidden,
-      { name: `${name}.intermediate.dense`, outputs: feedForward },
-      width,
-      'feed-forward 1',
-    );
-    const fed = layers.linear(
-      layers.activation(inner, activation),
-      { name: `${name}.output.dense`, outputs: width },
-      feedForward,
-      'feed-forward 2',
-    );
+    const fed = feedForward(layers, hidden, [`${name}.intermediate.dense`, `${name}.output.dense`], sizes);
     hidden = layers.norm(graph.op('Add', [hidden, fed]), `${name}.output.LayerNorm`, width, epsilon);
     graph.cut();
   }

@@ -2,6 +2,7 @@ import type { ExpectedUnused } from '../checkpoint/weights.js';
 import { CompilerError } from '../errors.js';
 import type { AttentionShape, Layers } from '../graph/layers.js';
 import { type ConfigReader, headSize } from './config.js';
+import { type FeedForwardSizes, feedForward } from './feed-forward.js';
 
 /** Tensors of a SigLIP checkpoint that its towers do not need. */
 export const SIGLIP_UNUSED: ExpectedUnused = {
@@ -9,13 +10,10 @@ export const SIGLIP_UNUSED: ExpectedUnused = {
   'positions that count up': /\.position_ids$/,
 };
 
-interface TowerConfig {
-  readonly width: number;
-  readonly feedForward: number;
+interface TowerConfig extends FeedForwardSizes {
   readonly layers: number;
   readonly heads: number;
   readonly epsilon: number;
-  readonly activation: string;
 }
 
 /** Defaults: transformers' SiglipVisionConfig and SiglipTextConfig. */
@@ -112,53 +110,22 @@ function positions(layers: Layers, tower: string, length: number, width: number)
 /** The encoder: pre-norm layers. Returns [rows, width], not yet normed. */
 function encode(layers: Layers, embedded: string, tower: string, config: TowerConfig, dims: string): string {
   const { graph } = layers;
-  const { width, heads, feedForward, epsilon } = config;
+  const { width, heads, epsilon } = config;
   headSize(width, heads);
   let hidden = embedded;
   for (let index = 0; index < config.layers; index++) {
     const name = `${tower}.encoder.layers.${index}`;
     const first = layers.norm(hidden, `${name}.layer_norm1`, width, epsilon);
-    const context = layers.attention(first, `${name}.self_attn`, ['q_proj', 'k_proj', 'v_proj'], {
-      width,
-      heads,
-      dims,
-    });
-    const attended = layers.linear(
-      context,
-      { name: `${name}.self_attn.out_proj`, outputs: width },
-      width,
-      'attention output',
-    );
-    hidden = graph.op('Add', [hidden, attended]);
+    const projections = ['q_proj', 'k_proj', 'v_proj'] as const;
+    const context = layers.attention(first, `${name}.self_attn`, projections, { width, heads, dims });
+    const out = { name: `${name}.self_attn.out_proj`, outputs: width };
+    hidden = graph.op('Add', [hidden, layers.linear(context, out, width, 'attention output')]);
     const second = layers.norm(hidden, `${name}.layer_norm2`, width, epsilon);
-    hidden = graph.op('Add', [
-      hidden,
-      mlp(
-        layers,
-        second,
-        `${name}.mlp`,
-        { width, feedForward, activation: config.activation },
-        'feed-forward 1',
-        'feed-forward 2',
-      ),
-    ]);
+    const fed = feedForward(layers, second, [`${name}.mlp.fc1`, `${name}.mlp.fc2`], config);
+    hidden = graph.op('Add', [hidden, fed]);
     graph.cut();
   }
   return hidden;
-}
-
-function mlp(
-  layers: Layers,
-  x: string,
-  name: string,
-  { width, feedForward, activation }: Pick<TowerConfig, 'width' | 'feedForward' | 'activation'>,
-  ...[first, second]: readonly ['feed-forward 1', 'feed-forward 2'] | readonly ['head', 'head']
-): string {
-  const inner = layers.activation(
-    layers.linear(x, { name: `${name}.fc1`, outputs: feedForward }, width, first),
-    activation,
-  );
-  return layers.linear(inner, { name: `${name}.fc2`, outputs: width }, feedForward, second);
 }
 
 /** The pooling head: attention of one learned query, the probe, over all rows; then a feed-forward layer. */
@@ -195,7 +162,8 @@ function attentionPooling(
   const flat = graph.op('Reshape', [context, graph.integers(-1, width)]);
   const attended = layers.linear(flat, { name: `${name}.attention.out_proj`, outputs: width }, width, 'head');
   const normed = layers.norm(attended, `${name}.layernorm`, width, config.epsilon);
-  return graph.op('Add', [attended, mlp(layers, normed, `${name}.mlp`, config, 'head', 'head')]);
+  const fed = feedForward(layers, normed, [`${name}.mlp.fc1`, `${name}.mlp.fc2`], config, ['head', 'head']);
+  return graph.op('Add', [attended, fed]);
 }
 
 /** The first rows of a matrix times a vector, and a bias; as many rows as the vector is long. */
