@@ -44,26 +44,11 @@ function entriesOf(opened: PositionedFile, file: number): ReadonlyMap<string, Te
   const tensors = new Map<string, TensorEntry>();
   for (const [tensor, described] of Object.entries(header)) {
     if (tensor === '__metadata__') continue;
-    if (!isObject(described)) throw invalid(`no JSON object for tensor ${shown(tensor)}`);
-    const { dtype, shape, data_offsets: offsets } = described;
-    if (!isNumbers(shape) || !isNumbers(offsets) || offsets.length !== 2 || typeof dtype !== 'string') {
-      throw invalid(`no dtype, shape and data_offsets for tensor ${shown(tensor)}`);
-    }
-    if (!isDataType(dtype)) {
-      throw new CompilerError(
-        'CHECKPOINT_UNSUPPORTED',
-        `Expected tensor ${shown(tensor)} of ${name} to be of F32, F16 or BF16, got ${shown(dtype)}.`,
-      );
-    }
-    const [begin = 0, end = 0] = offsets;
-    const sizeBytes = elementCount(shape) * DATA_TYPES[dtype];
-    if (end - begin !== sizeBytes) {
-      throw invalid(
-        `${end - begin} bytes for tensor ${shown(tensor)} of shape [${shown(shape.join(', '))}] and type ${dtype}`,
-      );
-    }
-    if (begin < 0 || base + end > opened.sizeBytes) throw invalid(`tensor ${shown(tensor)} beyond the end of the file`);
-    tensors.set(tensor, { type: dtype, shape, file, offset: base + begin, sizeBytes });
+    const entry = { ...entryOf(tensor, described, name, invalid), file };
+    const offset = base + entry.offset;
+    if (entry.offset < 0 || offset + entry.sizeBytes > opened.sizeBytes)
+      throw invalid(`tensor ${shown(tensor)} beyond the end of the file`);
+    tensors.set(tensor, { ...entry, offset });
   }
   let covered = base;
   for (const [tensor, { offset, sizeBytes }] of [...tensors].sort(
@@ -75,6 +60,34 @@ function entriesOf(opened: PositionedFile, file: number): ReadonlyMap<string, Te
   }
   if (covered !== opened.sizeBytes) throw invalid(`${opened.sizeBytes - covered} bytes that belong to no tensor`);
   return tensors;
+}
+
+/** What the header says of a tensor, with its offset behind the header. */
+function entryOf(
+  tensor: string,
+  described: unknown,
+  name: string,
+  invalid: (found: string) => CompilerError,
+): Omit<TensorEntry, 'file'> {
+  if (!isObject(described)) throw invalid(`no JSON object for tensor ${shown(tensor)}`);
+  const { dtype, shape, data_offsets: offsets } = described;
+  if (!isNumbers(shape) || !isNumbers(offsets) || offsets.length !== 2 || typeof dtype !== 'string') {
+    throw invalid(`no dtype, shape and data_offsets for tensor ${shown(tensor)}`);
+  }
+  if (!isDataType(dtype)) {
+    throw new CompilerError(
+      'CHECKPOINT_UNSUPPORTED',
+      `Expected tensor ${shown(tensor)} of ${name} to be of F32, F16 or BF16, got ${shown(dtype)}.`,
+    );
+  }
+  const [offset = 0, end = 0] = offsets;
+  const sizeBytes = elementCount(shape) * DATA_TYPES[dtype];
+  if (end - offset !== sizeBytes) {
+    throw invalid(
+      `${end - offset} bytes for tensor ${shown(tensor)} of shape [${shown(shape.join(', '))}] and type ${dtype}`,
+    );
+  }
+  return { type: dtype, shape, offset, sizeBytes };
 }
 
 function parseHeader(text: string, invalid: (found: string) => CompilerError): JsonObject {
