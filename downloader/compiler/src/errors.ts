@@ -24,8 +24,7 @@ export class CompilerError extends Error {
   constructor(
     readonly code: CompilerErrorCode,
     message: string,
-    options: { readonly cause?: unknown } = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(message);
   }
 }

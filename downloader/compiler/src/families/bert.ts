@@ -49,7 +49,7 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
     feedForward: config.count('intermediate_size', 3072),
     activation: config.text('hidden_act', 'gelu'),
   };
-  const epsilon = config.epsilon('layer_norm_eps', 1e-12);
+  const epsilon = config.epsilon(1e-12);
   headSize(width, heads);
   config.expect('position_embedding_type', 'absolute');
   // A decoder's tokens attend to those before them alone.

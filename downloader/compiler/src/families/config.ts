@@ -31,11 +31,11 @@ export class ConfigReader {
     return value;
   }
 
-  /** The epsilon of a norm. */
-  epsilon(name: string, byDefault: number): number {
-    const value = this.config[name] ?? byDefault;
+  /** The epsilon of the norms. */
+  epsilon(byDefault: number): number {
+    const value = this.config.layer_norm_eps ?? byDefault;
     if (typeof value !== 'number' || !(value >= 0 && value <= 1))
-      throw this.#wrong(name, 'a number from 0 to 1', value);
+      throw this.#wrong('layer_norm_eps', 'a number from 0 to 1', value);
     return value;
   }
 

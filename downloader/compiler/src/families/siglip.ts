@@ -23,7 +23,7 @@ function towerConfig(config: ConfigReader): TowerConfig {
     feedForward: config.count('intermediate_size', 3072),
     layers: config.count('num_hidden_layers', 12),
     heads: config.count('num_attention_heads', 12),
-    epsilon: config.epsilon('layer_norm_eps', 1e-6),
+    epsilon: config.epsilon(1e-6),
     activation: config.text('hidden_act', 'gelu_pytorch_tanh'),
   };
 }
