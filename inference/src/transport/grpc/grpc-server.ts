@@ -3,9 +3,9 @@ import type { EventEmitter } from 'node:events';
 import { create, toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
 import { InferenceError } from '../../errors.js';
-import { IdleTimer } from '../../process/idle-timer.js';
 import type { ServedMethod, ServedService } from '../../services/service.js';
 import type { OpenCall } from '../calls/call-tracker.js';
+import { drained } from '../calls/drained.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
 import type { GrpcCall } from './arriving-call.js';
 import { type GrpcCalls, type GrpcCallsOptions, grpcCalls } from './interceptor.js';
@@ -166,32 +166,6 @@ async function answerStream(
     const wire = open.finish(error);
     if (wire !== undefined) call.emit('error', toGrpcStatus(wire));
   }
-}
-
-/** Waits until the caller has read. Rejects when it is gone, or has not read for `idleMs`. */
-function drained(call: AnyServerStream | AnyBidi, signal: AbortSignal, idleMs: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const forget = () => {
-      timer.clear();
-      call.off('drain', onDrain);
-      signal.removeEventListener('abort', onAbort);
-    };
-    const onDrain = () => {
-      forget();
-      resolve();
-    };
-    const onAbort = () => {
-      forget();
-      reject(signal.reason);
-    };
-    const timer = new IdleTimer(idleMs, () => {
-      forget();
-      reject(new InferenceError('DEADLINE_EXCEEDED', `No answer was read for ${idleMs / 1000} seconds.`));
-    });
-    if (signal.aborted) return onAbort();
-    call.on('drain', onDrain);
-    signal.addEventListener('abort', onAbort);
-  });
 }
 
 /** The caller's messages; throws the call's reason when the call has ended. */

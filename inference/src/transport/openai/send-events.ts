@@ -1,9 +1,7 @@
 /** Server-sent events, as fast as they are read. */
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { InferenceError } from '../../errors.js';
-import { IdleTimer } from '../../process/idle-timer.js';
 import type { AdmittedCall } from '../calls/admission.js';
+import { drained } from '../calls/drained.js';
 
 /** The status goes out with the first event, so that what fails before it has its own. Rejects with why the events ended early. */
 export async function sendEvents(
@@ -26,19 +24,5 @@ export async function sendEvents(
     }
     answer(response.writableLength + Buffer.byteLength(text));
     if (!response.write(text)) await drained(response, signal, idleMs);
-  }
-}
-
-async function drained(response: ServerResponse, signal: AbortSignal, idleMs: number): Promise<void> {
-  const idle = new AbortController();
-  const timer = new IdleTimer(idleMs, () => idle.abort());
-  try {
-    await once(response, 'drain', { signal: AbortSignal.any([signal, idle.signal]) });
-  } catch (error) {
-    if (signal.aborted) throw signal.reason;
-    if (!idle.signal.aborted) throw error;
-    throw new InferenceError('DEADLINE_EXCEEDED', `No answer was read for ${idleMs / 1000} seconds.`);
-  } finally {
-    timer.clear();
   }
 }
