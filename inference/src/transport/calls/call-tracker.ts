@@ -150,7 +150,7 @@ export class CallTracker {
       cancel: () => {
         if (finished) return;
         const late = performance.now() >= deadlineAtMs;
-        controller.abort(late ? deadlineExceeded() : new InferenceError('CANCELLED', 'The caller cancelled the call.'));
+        controller.abort(late ? deadlineExceeded() : cancelled());
       },
       stop: (error) => {
         if (!finished) controller.abort(error);
@@ -226,6 +226,11 @@ function recordCause(stats: CallStats, { cause }: WireError): void {
   const causes = stats.causes ?? [];
   if (cause === undefined || causes.includes(cause) || causes.length >= MAX_CAUSES) return;
   stats.causes = [...causes, cause];
+}
+
+/** The error of a call whose caller is gone. */
+export function cancelled(): InferenceError {
+  return new InferenceError('CANCELLED', 'The caller cancelled the call.');
 }
 
 /** The error of a call past its deadline. */

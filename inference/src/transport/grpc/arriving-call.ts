@@ -8,7 +8,7 @@ import { InferenceError } from '../../errors.js';
 import { IdleTimer } from '../../process/idle-timer.js';
 import { toWireError, type WireError } from '../../services/errors.js';
 import type { AdmittedCall, Incoming } from '../calls/admission.js';
-import type { OpenCall } from '../calls/call-tracker.js';
+import { cancelled, type OpenCall } from '../calls/call-tracker.js';
 import { type Decompressor, isGrpcEncoding } from '../messages/decompress.js';
 import { toGrpcStatus } from './status.js';
 import { FrameDecoder } from './whole-frames.js';
@@ -203,10 +203,6 @@ export function endUpload(stream: ServerHttp2Stream): void {
 /** Otherwise grpc-js treats it as a call without a message and answers UNIMPLEMENTED. */
 function cutShort(): InferenceError {
   return new InferenceError('INVALID_ARGUMENT', 'Expected one whole message; the request ended before it.');
-}
-
-function cancelled(): InferenceError {
-  return new InferenceError('CANCELLED', 'The caller cancelled the call.');
 }
 
 function idle(ms: number): InferenceError {
