@@ -13,9 +13,21 @@ const TAG_REST_MAX_BYTES = 5_120;
 /** Enough for a magic number and the first chunk of a WAV. */
 const HEAD_MIN_BYTES = 64;
 
-type Magic = readonly [offset: number, magic: string, name: string];
+type Magic<Name extends string = string> = readonly [offset: number, magic: string, name: Name];
 
-/** Magic numbers (Latin-1) of unsupported audio and video formats, to name them in the error. */
+/** Magic numbers (Latin-1) of accepted formats. */
+const FORMATS: readonly Magic<AudioContainer>[] = [
+  [0, 'fLaC', 'flac'],
+  [0, '.snd', 'au'],
+  [0, 'caff', 'caf'],
+  // The first box of MP4 and QuickTime files.
+  ...['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip', 'pnot', 'styp', 'moof', 'sidx'].map(
+    (box) => [4, box, 'mp4'] as const,
+  ),
+  [0, '\x1aE\xdf\xa3', 'matroska'],
+];
+
+/** Magic numbers of unsupported audio and video formats, to name them in the error. */
 const OTHER_AUDIO: readonly Magic[] = [
   [0, 'RIFX', 'a big-endian WAV file'],
   [0, 'riff\x2e\x91\xcf\x11', 'a Sony Wave64 file'],
@@ -58,8 +70,6 @@ const FLAC_STARTS = ['fLaC\x00\x00\x00\x22', 'fLaC\x80\x00\x00\x22'];
 /** The first page of an Ogg stream. */
 const OGG_START = 'OggS\x00\x02';
 
-/** First boxes of MP4 and QuickTime files. */
-const MP4_BOXES = new Set(['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip', 'pnot', 'styp', 'moof', 'sidx']);
 /**
  * Detects the format from the first bytes; undefined if more are needed. `complete`: there are no more bytes, or enough. `tagBytes`: length
  * of the ID3 tags before them. Throws AUDIO_UNREADABLE, which names the detected and the accepted formats.
@@ -71,38 +81,45 @@ export function detectFormat(head: Uint8Array, complete: boolean, tagBytes: numb
   if (head.length < HEAD_MIN_BYTES && !complete) return undefined;
   const text = latin1(head);
   if (/^(RIFF|RF64|BW64)....WAVE/s.test(text)) return 'wav';
-  if (text.startsWith('fLaC')) return 'flac';
   if (/^FORM....AIF[FC]/s.test(text)) return 'aiff';
-  if (text.startsWith('.snd')) return 'au';
-  if (text.startsWith('caff')) return 'caf';
-  if (MP4_BOXES.has(text.slice(4, 8))) return 'mp4';
-  if (text.startsWith('\x1aE\xdf\xa3')) return 'matroska';
-  if (text.startsWith('OggS')) {
-    if (hasOggCodec(text)) return 'ogg';
-    if (complete && text.includes('Speex   ')) throw notAccepted('Speex in Ogg', ` ${CONVERT_ADVICE}`);
-    if (complete) throw notAccepted('an Ogg file without Vorbis, Opus or FLAC in its first pages');
-    return undefined;
-  }
+  const format = find(FORMATS, text);
+  if (format !== undefined) return format;
+  if (text.startsWith('OggS')) return oggFormat(text, complete);
   if (!complete) return undefined;
-  const body = head.subarray(leadingZeros(head));
+  const audio = find(OTHER_AUDIO, text);
+  const found = framesFormat(head) ?? (audio === undefined ? formatBehind(head, text, tagBytes) : undefined);
+  if (found !== undefined) return found;
+  throw audio === undefined ? notAccepted(nameOf(head, text)) : notAccepted(audio, ` ${CONVERT_ADVICE}`);
+}
+
+function oggFormat(text: string, complete: boolean): 'ogg' | undefined {
+  if (hasOggCodec(text)) return 'ogg';
+  if (complete && text.includes('Speex   ')) throw notAccepted('Speex in Ogg', ` ${CONVERT_ADVICE}`);
+  if (complete) throw notAccepted('an Ogg file without Vorbis, Opus or FLAC in its first pages');
+  return undefined;
+}
+
+/** The format of frames without a container, which may have zeros before them. */
+function framesFormat(head: Uint8Array): AudioContainer | undefined {
   if (findTransportLayout(head) !== undefined) return 'mpeg-ts';
+  const body = head.subarray(leadingZeros(head));
   if (isAdts(body)) {
     if (haveSeveralBlocks(body))
       throw notAccepted('AAC with several blocks of samples in a frame', ` ${CONVERT_ADVICE}`);
     return 'adts';
   }
   if (hasMpegFrames(body)) return 'mp3';
-  if (hasAdtsFrames(body)) return 'adts';
-  const audio = find(OTHER_AUDIO, text);
-  // FFmpeg finds these behind garbage too.
-  if (audio === undefined && find(OTHERS, text) === undefined) {
-    if (FLAC_STARTS.some((start) => text.includes(start))) return 'flac';
-    if (text.includes(OGG_START) && hasOggCodec(text)) return 'ogg';
-    // The length of a long tag may be wrong, or invalid: the decoder has to find the frames.
-    if (tagBytes > HEAD_BYTES || text.startsWith('ID3')) return 'mp3';
-    if (tagBytes > 0 && hasMpegFrames(body, TAG_REST_MAX_BYTES)) return 'mp3';
-  }
-  throw audio === undefined ? notAccepted(nameOf(head, text)) : notAccepted(audio, ` ${CONVERT_ADVICE}`);
+  return hasAdtsFrames(body) ? 'adts' : undefined;
+}
+
+/** The format of what begins behind garbage, which FFmpeg finds too. */
+function formatBehind(head: Uint8Array, text: string, tagBytes: number): AudioContainer | undefined {
+  if (find(OTHERS, text) !== undefined) return undefined;
+  if (FLAC_STARTS.some((start) => text.includes(start))) return 'flac';
+  if (text.includes(OGG_START) && hasOggCodec(text)) return 'ogg';
+  // The length of a long tag may be wrong, or invalid: the decoder has to find the frames.
+  if (tagBytes > HEAD_BYTES || text.startsWith('ID3')) return 'mp3';
+  return tagBytes > 0 && hasMpegFrames(head.subarray(leadingZeros(head)), TAG_REST_MAX_BYTES) ? 'mp3' : undefined;
 }
 
 function hasOggCodec(text: string): boolean {
@@ -138,7 +155,7 @@ function nameOf(head: Uint8Array, text: string): string {
   return `unknown data beginning with ${bytes.join(' ')}`;
 }
 
-function find(known: readonly Magic[], text: string): string | undefined {
+function find<Name extends string>(known: readonly Magic<Name>[], text: string): Name | undefined {
   return known.find(([offset, magic]) => text.startsWith(magic, offset))?.[2];
 }
 
