@@ -18,6 +18,11 @@ export function expandRuns(
   let x = 0;
   let line = 0;
   let at = pixelsAt;
+  /** The index of a pixel among those in a byte, two to a byte in RLE4. */
+  const indexIn = (packed: number, pixel: number): number => {
+    if (!nibbles) return packed;
+    return pixel % 2 === 0 ? packed >> 4 : packed & 15;
+  };
   const put = (index: number): void => {
     if (x < width) indices[(topDown ? line : height - 1 - line) * width + x] = index;
     x += 1;
@@ -32,7 +37,7 @@ export function expandRuns(
     const count = byte();
     const value = byte();
     if (count > 0) {
-      for (let index = 0; index < count; index += 1) put(nibbles ? (index % 2 === 0 ? value >> 4 : value & 15) : value);
+      for (let pixel = 0; pixel < count; pixel += 1) put(indexIn(value, pixel));
     } else if (value === END_OF_LINE) {
       x = 0;
       line += 1;
@@ -43,9 +48,9 @@ export function expandRuns(
       line += byte();
     } else {
       const bytes = nibbles ? Math.ceil(value / 2) : value;
-      for (let index = 0; index < value; index += 1) {
-        const packed = nibbles && index % 2 === 1 ? (content[at - 1] as number) : byte();
-        put(nibbles ? (index % 2 === 0 ? packed >> 4 : packed & 15) : packed);
+      for (let pixel = 0; pixel < value; pixel += 1) {
+        const packed = nibbles && pixel % 2 === 1 ? (content[at - 1] as number) : byte();
+        put(indexIn(packed, pixel));
       }
       // Literal pixels are padded to 16 bits.
       at += bytes % 2;
