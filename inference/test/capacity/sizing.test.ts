@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import { chooseWorkers, type SizedModel } from '../../src/capacity/sizing.js';
 import { IMAGE_BATCH, PIXEL_BATCH, SPEECH_BATCH, TOKEN_BATCH } from '../../src/models/batch-specs.js';
 import type { Role } from '../../src/models/roles.js';
-import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
+import { pocketServer } from '../fixtures/pocket.js';
+import type { ServedVolume } from '../fixtures/serve-volume.js';
 
 const GIB = 1024 ** 3;
 const SMALL = 0.25 * GIB;
@@ -151,7 +152,7 @@ describe('the batch limit', () => {
 });
 
 describe('additional workers', () => {
-  let pocket: PocketServer;
+  let pocket: ServedVolume;
   before(async () => {
     pocket = await pocketServer({ WORKERS_VISION: '2', BATCH_VISION: '1152' });
   });

@@ -12,8 +12,9 @@ import {
 import { expect } from 'chai';
 import { pcm16 } from '../audio/wav-file.js';
 import { GrpcClient, gather } from '../fixtures/grpc-client.js';
-import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
-import { makeVolume, ROOT, SHARED_MODELS, type Volume } from '../fixtures/volume.js';
+import { type ServedVolume, serveVolume } from '../fixtures/serve-volume.js';
+import type { ServerProcess } from '../fixtures/server-process.js';
+import { makeVolume, ROOT, SHARED_MODELS } from '../fixtures/volume.js';
 import { inShared } from '../support/paths.js';
 import { voiceWeights } from '../support/silero.js';
 import { joined, samplesOf, wordErrors } from '../support/speech.js';
@@ -30,8 +31,8 @@ const MAX_UNREAD_SECONDS = 0.7;
 
 describe('live speech with Whisper', function () {
   this.timeout(120_000);
-  let volume: Volume;
   let server: ServerProcess;
+  let stop: ServedVolume['stop'] | undefined;
   let client: GrpcClient;
   /** Two sentences with a pause of 1 s, silence before and after them: 9 s. */
   let samples: Float32Array;
@@ -43,9 +44,9 @@ describe('live speech with Whisper', function () {
       console.log(`      skipped: ${dir} does not exist`);
       return this.skip();
     }
-    volume = await makeVolume({ snapshots: { [NAME]: dir }, plain: [voiceWeights()] });
+    const volume = await makeVolume({ snapshots: { [NAME]: dir }, plain: [voiceWeights()] });
     const models = { ASR_MODEL: NAME, VISION_MODEL_NAME: 'none', FEATURE_VAD: 'true', VERIFY_MODELS: 'quick' };
-    server = await startProgram({ HF_HUB_CACHE: volume.cacheDir, MAX_QUEUE: '1', ...models });
+    ({ server, stop } = await serveVolume(volume, { MAX_QUEUE: '1', ...models }));
     client = new GrpcClient(server.address);
     const [said, more] = await Promise.all(
       ['0880', '0930'].map((name) =>
@@ -58,8 +59,7 @@ describe('live speech with Whisper', function () {
   });
   after(async () => {
     client?.close();
-    await server?.stop('SIGKILL');
-    await volume?.remove();
+    await stop?.();
   });
 
   const live = (options = {}) =>

@@ -3,16 +3,15 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { findChromium } from '../fixtures/browser.js';
 import { openPage, type Page, until } from '../fixtures/devtools.js';
-import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
-import { makeVolume, ROOT, SHARED_MODELS, type Volume } from '../fixtures/volume.js';
+import { type ServedVolume, serveVolume } from '../fixtures/serve-volume.js';
+import { makeVolume, ROOT, SHARED_MODELS } from '../fixtures/volume.js';
 
 const NAME = 'onnx-community/whisper-base_timestamped';
 const DIR = join(SHARED_MODELS, NAME);
 const VIDEO = join(ROOT, 'inference/test/audio/cases/video_vp8_opus.webm');
 
 describe('the page with a model that has the times of words', () => {
-  let volume: Volume | undefined;
-  let server: ServerProcess | undefined;
+  let served: ServedVolume | undefined;
   let page: Page;
   before(async function () {
     const program = findChromium();
@@ -20,15 +19,14 @@ describe('the page with a model that has the times of words', () => {
       console.log(`      skipped: needs Chromium (HEIMDEX_TEST_CHROMIUM may name one) and ${DIR}`);
       return this.skip();
     }
-    volume = await makeVolume({ snapshots: { [NAME]: DIR } });
     const models = { ASR_MODEL: NAME, VISION_MODEL_NAME: 'none', VERIFY_MODELS: 'quick' };
-    server = await startProgram({ HF_HUB_CACHE: volume.cacheDir, PLAYGROUND: 'true', ...models });
-    page = await openPage(program, `${server.url}/`);
+    const volume = await makeVolume({ snapshots: { [NAME]: DIR } });
+    served = await serveVolume(volume, { PLAYGROUND: 'true', ...models });
+    page = await openPage(program, `${served.server.url}/`);
   });
   after(async () => {
     await page?.close();
-    await server?.stop('SIGKILL');
-    await volume?.remove();
+    await served?.stop();
   });
 
   it('shows each word with its time, and a click plays from there', async () => {

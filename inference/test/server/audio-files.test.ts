@@ -6,9 +6,10 @@ import { createInferenceClient, type InferenceClient } from '@heimdex/client';
 import { expect } from 'chai';
 import { mp4File } from '../audio/mp4-file.js';
 import { pcm16, wavFile } from '../audio/wav-file.js';
-import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
+import { type ServedVolume, speechServer } from '../fixtures/serve-volume.js';
+import type { ServerProcess } from '../fixtures/server-process.js';
 import { inChunks, streamed, unary } from '../fixtures/streamed-audio.js';
-import { makeSpeechVolume, ROOT, type Volume } from '../fixtures/volume.js';
+import { ROOT } from '../fixtures/volume.js';
 import { joined, plainWords, samplesOf } from '../support/speech.js';
 
 const FIXTURES = join(ROOT, 'inference/test/audio/fixtures');
@@ -58,24 +59,17 @@ const KINDS: readonly AudioFile[] = [
 ];
 
 describe('audio files that arrive in chunks', () => {
-  let volume: Volume | undefined;
   let server: ServerProcess;
+  let stop: ServedVolume['stop'] | undefined;
   let client: InferenceClient;
 
   before(async () => {
-    volume = await makeSpeechVolume();
-    server = await startProgram({
-      HF_HUB_CACHE: volume.cacheDir,
-      ASR_MODEL: 'moonshine-tiny',
-      VISION_MODEL_NAME: 'none',
-      MAX_MESSAGE_MIB: '16',
-    });
+    ({ server, stop } = await speechServer({ MAX_MESSAGE_MIB: '16' }));
     client = createInferenceClient({ address: server.address });
   });
   after(async () => {
     client?.close();
-    await server?.stop('SIGKILL');
-    await volume?.remove();
+    await stop?.();
   });
 
   for (const { name, read, sizes } of KINDS) {

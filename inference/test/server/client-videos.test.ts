@@ -15,8 +15,9 @@ import { expect } from 'chai';
 import { mp4File } from '../audio/mp4-file.js';
 import { type CountingProxy, startCountingProxy } from '../fixtures/counting-proxy.js';
 import { writeNoiseVideo } from '../fixtures/noise-video.js';
-import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
-import { makeSpeechVolume, ROOT, type Volume } from '../fixtures/volume.js';
+import { type ServedVolume, speechServer } from '../fixtures/serve-volume.js';
+import type { ServerProcess } from '../fixtures/server-process.js';
+import { ROOT } from '../fixtures/volume.js';
 import { samplesOf } from '../support/speech.js';
 
 const CASES = join(ROOT, 'inference/test/audio/cases');
@@ -38,27 +39,21 @@ async function answerOf(events: AsyncIterable<TranscribeEvent>) {
 describe('Videos that the client reads from the disk', function () {
   this.timeout(120_000);
   let dir: string;
-  let volume: Volume;
   let server: ServerProcess;
+  let stop: ServedVolume['stop'] | undefined;
   let proxy: CountingProxy;
   let client: InferenceClient;
 
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'heimdex-videos-'));
-    volume = await makeSpeechVolume();
-    server = await startProgram({
-      HF_HUB_CACHE: volume.cacheDir,
-      ASR_MODEL: 'moonshine-tiny',
-      VISION_MODEL_NAME: 'none',
-    });
+    ({ server, stop } = await speechServer());
     proxy = await startCountingProxy(server.address);
     client = createInferenceClient({ address: proxy.address });
   });
   after(async () => {
     client?.close();
     proxy?.close();
-    await server?.stop('SIGKILL');
-    await volume?.remove();
+    await stop?.();
     await rm(dir, { recursive: true });
   });
 

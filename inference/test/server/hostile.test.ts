@@ -5,7 +5,8 @@ import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { ErrorInfoSchema, InferenceService, type Status } from '@heimdex/gen';
 import { expect } from 'chai';
 import { GrpcClient } from '../fixtures/grpc-client.js';
-import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
+import { pocketServer } from '../fixtures/pocket.js';
+import type { ServedVolume } from '../fixtures/serve-volume.js';
 import { DEMO_MODELS } from '../fixtures/volume.js';
 import { pngBomb } from '../support/png-file.js';
 
@@ -22,7 +23,7 @@ function errorMessage(result: { readonly case: string | undefined; readonly valu
 const ONE_PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 
 describe('hostile input', () => {
-  let pocket: PocketServer;
+  let pocket: ServedVolume;
   let client: GrpcClient;
   let good: Uint8Array;
   before(async () => {

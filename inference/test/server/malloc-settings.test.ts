@@ -6,7 +6,8 @@ import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
 import { hasDefaultMalloc, MALLOC_SETTINGS, V8_FLAGS } from '../../src/process/malloc-settings.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
-import { NO_FACES, type PocketServer, pocketServer } from '../fixtures/pocket.js';
+import { NO_FACES, pocketServer } from '../fixtures/pocket.js';
+import type { ServedVolume } from '../fixtures/serve-volume.js';
 import { runProgram, PROGRAM as SERVER } from '../fixtures/server-process.js';
 import { inRepository } from '../support/paths.js';
 
@@ -60,7 +61,7 @@ describe('the restart of the server with the memory settings', () => {
   });
 
   describe('once it serves', () => {
-    let pocket: PocketServer;
+    let pocket: ServedVolume;
     let command: readonly string[];
     before(async () => {
       command = [String(NODE), '--stack-trace-limit=20'];

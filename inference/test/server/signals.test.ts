@@ -7,14 +7,15 @@ import { InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
-import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
+import { pocketServer } from '../fixtures/pocket.js';
+import type { ServedVolume } from '../fixtures/serve-volume.js';
 
 const { embedText, getServerInfo } = InferenceService.method;
 const FAKE_PROGRAM = fileURLToPath(new URL('../fixtures/fake-program.js', import.meta.url));
 const MANY = Array.from({ length: 200 }, (_, index) => `an image of the number ${index}`);
 
 /** Process ids of the program's workers, from its log. */
-function workersOf({ server }: PocketServer): number[] {
+function workersOf({ server }: ServedVolume): number[] {
   return server.log.flatMap(({ pid }) => (typeof pid === 'number' ? [pid] : []));
 }
 
@@ -31,7 +32,7 @@ async function gone(pid: number): Promise<void> {
 }
 
 describe('signals', () => {
-  let pocket: PocketServer;
+  let pocket: ServedVolume;
   let client: GrpcClient;
   beforeEach(async () => {
     pocket = await pocketServer();

@@ -14,9 +14,10 @@ import { expect } from 'chai';
 import { mp4File } from '../audio/mp4-file.js';
 import { transcribe as samplesOf } from '../audio/read-audio.js';
 import { failureOf, GrpcClient, gather } from '../fixtures/grpc-client.js';
-import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
+import { type ServedVolume, speechServer } from '../fixtures/serve-volume.js';
+import type { ServerProcess } from '../fixtures/server-process.js';
 import { audioMessage, LIVE, START } from '../fixtures/stream-messages.js';
-import { MOONSHINE, makeSpeechVolume, ROOT, type Volume } from '../fixtures/volume.js';
+import { MOONSHINE, ROOT } from '../fixtures/volume.js';
 import { plainWords } from '../support/speech.js';
 
 const { transcribe, transcribeStream } = InferenceService.method;
@@ -25,28 +26,20 @@ const SAMPLES = join(ROOT, 'demo/samples/speech');
 type StreamRequest = TranscribeStreamRequest;
 
 describe('speech with Moonshine', () => {
-  let volume: Volume;
   let server: ServerProcess;
+  let stop: ServedVolume['stop'] | undefined;
   let client: GrpcClient;
   let said: Readonly<Record<string, string>>;
 
   before(async () => {
-    volume = await makeSpeechVolume();
-    server = await startProgram({
-      HF_HUB_CACHE: volume.cacheDir,
-      ASR_MODEL: 'moonshine-tiny',
-      VISION_MODEL_NAME: 'none',
-      MAX_AUDIO_SECONDS: '60',
-      STREAM_IDLE_SECONDS: '1',
-      MEMORY_LIMIT_GB: '0.6',
-    });
+    const env = { MAX_AUDIO_SECONDS: '60', STREAM_IDLE_SECONDS: '1', MEMORY_LIMIT_GB: '0.6' };
+    ({ server, stop } = await speechServer(env));
     client = new GrpcClient(server.address);
     said = JSON.parse(await readFile(join(SAMPLES, 'said.json'), 'utf8'));
   });
   after(async () => {
     client?.close();
-    await server?.stop('SIGKILL');
-    await volume?.remove();
+    await stop?.();
   });
 
   const sample = (name: string) => readFile(join(SAMPLES, name));

@@ -5,37 +5,32 @@ import { InferenceService, type VadParametersSchema } from '@heimdex/gen';
 import { expect } from 'chai';
 import { pcm16, wavFile } from '../audio/wav-file.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
-import { runHere, startProgram } from '../fixtures/server-process.js';
+import { SPEECH_ONLY, serveVolume } from '../fixtures/serve-volume.js';
+import { runHere } from '../fixtures/server-process.js';
 import { makeSpeechVolume, ROOT } from '../fixtures/volume.js';
 import { voiceWeights } from '../support/silero.js';
 import { joined, samplesOf } from '../support/speech.js';
 
 const { transcribe } = InferenceService.method;
-const SPEECH_ONLY = { ASR_MODEL: 'moonshine-tiny', VISION_MODEL_NAME: 'none' };
 
 describe('voice activity in the server', () => {
-  const volumeWith = (plain: readonly string[]) => makeSpeechVolume({ plain });
   const request = async () => ({
     audio: { content: await readFile(join(ROOT, 'demo/samples/speech/models.flac')) },
     options: { vadFilter: true },
   });
 
   it('is used by the speech model if FEATURE_VAD is set', async () => {
-    const volume = await volumeWith([voiceWeights()]);
+    const env = { ...SPEECH_ONLY, FEATURE_VAD: 'true' };
+    const { server, stop } = await serveVolume(await makeSpeechVolume({ plain: [voiceWeights()] }), env);
+    const client = new GrpcClient(server.address);
     try {
-      const server = await startProgram({ ...SPEECH_ONLY, HF_HUB_CACHE: volume.cacheDir, FEATURE_VAD: 'true' });
-      const client = new GrpcClient(server.address);
-      try {
-        const { text, speechSeconds, durationSeconds } = await client.value(transcribe, await request());
-        expect(text).to.match(/^every model is downloaded/i);
-        expect(speechSeconds).to.be.within(3, durationSeconds);
-        await expectCutInPauses(client);
-      } finally {
-        client.close();
-        await server.stop('SIGKILL');
-      }
+      const { text, speechSeconds, durationSeconds } = await client.value(transcribe, await request());
+      expect(text).to.match(/^every model is downloaded/i);
+      expect(speechSeconds).to.be.within(3, durationSeconds);
+      await expectCutInPauses(client);
     } finally {
-      await volume.remove();
+      client.close();
+      await stop();
     }
   });
 
@@ -59,7 +54,7 @@ describe('voice activity in the server', () => {
   }
 
   it('is an error at startup if it was not downloaded', async () => {
-    const volume = await volumeWith([]);
+    const volume = await makeSpeechVolume();
     try {
       const env = { ...SPEECH_ONLY, HF_HUB_CACHE: volume.cacheDir, FEATURE_VAD: 'true' };
       const { code, stderr } = await runHere(env);

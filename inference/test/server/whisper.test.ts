@@ -11,10 +11,10 @@ import { InferenceService, type TranscribeStreamResponse } from '@heimdex/gen';
 import { expect } from 'chai';
 import OpenAI, { toFile } from 'openai';
 import { GrpcClient, gather } from '../fixtures/grpc-client.js';
-import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
+import { type ServedVolume, serveVolume } from '../fixtures/serve-volume.js';
 import { audioMessage, LIVE } from '../fixtures/stream-messages.js';
 import { inChunks, streamed, unary } from '../fixtures/streamed-audio.js';
-import { makeVolume, ROOT, SHARED_MODELS, type Volume } from '../fixtures/volume.js';
+import { makeVolume, ROOT, SHARED_MODELS } from '../fixtures/volume.js';
 import { plainWords } from '../support/speech.js';
 
 const NAME = 'onnx-community/whisper-base_timestamped';
@@ -25,8 +25,7 @@ const SAID = 'and so my fellow americans ask not what your country can do for yo
 const { transcribe, transcribeStream } = InferenceService.method;
 
 describe('a server of Whisper', () => {
-  let volume: Volume | undefined;
-  let server: ServerProcess | undefined;
+  let served: ServedVolume | undefined;
   let client: GrpcClient;
   let openai: OpenAI;
 
@@ -35,21 +34,16 @@ describe('a server of Whisper', () => {
       console.log(`      skipped: there is no ${DIR}`);
       return this.skip();
     }
-    volume = await makeVolume({ snapshots: { [NAME]: DIR } });
-    server = await startProgram({
-      HF_HUB_CACHE: volume.cacheDir,
-      ASR_MODEL: NAME,
-      VISION_MODEL_NAME: 'none',
-      // A busy machine must not cause refusals.
-      MAX_QUEUE_SECONDS: '300',
-    });
-    client = new GrpcClient(server.address);
-    openai = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'none is needed', maxRetries: 0 });
+    // A busy machine must not cause refusals.
+    const env = { ASR_MODEL: NAME, VISION_MODEL_NAME: 'none', MAX_QUEUE_SECONDS: '300' };
+    served = await serveVolume(await makeVolume({ snapshots: { [NAME]: DIR } }), env);
+    const { address, url } = served.server;
+    client = new GrpcClient(address);
+    openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none is needed', maxRetries: 0 });
   });
   after(async () => {
     client?.close();
-    await server?.stop('SIGKILL');
-    await volume?.remove();
+    await served?.stop();
   });
 
   const content = () => readFile(join(SAMPLES, 'jfk.wav'));
@@ -122,7 +116,7 @@ describe('a server of Whisper', () => {
     [join(SAMPLES, 'sense_and_sensibility_01_austen_64kb-0930.wav'), [1, 40_990, 7, 64 * 1024, 1000]],
   ] as const) {
     it(`has the result of the whole file for one that arrives in chunks of ${sizes}: ${basename(path)}`, async () => {
-      const client = createInferenceClient({ address: server?.address ?? '' });
+      const client = createInferenceClient({ address: served?.server.address ?? '' });
       try {
         const bytes = await readFile(path);
         const whole = await unary(client, bytes, {});
@@ -144,7 +138,7 @@ describe('a server of Whisper', () => {
     };
     /** Number of items that workers have started. */
     const begun = async () => {
-      const metrics = await (await fetch(`${server?.url}/metrics`)).text();
+      const metrics = await (await fetch(`${served?.server.url}/metrics`)).text();
       return Number(
         /^heimdex_queue_seconds_count\{model="whisper",priority="interactive"\} (\d+)$/m.exec(metrics)?.[1] ?? 0,
       );
