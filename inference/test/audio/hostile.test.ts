@@ -1,17 +1,8 @@
 import { expect } from 'chai';
 import type { InferenceError } from '../../src/errors.js';
 import { Random } from '../support/random.js';
-import { fixture, inParts, refusal, transcribe } from './read-audio.js';
+import { COMPRESSED, fixture, inParts, refusal, transcribe } from './read-audio.js';
 import { wavFile } from './wav-file.js';
-
-const FIXTURES = [
-  'speech-48k-mono.flac.ogg',
-  'speech-44k-stereo.mp3',
-  'speech-48k-stereo.vorbis.ogg',
-  'speech-48k-stereo.opus',
-  'speech-48k-mono-faststart.m4a',
-  'speech-44k-stereo.m4a',
-];
 
 const noise = (length: number, seed = 1) => new Random(seed).bytes(length);
 
@@ -96,7 +87,7 @@ describe('An endless stream without a sample', () => {
 });
 
 describe('A damaged audio file', () => {
-  for (const name of FIXTURES) {
+  for (const name of COMPRESSED) {
     it(`does not fail unexpectedly when truncated anywhere: ${name}`, async () => {
       const bytes = await fixture(name);
       for (const part of [0.03, 0.5, 0.97]) {

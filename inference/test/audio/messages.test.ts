@@ -1,20 +1,11 @@
 import { expect } from 'chai';
 import type { InferenceError } from '../../src/errors.js';
 import { Random } from '../support/random.js';
-import { fixture, open } from './read-audio.js';
+import { COMPRESSED, fixture, open } from './read-audio.js';
 
 /** Texts of libraries and of the JavaScript engine. */
 const INTERNALS =
   /undefined|null|NaN|\w+Error\b|is not (?:an? |defined|iterable|of type|valid)|cannot read|bounds|offset|wasm|heap|\.js\b|\bcode -?\d|\n/i;
-
-const FIXTURES = [
-  'speech-48k-mono.flac.ogg',
-  'speech-44k-stereo.mp3',
-  'speech-48k-stereo.vorbis.ogg',
-  'speech-48k-stereo.opus',
-  'speech-48k-mono-faststart.m4a',
-  'speech-44k-stereo.m4a',
-];
 
 /** All messages to the caller about an audio file: its warnings, or its error. */
 async function said(content: Uint8Array): Promise<{ texts: readonly string[]; cause: unknown }> {
@@ -57,7 +48,7 @@ describe('Messages about damaged audio files', () => {
     }
   });
 
-  for (const name of FIXTURES) {
+  for (const name of COMPRESSED) {
     it(`are not from a library: ${name} with its first bytes changed`, async function () {
       this.timeout(30_000);
       const random = new Random(7);

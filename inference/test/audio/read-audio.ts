@@ -1,7 +1,18 @@
 import { readFile } from 'node:fs/promises';
-import { InferenceError } from '../../src/errors.js';
+import type { InferenceError } from '../../src/errors.js';
 import { type AudioTrackInfo, type OpenAudioOptions, openAudio } from '../../src/media/audio/index.js';
+import { errorOf } from '../support/rejection.js';
 import { joined } from '../support/speech.js';
+
+/** Fixtures of compressed formats, to damage. */
+export const COMPRESSED = [
+  'speech-48k-mono.flac.ogg',
+  'speech-44k-stereo.mp3',
+  'speech-48k-stereo.vorbis.ogg',
+  'speech-48k-stereo.opus',
+  'speech-48k-mono-faststart.m4a',
+  'speech-44k-stereo.m4a',
+];
 
 type Content = Uint8Array | AsyncIterable<Uint8Array>;
 
@@ -30,13 +41,7 @@ export async function transcribe(content: Content, options: Partial<OpenAudioOpt
 
 /** Returns the error of opening or reading an audio file. */
 export async function refusal(content: Content, options: Partial<OpenAudioOptions> = {}): Promise<InferenceError> {
-  try {
-    await transcribe(content, options);
-  } catch (error) {
-    if (error instanceof InferenceError) return error;
-    throw error;
-  }
-  throw new Error('The audio was read to its end.');
+  return errorOf(transcribe(content, options));
 }
 
 /** Yields the bytes in parts of `size`. */

@@ -1,14 +1,7 @@
 import { expect } from 'chai';
-import type { InferenceError } from '../../src/errors.js';
+import { errorOf, rejectionOf } from '../support/rejection.js';
 import { fixture, open, transcribe } from './read-audio.js';
 import { pcm16, tone, wavFile } from './wav-file.js';
-
-async function rejection(work: Promise<unknown>): Promise<InferenceError> {
-  return work.then(
-    () => expect.fail('It was not refused.'),
-    (error: InferenceError) => error,
-  );
-}
 
 /** A WAV of 48 kHz that never ends. */
 async function* endless(counted: { parts: number }): AsyncGenerator<Uint8Array> {
@@ -22,7 +15,7 @@ async function* endless(counted: { parts: number }): AsyncGenerator<Uint8Array> 
 describe('An audio file that is too long', () => {
   it('is rejected at the first read by its size', async () => {
     const source = await open(wavFile(pcm16(tone(440, 16_000, 3))), { maxSeconds: 2 });
-    const error = await rejection(source.read(100));
+    const error = await errorOf(source.read(100));
     expect(error.code).to.equal('AUDIO_TOO_LONG');
     expect(error.message).to.contain('2 s').and.to.contain('3 s');
     await source.close();
@@ -42,7 +35,7 @@ describe('An audio file that is too long', () => {
         samples += block.length;
       }
     })();
-    expect((await rejection(reading)).code).to.equal('AUDIO_TOO_LONG');
+    expect((await errorOf(reading)).code).to.equal('AUDIO_TOO_LONG');
     expect(samples).to.equal(320_000);
     expect(counted.parts).to.be.below(300);
     await source.close();
@@ -73,7 +66,7 @@ describe('A source', () => {
     await source.close();
     await source.close();
     expect(returned).to.equal(true);
-    expect((await rejection(source.read(1))).code).to.equal('CANCELLED');
+    expect((await errorOf(source.read(1))).code).to.equal('CANCELLED');
   });
 
   it('rejects a waiting read with CANCELLED on abort, even while the stream is idle', async () => {
@@ -84,7 +77,7 @@ describe('A source', () => {
     }
     const source = await open(stalled(), { signal: controller.signal });
     await source.read(48_000);
-    const reading = rejection(source.read(1));
+    const reading = errorOf(source.read(1));
     controller.abort();
     expect((await reading).code).to.equal('CANCELLED');
     await source.close();
@@ -103,7 +96,7 @@ describe('A source', () => {
     const source = await open(gated());
     expect((await source.read(48_000))?.length).to.equal(1_600);
     const controller = new AbortController();
-    const reading = rejection(source.read(1, controller.signal));
+    const reading = errorOf(source.read(1, controller.signal));
     controller.abort();
     expect((await reading).code).to.equal('CANCELLED');
     go();
@@ -117,16 +110,16 @@ describe('A source', () => {
     async function* silent(): AsyncGenerator<Uint8Array> {
       await new Promise(() => {});
     }
-    const opening = rejection(open(silent(), { signal: controller.signal }));
+    const opening = errorOf(open(silent(), { signal: controller.signal }));
     controller.abort();
     expect((await opening).code).to.equal('CANCELLED');
-    expect((await rejection(open(silent(), { signal: controller.signal }))).code).to.equal('CANCELLED');
+    expect((await errorOf(open(silent(), { signal: controller.signal }))).code).to.equal('CANCELLED');
   });
 
   it('is not opened on abort while the decoder starts', async () => {
     const controller = new AbortController();
     const bytes = await fixture('speech-48k-stereo.opus');
-    const opening = rejection(open(bytes, { signal: controller.signal }));
+    const opening = errorOf(open(bytes, { signal: controller.signal }));
     setImmediate(() => controller.abort());
     expect((await opening).code).to.equal('CANCELLED');
   });
@@ -138,7 +131,7 @@ describe('A source', () => {
     }
     const source = await open(failing());
     expect((await source.read(48_000))?.length).to.equal(1_600);
-    expect((await rejection(source.read(1))).message).to.equal('the line is dead');
+    expect((await rejectionOf(source.read(1), Error)).message).to.equal('the line is dead');
     await source.close();
   });
 

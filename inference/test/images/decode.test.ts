@@ -10,21 +10,11 @@ import {
   IMAGE_FORMATS,
   readImageHeader,
 } from '../../src/media/images/index.js';
-import { halves, pixelAt } from '../support/image-files.js';
+import { halves, imageErrorOf, pixelAt } from '../support/image-files.js';
 import { pngBomb } from '../support/png-file.js';
 import { Random } from '../support/random.js';
 
 const LIMIT = { maxPixels: 1_000_000 };
-
-async function errorOf(content: Uint8Array, maxPixels = LIMIT.maxPixels): Promise<InferenceError> {
-  try {
-    await decodeImage(content, { maxPixels });
-  } catch (error) {
-    if (error instanceof InferenceError) return error;
-    throw error;
-  }
-  throw new Error('expected an InferenceError');
-}
 
 describe('decoding images', () => {
   before(() => configureImageDecoding());
@@ -170,7 +160,7 @@ describe('decoding images', () => {
       [Buffer.from([0xff]), /1 byte beginning ff/],
     ];
     for (const [content, message] of cases) {
-      const error = await errorOf(content);
+      const error = await imageErrorOf(content);
       expect(error.code).to.equal('IMAGE_UNREADABLE');
       expect(error.message).to.match(message).and.to.contain('JPEG, PNG, WebP, GIF, AVIF, HEIC, TIFF, BMP, JPEG XL');
     }
@@ -191,7 +181,7 @@ describe('decoding images', () => {
     ];
     for (const file of whole) {
       for (const share of [0.1, 0.5, 0.9]) {
-        const error = await errorOf(file.subarray(0, Math.floor(file.length * share)));
+        const error = await imageErrorOf(file.subarray(0, Math.floor(file.length * share)));
         expect(error.code, `${file.subarray(0, 12).toString('latin1')} at ${share}`).to.equal('IMAGE_UNREADABLE');
       }
     }
@@ -218,15 +208,15 @@ describe('decoding images', () => {
   });
 
   it('refuses an image above the limit by its header alone', async () => {
-    const error = await errorOf(pngBomb(30_000, 30_000, 300_010), 50_000_000);
+    const error = await imageErrorOf(pngBomb(30_000, 30_000, 300_010), 50_000_000);
     expect(error.code).to.equal('IMAGE_TOO_LARGE');
     expect(error.message).to.contain('at most 50,000,000 pixels').and.to.contain('30000 x 30000 (900,000,000 pixels)');
-    expect((await errorOf(await halves().png().toBuffer(), 799)).code).to.equal('IMAGE_TOO_LARGE');
+    expect((await imageErrorOf(await halves().png().toBuffer(), 799)).code).to.equal('IMAGE_TOO_LARGE');
     expect((await decodeImage(await halves().png().toBuffer(), { maxPixels: 800 })).image.width).to.equal(40);
   });
 
   it('refuses an image of one pixel', async () => {
-    const error = await errorOf(
+    const error = await imageErrorOf(
       await sharp({ create: { width: 1, height: 1, channels: 3, background: '#fff' } })
         .png()
         .toBuffer(),

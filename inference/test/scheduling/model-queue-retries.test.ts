@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import { createModelQueue, errorOf, ManualExecutor, NEVER, request, settled } from '../support/model-queue.js';
+import { createModelQueue, ManualExecutor, NEVER, request, settled } from '../support/model-queue.js';
+import { errorOf } from '../support/rejection.js';
 
 describe('ModelQueue after a failed run', () => {
   it('retries the items of a lost worker alone, before waiting items', async () => {

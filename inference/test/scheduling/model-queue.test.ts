@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import { createModelQueue, errorOf, ManualExecutor, NEVER, refusal, request, settled } from '../support/model-queue.js';
+import { createModelQueue, ManualExecutor, NEVER, refusal, request, settled } from '../support/model-queue.js';
+import { errorOf } from '../support/rejection.js';
 
 describe('ModelQueue', () => {
   it('runs an item at once when a worker is idle', async () => {

@@ -7,11 +7,13 @@ import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
 import { Health, InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
+import { FatalError } from '../../src/exit-codes.js';
 import { Tokens } from '../../src/transport/auth/tokens.js';
 import { type WatchedFiles, watchFiles } from '../../src/transport/auth/watched-file.js';
 import { EMBED_TEXT } from '../fixtures/embed-calls.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { rawGrpc } from '../fixtures/raw-grpc.js';
+import { rejectionOf } from '../support/rejection.js';
 
 const { embedText } = InferenceService.method;
 const REQUEST = { texts: ['a text'], model: TextModel.TEXT };
@@ -116,10 +118,7 @@ describe('bearer tokens', () => {
   });
 
   it('are rejected at start if their file is unreadable, naming the variable', async () => {
-    const error = await startFakeServer({ AUTH_TOKENS_FILE: join(dir, 'nowhere') }).then(
-      () => undefined,
-      (reason: unknown) => reason,
-    );
+    const error = await rejectionOf(startFakeServer({ AUTH_TOKENS_FILE: join(dir, 'nowhere') }), FatalError);
     expect(String(error)).to.include('AUTH_TOKENS_FILE');
   });
 

@@ -14,6 +14,7 @@ import { FatalError } from '../../src/exit-codes.js';
 import { type Certificate, hasOpenssl, makeCertificate, makeExpired } from '../fixtures/certificates.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
+import { rejectionOf } from '../support/rejection.js';
 
 const { embedText } = InferenceService.method;
 const REQUEST = { texts: ['a text'], model: TextModel.TEXT };
@@ -146,11 +147,10 @@ describe('TLS', () => {
 
   it('is rejected at start with an expired certificate, naming its file', async () => {
     const expired = makeExpired(dir, server);
-    const error = await startFakeServer({ TLS_CERT_FILE: expired, TLS_KEY_FILE: server.keyPath }).then(
-      () => undefined,
-      (reason: unknown) => reason,
+    const error = await rejectionOf(
+      startFakeServer({ TLS_CERT_FILE: expired, TLS_KEY_FILE: server.keyPath }),
+      FatalError,
     );
-    expect(error).to.be.instanceOf(FatalError);
     expect(error).to.include({ reason: 'configuration' });
     expect(String(error)).to.include(`TLS_CERT_FILE ${expired} expired at `);
   });
@@ -215,11 +215,10 @@ describe('TLS', () => {
   });
 
   it('is rejected at start with invalid files, naming the variables', async () => {
-    const error = await startFakeServer({ TLS_CERT_FILE: server.keyPath, TLS_KEY_FILE: server.keyPath }).then(
-      () => undefined,
-      (reason: unknown) => reason,
+    const error = await rejectionOf(
+      startFakeServer({ TLS_CERT_FILE: server.keyPath, TLS_KEY_FILE: server.keyPath }),
+      FatalError,
     );
-    expect(error).to.be.instanceOf(FatalError);
     expect(error).to.include({ reason: 'configuration' });
     expect(String(error)).to.include('TLS_CERT_FILE');
   });
@@ -229,11 +228,10 @@ describe('TLS', () => {
     const keyPath = join(dir, 'ed25519.key');
     await writeFile(keyPath, privateKey.export({ type: 'pkcs8', format: 'pem' }));
     for (const wrong of [keyPath, caller.keyPath]) {
-      const error = await startFakeServer({ TLS_CERT_FILE: server.certPath, TLS_KEY_FILE: wrong }).then(
-        () => undefined,
-        (reason: unknown) => reason,
+      const error = await rejectionOf(
+        startFakeServer({ TLS_CERT_FILE: server.certPath, TLS_KEY_FILE: wrong }),
+        FatalError,
       );
-      expect(error).to.be.instanceOf(FatalError);
       expect(String(error)).to.include(`TLS_KEY_FILE ${wrong} is not the key of the certificate`);
     }
   });
@@ -288,11 +286,8 @@ describe('TLS', () => {
         await port.files.check();
         expect(failures, what).to.have.length(index + 1);
         expect(String(failures.at(-1)), what).to.include(`TLS_CLIENT_CA_FILE ${clientCaPath}`);
-        const atStart = await createTlsServer(paths, observer).then(
-          () => undefined,
-          (error: unknown) => error,
-        );
-        expect(atStart, what).to.be.instanceOf(FatalError).and.to.include({ reason: 'configuration' });
+        const atStart = await rejectionOf(createTlsServer(paths, observer), FatalError);
+        expect(atStart, what).to.include({ reason: 'configuration' });
         expect(String(atStart), what).to.include('TLS_CLIENT_CA_FILE');
       }
       expect(await answer(), 'the old issuers stay').to.equal('let in');

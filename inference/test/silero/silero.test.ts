@@ -1,19 +1,18 @@
 import { rm } from 'node:fs/promises';
 import { expect } from 'chai';
-import { InferenceError } from '../../src/errors.js';
 import type { LoadedModel } from '../../src/models/model.js';
 import { load as loadMoonshine } from '../../src/models/moonshine/model.js';
 import { transcribeWithMoonshine } from '../../src/models/moonshine/transcribe.js';
 import type { MoonshineResult, MoonshineWindow } from '../../src/models/moonshine/window.js';
 import { runItem } from '../../src/models/outcomes.js';
 import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../../src/models/silero/detector.js';
-import { getSpeechTimestamps } from '../../src/models/silero/speech-timestamps.js';
 import type { SpeechEvent } from '../../src/models/speech/speech.js';
 import { openSpeech } from '../../src/models/speech/speech-source.js';
 import { load as loadWhisper } from '../../src/models/whisper/model.js';
 import { layOutEmbedded } from '../support/embedded.js';
 import { CONTEXT, inRepository, modelFiles, needsShared, OPTIONS } from '../support/paths.js';
-import { voiceWeights } from '../support/silero.js';
+import { errorOf } from '../support/rejection.js';
+import { getSpeechTimestamps, voiceWeights } from '../support/silero.js';
 import { eventsOf, joined, plainWords, SPEECH_OPTIONS, samplesOf, sourceOf, textOf } from '../support/speech.js';
 import { transcribeWith, WHISPER_BASE, whisperFiles, whiteNoise } from '../support/whisper.js';
 
@@ -37,13 +36,6 @@ function partsOf(events: readonly SpeechEvent[]) {
   if (last?.type !== 'summary') throw new Error('expected a summary at the end');
   const segments = events.flatMap((event) => (event.type === 'segment' ? [event.segment] : []));
   return { segments, summary: last.summary };
-}
-
-async function rejection(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
 }
 
 describe('Silero voice activity', function () {
@@ -99,10 +91,9 @@ describe('Silero voice activity', function () {
 
   it('names the variable that enables it if it is disabled', async () => {
     const window = { type: 'vad', samples: new Float32Array(512), state: undefined } as const;
-    const error = await rejection(detectVoiceActivity(undefined, window, CONTEXT));
-    expect(error).to.be.instanceOf(InferenceError);
-    expect((error as InferenceError).code).to.equal('FEATURE_DISABLED');
-    expect((error as InferenceError).message).to.contain('FEATURE_VAD=true');
+    const error = await errorOf(detectVoiceActivity(undefined, window, CONTEXT));
+    expect(error.code).to.equal('FEATURE_DISABLED');
+    expect(error.message).to.contain('FEATURE_VAD=true');
   });
 
   it('keeps only the speech of a long audio file, in windows of 30 s, and restores its times', async () => {

@@ -1,12 +1,8 @@
 import { expect } from 'chai';
-import {
-  getSpeechTimestamps,
-  type SpeechTimestamp,
-  SpeechTimestamps,
-  STEP_SAMPLES,
-} from '../../src/models/silero/speech-timestamps.js';
+import { type SpeechTimestamp, SpeechTimestamps, STEP_SAMPLES } from '../../src/models/silero/speech-timestamps.js';
 import { VAD_OPTIONS, type VadOptions } from '../../src/models/speech/vad-options.js';
 import { inRepository, readJsonFile } from '../support/paths.js';
+import { getSpeechTimestamps } from '../support/silero.js';
 
 const PAD = 6400;
 

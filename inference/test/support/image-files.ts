@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import sharp, { type Sharp } from 'sharp';
-import { InferenceError } from '../../src/errors.js';
+import type { InferenceError } from '../../src/errors.js';
 import { decodeImage, type Image } from '../../src/media/images/index.js';
 import { inRepository } from './paths.js';
+import { errorOf } from './rejection.js';
 
 const MAX_PIXELS = 1_000_000;
 
@@ -39,11 +40,5 @@ export function meanOf({ data }: Image): number[] {
 }
 
 export async function imageErrorOf(content: Uint8Array, maxPixels = MAX_PIXELS): Promise<InferenceError> {
-  try {
-    await decodeImage(content, { maxPixels });
-  } catch (error) {
-    if (error instanceof InferenceError) return error;
-    throw error;
-  }
-  throw new Error('expected an InferenceError');
+  return errorOf(decodeImage(content, { maxPixels }));
 }

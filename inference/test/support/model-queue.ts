@@ -83,16 +83,6 @@ export async function measure(
 }
 
 /** The error a promise rejects with. */
-export async function errorOf(promise: Promise<unknown>): Promise<InferenceError> {
-  try {
-    await promise;
-  } catch (error) {
-    expect(error).to.be.instanceOf(InferenceError);
-    return error as InferenceError;
-  }
-  throw new Error('expected a rejection');
-}
-
 export function refusal(run: () => unknown): InferenceError {
   try {
     run();

@@ -7,21 +7,13 @@ import type { Priority } from '../../src/priority.js';
 import { startThread } from '../../src/start-thread.js';
 import { JsonThread } from '../../src/transport/messages/json-thread.js';
 import { MessageDecoder, messageLimits } from '../../src/transport/messages/message-decoder.js';
+import { errorOf } from '../support/rejection.js';
 
 const MAIN = new URL('../../src/transport/messages/json-thread-main.js', import.meta.url);
 const NEVER = { signal: new AbortController().signal, priority: 'interactive' } as const;
 const LIMITS = messageLimits({ maxBatchItems: 4, maxMessageBytes: 64 * 1024 * 1024 });
 const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 const large = (bytes = 4_000_000) => bytesOf({ images: [{ content: Buffer.alloc(bytes, 7).toString('base64') }] });
-
-async function errorOf(work: Promise<unknown>): Promise<InferenceError> {
-  const error = await work.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).to.be.instanceOf(InferenceError);
-  return error as InferenceError;
-}
 
 describe('large JSON', () => {
   const decoder = new MessageDecoder(LIMITS);

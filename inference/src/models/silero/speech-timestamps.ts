@@ -1,5 +1,5 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
-import { VAD_OPTIONS, type VadOptions } from '../speech/vad-options.js';
+import type { VadOptions } from '../speech/vad-options.js';
 
 /** Samples per probability. */
 export const STEP_SAMPLES = 512;
@@ -44,7 +44,7 @@ export class SpeechTimestamps {
   #done = 0;
   #ready: SpeechTimestamp[] = [];
 
-  constructor(thresholds: VadOptions = VAD_OPTIONS) {
+  constructor(thresholds: VadOptions) {
     this.#thresholds = thresholds;
     this.#padding = samplesOf(thresholds.speechPadMs);
     this.#longest = samplesOf(thresholds.maxSpeechDurationSeconds * 1000) - STEP_SAMPLES - 2 * this.#padding;
@@ -144,22 +144,6 @@ export class SpeechTimestamps {
     );
     return ready.flatMap(({ start, end }) => (start < length ? [{ start, end: Math.min(end, length) }] : []));
   }
-}
-
-/** Finds speech in a whole audio file from the probability of each step. Parts whose padding meets are merged. */
-export function getSpeechTimestamps(
-  probabilities: Float32Array,
-  length: number,
-  thresholds: VadOptions = VAD_OPTIONS,
-): readonly SpeechTimestamp[] {
-  const finder = new SpeechTimestamps(thresholds);
-  const whole: SpeechTimestamp[] = [];
-  for (const { start, end } of [...finder.push(probabilities), ...finder.finish(length)]) {
-    const last = whole.at(-1);
-    if (last !== undefined && last.end === start) whole[whole.length - 1] = { start: last.start, end };
-    else whole.push({ start, end });
-  }
-  return whole.map(({ start, end }) => ({ start, end: Math.min(end, length) }));
 }
 
 function speechFrom(start: number): Speech {
