@@ -72,11 +72,6 @@ export class AdmissionController {
     this.#limits = limits;
   }
 
-  /** Number of admitted, unfinished items. */
-  get items(): number {
-    return this.#countedFor('bulk').items;
-  }
-
   /** Records a run with a total cost of `cost` that took one worker `ms`. */
   recordRun(cost: number, ms: number): void {
     this.#rate.record(cost, ms);

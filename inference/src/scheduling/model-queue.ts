@@ -87,11 +87,6 @@ export class ModelQueue<Item, Result> {
     return this.#fairQueue.cost;
   }
 
-  /** Number of items waiting or in a run. */
-  get admitted(): number {
-    return this.#admission.items;
-  }
-
   cost(item: Item): number {
     return Math.max(1e-6, this.#options.cost(item));
   }
