@@ -2,10 +2,10 @@ import { readJsonObject } from '../../json.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { ItemContext, LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { runItem, UNCANCELLED } from '../outcomes.js';
-import { findBeside } from '../repository.js';
+import { findBeside, readBeside, weightsOf } from '../repository.js';
 import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../silero/detector.js';
 import { type DecoderTokens, MoonshineNetwork } from './network.js';
-import { loadTokensToText, type TokensToText, toResult } from './postprocess.js';
+import { type TokensToText, tokensToText, toResult } from './postprocess.js';
 import { fillUp, tokenLimit } from './preprocess.js';
 import type { MoonshineResult, MoonshineWindow } from './window.js';
 
@@ -17,17 +17,12 @@ export async function load(
   files: ModelFiles,
   options: LoadOptions,
 ): Promise<LoadedModel<MoonshineWindow, MoonshineResult>> {
-  const { encoder, decoder, vad } = files.weights;
-  if (encoder === undefined || decoder === undefined) {
-    throw new Error(
-      `Expected ${files.id} to have weights encoder and decoder, got ${Object.keys(files.weights).join(', ')}.`,
-    );
-  }
+  const { encoder, decoder } = weightsOf(files, 'encoder', 'decoder');
   const tokenizerPath = await findBeside(files.dir, decoder, 'tokenizer.json');
   if (tokenizerPath === undefined) throw new Error(`Expected ${files.id} to have a tokenizer.json in ${files.dir}.`);
-  const textOf = await loadTokensToText(tokenizerPath, await findBeside(files.dir, decoder, 'tokenizer_config.json'));
-  const configPath = await findBeside(files.dir, decoder, 'config.json');
-  const config = configPath === undefined ? {} : await readJsonObject(configPath);
+  const tokenizerConfig = await readBeside(files.dir, decoder, 'tokenizer_config.json');
+  const textOf = tokensToText(await readJsonObject(tokenizerPath), tokenizerConfig);
+  const config = await readBeside(files.dir, decoder, 'config.json');
   const number = (name: string, otherwise: number) => {
     const value = config[name];
     return typeof value === 'number' ? value : otherwise;
@@ -42,7 +37,7 @@ export async function load(
   };
   const network = await MoonshineNetwork.open(encoder, decoder, sizes, options);
   try {
-    const detector = await openDetector(vad);
+    const detector = await openDetector(files.weights.vad);
     return new Moonshine(network, detector, textOf, tokens, number('max_position_embeddings', 194));
   } catch (error) {
     await network.close();

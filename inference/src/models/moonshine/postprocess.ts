@@ -1,5 +1,5 @@
 import { Tokenizer } from '@huggingface/tokenizers';
-import { readJsonObject } from '../../json.js';
+import type { JsonObject } from '../../json.js';
 import { compressionRatio } from '../decoding/compression-ratio.js';
 import type { Decoded } from './network.js';
 import type { UtteranceResult } from './window.js';
@@ -12,9 +12,8 @@ interface HubTokenizer {
   decode(ids: number[], options: { readonly skip_special_tokens: boolean }): string;
 }
 
-export async function loadTokensToText(tokenizerPath: string, configPath: string | undefined): Promise<TokensToText> {
-  const json = await readJsonObject(tokenizerPath);
-  const tokenizer: HubTokenizer = new Tokenizer(json, configPath === undefined ? {} : await readJsonObject(configPath));
+export function tokensToText(json: JsonObject, config: JsonObject): TokensToText {
+  const tokenizer: HubTokenizer = new Tokenizer(json, config);
   // The library refuses an empty list.
   return (tokens) => (tokens.length === 0 ? '' : tokenizer.decode([...tokens], { skip_special_tokens: true }).trim());
 }

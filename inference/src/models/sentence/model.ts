@@ -3,7 +3,7 @@ import type { TextTokenizer, TokenizedText } from '../../tokenizer/index.js';
 import type { TextItem, VectorResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { cancelled, isWaitedFor, textError } from '../outcomes.js';
-import { openTokenizer } from '../repository.js';
+import { openTokenizer, weightsOf } from '../repository.js';
 import { normalize } from '../vectors.js';
 import { SentenceNetwork } from './network.js';
 import {
@@ -25,10 +25,7 @@ const MIN_TOKENS = 2;
  * when a file is missing, invalid, or needs an unknown step.
  */
 export async function load(files: ModelFiles, options: LoadOptions): Promise<LoadedModel<TextItem, VectorResult>> {
-  const path = files.weights.model;
-  if (path === undefined) {
-    throw new Error(`Expected ${files.id} to have weights named model, got ${Object.keys(files.weights).join(', ')}.`);
-  }
+  const { model: path } = weightsOf(files, 'model');
   const recipe = await readSentenceRecipe(files, path);
   const tokenizer = await openTokenizer(files, path, recipe.tokenizer);
   const network = await SentenceNetwork.open(path, recipe, options);

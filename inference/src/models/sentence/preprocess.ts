@@ -15,7 +15,7 @@ import { LONG_TEXT_TOKENS } from '@heimdex/onnx';
 import { type JsonObject, numberAt, readJson, readJsonObject, stringAt } from '../../json.js';
 import type { TextTokenizer, TokenizedText, TokenizerOptions } from '../../tokenizer/index.js';
 import type { LoadOptions, ModelFiles } from '../model.js';
-import { findBeside } from '../repository.js';
+import { findBeside, readBeside } from '../repository.js';
 
 /** Text preprocessing and pooling of a repository. */
 export interface SentenceRecipe {
@@ -54,9 +54,9 @@ const TOKENIZER_CLASSES: Readonly<Partial<Record<string, string>>> = {
  */
 export async function readSentenceRecipe(files: ModelFiles, weights: string): Promise<SentenceRecipe> {
   const { pooling, unknown, pooledPrompt } = await readModules(files, weights);
-  const config = await transformerSettings((name) => optional(files, weights, name));
-  const defaults = await optional(files, weights, 'config_sentence_transformers.json');
-  const network = await optional(files, weights, 'config.json');
+  const config = await transformerSettings((name) => readBeside(files.dir, weights, name));
+  const defaults = await readBeside(files.dir, weights, 'config_sentence_transformers.json');
+  const network = await readBeside(files.dir, weights, 'config.json');
   const prompt = defaultPrompt(defaults);
   if (prompt !== '' && !pooledPrompt)
     throw new Error(`Expected the pooling of ${files.id} to include its default prompt, got include_prompt false.`);
@@ -113,11 +113,6 @@ function positions(config: JsonObject): number {
   // MPNet takes no other padding token into account.
   const padding = config.model_type === 'mpnet' ? 1 : (numberAt(config, 'pad_token_id') ?? 1);
   return count - padding - 1;
-}
-
-async function optional(files: ModelFiles, weights: string, name: string): Promise<JsonObject> {
-  const path = await findBeside(files.dir, weights, name);
-  return path === undefined ? {} : readJsonObject(path);
 }
 
 /** The most tokens of a text, special tokens included. */

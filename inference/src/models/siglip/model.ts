@@ -4,7 +4,7 @@ import { configureImageDecoding } from '../../media/images/index.js';
 import type { ImageItem, TextItem, VectorResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { failed, UNCANCELLED } from '../outcomes.js';
-import { findBeside, openTokenizer } from '../repository.js';
+import { findBeside, openTokenizer, readBeside } from '../repository.js';
 import { ImageEmbedder } from './images.js';
 import { readImageRecipe, readTextRecipe, textTokenizerOptions } from './preprocess.js';
 import { configFromStages } from './stages.js';
@@ -61,22 +61,17 @@ async function imageConfigOf(files: ModelFiles, weights: string): Promise<JsonOb
   const usual = await findBeside(files.dir, weights, 'preprocessor_config.json');
   if (usual !== undefined) return readJsonObject(usual);
   // transformers 5 writes one file for images and texts.
-  const joint = await configOf(files, weights, 'processor_config.json');
+  const joint = await readBeside(files.dir, weights, 'processor_config.json');
   if (isObject(joint.image_processor)) return joint.image_processor;
   const stages = await findBeside(files.dir, weights, 'preprocessor.json');
   return stages === undefined ? {} : configFromStages(await readJsonObject(stages));
 }
 
 async function openTexts(files: ModelFiles, path: string, options: LoadOptions): Promise<TextEmbedder> {
-  const tokenizerConfig = await configOf(files, path, 'tokenizer_config.json');
+  const tokenizerConfig = await readBeside(files.dir, path, 'tokenizer_config.json');
   const tokenizer = await openTokenizer(files, path, textTokenizerOptions(tokenizerConfig));
-  const recipe = readTextRecipe(tokenizer, await configOf(files, path, 'config.json'), tokenizerConfig);
+  const recipe = readTextRecipe(tokenizer, await readBeside(files.dir, path, 'config.json'), tokenizerConfig);
   return new TextEmbedder(await Tower.open(path, 'input_ids', options), recipe);
-}
-
-async function configOf(files: ModelFiles, weights: string, name: string): Promise<JsonObject> {
-  const path = await findBeside(files.dir, weights, name);
-  return path === undefined ? {} : readJsonObject(path);
 }
 
 class Siglip implements LoadedModel<Item, VectorResult> {

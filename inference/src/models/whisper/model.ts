@@ -6,6 +6,7 @@ import { MergedDecoder } from '../decoding/merged-decoder.js';
 import { WholeDecoder } from '../decoding/whole-decoder.js';
 import type { ItemContext, LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { runItem } from '../outcomes.js';
+import { weightsOf } from '../repository.js';
 import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../silero/detector.js';
 import { readWhisperConfig, type WhisperConfig } from './config.js';
 import { decodeWindow } from './decode.js';
@@ -24,10 +25,8 @@ export async function load(
   files: ModelFiles,
   options: LoadOptions,
 ): Promise<LoadedModel<WhisperWindow, WhisperResult>> {
-  const { encoder: encoderPath, decoder: decoderPath, cross, vad } = files.weights;
-  if (encoderPath === undefined || decoderPath === undefined) {
-    throw new Error(`Expected ${files.id} to have weights named encoder and decoder.`);
-  }
+  const { encoder: encoderPath, decoder: decoderPath } = weightsOf(files, 'encoder', 'decoder');
+  const { cross, vad } = files.weights;
   const tokenizer = await WhisperTokenizer.open(files.dir);
   const config = await readWhisperConfig(files.dir, tokenizer);
   const vocabulary = new Vocabulary(tokenizer, config);

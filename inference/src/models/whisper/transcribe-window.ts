@@ -84,14 +84,10 @@ function decoded(answer: WhisperResult): DecodeResult {
 
 /** Shifts a segment's times from its window to the audio. */
 function shifted(segment: SpeechSegment, seconds: number): SpeechSegment {
-  return {
-    ...segment,
-    startSeconds: onSampleGrid(seconds + segment.startSeconds),
-    endSeconds: onSampleGrid(seconds + segment.endSeconds),
-    words: segment.words.map((word) => ({
-      ...word,
-      startSeconds: onSampleGrid(seconds + word.startSeconds),
-      endSeconds: onSampleGrid(seconds + word.endSeconds),
-    })),
-  };
+  const shift = <Span extends { readonly startSeconds: number; readonly endSeconds: number }>(span: Span): Span => ({
+    ...span,
+    startSeconds: onSampleGrid(seconds + span.startSeconds),
+    endSeconds: onSampleGrid(seconds + span.endSeconds),
+  });
+  return { ...shift(segment), words: segment.words.map(shift) };
 }

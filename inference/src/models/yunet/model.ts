@@ -8,6 +8,7 @@ import {
 import type { FaceItem, FaceResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { cancelled, failed, isWaitedFor } from '../outcomes.js';
+import { weightsOf } from '../repository.js';
 import { decodingTarget, FaceDetector } from './detect.js';
 import { FaceNetwork } from './network.js';
 import type { Size } from './preprocess.js';
@@ -19,10 +20,7 @@ const WARM_UP_PASSES = 3;
 
 /** Loads YuNet or a detector with the same interface. Throws for any other interface. */
 export async function load(files: ModelFiles, options: LoadOptions): Promise<LoadedModel<FaceItem, FaceResult>> {
-  const path = files.weights.model;
-  if (path === undefined) {
-    throw new Error(`Expected ${files.id} to have weights named model, got ${Object.keys(files.weights).join(', ')}.`);
-  }
+  const { model: path } = weightsOf(files, 'model');
   configureImageDecoding();
   const network = await FaceNetwork.open(path, options);
   return new YuNet(network, options.maxImagePixels);
