@@ -13,9 +13,9 @@ const THREE = new Float32Array([1, 2, 3]);
 const BYTES = new Uint8Array(THREE.buffer);
 
 /** A tensor of floats whose data lies elsewhere. */
-function external(name: string, entries: Readonly<Record<string, string>>, count = 3): Uint8Array {
+function external(name: string, entries: Readonly<Record<string, string>>): Uint8Array {
   return concatBytes([
-    varintField(1, count),
+    varintField(1, THREE.length),
     varintField(2, FLOAT),
     bytesField(8, name),
     ...Object.entries(entries).map(([key, value]) =>

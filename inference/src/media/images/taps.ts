@@ -47,12 +47,7 @@ export interface Extent {
   readonly length: number;
 }
 
-export function tapsFor(
-  from: number,
-  to: number,
-  name: ResampleFilter,
-  extent: Extent = { start: 0, length: from },
-): Taps {
+export function tapsFor(from: number, to: number, name: ResampleFilter, extent: Extent): Taps {
   const filter = FILTERS[name];
   const scale = extent.length / to;
   const filterScale = Math.max(1, scale);
