@@ -13,11 +13,13 @@ const PATIENT: ConnectionTimeouts = {
   lookEveryMs: 20,
 };
 
+const opened: Listener[] = [];
+
 /** A listener that answers everything at once, except requests to /wait and /silent, which it leaves open. */
 export async function open(max: number, timeouts: Partial<ConnectionTimeouts> = {}, port = 0): Promise<Listener> {
   const h2 = http2.createServer();
   h2.on('sessionError', () => {});
-  return listen({
+  const listener = await listen({
     host: '127.0.0.1',
     port,
     connections: new Connections(max),
@@ -33,12 +35,17 @@ export async function open(max: number, timeouts: Partial<ConnectionTimeouts> = 
       else response.end('hello');
     },
   });
+  opened.push(listener);
+  return listener;
 }
 
-export async function close(listener: Listener): Promise<void> {
-  const closed = listener.close();
-  listener.destroy();
-  await closed;
+/** Closes what a test opened. */
+export async function closeListeners(): Promise<void> {
+  for (const listener of opened.splice(0)) {
+    const closed = listener.close();
+    listener.destroy();
+    await closed;
+  }
 }
 
 export async function connect({ address: { port } }: Listener, text = '', localAddress?: string): Promise<net.Socket> {
