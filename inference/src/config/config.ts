@@ -9,6 +9,7 @@ import {
   readVariables,
 } from '@heimdex/cache';
 import { GIB, MIB } from '@heimdex/common';
+import type { LogConfig } from '@heimdex/common/log';
 import { forEachRole, type Role, roleVariable } from '../models/roles.js';
 import { MALLOC_SETTINGS, WORKER_MMAP_THRESHOLD } from '../process/malloc-settings.js';
 import { SERVER_VARIABLES } from './settings.js';
@@ -42,6 +43,7 @@ export interface Config {
     readonly maxImagePixels: number;
     readonly maxQueue: number;
     readonly maxQueueMs: number;
+    /** Idle timeout of a stream. */
     readonly streamIdleMs: number;
   };
   readonly worker: {
@@ -74,15 +76,14 @@ export interface Config {
   readonly workerEnv: Readonly<Record<string, string>>;
 }
 
+/** PEM files. */
 export interface TlsConfig {
+  /** The server's certificate chain. */
   readonly certPath: string;
+  /** Its private key. */
   readonly keyPath: string;
+  /** CA certificates for client certificates; undefined: none are required. */
   readonly clientCaPath: string | undefined;
-}
-
-export interface LogConfig {
-  readonly level: string;
-  readonly format: 'auto' | 'human' | 'json';
 }
 
 /** Reads and validates all settings. Throws CacheError ENVIRONMENT_INVALID with all problems at once. */

@@ -1,4 +1,5 @@
 /** The models and limits as the methods see them. */
+import type { Config } from '../config/config.js';
 import type { FamilySpec, ModelFacts, ModelFiles } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
 import type { Role } from '../models/roles.js';
@@ -26,14 +27,6 @@ export interface ServedModel {
 }
 
 /** Limits per call. */
-export interface ServiceLimits {
-  readonly maxMessageBytes: number;
-  readonly maxBatchItems: number;
-  readonly maxAudioSeconds: number;
-  readonly maxImagePixels: number;
-  readonly maxQueue: number;
-  /** Idle timeout of a stream. */
-  readonly streamIdleMs: number;
-}
+export type ServiceLimits = Omit<Config['limits'], 'maxQueueMs'>;
 
 export type Models = ReadonlyMap<Role, ServedModel>;

@@ -1,15 +1,11 @@
 /** The configured certificates and tokens. Both may change while the server runs. */
 import { messageOf } from '@heimdex/common';
 import type { Logger } from 'pino';
+import type { Config } from '../../config/config.js';
 import { FatalError } from '../../exit-codes.js';
-import { createTlsServer, type TlsFiles, type TlsPort } from './tls.js';
+import { createTlsServer, type TlsPort } from './tls.js';
 import { Tokens } from './tokens.js';
 import { watchFiles } from './watched-file.js';
-
-export interface SecurityOptions {
-  readonly tls: TlsFiles | undefined;
-  readonly authTokensPath: string | undefined;
-}
 
 export interface Security {
   readonly tls: TlsPort | undefined;
@@ -18,7 +14,10 @@ export interface Security {
 }
 
 /** Rejects with a FatalError when a file is unreadable or invalid. */
-export async function openSecurity(options: SecurityOptions, log: Logger): Promise<Security> {
+export async function openSecurity(
+  options: Pick<Config['security'], 'tls' | 'authTokensPath'>,
+  log: Logger,
+): Promise<Security> {
   const observer = (what: string) => ({
     changed: () => log.info({ what }, 'reloaded'),
     failed: (err: unknown) => log.error({ what, err }, 'reload failed; the previous one stays in use'),

@@ -2,18 +2,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
 import { messageOf } from '@heimdex/common';
+import type { TlsConfig } from '../../config/config.js';
 import { FatalError } from '../../exit-codes.js';
 import { checkCertificates } from './certificates.js';
 import { type WatchedFiles, watchFiles } from './watched-file.js';
-
-export interface TlsFiles {
-  /** The server's certificate chain, PEM. */
-  readonly certPath: string;
-  /** Its private key, PEM. */
-  readonly keyPath: string;
-  /** CA certificates for client certificates; undefined: none are required. */
-  readonly clientCaPath: string | undefined;
-}
 
 export interface TlsObserver {
   changed(): void;
@@ -36,7 +28,7 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** Rejects with a FatalError when a file is unreadable or invalid, or the certificate is not valid at this time. */
 export async function createTlsServer(
-  paths: TlsFiles,
+  paths: TlsConfig,
   observer: TlsObserver,
   nowMs: () => number = Date.now,
 ): Promise<TlsPort> {
@@ -93,7 +85,7 @@ function checkDates(chain: Buffer, path: string, nowMs: number): number {
  * Throws a FatalError unless the key is the certificate's. OpenSSL accepts a key of another kind, RSA beside a certificate for EC, as
  * while both files are being replaced, and then refuses every connection.
  */
-function checkKey(chain: Buffer, key: Buffer, { certPath, keyPath }: TlsFiles): void {
+function checkKey(chain: Buffer, key: Buffer, { certPath, keyPath }: TlsConfig): void {
   if (new X509Certificate(chain).checkPrivateKey(createPrivateKey(key))) return;
   const problem = `TLS_KEY_FILE ${keyPath} is not the key of the certificate in TLS_CERT_FILE ${certPath}, its first one`;
   throw new FatalError('configuration', `${problem}. Give both files of one certificate.`);
