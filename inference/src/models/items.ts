@@ -1,4 +1,5 @@
 /** Items and results exchanged with workers, by role. Plain data and typed arrays, sent over a pipe. */
+import type { Area } from '../media/images/image.js';
 
 export interface TextItem {
   readonly type: 'text';
@@ -37,7 +38,7 @@ export interface Point {
 
 /** Pixels of the image as shown. Right and left are the person's. */
 export interface Face {
-  readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
+  readonly box: Area;
   readonly score: number;
   readonly landmarks: {
     readonly rightEye: Point;

@@ -17,7 +17,7 @@ export interface AdmissionLimits {
 
 export interface PermitRequest {
   readonly items: number;
-  /** Sum of the items' costs. Undefined, for one item: not known yet; the usual cost counts until `charge` sets it. */
+  /** Sum of the items' costs. Undefined, for one item at a time: not known yet; the usual cost counts until `charge` sets it. */
   readonly cost: number | undefined;
   readonly priority: Priority;
 }

@@ -4,7 +4,7 @@
  */
 import { InferenceError, serverDraining } from '../errors.js';
 import type { Priority } from '../priority.js';
-import { AdmissionController, type AdmissionLimits, type Permit } from './admission-controller.js';
+import { AdmissionController, type AdmissionLimits, type Permit, type PermitRequest } from './admission-controller.js';
 import { Dispatcher, type QueueObserver } from './dispatcher.js';
 import type { Executor } from './executor.js';
 import { type BatchLimits, type Entry, FairQueue, Flow } from './fair-queue.js';
@@ -27,11 +27,7 @@ export interface ModelQueueOptions<Item> {
   readonly observer?: QueueObserver | undefined;
 }
 
-export interface AdmissionRequest {
-  readonly items: number;
-  /** Sum of the items' costs. Undefined: one item at a time, with a cost unknown until it is submitted. */
-  readonly cost: number | undefined;
-  readonly priority: Priority;
+export interface AdmissionRequest extends PermitRequest {
   /** Monotonic milliseconds; default Infinity: none. */
   readonly deadlineAtMs?: number;
 }

@@ -1,5 +1,6 @@
 /** Runs the items of a call through a model's queue: each item gets its own result or error. */
 import { type ErrorCode, InferenceError } from '../errors.js';
+import type { RunFacts } from '../scheduling/job.js';
 import type { Call } from './call.js';
 import type { ServedModel } from './engine.js';
 import type { WireError } from './errors.js';
@@ -11,7 +12,7 @@ export type ItemResult<Result> =
 
 export interface BatchResult<Result> {
   readonly results: readonly ItemResult<Result>[];
-  readonly timing: { readonly queueMs: number; readonly runMs: number; readonly batchSize: number };
+  readonly timing: Omit<RunFacts, 'id'>;
 }
 
 /** Errors of the call, not of an item: the caller no longer waits. */

@@ -13,7 +13,7 @@ export class CallTiming {
   }
 
   /** Returns the contract's Timing and writes it into the call's stats. */
-  finish(call: Call): { queueMs: number; runMs: number; batchSize: number } {
+  finish(call: Call): Omit<RunFacts, 'id'> {
     const runs = [...this.#runs.values()];
     const timing = {
       queueMs: roundTime(this.#queueMs),

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../errors.js';
 import { PRIORITIES, type Priority } from '../priority.js';
 import type { QueueObserver } from '../scheduling/dispatcher.js';
 import type { CallObserver } from '../transport/calls/call-tracker.js';
+import type { Traffic } from '../transport/http/listener.js';
 
 /** Name and help of each metric; Node.js's own metrics (`nodejs_*`, `process_*`) are added to them. */
 export const METRICS = {
@@ -46,7 +47,7 @@ const USUAL_ITEM_ERRORS: Readonly<Record<string, readonly ErrorCode[]>> = {
 export interface MetricSources {
   models(): readonly ModelReading[];
   requestsInProgress(): number;
-  traffic(): { readonly receivedBytes: number; readonly sentBytes: number; readonly connections: number };
+  traffic(): Traffic;
   serverMemoryBytes(): Promise<number>;
   readonly memoryLimitBytes: number;
   /** When the certificate expires, in milliseconds since the epoch; undefined: no TLS. */

@@ -15,7 +15,7 @@ import {
   outputFrom,
   outputOf,
 } from './compiled-graph.js';
-import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './decoder.js';
+import type { Decoder, DecoderOutput, DecoderPaths, DecoderSizes, DecoderState, EncodedAudio } from './decoder.js';
 import { LOGIT_POSITIONS } from './graph/logit-positions.js';
 import { QUANTIZED_CROSS, quantizeCross } from './graph/quantized-cross.js';
 import { PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
@@ -49,11 +49,7 @@ export class CompiledDecoder implements Decoder {
   }
 
   /** Throws when the graphs lack the inputs and outputs of such a decoder. */
-  static async open(
-    paths: { readonly cross: string; readonly decoder: string },
-    sizes: DecoderSizes,
-    options: LoadOptions,
-  ): Promise<CompiledDecoder> {
+  static async open(paths: DecoderPaths, sizes: DecoderSizes, options: LoadOptions): Promise<CompiledDecoder> {
     const { cross, session, crossValueBytes } = await openPair(paths, options);
     const decoder = new CompiledDecoder(cross, session, sizes, crossValueBytes);
     const last = sizes.layerCount - 1;
@@ -169,10 +165,7 @@ interface Pair {
 }
 
 /** Opens both graphs, with keys and values of the audio in 8 bits where this CPU multiplies such numbers exactly. */
-async function openPair(
-  paths: { readonly cross: string; readonly decoder: string },
-  options: LoadOptions,
-): Promise<Pair> {
+async function openPair(paths: DecoderPaths, options: LoadOptions): Promise<Pair> {
   const decoder = parseModelFile(paths.decoder);
   const cross = parseModelFile(paths.cross);
   const isQuantized = (await weightsForm(options)) === 'plain' && quantizeCross(decoder, cross);

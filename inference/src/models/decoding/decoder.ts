@@ -7,6 +7,12 @@ export interface DecoderSizes {
   readonly headSize: number;
 }
 
+/** Paths of the two graphs of a compiled decoder: cross attention's keys and values, and the steps. */
+export interface DecoderPaths {
+  readonly cross: string;
+  readonly decoder: string;
+}
+
 /**
  * The key-value cache of the decoded tokens and of the encoder's output. A step may write the new token into the cache of
  * the state it continues. Several continuations of one state must therefore run in turn, and each invalidates the one

@@ -5,7 +5,7 @@ import { compiledSettings, createChanged } from '../session/compiled-session.js'
 import { externalFilesOf } from '../session/external-data.js';
 import { sessionOptions } from '../session/open-session.js';
 import { attentionsOf, counted, firstRun, layersOf, onePositionEach, outputFrom } from './compiled-graph.js';
-import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './decoder.js';
+import type { Decoder, DecoderOutput, DecoderPaths, DecoderSizes, DecoderState, EncodedAudio } from './decoder.js';
 import { joinCross, STATES } from './graph/joined-cross.js';
 import { LOGIT_POSITIONS } from './graph/logit-positions.js';
 import { LOG_COUNTS } from './graph/token-merging.js';
@@ -32,11 +32,7 @@ export class WholeDecoder implements Decoder {
   }
 
   /** Throws when the graphs are not those of a compiled decoder. */
-  static async open(
-    paths: { readonly cross: string; readonly decoder: string },
-    sizes: DecoderSizes,
-    options: LoadOptions,
-  ): Promise<WholeDecoder> {
+  static async open(paths: DecoderPaths, sizes: DecoderSizes, options: LoadOptions): Promise<WholeDecoder> {
     await externalFilesOf(paths.cross, options.externalFiles ?? []);
     const model = parseModelFile(paths.decoder);
     joinCross(model, parseModelFile(paths.cross));

@@ -2,14 +2,11 @@
  * Groups tokens into words and corrects implausible word times. Source: whisper/timing.py and faster-whisper's
  * transcribe.py.
  */
+import type { SpeechWord } from '../speech/speech.js';
 
 /** A word of a window; times in seconds from the window's start. */
-export interface TimedWord {
-  readonly text: string;
+export interface TimedWord extends SpeechWord {
   readonly tokens: readonly number[];
-  readonly startSeconds: number;
-  readonly endSeconds: number;
-  readonly probability: number;
 }
 
 /** Languages written without spaces: each character counts as a word. */

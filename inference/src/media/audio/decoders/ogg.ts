@@ -3,7 +3,7 @@ import type { DecodedBlock, Decoder } from './decoder.js';
 import { type OggCodec, type OggPage, OggPages } from './ogg-pages.js';
 import { OggTimes, OPUS_HEAD_OFFSET } from './ogg-times.js';
 import { opusGain, withGain } from './opus.js';
-import { blockOf, ErrorCount, flacBlockOf } from './wasm.js';
+import { blockOf, ErrorCount, flacBlockOf, type WasmDecoded } from './wasm.js';
 
 /** Small, because a page of 282 bytes can have 255 packets of up to 8,192 samples per channel. */
 const CHUNK_BYTES = 1_024;
@@ -14,10 +14,7 @@ interface WasmOgg {
   flush(): Promise<WasmOggDecoded>;
   free(): void;
 }
-interface WasmOggDecoded {
-  readonly channelData: readonly Float32Array[];
-  readonly samplesDecoded: number;
-  readonly sampleRate: number;
+interface WasmOggDecoded extends WasmDecoded {
   /** Only meaningful for FLAC; Vorbis always reports 16. */
   readonly bitDepth?: number;
   readonly errors: readonly { readonly message: string }[];

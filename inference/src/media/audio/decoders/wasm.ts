@@ -2,7 +2,7 @@ import type { DecodedBlock } from './decoder.js';
 import type { PacketDecoder } from './packet-decoder.js';
 
 /** The result of the decoders of the wasm-audio-decoders family. */
-interface WasmDecoded {
+export interface WasmDecoded {
   readonly channelData: readonly Float32Array[];
   readonly samplesDecoded: number;
   readonly sampleRate: number;
