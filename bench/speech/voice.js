@@ -3,8 +3,8 @@
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { openDetector } from '../../inference/dist/src/models/silero/detector.js';
-import { getSpeechTimestamps } from '../../inference/dist/src/models/silero/speech-timestamps.js';
 import { VAD_OPTIONS } from '../../inference/dist/src/models/speech/vad-options.js';
+import { getSpeechTimestamps } from '../../inference/dist/test/support/silero.js';
 import { temporaryDir } from '../support/dir.js';
 import { readOptions, runPython } from '../support/measure.js';
 import { audioFiles, RATE, samplesOf, threeMinutes } from './audio-files.js';
