@@ -3,6 +3,7 @@ import type { DecoderSizes } from '../decoding/decoder.js';
 import { MergedDecoder } from '../decoding/merged-decoder.js';
 import { indexOfHighest, logSumExp } from '../decoding/scores.js';
 import type { ItemContext, LoadOptions } from '../model.js';
+import { closeOnce } from '../session/close-once.js';
 import { openSession } from '../session/open-session.js';
 
 /** The tokens of one utterance. */
@@ -22,7 +23,7 @@ export interface DecoderTokens {
 export class MoonshineNetwork {
   readonly #encoder: InferenceSession;
   readonly #decoder: MergedDecoder;
-  #closed = false;
+  readonly close = closeOnce(() => Promise.all([this.#encoder.release(), this.#decoder.close()]));
 
   private constructor(encoder: InferenceSession, decoder: MergedDecoder) {
     this.#encoder = encoder;
@@ -70,11 +71,5 @@ export class MoonshineNetwork {
       output = await this.#decoder.step(output.state, [token]);
     }
     return { tokens, sumLogProb };
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await Promise.all([this.#encoder.release(), this.#decoder.close()]);
   }
 }

@@ -2,6 +2,7 @@ import { type PoolingMode, SENTENCE_MODULES } from '@heimdex/cache';
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { isBatchInvariant } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
+import { closeOnce } from '../session/close-once.js';
 import { openRowScaled } from '../session/per-token-session.js';
 import { pool } from './postprocess.js';
 import type { PackedTexts, SentenceRecipe } from './preprocess.js';
@@ -21,7 +22,7 @@ export class SentenceNetwork {
   readonly #pooling: readonly PoolingMode[] | undefined;
   /** Whether texts in a run do not affect each other's vectors. */
   readonly shared: boolean;
-  #closed = false;
+  readonly close = closeOnce(() => this.#session.release());
 
   private constructor(
     session: InferenceSession,
@@ -78,12 +79,6 @@ export class SentenceNetwork {
     const output = (await this.#session.run(feeds, [this.#output]))[this.#output];
     if (!(output?.data instanceof Float32Array)) throw new Error(`Expected ${this.#output} to hold float32.`);
     return this.#vectors(output.data, texts);
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#session.release();
   }
 
   #vectors(data: Float32Array, texts: PackedTexts): readonly Float32Array[] {

@@ -1,6 +1,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { type GraphFacts, isBatchInvariant } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
+import { closeOnce } from '../session/close-once.js';
 import { openRowScaled } from '../session/per-token-session.js';
 import { embeddingOutput, splitRows } from './postprocess.js';
 
@@ -13,7 +14,7 @@ export class Tower {
   readonly shared: boolean;
   /** The image side or the text length, where the graph fixes it. */
   readonly fixedSize: number | undefined;
-  #closed = false;
+  readonly close = closeOnce(() => this.#session.release());
 
   private constructor(session: InferenceSession, input: string, facts: GraphFacts) {
     this.#session = session;
@@ -53,11 +54,5 @@ export class Tower {
     const data = outputs[this.#output]?.data;
     if (!(data instanceof Float32Array)) throw new Error(`Expected ${this.#output} to hold float32.`);
     return splitRows(data, dims[0] ?? 1);
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#session.release();
   }
 }

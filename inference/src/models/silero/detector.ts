@@ -2,6 +2,7 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { InferenceError } from '../../errors.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { ItemContext } from '../model.js';
+import { closeOnce } from '../session/close-once.js';
 import { createSession, sessionOptions } from '../session/open-session.js';
 import { STEP_SAMPLES } from './speech-timestamps.js';
 import type { VadResult, VadState, VadWindow } from './window.js';
@@ -43,7 +44,8 @@ export async function detectVoiceActivity(
 /** Silero VAD 6: the probability of speech per step. Keeps no state between runs. */
 export class VoiceActivityDetector {
   readonly #session: InferenceSession;
-  #closed = false;
+  /** Idempotent. */
+  readonly close = closeOnce(() => this.#session.release());
 
   constructor(session: InferenceSession) {
     this.#session = session;
@@ -77,12 +79,5 @@ export class VoiceActivityDetector {
     }
     const hiddenState = (hidden.data as Float32Array).slice();
     return { probabilities, state: { hidden: hiddenState, context: input.slice(STEP_SAMPLES) } };
-  }
-
-  /** Idempotent. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#session.release();
   }
 }

@@ -7,6 +7,7 @@ import { WholeDecoder } from '../decoding/whole-decoder.js';
 import type { ItemContext, LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { runItem } from '../outcomes.js';
 import { weightsOf } from '../repository.js';
+import { closeOnce } from '../session/close-once.js';
 import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../silero/detector.js';
 import { readWhisperConfig, type WhisperConfig } from './config.js';
 import { decodeWindow } from './decode.js';
@@ -64,7 +65,7 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
   readonly #parts: Omit<WhisperParts, 'decoder'>;
   readonly #decoder: Decoder;
   readonly #detector: VoiceActivityDetector | undefined;
-  #opened: readonly { close(): Promise<void> }[];
+  readonly close: () => Promise<void>;
   readonly facts: ModelFacts;
 
   constructor(
@@ -78,7 +79,9 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
     this.#parts = parts;
     this.#decoder = decoder;
     this.#detector = detector;
-    this.#opened = opened;
+    this.close = closeOnce(async () => {
+      for (const part of opened) await part.close();
+    });
     this.facts = { dimensions: 0, batching: batchingOf(decoder, parts.config) };
   }
 
@@ -105,12 +108,6 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
       if (one.status === 'rejected') throw one.reason;
       return one.value;
     });
-  }
-
-  async close(): Promise<void> {
-    const opened = this.#opened;
-    this.#opened = [];
-    for (const part of opened) await part.close();
   }
 
   async #runOne(item: WhisperWindow, slot: DecoderSlot, context: ItemContext): Promise<WhisperResult> {

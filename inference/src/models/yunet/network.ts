@@ -1,6 +1,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import type { OnnxModel } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
+import { closeOnce } from '../session/close-once.js';
 import { openSession } from '../session/open-session.js';
 import { openTransformedSession } from '../session/transformed-session.js';
 import { freeSizes, fuseHeads, outputNames } from './graph.js';
@@ -22,7 +23,7 @@ export class FaceNetwork {
   readonly fixedSide: number | undefined;
   /** Whether several images may share a run. */
   #batches = false;
-  #closed = false;
+  readonly close = closeOnce(() => this.#session.release());
 
   private constructor(session: InferenceSession, fixedSide: number | undefined) {
     this.#session = session;
@@ -89,12 +90,6 @@ export class FaceNetwork {
         kps: partOf(kps, image),
       })),
     );
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#session.release();
   }
 
   /** A graph with an internal fixed size, or number of images, fails at another, or returns a grid of the wrong size. */
