@@ -13,12 +13,19 @@ export function checkBatch(field: string, count: number, max: number): void {
     throw invalid(field, `must have at most ${max} entries per call, got ${count}; split it into several calls`);
 }
 
+export interface NumberRange {
+  readonly min: number;
+  readonly max: number;
+  readonly fallback: number;
+}
+
+/** The range of a fraction or probability. */
+export function fraction(fallback: number): NumberRange {
+  return { min: 0, max: 1, fallback };
+}
+
 /** Returns the number, or `fallback` if undefined. Throws INVALID_ARGUMENT for NaN or a number outside `min` to `max`. */
-export function checkNumber(
-  field: string,
-  value: number | undefined,
-  range: { readonly min: number; readonly max: number; readonly fallback: number },
-): number {
+export function checkNumber(field: string, value: number | undefined, range: NumberRange): number {
   if (value === undefined) return range.fallback;
   const { min, max } = range;
   if (value >= min && value <= max) return value;

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { type FaceResult, FaceResultSchema, type InferenceService } from '@heimdex/gen';
 import type { FaceItem, FaceResult as FoundFaces } from '../models/items.js';
 import { type ItemResult, runBatch } from './batch.js';
-import { checkBatch, checkNumber } from './check.js';
+import { checkBatch, checkNumber, fraction } from './check.js';
 import type { Models, ServiceLimits } from './engine.js';
 import { toStatus } from './errors.js';
 import { requireModel } from './features.js';
@@ -20,13 +20,9 @@ export function detectFaces(
   return async (request, call) => {
     const model = requireModel(models, 'faces', 'DetectFaces');
     checkBatch('images', request.images.length, limits.maxBatchItems);
-    const unit = { min: 0, max: 1 };
     const options = {
-      scoreThreshold: checkNumber('score_threshold', request.scoreThreshold, {
-        ...unit,
-        fallback: DEFAULT_SCORE_THRESHOLD,
-      }),
-      nmsThreshold: checkNumber('nms_threshold', request.nmsThreshold, { ...unit, fallback: DEFAULT_NMS_THRESHOLD }),
+      scoreThreshold: checkNumber('score_threshold', request.scoreThreshold, fraction(DEFAULT_SCORE_THRESHOLD)),
+      nmsThreshold: checkNumber('nms_threshold', request.nmsThreshold, fraction(DEFAULT_NMS_THRESHOLD)),
       maxFaces: request.maxFaces ?? 0,
     };
     const items = request.images.map(({ content }): FaceItem => ({ content, ...options }));

@@ -2,7 +2,7 @@
 import { AudioEncoding, type RawAudio, Timestamps, type TranscribeOptions, TranscribeTask } from '@heimdex/gen';
 import type { RawAudioFormat } from '../media/audio/index.js';
 import type { SpeechOptions } from '../models/speech/speech.js';
-import { checkEnum, checkNumber, invalid } from './check.js';
+import { checkEnum, checkNumber, fraction, invalid, type NumberRange } from './check.js';
 import { parseVadOptions } from './vad-options.js';
 
 const TASKS = {
@@ -32,7 +32,8 @@ export const MAX_PROMPT_CHARACTERS = 10_000;
 /** Parses the options. Throws INVALID_ARGUMENT for a value outside its range; each family checks what its models support. */
 export function parseSpeechOptions(options: TranscribeOptions | undefined): SpeechOptions {
   const from = (name: string) => `options.${name}`;
-  const clipStartSeconds = checkNumber(from('clip_start_seconds'), options?.clipStartSeconds, AT_LEAST_ZERO);
+  const number = (name: string, value: number | undefined, range: NumberRange) => checkNumber(from(name), value, range);
+  const clipStartSeconds = number('clip_start_seconds', options?.clipStartSeconds, AT_LEAST_ZERO);
   return {
     language: parseLanguage(options?.language),
     task: checkEnum(from('task'), options?.task ?? TranscribeTask.UNSPECIFIED, TASKS),
@@ -40,22 +41,16 @@ export function parseSpeechOptions(options: TranscribeOptions | undefined): Spee
     initialPrompt: checkText(from('initial_prompt'), options?.initialPrompt),
     hotwords: checkText(from('hotwords'), options?.hotwords),
     temperatures: parseTemperatures(options?.temperatures ?? []),
-    beamSize: checkNumber(from('beam_size'), options?.beamSize, { min: 1, max: MAX_BEAM_SIZE, fallback: 1 }),
-    patience: checkNumber(from('patience'), options?.patience, { min: 0.1, max: 10, fallback: 1 }),
-    lengthPenalty: checkNumber(from('length_penalty'), options?.lengthPenalty, { min: 0, max: 2, fallback: 1 }),
-    compressionRatioThreshold: checkNumber(from('compression_ratio_threshold'), options?.compressionRatioThreshold, {
-      ...ANY_NUMBER,
-      fallback: 2.4,
-    }),
-    logProbThreshold: checkNumber(from('log_prob_threshold'), options?.logProbThreshold, {
-      ...ANY_NUMBER,
-      fallback: -1,
-    }),
-    noSpeechThreshold: checkNumber(from('no_speech_threshold'), options?.noSpeechThreshold, {
-      min: 0,
-      max: 1,
-      fallback: 0.6,
-    }),
+    beamSize: number('beam_size', options?.beamSize, { min: 1, max: MAX_BEAM_SIZE, fallback: 1 }),
+    patience: number('patience', options?.patience, { min: 0.1, max: 10, fallback: 1 }),
+    lengthPenalty: number('length_penalty', options?.lengthPenalty, { min: 0, max: 2, fallback: 1 }),
+    compressionRatioThreshold: number(
+      'compression_ratio_threshold',
+      options?.compressionRatioThreshold,
+      anyNumber(2.4),
+    ),
+    logProbThreshold: number('log_prob_threshold', options?.logProbThreshold, anyNumber(-1)),
+    noSpeechThreshold: number('no_speech_threshold', options?.noSpeechThreshold, fraction(0.6)),
     conditionOnPreviousText: options?.conditionOnPreviousText ?? true,
     hallucinationSilenceSeconds: parseHallucinationSilence(options),
     vadFilter: options?.vadFilter ?? false,
@@ -79,7 +74,7 @@ export function parseRawAudio(field: string, raw: RawAudio | undefined): RawAudi
 }
 
 const AT_LEAST_ZERO = { min: 0, max: Number.MAX_VALUE, fallback: 0 };
-const ANY_NUMBER = { min: -Number.MAX_VALUE, max: Number.MAX_VALUE };
+const anyNumber = (fallback: number) => ({ min: -Number.MAX_VALUE, max: Number.MAX_VALUE, fallback });
 
 function parseLanguage(language: string | undefined): string | undefined {
   if (language === undefined) return undefined;
@@ -98,9 +93,7 @@ function parseTemperatures(temperatures: readonly number[]): readonly number[] {
     throw invalid('options.temperatures', `must have at most ${MAX_TEMPERATURES} entries, got ${temperatures.length}`);
   }
   if (temperatures.length === 0) return DEFAULT_TEMPERATURES;
-  return temperatures.map((value, index) =>
-    checkNumber(`options.temperatures[${index}]`, value, { min: 0, max: 1, fallback: 0 }),
-  );
+  return temperatures.map((value, index) => checkNumber(`options.temperatures[${index}]`, value, fraction(0)));
 }
 
 function parseClipEnd(end: number | undefined, start: number): number | undefined {

@@ -3,7 +3,7 @@ import type { TranscribeOptions } from '@heimdex/gen';
 import { SPEECH_SAMPLE_RATE_HZ } from '../media/audio/pcm.js';
 import { STEP_SAMPLES } from '../models/silero/speech-timestamps.js';
 import { VAD_OPTIONS, type VadOptions } from '../models/speech/vad-options.js';
-import { checkNumber, invalid } from './check.js';
+import { checkNumber, fraction, invalid } from './check.js';
 
 /** Default neg_threshold: threshold minus the offset, but at least the minimum. */
 const NEG_THRESHOLD_OFFSET = 0.15;
@@ -21,11 +21,7 @@ export function parseVadOptions(options: TranscribeOptions | undefined): VadOpti
   const durationMs = (name: string, ms: number | undefined, fallback: number) =>
     checkNumber(`${field}.${name}`, ms, { ...DURATION_MS, fallback });
   const defaults = VAD_OPTIONS;
-  const threshold = checkNumber(`${field}.threshold`, given.threshold, {
-    min: 0,
-    max: 1,
-    fallback: defaults.threshold,
-  });
+  const threshold = checkNumber(`${field}.threshold`, given.threshold, fraction(defaults.threshold));
   const speechPadMs = durationMs('speech_pad_ms', given.speechPadMs, defaults.speechPadMs);
   return {
     threshold,
