@@ -12,7 +12,7 @@ import {
   needsFallback,
   repeats,
 } from './fallback.js';
-import { mergedSilence, WINDOW_SAMPLES } from './length.js';
+import { type Layout, mergedSilence, WINDOW_SAMPLES } from './length.js';
 import { holdsNothing } from './loudness.js';
 import { leadingSilence } from './pauses.js';
 import { encodeText, maxPromptTokens } from './prompt.js';
@@ -31,55 +31,66 @@ interface ChosenResult {
   readonly temperature: number;
 }
 
+/** Opens a task on the window with an input other than the usual one: all positions, silence behind the audio, the text before it. */
+type OpenTask = (input?: Partial<EncoderInput>, text?: readonly number[]) => Promise<DecodingTask>;
+
+/** The result at the first temperature, and the task that gave it. */
+interface FirstResult {
+  readonly task: DecodingTask;
+  readonly result: DecodingResult;
+  /** The result with padded silence, where zero padding has replaced it. */
+  readonly beforeSilence?: DecodingResult;
+}
+
+async function decodeFirst(window: DecodeWindow, open: OpenTask, merged: Layout | undefined): Promise<FirstResult> {
+  const { options } = window;
+  const temperature = options.temperatures[0] ?? 0;
+  let task = await open({ layout: merged });
+  let result = await task.decode(temperature, 0, merged !== undefined);
+  // Fall back from the merged silence to all positions before raising the temperature.
+  if (merged !== undefined && (result.doubtful || needsFallback(result, options))) {
+    task = await open();
+    result = await task.decode(temperature, 0, false);
+  }
+  // Music followed by padded silence makes the model hallucinate "like and subscribe"; music followed by zero padding
+  // does not. Suspicious text must be confirmed with zero padding; if it is not, the result with zero padding counts
+  // from here on.
+  if (!endsInSilence(window) || !mayHoldNoSpeech(result, options)) return { task, result };
+  const zeroPadded = await open({ fill: 'zeros' });
+  const again = await zeroPadded.decode(temperature, 0, false);
+  const isConfirmed = !isSilence(again, options) && !needsFallback(result, options);
+  return isConfirmed ? { task, result } : { task: zeroPadded, result: again, beforeSilence: result };
+}
+
 /** Decodes at rising temperatures until a result passes, and without the text before the window where that was repeated. */
 async function chooseResult(parts: WhisperParts, window: DecodeWindow, context: ItemContext): Promise<ChosenResult> {
-  const merged = parts.mergesSilence ? mergedSilence(window) : undefined;
-  const tokensBefore = promptOf(parts, window);
-  const open = (input: Partial<EncoderInput> = {}, text = tokensBefore) =>
+  const { options } = window;
+  const [firstTemperature = 0, ...higher] = options.temperatures;
+  const before = promptOf(parts, window);
+  const open: OpenTask = (input = {}, text = before) =>
     DecodingTask.open(parts, window, text, { layout: undefined, fill: 'silence', ...input }, context);
-  let task = await open({ layout: merged });
-  const results: DecodingResult[] = [];
-  /** The first result with padded silence, where zero padding has replaced it. */
-  let beforeSilence: DecodingResult | undefined;
-  let passed: DecodingResult | undefined;
-  for (const [index, temperature] of window.options.temperatures.entries()) {
-    let result = await task.decode(temperature, index, merged !== undefined && index === 0);
-    // Fall back from the merged silence to all positions before raising the temperature.
-    if (index === 0 && merged !== undefined && (result.doubtful || needsFallback(result, window.options))) {
-      task = await open();
-      result = await task.decode(temperature, index, false);
-    }
-    // Music followed by padded silence makes the model hallucinate "like and subscribe"; music followed by zero padding
-    // does not. Suspicious text must be confirmed with zero padding; if it is not, the result with zero padding counts
-    // from here on.
-    if (index === 0 && endsInSilence(window) && mayHoldNoSpeech(result, window.options)) {
-      const zeroPadded = await open({ fill: 'zeros' });
-      const again = await zeroPadded.decode(temperature, index, false);
-      if (isSilence(again, window.options) || needsFallback(result, window.options)) {
-        beforeSilence = result;
-        task = zeroPadded;
-        result = again;
-      }
-    }
-    results.push(result);
-    if (!needsFallback(result, window.options)) {
-      passed = result;
-      break;
-    }
+  const merged = parts.mergesSilence ? mergedSilence(window) : undefined;
+  const { task, result: first, beforeSilence } = await decodeFirst(window, open, merged);
+  const results = [first];
+  let last = first;
+  for (const [index, temperature] of higher.entries()) {
+    if (!needsFallback(last, options)) break;
+    last = await task.decode(temperature, index + 1, false);
+    results.push(last);
   }
-  let best = passed ?? bestOfFailed(results, window.options);
-  let temperature = passed?.temperature ?? window.options.temperatures.at(-1) ?? 0;
-  let silent = isSilence(best, window.options) || allSuggestSilence(results, beforeSilence, window.options);
-  let before = tokensBefore;
+  const passed = needsFallback(last, options) ? undefined : last;
+  const best = passed ?? bestOfFailed(results, options);
+  const silent = isSilence(best, options) || allSuggestSilence(results, beforeSilence, options);
   // The text before a window, above all one that repeats itself, can make the model repeat it whatever is said. The reference returns the
   // repetition, and here half a minute of speech passed for silence.
-  if (before.length > 0 && (silent || passed === undefined) && repeats(results[0], window.options)) {
+  if (before.length > 0 && (silent || passed === undefined) && repeats(first, options)) {
     const alone = await open({}, []);
-    const again = await alone.decode(window.options.temperatures[0] ?? 0, results.length, false);
-    if (!needsFallback(again, window.options) && !isSilence(again, window.options)) {
-      [task, best, silent, before, temperature] = [alone, again, false, [], again.temperature];
+    const again = await alone.decode(firstTemperature, results.length, false);
+    if (!needsFallback(again, options) && !isSilence(again, options)) {
+      return { task: alone, best: again, silent: false, before: [], temperature: again.temperature };
     }
   }
+  const temperature = passed?.temperature ?? options.temperatures.at(-1) ?? 0;
   return { task, best, silent, before, temperature };
 }
 

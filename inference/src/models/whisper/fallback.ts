@@ -71,8 +71,8 @@ export function allSuggestSilence(
 }
 
 /** Whether a result repeats itself, or the end of the text before it. */
-export function repeats(result: DecodingResult | undefined, limits: Thresholds): boolean {
-  return result !== undefined && (result.compressionRatio > limits.compressionRatioThreshold || result.echoes);
+export function repeats(result: DecodingResult, limits: Thresholds): boolean {
+  return result.compressionRatio > limits.compressionRatioThreshold || result.echoes;
 }
 
 /** Whether the text may be hallucinated: it needs fallback, or the no-speech probability exceeds half its threshold. */
