@@ -36,7 +36,7 @@ export interface ListenAllOptions {
   /** Undefined: the OpenAI API is off. */
   readonly openAi: Pick<OpenAiOptions, 'models' | 'version'> | undefined;
   /** Whether GET / is a page to try the server. */
-  readonly playground?: boolean;
+  readonly playground: boolean;
   readonly admission: CallAdmission;
   readonly decoder: MessageDecoder;
   /** Undefined: the port is plaintext. */
@@ -130,7 +130,7 @@ function createWebListener(options: ListenAllOptions): RequestListener {
   const calls = listener(createConnectListener({ services, maxMessageBytes, decoder, callOf, fallback }));
   const { openAi } = options;
   const api = openAi === undefined ? calls : createOpenAiListener({ ...options, ...openAi }, calls);
-  const first = options.playground === true ? createPlaygroundListener(api) : api;
+  const first = options.playground ? createPlaygroundListener(api) : api;
   return (request, response) => {
     // A server must take the absolute form as well (RFC 9112, section 3.2.2).
     request.url = request.url?.replace(/^https?:\/\/[^/?]*\/?/i, '/');

@@ -29,9 +29,9 @@ export interface DecoderState {
   readonly audioPositions: number;
   /**
    * Whether the encoder's keys and values have one row per audio instead of one per sequence, and the decoder's have
-   * spare capacity. Default false.
+   * spare capacity.
    */
-  readonly chunked?: boolean;
+  readonly chunked: boolean;
   /** Number of leading tokens that all sequences share, if known. */
   readonly inCommon?: number | undefined;
 }
