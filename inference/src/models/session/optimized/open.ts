@@ -4,7 +4,7 @@ import { codeOf, messageOf } from '@heimdex/common';
 import type { InferenceSession } from 'onnxruntime-node';
 import type { GraphFacts } from '../../../onnx/index.js';
 import { type OptimizedKey, optimizedKey, optimizedName } from './key.js';
-import { createSession, makeOptimized } from './make.js';
+import { createSession, type MakeRequest, makeOptimized } from './make.js';
 import { checkFiles, readManifest } from './manifest.js';
 import type { OpenedGraph, Recipe } from './recipe.js';
 import { graphBytes } from './size.js';
@@ -43,24 +43,13 @@ export async function openOptimized(
   const key = optimizedKey(recipe.graphTransform ?? '', graphSettings(settings));
   const form = optimizedName(key);
   const dir = join(options.dir, source, form);
-  let record = options.records.find((one) => one.source === source && one.form === form);
-  let made: OptimizedRecord | undefined;
+  const recorded = options.records.find((one) => one.source === source && one.form === form);
+  const { make } = options;
   try {
-    if (options.make !== undefined) {
-      const sourceBytes = await graphBytes(path);
-      if (sourceBytes < options.make.minBytes) return plain(TOO_SMALL);
-      if (record === undefined || !(await isWhole(dir, source, record))) {
-        const toSave = recipe.read();
-        if (toSave.packs === false) return plain(NOTHING_TO_PACK);
-        if (toSave.packs === true && !options.make.shared) return plain(NOT_SHARED);
-        if (!isReadBack(toSave.facts())) return plain(NOT_READ_BACK);
-        const files = await makeOptimized({ dir, source, key, sourceBytes, graph: toSave, settings, onProgress });
-        made = { source, form, files };
-        record = made;
-      }
-      // A failure to remove, as on a read-only volume, is harmless.
-      await removeStale(dirname(dir), key).catch(() => {});
-    }
+    const missing = { path, recipe, dir, source, key, form, recorded, settings, onProgress };
+    const made = make === undefined ? undefined : await makeMissing(missing, make);
+    if (typeof made === 'string') return plain(made);
+    const record = made ?? recorded;
     const manifest = await readManifest(dir);
     if (manifest === undefined) return plain(NOT_OPTIMIZED);
     if (record === undefined) return plain(NOT_RECORDED);
@@ -76,12 +65,40 @@ export async function openOptimized(
       use: { graph, prepared: true, ...(made === undefined ? {} : { made, madeBytes: bytesOf(made) }) },
     };
   } catch (error) {
-    const reason = messageOf(error);
-    const { graph: none, use } = plain(
-      `the optimized model cannot be ${options.make === undefined ? 'used' : 'created'}: ${reason}`,
-    );
-    return { graph: none, use: options.make !== undefined && isRefusal(error) ? { ...use, unwritable: true } : use };
+    const doing = make === undefined ? 'used' : 'created';
+    const { use } = plain(`the optimized model cannot be ${doing}: ${messageOf(error)}`);
+    return { graph: undefined, use: make !== undefined && isRefusal(error) ? { ...use, unwritable: true } : use };
   }
+}
+
+/** An optimized model that may have to be made. */
+interface Missing extends Omit<MakeRequest, 'graph' | 'sourceBytes'> {
+  /** Of the graph's file. */
+  readonly path: string;
+  readonly recipe: Recipe;
+  readonly form: string;
+  readonly recorded: OptimizedRecord | undefined;
+}
+
+/** Creates the optimized model unless it is there and whole. Returns its record if it was made, or why it is not worth making. */
+async function makeMissing(
+  { path, recipe, form, recorded, ...request }: Missing,
+  { minBytes, shared }: NonNullable<OptimizedOptions['make']>,
+): Promise<OptimizedRecord | string | undefined> {
+  const { dir, source, key } = request;
+  const sourceBytes = await graphBytes(path);
+  if (sourceBytes < minBytes) return TOO_SMALL;
+  let made: OptimizedRecord | undefined;
+  if (recorded === undefined || !(await isWhole(dir, source, recorded))) {
+    const graph = recipe.read();
+    if (graph.packs === false) return NOTHING_TO_PACK;
+    if (graph.packs === true && !shared) return NOT_SHARED;
+    if (!isReadBack(graph.facts())) return NOT_READ_BACK;
+    made = { source, form, files: await makeOptimized({ ...request, graph, sourceBytes }) };
+  }
+  // A failure to remove, as on a read-only volume, is harmless.
+  await removeStale(dirname(dir), key).catch(() => {});
+  return made;
 }
 
 /**
