@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { DamagedImage } from '../errors.js';
 import { type RawImage, unpremultiply } from '../raw-image.js';
+import { withLoopFilters } from './loop-filters.js';
 import type { DecodeRequest } from './messages.js';
 import { checkDecodedSize, limitWasmMemory } from './wasm-memory.js';
 
@@ -43,7 +44,8 @@ export class HeicDecoder {
 
   constructor(maxMemoryBytes: number) {
     const require = createRequire(import.meta.url);
-    const wasmBinary = limitWasmMemory(readFileSync(require.resolve(`${PACKAGE}.wasm`)), maxMemoryBytes);
+    const module = withLoopFilters(readFileSync(require.resolve(`${PACKAGE}.wasm`)));
+    const wasmBinary = limitWasmMemory(module, maxMemoryBytes);
     const quiet = (): void => {};
     this.#library = require(`${PACKAGE}.js`)({ wasmBinary, print: quiet, printErr: quiet }) as Libheif;
   }
