@@ -12,7 +12,7 @@ import { beforePixels } from './jpeg-scans.js';
 import { readJxlSize } from './jxl-header.js';
 import { type OpenOptions, openImage, openRaw, readSamples } from './open.js';
 import { describeContent } from './other-content.js';
-import { withoutCompressedText } from './png-text.js';
+import { readablePng } from './png-chunks.js';
 import { type RawImage, unpremultiply } from './raw-image.js';
 import { isSrgbProfile } from './srgb-profile.js';
 import { MAX_JXL_PIXELS } from './thread/limits.js';
@@ -86,7 +86,7 @@ function readerOf(format: ImageFormat): HeaderReader {
     case 'HEIC':
       return (content) => heifHeader(content, format);
     case 'PNG':
-      return (content) => headerOf(format, content, withoutCompressedText);
+      return (content) => headerOf(format, content, readablePng);
     case 'WebP':
       return (content) => headerOf(format, content, withFirstFrame);
     default:
