@@ -41,6 +41,12 @@ describe('the OpenAI API', () => {
         'input[1]',
         /type application\/pdf/,
       ],
+      [
+        'of an image that is not in base64',
+        { model: MODEL, input: ['a', 'data:image/svg+xml;utf8,<svg/>'] },
+        'input[1]',
+        /image in base64, got one without ";base64"/,
+      ],
       ['with one text too long', { model: MODEL, input: ['a', 'item error'] }, 'input[1]', /too long/],
       ['that is an array', [], null, /JSON object/],
       ['that is no JSON', '{"model":', null, /not valid JSON|cannot be read as JSON/],

@@ -3,15 +3,23 @@ import { invalidParameter } from './parameters.js';
 
 /** Everything before the data. A text such as "data: 1, 2" has no base64 before its first comma. */
 const HEADER = /^\s*data:([^,;]*)(?:;(?:"[^"]*"|[^",])*)?;\s*base64\s*,/i;
+/** The same of an image without base64: percent-encoded, as pages have drawings. */
+const OTHER_IMAGE = /^\s*data:image\/[^,]*,/i;
 /** Maximum characters of a header. */
 const MAX_HEADER = 1000;
 /** Types that do not say what the data are: the image's own format decides, as it does for every image. */
 const UNSPECIFIC_TYPES = ['', 'application/octet-stream'];
 
-/** Whether the input is a data URL in base64 rather than a text. Throws INVALID_ARGUMENT for one of another type than an image's. */
+/**
+ * Whether the input is a data URL in base64 rather than a text. Throws INVALID_ARGUMENT for one of another type than an image's, and for an image's
+ * that is not base64.
+ */
 export function isImageUrl(input: string, name: string): boolean {
   const type = headerOf(input)?.[1]?.trim().toLowerCase();
-  if (type === undefined) return false;
+  if (type === undefined) {
+    if (!OTHER_IMAGE.test(input.slice(0, MAX_HEADER))) return false;
+    throw invalidParameter(name, 'expected the data URL of an image in base64, got one without ";base64".');
+  }
   if (type.startsWith('image/') || UNSPECIFIC_TYPES.includes(type)) return true;
   throw invalidParameter(
     name,
