@@ -63,6 +63,14 @@ describe('large JSON', () => {
     expect((await errorOf(decoder.json(ValueSchema, Buffer.from('{'), NEVER))).message).to.match(/Value: /);
   });
 
+  it('that has a data URL in place of base64 is refused with what was expected', async () => {
+    const images = [{ content: 'data:image/png;base64,AAAA' }];
+    const error = await errorOf(decoder.json(EmbedImageRequestSchema, bytesOf({ images }), NEVER));
+    expect(error.message).to.match(
+      /content.*: expected the bytes in base64 alone, without "data:\.\.\.;base64," before them\.$/,
+    );
+  });
+
   it('of a disconnected caller is skipped, unlike those of others', async () => {
     const gone = new AbortController();
     const caller = { ...NEVER, signal: gone.signal };

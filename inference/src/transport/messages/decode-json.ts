@@ -24,7 +24,12 @@ export function decodeJson(desc: DescMessage, bytes: Uint8Array, limits: JsonLim
 /** Of a message that came as another value, such as an image as a base64 string, the library names only that value. */
 const OTHER_VALUE = /^cannot decode message (\S+) from JSON: (".*"|string|Array\(\d+\)|null|true|false|-?\d\S*)$/s;
 
+const NO_BASE64 = ': invalid base64 string';
+
 function withExpected(desc: DescMessage, said: string): string {
+  // Most often a data URL.
+  if (said.endsWith(NO_BASE64))
+    return `${said}: expected the bytes in base64 alone, without "data:...;base64," before them`;
   const [, name, came] = OTHER_VALUE.exec(said) ?? [];
   const [field] = messagesOf(desc).find(({ typeName }) => typeName === name)?.fields ?? [];
   if (field === undefined) return said;
