@@ -63,6 +63,18 @@ describe('images of every kind', () => {
     expect(pixelAt(await imageOf(imageFixture('high_compression.heic')), 8, 32)).to.deep.equal([189, 172, 144]);
   });
 
+  it('turns the transparency of an AVIF with its colours, whatever its file says of it', async () => {
+    // By avifenc 0.11: its right half is transparent, turned to the top.
+    const image = await imageOf(imageFixture('turned_alpha.avif'));
+    expect([image.width, image.height]).to.deep.equal([21, 33]);
+    for (const x of [2, 18]) {
+      expect(pixelAt(image, x, 5), `${x},5`).to.deep.equal([255, 255, 255]);
+      pixelAt(image, x, 28).forEach((value, channel) => {
+        expect(value, `${x},28 channel ${channel}`).to.be.closeTo(channel === 0 ? 255 : 0, 6);
+      });
+    }
+  });
+
   it('maps floats from 0 to 1 to black to white', async () => {
     const image = await imageOf(imageFixture('float_grey_0_1.tif'));
     expect(pixelAt(image, 0, 0)).to.deep.equal([78, 78, 78]);

@@ -7,6 +7,7 @@ import { checkExif } from './exif.js';
 import { brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
 import { checkItems, hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
+import { isOnItsSide, openTurned, type Turn, turnsOf, withoutTurns } from './heif-turns.js';
 import { isProfile } from './icc.js';
 import { beforePixels } from './jpeg-scans.js';
 import { readJxlSize } from './jxl-header.js';
@@ -167,9 +168,11 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
   const readable = (bytes: Uint8Array): Uint8Array => withoutExif(isAnimated ? asStillAvif(bytes) : bytes);
   const plain = readable(content);
   const metadata = await openImage(plain).metadata();
+  const { width, height } = metadata.autoOrient;
+  const turns = needsOwnTurns(metadata) ? turnsOf(plain) : [];
   if (metadata.compression === 'hevc') {
-    const { width, height } = metadata.autoOrient;
-    return ownHeader('HEIC', width, height, metadata.icc);
+    const [across, down] = isOnItsSide(turns) ? [height, width] : [width, height];
+    return withTurns({ ...ownHeader('HEIC', across, down, metadata.icc), width, height }, turns);
   }
   if (metadata.compression !== 'av1') {
     const codec = HEIF_CODECS[metadata.compression ?? ''] ?? 'an unknown codec';
@@ -178,10 +181,23 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
   const header = fromMetadata('AVIF', metadata);
   const { orientation, colours } = header;
   const upright = (bytes: Uint8Array): Sharp => openUpright(readable(bytes), colours, orientation);
-  if (header.opaque || !isPremultiplied(content)) {
-    return plain === content ? header : { ...header, load: async (bytes) => upright(bytes) };
+  if (!header.opaque && isPremultiplied(content)) {
+    return withTurns({ ...header, load: (bytes) => openUnpremultiplied(() => upright(bytes)) }, turns);
   }
-  return { ...header, load: (bytes) => openUnpremultiplied(() => upright(bytes)) };
+  return plain === content && turns.length === 0
+    ? header
+    : withTurns({ ...header, load: async (bytes) => upright(bytes) }, turns);
+}
+
+/** libheif turns alpha only if the file says so of its image too, and mixes the outermost colours of an odd size. */
+function needsOwnTurns({ hasAlpha, width, height }: Metadata): boolean {
+  return hasAlpha === true || width % 2 === 1 || height % 2 === 1;
+}
+
+function withTurns(header: ImageHeader, turns: readonly Turn[]): ImageHeader {
+  const { load } = header;
+  if (load === undefined || turns.length === 0) return header;
+  return { ...header, load: async (bytes) => openTurned(await load(withoutTurns(bytes)), turns) };
 }
 
 /** libvips leaves the colours of an AVIF as they are, so putting them on white would multiply them by alpha twice. */

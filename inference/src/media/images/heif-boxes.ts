@@ -4,12 +4,13 @@ import { orNothing, viewOf } from './icc.js';
 
 const MAX_BOXES = 1_000;
 /** Version and flags, before the boxes inside `meta` and `iref`. */
-const FULL_BOX_BYTES = 4;
+export const FULL_BOX_BYTES = 4;
 
 /** Items that share bytes are rare: the length of all items is at most this many times that of the file. */
 const MAX_SHARED = 4;
 
-interface Box {
+export interface Box {
+  readonly type: string;
   /** Of its content, without the header. */
   readonly start: number;
   readonly end: number;
@@ -84,12 +85,17 @@ function itemBytes(iloc: DataView): number {
   return bytes;
 }
 
-function findBox(content: Uint8Array, type: string, from: number, to: number): Box | undefined {
-  return boxes(content, type, from, to).next().value;
+export function findBox(content: Uint8Array, type: string, from: number, to: number): Box | undefined {
+  for (const box of boxes(content, type, from, to)) return box;
+  return undefined;
 }
 
-/** The boxes of that type, one after the other. Throws DamagedImage behind MAX_BOXES of any type. */
-function* boxes(content: Uint8Array, type: string, from: number, to: number): Generator<Box, undefined> {
+function* boxes(content: Uint8Array, type: string, from: number, to: number): Iterable<Box> {
+  for (const box of allBoxes(content, from, to)) if (box.type === type) yield box;
+}
+
+/** Boxes, one after the other. Throws DamagedImage behind MAX_BOXES. */
+export function* allBoxes(content: Uint8Array, from: number, to: number): Iterable<Box> {
   const view = viewOf(content);
   let at = from;
   for (let box = 0; at + 8 <= to; box += 1) {
@@ -98,9 +104,8 @@ function* boxes(content: Uint8Array, type: string, from: number, to: number): Ge
     const long = short === 1 && at + 16 <= to;
     const size = long ? Number(view.getBigUint64(at + 8)) : short;
     const end = size === 0 ? to : Math.min(to, at + size);
-    if (ascii(content, at + 4, at + 8) === type) yield { start: at + (long ? 16 : 8), end };
-    if (size < 8) return undefined;
+    yield { type: ascii(content, at + 4, at + 8), start: at + (long ? 16 : 8), end };
+    if (size < 8) return;
     at += size;
   }
-  return undefined;
 }
