@@ -64,6 +64,11 @@ describe('files that are no image of the formats', () => {
     }
   });
 
+  it('are refused by name if a PNG is one of an iOS app', async () => {
+    const file = Buffer.from('89504e470d0a1a0a000000044367424950002002', 'hex');
+    expect((await imageErrorOf(file)).message).to.match(/^Expected a supported PNG image, got one .*CgBI.*pngcrush/);
+  });
+
   it('are refused by name if a JPEG is of a kind that its decoder does not know', async () => {
     const frame = (marker: number, bits: number): Buffer => {
       const file = Buffer.from('ffd8fffe0003c3ff00000b000010001001011100ffd9', 'hex');

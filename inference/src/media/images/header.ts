@@ -4,7 +4,7 @@ import { readBmpHeader } from './bmp/header.js';
 import { type ColourConversion, srgbConversion } from './colours.js';
 import { checkImageSize, DamagedImage, imageUnreadable, refuseImage } from './errors.js';
 import { checkExif } from './exif.js';
-import { brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
+import { ascii, brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
 import { checkItems, hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
 import { isOnItsSide, openTurned, type Turn, turnsOf, withoutTurns } from './heif-turns.js';
@@ -87,12 +87,20 @@ function readerOf(format: ImageFormat): HeaderReader {
     case 'HEIC':
       return (content) => heifHeader(content, format);
     case 'PNG':
-      return (content) => headerOf(format, content, readablePng);
+      return pngHeader;
     case 'WebP':
       return (content) => headerOf(format, content, withFirstFrame);
     default:
       return async (content) => fromMetadata(format, await openImage(content).metadata());
   }
+}
+
+function pngHeader(content: Uint8Array): Promise<ImageHeader> {
+  if (ascii(content, 12, 16) === 'CgBI') {
+    const advice = 'Take it from the design instead, or convert it (pngcrush -revert-iphone-optimizations).';
+    throw refuseImage('PNG', 'one in a form of Apple (CgBI) that only iOS apps have', advice);
+  }
+  return headerOf('PNG', content, readablePng);
 }
 
 /** Of a file of which libvips gets only what `readable` leaves. */
