@@ -63,6 +63,15 @@ describe('images of every kind', () => {
     expect(pixelAt(await imageOf(imageFixture('high_compression.heic')), 8, 32)).to.deep.equal([189, 172, 144]);
   });
 
+  it('reads a HEIC photograph of more tiles than libvips does', async () => {
+    // 272 tiles; the left half is red, turned to the top.
+    const image = await imageOf(imageFixture('many_tiles.heic'));
+    expect([image.width, image.height]).to.deep.equal([512, 544]);
+    expect(pixelAt(image, 500, 20)[0]).to.be.closeTo(200, 3);
+    expect(pixelAt(image, 20, 520)[2]).to.be.closeTo(200, 3);
+    expect((await imageErrorOf(imageFixture('many_tiles.heic'), 200_000)).message).to.match(/HEIC of 512 x 544/);
+  });
+
   it('turns the transparency of an AVIF with its colours, whatever its file says of it', async () => {
     // By avifenc 0.11: its right half is transparent, turned to the top.
     const image = await imageOf(imageFixture('turned_alpha.avif'));

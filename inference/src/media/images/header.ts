@@ -7,6 +7,7 @@ import { checkExif } from './exif.js';
 import { ascii, brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
 import { checkItems, hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
+import { factsOfLarge, type HeicFacts } from './heif-properties.js';
 import { isOnItsSide, openTurned, type Turn, turnsOf, withoutTurns } from './heif-turns.js';
 import { isProfile } from './icc.js';
 import { beforePixels } from './jpeg-scans.js';
@@ -175,12 +176,15 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
   const isAnimated = brandsOf(content)[0] === 'avis';
   const readable = (bytes: Uint8Array): Uint8Array => withoutExif(isAnimated ? asStillAvif(bytes) : bytes);
   const plain = readable(content);
+  const large = factsOfLarge(plain);
+  if (large !== undefined) {
+    const all = turnsOf(plain);
+    return heicHeader({ ...large, ...swappedIf(isOnItsSide(all), large) }, needsOwnTurns(large) ? all : []);
+  }
   const metadata = await openImage(plain).metadata();
-  const { width, height } = metadata.autoOrient;
   const turns = needsOwnTurns(metadata) ? turnsOf(plain) : [];
   if (metadata.compression === 'hevc') {
-    const [across, down] = isOnItsSide(turns) ? [height, width] : [width, height];
-    return withTurns({ ...ownHeader('HEIC', across, down, metadata.icc), width, height }, turns);
+    return heicHeader({ ...metadata.autoOrient, profile: metadata.icc }, turns);
   }
   if (metadata.compression !== 'av1') {
     const codec = HEIF_CODECS[metadata.compression ?? ''] ?? 'an unknown codec';
@@ -197,8 +201,22 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
     : withTurns({ ...header, load: async (bytes) => upright(bytes) }, turns);
 }
 
+/** Of an image shown as `facts` say; `turns`: those that its decoder does not see. */
+function heicHeader({ width, height, profile }: HeicFacts, turns: readonly Turn[]): ImageHeader {
+  const stored = swappedIf(isOnItsSide(turns), { width, height });
+  return withTurns({ ...ownHeader('HEIC', stored.width, stored.height, profile), width, height }, turns);
+}
+
+function swappedIf(swapped: boolean, { width, height }: Pick<ImageHeader, 'width' | 'height'>) {
+  return swapped ? { width: height, height: width } : { width, height };
+}
+
 /** libheif turns alpha only if the file says so of its image too, and mixes the outermost colours of an odd size. */
-function needsOwnTurns({ hasAlpha, width, height }: Metadata): boolean {
+function needsOwnTurns({
+  hasAlpha,
+  width,
+  height,
+}: Pick<ImageHeader, 'width' | 'height'> & { hasAlpha?: boolean }): boolean {
   return hasAlpha === true || width % 2 === 1 || height % 2 === 1;
 }
 

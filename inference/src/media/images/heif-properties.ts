@@ -1,0 +1,90 @@
+import { allBoxes, type Box, FULL_BOX_BYTES, findBox } from './heif-boxes.js';
+import { orNothing, viewOf } from './icc.js';
+
+/** libvips refuses files of more items. Photographs have as many tiles from 60 million pixels on: panoramas, telephones of 64 million pixels. */
+const MAX_VIPS_ITEMS = 256;
+const ICC_TYPES = ['prof', 'rICC'];
+
+/** What is known of a HEIC image without libvips. */
+export interface HeicFacts {
+  /** As stored: before it is turned. */
+  readonly width: number;
+  readonly height: number;
+  readonly profile: Uint8Array | undefined;
+}
+
+/** The facts of a HEIC image that has more items than libvips reads; undefined for others, and for those that cannot be read without it. */
+export function factsOfLarge(content: Uint8Array): HeicFacts | undefined {
+  const meta = findBox(content, 'meta', 0, content.length);
+  const items = meta && findBox(content, 'iinf', meta.start + FULL_BOX_BYTES, meta.end);
+  if (items === undefined || countOf(viewOf(content.subarray(items.start, items.end))) <= MAX_VIPS_ITEMS)
+    return undefined;
+  const all = allProperties(content);
+  const types = all.map(({ type }) => type);
+  const properties = primaryProperties(content);
+  const size = properties.find(({ type }) => type === 'ispe');
+  const isCut = properties.some(({ type }) => type === 'clap');
+  if (size === undefined || isCut || !types.includes('hvcC') || types.includes('av1C')) return undefined;
+  const view = viewOf(content);
+  // Tiles may have the profile of their image.
+  const colours = [...properties, ...all]
+    .filter(({ type }) => type === 'colr')
+    .map(({ start, end }) => content.subarray(start, end))
+    .find((colr) => ICC_TYPES.includes(Buffer.from(colr).toString('latin1', 0, 4)));
+  return {
+    width: view.getUint32(size.start + 4),
+    height: view.getUint32(size.start + 8),
+    profile: colours?.subarray(4),
+  };
+}
+
+/** The number of items in an `iinf` box, without its header. */
+function countOf(items: DataView): number {
+  return items.getUint8(0) === 0 ? items.getUint16(4) : items.getUint32(4);
+}
+
+/** The properties of a HEIF file's primary image, in their order. Layout: ISO/IEC 23008-12, section 9.3; ISO/IEC 14496-12, section 8.11.4 (`pitm`). */
+export function primaryProperties(content: Uint8Array): readonly Box[] {
+  const view = viewOf(content);
+  const meta = findBox(content, 'meta', 0, content.length);
+  const primary = meta && findBox(content, 'pitm', meta.start + FULL_BOX_BYTES, meta.end);
+  const container = containerOf(content);
+  const uses = container && findBox(content, 'ipma', container.start, container.end);
+  if (primary === undefined || uses === undefined) return [];
+  const id = view.getUint8(primary.start) === 0 ? view.getUint16(primary.start + 4) : view.getUint32(primary.start + 4);
+  const indices = orNothing(() => usedProperties(viewOf(content.subarray(uses.start, uses.end)), id)) ?? [];
+  const all = allProperties(content);
+  // Indices begin with 1.
+  return indices.flatMap((index) => all[index - 1] ?? []);
+}
+
+/** The properties of all images. */
+export function allProperties(content: Uint8Array): readonly Box[] {
+  const container = containerOf(content);
+  const all = container && findBox(content, 'ipco', container.start, container.end);
+  return all === undefined ? [] : [...allBoxes(content, all.start, all.end)];
+}
+
+function containerOf(content: Uint8Array): Box | undefined {
+  const meta = findBox(content, 'meta', 0, content.length);
+  return meta && findBox(content, 'iprp', meta.start + FULL_BOX_BYTES, meta.end);
+}
+
+/** The indices of an item's properties, in an `ipma` box without its header. Throws a RangeError where it ends too early. */
+function usedProperties(uses: DataView, wanted: number): readonly number[] {
+  const idBytes = uses.getUint8(0) === 0 ? 2 : 4;
+  const indexBytes = (uses.getUint8(3) & 1) === 0 ? 1 : 2;
+  const count = uses.getUint32(4);
+  let at = 8;
+  for (let item = 0; item < count; item += 1) {
+    const id = idBytes === 2 ? uses.getUint16(at) : uses.getUint32(at);
+    const first = at + idBytes + 1;
+    const end = first + uses.getUint8(first - 1) * indexBytes;
+    // The highest bit says that a reader must know the property.
+    const index = (from: number) => (indexBytes === 1 ? uses.getUint8(from) & 0x7f : uses.getUint16(from) & 0x7fff);
+    if (id === wanted)
+      return Array.from({ length: (end - first) / indexBytes }, (_, n) => index(first + n * indexBytes));
+    at = end;
+  }
+  return [];
+}
