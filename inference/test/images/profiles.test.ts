@@ -3,6 +3,7 @@ import sharp from 'sharp';
 import { configureImageDecoding, decodeImage } from '../../src/media/images/index.js';
 import { halves, pixelAt } from '../support/image-files.js';
 import { Random } from '../support/random.js';
+import { imageTags, writeTiff } from '../support/tiff-file.js';
 
 const LIMIT = { maxPixels: 1_000_000 };
 
@@ -49,6 +50,22 @@ describe('an image with an ICC profile', () => {
   it('of 16 bits a colour is converted with all of them: the darkest of linear light would be lost with the lower eight', async () => {
     for (const value of pixelAt((await decodeImage(LINEAR_COLOUR, LIMIT)).image, 0, 0))
       expect(value).to.be.within(17, 18);
+  });
+
+  it('is converted before transparent parts are mixed with white', async () => {
+    const { icc } = await sharp(LINEAR_COLOUR).metadata();
+    // Black, half transparent, and a sample that is left out.
+    const pixels = Buffer.alloc(4 * 5, Uint8Array.of(0, 0, 0, 128, 7));
+    const more = [[338, 3, [2, 0]] as const, [34_675, 1, [...(icc ?? [])]] as const];
+    const file = writeTiff([{ tags: imageTags({ width: 2, height: 2, samples: 5, more }), pixels }]);
+    expect(pixelAt((await decodeImage(file, LIMIT)).image, 0, 0)).to.deep.equal([127, 127, 127]);
+    const green = sharp({
+      create: { width: 2, height: 2, channels: 4, background: { r: 0, g: 255, b: 0, alpha: 0.5 } },
+    });
+    const deep = await green.withIccProfile('p3').toColourspace('rgb16').png().toBuffer();
+    const [red, , blue] = pixelAt((await decodeImage(deep, LIMIT)).image, 0, 0);
+    expect(red).to.be.closeTo(127, 3);
+    expect(blue).to.be.closeTo(127, 3);
   });
 
   it('keeps its 16-bit colours if the profile is broken', async () => {

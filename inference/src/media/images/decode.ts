@@ -105,9 +105,13 @@ async function decodeJpeg(content: Uint8Array, header: ImageHeader, target: Targ
 
 async function render(opened: () => Sharp, header: ImageHeader, target: TargetSize | undefined): Promise<Image> {
   const size = target === undefined ? header : reducedSize(header, target);
-  const { data, info } = await readSamples(() => onWhite(shrunk(opened(), header, size), header).toColourspace('srgb'));
+  // Colours are converted before they are mixed with white: here, or by sharp at the end.
+  const mixedLater = header.toSrgb !== undefined || header.colours.throughP3 === true;
+  const shown = (image: Sharp): Sharp => (mixedLater ? image : onWhite(image, header));
+  const { data, info } = await readSamples(() => shown(shrunk(opened(), header, size)).toColourspace('srgb'));
   const pixels = asRgb(data, info.channels);
   header.toSrgb?.(pixels);
+  if (mixedLater && info.channels === 4) mixWithWhite(pixels, data);
   const image = { width: info.width, height: info.height, data: pixels };
   return header.format === 'JPEG' ? withExtent(image, header, dctReduction(header, size)) : image;
 }
@@ -164,6 +168,14 @@ function isBetterWhole({ format, width, height, toSrgb }: ImageHeader, target: T
 
 function onWhite(image: Sharp, { opaque }: ImageHeader): Sharp {
   return opaque ? image : image.flatten({ background: '#ffffff' });
+}
+
+/** Alpha is the last of four samples. */
+function mixWithWhite(rgb: Uint8Array, samples: Uint8Array): void {
+  for (let at = 0; at < rgb.length; at += 1) {
+    const alpha = samples[Math.floor(at / 3) * 4 + 3] as number;
+    rgb[at] = Math.round(((rgb[at] as number) * alpha) / 255 + 255 - alpha);
+  }
 }
 
 function open(content: Uint8Array, header: ImageHeader, failOn: 'error' | 'warning'): Sharp {
