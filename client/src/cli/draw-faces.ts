@@ -63,7 +63,7 @@ export async function assertCanDraw(path: string | undefined): Promise<void> {
  */
 export async function drawFaces(content: Uint8Array, detections: FaceDetections, path: string): Promise<void> {
   const sharp = await loadSharp();
-  const drawn = await sharp(content)
+  const drawn = await sharp(exifInFront(content))
     .rotate()
     .composite([{ input: Buffer.from(facesSvg(detections)) }])
     .toFormat(formatOf(path) ?? 'png')
@@ -76,6 +76,27 @@ export async function drawFaces(content: Uint8Array, detections: FaceDetections,
     await rm(temporary, { force: true });
     throw new CliError(`${path} cannot be written: ${messageOf(error)}`, EXIT_CODES.output);
   }
+}
+
+/** A PNG with its EXIF data in front of its pixels, behind which ImageMagick writes it: sharp does not read them there, the server does. */
+function exifInFront(content: Uint8Array): Uint8Array {
+  const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+  if (bytes.toString('latin1', 1, 8) !== 'PNG\r\n\u001a\n') return content;
+  let pixelsAt: number | undefined;
+  for (let at = 8; at + 12 <= bytes.length; ) {
+    const type = bytes.toString('latin1', at + 4, at + 8);
+    const next = at + 12 + bytes.readUInt32BE(at);
+    if (type === 'IDAT') pixelsAt ??= at;
+    if (type === 'eXIf') {
+      return Buffer.concat([
+        bytes.subarray(0, pixelsAt ?? at),
+        bytes.subarray(at, next),
+        bytes.subarray(pixelsAt ?? next),
+      ]);
+    }
+    at = next;
+  }
+  return content;
 }
 
 /** Returns the boxes and landmarks as an SVG of the image's size. */

@@ -31,6 +31,21 @@ describe('heimdex detect-faces', () => {
     expect(pixel(10, 180)).to.deep.equal([0x80, 0x80, 0x80]);
   });
 
+  it('draws on the upright image of a PNG that has its EXIF data behind its pixels', async () => {
+    const inFront = await sharp({ create: { width: 200, height: 100, channels: 3, background: '#808080' } })
+      .withMetadata({ orientation: 6 })
+      .png()
+      .toBuffer();
+    const chunks = ['IHDR', 'IDAT', 'eXIf', 'IEND'].map((type) => {
+      const at = inFront.indexOf(type) - 4;
+      return inFront.subarray(at, at + 12 + inFront.readUInt32BE(at));
+    });
+    const path = await file('a.png', Buffer.concat([inFront.subarray(0, 8), ...chunks]));
+    const drawn = join(cli.dir, 'drawn.png');
+    expect(await run(['detect-faces', path, '--draw', drawn])).to.include({ exitCode: 0 });
+    expect(await sharp(drawn).metadata()).to.include({ width: 100, height: 200 });
+  });
+
   it('draws on what a named pipe gave, which cannot be read again', async function () {
     const png = await sharp({ create: { width: 100, height: 200, channels: 3, background: '#000' } })
       .png()
