@@ -81,6 +81,7 @@ describe('files that are no image of the formats', () => {
       [frame(0xc3, 16), 'a lossless JPEG image'],
       [frame(0xc5, 8), 'a hierarchical JPEG image'],
       [frame(0xc1, 12), 'a JPEG image of 12 bits a sample'],
+      [frame(0xc0, 8).fill(0, 12, 14), 'a JPEG image whose height is named behind its pixels (DNL)'],
     ] as const;
     for (const [content, kind] of kinds) {
       expect((await imageErrorOf(content)).message).to.equal(

@@ -88,6 +88,8 @@ export function unusualJpeg(content: Uint8Array): string | undefined {
     if (marker === HIERARCHICAL || DIFFERENTIAL.includes(marker)) return 'a hierarchical JPEG image';
     if (isFrame(marker)) {
       const bits = content[at + 4] ?? 0;
+      if (at + 7 <= content.length && viewOf(content).getUint16(at + 5) === 0)
+        return 'a JPEG image whose height is named behind its pixels (DNL)';
       return bits > 8 && bits <= 16 ? `a JPEG image of ${bits} bits a sample` : undefined;
     }
     if (marker === START_OF_SCAN) return undefined;
