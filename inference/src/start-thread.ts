@@ -11,7 +11,12 @@ export function startThread(program: URL, resourceLimits: ResourceLimits = {}): 
   try {
     return new Worker(program, { resourceLimits, execArgv: [], env: {} });
   } catch (cause) {
-    const message = 'No thread can be started: the server has reached the limit of its system. Retry later.';
-    throw new InferenceError('QUEUE_FULL', message, { retryAfterMs: RETRY_MS, cause });
+    throw noThread(cause);
   }
+}
+
+/** The error of a thread that did not start, or ended before it could read its program: too many open files show only then. */
+export function noThread(cause: unknown): InferenceError {
+  const message = 'No thread can be started: the server has reached the limit of its system. Retry later.';
+  return new InferenceError('QUEUE_FULL', message, { retryAfterMs: RETRY_MS, cause });
 }

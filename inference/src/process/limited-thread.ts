@@ -18,6 +18,8 @@ export interface LimitedThreadOptions<Answer> {
   readonly workMs: number;
   /** The answer to every request from then on. Called once. */
   lost(loss: ThreadLoss): Answer;
+  /** What requests reject with if it ended before its first message, for want of memory or open files: no request is to blame. */
+  notStarted(cause: unknown): Error;
 }
 
 /** A thread that answers one request after another. It may be terminated at any time, and is when an answer takes too much work. */
@@ -26,8 +28,9 @@ export class LimitedThread<Request, Answer extends { readonly kind: string }> {
   readonly #worker: Worker;
   readonly #limit: WorkTimer;
   #tid: number | undefined;
-  #settle: ((answer: Answer) => void) | undefined;
-  #lost: Answer | undefined;
+  #started = false;
+  #settle: ((answer: Answer | Promise<Answer>) => void) | undefined;
+  #lost: Answer | Promise<Answer> | undefined;
 
   constructor(options: LimitedThreadOptions<Answer>) {
     const { workMs } = options;
@@ -39,8 +42,9 @@ export class LimitedThread<Request, Answer extends { readonly kind: string }> {
       everyMs: sampleIntervalMs(workMs),
     });
     this.#worker.on('message', (message: Answer | ThreadStarted) => {
-      if (isStarted(message)) this.#tid = message.tid;
-      else this.#answered(message);
+      if (!isStarted(message)) return this.#answered(message);
+      this.#started = true;
+      this.#tid = message.tid;
     });
     this.#worker.on('error', (error: Error) => this.#lose(error));
     this.#worker.on('messageerror', (error) => this.#lose(error));
@@ -52,7 +56,7 @@ export class LimitedThread<Request, Answer extends { readonly kind: string }> {
     return this.#lost === undefined;
   }
 
-  /** Resolves with its answer, or that of a lost thread. One at a time. */
+  /** Resolves with its answer, or that of a lost thread; rejects if it could not be started. One at a time. */
   ask(request: Request, transfer: readonly ArrayBuffer[] = []): Promise<Answer> {
     return new Promise<Answer>((resolve) => {
       if (this.#lost !== undefined) return resolve(this.#lost);
@@ -80,7 +84,7 @@ export class LimitedThread<Request, Answer extends { readonly kind: string }> {
     await this.#worker.terminate();
   }
 
-  #answered(answer: Answer): void {
+  #answered(answer: Answer | Promise<Answer>): void {
     this.#limit.clear();
     const settle = this.#settle;
     this.#settle = undefined;
@@ -89,8 +93,16 @@ export class LimitedThread<Request, Answer extends { readonly kind: string }> {
 
   #lose(loss: ThreadLoss): void {
     this.#limit.close();
-    this.#lost ??= this.#options.lost(loss);
+    this.#lost ??= this.#answerOf(loss);
     this.#answered(this.#lost);
+  }
+
+  #answerOf(loss: ThreadLoss): Answer | Promise<Answer> {
+    if (this.#started || loss === 'closed' || loss === 'overdue') return this.#options.lost(loss);
+    const rejected = Promise.reject(this.#options.notStarted(loss));
+    // It may have no request yet.
+    rejected.catch(() => {});
+    return rejected;
   }
 }
 

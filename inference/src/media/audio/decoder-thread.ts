@@ -1,6 +1,6 @@
 import { causeText, InferenceError } from '../../errors.js';
 import { LimitedThread, type ThreadLoss } from '../../process/limited-thread.js';
-import { startThread } from '../../start-thread.js';
+import { noThread, startThread } from '../../start-thread.js';
 import type { DecoderChoice } from './decoders/create.js';
 import type { ThreadAnswer, ThreadRequest } from './messages.js';
 import type { DecodeAnswer, DecodeRequest } from './session.js';
@@ -22,6 +22,7 @@ export class DecoderThread {
     this.#thread = new LimitedThread<ThreadRequest, ThreadAnswer>({
       start: () => startThread(new URL('./worker.js', import.meta.url), RESOURCE_LIMITS),
       workMs,
+      notStarted: noThread,
       lost: (loss) => ({
         kind: 'failed',
         code: 'AUDIO_UNREADABLE',
@@ -68,6 +69,7 @@ export class DecoderThread {
     const answer = await this.#thread.ask(request, transfer);
     if (answer.kind !== 'failed') return answer;
     const { code, message, field, cause } = answer;
+    if (code === 'QUEUE_FULL') throw noThread(cause);
     throw new InferenceError(code, message, { field, cause });
   }
 }

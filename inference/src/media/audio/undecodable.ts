@@ -1,4 +1,9 @@
+import { codeOf } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
+import { noThread } from '../../start-thread.js';
+
+/** System errors of a library that cannot be loaded now. */
+const EXHAUSTED: readonly unknown[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'];
 
 /**
  * Converts a decoder's error for the caller. Other errors than InferenceError come from a library (a TypeError in its code, an
@@ -6,6 +11,7 @@ import { InferenceError } from '../../errors.js';
  */
 export function undecodable(error: unknown): InferenceError {
   if (error instanceof InferenceError) return error;
+  if (EXHAUSTED.includes(codeOf(error))) return noThread(error);
   return new InferenceError(
     'AUDIO_UNREADABLE',
     'The audio could not be decoded. It may be damaged, truncated or of an unsupported kind; a player or FFmpeg can tell which.',

@@ -4,7 +4,7 @@ import { type DescMessage, toBinary } from '@bufbuild/protobuf';
 import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import { Health, InferenceService } from '@heimdex/gen';
 import { decodeJson } from './decode-json.js';
-import type { JsonJob, JsonOutcome } from './json-thread.js';
+import type { JsonJob, JsonOutcome, STARTED } from './json-thread.js';
 
 /** Requests of the services, and arbitrary JSON. */
 const inputs = new Map<string, DescMessage>(
@@ -14,6 +14,7 @@ const inputs = new Map<string, DescMessage>(
     .map((input) => [input.typeName, input]),
 );
 
+parentPort?.postMessage('started' satisfies typeof STARTED);
 parentPort?.on('message', ({ typeName, bytes, limits }: JsonJob) => {
   try {
     const desc = inputs.get(typeName);

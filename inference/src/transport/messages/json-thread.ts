@@ -6,7 +6,7 @@
 import type { Worker } from 'node:worker_threads';
 import { Semaphore } from '../../semaphore.js';
 import type { Caller } from '../../services/call.js';
-import { startThread } from '../../start-thread.js';
+import { noThread, startThread } from '../../start-thread.js';
 import type { JsonLimits } from './scan-json.js';
 
 /** A request to the thread. */
@@ -18,6 +18,9 @@ export interface JsonJob {
 
 /** A response: the message in binary form, or the error in the text. */
 export type JsonOutcome = { readonly bytes: Uint8Array<ArrayBuffer> } | { readonly wrong: string };
+
+/** The thread's first message. */
+export const STARTED = 'started';
 
 /** The answer to a job. */
 interface Answer {
@@ -92,7 +95,12 @@ export class JsonThread {
   #start(): Worker {
     const worker = this.#startThread();
     worker.unref();
-    worker.on('message', (outcome: JsonOutcome) => {
+    let started = false;
+    worker.on('message', (outcome: JsonOutcome | typeof STARTED) => {
+      if (outcome === STARTED) {
+        started = true;
+        return;
+      }
       if (this.#worker !== worker) return;
       if ('wrong' in outcome) this.#current?.reject(new JsonError(outcome.wrong));
       else this.#current?.resolve(outcome.bytes);
@@ -100,7 +108,7 @@ export class JsonThread {
     const lost = (error: unknown) => {
       if (this.#worker !== worker) return;
       this.#worker = undefined;
-      this.#current?.reject(error);
+      this.#current?.reject(started ? error : noThread(error));
     };
     worker.on('error', lost);
     worker.on('exit', (code) => lost(new Error(`the thread for JSON ended with ${code}`)));

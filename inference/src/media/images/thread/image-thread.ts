@@ -1,6 +1,6 @@
 import { InferenceError } from '../../../errors.js';
 import { LimitedThread, type ThreadLoss } from '../../../process/limited-thread.js';
-import { startThread } from '../../../start-thread.js';
+import { noThread, startThread } from '../../../start-thread.js';
 import { DamagedImage, DecodeTimeUp } from '../errors.js';
 import { MAX_DECODE_CPU_SECONDS, MAX_DECODER_BYTES, MAX_IDLE_BYTES } from './limits.js';
 import type { DecodedContent, DecodeRequest, ThreadAnswer } from './messages.js';
@@ -14,6 +14,7 @@ export class ImageThread {
   readonly #thread = new LimitedThread<DecodeRequest, ThreadAnswer>({
     start: () => startThread(new URL('./worker.js', import.meta.url), RESOURCE_LIMITS),
     workMs: MAX_DECODE_CPU_SECONDS * 1000,
+    notStarted: noThread,
     lost: (loss) => ({
       kind: 'failed',
       message: messageFor(loss),
