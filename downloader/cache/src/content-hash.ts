@@ -15,16 +15,20 @@ export function startContentHash(type: ContentHash['type'], sizeBytes: number): 
   return type === 'sha256' ? createHash('sha256') : createHash('sha1').update(`blob ${sizeBytes}\0`);
 }
 
-/** Returns the hash of a file. Rejects with the system's error, or with the signal's reason when it is aborted. */
+/** Returns the hash of a file. Rejects with the system's error, which names the file, or with the signal's reason when it is aborted. */
 export async function hashFile(type: ContentHash['type'], path: string, signal?: AbortSignal): Promise<string> {
   const file = await open(path, 'r');
+  // Of an open file Node.js does not say which one it is.
+  const failed = (error: Error): never => {
+    throw Object.assign(error, { path });
+  };
   try {
-    const { size } = await file.stat();
+    const { size } = await file.stat().catch(failed);
     const hash = startContentHash(type, size);
     const part = Buffer.allocUnsafe(Math.min(READ_PART_BYTES, Math.max(size, 1)));
     for (;;) {
       signal?.throwIfAborted();
-      const { bytesRead } = await file.read(part, 0, part.length, null);
+      const { bytesRead } = await file.read(part, 0, part.length, null).catch(failed);
       if (bytesRead === 0) return hash.digest('hex');
       hash.update(part.subarray(0, bytesRead));
     }

@@ -172,6 +172,11 @@ describe('hashing', () => {
     await writeFile(join(dir(), 'empty'), '');
     expect(await hashFile('git-sha1', join(dir(), 'empty'))).to.equal('e69de29bb2d1d6434b8b29ae775ad8c2e48c5391');
   });
+
+  it('says which file cannot be read', async () => {
+    const error = await hashFile('sha256', dir()).catch((reason: unknown) => reason);
+    expect(error).to.include({ code: 'EISDIR', syscall: 'read', path: dir() });
+  });
 });
 
 describe('recorded verifications', () => {
