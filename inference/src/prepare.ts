@@ -120,11 +120,11 @@ async function prepareModel(model: ConfiguredModel, root: string, options: Model
     }
   } catch (error) {
     if (error instanceof FatalError || error instanceof CacheError) throw error;
-    if (options.stop.aborted) throw interrupted();
-    // Removes optimized models with which the model does not run.
+    // Removes optimized models with which the model does not run, and what a killed worker left: twice the model's size.
     for (const dir of await dirsIn(dirs)) {
       if (!before.includes(dir)) await rm(dir, { recursive: true, force: true });
     }
+    if (options.stop.aborted) throw interrupted();
     log.warn({ model: name, err: error }, 'Not prepared; the model is served from its original files');
   }
   const seconds = (performance.now() - startedAtMs) / 1000;

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdir, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { optimizedDir } from '@heimdex/cache';
 import { expect } from 'chai';
 import { pino } from 'pino';
@@ -49,21 +50,20 @@ describe('a volume prepared with a strict umask', () => {
 });
 
 describe('prepare', () => {
-  it('that is interrupted in its only model reports it', async () => {
+  it('that is interrupted while it saves its only model reports it, and leaves nothing', async () => {
     const volume = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
     try {
       const config = readConfig({ HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY, VERIFY_MODELS: 'quick' });
       const controller = new AbortController();
       const { signal: stop } = controller;
-      // The model's worker, which has just started, is told.
-      const listen = stop.addEventListener.bind(stop);
-      stop.addEventListener = (...listener: Parameters<typeof listen>) => {
-        listen(...listener);
-        controller.abort();
-      };
       const options = { config, log: pino({ level: 'silent' }), minBytes: 0, all: true, stop };
-      const error = await runPrepare(options).catch((reason: unknown) => reason);
-      expect(error).to.be.instanceOf(FatalError).and.include({ reason: 'interrupted' });
+      const running = runPrepare(options).catch((reason: unknown) => reason);
+      while ((await formDirs(volume).catch(() => [])).length === 0) await delay(10);
+      controller.abort();
+      expect(await running)
+        .to.be.instanceOf(FatalError)
+        .and.include({ reason: 'interrupted' });
+      expect(await formDirs(volume)).to.deep.equal([]);
     } finally {
       await volume.remove();
     }
