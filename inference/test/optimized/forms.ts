@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { findModels } from '../../src/models/find.js';
 import { LOADERS } from '../../src/models/loaders.js';
 import { preparedOptions } from '../../src/models/session/optimized/options.js';
-import type { GraphUse } from '../../src/models/session/optimized/use.js';
+import type { GraphUse, OptimizedOptions } from '../../src/models/session/optimized/use.js';
 import { runProgram } from '../fixtures/server-process.js';
 import type { Volume } from '../fixtures/volume.js';
 import { CONTEXT, OPTIONS } from '../support/paths.js';
@@ -45,21 +45,24 @@ export async function prepare(volume: Volume, env: Readonly<Record<string, strin
     .map((line) => (JSON.parse(line) as { msg: string }).msg);
 }
 
-/** Loads the configured model in this process, runs items and returns how its graphs were loaded. */
+/** Loads the configured model in this process, or makes its optimized models, runs items and returns how its graphs were loaded. */
 export async function answers(
   volume: Volume,
   env: Readonly<Record<string, string>>,
   items: readonly unknown[],
-  useOptimized: boolean,
+  use: boolean | OptimizedOptions['make'],
 ): Promise<{ readonly results: unknown; readonly uses: readonly GraphUse[] }> {
   const environment = readModelEnvironment({ HF_HUB_CACHE: volume.cacheDir, ...env });
   const [model] = await findModels(environment);
   if (model === undefined) throw new Error('no model is configured');
   const uses: GraphUse[] = [];
-  const prepared = preparedOptions(volume.cacheDir, model, 'full');
+  const prepared = {
+    ...preparedOptions(volume.cacheDir, model, 'full'),
+    ...(typeof use === 'object' ? { make: use } : {}),
+  };
   const loaded = await LOADERS[model.family](model.files, {
     ...AS_THE_PROGRAM,
-    ...(useOptimized ? { prepared, onGraph: (use: GraphUse) => void uses.push(use) } : {}),
+    ...(use ? { prepared, onGraph: (use: GraphUse) => void uses.push(use) } : {}),
   });
   try {
     return { results: await loaded.run(items, { ...CONTEXT, signals: items.map(() => NEVER) }), uses };

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { readdir, readFile, rename, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readlinkSync } from 'node:fs';
+import { type FileHandle, open, readdir, readFile, rename, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { optimizedDir } from '@heimdex/cache';
 import { expect } from 'chai';
@@ -10,7 +11,7 @@ import { FatalError } from '../../src/exit-codes.js';
 import { prepare as runPrepare } from '../../src/prepare.js';
 import { runProgram, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
-import { formDirs, prepare, SIGLIP, VISION_ONLY } from './forms.js';
+import { answers, formDirs, prepare, SIGLIP, VISION_ONLY } from './forms.js';
 
 describe('a lock file that cannot be written', () => {
   it('is an error of prepare: unrecorded models would not be used', async () => {
@@ -65,6 +66,29 @@ describe('prepare', () => {
         .and.include({ reason: 'interrupted' });
       expect(await formDirs(volume)).to.deep.equal([]);
     } finally {
+      await volume.remove();
+    }
+  });
+});
+
+describe('what prepare saves', () => {
+  it('is on the disk before it is recorded, or a power failure would leave files of the right sizes', async function () {
+    if (process.platform !== 'linux') return this.skip();
+    const volume = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
+    const any = await open(volume.blobOf(SIGLIP, 'config.json'));
+    const handles: Pick<FileHandle, 'datasync'> = Object.getPrototypeOf(any);
+    const { datasync } = handles;
+    const synced: string[] = [];
+    handles.datasync = function (this: FileHandle) {
+      synced.push(basename(readlinkSync(`/proc/self/fd/${this.fd}`)));
+      return datasync.call(this);
+    };
+    try {
+      await answers(volume, VISION_ONLY, [], { minBytes: 0, shared: true });
+      expect(new Set(synced)).to.deep.equal(new Set(['model.onnx', 'model.data', 'manifest.json']));
+    } finally {
+      handles.datasync = datasync;
+      await any.close();
       await volume.remove();
     }
   });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
-import { mkdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hashFile, type OptimizedFile } from '@heimdex/cache';
 import { codeOf, makeDir } from '@heimdex/common';
@@ -133,9 +133,20 @@ async function filesOf(dir: string): Promise<OptimizedFile[]> {
   for (const name of [GRAPH_NAME, MANIFEST_NAME, WEIGHTS_NAME]) {
     const path = join(dir, name);
     if (!existsSync(path)) continue;
+    await flush(path);
     files.push({ name, sizeBytes: (await stat(path)).size, sha256: await hashFile('sha256', path) });
   }
   return files;
+}
+
+/** A power failure would leave other bytes in a file of the recorded size, and only here the system reports that it could not write them. */
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
 }
 
 async function publish(temporary: string, dir: string): Promise<void> {
