@@ -6,6 +6,7 @@ import {
   InferenceService,
   HealthCheckResponse_ServingStatus as Serving,
 } from '@heimdex/gen';
+import { nowMs } from './clock.js';
 import { errorOf } from './convert-error.js';
 import { createError } from './errors.js';
 import type { CallOptions } from './options.js';
@@ -68,7 +69,7 @@ export async function* watchHealth(
     const plan = {
       name: 'Health',
       call: options,
-      deadlineMs: Date.now() + caller.timeoutMs('Health', options),
+      deadlineMs: nowMs() + caller.timeoutMs('Health', options),
     } as const;
     const stream = await caller.attempts(plan, scope, async ({ endpoint, metadata }) => {
       context.address = endpoint.address;
@@ -84,7 +85,7 @@ export async function* watchHealth(
     const timer = setTimeout(() => {
       timedOut = true;
       cancel();
-    }, plan.deadlineMs - Date.now());
+    }, plan.deadlineMs - nowMs());
     stream.on('error', () => undefined); // The loop reports it; after the loop it is irrelevant.
     scope.signal.addEventListener('abort', cancel, { once: true });
     try {

@@ -1,3 +1,5 @@
+import { nowMs } from './clock.js';
+
 /** Returns the promise's value, or rejects with the signal's reason when it fires. The promise itself continues. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -30,7 +32,7 @@ export class TimeUpError extends Error {
 }
 
 /**
- * Returns the value, or the promise's value. Rejects with TimeUpError after `deadlineMs` (milliseconds since the epoch), or with the
+ * Returns the value, or the promise's value. Rejects with TimeUpError after `deadlineMs` (by nowMs), or with the
  * signal's reason when it fires. The promise itself continues.
  */
 export async function before<T>(promise: T | Promise<T>, deadlineMs: number, signal: AbortSignal): Promise<T> {
@@ -41,7 +43,7 @@ export async function before<T>(promise: T | Promise<T>, deadlineMs: number, sig
   }
   let timer: NodeJS.Timeout | undefined;
   const timeUp = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new TimeUpError('deadline exceeded')), Math.max(0, deadlineMs - Date.now()));
+    timer = setTimeout(() => reject(new TimeUpError('deadline exceeded')), Math.max(0, deadlineMs - nowMs()));
   });
   try {
     return await abortable(Promise.race([promise, timeUp]), signal);

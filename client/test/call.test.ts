@@ -4,7 +4,7 @@ import { constants, createServer as createHttp2Server } from 'node:http2';
 import type { AddressInfo, Server } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { expect } from 'chai';
-import { one, useEmbedText } from './support/embed-text-service.js';
+import { one, type Reply, useEmbedText } from './support/embed-text-service.js';
 import { failureOf } from './support/failure-of.js';
 import { deferred, failure } from './support/fake-service.js';
 
@@ -112,6 +112,35 @@ describe('a call of the client', () => {
     expect(error.message).to.equal(
       `EmbedText got no response from ${address} in time, after an attempt that failed: draining`,
     );
+  });
+
+  describe("while the system's clock is set", () => {
+    const { now } = Date;
+    afterEach(() => {
+      Date.now = now;
+    });
+
+    /** A server that refuses the first call, when the clock is set, and does with others what `then` does. */
+    async function clockSet(byMs: number, then: (reply: Reply) => void) {
+      let calls = 0;
+      return serve((_call, reply) => {
+        calls += 1;
+        if (calls > 1) return then(reply);
+        Date.now = () => now() + byMs;
+        reply(failure(status.UNAVAILABLE, 'starting'));
+      });
+    }
+
+    it('forward, is retried while it has time', async () => {
+      const { address } = await clockSet(3_600_000, (reply) => reply(null, one));
+      await connect({ address, retry: { initialDelayMs: 1 } }).embedText(['a']);
+    });
+
+    it('back, ends at its deadline', async () => {
+      const { address } = await clockSet(-3_600_000, () => {});
+      const client = connect({ address, timeoutsMs: { EmbedText: 300 }, retry: { initialDelayMs: 1 } });
+      expect(await failureOf(client.embedText(['a']))).to.include({ code: 'DEADLINE_EXCEEDED' });
+    });
   });
 
   it('leaves no listener at a signal that many calls share, whether they succeed or fail', async () => {

@@ -3,6 +3,7 @@ import { create, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
 import type { Metadata } from '@grpc/grpc-js';
 import { messageOf } from '@heimdex/common';
 import { GetServerInfoRequestSchema, InferenceService } from '@heimdex/gen';
+import { nowMs } from '../clock.js';
 import { type CallContext, errorOf } from '../convert-error.js';
 import { createError, InferenceClientError, invalidOption } from '../errors.js';
 import { MESSAGE_TOO_LARGE, MIN_MAX_MESSAGE_BYTES, tooLargeMessage } from '../message-limit.js';
@@ -36,7 +37,7 @@ export interface Attempt extends WireOptions {
 export interface CallPlan {
   readonly name: MethodName;
   readonly call: CallOptions;
-  /** Milliseconds since the epoch, for all attempts together. */
+  /** By nowMs, for all attempts together. */
   readonly deadlineMs: number;
   /** Maximum milliseconds without a connection, over all attempts. Default: until the deadline. */
   readonly connectMs?: number;
@@ -84,7 +85,7 @@ export class Caller {
     call: CallOptions,
   ): Promise<MessageShape<Output>> {
     const codec = codecOf(method);
-    const plan = { name, call, deadlineMs: Date.now() + this.timeoutMs(name, call) };
+    const plan = { name, call, deadlineMs: nowMs() + this.timeoutMs(name, call) };
     const scope = this.#open.open(call.signal);
     try {
       const serialized = serializeOnce(codec, message);
@@ -118,12 +119,11 @@ export class Caller {
   async attempts<T>(plan: CallPlan, scope: CallScope, run: (attempt: Attempt) => Promise<T>): Promise<T> {
     const tried = new Set<Endpoint>();
     const context = { method: plan.name, address: '', attempts: 0, failed: undefined as string | undefined };
-    const connectDeadlineMs = () =>
-      Math.min(plan.deadlineMs, Date.now() + (plan.connectMs ?? Number.POSITIVE_INFINITY));
+    const connectDeadlineMs = () => Math.min(plan.deadlineMs, nowMs() + (plan.connectMs ?? Number.POSITIVE_INFINITY));
     let lastMs = connectDeadlineMs();
     for (;;) {
       try {
-        const readyMs = Math.min(lastMs, Date.now() + (this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS));
+        const readyMs = Math.min(lastMs, nowMs() + (this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS));
         const endpoint = await this.#pick(tried, readyMs, scope.signal);
         context.address = endpoint.address;
         context.attempts += 1;
@@ -141,7 +141,7 @@ export class Caller {
         if (scope.signal.aborted) throw scope.error(plan.name);
         const error = errorOf(thrown, context);
         const delayMs = plan.mayRetry?.() === false ? undefined : this.#delayMs(error, context, tried);
-        if (delayMs === undefined || Date.now() + delayMs >= lastMs) {
+        if (delayMs === undefined || nowMs() + delayMs >= lastMs) {
           throw await this.#explained(error, plan.deadlineMs, scope, plan.name);
         }
         context.failed = error.message;
@@ -225,7 +225,7 @@ export class Caller {
       tried.add(endpoint);
       if (error.code === 'UNAVAILABLE') this.#pool.recordFailure(endpoint);
     }
-    const otherAvailable = this.#pool.endpoints.some((other) => !tried.has(other) && other.rank(Date.now()) < 2);
+    const otherAvailable = this.#pool.endpoints.some((other) => !tried.has(other) && other.rank(nowMs()) < 2);
     const moves = otherAvailable && NOT_TAKEN.has(error.reason ?? '');
     if (!moves && !this.#budget.recordFailure()) return undefined;
     const delayMs = retryDelayMs(error, context.attempts, this.#retry, Math.random());

@@ -1,6 +1,7 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
 import { messageOf } from '@heimdex/common';
+import { nowMs } from '../clock.js';
 import { createError } from '../errors.js';
 import {
   type CallOptions,
@@ -37,7 +38,7 @@ export function openPool(options: InferenceClientOptions): EndpointPool {
       ),
     lookup: options.lookup ?? lookUp,
     watch: (endpoint) => new HealthWatch(endpoint, async () => metadataOf(options, {})),
-    now: Date.now,
+    now: nowMs,
   });
 }
 

@@ -7,6 +7,7 @@ import {
   Client as GrpcClient,
   type Metadata,
 } from '@grpc/grpc-js';
+import { epochMs, nowMs } from '../clock.js';
 import { createError, type InferenceClientError } from '../errors.js';
 import { abortable } from '../wait.js';
 import type { MethodCodec } from './codec.js';
@@ -22,7 +23,7 @@ export type EndpointHealth = 'unknown' | 'serving' | 'not-serving' | 'unreachabl
 /** Metadata, deadline and signal of a call. */
 export interface WireOptions {
   readonly metadata: Metadata;
-  /** Milliseconds since the epoch; Infinity: no deadline. */
+  /** By nowMs; Infinity: no deadline. */
   readonly deadlineMs: number;
   readonly signal: AbortSignal;
 }
@@ -63,12 +64,12 @@ export class Endpoint {
   }
 
   /**
-   * Waits for a connection, until `deadlineMs` (milliseconds since the epoch). Returns at once if there is one, or if the
+   * Waits for a connection, until `deadlineMs` (by nowMs). Returns at once if there is one, or if the
    * last attempt has just failed: the following call then reports why.
    * Throws InferenceClientError UNAVAILABLE, reason UNREACHABLE, at the deadline.
    */
   async connect(deadlineMs: number, signal: AbortSignal): Promise<void> {
-    const timeoutMs = Math.max(0, deadlineMs - Date.now());
+    const timeoutMs = Math.max(0, deadlineMs - nowMs());
     const channel = this.#client.getChannel();
     for (;;) {
       signal.throwIfAborted();
@@ -76,7 +77,7 @@ export class Endpoint {
       if (state === connectivityState.READY || state === connectivityState.TRANSIENT_FAILURE) return;
       if (state === connectivityState.SHUTDOWN) throw unreachable(this.address, 'the connection was closed');
       const changed = new Promise<boolean>((resolve) => {
-        channel.watchConnectivityState(state, deadlineMs, (error) => resolve(error === undefined));
+        channel.watchConnectivityState(state, epochMs(deadlineMs), (error) => resolve(error === undefined));
       });
       if (!(await abortable(changed, signal))) {
         throw unreachable(this.address, `no connection within ${(timeoutMs / 1000).toFixed(1)} s`);
@@ -98,7 +99,7 @@ export class Endpoint {
         codec.deserialize,
         message,
         options.metadata,
-        { deadline: options.deadlineMs },
+        { deadline: epochMs(options.deadlineMs) },
         (error, answer) => {
           options.signal.removeEventListener('abort', cancel);
           if (error !== null) reject(error);
@@ -127,7 +128,7 @@ export class Endpoint {
     deadlineMs: number,
   ): ClientDuplexStream<Input, Output> {
     return this.#client.makeBidiStreamRequest(codec.path, codec.serialize, codec.deserialize, metadata, {
-      deadline: deadlineMs,
+      deadline: epochMs(deadlineMs),
     });
   }
 

@@ -38,7 +38,7 @@ export class EndpointPool {
   readonly #members = new Map<string, Member>();
   readonly #names: readonly ServerAddress[];
   #found: Promise<void> | undefined;
-  #lookedUpMs = 0;
+  #lookedUpMs = Number.NEGATIVE_INFINITY;
   #turn = 0;
   #closed = false;
 

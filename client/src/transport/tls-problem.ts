@@ -1,7 +1,9 @@
 /** Finds out whether a failed connection failed because of TLS, and says what to do. */
+
 import net from 'node:net';
 import tls from 'node:tls';
 import { codeOf } from '@heimdex/common';
+import { nowMs } from '../clock.js';
 import { createError, type InferenceClientError, type TlsProblem } from '../errors.js';
 import type { ConnectionProgress } from './watched-credentials.js';
 
@@ -20,7 +22,7 @@ export interface FailedServer {
 
 /**
  * Returns the error of an unreachable server with the TLS problem that caused it, or the error unchanged. For a client
- * without TLS this tries a handshake with the port, until `deadlineMs` (milliseconds since the epoch) and for at most 1 s.
+ * without TLS this tries a handshake with the port, until `deadlineMs` (by nowMs) and for at most 1 s.
  */
 export async function withTlsProblem(
   error: InferenceClientError,
@@ -67,7 +69,7 @@ function problemOf({ progress, hasCertificate }: FailedServer): TlsProblem | und
 }
 
 async function plainProblem(address: string, deadlineMs: number): Promise<TlsProblem | undefined> {
-  const timeoutMs = Math.min(PROBE_MS, deadlineMs - Date.now());
+  const timeoutMs = Math.min(PROBE_MS, deadlineMs - nowMs());
   return timeoutMs > 0 && (await speaksTls(address, timeoutMs)) ? 'TLS_REQUIRED' : undefined;
 }
 

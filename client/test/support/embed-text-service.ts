@@ -5,7 +5,7 @@ import { createInferenceClient, type InferenceClient, type InferenceClientOption
 import { type FakeService, startFakeService } from './fake-service.js';
 
 type EmbedTextCall = ServerUnaryCall<EmbedTextRequest, EmbedTextResponse>;
-type Reply = sendUnaryData<EmbedTextResponse>;
+export type Reply = sendUnaryData<EmbedTextResponse>;
 
 /** The model of {@link one}. */
 export const model = { id: 'org/name', revision: 'a'.repeat(40), variant: 'q8' };

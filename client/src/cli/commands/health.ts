@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { table, visible } from '@heimdex/common';
+import { nowMs } from '../../clock.js';
 import { InferenceClientError } from '../../errors.js';
 import type { ServingStatus } from '../../health.js';
 import { usageError } from '../cli-error.js';
@@ -62,10 +63,10 @@ async function watch(context: CommandContext, service: string): Promise<ExitCode
 
 /** Polls until the status is SERVING or the timeout expires. */
 async function wait(context: CommandContext, service: string | undefined, seconds: number): Promise<ExitCode> {
-  const deadlineMs = Date.now() + seconds * 1000;
+  const deadlineMs = nowMs() + seconds * 1000;
   for (;;) {
     const status = await reachableStatus(context, service ?? '', deadlineMs);
-    if (status === 'SERVING' || Date.now() + POLL_MS > deadlineMs) return show(context, service);
+    if (status === 'SERVING' || nowMs() + POLL_MS > deadlineMs) return show(context, service);
     context.terminal.status(`waiting: ${status ?? 'not reachable yet'}`);
     await sleep(POLL_MS, undefined, { signal: context.signal }).catch(() => undefined);
   }
@@ -79,7 +80,7 @@ async function reachableStatus(
   try {
     return await client.checkHealth(service, {
       signal,
-      timeoutMs: Math.max(1, Math.min(1_000, deadlineMs - Date.now())),
+      timeoutMs: Math.max(1, Math.min(1_000, deadlineMs - nowMs())),
     });
   } catch (error) {
     if (error instanceof InferenceClientError && error.reason !== 'ABORTED') return undefined;
