@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { type CompiledManifest, formatCompiledManifest, formatLock, type LockedModel } from '@heimdex/cache';
@@ -11,6 +11,7 @@ import { startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { pack } from 'tar-stream';
 import { compiledManifestName } from '../src/archive/compiled-entries.js';
+import { writeArchive } from '../src/archive/write-archive.js';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { speechRepository } from './support/repositories.js';
 import { temporaryDir } from './support/volume.js';
@@ -71,6 +72,15 @@ describe('an archive of models', () => {
     expect(result.status, result.stderr).to.equal(7);
     expect(lastLine(result)).to.include({ code: 'ARCHIVE_INVALID' });
     expect(lastLine(result).msg).to.include('EIO').and.not.include(dir.path);
+  });
+
+  it('of a file that cannot be read is an error of that file', async () => {
+    const { locked, manifest } = compiledModel('acme/one', 'b'.repeat(64), 5);
+    const models = [{ locked, compiled: manifest }];
+    const written = writeArchive(dir.path, models, () => dir.path, new PassThrough(), new AbortController().signal);
+    const error = await written.catch((reason: unknown) => reason);
+    expect(error).to.include({ code: 'DISK_FAILED' });
+    expect(String(error)).to.include(`${dir.path} cannot be used: EISDIR`);
   });
 
   it('that does not fit on its disk is an error and leaves no file: exit 6', async () => {

@@ -12,6 +12,7 @@ import {
 } from '@heimdex/cache';
 import { MIB } from '@heimdex/common';
 import { type Pack, pack } from 'tar-stream';
+import { asDiskError } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { ARCHIVE_LOCK_NAME, type ArchivedBlob, blobsOf, pointersOf, refNameOf, treeNameOf } from './archive-layout.js';
 import { compiledBlobs, compiledManifestName, withoutSources } from './compiled-entries.js';
@@ -107,8 +108,7 @@ async function addBlob(archive: Pack, blob: ArchivedBlob, path: string, signal: 
   const entry = archive.entry({ ...FIXED, name: blob.name, size: blob.sizeBytes, mode: 0o644 });
   const hash = createHash('sha256');
   let sizeBytes = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: MIB, signal })) {
-    const bytes = chunk as Buffer;
+  for await (const bytes of bytesOf(path, signal)) {
     sizeBytes += bytes.length;
     if (sizeBytes > blob.sizeBytes) break;
     hash.update(bytes);
@@ -122,6 +122,15 @@ async function addBlob(archive: Pack, blob: ArchivedBlob, path: string, signal: 
     );
   }
   entry.end(null);
+}
+
+/** Reads a file of the volume. Its errors are not those of the archive. Throws DownloaderError DISK_FAILED. */
+async function* bytesOf(path: string, signal: AbortSignal): AsyncGenerator<Buffer> {
+  try {
+    yield* createReadStream(path, { highWaterMark: MIB, signal });
+  } catch (error) {
+    throw asDiskError(error, path);
+  }
 }
 
 /** Copies the archive to a stream that the caller closes. */
