@@ -3,6 +3,7 @@
  * never split, since neither sha256 nor sha1 can be.
  */
 import { Worker } from 'node:worker_threads';
+import { hashFile } from './content-hash.js';
 import type { ContentHash } from './layout.js';
 
 export interface HashTask {
@@ -18,13 +19,16 @@ interface Job {
   readonly reject: (error: Error) => void;
 }
 
-/** Worker threads that hash files. The creator closes it. */
+/**
+ * Worker threads that hash files. The creator closes it. Where no thread can be started, at a limit of the system, files are hashed in
+ * this one: none of them is to blame.
+ */
 export class HashPool {
   readonly #lanes: number;
   readonly #waiting: Job[] = [];
   readonly #idle: Worker[] = [];
   readonly #busy = new Map<Worker, Job>();
-  #closed = false;
+  readonly #closing = new AbortController();
 
   /** @param lanes Maximum threads; each is started on demand. */
   constructor(lanes: number) {
@@ -34,7 +38,7 @@ export class HashPool {
   /** Returns the hash of a file. Rejects if it cannot be read, or if the pool is closed first. */
   hash(task: HashTask): Promise<string> {
     return new Promise((resolve, reject) => {
-      if (this.#closed) {
+      if (this.#closing.signal.aborted) {
         reject(new Error('The hash pool is closed'));
         return;
       }
@@ -45,8 +49,8 @@ export class HashPool {
 
   /** Terminates the threads; pending hashes reject. Idempotent. */
   async close(): Promise<void> {
-    this.#closed = true;
     const error = new Error('The hash pool was closed');
+    this.#closing.abort(error);
     for (const job of this.#waiting.splice(0)) job.reject(error);
     const busy = [...this.#busy];
     this.#busy.clear();
@@ -56,16 +60,30 @@ export class HashPool {
   }
 
   #next(): void {
-    if (this.#waiting.length === 0) return;
-    const worker = this.#idle.pop() ?? (this.#busy.size < this.#lanes ? this.#start() : undefined);
-    const job = worker === undefined ? undefined : this.#waiting.shift();
-    if (worker === undefined || job === undefined) return;
-    this.#busy.set(worker, job);
-    worker.postMessage(job.task);
+    while (this.#idle.length > 0 || this.#busy.size < this.#lanes) {
+      const job = this.#waiting.shift();
+      if (job === undefined) return;
+      const worker = this.#idle.pop() ?? this.#start();
+      if (worker === undefined) {
+        this.#hashHere(job);
+        continue;
+      }
+      this.#busy.set(worker, job);
+      worker.postMessage(job.task);
+    }
   }
 
-  #start(): Worker {
-    const worker = new Worker(new URL('./hash-worker.js', import.meta.url));
+  #hashHere({ task: { type, path }, resolve, reject }: Job): void {
+    hashFile(type, path, this.#closing.signal).then(resolve, reject);
+  }
+
+  #start(): Worker | undefined {
+    let worker: Worker;
+    try {
+      worker = new Worker(new URL('./hash-worker.js', import.meta.url));
+    } catch {
+      return undefined;
+    }
     worker.on('message', (reply: HashReply) => {
       const job = this.#release(worker);
       this.#idle.push(worker);
@@ -73,8 +91,12 @@ export class HashPool {
       else job?.reject(new Error(reply.failure));
       this.#next();
     });
-    worker.on('error', (error) => {
-      this.#release(worker)?.reject(error instanceof Error ? error : new Error(String(error)));
+    worker.on('error', () => {});
+    // Not because a file cannot be read: it could not begin, or has lost its memory. By now its own files are closed.
+    worker.on('exit', () => {
+      const job = this.#release(worker);
+      if (this.#idle.includes(worker)) this.#idle.splice(this.#idle.indexOf(worker), 1);
+      if (job !== undefined) this.#hashHere(job);
       this.#next();
     });
     return worker;

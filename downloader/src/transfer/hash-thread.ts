@@ -18,10 +18,11 @@ const INLINE_BYTES = 8 * MIB;
 
 /**
  * Hashes large files in a worker thread, so that the main thread only receives bytes. Starts with the first large file; the
- * creator closes it.
+ * creator closes it. Where no thread can be started, at a limit of the system, this one hashes.
  */
 export class HashThread {
   #worker: Worker | undefined;
+  #closed = false;
   #nextId = 1;
   readonly #waiting: { readonly resolve: (hex: string) => void; readonly reject: (error: Error) => void }[] = [];
 
@@ -29,7 +30,12 @@ export class HashThread {
   readonly open: OpenHasher = async (subject) => {
     if (subject.sizeBytes < INLINE_BYTES) return openInlineHasher(subject);
     const id = this.#nextId++;
-    await this.#ask({ op: 'open', id, ...subject });
+    try {
+      await this.#ask({ op: 'open', id, ...subject });
+    } catch (error) {
+      if (this.#worker !== undefined || this.#closed) throw error;
+      return openInlineHasher(subject);
+    }
     return this.#hasher(id);
   };
 
@@ -37,6 +43,7 @@ export class HashThread {
   async close(): Promise<void> {
     const worker = this.#worker;
     this.#worker = undefined;
+    this.#closed = true;
     await worker?.terminate();
     this.#failAll(new Error('The hash thread was closed'));
   }
@@ -56,8 +63,8 @@ export class HashThread {
 
   #ask(request: HashRequest): Promise<string> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
       this.#worker ??= this.#start();
+      this.#waiting.push({ resolve, reject });
       this.#worker.postMessage(request);
     });
   }
@@ -73,9 +80,15 @@ export class HashThread {
       // An error from the thread keeps its message alone, and the code tells a disk's error from a bug.
       else request?.reject(Object.assign(new Error(reply.failure), { code: reply.code }));
     });
-    worker.on('error', (error) => {
+    let failure = new Error('The hash thread ended');
+    worker.on('error', (error: Error) => {
+      failure = error;
+    });
+    // By now its own files are closed.
+    worker.on('exit', () => {
+      if (this.#worker !== worker) return;
       this.#worker = undefined;
-      this.#failAll(error instanceof Error ? error : new Error(String(error)));
+      this.#failAll(failure);
     });
     return worker;
   }
