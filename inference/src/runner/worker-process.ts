@@ -66,6 +66,11 @@ interface Run {
  */
 const MAX_BROKEN_RUNS = 5;
 
+/** Who sends the signal, if it was not this program. */
+const KILLERS: Readonly<Record<string, string>> = {
+  SIGKILL: ', as when the system or the container runs out of memory',
+};
+
 /**
  * Starts in the constructor, which throws if the process cannot be started. `ready` resolves when the model is loaded and warm, and
  * rejects if that fails; `ended` resolves when the process has ended, for any reason.
@@ -110,7 +115,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     this.ended = new Promise((resolve) => {
       this.#child.once('error', (error) => resolve(this.#finish(`the process could not be started: ${error.message}`)));
       this.#child.once('exit', (code, signal) =>
-        resolve(this.#finish(`the process ended with ${signal ?? `code ${code}`}`)),
+        resolve(this.#finish(`the process ended with ${signal ?? `code ${code}`}${KILLERS[signal ?? ''] ?? ''}`)),
       );
     });
     this.#pipe = openFramePipe(this.#child.stdio[WORKER_PIPE_FD] as Duplex, {

@@ -75,7 +75,10 @@ describe('a worker', () => {
       await stateWhere(fake, () => fake.server.state.report().status === 'healthy');
       expect(await outcomes(fake, 'next')).to.deep.equal([4]);
       const reasons = fake.log.flatMap(({ msg, reason }) => (msg === 'worker lost, restarting' ? [reason] : []));
-      for (const reason of reasons) expect(reason).to.include(`the process ended with ${signal}`);
+      for (const reason of reasons) {
+        expect(reason).to.include(`the process ended with ${signal}`);
+        expect(String(reason).includes('out of memory')).to.equal(signal === 'SIGKILL');
+      }
       // The text ran twice, so two workers were lost.
       expect(new Set(fake.pids()).size).to.equal(3);
       watch.cancel();
