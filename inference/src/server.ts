@@ -9,6 +9,7 @@ import type { Config } from './config/config.js';
 import { serverDraining } from './errors.js';
 import type { FatalError } from './exit-codes.js';
 import { createHost, type Host } from './host.js';
+import { limitDecoders } from './media/audio/index.js';
 import type { ConfiguredModel } from './models/find.js';
 import { SPECS } from './models/registry.js';
 import type { Role } from './models/roles.js';
@@ -62,6 +63,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const models = new Map<Role, ServedModel>();
   const state = new ServerState(models);
   const memoryLimitBytes = memoryLimitOf(config, machine);
+  limitDecoders(memoryLimitBytes);
   const hosts = createHosts(options, { metrics, memoryLimitBytes, changed: () => state.update() });
   for (const { served } of hosts) models.set(served.role, served);
   const serverMemoryBytes = cachedReading(() => processMemoryBytes(process.pid));

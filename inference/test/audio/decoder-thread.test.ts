@@ -1,9 +1,10 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { GIB } from '@heimdex/common';
 import { expect } from 'chai';
 import { DecoderThread } from '../../src/media/audio/decoder-thread.js';
-import { DecoderThreads } from '../../src/media/audio/decoder-threads.js';
+import { DecoderThreads, maxThreadsWithin } from '../../src/media/audio/decoder-threads.js';
 import type { Priority } from '../../src/priority.js';
 import { readProcessWork } from '../../src/process/work-reading.js';
 import { fixture } from './read-audio.js';
@@ -66,6 +67,20 @@ describe('Decoder threads', () => {
     const second = await waiting;
     expect((await second.pull({ input: content, ended: true, maxSamples: 8000 })).samples.length).to.equal(8000);
     await second.close();
+  });
+
+  it('are limited by the memory: streams of a few KB each must not take all of it', async () => {
+    expect([0.1, 1, 4, 64].map((gib) => maxThreadsWithin(gib * GIB))).to.deep.equal([8, 25, 102, 256]);
+    const threads = new DecoderThreads();
+    threads.limit(1);
+    const open = (signal = new AbortController().signal) =>
+      threads.open({ format: 'ogg', contentBytes: undefined }, signal);
+    const first = await open();
+    const call = new AbortController();
+    const second = open(call.signal).catch((reason: unknown) => reason);
+    call.abort('waited');
+    expect(await second).to.equal('waited');
+    await first.close();
   });
 
   it('are not all held by bulk calls, which wait behind interactive ones', async () => {

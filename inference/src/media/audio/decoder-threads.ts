@@ -1,3 +1,4 @@
+import { MIB } from '@heimdex/common';
 import { BULK_FRACTION, type Priority } from '../../priority.js';
 import { Semaphore } from '../../semaphore.js';
 import type { DecoderHost } from './decoder-host.js';
@@ -5,25 +6,40 @@ import { DecoderThread } from './decoder-thread.js';
 import type { DecoderChoice } from './decoders/create.js';
 
 /**
- * A thread with a decoder takes about 15 MB, and a file that is read slowly or a stream keeps its thread: the queue of the model alone
+ * A thread with a decoder takes about 10 MB, and a file that is read slowly or a stream keeps its thread: the queue of the model alone
  * would admit a thousand.
  */
 const MAX_THREADS = 256;
+const MIN_THREADS = 8;
+const THREAD_BYTES = 10 * MIB;
+/** Fraction of the memory of the server and its workers that threads may take: streams of a few KB each ended the server of a small container. */
+const MEMORY_PART = 0.25;
+
+/** How many audio files may be decoded at a time, given the memory of the server and its workers. */
+export function maxThreadsWithin(memoryBytes: number): number {
+  return Math.max(MIN_THREADS, Math.min(MAX_THREADS, Math.floor((memoryBytes * MEMORY_PART) / THREAD_BYTES)));
+}
 
 /**
- * One thread per open audio file, up to MAX_THREADS, and at most one idle thread for the next: starting a thread and loading a library
+ * One thread per open audio file, up to a limit, and at most one idle thread for the next: starting a thread and loading a library
  * takes longer than decoding a few words. A thread is reused only if it decoded its audio to the end and no library threw.
  */
 export class DecoderThreads {
-  readonly #permits: Semaphore;
-  readonly #bulkPermits: Semaphore;
+  #permits: Semaphore;
+  #bulkPermits: Semaphore;
   readonly #start: () => DecoderThread;
   #spare: DecoderThread | undefined;
 
   constructor(max = MAX_THREADS, start = () => new DecoderThread()) {
     this.#permits = new Semaphore(max);
-    this.#bulkPermits = new Semaphore(Math.max(1, Math.floor(max * BULK_FRACTION)));
+    this.#bulkPermits = bulkPermits(max);
     this.#start = start;
+  }
+
+  /** Changes how many audio files may be decoded at a time. Those that are open count no more. */
+  limit(max: number): void {
+    this.#permits = new Semaphore(max);
+    this.#bulkPermits = bulkPermits(max);
   }
 
   /** Opens a decoder, which may wait until another is closed. Rejects if it cannot be created, or when aborted while it waits. */
@@ -91,4 +107,8 @@ export class DecoderThreads {
     if (this.#spare?.alive === true) await thread.end();
     else this.#spare = thread;
   }
+}
+
+function bulkPermits(max: number): Semaphore {
+  return new Semaphore(Math.max(1, Math.floor(max * BULK_FRACTION)));
 }

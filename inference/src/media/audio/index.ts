@@ -3,7 +3,7 @@ import type { Priority } from '../../priority.js';
 import { ByteSource } from './byte-source.js';
 import { cancelled, DecodedSource } from './decoded-source.js';
 import type { DecoderHost } from './decoder-host.js';
-import { DecoderThreads } from './decoder-threads.js';
+import { DecoderThreads, maxThreadsWithin } from './decoder-threads.js';
 import type { DecoderChoice } from './decoders/create.js';
 import { joinBytes } from './decoders/samples.js';
 import { detectFormat, headBytes } from './detect-format.js';
@@ -32,6 +32,11 @@ const TAGS_MAX_BYTES = 64 * 1_024 * 1_024;
 
 /** Shared by the process; holds at most one idle thread. */
 const threads = new DecoderThreads();
+
+/** Limits how many audio files are decoded at a time, by the memory of the server and its workers. For a server's start. */
+export function limitDecoders(memoryBytes: number): void {
+  threads.limit(maxThreadsWithin(memoryBytes));
+}
 
 /**
  * Opens an audio file, complete or as it arrives, for reading as 16 kHz mono, and waits for its first samples. Decodes in a
