@@ -22,33 +22,42 @@ export interface LimitedThreadOptions<Answer> {
   notStarted(cause: unknown): Error;
 }
 
-/** A thread that answers one request after another. It may be terminated at any time, and is when an answer takes too much work. */
+/** Work that a thread may still do for its last answer when it is to end. */
+const END_WORK_MS = 5000;
+
+/** A thread that answers one request after another. It is terminated when an answer takes too much work. */
 export class LimitedThread<Request, Answer extends { readonly kind: string }> {
   readonly #options: LimitedThreadOptions<Answer>;
   readonly #worker: Worker;
   readonly #limit: WorkTimer;
   #tid: number | undefined;
   #started = false;
+  /** Whether it has a request that it has not answered yet. */
+  #working = false;
+  /** Told when it has answered or ended. */
+  #rested: (() => void) | undefined;
+  #ending: Promise<void> | undefined;
   #settle: ((answer: Answer | Promise<Answer>) => void) | undefined;
   #lost: Answer | Promise<Answer> | undefined;
 
   constructor(options: LimitedThreadOptions<Answer>) {
-    const { workMs } = options;
     this.#options = options;
     this.#worker = options.start();
-    this.#limit = new WorkTimer({
-      // Until the thread has told its id, it works at most as much as the process.
-      read: async () => (this.#tid === undefined ? readProcessWork(process.pid) : readThreadWork(this.#tid)),
-      everyMs: sampleIntervalMs(workMs),
-    });
+    this.#limit = this.#startLimit();
     this.#worker.on('message', (message: Answer | ThreadStarted) => {
-      if (!isStarted(message)) return this.#answered(message);
+      if (!isStarted(message)) {
+        this.#rest();
+        return this.#answered(message);
+      }
       this.#started = true;
       this.#tid = message.tid;
     });
     this.#worker.on('error', (error: Error) => this.#lose(error));
     this.#worker.on('messageerror', (error) => this.#lose(error));
-    this.#worker.on('exit', () => this.#lose('ended'));
+    this.#worker.on('exit', () => {
+      this.#rest();
+      this.#lose('ended');
+    });
   }
 
   /** False once the thread has ended or failed. */
@@ -65,6 +74,7 @@ export class LimitedThread<Request, Answer extends { readonly kind: string }> {
         this.#worker.terminate().catch(() => undefined);
       });
       this.#settle = resolve;
+      this.#working = true;
       this.#worker.postMessage(request, transfer);
     });
   }
@@ -78,10 +88,39 @@ export class LimitedThread<Request, Answer extends { readonly kind: string }> {
     this.#worker.ref();
   }
 
-  /** Terminates the thread; a pending request gets the answer of a lost one. Idempotent. */
-  async end(): Promise<void> {
+  /**
+   * Ends the thread; a pending request gets the answer of a lost one at once. The thread is terminated when it has answered: what it has open
+   * while it loads a library would stay open for ever. Idempotent.
+   */
+  end(): Promise<void> {
     this.#lose('closed');
+    this.#ending ??= this.#terminate();
+    return this.#ending;
+  }
+
+  async #terminate(): Promise<void> {
+    if (this.#working) {
+      const limit = this.#startLimit();
+      await new Promise<void>((resolve) => {
+        this.#rested = resolve;
+        limit.set(END_WORK_MS, resolve);
+      });
+      limit.close();
+    }
     await this.#worker.terminate();
+  }
+
+  #startLimit(): WorkTimer {
+    return new WorkTimer({
+      // Until the thread has told its id, it works at most as much as the process.
+      read: async () => (this.#tid === undefined ? readProcessWork(process.pid) : readThreadWork(this.#tid)),
+      everyMs: sampleIntervalMs(this.#options.workMs),
+    });
+  }
+
+  #rest(): void {
+    this.#working = false;
+    this.#rested?.();
   }
 
   #answered(answer: Answer | Promise<Answer>): void {

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GIB } from '@heimdex/common';
 import { expect } from 'chai';
@@ -106,6 +106,22 @@ describe('Decoder threads', () => {
     expect(opened).to.deep.equal(['bulk', 'interactive', 'next interactive', 'next bulk']);
   });
 
+  it('that are closed while they load a library leave no file open', async function () {
+    if (process.platform !== 'linux') return this.skip();
+    const threads = new DecoderThreads(6);
+    const content = await fixture('speech-48k-stereo.opus');
+    const close = async () => {
+      const host = await threads.open({ format: 'ogg', contentBytes: undefined }, new AbortController().signal);
+      const pulled = host.pull({ input: content, ended: true, maxSamples: 8000 }).catch((error: unknown) => error);
+      await delay(2);
+      await host.close();
+      expect(await pulled).to.include({ code: 'AUDIO_UNREADABLE' });
+    };
+    await Promise.all(Array.from({ length: 6 }, close));
+    const open = readdirSync('/proc/self/fd').map((name) => targetOf(`/proc/self/fd/${name}`));
+    expect(open.filter((path) => path.endsWith('.js'))).to.deep.equal([]);
+  });
+
   it('that cannot be started keep no permit', async () => {
     let isFull = true;
     const threads = new DecoderThreads(1, () => {
@@ -135,3 +151,12 @@ describe('Decoder threads', () => {
     expect(started).to.equal(1);
   });
 });
+
+/** What a link names; empty if it is gone, as that of the directory that was just read. */
+function targetOf(link: string): string {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return '';
+  }
+}
