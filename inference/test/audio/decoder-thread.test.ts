@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
+import { availableParallelism } from 'node:os';
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { GIB } from '@heimdex/common';
 import { expect } from 'chai';
 import { DecoderThread } from '../../src/media/audio/decoder-thread.js';
@@ -120,6 +121,26 @@ describe('Decoder threads', () => {
     await Promise.all(Array.from({ length: 6 }, close));
     const open = readdirSync('/proc/self/fd').map((name) => targetOf(`/proc/self/fd/${name}`));
     expect(open.filter((path) => path.endsWith('.js'))).to.deep.equal([]);
+  });
+
+  it('are not started for calls that end while those of others start', async () => {
+    let started = 0;
+    const threads = new DecoderThreads(256, () => {
+      started += 1;
+      return new DecoderThread();
+    });
+    const calls = Array.from({ length: 200 }, () => new AbortController());
+    const opening = calls.map(({ signal }) =>
+      threads.open({ format: 'ogg', contentBytes: undefined }, signal).then(
+        (host) => host.close(),
+        (reason: unknown) => reason,
+      ),
+    );
+    await turn();
+    for (const call of calls) call.abort('the call has ended');
+    const ended = await Promise.all(opening);
+    expect(started).to.equal(2 * availableParallelism());
+    expect(ended.filter((reason) => reason === 'the call has ended')).to.have.length(200 - started);
   });
 
   it('that cannot be started keep no permit', async () => {

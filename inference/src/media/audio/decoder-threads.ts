@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { MIB } from '@heimdex/common';
 import { BULK_FRACTION, type Priority } from '../../priority.js';
 import { Semaphore } from '../../semaphore.js';
@@ -12,6 +13,8 @@ import type { DecoderChoice } from './decoders/create.js';
 const MAX_THREADS = 256;
 const MIN_THREADS = 8;
 const THREAD_BYTES = 10 * MIB;
+/** The start of a thread is work of the processor: some 100 ms. */
+const STARTS_PER_CORE = 2;
 /** Fraction of the memory of the server and its workers that threads may take: streams of a few KB each ended the server of a small container. */
 const MEMORY_PART = 0.25;
 
@@ -27,6 +30,8 @@ export function maxThreadsWithin(memoryBytes: number): number {
 export class DecoderThreads {
   #permits: Semaphore;
   #bulkPermits: Semaphore;
+  /** Those that start: more at once would only start later, and the calls of some have ended by then. */
+  readonly #starting = new Semaphore(STARTS_PER_CORE * availableParallelism());
   readonly #start: () => DecoderThread;
   #spare: DecoderThread | undefined;
 
@@ -45,7 +50,7 @@ export class DecoderThreads {
   /** Opens a decoder, which may wait until another is closed. Rejects if it cannot be created, or when aborted while it waits. */
   async open(choice: DecoderChoice, signal: AbortSignal, priority: Priority = 'interactive'): Promise<DecoderHost> {
     const release = await this.#acquire(signal, priority);
-    const thread = await this.#opened(choice).catch((error: unknown) => {
+    const thread = await this.#opened(choice, signal, priority).catch((error: unknown) => {
       release();
       throw error;
     });
@@ -78,14 +83,17 @@ export class DecoderThreads {
     };
   }
 
-  async #opened(choice: DecoderChoice): Promise<DecoderThread> {
-    const thread = this.#take();
+  async #opened(choice: DecoderChoice, signal: AbortSignal, priority: Priority): Promise<DecoderThread> {
+    const started = await this.#starting.acquire(signal, priority);
     try {
-      await thread.open(choice);
+      const thread = this.#take();
+      await thread.open(choice).catch(async (error: unknown) => {
+        await thread.end();
+        throw error;
+      });
       return thread;
-    } catch (error) {
-      await thread.end();
-      throw error;
+    } finally {
+      started();
     }
   }
 
