@@ -28,6 +28,7 @@ export * from './optimized-record.js';
 export * from './prune-plan.js';
 export type * from './prune-types.js';
 export * from './record-optimized.js';
+export * from './replace-dir.js';
 export * from './replace-file.js';
 export * from './resolve-models.js';
 export * from './safe-path.js';

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, posix } from 'node:path';
 import {
   COMPILED_MANIFEST_NAME,
@@ -18,9 +18,9 @@ import {
   hasExactByteProducts,
   hashFile,
   minCosine,
-  unlessGone,
+  replaceDir,
 } from '@heimdex/cache';
-import { codeOf, formatBytes, formatDuration } from '@heimdex/common';
+import { formatBytes, formatDuration } from '@heimdex/common';
 import { PRECISIONS, type Precision } from '@heimdex/compiler/precision';
 import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
@@ -119,25 +119,8 @@ async function compileInto({ screen, log, signal }: CommandContext, id: string, 
 async function publish(dir: string, repositoryDir: string, manifest: CompiledManifest): Promise<void> {
   const text = formatCompiledManifest(manifest);
   await writeFile(join(dir, COMPILED_MANIFEST_NAME), text, { mode: 0o644, flag: 'wx', flush: true });
-  const final = join(repositoryDir, compiledKeyName(manifest));
-  if (await tryRename(dir, final)) return;
-  // A damaged one, or that of another process where locks are not supported: it is out of the way for a moment only.
-  const former = `${dir}-former`;
-  await unlessGone(rename(final, former));
-  // Another process may have put the same in its place meanwhile.
-  await tryRename(dir, final);
-  await rm(former, { recursive: true, force: true });
-}
-
-/** Renames a directory; false if there is one of that name, or a link to one. */
-async function tryRename(dir: string, final: string): Promise<boolean> {
-  try {
-    await rename(dir, final);
-    return true;
-  } catch (error) {
-    if (['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(codeOf(error) ?? '')) return false;
-    throw error;
-  }
+  // One that is there is damaged, or that of another process where locks are not supported.
+  await replaceDir(dir, join(repositoryDir, compiledKeyName(manifest)));
 }
 
 /** Reads every byte of the checkpoint and compares its sha256 with the known hash before compiling. */

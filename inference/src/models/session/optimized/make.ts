@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
-import { mkdir, open, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, open, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { hashFile, type OptimizedFile } from '@heimdex/cache';
-import { codeOf, makeDir } from '@heimdex/common';
+import { hashFile, type OptimizedFile, replaceDir } from '@heimdex/cache';
+import { makeDir } from '@heimdex/common';
 import { InferenceSession } from 'onnxruntime-node';
 import { type OnnxGraph, type OnnxModel, type OnnxTensor, parseModel, writeModel } from '../../../onnx/index.js';
 import type { OptimizedKey } from './key.js';
@@ -57,7 +57,8 @@ export async function makeOptimized(request: MakeRequest): Promise<readonly Opti
     await writeFile(join(temporary, MANIFEST_NAME), writeManifest(manifest), { flag: 'wx', mode: 0o644 });
     const files = await filesOf(temporary);
     request.onProgress();
-    await publish(temporary, dir);
+    // One that a concurrent run has put there is equivalent.
+    await replaceDir(temporary, dir);
     return files;
   } finally {
     await rm(temporary, { recursive: true, force: true });
@@ -146,22 +147,5 @@ async function flush(path: string): Promise<void> {
     await file.datasync();
   } finally {
     await file.close();
-  }
-}
-
-async function publish(temporary: string, dir: string): Promise<void> {
-  const old = `${temporary}-old`;
-  try {
-    await rename(dir, old);
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
-  }
-  try {
-    await rename(temporary, dir);
-  } catch (error) {
-    // A concurrent run was faster; its result is equivalent.
-    if (!/^(ENOTEMPTY|EEXIST)$/.test(codeOf(error) ?? '')) throw error;
-  } finally {
-    await rm(old, { recursive: true, force: true });
   }
 }
