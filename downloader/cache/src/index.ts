@@ -16,6 +16,7 @@ export { JsonShapeError } from './json.js';
 export * from './layout.js';
 export { assertInsideCache } from './link-target.js';
 export * from './lock-file.js';
+export * from './make-readable.js';
 export * from './manifest.js';
 export * from './manifest-types.js';
 export * from './misspelt-variables.js';

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, rename, rm, writeFile } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeDir } from '@heimdex/common';
+import { makeReadable } from './make-readable.js';
 
 /**
  * Writes a text file atomically, readable by every user regardless of the umask. Creates its directory. Rejects with the system's
@@ -11,8 +12,14 @@ export async function replaceFile(path: string, text: string): Promise<void> {
   await makeDir(dirname(path));
   const temporary = temporaryPath(path);
   try {
-    await writeFile(temporary, text, { flag: 'wx', flush: true });
-    await chmod(temporary, 0o644);
+    const file = await open(temporary, 'wx', 0o644);
+    try {
+      await file.writeFile(text);
+      await makeReadable(file);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });

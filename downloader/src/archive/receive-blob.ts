@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
+import { makeReadable } from '@heimdex/cache';
 import { asDiskError } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import type { ArchivedBlob } from './archive-layout.js';
@@ -21,7 +22,7 @@ export async function receive(blob: ArchivedBlob, entry: TarEntry, path: string,
         hash.update(bytes);
         await file.writeFile(bytes);
       }
-      await file.chmod(0o644);
+      await makeReadable(file);
       await file.datasync();
     } finally {
       await file.close();

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { makeReadable } from '@heimdex/cache';
 import { MIB } from '@heimdex/common';
 import { appendEntry, type JournalState, journalPath, type PrefixHash, writeJournal } from './journal.js';
 import { claim, EXISTING, findLeftover, removeLeftovers, type Unfinished } from './leftovers.js';
@@ -14,9 +15,6 @@ export interface PartialOptions extends Unfinished {
   readonly checkpointBytes: number;
   readonly openHasher: OpenHasher;
 }
-
-/** By every user. */
-const READABLE = 0o444;
 
 /** Maximum bytes hashed at once, so that the journal's hashes keep up with the received bytes. */
 const HASH_STEP_BYTES = 16 * MIB;
@@ -135,11 +133,7 @@ export class PartialFile {
 
   /** Renames the file to its final name. Call it only if the hash matches. */
   async publish(): Promise<void> {
-    await this.#handle.chmod(0o644).catch(async (error: unknown) => {
-      // Only its owner may change the mode of one that another user left; it is good if every user can read it.
-      const { mode } = await this.#handle.stat();
-      if ((mode & READABLE) !== READABLE) throw error;
-    });
+    await makeReadable(this.#handle);
     await this.close();
     await rename(this.path, this.#options.finalPath);
     await removeLeftovers(this.#options.finalPath);
