@@ -37,9 +37,14 @@ const USUAL_REMEDY = 'The downloader needs a volume that it can read and write: 
 /** How file systems without symbolic links refuse one: FAT and some network shares, FUSE. */
 const NO_LINKS = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS']);
 
-function remedyOf(error: unknown, code: string): string {
+/** Whether a system error says that the file system has no symbolic links. */
+export function lacksLinks(error: unknown): boolean {
   const isLink = error instanceof Error && 'syscall' in error && error.syscall === 'symlink';
-  if (isLink && NO_LINKS.has(code))
+  return isLink && NO_LINKS.has(codeOf(error) ?? '');
+}
+
+function remedyOf(error: unknown, code: string): string {
+  if (lacksLinks(error))
     return "The volume's file system has no symbolic links, which a hub cache consists of: use another one (for CIFS mount it with mfsymlinks)";
   return REMEDIES[code] ?? USUAL_REMEDY;
 }

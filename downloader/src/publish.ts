@@ -19,7 +19,7 @@ import {
   treePath,
 } from '@heimdex/cache';
 import { codeOf } from '@heimdex/common';
-import { asDiskError, makeDir, makeDirOf } from './disk.js';
+import { asDiskError, lacksLinks, makeDir, makeDirOf } from './disk.js';
 import type { PlannedBlob, PlannedModel } from './plan.js';
 
 /** Publishes each model of a plan as soon as its last blob is present, even if another model fails. */
@@ -108,6 +108,22 @@ async function publishModel(cacheDir: string, model: PlannedModel): Promise<void
 export async function publishCompiled(cacheDir: string, manifest: CompiledManifest): Promise<void> {
   const dir = join(compiledRepositoryPath(cacheDir, manifest.repository), compiledKeyName(manifest));
   await writeText(join(dir, COMPILED_MANIFEST_NAME), formatCompiledManifest(manifest));
+}
+
+/**
+ * A volume without symbolic links is refused before gigabytes are received.
+ * Throws DownloaderError DISK_FAILED.
+ */
+export async function assertLinks(cacheDir: string): Promise<void> {
+  const path = temporaryPath(join(cacheDir, CACHEDIR_TAG_NAME));
+  try {
+    await symlink(CACHEDIR_TAG_NAME, path);
+  } catch (error) {
+    // Any other error is that of what has to be written, which need not be here.
+    if (lacksLinks(error)) throw asDiskError(error, cacheDir);
+  } finally {
+    await rm(path, { force: true });
+  }
 }
 
 /** Marks the cache with CACHEDIR.TAG so that backups may skip it, as huggingface_hub does. */

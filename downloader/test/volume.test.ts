@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { promises } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -79,6 +81,30 @@ describe('a volume', () => {
       expect(messageOf(error)).to.include('no symbolic links').and.not.include("downloader's user");
     }
   });
+
+  for (const argv of [[], ['import']]) {
+    it(`without symbolic links is refused before the first byte: exit 6, ${argv[0] ?? 'download'}`, async () => {
+      const tar = join(dir.path, 'models.tar');
+      const empty = { HF_HUB_CACHE: join(dir.path, 'empty') };
+      for (const before of [[], ['export', tar]]) expect((await runHere(before, env())).status).to.equal(0);
+      hub.requests.clear();
+      // No mount of such a file system is at hand: Node.js refuses links as the kernel would.
+      const { symlink: before } = promises;
+      promises.symlink = (target, path) =>
+        Promise.reject(Object.assign(new Error('EPERM: symlink'), { code: 'EPERM', syscall: 'symlink', target, path }));
+      syncBuiltinESMExports();
+      try {
+        const result = await runHere(argv.length === 0 ? [] : ['import', tar], env(empty));
+        expect(result.status, result.stderr).to.equal(6);
+        expect(lastLine(result).msg).to.include('no symbolic links').and.include(empty.HF_HUB_CACHE);
+      } finally {
+        promises.symlink = before;
+        syncBuiltinESMExports();
+      }
+      expect(hub.requests.filter({ kind: 'bytes' })).to.deep.equal([]);
+      expect((await readdir(empty.HF_HUB_CACHE)).filter((name) => name.startsWith('models'))).to.deep.equal([]);
+    });
+  }
 
   it('that cannot be written is an error that names the path: exit 6', async () => {
     await writeFile(join(dir.path, 'cache'), 'a file where the directory should be');

@@ -18,7 +18,7 @@ import { lockFound, lockPublished, updateLock } from '../locked.js';
 import { NOTHING_FETCHED } from '../metrics.js';
 import { type Plan, totalsOf } from '../plan.js';
 import { type FetchTotals, startProgress } from '../progress/progress.js';
-import { Publisher, publishCacheTag } from '../publish.js';
+import { assertLinks, Publisher, publishCacheTag } from '../publish.js';
 import { recordVerified, verifiedHashes } from '../record-verified.js';
 import { HashThread } from '../transfer/hash-thread.js';
 import type { CommandContext } from './context.js';
@@ -151,6 +151,7 @@ async function carryOut(context: CommandContext, plan: Plan): Promise<FetchTotal
   const { fetchFiles, fetchBytes, resumedBytes } = totalsOf(plan);
   await makeDir(cacheDir);
   await publishCacheTag(cacheDir);
+  if (plan.models.some(({ remoteFiles }) => remoteFiles.commit !== undefined)) await assertLinks(cacheDir);
   const resumed = resumedBytes === 0 ? '' : `, resuming ${formatBytes(resumedBytes)} of an earlier run`;
   log.info(
     { event: 'start', files: fetchFiles, bytes: fetchBytes, cache: cacheDir },

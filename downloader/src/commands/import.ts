@@ -14,7 +14,7 @@ import { DownloaderError } from '../errors.js';
 import { lockEvents } from '../lock-events.js';
 import { updateLock } from '../locked.js';
 import type { RunFigures } from '../metrics.js';
-import { publishCacheTag, publishCompiled, publishSnapshot } from '../publish.js';
+import { assertLinks, publishCacheTag, publishCompiled, publishSnapshot } from '../publish.js';
 import { recordVerified } from '../record-verified.js';
 import { whileNonePrunes } from '../volume-lock.js';
 import type { CommandContext } from './context.js';
@@ -39,6 +39,8 @@ async function importFrom(context: CommandContext, input: Readable): Promise<Run
   const { cacheDir, lockPath } = config.models;
   const startedMs = performance.now();
   const onMissing = async (missing: readonly ArchivedBlob[]) => {
+    // A plain file of the cache's root needs none.
+    if (missing.some(({ name }) => name.includes('/'))) await assertLinks(cacheDir);
     await assertFits(
       cacheDir,
       missing.reduce((total, blob) => total + blob.sizeBytes, 0),
