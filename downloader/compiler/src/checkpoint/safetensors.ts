@@ -77,7 +77,7 @@ function entryOf(
   if (!isDataType(dtype)) {
     throw new CompilerError(
       'CHECKPOINT_UNSUPPORTED',
-      `Expected tensor ${shown(tensor)} of ${name} to be of F32, F16 or BF16, got ${shown(dtype)}.`,
+      `Expected tensor ${shown(tensor)} of ${name} to be of F64, F32, F16 or BF16, got ${shown(dtype)}.`,
     );
   }
   const [offset = 0, end = 0] = offsets;

@@ -57,6 +57,7 @@ describe('unpickling', () => {
     ['a builtin', 'c__builtin__\neval\n.', '__builtin__.eval'],
     ['a name that JavaScript has of itself', 'c\nconstructor\n.', 'constructor'],
     ['a tensor of another kind', 'ctorch._utils\n_rebuild_sparse_tensor\n.', '_rebuild_sparse_tensor'],
+    ['a tensor that is negated when it is read', `${TENSOR.replace(/tR$/, '}X\x03\0\0\0neg\x88stR')}.`, 'neg'],
     ['a call of what is no function', 'K\x01)R.', 'no function'],
     ['an object (NEWOBJ)', 'ccollections\nOrderedDict\n)\x81.', '0x81'],
     ['an instance (INST)', '(ios\nsystem\n.', '0x69'],

@@ -82,7 +82,13 @@ export function storageOf(id: Pickled): StorageReference {
   return { kind: 'storage', type: type.type, key: String(key) };
 }
 
-function rebuildTensor([storage, offset, shape, stride]: readonly Pickled[]): TensorReference {
+function rebuildTensor([storage, offset, shape, stride, , , view]: readonly Pickled[]): TensorReference {
+  // torch negates or conjugates the numbers when it reads them.
+  const changes = view instanceof Map ? [...view].filter(([, isSet]) => isSet === true) : [];
+  if (changes.length > 0)
+    throw refused(
+      `it has a tensor that is changed when it is read: ${shown(changes.map(([name]) => name).join(', '))}`,
+    );
   if (!isKind(storage, 'storage') || !Number.isSafeInteger(offset) || !isNumbers(shape) || !isNumbers(stride)) {
     throw invalid('it describes a tensor without storage, offset, shape or stride');
   }
