@@ -153,7 +153,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
     models,
     endpoint,
     token: () => {
-      if (!hasCredentials(endpoint)) return readToken(own.token, own.tokenPath, join(hubHome(env), 'token'));
+      if (!hasCredentials(endpoint)) return readToken(own.token, own.tokenPath, env);
       const named = own.token === undefined ? 'HF_TOKEN_PATH' : 'HF_TOKEN';
       if ((own.token ?? own.tokenPath) === undefined) return undefined;
       throw new DownloaderError(
@@ -198,17 +198,17 @@ function proxyFor(url: URL): URL | undefined {
 
 function hubHome(env: NodeJS.ProcessEnv): string {
   const home = env.HF_HOME?.trim();
-  if (home) return absolutePath(home);
+  if (home) return absolutePath(home, env);
   const cache = env.XDG_CACHE_HOME?.trim();
-  return join(cache ? absolutePath(cache) : join(homedir(), '.cache'), 'huggingface');
+  return join(cache ? absolutePath(cache, env) : join(homedir(), '.cache'), 'huggingface');
 }
 
 /**
  * Throws DownloaderError USAGE for a token that is not a valid header value, which is not shown, and for a file that cannot be read;
  * only the default one may be missing or another user's.
  */
-function readToken(given: string | undefined, named: string | undefined, usual: string): string | undefined {
-  const path = absolutePath(named ?? usual);
+function readToken(given: string | undefined, named: string | undefined, env: NodeJS.ProcessEnv): string | undefined {
+  const path = named === undefined ? join(hubHome(env), 'token') : absolutePath(named, env);
   const token = given ?? readTokenFile(path, named === undefined);
   if (token === undefined || /^[\x21-\x7e]+$/.test(token)) return token;
   throw new DownloaderError(

@@ -134,12 +134,12 @@ describe('the way to the hub', () => {
     }
   });
 
-  it('expands ~ in the path of the token', async () => {
+  it('expands ~ and variables in the path of the token', async () => {
     await hub.publish({ ...speechRepository(), name: 'acme/private', private: true });
     await mkdir(join(dir.path, 'home', 'hf'), { recursive: true });
     await writeFile(join(dir.path, 'home', 'hf', 'token'), `${TOKEN}\n`);
     const settings = { ASR_MODEL: 'acme/private', HOME: join(dir.path, 'home') };
-    for (const where of [{ HF_TOKEN_PATH: '~/hf/token' }, { HF_TOKEN_PATH: '', HF_HOME: '~/hf' }]) {
+    for (const where of [{ HF_TOKEN_PATH: '$HOME/hf/token' }, { HF_TOKEN_PATH: '', HF_HOME: '~/hf' }]) {
       const result = await run(hub.url, { ...settings, ...where });
       expect(result.status, result.stderr).to.equal(0);
     }

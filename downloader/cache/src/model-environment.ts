@@ -156,13 +156,13 @@ export const LOCK_FILE_NAME = 'models.lock.json';
  */
 export function readModelEnvironment(env: NodeJS.ProcessEnv): ModelEnvironment {
   const values = readVariables(env, MODEL_VARIABLES);
-  const [cacheDir, cacheDirVariable] = resolveCacheDir(values);
+  const [cacheDir, cacheDirVariable] = resolveCacheDir(values, env);
   return {
     cacheDir,
     cacheDirVariable,
-    lockPath: values.lockPath === undefined ? join(cacheDir, LOCK_FILE_NAME) : absolutePath(values.lockPath),
+    lockPath: values.lockPath === undefined ? join(cacheDir, LOCK_FILE_NAME) : absolutePath(values.lockPath, env),
     device: values.device,
-    manifestPath: values.manifestPath === undefined ? undefined : absolutePath(values.manifestPath),
+    manifestPath: values.manifestPath === undefined ? undefined : absolutePath(values.manifestPath, env),
     asrModel: unlessNone(values.asrModel),
     visionModelName: unlessNone(values.visionModelName),
     loadBgeM3: values.loadBgeM3,
@@ -177,7 +177,7 @@ export function readModelEnvironment(env: NodeJS.ProcessEnv): ModelEnvironment {
   };
 }
 
-function resolveCacheDir(values: VariableValues<typeof MODEL_VARIABLES>): [string, string] {
+function resolveCacheDir(values: VariableValues<typeof MODEL_VARIABLES>, env: NodeJS.ProcessEnv): [string, string] {
   const candidates: readonly (readonly [string | undefined, string, readonly string[]])[] = [
     [values.hfHubCache, MODEL_VARIABLES.hfHubCache.name, []],
     [values.huggingfaceHubCache, MODEL_VARIABLES.huggingfaceHubCache.name, []],
@@ -186,14 +186,18 @@ function resolveCacheDir(values: VariableValues<typeof MODEL_VARIABLES>): [strin
     [values.xdgCacheHome, MODEL_VARIABLES.xdgCacheHome.name, ['huggingface', 'hub']],
   ];
   for (const [path, variable, below] of candidates) {
-    if (path !== undefined) return [join(absolutePath(path), ...below), variable];
+    if (path !== undefined) return [join(absolutePath(path, env), ...below), variable];
   }
-  return [join(absolutePath(values.modelsDir), '.cache'), MODEL_VARIABLES.modelsDir.name];
+  return [join(absolutePath(values.modelsDir, env), '.cache'), MODEL_VARIABLES.modelsDir.name];
 }
 
-/** Resolves a path from the environment: `~` is the home directory, as in Python's expanduser; relative to the working directory. */
-export function absolutePath(path: string): string {
-  return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : resolve(path);
+/**
+ * Resolves a path from the environment: `~` is the home directory, and `$NAME` and `${NAME}` are that variable if it is set, as in
+ * huggingface_hub (docker's --env-file and systemd replace neither); relative to the working directory.
+ */
+export function absolutePath(path: string, env: NodeJS.ProcessEnv): string {
+  const below = path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path;
+  return resolve(below.replace(/\$(\w+|\{[^}]*\})/g, (text, name: string) => env[name.replace(/[{}]/g, '')] ?? text));
 }
 
 function unlessNone(name: string): string | undefined {

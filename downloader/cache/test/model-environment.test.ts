@@ -63,6 +63,20 @@ describe('model environment', () => {
     expect(env.lockPath).to.equal(resolve('lock.json'));
   });
 
+  // As os.path.expandvars of Python, which huggingface_hub calls for these variables.
+  for (const [path, expected] of [
+    ['$DATA/hub', '/srv/data/hub'],
+    [`/x/$${'{DATA}'}/hub`, '/x/srv/data/hub'],
+    [`~/$UNKNOWN/$${'{UNKNOWN}'}`, join(homedir(), `$UNKNOWN/$${'{UNKNOWN}'}`)],
+    ['/x/$', '/x/$'],
+  ] as const) {
+    it(`replaces variables that are set in a path: ${path}`, () => {
+      const env = { DATA: '/srv/data' };
+      expect(cacheOf({ ...env, HF_HUB_CACHE: path })[0]).to.equal(expected);
+      expect(cacheOf({ ...env, HF_HOME: path })[0]).to.equal(join(expected, 'hub'));
+    });
+  }
+
   it('switches speech and vision off with none', () => {
     const env = readModelEnvironment({ ASR_MODEL: 'none', VISION_MODEL_NAME: 'None' });
     expect([env.asrModel, env.visionModelName]).to.deep.equal([undefined, undefined]);
