@@ -4,7 +4,7 @@
  * the compiler reads, the compiler and its options.
  */
 import { createHash } from 'node:crypto';
-import { lstat, readFile } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNotFound, parseForeignJson } from '@heimdex/common';
 import type { CompiledGraphRecord, CompiledInput, CompiledKey, CompiledManifest } from './compiled-types.js';
@@ -14,6 +14,7 @@ import { JsonCursor, JsonShapeError } from './json.js';
 import { repoDirName } from './layout.js';
 import type { LockedModel } from './lock-file.js';
 import { namesIn } from './names-in.js';
+import { readText } from './read-text.js';
 import { unsafePathReason } from './safe-path.js';
 import { DENSE_DIR } from './sentence-modules.js';
 
@@ -155,7 +156,7 @@ export function isCompiledPath(path: string): boolean {
 /** Reads compiled.json of a directory; undefined if it is missing or malformed. Rejects with the system's error. */
 export async function readCompiledManifest(dir: string): Promise<CompiledManifest | undefined> {
   try {
-    return parseCompiledManifest(await readFile(join(dir, COMPILED_MANIFEST_NAME), 'utf8'));
+    return parseCompiledManifest(await readText(join(dir, COMPILED_MANIFEST_NAME)));
   } catch (error) {
     if (isNotFound(error) || error instanceof SyntaxError || error instanceof JsonShapeError) return undefined;
     throw error;

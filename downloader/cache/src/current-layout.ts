@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { isNotFound } from '@heimdex/common';
 import { isCommit, refPath } from './layout.js';
 import { lockedModel, type ModelsLock } from './lock-file.js';
 import type { ConfiguredModel } from './manifest-types.js';
+import { readText } from './read-text.js';
 
 /**
  * Of a name's two layouts in the lock file at different commits, as after an import, returns the second if the volume's branch is at its
@@ -28,7 +28,7 @@ export async function currentLayout(
  */
 export async function readRef(cacheDir: string, repository: string, revision: string): Promise<string | undefined> {
   try {
-    const commit = (await readFile(refPath(cacheDir, repository, revision), 'utf8')).trim();
+    const commit = (await readText(refPath(cacheDir, repository, revision))).trim();
     return isCommit(commit) ? commit : undefined;
   } catch (cause) {
     if (isNotFound(cause)) return undefined;

@@ -28,6 +28,7 @@ export * from './optimized-path.js';
 export * from './optimized-record.js';
 export * from './prune-plan.js';
 export type * from './prune-types.js';
+export * from './read-text.js';
 export * from './record-optimized.js';
 export * from './replace-dir.js';
 export * from './replace-file.js';

@@ -2,13 +2,13 @@
  * `models.lock.json`: the commit of every model and each file's size and sha256, so that every machine serves the same bytes
  * until `update` runs. The README documents the format.
  */
-import { readFile } from 'node:fs/promises';
 import { isNotFound, messageOf, parseForeignJson } from '@heimdex/common';
 import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { isCommit, isRepositoryName } from './layout.js';
 import { type ConfiguredModel, type Layout, ROLES, type Role, type Source } from './manifest-types.js';
 import { type OptimizedRecord, parseOptimizedRecord, sortedOptimized } from './optimized-record.js';
+import { readText } from './read-text.js';
 import { replaceFile } from './replace-file.js';
 import { unsafePathReason } from './safe-path.js';
 
@@ -101,7 +101,7 @@ function lockKey(model: LockedModel): string {
 export async function readLock(path: string): Promise<ModelsLock | undefined> {
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await readText(path);
   } catch (cause) {
     if (isNotFound(cause)) return undefined;
     throw new CacheError('FILE_UNREADABLE', `The lock file ${path} cannot be read: ${messageOf(cause)}`, {

@@ -1,9 +1,10 @@
 /** Lists everything in a cache, for `list` and `prune`. Names, links and sizes; no file contents. */
-import { lstat, readFile, readlink, realpath, stat } from 'node:fs/promises';
+import { lstat, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CACHEDIR_TAG_NAME, isCommit } from './layout.js';
 import { LOCK_FILE_NAME } from './model-environment.js';
 import { lstatIfThere, namesIn, unlessGone } from './names-in.js';
+import { readText } from './read-text.js';
 
 /** The whole cache. All paths are absolute. */
 export interface CacheContents {
@@ -142,7 +143,7 @@ async function scanRepository(path: string, kind: string, repository: string): P
       partials.push(...(await temporaryAt(refPath)));
       continue;
     }
-    const text = await unlessGone(readFile(refPath, 'utf8'));
+    const text = await unlessGone(readText(refPath));
     if (text !== undefined) refs.push({ name: file, path: refPath, commit: text.trim() });
   }
   const snapshots: CachedSnapshot[] = [];

@@ -2,10 +2,10 @@
  * `trees/<commit>.json`: the files of a repository at a commit, as huggingface_hub (1.22 and later) stores them next to the
  * snapshots. A commit never changes, so the list never does.
  */
-import { readFile } from 'node:fs/promises';
 import { isObject, parseForeignJson } from '@heimdex/common';
 import { JsonCursor } from './json.js';
 import { type ContentHash, treePath } from './layout.js';
+import { readText } from './read-text.js';
 
 /** One file of a repository at a commit. */
 export interface TreeEntry {
@@ -37,7 +37,7 @@ const TREE_FORMAT_VERSION = 1;
 export async function readTree(cacheDir: string, repository: string, commit: string): Promise<Tree | undefined> {
   let text: string;
   try {
-    text = await readFile(treePath(cacheDir, repository, commit), 'utf8');
+    text = await readText(treePath(cacheDir, repository, commit));
   } catch {
     // Python writes it with mode 0600, unreadable for other users. It is optional.
     return undefined;

@@ -3,10 +3,10 @@
  * read again. The records belong to one machine's volume, so they are not in the lock file; they are stored among the locks,
  * which huggingface_hub skips when it scans the cache. They are optional.
  */
-import { readFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { JsonCursor } from './json.js';
 import { type ContentHash, hashOfBlobId } from './layout.js';
+import { readText } from './read-text.js';
 import { replaceFile } from './replace-file.js';
 
 /** One verified file. */
@@ -35,7 +35,7 @@ export function verificationKey(cacheDir: string, blobPath: string): string {
 /** Reads the records; empty if there are none or they are unreadable. */
 export async function readVerifications(cacheDir: string): Promise<Verifications> {
   try {
-    const root = new JsonCursor(JSON.parse(await readFile(verificationsPath(cacheDir), 'utf8')), 'verifications');
+    const root = new JsonCursor(JSON.parse(await readText(verificationsPath(cacheDir))), 'verifications');
     if (root.get('formatVersion').count() !== VERIFICATIONS_FORMAT_VERSION) return new Map();
     return new Map(
       root

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -146,6 +147,12 @@ describe('lock file', () => {
   it('tells a lock file that cannot be read from one that is not there', async () => {
     await mkdir(join(dir(), 'directory.json'));
     expect((await cacheErrorOf(readLock(join(dir(), 'directory.json')))).code).to.equal('FILE_UNREADABLE');
+  });
+
+  it('does not wait for a named pipe in its place', async () => {
+    const pipe = join(dir(), 'pipe.json');
+    execFileSync('mkfifo', [pipe]);
+    expect((await cacheErrorOf(readLock(pipe))).code).to.equal('LOCK_INVALID');
   });
 
   it('has the documented text: docs/volume.md', async () => {

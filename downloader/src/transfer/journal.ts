@@ -1,5 +1,6 @@
-import { appendFile, readFile, rename, writeFile } from 'node:fs/promises';
+import { appendFile, rename, writeFile } from 'node:fs/promises';
 import type { ContentHash } from '@heimdex/cache';
+import { readText } from '@heimdex/cache';
 import type { ByteRange } from './ranges.js';
 
 /**
@@ -69,7 +70,7 @@ function entryLine(entry: JournalEntry): string {
 export async function readJournal(path: string, subject: JournalSubject): Promise<JournalState | undefined> {
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await readText(path);
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hashFile, type OptimizedFile } from '@heimdex/cache';
+import { hashFile, type OptimizedFile, readText } from '@heimdex/cache';
 import { codeOf } from '@heimdex/common';
 import type { GraphFacts, OnnxValue } from '../../../onnx/index.js';
 import type { OptimizedKey } from './key.js';
@@ -30,7 +30,7 @@ export function writeManifest(manifest: OptimizedManifest): string {
 export async function readManifest(dir: string): Promise<OptimizedManifest | undefined> {
   let text: string;
   try {
-    text = await readFile(join(dir, MANIFEST_NAME), 'utf8');
+    text = await readText(join(dir, MANIFEST_NAME));
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
