@@ -1,4 +1,4 @@
-import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { EmbedImageRequestSchema, EmbedTextRequestSchema, TranscribeRequestSchema } from '@heimdex/gen';
 import { expect } from 'chai';
 import { refuseBinary } from '../../src/transport/messages/scan-binary.js';
@@ -58,6 +58,27 @@ describe('the cost of a message', () => {
     expect(refuseBinary(TranscribeRequestSchema, toBinary(TranscribeRequestSchema, temperatures), LIMITS)).to.match(
       /values/,
     );
+  });
+
+  it('is what the decoder reads, also behind what protobuf does not allow', () => {
+    const images = Buffer.alloc(2002, Buffer.from([0x0a, 0]));
+    const texts = Buffer.alloc(3 * 1001, Buffer.from([0x0a, 1, 0x61]));
+    const before: readonly (readonly [string, DescMessage, number[], Buffer])[] = [
+      ['a length beyond 32 bits', EmbedImageRequestSchema, [0x7a, 0x80, 0x80, 0x80, 0x80, 0x10], images],
+      ['a number of eleven bytes', EmbedImageRequestSchema, [0x78, ...Array(10).fill(0x80), 0], images],
+      [
+        'a field that ends behind its message',
+        EmbedImageRequestSchema,
+        [0x0a, 1, 0x0a, 0x7a, 0xff, 0xff, 0xff, 0xff, 0x7f, ...Array(117).fill(0)],
+        images,
+      ],
+      ['a text whose tag says number', EmbedTextRequestSchema, [0x08, 6, 0x7a, 0xf0, 0x90, 0x80, 0x80, 1], texts],
+    ];
+    for (const [what, desc, bytes, values] of before) {
+      const message = Buffer.concat([Buffer.from(bytes), values]);
+      expect(() => fromBinary(desc, message), what).not.to.throw();
+      expect(refuseBinary(desc, message, LIMITS), what).to.match(/more than 1000 values/);
+    }
   });
 
   it('ignores the content of bytes', () => {
