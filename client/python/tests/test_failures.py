@@ -27,7 +27,8 @@ from heimdex_client import (
     UnavailableError,
     UnreachableError,
 )
-from heimdex_client._proto import embedding_pb2, health_pb2, server_info_pb2, speech_pb2
+from heimdex_client._proto import embedding_pb2, error_details_pb2, health_pb2, server_info_pb2, speech_pb2, status_pb2
+from heimdex_client.errors import make_error
 from heimdex_client.retry import Attempts, RetryBudget
 
 QUICK = RetryOptions(initial_delay=0.01, max_delay=0.02)
@@ -52,6 +53,14 @@ class RetryTest(unittest.TestCase):
     def test_retries_what_may_be_retried(self) -> None:
         self.assertEqual(self.call(grpc.StatusCode.UNAVAILABLE, "WORKER_LOST", None, failures=2), 3)
         self.assertEqual(self.call(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", 10, failures=2), 3)
+
+    def test_leaves_out_a_delay_that_is_no_time(self) -> None:
+        status = status_pb2.Status(code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], message="busy")
+        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay={"seconds": 2**62}))
+        status.details.add().Pack(error_details_pb2.ErrorInfo(reason="QUEUE_FULL"))
+        error = make_error(status)
+        self.assertIsInstance(error, QueueFullError)
+        self.assertIsNone(error.retry_after)
 
     def test_does_not_retry_anything_else(self) -> None:
         for code, reason in (

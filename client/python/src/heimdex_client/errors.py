@@ -195,7 +195,7 @@ def make_error(
                 violations = tuple(FieldViolation(v.field, v.description) for v in request.field_violations)
             elif detail.Unpack(retry):
                 retry_after = max(0.0, retry.retry_delay.ToTimedelta().total_seconds())
-        except DecodeError:
+        except (DecodeError, OverflowError, ValueError):
             continue
     code = STATUS_CODES[status.code] if 0 <= status.code < len(STATUS_CODES) else "UNKNOWN"
     kind = HeimdexError.by_reason.get(reason or "", _BY_STATUS.get(code, HeimdexError))
