@@ -80,7 +80,7 @@ function caf(body: Buffer, options: CafOptions = {}): Buffer {
   const description = [
     rate,
     text(kind),
-    uint(4, flags, (options.sampleBytes ?? bits / 8) * channels, 1, channels, bits),
+    uint(4, flags, (options.sampleBytes ?? bits / 8) * Math.max(1, channels), 1, channels, bits),
   ];
   return Buffer.concat([
     text('caff'),
@@ -119,6 +119,7 @@ const REFUSED: Readonly<Record<string, readonly [content: Buffer, said: string]>
   'AU of no rate': [au(bodyOf('s16be'), { rateHz: 0 }), 'sample rate 0'],
   'CAF with a rate that is no number': [caf(bodyOf('s16be'), { rateHz: Number.NaN }), 'sample rate NaN'],
   'AU of no channels': [au(bodyOf('s16be'), { channels: 0 }), 'channel count 0'],
+  'CAF of no channels': [caf(bodyOf('s16be'), { channels: 0 }), 'channel count 0'],
   'CAF with four billion channels': [caf(bodyOf('s16be'), { channels: 0xffff_ffff, bits: 0 }), 'PCM of 0 bits'],
   'AIFF with 65,535 channels': [aiff(bodyOf('s16be'), { channels: 65_535 }), 'channel count 65535'],
 };

@@ -139,7 +139,7 @@ interface CafFormat {
   readonly kind: string;
   readonly flags: number;
   readonly bits: number;
-  /** Bytes of a sample; 0 or no number if the file leaves them out. */
+  /** Bytes of a sample; 0, infinite or no number if the file leaves them out. */
   readonly containerBytes: number;
 }
 
@@ -148,7 +148,7 @@ function cafEncoding({ kind, flags, bits, containerBytes }: CafFormat): SampleEn
   if (kind !== 'lpcm') throw unsupported('CAF', CAF_NAMES[kind] ?? `the codec "${kind.replace(/[^\x20-\x7e]/g, '?')}"`);
   const order = flags & CAF_LITTLE_ENDIAN ? '' : 'be';
   // The format does not tell which bits of a larger container are used.
-  if (containerBytes > 0 && containerBytes !== Math.ceil(bits / 8)) {
+  if (containerBytes > 0 && Number.isFinite(containerBytes) && containerBytes !== Math.ceil(bits / 8)) {
     throw unsupported('CAF', `samples of ${bits} bits in ${containerBytes} bytes`);
   }
   if ((flags & CAF_FLOAT) === 0) return integerOf('CAF', bits, order);
