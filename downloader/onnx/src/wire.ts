@@ -22,6 +22,8 @@ export interface Field {
 }
 
 const MAX_VARINT_BYTES = 10;
+/** Other parsers, such as ONNX Runtime's, read a key in 32 bits: of a larger number they see the lower ones. */
+const MAX_FIELD_NUMBER = 2 ** 29 - 1;
 
 /** Reads one varint; returns it with its size. Throws if it does not end within ten bytes. */
 function readVarint(source: ByteSource, offset: number, end: number): { value: bigint; sizeBytes: number } {
@@ -50,6 +52,8 @@ export function* fieldsOf(source: ByteSource, start: number, end: number): Gener
     const key = readVarint(source, position, end);
     const number = Number(key.value >> 3n);
     const wireType = Number(key.value & 7n);
+    if (number === 0 || number > MAX_FIELD_NUMBER)
+      throw new Error(`Expected a field number of 1 to ${MAX_FIELD_NUMBER} at byte ${position}, got ${number}.`);
     let offset = position + key.sizeBytes;
     let length: number;
     let value = 0n;
@@ -64,7 +68,7 @@ export function* fieldsOf(source: ByteSource, start: number, end: number): Gener
     } else if (wireType === 1) length = 8;
     else if (wireType === 5) length = 4;
     else throw new Error(`Expected a protocol buffers field at byte ${position}, got wire type ${wireType}.`);
-    if (number === 0 || offset + length > end) {
+    if (offset + length > end) {
       throw new Error(`Expected a field that ends within its message at byte ${position}, got ${length} bytes.`);
     }
     yield { number, wireType, value, offset, length, start: position };

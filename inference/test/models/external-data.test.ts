@@ -176,6 +176,15 @@ describe('external weights', () => {
     });
   }
 
+  it('are refused behind a field number of which the runtime sees 32 bits', async () => {
+    await writeFile(join(dir, 'snapshot', 'config.json'), BYTES);
+    const entry = concatBytes([bytesField(1, 'location'), bytesField(2, 'config.json')]);
+    const externalData = Uint8Array.of(0xea, 0x80, 0x80, 0x80, 0x10, entry.length);
+    const tensor = concatBytes([external('w', {}), externalData, entry]);
+    await writeFile(graph, model({ initializers: [tensor] }));
+    expect(await refusal()).to.include('got 536870925');
+  });
+
   const ranges: [string, readonly Readonly<Record<string, string>>[]][] = [
     ['more bytes than the file has', [{ length: '1000000000000' }]],
     ['bytes behind the end', [{ offset: '12', length: '12' }]],
