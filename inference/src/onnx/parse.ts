@@ -113,7 +113,8 @@ class Parser {
       else if (part.number === FIELDS.attribute.graph) attribute.graph = this.#graph(part);
       else if (part.number === FIELDS.attribute.int) attribute.int = BigInt.asIntN(64, part.value);
       else if (part.number === FIELDS.attribute.ints)
-        attribute.ints.push(...packedVarints(this.#source, part).map((value) => BigInt.asIntN(64, value)));
+        // Not as the arguments of one call: an attribute, like a tensor, may have more than the stack holds.
+        for (const value of packedVarints(this.#source, part)) attribute.ints.push(BigInt.asIntN(64, value));
       else if (part.number === FIELDS.attribute.tensor) attribute.tensor = this.#tensor(part);
       else attribute.rest.push(this.#whole(part));
     }
@@ -127,13 +128,13 @@ class Parser {
     const typed: Uint8Array[] = [];
     const numbers: bigint[] = [];
     for (const part of this.#inside(field)) {
-      if (part.number === FIELDS.tensor.dims) tensor.dims.push(...packedVarints(this.#source, part).map(Number));
+      if (part.number === FIELDS.tensor.dims)
+        for (const value of packedVarints(this.#source, part)) tensor.dims.push(Number(value));
       else if (part.number === FIELDS.tensor.dataType) tensor.elementType = elementType(part.value);
       else if (part.number === FIELDS.tensor.name) tensor.name = this.#text(part);
       else if (part.number === FIELDS.tensor.rawData) tensor.data = this.#data(part);
       else if (part.number === FIELDS.tensor.floats) typed.push(this.#copy(part.offset, part.length));
       else if (part.number === FIELDS.tensor.int32s || part.number === FIELDS.tensor.int64s)
-        // Not as the arguments of one call: a tensor may have more than the stack holds.
         for (const value of packedVarints(this.#source, part)) numbers.push(value);
       else if (part.number === FIELDS.tensor.externalData) {
         let key = '';

@@ -136,7 +136,7 @@ describe('ONNX files', () => {
     expect(Array.from(found.f ?? [])).to.deep.equal([1, -2]);
   });
 
-  it('have any number of integers in the field of small constants, as quantized by tools that use no raw data', () => {
+  it('have any number of integers in the fields of constants, as quantized by tools that use no raw data', () => {
     const varint = (value: number): number[] => (value < 128 ? [value] : [(value & 127) | 128, ...varint(value >>> 7)]);
     const field = (number: number, bytes: Uint8Array) =>
       Buffer.concat([Uint8Array.of((number << 3) | 2, ...varint(bytes.length)), bytes]);
@@ -146,6 +146,9 @@ describe('ONNX files', () => {
     const weights = Buffer.concat([head, field(5, new Uint8Array(count).fill(1))]);
     const [initializer] = parseModel(field(7, field(5, weights))).graph.initializers;
     expect(initializer?.data).to.deep.equal({ kind: 'inline', bytes: new Uint8Array(count).fill(1) });
+    // The value_ints of a Constant.
+    const [constant] = parseModel(field(7, field(1, field(5, field(8, new Uint8Array(count)))))).graph.nodes;
+    expect(constant?.attributes[0]?.ints).to.have.lengthOf(count);
   });
 
   const hostile: Readonly<Record<string, Uint8Array>> = {
