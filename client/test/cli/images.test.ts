@@ -3,7 +3,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { findImages } from '../../src/cli/images.js';
-import { writeImageIndex } from '../../src/search/image-index.js';
+import { readImageIndex, writeImageIndex } from '../../src/search/image-index.js';
 import { useCli } from '../support/cli-fixture.js';
 import { namedPipe } from '../support/named-pipe.js';
 
@@ -243,6 +243,18 @@ describe('heimdex', () => {
       expect(stopped.stderr).to.match(/3 images of 6 embedded; run the same command to resume/);
       await rm(last);
       expect(await figures(index)).to.deep.equal({ images: 5, embedded: 2, unchanged: 3, gone: 0 });
+    });
+
+    it('keeps any number of images indexed before when it saves partial progress', async () => {
+      const index = join(cli.dir, 'p.index');
+      const images = Array.from({ length: 130_000 }, (_, at) => ({ path: `old/${at}`, sizeBytes: 1, modifiedMs: 1 }));
+      const vectors = new Float32Array(2 * images.length);
+      await writeImageIndex(index, { model: cli.server.model, dimensions: 2, images, vectors });
+      for (const name of ['a', 'b', 'c']) await file(`${name}.png`, '1,0');
+      await file('d.png', 'forbidden');
+      const stopped = await run(['index', cli.dir, '--index', index]);
+      expect(stopped.stderr).to.match(/3 images of 4 embedded; run the same command to resume/);
+      expect((await readImageIndex(index)).images.length).to.equal(images.length + 3);
     });
 
     it('keeps what another run has indexed meanwhile when it saves partial progress', async function () {

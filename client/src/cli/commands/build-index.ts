@@ -39,9 +39,9 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
       const { results } = await client.embedImage(contents, { ...call, expectModel: model });
       return results;
     });
-    const write = (): Promise<void> => {
+    const write = (others: readonly IndexEntry[] = []): Promise<void> => {
       const dimensions = entries[0]?.vector.length ?? 0;
-      return writeImageIndex(options.index, assembleIndex(model, dimensions, entries));
+      return writeImageIndex(options.index, assembleIndex(model, dimensions, [...entries, ...others]));
     };
     try {
       for await (const { path, outcome } of outcomes) {
@@ -55,8 +55,7 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
       const embedded = entries.length - plan.kept.length;
       if (embedded > 0 && !plan.otherModel) {
         // Images that another run has indexed meanwhile are kept.
-        entries.push(...otherEntries(await existingIndex(options.index), model, entries));
-        await write();
+        await write(otherEntries(await existingIndex(options.index), model, entries));
         const progressText = `${formatCount(embedded, 'image')} of ${missing.size} embedded`;
         terminal.error(`${visible(options.index)}: ${progressText}; run the same command to resume`);
       }
