@@ -143,6 +143,13 @@ describe('A Matroska file', () => {
     }
   });
 
+  it('whose frames share a header of any length, which each gets a copy of, is refused', async () => {
+    const encoding = compression(3, element('4255', Buffer.alloc(2_000)));
+    const error = await refusal(Buffer.concat([head(encoding), cluster(0)]));
+    expect(error.code).to.equal('AUDIO_UNREADABLE');
+    expect(error.message).to.contain('a header of 2000 bytes, expected at most 1024');
+  });
+
   it('with an unknown codec is refused by the name that the file gives it, whatever that is', async () => {
     const known = head().toString('latin1');
     for (const name of ['constructor', 'toString', 'A_NOVELTY']) {

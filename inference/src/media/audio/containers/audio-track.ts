@@ -92,6 +92,7 @@ export async function describeTrack(
       ...(encoding === undefined ? {} : { encoding }),
     };
     checkFormat(format);
+    checkStrippedHeader(strippedHeader);
     return { ...track, isDefault, format, refusal: undefined };
   } catch (error) {
     const refusal =
@@ -151,6 +152,17 @@ function foreignCodec(
 
 function nameOf(codec: AudioCodec | null, id: string | number | Uint8Array | null): string {
   return codec === null ? foreignCodecName(id) : (LIBRARY_NAMES[codec] ?? codec);
+}
+
+/** Real ones have some bytes. Each frame gets a copy: with one of 1 MB, a file of 6 kB took 2 s. */
+const STRIPPED_MAX_BYTES = 1_024;
+
+function checkStrippedHeader({ length }: Uint8Array): void {
+  if (length <= STRIPPED_MAX_BYTES) return;
+  throw new InferenceError(
+    'AUDIO_UNREADABLE',
+    `Its frames share a header of ${length} bytes, expected at most ${STRIPPED_MAX_BYTES}.`,
+  );
 }
 
 function checkFormat(format: PacketFormat): void {
