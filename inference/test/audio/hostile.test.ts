@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { InferenceError } from '../../src/errors.js';
 import { Random } from '../support/random.js';
-import { COMPRESSED, fixture, inParts, refusal, transcribe } from './read-audio.js';
+import { COMPRESSED, fixture, fromRoot, inParts, refusal, transcribe } from './read-audio.js';
 import { wavFile } from './wav-file.js';
 
 const noise = (length: number, seed = 1) => new Random(seed).bytes(length);
@@ -156,6 +156,13 @@ describe('A damaged audio file', () => {
       expect(cut.warnings[0]).to.contain('The MP3 is truncated');
     });
   }
+
+  it('of MP3 is read on after damage, the same whole and in chunks', async () => {
+    const bytes = await fromRoot('inference/test/audio/cases/mp3_rate_change.mp3');
+    const damaged = Buffer.concat([bytes.subarray(0, 24_199), bytes.subarray(24_208)]);
+    const { samples } = await transcribe(damaged);
+    for (const size of [600, 997]) expect((await transcribe(inParts(damaged, size))).samples).to.deep.equal(samples);
+  });
 
   it('of MP3 with a tag at its end causes no warning', async () => {
     const tag = Buffer.alloc(128);
