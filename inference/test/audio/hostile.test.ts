@@ -1,5 +1,8 @@
 import { expect } from 'chai';
 import type { InferenceError } from '../../src/errors.js';
+import { FlacDecoder } from '../../src/media/audio/decoders/flac.js';
+import { Mp3Decoder } from '../../src/media/audio/decoders/mp3.js';
+import { OggDecoder } from '../../src/media/audio/decoders/ogg.js';
 import { Random } from '../support/random.js';
 import { COMPRESSED, fixture, fromRoot, inParts, refusal, transcribe } from './read-audio.js';
 import { wavFile } from './wav-file.js';
@@ -156,6 +159,22 @@ describe('A damaged audio file', () => {
       expect(cut.warnings[0]).to.contain('The MP3 is truncated');
     });
   }
+
+  it('of more streams than are read, one after another, is rejected with the reason', async () => {
+    const header = Buffer.alloc(42);
+    header.write('fLaC');
+    header[7] = 34;
+    const cases = 'inference/test/audio/cases';
+    for (const [decoder, content] of [
+      [await FlacDecoder.create(1), Buffer.concat([header, header])],
+      [new OggDecoder(1), await fromRoot(`${cases}/chained.opus`)],
+      [await Mp3Decoder.create(1), await fromRoot(`${cases}/mp3_rate_change.mp3`)],
+    ] as const) {
+      const error: unknown = await decoder.push(new Uint8Array(content)).catch((reason: unknown) => reason);
+      decoder.close();
+      expect(String(error)).to.contain('more than 1 streams');
+    }
+  });
 
   it('of MP3 is read on after damage, the same whole and in chunks', async () => {
     const bytes = await fromRoot('inference/test/audio/cases/mp3_rate_change.mp3');

@@ -1,6 +1,7 @@
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { FlacStream } from './flac-stream.js';
 import { joinBytes } from './samples.js';
+import { checkStreams, STREAMS_MAX } from './wasm.js';
 
 /** Small, because a frame of silence has about 14 bytes for 65,535 samples per channel. */
 const CHUNK_BYTES = 1_024;
@@ -21,12 +22,15 @@ export class FlacDecoder implements Decoder {
   #streamBytes = 0;
   #streams = 1;
 
-  private constructor(stream: FlacStream) {
+  private constructor(
+    stream: FlacStream,
+    private readonly maxStreams: number,
+  ) {
     this.#stream = stream;
   }
 
-  static async create(): Promise<FlacDecoder> {
-    return new FlacDecoder(await FlacStream.create(0));
+  static async create(maxStreams = STREAMS_MAX): Promise<FlacDecoder> {
+    return new FlacDecoder(await FlacStream.create(0), maxStreams);
   }
 
   get declaredSeconds(): number | undefined {
@@ -42,8 +46,9 @@ export class FlacDecoder implements Decoder {
     let bytes = this.#held.length === 0 ? chunk : joinBytes(this.#held, chunk);
     for (let start = this.#startIn(bytes); start !== undefined; start = this.#startIn(bytes)) {
       blocks.push(...(await this.#give(bytes.subarray(0, start))), ...(await this.#endStream()));
-      this.#stream = await FlacStream.create(this.#stream.endSeconds);
       this.#streams += 1;
+      checkStreams(this.#streams, this.maxStreams);
+      this.#stream = await FlacStream.create(this.#stream.endSeconds);
       this.#streamBytes = 0;
       bytes = bytes.subarray(start);
     }

@@ -3,7 +3,7 @@ import { FRAMES_IN_A_ROW_BYTES, findMpegFrames } from '../mpeg-frames.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { MpegWalk } from './mpeg-walk.js';
 import { joinBytes } from './samples.js';
-import { blockOf, ErrorCount } from './wasm.js';
+import { blockOf, checkStreams, ErrorCount, STREAMS_MAX } from './wasm.js';
 
 const CHUNK_BYTES = 4_096;
 /**
@@ -32,12 +32,17 @@ export class Mp3Decoder implements Decoder {
   /** Their offset in the content. */
   #position = 0;
 
-  private constructor(wasm: WasmMpeg) {
+  #streams = 1;
+
+  private constructor(
+    wasm: WasmMpeg,
+    private readonly maxStreams: number,
+  ) {
     this.#wasm = wasm;
   }
 
-  static async create(): Promise<Mp3Decoder> {
-    return new Mp3Decoder(await loadLibrary());
+  static async create(maxStreams = STREAMS_MAX): Promise<Mp3Decoder> {
+    return new Mp3Decoder(await loadLibrary(), maxStreams);
   }
 
   async push(chunk: Uint8Array): Promise<readonly DecodedBlock[]> {
@@ -62,6 +67,8 @@ export class Mp3Decoder implements Decoder {
       const to = change - this.#position;
       const at = this.#decodeBlocks(bytes, from, to, blocks);
       blocks.push(...this.#decode(bytes.subarray(at, to)));
+      this.#streams += 1;
+      checkStreams(this.#streams, this.maxStreams);
       const next = await loadLibrary();
       this.#wasm.free();
       this.#wasm = next;

@@ -3,7 +3,7 @@ import type { DecodedBlock, Decoder } from './decoder.js';
 import { type OggCodec, type OggPage, OggPages } from './ogg-pages.js';
 import { OggTimes, OPUS_HEAD_OFFSET } from './ogg-times.js';
 import { opusGain, withGain } from './opus.js';
-import { blockOf, ErrorCount, flacBlockOf, type WasmDecoded } from './wasm.js';
+import { blockOf, checkStreams, ErrorCount, flacBlockOf, STREAMS_MAX, type WasmDecoded } from './wasm.js';
 
 /** Small, because a page of 282 bytes can have 255 packets of up to 8,192 samples per channel. */
 const CHUNK_BYTES = 1_024;
@@ -51,6 +51,9 @@ export class OggDecoder implements Decoder {
   #seconds = 0;
   #lostSeconds = 0;
   #first: OggCodec | undefined;
+  #streams = 0;
+
+  constructor(private readonly maxStreams = STREAMS_MAX) {}
 
   get track(): AudioTrackInfo | undefined {
     return this.#first && { index: 0, codec: NAMES[this.#first], language: '' };
@@ -84,6 +87,8 @@ export class OggDecoder implements Decoder {
   /** Starts a stream, after flushing the previous one. */
   async #begin(codec: OggCodec, page: Uint8Array): Promise<readonly DecodedBlock[]> {
     const blocks = await this.#end();
+    this.#streams += 1;
+    checkStreams(this.#streams, this.maxStreams);
     const wasm: WasmOgg = await LIBRARIES[codec]();
     await wasm.ready;
     const gain = codec === 'opus' ? opusGain(page.subarray(OPUS_HEAD_OFFSET)) : 1;

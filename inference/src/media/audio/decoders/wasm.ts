@@ -1,5 +1,15 @@
+import { InferenceError } from '../../../errors.js';
 import type { DecodedBlock } from './decoder.js';
 import type { PacketDecoder } from './packet-decoder.js';
+
+/** Maximum streams of a file, one after another. Each has a decoder of its own, which takes some milliseconds; a radio's has one per song. */
+export const STREAMS_MAX = 10_000;
+
+/** Throws AUDIO_UNREADABLE for more streams than `max`. */
+export function checkStreams(count: number, max: number): void {
+  if (count <= max) return;
+  throw new InferenceError('AUDIO_UNREADABLE', `The audio has more than ${max} streams, one after another.`);
+}
 
 /** The result of the decoders of the wasm-audio-decoders family. */
 export interface WasmDecoded {
