@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { InferenceError } from '../../src/errors.js';
+import { createAacDecoder } from '../../src/media/audio/decoders/aac.js';
 import { FlacDecoder } from '../../src/media/audio/decoders/flac.js';
 import { Mp3Decoder } from '../../src/media/audio/decoders/mp3.js';
 import { OggDecoder } from '../../src/media/audio/decoders/ogg.js';
@@ -174,6 +175,18 @@ describe('A damaged audio file', () => {
       decoder.close();
       expect(String(error)).to.contain('more than 1 streams');
     }
+  });
+
+  it('of AAC whose times go back again and again, and give no samples, is rejected with the reason', async () => {
+    const frame = (await fromRoot('inference/test/audio/cases/adts.aac')).subarray(0, 513);
+    const decoder = await createAacDecoder(
+      { codec: 'aac', sampleRateHz: 44_100, channelCount: 1, description: undefined },
+      2,
+    );
+    const at = (timestampSeconds: number) => decoder.decode({ data: frame, timestampSeconds, durationSeconds: 0.02 });
+    for (const seconds of [1, 0.5, 0.6, 0.5]) await at(seconds);
+    expect(String(await at(0.4).catch((reason: unknown) => reason))).to.contain('go back in too many positions');
+    decoder.close();
   });
 
   it('of MP3 is read on after damage, the same whole and in chunks', async () => {

@@ -26,6 +26,9 @@ const SPLITS_MAX = 60;
 /** Segments bisected at a beginning of SBR, per audio file: some ten for each. */
 const SBR_SPLITS_MAX = 400;
 
+/** Times that go back, per audio file. Each begins a segment, whose samples may all be before those already read. */
+const JUMPS_BACK_MAX = 4_000;
+
 /** SBR begins within a segment: FFmpeg then returns twice the samples at a rate that it does not tell. */
 class SbrBegins extends Error {}
 
@@ -34,9 +37,9 @@ class SbrBegins extends Error {}
  * ADTS stream with the preceding frames; the result equals that of one long stream. A segment ends at its maximum length or at a
  * gap in the times, independent of how the audio arrives.
  */
-export async function createAacDecoder(format: PacketFormat): Promise<PacketDecoder> {
+export async function createAacDecoder(format: PacketFormat, maxJumpsBack = JUMPS_BACK_MAX): Promise<PacketDecoder> {
   const config = format.description === undefined ? undefined : parseAacConfig(format.description);
-  return new AacDecoder(await loadAacLibrary(), config);
+  return new AacDecoder(await loadAacLibrary(), config, maxJumpsBack);
 }
 
 class AacDecoder implements PacketDecoder {
@@ -47,6 +50,7 @@ class AacDecoder implements PacketDecoder {
   #lostFrames = 0;
   #splits = 0;
   #sbrSplits = 0;
+  #jumpsBack = 0;
   /** Ends the audio after the blocks before it. */
   #failure: InferenceError | undefined;
   /** Frames came before any list of their channels. */
@@ -56,6 +60,7 @@ class AacDecoder implements PacketDecoder {
   constructor(
     private readonly open: (content: ArrayBuffer) => Promise<AacAudio>,
     private readonly config: AacConfig | undefined,
+    private readonly maxJumpsBack: number,
   ) {}
 
   get warnings(): readonly string[] {
@@ -129,8 +134,15 @@ class AacDecoder implements PacketDecoder {
     const last = this.#packets.at(-1);
     if (first === undefined || last === undefined) return false;
     const goesBack = packet.timestampSeconds < last.timestampSeconds;
+    if (goesBack) this.#countJumpBack();
     const endSeconds = first.timestampSeconds + (this.#packets.length * FRAME_SAMPLES) / config.coreRateHz;
     return !sameConfig(this.#config, config) || goesBack || packet.timestampSeconds > endSeconds + HOLE_MIN_SECONDS;
+  }
+
+  #countJumpBack(): void {
+    this.#jumpsBack += 1;
+    if (this.#jumpsBack <= this.maxJumpsBack) return;
+    throw new InferenceError('AUDIO_UNREADABLE', 'The times of the AAC go back in too many positions.');
   }
 
   async #decodeFrames(
