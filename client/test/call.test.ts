@@ -2,6 +2,7 @@ import { getEventListeners, once } from 'node:events';
 import { createServer } from 'node:http';
 import { constants, createServer as createHttp2Server } from 'node:http2';
 import type { AddressInfo, Server } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { expect } from 'chai';
 import { one, type Reply, useEmbedText } from './support/embed-text-service.js';
@@ -254,5 +255,33 @@ describe('a call of the client', () => {
     const never = () => new Promise<string>(() => undefined);
     const late = await failureOf(connect({ address, token: never, connectTimeoutMs: 20 }).embedText(['a']));
     expect(late).to.include({ code: 'UNAUTHENTICATED', reason: 'NO_TOKEN' });
+  });
+
+  it('goes to another address of the name when its own leaves it while the token is renewed', async () => {
+    const { port } = await serve((_call, reply) => reply(null, one));
+    const renewal = deferred();
+    const { now } = Date;
+    let offsetMs = 0;
+    Date.now = () => now() + offsetMs;
+    try {
+      const client = connect({
+        address: `dns:///inference.test:${port}`,
+        lookup: async () => {
+          if (offsetMs === 0) return ['127.0.0.1'];
+          await renewal.promise;
+          return ['localhost'];
+        },
+        token: async () => {
+          if (offsetMs > 0) renewal.resolve();
+          while (offsetMs > 0 && client.servers()[0]?.address !== `localhost:${port}`) await setImmediate();
+          return 'token';
+        },
+      });
+      await client.embedText(['a']);
+      offsetMs = 30_000; // The age at which addresses are looked up again.
+      expect((await client.embedText(['a'])).results).to.have.length(1);
+    } finally {
+      Date.now = now;
+    }
   });
 });

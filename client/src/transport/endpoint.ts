@@ -85,6 +85,16 @@ export class Endpoint {
     }
   }
 
+  /**
+   * The client of a new call. gRPC's own error of a closed one has no status. Throws InferenceClientError UNAVAILABLE, reason UNREACHABLE,
+   * if the server's address has left its DNS name since the call chose it, as while a token function ran.
+   */
+  get #openClient(): GrpcClient {
+    const closed = this.#client.getChannel().getConnectivityState(false) === connectivityState.SHUTDOWN;
+    if (closed) throw unreachable(this.address, 'the connection was closed');
+    return this.#client;
+  }
+
   /** True while connected. */
   get connected(): boolean {
     return this.#client.getChannel().getConnectivityState(false) === connectivityState.READY;
@@ -93,7 +103,7 @@ export class Endpoint {
   /** Makes a unary call. Rejects with gRPC's ServiceError. */
   unary<Input, Output>(codec: MethodCodec<Input, Output>, message: Input, options: WireOptions): Promise<Output> {
     return new Promise((resolve, reject) => {
-      const call = this.#client.makeUnaryRequest(
+      const call = this.#openClient.makeUnaryRequest(
         codec.path,
         codec.serialize,
         codec.deserialize,
@@ -118,7 +128,7 @@ export class Endpoint {
     message: Input,
     metadata: Metadata,
   ): ClientReadableStream<Output> {
-    return this.#client.makeServerStreamRequest(codec.path, codec.serialize, codec.deserialize, message, metadata);
+    return this.#openClient.makeServerStreamRequest(codec.path, codec.serialize, codec.deserialize, message, metadata);
   }
 
   /** Opens a bidirectional stream. The caller must end or cancel it. */
@@ -127,7 +137,7 @@ export class Endpoint {
     metadata: Metadata,
     deadlineMs: number,
   ): ClientDuplexStream<Input, Output> {
-    return this.#client.makeBidiStreamRequest(codec.path, codec.serialize, codec.deserialize, metadata, {
+    return this.#openClient.makeBidiStreamRequest(codec.path, codec.serialize, codec.deserialize, metadata, {
       deadline: epochMs(deadlineMs),
     });
   }
