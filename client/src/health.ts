@@ -12,6 +12,7 @@ import { createError } from './errors.js';
 import type { CallOptions } from './options.js';
 import type { Caller } from './transport/caller.js';
 import { codecOf } from './transport/codec.js';
+import { onAbort } from './wait.js';
 
 /** Health of a server or of one of its methods. `SERVICE_UNKNOWN`: the server does not have it. */
 export type ServingStatus = 'UNKNOWN' | 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
@@ -87,7 +88,7 @@ export async function* watchHealth(
       cancel();
     }, plan.deadlineMs - nowMs());
     stream.on('error', () => undefined); // The loop reports it; after the loop it is irrelevant.
-    scope.signal.addEventListener('abort', cancel, { once: true });
+    onAbort(scope.signal, cancel);
     try {
       for await (const { status } of stream) {
         clearTimeout(timer);

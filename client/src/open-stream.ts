@@ -11,7 +11,7 @@ import {
 } from '@heimdex/gen';
 import { createError, InferenceClientError } from './errors.js';
 import { wrongType } from './options.js';
-import { abortable } from './wait.js';
+import { abortable, onAbort } from './wait.js';
 
 /** Audio in chunks of any size, split anywhere. */
 export type AudioChunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
@@ -50,7 +50,7 @@ export class OpenStream {
     this.#currentTimeoutMs = idleTimeout.firstMs;
     this.#signal = signal;
     stream.on('error', () => undefined); // next() reports it; after the last next() it is irrelevant.
-    signal.addEventListener('abort', this.#cancel, { once: true });
+    onAbort(signal, this.#cancel);
     void this.#send(start, chunks);
   }
 

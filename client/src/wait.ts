@@ -1,11 +1,16 @@
 import { nowMs } from './clock.js';
 
+/** Calls `run` when the signal fires, at once if it has: a listener that is added after that is never called. */
+export function onAbort(signal: AbortSignal, run: () => void): void {
+  if (signal.aborted) run();
+  else signal.addEventListener('abort', run, { once: true });
+}
+
 /** Returns the promise's value, or rejects with the signal's reason when it fires. The promise itself continues. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
+    onAbort(signal, abort);
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
 }

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { createError, InferenceClientError } from '../errors.js';
+import { onAbort } from '../wait.js';
 
 /**
  * The lifetime of one call. Its signal fires with the caller's signal and when the client is closed. Whoever opens a scope
@@ -12,11 +13,10 @@ export class CallScope {
 
   constructor(outer: AbortSignal | undefined) {
     this.#outer = outer;
-    if (outer?.aborted === true) this.#abort();
     if (outer === undefined) return;
     // Many calls may share a signal. Each stops listening at its end, so their number is no leak, of which Node.js would warn.
     if (outer instanceof EventTarget) setMaxListeners(0, outer);
-    outer.addEventListener('abort', this.#abort, { once: true });
+    onAbort(outer, this.#abort);
   }
 
   get signal(): AbortSignal {

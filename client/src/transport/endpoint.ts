@@ -9,7 +9,7 @@ import {
 } from '@grpc/grpc-js';
 import { epochMs, nowMs } from '../clock.js';
 import { createError, type InferenceClientError } from '../errors.js';
-import { abortable } from '../wait.js';
+import { abortable, onAbort } from '../wait.js';
 import type { MethodCodec } from './codec.js';
 import { withTlsProblem } from './tls-problem.js';
 import { WatchedCredentials } from './watched-credentials.js';
@@ -118,7 +118,7 @@ export class Endpoint {
         },
       );
       const cancel = () => call.cancel();
-      options.signal.addEventListener('abort', cancel, { once: true });
+      onAbort(options.signal, cancel);
     });
   }
 
