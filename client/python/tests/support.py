@@ -37,7 +37,7 @@ def refuse(context: Any, code: grpc.StatusCode, reason: str, retry_after_ms: int
     status = status_pb2.Status(code=code.value[0], message=reason.lower())
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason))
     if retry_after_ms is not None:
-        delay = {"nanos": retry_after_ms * 1_000_000}
+        delay = {"seconds": retry_after_ms // 1000, "nanos": retry_after_ms % 1000 * 1_000_000}
         status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
     context.set_trailing_metadata([("grpc-status-details-bin", status.SerializeToString())])
     context.abort(code, status.message)

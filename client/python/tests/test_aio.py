@@ -86,6 +86,22 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
                 self.assertEqual((caught.exception.reason, caught.exception.attempts), ("CLOSED", 1))
         done.set()
 
+    async def test_close_ends_the_wait_before_another_attempt(self) -> None:
+        refused = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def unary(_request: bytes, context: Any) -> None:
+            context.add_callback(lambda: loop.call_soon_threadsafe(refused.set))
+            refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", 3_600_000)
+
+        with fake_server(unary) as port:
+            client = AsyncHeimdexClient(f"127.0.0.1:{port}")
+            waiting = asyncio.create_task(client.server_info(timeout=float("inf")))
+            await refused.wait()
+            await client.close()
+            with self.assertRaises(ClientClosedError):
+                await waiting
+
     async def test_answers_as_the_other_client_does(self) -> None:
         async with AsyncHeimdexClient(ADDRESS) as client:
             transcript, texts, images, faces, info, health = await asyncio.gather(

@@ -240,6 +240,37 @@ class ConnectionTest(unittest.TestCase):
             closing.join()
             done.set()
 
+    def test_the_time_of_a_token_function_counts_and_close_is_noticed_after_it(self) -> None:
+        done = threading.Event()
+
+        def unary(_request: bytes, _context: Any) -> bytes:
+            done.wait(30)
+            return INFO
+
+        with fake_server(unary) as port:
+            with HeimdexClient(f"127.0.0.1:{port}", token=lambda: str(done.wait(0.02))) as client:
+                with self.assertRaises(DeadlineExceededError):
+                    client.server_info(timeout=0.01)
+            done.set()
+            for call in (HeimdexClient.server_info, lambda client: list(client.transcribe_stream(b"a"))):
+                closing: HeimdexClient = HeimdexClient(f"127.0.0.1:{port}", token=lambda: str(closing.close()))
+                with self.assertRaises(ClientClosedError):
+                    call(closing)
+
+    def test_close_ends_the_wait_before_another_attempt(self) -> None:
+        refused = threading.Event()
+
+        def unary(_request: bytes, context: Any) -> None:
+            context.add_callback(refused.set)
+            refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", 3_600_000)
+
+        with fake_server(unary) as port, HeimdexClient(f"127.0.0.1:{port}") as client:
+            closing = threading.Thread(target=lambda: (refused.wait(30), client.close()))
+            closing.start()
+            with self.assertRaises(ClientClosedError):
+                client.server_info(timeout=float("inf"))
+            closing.join()
+
     def test_a_time_limit_may_be_infinite_but_neither_negative_nor_no_number(self) -> None:
         with fake_server(lambda _request, _context: INFO) as port, HeimdexClient(f"127.0.0.1:{port}") as client:
             self.assertEqual(client.server_info(timeout=float("inf")).version, "1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -148,7 +149,7 @@ class Settings:
                 raise ValueError(f"Invalid header {name}: expected {expected}")
         self.budget = RetryBudget(self.retry.max_attempts)
         self.info: ServerInfo | None = None  # Kept for its limits.
-        self.closed = False
+        self.closed = threading.Event()
         for method, seconds in self.timeouts.items():
             time_limit(f"timeouts[{method!r}]", seconds)
 
@@ -195,7 +196,7 @@ class Settings:
     def error(self, failure: Any, method: str, attempts: int) -> HeimdexError:
         """The typed error of a grpc.RpcError; it is the error's cause. May take a second: see tls_problem."""
         code, details = failure.code(), failure.details() or ""
-        if code is grpc.StatusCode.CANCELLED and self.closed:
+        if code is grpc.StatusCode.CANCELLED and self.closed.is_set():
             return self.closed_error(method, attempts)
         if code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED):
             self.info = None  # Maybe the server came back with other limits.
@@ -263,6 +264,6 @@ class Client:
         self._stubs = stubs(self._channel.unary_unary, self._channel.stream_stream)
 
     def _stub(self, method: str) -> Any:
-        if self._settings.closed:
+        if self._settings.closed.is_set():
             raise self._settings.closed_error(method)
         return self._stubs[method]

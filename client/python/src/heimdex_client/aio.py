@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
@@ -39,7 +41,8 @@ class AsyncHeimdexClient(Client):
 
     async def close(self) -> None:
         """Ends every call and the connection."""
-        self._settings.closed = True
+        self._settings.closed.set()
+        self._closing.set()
         await self._channel.close()
 
     def _stub(self, method: str) -> Any:
@@ -134,7 +137,8 @@ class AsyncHeimdexClient(Client):
         attempts = self._settings.attempts(timeout)
         while True:
             try:
-                answer = await self._stub(method)(request, timeout=attempts.start(), metadata=self._settings.metadata())
+                metadata = self._settings.metadata()  # First: its token function may take its part of the time.
+                answer = await self._stub(method)(request, timeout=attempts.start(), metadata=metadata)
             except grpc.RpcError as failure:
                 delay = attempts.delay(await self._error(failure, method, attempts.count))
             except asyncio.CancelledError as cancelled:
@@ -143,14 +147,23 @@ class AsyncHeimdexClient(Client):
             else:
                 attempts.succeeded()
                 return answer
-            await asyncio.sleep(delay)
+            await self._pause(delay)
+
+    @cached_property
+    def _closing(self) -> asyncio.Event:
+        return asyncio.Event()
+
+    async def _pause(self, delay: float) -> None:
+        """Waits before the next attempt, which close() ends."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), delay)
 
     async def _error(self, failure: Any, method: str, attempts: int) -> HeimdexError:
         return await asyncio.to_thread(self._settings.error, failure, method, attempts)
 
     def _check_open(self, cancelled: asyncio.CancelledError, method: str, attempts: int) -> None:
         """Raises the error of a call that close() has cancelled, unless its task is cancelled (Python 3.10 does not tell)."""
-        if self._settings.closed and not getattr(asyncio.current_task(), "cancelling", int)():
+        if self._settings.closed.is_set() and not getattr(asyncio.current_task(), "cancelling", int)():
             raise self._settings.closed_error(method, attempts) from cancelled
 
     async def _stream(
@@ -164,7 +177,8 @@ class AsyncHeimdexClient(Client):
         method = "TranscribeStream"
         attempts = self._settings.attempts(timeout)
         while True:
-            call = self._stub(method)(timeout=attempts.start(), metadata=self._settings.metadata())
+            metadata = self._settings.metadata()
+            call = self._stub(method)(timeout=attempts.start(), metadata=metadata)
             feed = _Feed(call, start, audio)
             answered = False
             try:
@@ -191,7 +205,7 @@ class AsyncHeimdexClient(Client):
             finally:
                 call.cancel()
                 await feed.stop()
-            await asyncio.sleep(delay)
+            await self._pause(delay)
 
 
 async def _failure(call: Any) -> grpc.aio.AioRpcError:

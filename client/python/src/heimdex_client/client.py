@@ -16,6 +16,7 @@ from ._proto import health_pb2, server_info_pb2, speech_pb2
 from ._transport import Client, health_name
 from .answers import DetectedFaces, Embeddings, Limits, ServerInfo, ServingStatus, TranscribeEvent, Transcript
 from .options import Content, Errors, RawAudio, TranscribeOptions
+from .retry import Attempts
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -46,7 +47,7 @@ class HeimdexClient(Client):
 
     def close(self) -> None:
         """Ends every call and the connection."""
-        self._settings.closed = True
+        self._settings.closed.set()
         self._channel.close()
 
     def transcribe(
@@ -135,13 +136,25 @@ class HeimdexClient(Client):
         attempts = self._settings.attempts(timeout)
         while True:
             try:
-                answer = self._stub(method)(request, timeout=attempts.start(), metadata=self._settings.metadata())
+                answer = self._send(method, request, attempts)
             except grpc.RpcError as failure:
                 delay = attempts.delay(self._settings.error(failure, method, attempts.count))
             else:
                 attempts.succeeded()
                 return answer
-            time.sleep(delay)
+            self._settings.closed.wait(delay)
+
+    def _send(self, method: str, request: Any, attempts: Attempts) -> Any:
+        """Makes one attempt. The token comes first: the call may end, and close() be called, while its function runs."""
+        metadata = self._settings.metadata()
+        stub = self._stub(method)
+        try:
+            return stub(request, timeout=attempts.start(), metadata=metadata)
+        except ValueError:
+            # What gRPC raises if the channel was closed since.
+            if self._settings.closed.is_set():
+                raise self._settings.closed_error(method, attempts.count) from None
+            raise
 
     def _stream(
         self,
@@ -155,8 +168,7 @@ class HeimdexClient(Client):
         attempts = self._settings.attempts(timeout)
         while True:
             feed = _Feed(start, audio)
-            metadata = self._settings.metadata()
-            call = self._stub(method)(feed.requests(), timeout=attempts.start(), metadata=metadata)
+            call = self._send(method, feed.requests(), attempts)
             watch = _SilenceWatch(silence, call.cancel)
             feed.watch(call.cancel, watch.touch)
             answered = False
@@ -181,7 +193,7 @@ class HeimdexClient(Client):
             finally:
                 watch.stop()
                 call.cancel()
-            time.sleep(delay)
+            self._settings.closed.wait(delay)
 
 
 class _Feed:
