@@ -3,8 +3,8 @@ import { languageCode, languageName } from '../../src/transport/openai/languages
 
 describe('the language of a request to the OpenAI API', () => {
   it('is a code or a name, in any case', () => {
-    expect(['en', 'KO', ' Korean ', 'haitian creole', 'yue'].map(languageCode)).to.deep.equal([
-      ...['en', 'ko', 'ko', 'ht', 'yue'],
+    expect(['en', 'KO', ' Korean ', 'haitian creole', 'Lao', 'yue'].map(languageCode)).to.deep.equal([
+      ...['en', 'ko', 'ko', 'ht', 'lo', 'yue'],
     ]);
     expect(languageCode('klingonish')).to.equal(undefined);
   });

@@ -45,8 +45,7 @@ export function languageName(code: string): string {
 /** The code of a code or a name, whatever its case; undefined for what is neither. */
 export function languageCode(given: string): string | undefined {
   const word = given.trim().toLowerCase();
-  const alias = ALIASES.get(word);
-  if (alias !== undefined) return alias;
-  if (/^[a-z]{2,3}$/.test(word)) return word;
-  return [...LANGUAGE_NAMES].find(([, name]) => name === word)?.[0];
+  // Before codes: "lao" could be one.
+  const named = ALIASES.get(word) ?? [...LANGUAGE_NAMES].find(([, name]) => name === word)?.[0];
+  return named ?? (/^[a-z]{2,3}$/.test(word) ? word : undefined);
 }
