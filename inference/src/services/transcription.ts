@@ -32,6 +32,8 @@ export async function* transcribeAudio(
   const { priority, deadlineAtMs, signal } = call;
   // One window at a time is queued, or a few of one size. Their length is unknown until the audio is decoded.
   const admission = model.modelQueue.admit({ items: 1, cost: undefined, priority, deadlineAtMs });
+  // At once: its decoder may take longer to end, in which time others would be refused for work that nobody waits for.
+  signal.addEventListener('abort', admission.close, { once: true });
   try {
     const { content, raw, audioTrack, options } = audioFile;
     const source = await openAudio(content, { raw, audioTrack, maxSeconds: limits.maxAudioSeconds, signal, priority });
