@@ -292,6 +292,12 @@ class ConnectionTest(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "Invalid sample_rate_hz, got -1"):
                 client.transcribe(b"audio", raw=RawAudio("pcm_s16le", -1))
 
+    def test_another_word_for_errors_is_refused(self) -> None:
+        with HeimdexClient("127.0.0.1:1") as client:
+            for call in (client.embed_images, client.embed_texts, client.detect_faces):
+                with self.assertRaisesRegex(ValueError, "Expected errors to be 'return' or 'raise', got 'strict'"):
+                    call([], errors="strict")  # type: ignore[operator]
+
     def test_one_image_is_no_list_of_images(self) -> None:
         with HeimdexClient("127.0.0.1:1") as client:
             for one in ("coffee.png", b"image", Path("coffee.png"), io.BytesIO(b"image")):

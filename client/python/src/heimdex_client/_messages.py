@@ -166,12 +166,20 @@ def _items(given: Iterable[_T], what: str, is_one: bool) -> list[_T]:
     return list(given)
 
 
+def _raises(errors: str) -> bool:
+    """Whether the first failed item is raised. Another word would be taken for "return", and the errors go unseen."""
+    if errors not in typing.get_args(Errors):
+        raise ValueError(f"Expected errors to be 'return' or 'raise', got {errors!r}")
+    return errors == "raise"
+
+
 def _contents(images: Sequence[Content]) -> list[bytes]:
     is_one = isinstance(images, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(images, "read")
     return [read_content(image) for image in _items(images, "image", is_one)]
 
 
 def embed_images(images: Sequence[Content], normalize: bool, errors: Errors) -> Batch[Embeddings]:
+    raises = _raises(errors)
     contents = _contents(images)
 
     def request(part: Sequence[bytes]) -> Message:
@@ -179,7 +187,7 @@ def embed_images(images: Sequence[Content], normalize: bool, errors: Errors) -> 
         return embedding_pb2.EmbedImageRequest(images=inputs, encoding=_ENCODING, normalize=normalize)
 
     sizes = [len(content) for content in contents]
-    return Batch("EmbedImage", contents, sizes, request, lambda responses: _embeddings("EmbedImage", len(sizes), responses, errors))
+    return Batch("EmbedImage", contents, sizes, request, lambda responses: _embeddings("EmbedImage", len(sizes), responses, raises))
 
 
 def _text_bytes(text: str, name: str) -> int:
@@ -192,6 +200,7 @@ def _text_bytes(text: str, name: str) -> int:
 
 
 def embed_texts(texts: Sequence[str], model: str, normalize: bool, truncate: bool, errors: Errors) -> Batch[Embeddings]:
+    raises = _raises(errors)
     texts = _items(texts, "text", isinstance(texts, (str, bytes)))
     if model not in _TEXT_MODELS:
         raise ValueError(f"Expected model to be 'vision' or 'text', got {model!r}")
@@ -202,7 +211,7 @@ def embed_texts(texts: Sequence[str], model: str, normalize: bool, truncate: boo
         )
 
     sizes = [_text_bytes(text, f"texts[{index}]") for index, text in enumerate(texts)]
-    return Batch("EmbedText", texts, sizes, request, lambda responses: _embeddings("EmbedText", len(sizes), responses, errors))
+    return Batch("EmbedText", texts, sizes, request, lambda responses: _embeddings("EmbedText", len(sizes), responses, raises))
 
 
 def detect_faces(
@@ -212,6 +221,7 @@ def detect_faces(
     max_faces: int | None,
     errors: Errors,
 ) -> Batch[DetectedFaces]:
+    raises = _raises(errors)
     contents = _contents(images)
 
     settings = {"score_threshold": score_threshold, "nms_threshold": nms_threshold, "max_faces": max_faces}
@@ -225,7 +235,7 @@ def detect_faces(
     def merge(responses: Sequence[faces_pb2.DetectFacesResponse]) -> DetectedFaces:
         model, timing = _provenance(responses)
         results = _results(
-            "DetectFaces", len(contents), responses, errors, "detections", lambda found: plain(FaceDetections, found)
+            "DetectFaces", len(contents), responses, raises, "detections", lambda found: plain(FaceDetections, found)
         )
         return DetectedFaces(results, model, timing)
 
@@ -236,7 +246,7 @@ def _embeddings(
     method: str,
     count: int,
     responses: Sequence[embedding_pb2.EmbedImageResponse | embedding_pb2.EmbedTextResponse],
-    errors: Errors,
+    raises: bool,
 ) -> Embeddings:
     model, timing = _provenance(responses)
     dimensions = responses[0].dimensions
@@ -246,11 +256,11 @@ def _embeddings(
             raise _malformed(method, f"a vector of {len(found.float32_le)} bytes for {dimensions} dimensions")
         return Embedding(answers.vector_of(found.float32_le), found.token_count, found.truncated)
 
-    return Embeddings(_results(method, count, responses, errors, "embedding", embedding), dimensions, model, timing)
+    return Embeddings(_results(method, count, responses, raises, "embedding", embedding), dimensions, model, timing)
 
 
 def _results(
-    method: str, count: int, responses: Sequence[Any], errors: Errors, kind: str, value: Callable[[Any], _T]
+    method: str, count: int, responses: Sequence[Any], raises: bool, kind: str, value: Callable[[Any], _T]
 ) -> tuple[_T | ItemError, ...]:
     """One result for each of `count` items, whose values are of the oneof's `kind`."""
     results: list[_T | ItemError] = []
@@ -262,7 +272,7 @@ def _results(
         if found != "error":
             raise _malformed(method, f"a result without {kind} or an error")
         error = make_error(result.error)
-        if errors == "raise":
+        if raises:
             raise error
         results.append(ItemError(len(results), error))
     if len(results) != count:
