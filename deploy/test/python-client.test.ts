@@ -41,9 +41,9 @@ describe('the Python client', function () {
 
   /** Builds the wheel and installs it where PYTHONPATH looks, without a network. */
   async function install(): Promise<void> {
-    // setuptools builds inside the directory that it is given.
+    // setuptools builds inside the directory that it is given, and takes what an earlier build has left there for current.
     const copy = join(dir, 'package');
-    await cp(PACKAGE, copy, { recursive: true });
+    await cp(PACKAGE, copy, { recursive: true, filter: (path) => path !== join(PACKAGE, 'build') });
     const offline = ['--no-deps', '--no-build-isolation', '--no-index', '--no-compile', '--quiet'];
     await execute(PYTHON, ['-m', 'pip', 'install', ...offline, '--target', site, copy], { env });
   }
