@@ -25,6 +25,7 @@ export function startSearch(limits: LimitsJson): void {
   const cleared = newest();
   /** Until all are removed. */
   let areKept = cleared();
+  const searched = newest();
   const grid = element('images', HTMLElement);
   const clear = element('clear', HTMLButtonElement);
   const input = element('search-files', HTMLInputElement);
@@ -83,6 +84,7 @@ export function startSearch(limits: LimitsJson): void {
     for (const { figure } of images) URL.revokeObjectURL(figure.querySelector('img')?.src ?? '');
     images = [];
     areKept = cleared();
+    searched();
     grid.replaceChildren();
     clear.hidden = true;
     say(STATUS, '');
@@ -91,9 +93,12 @@ export function startSearch(limits: LimitsJson): void {
   });
   element('search-form', HTMLFormElement).addEventListener('submit', (event) => {
     event.preventDefault();
-    shown(STATUS, async () => {
+    const isCurrent = searched();
+    const task = async () => {
       if (images.length === 0) return say(STATUS, 'Choose images first.');
       const { vector, model } = await embedText(element('query', HTMLInputElement).value);
+      // Another query has taken the place of this one, or the images are gone.
+      if (!isCurrent()) return;
       // The server may have come back with another model, and vectors of two models cannot be compared.
       const others = images.filter((image) => image.model !== model).length;
       if (others > 0) {
@@ -104,7 +109,8 @@ export function startSearch(limits: LimitsJson): void {
       const ranked = bestFirst(images, vector);
       grid.replaceChildren(...ranked.map(({ figure }) => figure));
       say(STATUS, `Best: ${ranked[0]?.name ?? ''}`);
-    });
+    };
+    shown(STATUS, task, isCurrent);
   });
 }
 

@@ -141,10 +141,39 @@ describe('the page to try the server', () => {
       expect(await text('#search-status')).to.match(/now runs an\/other@.*24 of 24 images are by another model/);
     });
 
+    it('shows nothing of a query that is answered after another, or after all images were removed', async () => {
+      const hold = () =>
+        page.evaluate(`new Promise((called) => {
+          const { fetch } = window;
+          window.fetch = (...request) => new Promise((resolve) => {
+            window.fetch = fetch;
+            window.answer = async () => {
+              const text = await (await fetch(...request)).text();
+              resolve({ ok: true, text: async () => text });
+              await new Promise((done) => setTimeout(done));
+            };
+            called();
+          });
+        })`);
+      let held = hold();
+      await type('#query', 'a snowman');
+      await held;
+      await type('#query', 'an elephant');
+      await page.evaluate(until("document.querySelector('#search-status').textContent.includes('elephant')"));
+      await page.evaluate('answer()');
+      expect(await text('#search-status')).to.equal('Best: 06-elephant.jpg');
+      held = hold();
+      await type('#query', 'a snowman');
+      await held;
+      await page.evaluate("document.querySelector('#clear').click()");
+      await page.evaluate('answer()');
+      expect(await text('#search-status')).to.equal('');
+    });
+
     it('limits the number of images', async () => {
       await page.evaluate(`{
         const dataTransfer = new DataTransfer();
-        for (let at = 0; at < 477; at += 1) dataTransfer.items.add(new File(['x'], at + '.png'));
+        for (let at = 0; at < 501; at += 1) dataTransfer.items.add(new File(['x'], at + '.png'));
         document.querySelector('#images').dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
       }`);
       await page.evaluate(until("document.querySelector('#search-status').classList.contains('error')"));
