@@ -1,4 +1,4 @@
-import { foreignCodecName, isMpegAudio } from '@heimdex/common';
+import { foreignCodecName, isMpegAudio, keepPcmPackets } from '@heimdex/common';
 import type { AudioCodec, InputAudioTrack } from 'mediabunny';
 import { type InferenceClientError, invalidOption } from '../errors.js';
 
@@ -47,11 +47,13 @@ export async function trackInfoOf(input: InputAudioTrack, index: number): Promis
   const { default: isDefault } = await input.getDisposition();
   const codec = await input.getCodec();
   const id = await input.getInternalCodecId();
+  const codecName = codec === null ? foreignCodecName(id) : codec.startsWith('pcm-') ? 'PCM' : (NAMES[codec] ?? codec);
+  if (codecName === 'PCM') keepPcmPackets(input);
   return {
     index,
     input,
     codec,
-    codecName: codec === null ? foreignCodecName(id) : codec.startsWith('pcm-') ? 'PCM' : (NAMES[codec] ?? codec),
+    codecName,
     isDecoded: codec === null ? isForeignDecoded(id) : DECODED.includes(codec) || codec.startsWith('pcm-'),
     language: language === 'und' ? '' : language,
     isDefault,

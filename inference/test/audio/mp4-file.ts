@@ -11,6 +11,8 @@ export interface Mp4Options {
   readonly edits?: readonly { readonly ms: number; readonly mediaSample: number }[];
   /** Default: 16 kHz. From 65,536 Hz, the field of the sample entry is 0, as ffmpeg and mediabunny write it. */
   readonly rateHz?: number;
+  /** Whether each chunk is listed as one sample, as GStreamer lists packets of PCM. */
+  readonly packets?: boolean;
   /** Declared size of the first sample, instead of the true one. */
   readonly moovSize?: number;
 }
@@ -70,7 +72,7 @@ export function* mp4File(options: Mp4Options): Generator<Uint8Array, void, void>
 }
 
 function moov(options: Mp4Options, offsets: readonly number[]): Uint8Array {
-  const { chunks, edits, moovSize, rateHz = DEFAULT_RATE_HZ } = options;
+  const { chunks, edits, moovSize, rateHz = DEFAULT_RATE_HZ, packets = false } = options;
   const samples = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   const matrix = words(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x4000_0000);
   const milliseconds = Math.round((samples / rateHz) * 1000);
@@ -89,9 +91,16 @@ function moov(options: Mp4Options, offsets: readonly number[]): Uint8Array {
   const stbl = box(
     'stbl',
     box('stsd', words(0, 1), entry),
-    box('stts', words(0, 1, samples, 1)),
-    box('stsc', words(0, chunks.length, ...chunks.flatMap((chunk, index) => [index + 1, chunk.length, 1]))),
-    box('stsz', words(0, 2, samples)),
+    packets
+      ? box('stts', words(0, chunks.length, ...chunks.flatMap((chunk) => [1, chunk.length])))
+      : box('stts', words(0, 1, samples, 1)),
+    box(
+      'stsc',
+      words(0, chunks.length, ...chunks.flatMap((chunk, index) => [index + 1, packets ? 1 : chunk.length, 1])),
+    ),
+    packets
+      ? box('stsz', words(0, 0, chunks.length, ...chunks.map((chunk) => 2 * chunk.length)))
+      : box('stsz', words(0, 2, samples)),
     box('co64', words(0, chunks.length, ...offsets.flatMap((at) => [Math.floor(at / 2 ** 32), at]))),
   );
   const minf = box('minf', box('smhd', words(0, 0)), stbl);

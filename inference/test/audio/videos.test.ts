@@ -129,6 +129,13 @@ describe('A video', function () {
     expect([...read]).to.deep.equal([...wanted]);
   });
 
+  it('of PCM of which each sample in the index is a packet, as GStreamer writes it, is read completely', async () => {
+    const chunks = [chunk(1, 289), chunk(2, 320), chunk(3, 320)];
+    const { samples, warnings } = await transcribe(whole(mp4File({ chunks, betweenBytes: 100, packets: true })));
+    expect([...samples]).to.deep.equal([...asFloats(chunks)]);
+    expect(warnings).to.deep.equal([]);
+  });
+
   it('whose edit list goes back is read once, with a warning', async () => {
     const edits = [
       { ms: 1000, mediaSample: 0 },

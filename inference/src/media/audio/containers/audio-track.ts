@@ -1,4 +1,4 @@
-import { foreignCodecName, isMpegAudio } from '@heimdex/common';
+import { foreignCodecName, isMpegAudio, keepPcmPackets } from '@heimdex/common';
 import type { AudioCodec, InputAudioTrack } from 'mediabunny';
 import { InferenceError } from '../../../errors.js';
 import { parseAacConfig } from '../decoders/aac-config.js';
@@ -79,6 +79,7 @@ export async function describeTrack(
     return { ...track, isDefault, format: undefined, refusal: undefined };
   }
   try {
+    if (encoding !== undefined) keepPcmPackets(input);
     const config = codec === null ? null : await input.getDecoderConfig();
     const format: PacketFormat = {
       codec: own,
