@@ -1,4 +1,4 @@
-import { foreignCodecName, isMpegAudio, keepPcmPackets } from '@heimdex/common';
+import { foreignCodecName, isMpegAudio, keepLaceTimes, keepPcmPackets } from '@heimdex/common';
 import type { AudioCodec, InputAudioTrack } from 'mediabunny';
 import { type InferenceClientError, invalidOption } from '../errors.js';
 
@@ -49,6 +49,7 @@ export async function trackInfoOf(input: InputAudioTrack, index: number): Promis
   const id = await input.getInternalCodecId();
   const codecName = codec === null ? foreignCodecName(id) : codec.startsWith('pcm-') ? 'PCM' : (NAMES[codec] ?? codec);
   if (codecName === 'PCM') keepPcmPackets(input);
+  keepLaceTimes(input);
   return {
     index,
     input,

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { RepeatedReads } from '@heimdex/common';
+import { haveOnlyBlockTimes, RepeatedReads } from '@heimdex/common';
 import type { Input } from 'mediabunny';
 import { InferenceClientError } from '../errors.js';
 import { type ChosenTrack, chooseTrack, type TrackInfo, trackInfoOf } from './choose-track.js';
@@ -104,6 +104,11 @@ async function audioOf(path: string, video: Video, requested: number | undefined
     }
     if (chosen === undefined || formatFor(chosen.track.codec, library) === undefined) return undefined;
     if ((await chosen.track.input.getDecoderConfig()) === null) return undefined;
+    if (video.kind === 'matroska') {
+      await chosen.track.input.computePacketStats(MEASURED_PACKETS);
+      // An MP4 tells the time of each frame, which here only a decoder knows.
+      if (haveOnlyBlockTimes(chosen.track.input)) return undefined;
+    }
     return extractTrack(library, path, video, chosen);
   } finally {
     input.dispose();

@@ -41,6 +41,7 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   'video_opus_in.mp4': { ...OPUS, seconds: 2.99, at: [0] },
   'video_vp8_opus.webm': { ...OPUS, seconds: 2.994, at: [0] },
   'mediarecorder_live_opus.webm': { ...OPUS, seconds: 2.994, at: [0] },
+  'video_vorbis_laced.webm': { codec: 'Vorbis', least: 0.9, seconds: 3.011, at: [0] },
   'chained.opus': { ...OPUS, seconds: 5.98, at: [0, 2.99] },
   // Its tag tells the delay: 6,144 samples at 44.1 kHz, to which the decoder adds 962.
   'he_aac_v2.m4a': { ...AAC, seconds: 2.99, at: [0] },

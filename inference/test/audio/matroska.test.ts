@@ -128,6 +128,27 @@ describe('A Matroska file', () => {
     }
   });
 
+  it('whose blocks have several frames of different lengths, without a duration, has them one after another', async () => {
+    const samples = Int16Array.from({ length: RATE_HZ / 2 }, (_, at) => 1_000 + at);
+    const pcm = Buffer.from(samples.buffer);
+    // Three frames (Xiph lacing) of 20, 20 and 460 ms, then a pause of 2 s.
+    const blocks = [0, 2_500, 3_000].map((milliseconds) => {
+      const start = Buffer.from([0x81, 0, 0, 0x82, 2, 255, 65, 255, 65]);
+      start.writeInt16BE(milliseconds, 1);
+      return element('a3', Buffer.concat([start, pcm]));
+    });
+    for (const size of [undefined, 997]) {
+      const content = Buffer.concat([
+        head(),
+        element('1f43b675', Buffer.concat([element('e7', number(0)), ...blocks])),
+      ]);
+      const { seconds, loud, warnings } = await read(content, size);
+      expect(loud).to.equal('x....xx');
+      expect(seconds).to.be.closeTo(3.5, 0.01);
+      expect(warnings).to.deep.equal([]);
+    }
+  });
+
   it('with compressed or encrypted blocks is refused by their kind', async () => {
     const encryption = element('6d80', element('6240', element('5035', element('47e1', number(5)))));
     for (const [encoding, said] of [

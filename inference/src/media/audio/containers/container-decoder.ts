@@ -45,6 +45,8 @@ export class ContainerDecoder implements Decoder {
   #chosen: ChosenTrack | undefined;
   #decoder: PacketDecoder | undefined;
   #declaredSeconds: number | undefined;
+  /** Time of the last block of samples. */
+  #blockSeconds: number | undefined;
   #done = false;
   #closed = false;
 
@@ -113,6 +115,14 @@ export class ContainerDecoder implements Decoder {
     this.#decoder?.close();
   }
 
+  /** The frames of a Matroska block may have the time of the block: those after the first that has samples follow it. */
+  #following(block: TimedBlock): TimedBlock {
+    const { timestampSeconds } = block;
+    const follows = timestampSeconds === this.#blockSeconds;
+    this.#blockSeconds = timestampSeconds;
+    return follows ? { ...block, timestampSeconds: Number.NaN } : block;
+  }
+
   async *#decode(): AsyncGenerator<readonly TimedBlock[], void, void> {
     const index = await this.#open();
     const unknown = this.#container.unsupportedAudio?.(this.#head ?? new Uint8Array(0));
@@ -131,7 +141,8 @@ export class ContainerDecoder implements Decoder {
     if (indexed) this.#declaredSeconds = await this.#durationOf(chosen);
     const delay = this.#container.countsOpusDelay ? opusDelaySeconds(chosen.format) : 0;
     const shiftSeconds = edits.offsetSeconds - index.originSeconds - delay;
-    const place = (blocks: readonly TimedBlock[]) => blocks.flatMap((block) => edits.place(block));
+    const place = (blocks: readonly TimedBlock[]) =>
+      blocks.flatMap((block) => edits.place(block)).map((block) => this.#following(block));
     let endSeconds = 0;
     let damage: InferenceError | undefined;
     try {

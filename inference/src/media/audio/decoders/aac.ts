@@ -47,6 +47,9 @@ class AacDecoder implements PacketDecoder {
   #config: AacConfig | undefined;
   #before: readonly Uint8Array[] = [];
   #segmentFrames = FIRST_SEGMENT_FRAMES;
+  /** Time of the last packet, as the container tells it, and its end. */
+  #lastSeconds: number | undefined;
+  #endSeconds = 0;
   #lostFrames = 0;
   #splits = 0;
   #sbrSplits = 0;
@@ -69,12 +72,17 @@ class AacDecoder implements PacketDecoder {
     return this.#failure === undefined ? lost : [...lost, this.#failure.message];
   }
 
-  async decode(packet: AudioPacket): Promise<readonly TimedBlock[]> {
-    const config = this.#configOf(packet.data);
-    if (config === undefined || packet.data.length > AAC_FRAME_MAX_BYTES || packet.data.length === 0) {
+  async decode({ data, durationSeconds, timestampSeconds: seconds }: AudioPacket): Promise<readonly TimedBlock[]> {
+    const config = this.#configOf(data);
+    if (config === undefined || data.length > AAC_FRAME_MAX_BYTES || data.length === 0) {
       this.#lostFrames += 1;
       return [];
     }
+    // The frames of a Matroska block may have the time of the block.
+    const timestampSeconds = seconds === this.#lastSeconds ? this.#endSeconds : seconds;
+    const packet = { data, durationSeconds, timestampSeconds };
+    this.#lastSeconds = seconds;
+    this.#endSeconds = timestampSeconds + FRAME_SAMPLES / config.coreRateHz;
     const blocks: TimedBlock[] = [];
     if (this.#isApart(packet, config)) blocks.push(...(await this.flush()));
     if (!sameConfig(this.#config, config)) this.#before = [];
