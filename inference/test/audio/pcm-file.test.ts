@@ -94,6 +94,7 @@ function caf(body: Buffer, options: CafOptions = {}): Buffer {
 const FILES: Readonly<Record<string, Buffer>> = {
   AIFF: aiff(bodyOf('s16be')),
   'AIFF written to a pipe': aiff(bodyOf('s16be'), { size: 0 }),
+  'AIFF written to a pipe by SoX': aiff(bodyOf('s16be'), { size: 0x7f00_0008 }),
   'AIFF-C, little endian': aiff(bodyOf('s16'), { kind: 'sowt' }),
   'AIFF-C, 24 bits by its kind': aiff(bodyOf('s24be'), { kind: 'in24' }),
   'AIFF-C, 32 bits by its kind': aiff(bodyOf('s32be'), { kind: 'in32' }),
@@ -104,6 +105,7 @@ const FILES: Readonly<Record<string, Buffer>> = {
   CAF: caf(bodyOf('s16be')),
   'CAF, 24 bits': caf(bodyOf('s24be'), { bits: 24 }),
   'CAF written to a pipe': caf(bodyOf('s16be'), { size: -1n }),
+  'CAF written to a pipe by libsndfile': caf(bodyOf('s16be'), { size: 4n }),
   'CAF, little endian': caf(bodyOf('s16'), { flags: 2 }),
   'CAF, float, little endian': caf(bodyOf('f32'), { flags: 3, bits: 32 }),
 };

@@ -80,6 +80,14 @@ describe('Telephone speech in WAV', function () {
       expect(await transcribe(inParts(content, 1_000))).to.deep.equal(whole);
     });
 
+    it(`may count a byte that fills its data: ${name}`, async () => {
+      const content = Buffer.concat([await caseOf(name), Buffer.alloc(1)]);
+      const size = content.indexOf('data') + 4;
+      const whole = await transcribe(content.subarray(0, -1));
+      content.writeUInt32LE(content.readUInt32LE(size) + 1, size);
+      expect(await transcribe(content)).to.deep.equal(whole);
+    });
+
     it(`is read up to its end if truncated, with a warning: ${name}`, async () => {
       const content = await caseOf(name);
       const { samples, warnings } = await transcribe(content.subarray(0, Math.floor(content.length * 0.6)));

@@ -7,6 +7,9 @@ const CHUNK_BYTES = 65_536;
 /** Maximum offset of the samples: cover images and tags may precede them. */
 const HEADER_MAX_BYTES = 16 * 1_024 * 1_024;
 
+/** SoX writes this to a pipe, or slightly more. */
+const SIZE_DOUBTFUL = 0x7f00_0000;
+
 /** Decodes a file with uncompressed samples after a header: AIFF, AU or CAF. A truncated one is read up to its end, with a warning. */
 export class PcmFileDecoder implements Decoder {
   readonly chunkBytes = CHUNK_BYTES;
@@ -56,7 +59,7 @@ export class PcmFileDecoder implements Decoder {
       );
     }
     const restBytes = this.#reader?.restBytes ?? 0;
-    if (header.dataBytes !== undefined && this.#leftBytes > 0) {
+    if (header.dataBytes !== undefined && header.dataBytes < SIZE_DOUBTFUL && this.#leftBytes > 0) {
       const seconds = (this.#leftBytes / bytesPerSecond(header)).toFixed(2);
       this.warnings.push(`The ${this.name} is truncated: ${seconds} s declared in its header are missing.`);
     } else if (restBytes > 0) {

@@ -126,8 +126,8 @@ export const readCafHeader: ReadPcmHeader = (head) => {
     }
     if (id === 'data') {
       if (format === undefined) throw unusableHeader('CAF', 'its desc chunk is missing');
-      // The first four bytes count the edits. A size of -1 means until the end.
-      return checked('CAF', { ...format, dataOffset: body + 4, dataBytes: size < 4 ? undefined : size - 4 });
+      // The first four bytes count the edits. A size of -1 means until the end, and libsndfile leaves 4 in a pipe.
+      return checked('CAF', { ...format, dataOffset: body + 4, dataBytes: size <= 4 ? undefined : size - 4 });
     }
     if (size < 0) throw unusableHeader('CAF', `its ${id.replace(/[^\x20-\x7e]/g, '?')} chunk has a size of ${size}`);
     at = body + size;

@@ -58,7 +58,8 @@ export function createBlockDecoder(codec: BlockCodec, format: PacketFormat): Pac
         const block = data.subarray(offset, offset + blockBytes);
         const samples = decode(block);
         if (samples !== undefined) decoded.push(samples);
-        else damaged.add([offset]);
+        // SoX counts the byte that makes the chunk even.
+        else if (block.length > 1) damaged.add([offset]);
         if (samples === undefined && block.length === blockBytes) decoded.push(silence);
       }
       if (decoded.length === 0) return [];
