@@ -250,4 +250,15 @@ describe('Concatenated files', () => {
     expect(samples.length).to.be.closeTo(3 * 32_000, 4);
     expect(warnings).to.deep.equal([]);
   });
+
+  it('of AAC with different rates are decoded sequentially', async () => {
+    const names = ['adts.aac', 'aac_lc_then_he.aac', 'adts.aac'];
+    const parts = await Promise.all(names.map((name) => fromRoot(`inference/test/audio/cases/${name}`)));
+    const { samples, warnings } = await transcribe(inParts(Buffer.concat(parts), 777));
+    expect(samples.length / 16_000).to.be.closeTo(3.072 + 6.223 + 3.072, 0.001);
+    const again = alike(samples.subarray(0, 49_152), samples.subarray(-49_152), 16);
+    expect(again.value).to.be.above(0.99);
+    expect(again.shift).to.equal(0);
+    expect(warnings).to.deep.equal([]);
+  });
 });

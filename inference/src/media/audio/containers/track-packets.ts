@@ -28,6 +28,7 @@ export async function* packetsOf({
   shiftSeconds,
   fragmentsOffset,
 }: PacketSource): AsyncGenerator<AudioPacket, void, void> {
+  continueAdtsTimes(input);
   const sink = new mediabunny.EncodedPacketSink(input);
   let packet = await sink.getFirstPacket();
   const first = packet?.timestamp ?? 0;
@@ -41,6 +42,29 @@ export async function* packetsOf({
     const next = await sink.getNextPacket(packet);
     packet = next ?? (fragmentsOffset === undefined ? null : await firstOfFragments(input, packet, fragmentsOffset));
   }
+}
+
+/** The library's internal access to the track of ADTS, in 1.61. */
+interface AdtsTrack {
+  readonly demuxer?: {
+    readonly loadedSamples?: { timestamp: number; readonly duration: number }[];
+    advanceReader(): Promise<void>;
+  };
+}
+
+/** Makes each frame of ADTS begin at the end of the one before: the library counts all of them at the rate of the last one. */
+function continueAdtsTimes(input: InputAudioTrack): void {
+  const { demuxer } = (input as unknown as { readonly _backing: AdtsTrack })._backing;
+  const frames = demuxer?.loadedSamples;
+  if (demuxer === undefined || frames === undefined) return;
+  const advance = demuxer.advanceReader;
+  demuxer.advanceReader = async () => {
+    const before = frames.at(-1);
+    await advance.call(demuxer);
+    const last = frames.at(-1);
+    if (last !== undefined && before !== undefined && last !== before)
+      last.timestamp = before.timestamp + before.duration;
+  };
 }
 
 /** A fragment as the library looks for the next one: its position, and its samples by track. */
