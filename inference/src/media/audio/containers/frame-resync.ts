@@ -1,5 +1,6 @@
 import { ADTS_HEADER_BYTES, readAdtsHeader } from '../adts.js';
 import { joinAll, joinBytes } from '../decoders/samples.js';
+import { startsLikeTag, TAG_HEADER_BYTES, tagLength } from '../id3.js';
 
 /** Returns the length in bytes of the frame at `offset`; undefined: there is none; null: more bytes are needed. */
 export type FrameLengthAt = (bytes: Uint8Array, offset: number) => number | undefined | null;
@@ -20,13 +21,16 @@ export interface Resync {
  */
 export class FrameResync implements Resync {
   readonly #lengthAt: FrameLengthAt;
+  readonly #tagLengthAt: FrameLengthAt;
   #held: Uint8Array = new Uint8Array(0);
   #inStep = false;
   #begun = false;
   #droppedBytes = 0;
 
-  constructor(lengthAt: FrameLengthAt) {
+  /** `tagLengthAt`: length of a tag between frames, which is no damage. */
+  constructor(lengthAt: FrameLengthAt, tagLengthAt: FrameLengthAt = () => undefined) {
     this.#lengthAt = lengthAt;
+    this.#tagLengthAt = tagLengthAt;
   }
 
   /** Number of dropped bytes between frames, without those before the first. */
@@ -42,13 +46,14 @@ export class FrameResync implements Resync {
     let from = 0;
     while (offset < bytes.length) {
       const length = this.#wholeAt(bytes, offset);
-      if (length === null) break;
+      const tagLength = length === undefined ? this.#tagLengthAt(bytes, offset) : undefined;
+      if (length === null || tagLength === null) break;
       if (length === undefined) {
         if (from < offset) frames.push(bytes.subarray(from, offset));
-        offset += 1;
+        offset += tagLength ?? 1;
         from = offset;
         this.#inStep = false;
-        if (this.#begun) this.#droppedBytes += 1;
+        if (this.#begun && tagLength === undefined) this.#droppedBytes += 1;
       } else {
         offset += length;
         this.#inStep = true;
@@ -84,6 +89,19 @@ export const adtsLengthAt: FrameLengthAt = (bytes, offset) => {
   if (((bytes[offset + 6] ?? 0) & 3) !== 0) return undefined;
   const length = readAdtsHeader(bytes, offset)?.frameBytes ?? 0;
   return length > ADTS_HEADER_BYTES ? length : undefined;
+};
+
+/** Longer tags between frames are taken for damage. */
+const TAG_MAX_BYTES = 65_536;
+
+/** ID3 tags, which each segment of HLS has: they may be concatenated. */
+export const id3LengthAt: FrameLengthAt = (bytes, offset) => {
+  const head = bytes.subarray(offset, offset + TAG_HEADER_BYTES);
+  if (!startsLikeTag(head)) return undefined;
+  if (head.length < TAG_HEADER_BYTES) return null;
+  const length = tagLength(head);
+  if (length === 0 || length > TAG_MAX_BYTES) return undefined;
+  return offset + length > bytes.length ? null : length;
 };
 
 const SYNC = 0x47;
