@@ -67,6 +67,9 @@ export async function* trackAudio(
     while (packet !== null) {
       endSeconds = packet.timestamp + packet.duration;
       const shifted = packet.timestamp + shift;
+      // The writer would move all of them, and the edit list not.
+      if (edits !== undefined && Math.round(shifted * decoderConfig.sampleRate) < 0)
+        throw new Error('the media begins before time 0');
       if (shifted < last - MAX_BACKWARD_SECONDS) throw new Error('timestamps of the audio track decrease');
       const timestamp = Math.max(shifted, last + 1 / decoderConfig.sampleRate);
       last = timestamp;

@@ -13,6 +13,8 @@ export interface Mp4Options {
   readonly rateHz?: number;
   /** Whether each chunk is listed as one sample, as GStreamer lists packets of PCM. */
   readonly packets?: boolean;
+  /** Added to the times of all samples, in samples. */
+  readonly compositionOffset?: number;
   /** Declared size of the first sample, instead of the true one. */
   readonly moovSize?: number;
 }
@@ -72,7 +74,7 @@ export function* mp4File(options: Mp4Options): Generator<Uint8Array, void, void>
 }
 
 function moov(options: Mp4Options, offsets: readonly number[]): Uint8Array {
-  const { chunks, edits, moovSize, rateHz = DEFAULT_RATE_HZ, packets = false } = options;
+  const { chunks, edits, moovSize, rateHz = DEFAULT_RATE_HZ, packets = false, compositionOffset } = options;
   const samples = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   const matrix = words(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x4000_0000);
   const milliseconds = Math.round((samples / rateHz) * 1000);
@@ -101,6 +103,9 @@ function moov(options: Mp4Options, offsets: readonly number[]): Uint8Array {
     packets
       ? box('stsz', words(0, 0, chunks.length, ...chunks.map((chunk) => 2 * chunk.length)))
       : box('stsz', words(0, 2, samples)),
+    ...(compositionOffset === undefined
+      ? []
+      : [box('ctts', words(0x0100_0000, 1, packets ? chunks.length : samples, compositionOffset))]),
     box('co64', words(0, chunks.length, ...offsets.flatMap((at) => [Math.floor(at / 2 ** 32), at]))),
   );
   const minf = box('minf', box('smhd', words(0, 0)), stbl);

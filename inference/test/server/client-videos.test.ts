@@ -130,6 +130,20 @@ describe('Videos that the client reads from the disk', function () {
     expect(sent).to.be.below(MIB);
   });
 
+  it('whose media begins before their edit list have the result of the whole file', async () => {
+    const speech = await samplesOf(join(ROOT, 'inference/test/audio/fixtures/speech-16k-mono.mp3'));
+    const chunks = [0, 16_000].map((from) =>
+      Int16Array.from(speech.subarray(from, from + 16_000), (value) => value * 32_767),
+    );
+    const edits = [{ ms: 1_500, mediaSample: 0 }];
+    const path = join(dir, 'early.mov');
+    const options = { chunks, betweenBytes: MIB, packets: true, compositionOffset: -8_000, edits };
+    await writeFile(path, Buffer.concat([...mp4File(options)]));
+    const whole = await answerOf(client.transcribeStream(createReadStream(path), {}));
+    expect(whole.summary.durationSeconds).to.be.closeTo(1.5, 0.001);
+    expect(await answerOf(client.transcribeFile(path))).to.deep.equal(whole);
+  });
+
   it('that are damaged have the result of the whole file', async () => {
     const transport = await readFile(join(CASES, 'video_h264_aac.mpegts'));
     transport.fill(0x55, 20_000, 20_500);
