@@ -51,6 +51,12 @@ describe('WAV', () => {
         }),
       1e-6,
     ],
+    [
+      '24-bit in four bytes',
+      { bits: 24, frameBytes: 4 },
+      () => written(4, (v, o, s) => v.setInt32(o, Math.round(s * 8_388_607) * 256, true)),
+      1e-6,
+    ],
     ['32-bit', { bits: 32 }, () => written(4, (v, o, s) => v.setInt32(o, Math.round(s * 2_147_483_647), true)), 1e-6],
     ['32-bit float', { bits: 32, tag: 3 }, () => written(4, (v, o, s) => v.setFloat32(o, s, true)), 0],
     ['64-bit float', { bits: 64, tag: 3 }, () => written(8, (v, o, s) => v.setFloat64(o, s, true)), 0],

@@ -76,7 +76,9 @@ export function parseWavFormat(body: Uint8Array): WavFormat {
     const bytesPerSecond = codec === 'mp3' ? 0 : view.getUint32(8, true);
     return { ...common, blockBytes: frameBytes, body: body.slice(), bytesPerSecond, warning: undefined };
   }
-  const encoding = encodingOf(tag, bits);
+  // Samples of up to 24 bits in four bytes use the upper bits: the header says so twice.
+  const inFourBytes = frameBytes === 4 * channelCount && view.getUint32(8, true) === frameBytes * sampleRateHz;
+  const encoding = encodingOf(tag, tag === 1 && bits > 16 && inFourBytes ? 32 : bits);
   const trueFrameBytes = sampleBytes(encoding) * channelCount;
   return {
     codec: 'pcm',
