@@ -81,8 +81,8 @@ describe("OpenAI's own file, at its address", () => {
         screen,
         stdin: Readable.from([]),
         stdout: new Writable(),
-        print: (text) => {
-          said += text;
+        print: (result) => {
+          said += typeof result === 'string' ? result : JSON.stringify(result);
         },
         count: () => {},
         remote: { ...remote, isPublicHub: true },
