@@ -53,14 +53,14 @@ export class Endpoint {
   }
 
   /** Returns the preference: 0 healthy, 1 unknown, 2 last resort. */
-  rank(nowMs: number): 0 | 1 | 2 {
-    if (nowMs < this.#coolUntilMs || this.health === 'not-serving' || this.health === 'unreachable') return 2;
+  rank(atMs: number): 0 | 1 | 2 {
+    if (atMs < this.#coolUntilMs || this.health === 'not-serving' || this.health === 'unreachable') return 2;
     return this.health === 'serving' ? 0 : 1;
   }
 
   /** Records a failure that may not occur on other servers. */
-  recordFailure(nowMs: number): void {
-    this.#coolUntilMs = nowMs + COOL_DOWN_MS;
+  recordFailure(atMs: number): void {
+    this.#coolUntilMs = atMs + COOL_DOWN_MS;
   }
 
   /**

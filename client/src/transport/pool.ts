@@ -18,7 +18,7 @@ export interface PoolParts {
   lookup(host: string): Promise<readonly string[]>;
   /** Starts watching an endpoint's health. Called only if there are several servers. */
   watch(endpoint: Endpoint): HealthWatch;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds of a monotonic clock. */
   now(): number;
 }
 
