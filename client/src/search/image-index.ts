@@ -151,6 +151,9 @@ function isHeader(value: unknown): value is Header {
 
 function hasTypes<Key extends string>(value: unknown, types: Record<Key, string>): value is Record<Key, unknown> {
   if (typeof value !== 'object' || value === null) return false;
-  const fields = new Map<string, unknown>(Object.entries(value));
-  return Object.entries(types).every(([key, type]) => typeof fields.get(key) === type && fields.get(key) !== null);
+  for (const key in types) {
+    const field: unknown = Reflect.get(value, key);
+    if (typeof field !== types[key] || field === null) return false;
+  }
+  return true;
 }

