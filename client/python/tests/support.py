@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 
 from heimdex_client import TranscribePartial
-from heimdex_client._proto import error_details_pb2, speech_pb2, status_pb2
+from heimdex_client._proto import error_details_pb2, server_info_pb2, speech_pb2, status_pb2
 
 ADDRESS = os.environ.get("HEIMDEX_ADDRESS", "localhost:8001")
 SAMPLES = Path(__file__).resolve().parents[3] / "demo/samples"
@@ -22,6 +22,7 @@ SPEECH = SAMPLES / "speech/search.flac"
 SAID = "You can search a video by the words"
 ELEPHANT, PENGUIN, HEART = (SAMPLES / "images" / name for name in ("06-elephant.jpg", "07-penguin.png", "01-red-heart.png"))
 TWO_FACES = SAMPLES / "faces/faces_2.png"
+INFO = server_info_pb2.GetServerInfoResponse(version="1").SerializeToString()
 
 
 def padded_flac(size: int) -> bytes:

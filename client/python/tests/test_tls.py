@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from support import fake_server
+from support import INFO, fake_server
 
 from heimdex_client import AsyncHeimdexClient, HeimdexClient, RetryOptions, TlsOptions, UnreachableError
-from heimdex_client._proto import server_info_pb2
 
-INFO = server_info_pb2.GetServerInfoResponse(version="1").SerializeToString()
 NAME = "inference.test"
 ONCE = RetryOptions(max_attempts=1)
 

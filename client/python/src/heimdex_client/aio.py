@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 import grpc
 import grpc.aio
 
+from . import _batches as batches
 from . import _messages as messages
 from ._audio import AsyncAudioSource, chunks_of, is_repeatable, parts_of
 from ._proto import health_pb2, server_info_pb2, speech_pb2
@@ -86,7 +87,7 @@ class AsyncHeimdexClient(Client):
         self, images: Sequence[Content], *, normalize: bool = True, errors: Errors = "return", timeout: float | None = None
     ) -> Embeddings:
         """See HeimdexClient.embed_images."""
-        return await self._batch(await asyncio.to_thread(messages.embed_images, images, normalize, errors), timeout)
+        return await self._batch(await asyncio.to_thread(batches.embed_images, images, normalize, errors), timeout)
 
     async def embed_texts(
         self,
@@ -99,7 +100,7 @@ class AsyncHeimdexClient(Client):
         timeout: float | None = None,
     ) -> Embeddings:
         """See HeimdexClient.embed_texts."""
-        return await self._batch(messages.embed_texts(texts, model, normalize, truncate, errors), timeout)
+        return await self._batch(batches.embed_texts(texts, model, normalize, truncate, errors), timeout)
 
     async def detect_faces(
         self,
@@ -112,7 +113,7 @@ class AsyncHeimdexClient(Client):
         timeout: float | None = None,
     ) -> DetectedFaces:
         """See HeimdexClient.detect_faces."""
-        batch = await asyncio.to_thread(messages.detect_faces, images, score_threshold, nms_threshold, max_faces, errors)
+        batch = await asyncio.to_thread(batches.detect_faces, images, score_threshold, nms_threshold, max_faces, errors)
         return await self._batch(batch, timeout)
 
     async def server_info(self, *, timeout: float | None = None) -> ServerInfo:
@@ -128,7 +129,7 @@ class AsyncHeimdexClient(Client):
     async def _limits(self, end: float) -> Limits:
         return (self._settings.info or await self.server_info(timeout=self._settings.info_timeout(end))).limits
 
-    async def _batch(self, batch: messages.Batch[_T], timeout: float | None) -> _T:
+    async def _batch(self, batch: batches.Batch[_T], timeout: float | None) -> _T:
         end = time.monotonic() + self._settings.timeout(batch.method, timeout)
         limits = await self._limits(end) if len(batch.items) > 1 else None
         return batch.merge([await self._unary(batch.method, part, end - time.monotonic()) for part in batch.requests(limits)])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import grpc
 
+from . import _batches as batches
 from . import _messages as messages
 from ._audio import AudioSource, chunks_of, is_repeatable
 from ._proto import health_pb2, server_info_pb2, speech_pb2
@@ -84,7 +85,7 @@ class HeimdexClient(Client):
     ) -> Embeddings:
         """Images to vectors, in one space with the texts of model "vision". More images than the server takes in one call
         are sent in several."""
-        return self._batch(messages.embed_images(images, normalize, errors), timeout)
+        return self._batch(batches.embed_images(images, normalize, errors), timeout)
 
     def embed_texts(
         self,
@@ -98,7 +99,7 @@ class HeimdexClient(Client):
     ) -> Embeddings:
         """Texts to vectors: "vision" to find images by words, "text" (the sentence embedder) to find texts by texts.
         truncate: cut a text that is longer than the model reads; False: it is that item's error."""
-        return self._batch(messages.embed_texts(texts, model, normalize, truncate, errors), timeout)
+        return self._batch(batches.embed_texts(texts, model, normalize, truncate, errors), timeout)
 
     def detect_faces(
         self,
@@ -111,7 +112,7 @@ class HeimdexClient(Client):
         timeout: float | None = None,
     ) -> DetectedFaces:
         """Faces with five landmarks each. Server's defaults: scores from 0.7, NMS 0.3, every face."""
-        return self._batch(messages.detect_faces(images, score_threshold, nms_threshold, max_faces, errors), timeout)
+        return self._batch(batches.detect_faces(images, score_threshold, nms_threshold, max_faces, errors), timeout)
 
     def server_info(self, *, timeout: float | None = None) -> ServerInfo:
         """What is loaded, what is accepted, the limits."""
@@ -127,7 +128,7 @@ class HeimdexClient(Client):
     def _limits(self, end: float) -> Limits:
         return (self._settings.info or self.server_info(timeout=self._settings.info_timeout(end))).limits
 
-    def _batch(self, batch: messages.Batch[_T], timeout: float | None) -> _T:
+    def _batch(self, batch: batches.Batch[_T], timeout: float | None) -> _T:
         end = time.monotonic() + self._settings.timeout(batch.method, timeout)
         limits = self._limits(end) if len(batch.items) > 1 else None
         return batch.merge([self._unary(batch.method, part, end - time.monotonic()) for part in batch.requests(limits)])
