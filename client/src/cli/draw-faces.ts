@@ -78,7 +78,7 @@ export async function drawFaces(content: Uint8Array, detections: FaceDetections,
   }
 }
 
-/** A PNG with its EXIF data in front of its pixels, behind which ImageMagick writes it: sharp does not read them there, the server does. */
+/** A PNG with its EXIF data in front of its pixels: sharp does not read them behind, where ImageMagick writes them; the server does. */
 function exifInFront(content: Uint8Array): Uint8Array {
   const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
   if (bytes.toString('latin1', 1, 8) !== 'PNG\r\n\u001a\n') return content;
@@ -88,11 +88,8 @@ function exifInFront(content: Uint8Array): Uint8Array {
     const next = at + 12 + bytes.readUInt32BE(at);
     if (type === 'IDAT') pixelsAt ??= at;
     if (type === 'eXIf') {
-      return Buffer.concat([
-        bytes.subarray(0, pixelsAt ?? at),
-        bytes.subarray(at, next),
-        bytes.subarray(pixelsAt ?? next),
-      ]);
+      if (pixelsAt === undefined) return content;
+      return Buffer.concat([bytes.subarray(0, pixelsAt), bytes.subarray(at, next), bytes.subarray(pixelsAt)]);
     }
     at = next;
   }
