@@ -29,7 +29,6 @@ const { python, rounds, shared, dir, windows, only, device } = readOptions({
 });
 if (dir === undefined) throw new Error('--dir DIR: the checkpoints, as make.js and base.js wrote them');
 const THREADS = 2;
-const TIMEOUT_MS = 600_000;
 // Threads of both wait busily for a while after a call, which would take a core from the other.
 const PAUSE_MS = 500;
 const ONE = { WORKERS_SPEECH: '1', WORKERS_VISION: '1', WORKERS_TEXT: '1', WORKERS_FACES: '1' };
@@ -111,7 +110,7 @@ for (let round = 0; round < rounds; round++) {
 print('start to ready, files in the page cache', ready.ours, ready.theirs, 's', 1);
 print('memory (PSS) when ready', [memoryMib(server.child.pid)], [memoryMib(peer.pid)], 'MiB', 0);
 
-const client = createInferenceClient({ address: server.address, timeoutMs: TIMEOUT_MS });
+const client = createInferenceClient({ address: server.address });
 const jpegPath = join(work, 'photo.jpg');
 const jpeg = readFileSync(jpegPath);
 const SHORT = 'a dog in the snow';
@@ -155,7 +154,7 @@ const sharing = await compare(
 );
 print('memory (PSS) after speech as well', [memoryMib(server.child.pid)], [memoryMib(peer.pid)], 'MiB', 0);
 const base = await startServer({ ASR_MODEL: 'base', VISION_MODEL_NAME: 'none' });
-const baseClient = createInferenceClient({ address: base.address, timeoutMs: TIMEOUT_MS });
+const baseClient = createInferenceClient({ address: base.address });
 await peer.ask('load base');
 const said = await compare(
   'a minute of speech, Whisper base, its own weights',

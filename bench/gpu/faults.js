@@ -16,7 +16,6 @@ const options = readOptions({
   model: { type: 'string', default: 'google/siglip-so400m-patch14-384:fp16' },
   'without-cudnn': { type: 'string' },
 });
-const TIMEOUT_MS = 60_000;
 /** Levels of log lines that are not printed. */
 const CALM = ['trace', 'debug', 'info'];
 const FILL = `
@@ -50,7 +49,7 @@ async function trial(name, env, work = async () => {}) {
   if (address !== undefined) {
     const { device } = await (await fetch(`http://${address}/health`)).json();
     console.log(`  device ${device}, ${gpuMib()} MiB of the GPU in use`);
-    const client = createInferenceClient({ address, timeoutMs: TIMEOUT_MS });
+    const client = createInferenceClient({ address });
     try {
       await work(client);
     } finally {

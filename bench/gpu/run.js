@@ -19,7 +19,6 @@ const { models, volume, only, rows, seconds, out } = readOptions({
   seconds: { type: 'string', default: '3' },
   out: { type: 'string' },
 });
-const TIMEOUT_MS = 300_000;
 const CALLERS = 16;
 const SET = {
   small: { speech: 'base', vision: 'pocket/siglip', text: 'sentence-transformers/all-MiniLM-L6-v2' },
@@ -231,7 +230,7 @@ for (const configuration of CONFIGURATIONS) {
     continue;
   }
   const health = await (await fetch(`http://${address}/health`)).json();
-  const client = createInferenceClient({ address, timeoutMs: TIMEOUT_MS });
+  const client = createInferenceClient({ address });
   const result = {
     ready,
     device: health.device,

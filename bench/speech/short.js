@@ -36,6 +36,7 @@ const decoder = await MergedDecoder.open(`${dir}/onnx/decoder_model_merged_quant
 const { special } = vocabulary;
 const rules = new LogitsProcessors({
   special,
+  isText: (token) => vocabulary.isText(token),
   suppressed: config.suppressed,
   suppressedFirst: config.suppressedFirst,
   timestamps: true,
