@@ -101,6 +101,21 @@ describe('the page to try the server', () => {
       await press(page, 'Enter');
     };
 
+    /** Resolves when the page has made its next call, which `answer()` in the page answers. */
+    const hold = () =>
+      page.evaluate(`new Promise((called) => {
+        const { fetch } = window;
+        window.fetch = (...request) => new Promise((resolve) => {
+          window.fetch = fetch;
+          window.answer = async () => {
+            const text = await (await fetch(...request)).text();
+            resolve({ ok: true, text: async () => text });
+            await new Promise((done) => setTimeout(done));
+          };
+          called();
+        });
+      })`);
+
     it('asks for a token if the server does, then offers the loaded features', async () => {
       await page.evaluate(until("document.querySelector('#token-form')?.hidden === false"));
       expect(await isHidden('#section-speech')).to.equal(true);
@@ -142,19 +157,6 @@ describe('the page to try the server', () => {
     });
 
     it('shows nothing of a query that is answered after another, or after all images were removed', async () => {
-      const hold = () =>
-        page.evaluate(`new Promise((called) => {
-          const { fetch } = window;
-          window.fetch = (...request) => new Promise((resolve) => {
-            window.fetch = fetch;
-            window.answer = async () => {
-              const text = await (await fetch(...request)).text();
-              resolve({ ok: true, text: async () => text });
-              await new Promise((done) => setTimeout(done));
-            };
-            called();
-          });
-        })`);
       let held = hold();
       await type('#query', 'a snowman');
       await held;
@@ -196,14 +198,7 @@ describe('the page to try the server', () => {
     });
 
     it('drops images that are being embedded when all are removed', async () => {
-      const held = page.evaluate(`new Promise((called) => {
-        const { fetch } = window;
-        window.fetch = (...request) => new Promise((resolve) => {
-          window.fetch = fetch;
-          window.answer = () => void resolve(fetch(...request));
-          called();
-        });
-      })`);
+      const held = hold();
       await page.choose('#search-files', [join(IMAGES, '06-elephant.jpg')]);
       await held;
       await page.evaluate("document.querySelector('#clear').click()");
