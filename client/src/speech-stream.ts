@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import * as contract from '@heimdex/gen';
 import { type Model, provenance, type Timing } from './answers.js';
+import { nowMs } from './clock.js';
 import { errorOf } from './convert-error.js';
 import { type AudioChunks, iteratorOf, OpenStream } from './open-stream.js';
 import { type Plain, plain } from './plain.js';
@@ -40,7 +41,7 @@ export async function* transcribeStream(
   const start = create(contract.TranscribeStartSchema, { ...rawMessage(options), options: optionsMessage(options) });
   // Of a value that does not fit its field, gRPC would only say that the message cannot be serialized.
   serializeOnce(codec, create(contract.TranscribeStreamRequestSchema, { message: { case: 'start', value: start } }));
-  const startMs = performance.now();
+  const startMs = nowMs();
   let attempts = 0;
   const plan = {
     name: METHOD,
@@ -55,7 +56,7 @@ export async function* transcribeStream(
       scope,
       async ({ endpoint, metadata, deadlineMs }) => {
         // The time spent on connecting counts towards the first response.
-        const leftMs = attempts > 0 ? idleTimeoutMs : Math.max(1, idleTimeoutMs - (performance.now() - startMs));
+        const leftMs = attempts > 0 ? idleTimeoutMs : Math.max(1, idleTimeoutMs - (nowMs() - startMs));
         attempts += 1;
         const chunks = iteratorOf(audio);
         const opened = new OpenStream(
