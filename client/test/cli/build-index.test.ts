@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, readlink, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, readlink, rm, symlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { writeImageIndex } from '../../src/search/image-index.js';
