@@ -75,7 +75,9 @@ def embed_images(images: Sequence[Content], normalize: bool, errors: Errors) -> 
         return embedding_pb2.EmbedImageRequest(images=inputs, encoding=_ENCODING, normalize=normalize)
 
     sizes = [len(content) for content in contents]
-    return Batch("EmbedImage", contents, sizes, request, lambda responses: _embeddings("EmbedImage", len(sizes), responses, raises))
+    return Batch(
+        "EmbedImage", contents, sizes, request, lambda responses: _embeddings("EmbedImage", len(sizes), responses, raises)
+    )
 
 
 def _text_bytes(text: str, name: str) -> int:

@@ -243,7 +243,7 @@ class Settings:
 
 
 class Client:
-    """What both clients are made of. Their calls differ in how they wait; what they send and answer is in _messages and _batches."""
+    """What both clients are made of. They differ in how they wait; what they send and answer is in _messages and _batches."""
 
     _grpc: ClassVar[Any]
     """grpc or grpc.aio."""
