@@ -100,6 +100,16 @@ def http_proxy(status: str) -> Iterator[int]:
         thread.join()
 
 
+def collecting(received: list[bytes]) -> Callable[[Iterator[bytes], Any], Iterator[bytes]]:
+    """A FakeServer's stream that keeps the audio it gets, and answers with a summary."""
+
+    def stream(requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:
+        received.extend(speech_pb2.TranscribeStreamRequest.FromString(request).audio for request in requests)
+        yield speech_pb2.TranscribeStreamResponse(summary={}).SerializeToString()
+
+    return stream
+
+
 SPOKEN_LIVE = [TranscribePartial(" He", 0.25, 0.5), TranscribePartial(" He was", 0.25, 0.75)]
 
 

@@ -17,6 +17,7 @@ from support import (
     SPEECH,
     SPOKEN_LIVE,
     TWO_FACES,
+    collecting,
     fake_server,
     live_speech,
     padded_flac,
@@ -132,12 +133,16 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
             self.assertIsInstance(events[-1], TranscribeSummary)
 
     async def test_takes_chunks_of_any_size_and_refuses_what_is_no_bytes(self) -> None:
-        async def chunks(chunk: Any) -> AsyncIterator[Any]:
-            yield chunk
+        async def chunks(*of: Any) -> AsyncIterator[Any]:
+            for chunk in of:
+                yield chunk
 
+        audio, received = bytes(range(256)) * 20_000, list[bytes]()
+        with fake_server(stream=collecting(received)) as port:
+            async with AsyncHeimdexClient(f"127.0.0.1:{port}") as client:
+                _ = [event async for event in client.transcribe_stream(chunks(audio, b"end"))]
+        self.assertEqual(b"".join(received), audio + b"end")
         async with AsyncHeimdexClient(ADDRESS) as client:
-            events = [event async for event in client.transcribe_stream(chunks(padded_flac(5 * 1024 * 1024)))]
-            self.assertIsInstance(events[-1], TranscribeSummary)
             with self.assertRaisesRegex(TypeError, "Expected audio in chunks of bytes, got int"):
                 _ = [event async for event in client.transcribe_stream(chunks(16_000))]
 
