@@ -91,19 +91,6 @@ describe('decoding images', () => {
     expect(pixelAt(image, 10, 36)[2]).to.be.above(245);
   });
 
-  it('applies the EXIF orientation of a PNG that has it behind its pixels, as ImageMagick writes it', async () => {
-    const inFront = await halves().withMetadata({ orientation: 6 }).png().toBuffer();
-    const chunk = (type: string): Buffer => {
-      const at = inFront.indexOf(type) - 4;
-      return inFront.subarray(at, at + 12 + inFront.readUInt32BE(at));
-    };
-    const parts = ['IHDR', 'IDAT', 'eXIf', 'IEND'].map(chunk);
-    const behind = Buffer.concat([inFront.subarray(0, 8), ...parts]);
-    const { header, image } = await decodeImage(behind, LIMIT);
-    expect([header.width, header.height]).to.deep.equal([20, 40]);
-    expect(image).to.deep.equal((await decodeImage(inFront, LIMIT)).image);
-  });
-
   it('puts transparent parts on white', async () => {
     const data = new Uint8Array([0, 0, 0, 0, 255, 0, 0, 255, 0, 0, 0, 128, 9, 9, 9, 0]);
     const file = await sharp(data, { raw: { width: 2, height: 2, channels: 4 } })

@@ -5,6 +5,8 @@ import { type ImageHeader, openUpright, readImageHeader } from './header.js';
 import type { Area, Image } from './image.js';
 import { endsInZeros, repairJpegEnd } from './jpeg-end.js';
 import { readSamples } from './open.js';
+import { readablePng } from './png-chunks.js';
+import { repairPngEnd } from './png-end.js';
 
 /**
  * A side this many times its target, or more, is reduced by the decoder to half this factor. The last reduction is
@@ -76,13 +78,29 @@ export async function decodePixels(content: Uint8Array, header: ImageHeader, tar
   const release = large ? await largeImages.acquire() : undefined;
   try {
     if (header.format === 'JPEG') return await decodeJpeg(content, header, target);
-    if (header.load === undefined) return await render(() => open(content, header, 'error'), header, target);
-    const image = await header.load(content);
-    return await render(() => image.clone(), header, target);
+    if (header.format === 'PNG') return await decodePng(content, header, target);
+    return await decodeWhole(content, header, target);
   } catch (cause) {
     throw imageUnreadable(header.format, content, cause);
   } finally {
     release?.();
+  }
+}
+
+async function decodeWhole(content: Uint8Array, header: ImageHeader, target: TargetSize | undefined): Promise<Image> {
+  if (header.load === undefined) return await render(() => open(content, header, 'error'), header, target);
+  const image = await header.load(content);
+  return await render(() => image.clone(), header, target);
+}
+
+async function decodePng(content: Uint8Array, header: ImageHeader, target: TargetSize | undefined): Promise<Image> {
+  try {
+    return await decodeWhole(content, header, target);
+  } catch (cause) {
+    if (cause instanceof DecodeTimeUp) throw cause;
+    const repaired = await repairPngEnd(readablePng(content), header.width * header.height);
+    if (repaired === undefined) throw cause;
+    return await decodeWhole(repaired, header, target);
   }
 }
 

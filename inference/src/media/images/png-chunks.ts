@@ -3,38 +3,100 @@ import { viewOf } from './icc.js';
 /** Chunk types as numbers. */
 const [COMPRESSED, INTERNATIONAL, PIXELS, EXIF] = [0x7a_54_58_74, 0x69_54_58_74, 0x49_44_41_54, 0x65_58_49_66];
 const SIGNATURE_BYTES = 8;
-/** Length, type and checksum. */
-const CHUNK_BYTES = 12;
+/** Length and type before the data of a chunk, and its checksum behind it. */
+const HEAD_BYTES = 8;
+const CHECKSUM_BYTES = 4;
+const CRC_POLYNOMIAL = 0xedb8_8320;
+/** What EXIF data has in a JPEG. Some programs write it into a PNG too, of which libpng then reads none. */
+const EXIF_START = Buffer.from('Exif\0\0', 'latin1');
+
+interface Chunk {
+  readonly type: number;
+  readonly at: number;
+  /** Where the next one begins, which is behind the end of the file if this one is truncated. */
+  readonly next: number;
+}
 
 /**
  * A PNG as libvips should see it. Without the compressed text (zTXt, iTXt) in front of its pixels, which nothing here reads: libpng inflates and keeps
- * up to 1,000 texts of 8 MB each, before any time limit applies: a file of 7 MB took 4 GB. With the EXIF data that lies behind its pixels, where
- * ImageMagick writes it, in front of them: libvips reads no further for its orientation. Layout: PNG (W3C, third edition), sections 5.3, 5.6
+ * up to 1,000 texts of 8 MB each, before any time limit applies: a file of 7 MB took 4 GB. With its last EXIF data in front of its pixels:
+ * ImageMagick writes it behind them, and libvips reads no further for its orientation. Layout: PNG (W3C, third edition), sections 5.3, 5.6
  * and 11.3.
  */
 export function readablePng(content: Uint8Array): Uint8Array {
-  const view = viewOf(content);
+  const { data: exif, inPlace } = exifOf(content);
   const kept: Uint8Array[] = [];
   let from = 0;
-  let pixelsAt: number | undefined;
-  let hasExif = false;
-  for (let at = SIGNATURE_BYTES; at + CHUNK_BYTES <= content.length; ) {
-    const type = view.getUint32(at + 4);
-    const next = at + CHUNK_BYTES + view.getUint32(at);
+  let pixelsAt = content.length;
+  for (const { type, at, next } of chunksOf(content)) {
     if (type === PIXELS) {
-      if (hasExif) break;
-      pixelsAt ??= at;
-    } else if (type === EXIF && pixelsAt === undefined) {
-      hasExif = true;
-    } else if (type === EXIF) {
-      kept.push(content.subarray(from, pixelsAt), content.subarray(at, next));
-      from = pixelsAt as number;
+      pixelsAt = at;
       break;
-    } else if (pixelsAt === undefined && (type === COMPRESSED || type === INTERNATIONAL)) {
+    }
+    if (type === COMPRESSED || type === INTERNATIONAL || (type === EXIF && !inPlace)) {
       kept.push(content.subarray(from, at));
       from = next;
     }
+  }
+  if (inPlace && kept.length === 0) return content;
+  const moved = inPlace ? [] : [pngChunk('eXIf', exif)];
+  return Buffer.concat([...kept, content.subarray(from, pixelsAt), ...moved, content.subarray(pixelsAt)]);
+}
+
+/** The last EXIF data of a PNG, and whether libvips reads it as it is, or there is none. */
+function exifOf(content: Uint8Array): { readonly data: Uint8Array; readonly inPlace: boolean } {
+  let data: Uint8Array = new Uint8Array(0);
+  let inPlace = true;
+  let isBehind = false;
+  for (const { type, at, next } of chunksOf(content)) {
+    if (type === PIXELS) isBehind = true;
+    if (type !== EXIF || next > content.length) continue;
+    inPlace = !isBehind && data.length === 0;
+    data = content.subarray(at + HEAD_BYTES, next - CHECKSUM_BYTES);
+  }
+  const hasStart = EXIF_START.equals(data.subarray(0, EXIF_START.length));
+  return hasStart ? { data: data.subarray(EXIF_START.length), inPlace: false } : { data, inPlace };
+}
+
+/** Where a PNG's pixels begin, and their compressed data, which ends where the file does if that is truncated. */
+export function pngPixels(content: Uint8Array): { readonly at: number; readonly data: Uint8Array } | undefined {
+  const parts: Uint8Array[] = [];
+  let start: number | undefined;
+  for (const { type, at, next } of chunksOf(content)) {
+    if (type === PIXELS) {
+      start ??= at;
+      parts.push(content.subarray(at + HEAD_BYTES, next - CHECKSUM_BYTES));
+    } else if (start !== undefined) break;
+  }
+  return start === undefined ? undefined : { at: start, data: Buffer.concat(parts) };
+}
+
+export function pngChunk(type: string, data: Uint8Array): Buffer {
+  const chunk = Buffer.alloc(HEAD_BYTES + data.length + CHECKSUM_BYTES);
+  chunk.writeUInt32BE(data.length);
+  chunk.write(type, 4, 'latin1');
+  chunk.set(data, HEAD_BYTES);
+  chunk.writeUInt32BE(crcOf(chunk.subarray(4, -CHECKSUM_BYTES)), HEAD_BYTES + data.length);
+  return chunk;
+}
+
+function* chunksOf(content: Uint8Array): Iterable<Chunk> {
+  const view = viewOf(content);
+  for (let at = SIGNATURE_BYTES; at + HEAD_BYTES <= content.length; ) {
+    const next = at + HEAD_BYTES + view.getUint32(at) + CHECKSUM_BYTES;
+    yield { type: view.getUint32(at + 4), at, next };
     at = next;
   }
-  return kept.length === 0 ? content : Buffer.concat([...kept, content.subarray(from)]);
 }
+
+function crcOf(bytes: Uint8Array): number {
+  let crc = 0xffff_ffff;
+  for (const byte of bytes) crc = (crc >>> 8) ^ (CRC_TABLE[(crc ^ byte) & 0xff] as number);
+  return ~crc >>> 0;
+}
+
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ CRC_POLYNOMIAL : crc >>> 1;
+  return crc >>> 0;
+});
