@@ -4,6 +4,7 @@ import { createAacDecoder } from '../../src/media/audio/decoders/aac.js';
 import { FlacDecoder } from '../../src/media/audio/decoders/flac.js';
 import { Mp3Decoder } from '../../src/media/audio/decoders/mp3.js';
 import { OggDecoder } from '../../src/media/audio/decoders/ogg.js';
+import { OggPages } from '../../src/media/audio/decoders/ogg-pages.js';
 import { Random } from '../support/random.js';
 import { COMPRESSED, fixture, fromRoot, inParts, refusal, transcribe } from './read-audio.js';
 import { wavFile } from './wav-file.js';
@@ -175,6 +176,13 @@ describe('A damaged audio file', () => {
       decoder.close();
       expect(String(error)).to.contain('more than 1 streams');
     }
+  });
+
+  it('of Ogg whose pages lie within each other, with wrong checksums, is rejected with the reason', () => {
+    const page = Buffer.alloc(27, 255);
+    page.write('OggS', 'latin1');
+    const content = Buffer.alloc(27 * 10_000, page);
+    expect(() => new OggPages().push(content)).to.throw('The Ogg file is damaged in too many positions.');
   });
 
   it('of AAC whose times go back again and again, and give no samples, is rejected with the reason', async () => {

@@ -1,3 +1,4 @@
+import { InferenceError } from '../../../errors.js';
 import { joinBytes } from './samples.js';
 
 /** An Ogg page (RFC 3533) has a 27-byte header, the sizes of its segments, and the segments. */
@@ -6,6 +7,12 @@ const FLAG_FIRST = 2;
 const FLAG_LAST = 4;
 const CRC_OFFSET = 22;
 const CRC_POLYNOMIAL = 0x04c11db7;
+/**
+ * A page with a wrong checksum may contain the next one, and each of them is read: those of damaged files together have about as many bytes as
+ * are skipped, others up to 2,400 times as many.
+ */
+const WRONG_BYTES_FACTOR = 16;
+const WRONG_BYTES_MIN = 1_024 * 1_024;
 const MAGIC = [0x4f, 0x67, 0x67, 0x53] as const;
 
 /** Magic numbers of the first packet of a stream. */
@@ -36,8 +43,10 @@ export class OggPages {
   /** Whether a page other than a first one was received. */
   #goneOn = false;
   #skippedBytes = 0;
+  /** In pages with a wrong checksum. */
+  #wrongBytes = 0;
 
-  /** Adds bytes and returns the complete pages. */
+  /** Adds bytes and returns the complete pages. Throws AUDIO_UNREADABLE for far too many pages with a wrong checksum. */
   push(chunk: Uint8Array): readonly OggPage[] {
     this.#held = this.#held.length === 0 ? chunk : joinBytes(this.#held, chunk);
     const pages: OggPage[] = [];
@@ -56,6 +65,7 @@ export class OggPages {
       } else {
         offset += 1;
         this.#skippedBytes += 1;
+        this.#countWrong(length);
       }
     }
     this.#held = this.#held.slice(offset);
@@ -67,6 +77,12 @@ export class OggPages {
     const lostBytes = this.#skippedBytes + this.#held.length;
     const lost = lostBytes === 0 ? [] : [`${lostBytes} bytes outside complete Ogg pages were skipped.`];
     return this.#open ? [...lost, 'The Ogg stream ends before its last page and was read up to that point.'] : lost;
+  }
+
+  #countWrong(bytes: number): void {
+    this.#wrongBytes += bytes;
+    if (this.#wrongBytes <= WRONG_BYTES_MIN + WRONG_BYTES_FACTOR * this.#skippedBytes) return;
+    throw new InferenceError('AUDIO_UNREADABLE', 'The Ogg file is damaged in too many positions.');
   }
 
   /** Returns where the next page may begin: at its magic number, or at the end of the bytes, if that may be a part of it. */
