@@ -37,4 +37,13 @@ describe('a Whisper whose fine-tune has added words', () => {
     const texts = Array.from({ length: behind + 3 }, (_, token) => token).filter((token) => vocabulary.isText(token));
     expect(texts).to.deep.equal([...Array(endOfText).keys(), behind + 1]);
   });
+
+  it('encodes the hotwords of a call once, for all of its windows', () => {
+    const tokens = vocabulary.encode('김치찌개');
+    expect(tokens).to.deep.equal([behind + 1]);
+    for (let others = 0; others < 15; others++) vocabulary.encode(String(others));
+    expect(vocabulary.encode('김치찌개')).to.equal(tokens);
+    for (let others = 0; others < 16; others++) vocabulary.encode(String(others));
+    expect(vocabulary.encode('김치찌개')).to.not.equal(tokens);
+  });
 });

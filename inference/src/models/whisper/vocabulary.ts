@@ -32,6 +32,8 @@ interface HubTokenizer {
 
 /** What a token with an incomplete UTF-8 sequence decodes to. */
 const PART_OF_LETTER = '\uFFFD';
+/** Calls of different hotwords whose windows take turns. */
+const MAX_ENCODED = 16;
 const NO_WORD = /[^\p{L}\p{N}\p{M}\uFFFD']/gu;
 
 /** Parsed tokenizer.json. */
@@ -86,6 +88,8 @@ export class Vocabulary {
   /** Few callers give a text before the first window, or hotwords. */
   readonly #packed: Buffer;
   #encoder: WhisperTokenizer | undefined;
+  /** Hotwords come with every window of a call, and 10,000 characters take up to 0.8 s. */
+  readonly #encoded = new Map<string, readonly number[]>();
   readonly #plainWords = new Map<number, string>();
   /** Words that a fine-tune has added. */
   readonly #added: ReadonlySet<number>;
@@ -115,8 +119,14 @@ export class Vocabulary {
 
   /** A text unchanged, without special tokens. */
   encode(text: string): readonly number[] {
+    const known = this.#encoded.get(text);
+    if (known !== undefined) return known;
     this.#encoder ??= WhisperTokenizer.unpack(this.#packed);
-    return this.#encoder.encode(text);
+    const tokens = this.#encoder.encode(text);
+    const [oldest] = this.#encoded.keys();
+    if (this.#encoded.size >= MAX_ENCODED && oldest !== undefined) this.#encoded.delete(oldest);
+    this.#encoded.set(text, tokens);
+    return tokens;
   }
 
   /** Decodes tokens to text, without special tokens and timestamps. */
