@@ -22,7 +22,7 @@ export function alignRows(
   for (const [layer, head] of heads) {
     const tensor = attentions.get(layer);
     if (tensor === undefined) throw new Error(`Expected the cross attentions of layer ${layer}.`);
-    const weights = standardised(tensor, head, audioPositions);
+    const weights = standardized(tensor, head, audioPositions);
     for (let row = 0; row < rows; row++) {
       const line = weights.subarray((fromRow + row) * audioPositions, (fromRow + row + 1) * audioPositions);
       const smooth = medianFiltered(line);
@@ -34,7 +34,7 @@ export function alignRows(
 }
 
 /** One head's weights over the audio present; each column has mean 0 and deviation 1 over the tokens. */
-function standardised(tensor: Tensor, head: number, audioPositions: number): Float64Array {
+function standardized(tensor: Tensor, head: number, audioPositions: number): Float64Array {
   const [, , tokens = 0, positions = 0] = tensor.dims;
   const data = tensor.data as Float32Array;
   const weights = new Float64Array(tokens * audioPositions);
@@ -77,6 +77,21 @@ export function medianFiltered(line: Float64Array): Float64Array {
  * Returns the column at which each row is entered.
  */
 export function warp(weights: Float64Array, rows: number, columns: number): readonly number[] {
+  const steps = stepsOfPaths(weights, rows, columns);
+  const entered = new Array<number>(rows).fill(0);
+  let row = rows;
+  let column = columns;
+  while (row > 0) {
+    entered[row - 1] = Math.max(0, column - 1);
+    const step = column === 0 ? DOWN : steps[row * (columns + 1) + column];
+    if (step !== ALONG) row--;
+    if (step !== DOWN) column--;
+  }
+  return entered;
+}
+
+/** The last step of the path of maximum weight to each row and column, which count from 1. */
+function stepsOfPaths(weights: Float64Array, rows: number, columns: number): Uint8Array {
   const width = columns + 1;
   const cost = new Float64Array((rows + 1) * width).fill(Number.POSITIVE_INFINITY);
   const steps = new Uint8Array((rows + 1) * width);
@@ -92,16 +107,7 @@ export function warp(weights: Float64Array, rows: number, columns: number): read
       steps[row * width + column] = step;
     }
   }
-  const entered = new Array<number>(rows).fill(0);
-  let row = rows;
-  let column = columns;
-  while (row > 0) {
-    entered[row - 1] = Math.max(0, column - 1);
-    const step = column === 0 ? DOWN : steps[row * width + column];
-    if (step !== ALONG) row--;
-    if (step !== DOWN) column--;
-  }
-  return entered;
+  return steps;
 }
 
 const BOTH = 0;

@@ -18,6 +18,7 @@ import { leadingSilence } from './pauses.js';
 import { encodeText, maxPromptTokens } from './prompt.js';
 import { splitAtTimestamps, type TokenSegment } from './segments.js';
 import type { DecodeResult, DecodeWindow } from './window.js';
+import type { WordedSegment } from './words.js';
 
 /** What was decoded of a window, and how. */
 interface ChosenResult {
@@ -105,29 +106,14 @@ export async function decodeWindow(
   const split = silent
     ? { segments: [], advanceSamples: withoutSpeech(window.samples), goesOn: false }
     : splitAtTimestamps(best.tokens, parts.vocabulary.special.firstTimestamp, window.samples.length);
-  const texts = split.segments.flatMap((segment) => {
-    const text = parts.vocabulary.decode(segment.tokens);
-    if (segment.startSeconds >= segment.endSeconds || text.trim() === '') return [];
-    const textTokens = segment.tokens.filter((token) => parts.vocabulary.isText(token));
-    return [{ ...segment, text, textTokens }];
-  });
+  const texts = textSegments(parts, split.segments);
   const worded = window.options.timestamps === 'word' ? await task.timeWords(texts) : undefined;
-  const windowSeconds = window.samples.length / SPEECH_SAMPLE_RATE_HZ;
   const lastWordSeconds = worded?.flatMap(({ words }) => words).at(-1)?.endSeconds ?? 0;
   const advanceSamples =
     split.goesOn && lastWordSeconds > 0
       ? Math.min(window.samples.length, Math.round(lastWordSeconds * SPEECH_SAMPLE_RATE_HZ))
       : split.advanceSamples;
-  const segments = texts.flatMap((segment, index) => {
-    const { startSeconds, endSeconds, words } = worded?.[index] ?? {
-      ...segment,
-      startSeconds: startOfSound(segment, window),
-      words: [],
-    };
-    const timed = { ...segment, startSeconds, endSeconds: Math.min(endSeconds, windowSeconds), words };
-    // The words' times can leave no length: such text was made up, at the end of the audio.
-    return timed.startSeconds < timed.endSeconds ? [timed] : [];
-  });
+  const segments = timedSegments(window, texts, worded);
   return {
     type: 'decode',
     language: task.detected.language,
@@ -152,6 +138,39 @@ export async function decodeWindow(
     tokens: segments.map(({ tokens }) => tokens),
     temperature,
   };
+}
+
+/** A segment that has text, before its words are timed. */
+interface TextSegment extends TokenSegment {
+  readonly text: string;
+  readonly textTokens: readonly number[];
+}
+
+function textSegments({ vocabulary }: WhisperParts, segments: readonly TokenSegment[]): readonly TextSegment[] {
+  return segments.flatMap((segment) => {
+    const text = vocabulary.decode(segment.tokens);
+    if (segment.startSeconds >= segment.endSeconds || text.trim() === '') return [];
+    return [{ ...segment, text, textTokens: segment.tokens.filter((token) => vocabulary.isText(token)) }];
+  });
+}
+
+/** Segments within the window, with the times of their words if these are known. */
+function timedSegments(
+  window: DecodeWindow,
+  texts: readonly TextSegment[],
+  worded: readonly WordedSegment[] | undefined,
+): readonly (TextSegment & WordedSegment)[] {
+  const windowSeconds = window.samples.length / SPEECH_SAMPLE_RATE_HZ;
+  return texts.flatMap((segment, index) => {
+    const { startSeconds, endSeconds, words } = worded?.[index] ?? {
+      ...segment,
+      startSeconds: startOfSound(segment, window),
+      words: [],
+    };
+    const timed = { ...segment, startSeconds, endSeconds: Math.min(endSeconds, windowSeconds), words };
+    // The words' times can leave no length: such text was made up, at the end of the audio.
+    return timed.startSeconds < timed.endSeconds ? [timed] : [];
+  });
 }
 
 /** Padding a window of less than 30 s with silence changes its transcript; 1 s of real silence hardly does. */
