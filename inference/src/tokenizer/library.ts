@@ -29,6 +29,16 @@ export function patternOf(config: JsonObject): RegExp {
   return new RegExp(`(?:(?=[^])|(?<=[^]))(?:${pattern.source})`, pattern.flags);
 }
 
+/** The matches of an expression as Rust's libraries find them: none without characters right behind another, which JavaScript finds too. */
+export function* matchesOf(text: string, pattern: RegExp): Iterable<RegExpExecArray> {
+  let end = -1;
+  for (const match of text.matchAll(pattern)) {
+    if (match[0] === '' && match.index === end) continue;
+    end = match.index + match[0].length;
+    yield match;
+  }
+}
+
 /** Writes words with a letter for each of their bytes in UTF-8, GPT-2's. */
 export function createByteLetters(): (word: string) => string {
   const bytes = new library.ByteLevelPreTokenizer({ add_prefix_space: false, use_regex: false });

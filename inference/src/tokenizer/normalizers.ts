@@ -1,6 +1,6 @@
 import type { TokenizerComponent } from '@heimdex/cache';
 import { isObject, type JsonObject, stringAt } from '../json.js';
-import { createByteLetters, patternOf } from './library.js';
+import { createByteLetters, matchesOf, patternOf } from './library.js';
 import { CharacterMap } from './precompiled.js';
 import { COMBINING, INVISIBLE, lowerCase, MARKS, normalForm } from './unicode.js';
 
@@ -53,7 +53,15 @@ function sequence(config: JsonObject): Normalizer | undefined {
 function replace(config: JsonObject): Normalizer {
   const pattern = patternOf(config);
   const content = stringAt(config, 'content') ?? '';
-  return (text) => text.replace(pattern, () => content);
+  return (text) => {
+    let replaced = '';
+    let done = 0;
+    for (const { 0: match, index } of matchesOf(text, pattern)) {
+      replaced += text.slice(done, index) + content;
+      done = index + match.length;
+    }
+    return replaced + text.slice(done);
+  };
 }
 
 function precompiled(config: JsonObject): Normalizer | undefined {

@@ -1,6 +1,6 @@
 import type { TokenizerComponent } from '@heimdex/cache';
 import { isObject, type JsonObject, numberAt, stringAt } from '../json.js';
-import { createByteLetters, patternOf } from './library.js';
+import { createByteLetters, matchesOf, patternOf } from './library.js';
 import { PUNCTUATION, WORD_OR_SIGNS } from './unicode.js';
 
 /** Splits a section of a text into words; `first`: the section begins the text. */
@@ -83,14 +83,20 @@ function joined(
 
 function split(pattern: RegExp, behavior: unknown, inverted = false): PreTokenizer | undefined {
   const apply = BEHAVIORS[String(behavior)];
-  return apply && ((text) => apply(piecesOf(text, pattern, inverted)));
+  return (
+    apply &&
+    function* (text) {
+      for (const word of apply(piecesOf(text, pattern, inverted))) if (word !== '') yield word;
+    }
+  );
 }
 
 function* piecesOf(text: string, pattern: RegExp, inverted: boolean): Iterable<Piece> {
   let done = 0;
-  for (const { 0: match, index } of text.matchAll(pattern)) {
+  for (const { 0: match, index } of matchesOf(text, pattern)) {
     if (index > done) yield [text.slice(done, index), inverted];
-    if (match !== '') yield [match, !inverted];
+    // One without characters divides those around it.
+    yield [match, !inverted];
     done = index + match.length;
   }
   if (done < text.length) yield [text.slice(done), inverted];

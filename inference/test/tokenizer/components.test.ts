@@ -234,6 +234,15 @@ const CASES: Readonly<Record<string, readonly [json: JsonObject, text: string, i
     'a,b',
     [0, 3, 4, 1],
   ],
+  'a match without characters divides a text, but not right behind another match': [
+    {
+      model: wordPieces('Xb', 'X-', 'X'),
+      normalizer: { type: 'Replace', pattern: { Regex: 'a*' }, content: 'X' },
+      pre_tokenizer: { type: 'Split', pattern: { Regex: '(?=X)' }, behavior: 'Contiguous', invert: false },
+    },
+    'aab-',
+    [0, 3, 4, 5, 1],
+  ],
   'words are split at a character': [
     { model: wordPieces('a b', 'c'), pre_tokenizer: { type: 'CharDelimiterSplit', delimiter: '-' } },
     'a b-c',
