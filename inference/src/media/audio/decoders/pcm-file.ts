@@ -1,14 +1,11 @@
 import { InferenceError } from '../../../errors.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
-import { bytesPerSecond, type PcmHeader, type ReadPcmHeader } from './pcm-headers.js';
+import { bytesPerSecond, type PcmHeader, type ReadPcmHeader, SIZE_DOUBTFUL } from './pcm-headers.js';
 import { joinAll, SampleReader } from './samples.js';
 
 const CHUNK_BYTES = 65_536;
 /** Maximum offset of the samples: cover images and tags may precede them. */
 const HEADER_MAX_BYTES = 16 * 1_024 * 1_024;
-
-/** SoX writes this to a pipe, or slightly more. */
-const SIZE_DOUBTFUL = 0x7f00_0000;
 
 /** Decodes a file with uncompressed samples after a header: AIFF, AU or CAF. A truncated one is read up to its end, with a warning. */
 export class PcmFileDecoder implements Decoder {

@@ -18,7 +18,9 @@ export interface PcmHeader {
 export type ReadPcmHeader = (head: DataView) => PcmHeader | undefined;
 
 const AU_HEADER_BYTES = 24;
-const SIZE_UNKNOWN = 0xffff_ffff;
+/** Sizes that writers to a pipe leave: SoX this or more, in WAV 0x7FFFF000 or more, others SIZE_UNKNOWN. */
+export const SIZE_DOUBTFUL = 0x7f00_0000;
+export const SIZE_UNKNOWN = 0xffff_ffff;
 /** Encodings of Sun AU by their numbers. */
 const AU_ENCODINGS: Readonly<Record<number, SampleEncoding>> = {
   1: 'ulaw',

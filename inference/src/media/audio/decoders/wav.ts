@@ -1,6 +1,7 @@
 import { InferenceError } from '../../../errors.js';
 import type { AudioTrackInfo } from '../formats.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
+import { SIZE_DOUBTFUL, SIZE_UNKNOWN } from './pcm-headers.js';
 import { joinBytes, SampleReader } from './samples.js';
 import { parseWavFormat, type WavFormat } from './wav-format.js';
 import { WavPackets } from './wav-packets.js';
@@ -8,9 +9,6 @@ import { WavPackets } from './wav-packets.js';
 const CHUNK_BYTES = 65_536;
 /** Maximum size of a `fmt ` or `ds64` chunk. */
 const HEADER_CHUNK_MAX_BYTES = 65_536;
-/** Placeholder size of writers to a pipe; some leave this or slightly more, some 0xFFFFFFFF. */
-const SIZE_DOUBTFUL = 0x7fff_f000;
-const SIZE_UNKNOWN = 0xffff_ffff;
 
 type State = 'riff' | 'chunk' | 'body' | 'skip' | 'data' | 'after';
 
