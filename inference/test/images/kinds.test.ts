@@ -84,6 +84,17 @@ describe('images of every kind', () => {
     }
   });
 
+  it('crops the transparency of an AVIF with its colours', async () => {
+    // By avifenc 0.11: of 80 x 48 pixels, those from 60 on are transparent; 62 x 36 from 8, 6 are shown, turned by a quarter.
+    const image = await imageOf(imageFixture('cropped_alpha.avif'));
+    expect([image.width, image.height]).to.deep.equal([36, 62]);
+    const column = (x: number) => pixelAt(image, 2, image.height - 1 - (x - 8));
+    expect(column(61)).to.deep.equal([255, 255, 255]);
+    column(58).forEach((value, channel) => {
+      expect(value, `channel ${channel}`).to.be.closeTo([0, 128, 255][channel] ?? 0, 6);
+    });
+  });
+
   it('maps floats from 0 to 1 to black to white', async () => {
     const image = await imageOf(imageFixture('float_grey_0_1.tif'));
     expect(pixelAt(image, 0, 0)).to.deep.equal([78, 78, 78]);

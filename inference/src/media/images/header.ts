@@ -178,11 +178,13 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
   const plain = readable(content);
   const large = factsOfLarge(plain);
   if (large !== undefined) {
-    const all = turnsOf(plain);
+    const all = turnsOf(plain, false);
     return heicHeader({ ...large, ...swappedIf(isOnItsSide(all), large) }, needsOwnTurns(large) ? all : []);
   }
   const metadata = await openImage(plain).metadata();
-  const turns = needsOwnTurns(metadata) ? turnsOf(plain) : [];
+  // libheif scales alpha to a cropped image.
+  const crops = metadata.hasAlpha === true && metadata.compression === 'av1';
+  const turns = needsOwnTurns(metadata) ? turnsOf(plain, crops) : [];
   if (metadata.compression === 'hevc') {
     return heicHeader({ ...metadata.autoOrient, profile: metadata.icc }, turns);
   }
@@ -223,7 +225,7 @@ function needsOwnTurns({
 function withTurns(header: ImageHeader, turns: readonly Turn[]): ImageHeader {
   const { load } = header;
   if (load === undefined || turns.length === 0) return header;
-  return { ...header, load: async (bytes) => openTurned(await load(withoutTurns(bytes)), turns) };
+  return { ...header, load: async (bytes) => openTurned(await load(withoutTurns(bytes, turns)), turns) };
 }
 
 /** libvips leaves the colours of an AVIF as they are, so putting them on white would multiply them by alpha twice. */

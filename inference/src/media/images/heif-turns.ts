@@ -1,4 +1,4 @@
-import type { Sharp } from 'sharp';
+import type { Region, Sharp } from 'sharp';
 import { DamagedImage } from './errors.js';
 import type { Box } from './heif-boxes.js';
 import { allProperties, primaryProperties } from './heif-properties.js';
@@ -6,17 +6,31 @@ import { viewOf } from './icc.js';
 import { openRaw, readSamples } from './open.js';
 import type { RawImage } from './raw-image.js';
 
-/** How an image is turned: by quarters against the clock, or mirrored. */
-export type Turn = { readonly quarters: number } | { readonly mirror: 'upside down' | 'left to right' };
+/** How an image is turned: by quarters against the clock, or mirrored; or cropped, by the values of a `clap` box. */
+export type Turn =
+  | { readonly quarters: number }
+  | { readonly mirror: 'upside down' | 'left to right' }
+  | { readonly crop: readonly number[] };
+
+/** Of an image, in pixels. */
+type Size = Pick<Region, 'width' | 'height'>;
 
 const TURNS = ['irot', 'imir'];
+const CROP = 'clap';
+/** Width, height and offsets of the centre, as fractions of 32 bits each. */
+const CROP_VALUES = 8;
 /** An image has one of each; every one costs a copy of its pixels. */
 const MAX_TURNS = 4;
 
-/** How the primary image of a HEIF file is turned and mirrored, in this order. Layout: ISO/IEC 23008-12, sections 6.5.10 and 6.5.12. */
-export function turnsOf(content: Uint8Array): readonly Turn[] {
+/**
+ * How the primary image of a HEIF file is turned and mirrored, and, with `crops`, cropped, in this order. Layout: ISO/IEC 23008-12, sections 6.5.9,
+ * 6.5.10 and 6.5.12; ISO/IEC 14496-12, section 12.1.4 (`clap`).
+ */
+export function turnsOf(content: Uint8Array, crops: boolean): readonly Turn[] {
   const view = viewOf(content);
   const turns = primaryProperties(content).flatMap(({ type, start }): readonly Turn[] => {
+    if (type === CROP && crops)
+      return [{ crop: Array.from({ length: CROP_VALUES }, (_, index) => view.getInt32(start + 4 * index)) }];
     if (!TURNS.includes(type)) return [];
     const value = view.getUint8(start);
     if (type === 'irot') return (value & 3) === 0 ? [] : [{ quarters: value & 3 }];
@@ -26,10 +40,13 @@ export function turnsOf(content: Uint8Array): readonly Turn[] {
   return turns;
 }
 
-/** The file with images as they are stored: each turn is made one by no angle. */
-export function withoutTurns(content: Uint8Array): Uint8Array {
+/** The file with images as they are stored, but for other turns than `turns`: each of these is made one by no angle. */
+export function withoutTurns(content: Uint8Array, turns: readonly Turn[]): Uint8Array {
   const copy = Buffer.from(content);
-  for (const { start } of turnBoxes(content)) {
+  for (const { start } of turnBoxes(
+    content,
+    turns.some((turn) => 'crop' in turn),
+  )) {
     copy.write('irot', start - 4, 'latin1');
     copy[start] = 0;
   }
@@ -46,19 +63,36 @@ export async function openTurned(image: Sharp, turns: readonly Turn[]): Promise<
   let turned = image;
   for (const turn of turns) {
     const before = turned;
-    const { data, info } = await readSamples(() => applied(before.clone(), turn).toColourspace('srgb'));
+    const size = await before.metadata();
+    const { data, info } = await readSamples(() => applied(before.clone(), turn, size).toColourspace('srgb'));
     const channels = info.channels as RawImage['channels'];
     turned = openRaw({ data, width: info.width, height: info.height, channels });
   }
   return turned;
 }
 
-function applied(image: Sharp, turn: Turn): Sharp {
+function applied(image: Sharp, turn: Turn, size: Size): Sharp {
+  if ('crop' in turn) return image.extract(cropped(turn.crop, size));
   if ('quarters' in turn) return image.rotate(360 - turn.quarters * 90);
   return turn.mirror === 'upside down' ? image.flip() : image.flop();
 }
 
+/** As libheif counts it. */
+function cropped(values: readonly number[], size: Size): Region {
+  const [width, height, across, down] = [0, 2, 4, 6].map(
+    (at) => (values[at] as number) / (values[at + 1] as number),
+  ) as [number, number, number, number];
+  return {
+    left: Math.floor(across + (size.width - width) / 2),
+    top: Math.floor(down + (size.height - height) / 2),
+    width: Math.floor(width),
+    height: Math.floor(height),
+  };
+}
+
 /** The properties that turn an image. */
-function turnBoxes(content: Uint8Array): readonly Box[] {
-  return allProperties(content).filter(({ type, start, end }) => TURNS.includes(type) && start < end);
+function turnBoxes(content: Uint8Array, crops: boolean): readonly Box[] {
+  return allProperties(content).filter(
+    ({ type, start, end }) => (TURNS.includes(type) || (crops && type === CROP)) && start < end,
+  );
 }
