@@ -188,12 +188,19 @@ const REFUSED: Readonly<Record<string, Refused>> = {
       {
         'tokenizer.json': {
           normalizer: { type: 'Sequence', normalizers: [{ type: 'NFC' }, { type: 'Transliterate' }] },
-          pre_tokenizer: { type: 'UnicodeScripts' },
+          pre_tokenizer: {
+            type: 'Sequence',
+            pretokenizers: [
+              { type: 'UnicodeScripts' },
+              { type: 'ByteLevel' },
+              { type: 'Metaspace', prepend_scheme: 'first' },
+            ],
+          },
           model: { type: 'BPE', continuing_subword_prefix: '##' },
         },
       },
     ),
-    'its tokenizer.json has normalizer Transliterate, pre_tokenizer UnicodeScripts, model BPE with continuing_subword_prefix "##", which',
+    'its tokenizer.json has normalizer Transliterate, pre_tokenizer UnicodeScripts, model BPE with continuing_subword_prefix "##", pre_tokenizer Metaspace with prepend_scheme first behind ByteLevel, which',
   ),
   'a tokenizer with expressions that are not known': text(
     changed(

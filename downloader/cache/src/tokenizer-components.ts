@@ -51,7 +51,22 @@ export function unknownComponents(json: JsonObject): readonly string[] {
   );
   const { type, continuing_subword_prefix: prefix } = objectAt(json, 'model');
   if (type === 'BPE' && prefix) unknown.push(`model BPE with continuing_subword_prefix ${JSON.stringify(prefix)}`);
+  const rewriting = rewritingBeforeStart(json.pre_tokenizer);
+  if (rewriting !== undefined) unknown.push(`pre_tokenizer Metaspace with prepend_scheme first behind ${rewriting}`);
   return unknown;
+}
+
+/** Pre-tokenizers that write other letters: where the text began is not known behind them. */
+const REWRITING: readonly unknown[] = ['ByteLevel', 'Metaspace'];
+
+/** The type of a pre-tokenizer of REWRITING in front of a Metaspace that marks the start of a text alone. */
+export function rewritingBeforeStart(preTokenizer: unknown): string | undefined {
+  let rewriting: string | undefined;
+  for (const { type, prepend_scheme: scheme } of partsIn(preTokenizer)) {
+    if (rewriting !== undefined && type === 'Metaspace' && scheme === 'first') return rewriting;
+    if (REWRITING.includes(type)) rewriting = String(type);
+  }
+  return undefined;
 }
 
 /** A part and those in it. */

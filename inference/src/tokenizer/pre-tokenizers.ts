@@ -1,4 +1,4 @@
-import type { TokenizerComponent } from '@heimdex/cache';
+import { rewritingBeforeStart, type TokenizerComponent } from '@heimdex/cache';
 import { isObject, type JsonObject, numberAt, stringAt } from '../json.js';
 import { createByteLetters, matchesOf, patternOf } from './library.js';
 import { PUNCTUATION, WORD_OR_SIGNS } from './unicode.js';
@@ -138,7 +138,7 @@ function metaspace(config: JsonObject): PreTokenizer {
 }
 
 function sequence(config: JsonObject): PreTokenizer | undefined {
-  if (!Array.isArray(config.pretokenizers)) return undefined;
+  if (!Array.isArray(config.pretokenizers) || rewritingBeforeStart(config) !== undefined) return undefined;
   let whole = createPreTokenizer(undefined);
   for (const part of config.pretokenizers) {
     const next = createPreTokenizer(part);

@@ -268,5 +268,15 @@ describe('by a tokenizer.json', () => {
   it('with a part that is not supported nothing is tokenized, and the error names the part', () => {
     const json = { model: wordPieces('a'), pre_tokenizer: { type: 'UnicodeScripts' }, post_processor: null };
     expect(() => createTokenizer(json, {})).to.throw('a supported pre_tokenizer, got {"type":"UnicodeScripts"}');
+    // Where the text began is known behind parts that take it as it is.
+    for (const [type, refused] of [
+      ['Digits', false],
+      ['ByteLevel', true],
+    ] as const) {
+      const pretokenizers = [{ type }, { type: 'Metaspace', prepend_scheme: 'first' }];
+      const create = () => createTokenizer({ ...json, pre_tokenizer: { type: 'Sequence', pretokenizers } }, {});
+      if (refused) expect(create).to.throw('a supported pre_tokenizer, got {"type":"Sequence"');
+      else expect(create).to.not.throw();
+    }
   });
 });
