@@ -2,7 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { readWhisperConfig } from '../../src/models/whisper/config.js';
+import { readWhisperConfig, type WhisperConfig } from '../../src/models/whisper/config.js';
+import { maxPromptTokens, textBefore } from '../../src/models/whisper/prompt.js';
 import { Vocabulary, WhisperTokenizer } from '../../src/models/whisper/vocabulary.js';
 import { koreanWhisper } from '../fixtures/fine-tunes.js';
 
@@ -11,6 +12,7 @@ const MARK = { content: '<|jamo|>', special: true, normalized: false };
 
 describe('a Whisper whose fine-tune has added words', () => {
   let dir: string;
+  let config: WhisperConfig;
   let vocabulary: Vocabulary;
   let behind: number;
 
@@ -26,7 +28,8 @@ describe('a Whisper whose fine-tune has added words', () => {
       await writeFile(join(dir, file.path), JSON.stringify(json));
     }
     const tokenizer = await WhisperTokenizer.open(dir);
-    vocabulary = new Vocabulary(tokenizer, await readWhisperConfig(dir, tokenizer));
+    config = await readWhisperConfig(dir, tokenizer);
+    vocabulary = new Vocabulary(tokenizer, config);
   });
   after(() => rm(dir, { recursive: true, force: true }));
 
@@ -45,5 +48,20 @@ describe('a Whisper whose fine-tune has added words', () => {
     expect(vocabulary.encode('김치찌개')).to.equal(tokens);
     for (let others = 0; others < 16; others++) vocabulary.encode(String(others));
     expect(vocabulary.encode('김치찌개')).to.not.equal(tokens);
+  });
+
+  it('encodes of long hotwords only as much as the prompt has room for', () => {
+    const hotwords = '국밥'.repeat(5000);
+    let characters = 0;
+    const encode = (text: string) => {
+      characters += text.length;
+      return vocabulary.encode(text);
+    };
+    const counting = { special: vocabulary.special, encode } as Vocabulary;
+    const tokens = textBefore(config, counting, hotwords, []);
+    expect(characters).to.be.below(3000);
+    const room = maxPromptTokens(config);
+    const start = vocabulary.encode(` ${hotwords.slice(0, room)}`).slice(0, room);
+    expect(tokens).to.deep.equal([vocabulary.special.startOfPrevious, ...start]);
   });
 });

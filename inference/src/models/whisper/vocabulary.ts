@@ -88,7 +88,7 @@ export class Vocabulary {
   /** Few callers give a text before the first window, or hotwords. */
   readonly #packed: Buffer;
   #encoder: WhisperTokenizer | undefined;
-  /** Hotwords come with every window of a call, and 10,000 characters take up to 0.8 s. */
+  /** Hotwords come with every window of a call. */
   readonly #encoded = new Map<string, readonly number[]>();
   readonly #plainWords = new Map<number, string>();
   /** Words that a fine-tune has added. */
