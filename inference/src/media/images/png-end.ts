@@ -6,8 +6,8 @@ const ZLIB_HEADER_BYTES = 2;
 /** Adler-32, behind them. */
 const SUM_BYTES = 4;
 const ADLER_BASE = 65_521;
-/** More than four samples of 16 bits, and the filter of each row. */
-const MAX_PIXEL_BYTES = 16;
+/** Four samples of 16 bits, and the filter of a row. */
+const MAX_PIXEL_BYTES = 9;
 
 /**
  * Returns a PNG with right checksums if its pixels are whole: Pillow reads one that lacks the sum at their end, as an interrupted download may,
