@@ -43,10 +43,8 @@ export function turnsOf(content: Uint8Array, crops: boolean): readonly Turn[] {
 /** The file with images as they are stored, but for other turns than `turns`: each of these is made one by no angle. */
 export function withoutTurns(content: Uint8Array, turns: readonly Turn[]): Uint8Array {
   const copy = Buffer.from(content);
-  for (const { start } of turnBoxes(
-    content,
-    turns.some((turn) => 'crop' in turn),
-  )) {
+  const crops = turns.some((turn) => 'crop' in turn);
+  for (const { start } of turnBoxes(content, crops)) {
     copy.write('irot', start - 4, 'latin1');
     copy[start] = 0;
   }
@@ -79,14 +77,13 @@ function applied(image: Sharp, turn: Turn, size: Size): Sharp {
 
 /** As libheif counts it. */
 function cropped(values: readonly number[], size: Size): Region {
-  const [width, height, across, down] = [0, 2, 4, 6].map(
-    (at) => (values[at] as number) / (values[at + 1] as number),
-  ) as [number, number, number, number];
+  const [width = 0, widthOf = 0, height = 0, heightOf = 0, x = 0, xOf = 0, y = 0, yOf = 0] = values;
+  const [across, down] = [width / widthOf, height / heightOf];
   return {
-    left: Math.floor(across + (size.width - width) / 2),
-    top: Math.floor(down + (size.height - height) / 2),
-    width: Math.floor(width),
-    height: Math.floor(height),
+    left: Math.floor(x / xOf + (size.width - across) / 2),
+    top: Math.floor(y / yOf + (size.height - down) / 2),
+    width: Math.floor(across),
+    height: Math.floor(down),
   };
 }
 
