@@ -63,7 +63,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const models = new Map<Role, ServedModel>();
   const state = new ServerState(models);
   const memoryLimitBytes = memoryLimitOf(config, machine);
-  limitDecoders(memoryLimitBytes);
+  limitDecoders(memoryLimitBytes, machine.cores);
   const hosts = createHosts(options, { metrics, memoryLimitBytes, changed: () => state.update() });
   for (const { served } of hosts) models.set(served.role, served);
   const serverMemoryBytes = cachedReading(() => processMemoryBytes(process.pid));

@@ -5,6 +5,7 @@ import { Semaphore } from '../../semaphore.js';
 import type { DecoderHost } from './decoder-host.js';
 import { DecoderThread } from './decoder-thread.js';
 import type { DecoderChoice } from './decoders/create.js';
+import { isRefusal } from './undecodable.js';
 
 /**
  * A thread with a decoder takes about 10 MB, and a file that is read slowly or a stream keeps its thread: the queue of the model alone
@@ -23,28 +24,30 @@ export function maxThreadsWithin(memoryBytes: number): number {
   return Math.max(MIN_THREADS, Math.min(MAX_THREADS, Math.floor((memoryBytes * MEMORY_PART) / THREAD_BYTES)));
 }
 
+interface Permits {
+  readonly all: Semaphore;
+  readonly bulk: Semaphore;
+  /** Of those that start: more at once would only start later, and the calls of some have ended by then. */
+  readonly starting: Semaphore;
+}
+
 /**
  * One thread per open audio file, up to a limit, and at most one idle thread for the next: starting a thread and loading a library
- * takes longer than decoding a few words. A thread is reused only if it decoded its audio to the end and no library threw.
+ * takes longer than decoding a few words. A thread is reused only if it decoded or refused its audio and no library threw.
  */
 export class DecoderThreads {
-  #permits: Semaphore;
-  #bulkPermits: Semaphore;
-  /** Those that start: more at once would only start later, and the calls of some have ended by then. */
-  readonly #starting = new Semaphore(STARTS_PER_CORE * availableParallelism());
   readonly #start: () => DecoderThread;
+  #permits: Permits;
   #spare: DecoderThread | undefined;
 
-  constructor(max = MAX_THREADS, start = () => new DecoderThread()) {
-    this.#permits = new Semaphore(max);
-    this.#bulkPermits = bulkPermits(max);
+  constructor(max = MAX_THREADS, start = () => new DecoderThread(), cores = availableParallelism()) {
     this.#start = start;
+    this.#permits = permitsFor(max, cores);
   }
 
-  /** Changes how many audio files may be decoded at a time. Those that are open count no more. */
-  limit(max: number): void {
-    this.#permits = new Semaphore(max);
-    this.#bulkPermits = bulkPermits(max);
+  /** Changes how many audio files may be decoded at a time, and how many threads start at a time. For when no file is open. */
+  limit(max: number, cores: number): void {
+    this.#permits = permitsFor(max, cores);
   }
 
   /** Opens a decoder, which may wait until another is closed. Rejects if it cannot be created, or when aborted while it waits. */
@@ -58,9 +61,14 @@ export class DecoderThreads {
     let closed = false;
     return {
       pull: async (request) => {
-        const answer = await thread.pull(request);
-        reusable = answer.done && !answer.failed;
-        return answer;
+        try {
+          const answer = await thread.pull(request);
+          reusable = answer.done && !answer.failed;
+          return answer;
+        } catch (error) {
+          reusable = isRefusal(error);
+          throw error;
+        }
       },
       close: async () => {
         if (closed) return;
@@ -71,9 +79,10 @@ export class DecoderThreads {
   }
 
   async #acquire(signal: AbortSignal, priority: Priority): Promise<() => void> {
-    if (priority === 'interactive') return this.#permits.acquire(signal);
-    const releaseBulk = await this.#bulkPermits.acquire(signal);
-    const release = await this.#permits.acquire(signal, priority).catch((error: unknown) => {
+    const { all, bulk } = this.#permits;
+    if (priority === 'interactive') return all.acquire(signal);
+    const releaseBulk = await bulk.acquire(signal);
+    const release = await all.acquire(signal, priority).catch((error: unknown) => {
       releaseBulk();
       throw error;
     });
@@ -84,11 +93,11 @@ export class DecoderThreads {
   }
 
   async #opened(choice: DecoderChoice, signal: AbortSignal, priority: Priority): Promise<DecoderThread> {
-    const started = await this.#starting.acquire(signal, priority);
+    const started = await this.#permits.starting.acquire(signal, priority);
     try {
       const thread = this.#take();
       await thread.open(choice).catch(async (error: unknown) => {
-        await thread.end();
+        await (isRefusal(error) ? this.#keep(thread) : thread.end());
         throw error;
       });
       return thread;
@@ -109,7 +118,7 @@ export class DecoderThreads {
     try {
       await thread.rest();
     } catch {
-      // The audio's resources could not be freed: the thread cannot be reused.
+      // It has ended, or could not free the audio's resources.
       return thread.end();
     }
     if (this.#spare?.alive === true) await thread.end();
@@ -117,6 +126,10 @@ export class DecoderThreads {
   }
 }
 
-function bulkPermits(max: number): Semaphore {
-  return new Semaphore(Math.max(1, Math.floor(max * BULK_FRACTION)));
+function permitsFor(max: number, cores: number): Permits {
+  return {
+    all: new Semaphore(max),
+    bulk: new Semaphore(Math.max(1, Math.floor(max * BULK_FRACTION))),
+    starting: new Semaphore(STARTS_PER_CORE * cores),
+  };
 }

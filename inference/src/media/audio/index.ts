@@ -33,9 +33,9 @@ const TAGS_MAX_BYTES = 64 * 1_024 * 1_024;
 /** Shared by the process; holds at most one idle thread. */
 const threads = new DecoderThreads();
 
-/** Limits how many audio files are decoded at a time, by the memory of the server and its workers. For a server's start. */
-export function limitDecoders(memoryBytes: number): void {
-  threads.limit(maxThreadsWithin(memoryBytes));
+/** Limits how many audio files are decoded at a time, by the memory and the cores of the server and its workers. For a server's start. */
+export function limitDecoders(memoryBytes: number, cores: number): void {
+  threads.limit(maxThreadsWithin(memoryBytes), cores);
 }
 
 /**

@@ -6,7 +6,7 @@ import { SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
 import { Resampler } from './resampler.js';
 import { SampleQueue } from './sample-queue.js';
 import { type Placement, Timeline } from './timeline.js';
-import { undecodable } from './undecodable.js';
+import { isRefusal, undecodable } from './undecodable.js';
 
 /** Maximum silence per block, for gaps of any length. */
 const SILENCE_SECONDS = 1;
@@ -73,7 +73,7 @@ export class DecodeSession {
     try {
       await this.#decode(request);
     } catch (error) {
-      this.#failed = true;
+      this.#failed = !isRefusal(error);
       this.#flush();
       while (this.#placed !== undefined || this.#mixed.length > 0) await this.#putNext();
       if (this.#outputSamples === 0) throw undecodable(error);

@@ -19,6 +19,11 @@ export function undecodable(error: unknown): InferenceError {
   );
 }
 
+/** Whether a decoder refused its content by itself. What a library that threw left behind is unknown: it is the cause of its error. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof InferenceError && error.cause === undefined;
+}
+
 /** The error of a header that cannot be used; `name` is the format's or codec's in messages. */
 export function unusableHeader(name: string, reason: string): InferenceError {
   return new InferenceError('AUDIO_UNREADABLE', `Unusable ${name} header: ${reason}.`);
