@@ -7,7 +7,7 @@ import { temporaryDir } from './support/volume.js';
 
 const BYTES = 9_000_000;
 
-/** Hashes a file where the limit of open files leaves none for a thread, and prints the hashes. */
+/** Hashes files, more than may be open, where the limit of open files leaves none for a thread, and prints the hashes. */
 const PROGRAM = `
 import { closeSync, openSync } from 'node:fs';
 const from = (path) => import(new URL(path, ${JSON.stringify(import.meta.url)}).href);
@@ -19,8 +19,8 @@ try {
   for (;;) files.push(openSync('/dev/null'));
 } catch {}
 for (const file of files.splice(0, 5)) closeSync(file);
-const pool = new HashPool(1);
-const hashes = [await pool.hash(task), await pool.hash(task)];
+const pool = new HashPool(2);
+const hashes = await Promise.all(Array.from({ length: 12 }, () => pool.hash(task)));
 const thread = new HashThread();
 const hasher = await thread.open({ ...task, sizeBytes: ${BYTES} });
 hashes.push(await hasher.advance(${BYTES}));

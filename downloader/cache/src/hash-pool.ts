@@ -20,11 +20,13 @@ interface Job {
 }
 
 /**
- * Worker threads that hash files. The creator closes it. Where no thread can be started, at a limit of the system, files are hashed in
- * this one: none of them is to blame.
+ * Worker threads that hash files. The creator closes it. Where none can be started, at a limit of the system, this thread hashes: no file is
+ * to blame.
  */
 export class HashPool {
-  readonly #lanes: number;
+  /** Maximum threads: fewer once one was lost or could not be started. */
+  #lanes: number;
+  #hashesHere = false;
   readonly #waiting: Job[] = [];
   readonly #idle: Worker[] = [];
   readonly #busy = new Map<Worker, Job>();
@@ -65,16 +67,24 @@ export class HashPool {
       if (job === undefined) return;
       const worker = this.#idle.pop() ?? this.#start();
       if (worker === undefined) {
-        this.#hashHere(job);
-        continue;
+        this.#waiting.unshift(job);
+        this.#lanes = this.#busy.size;
+        break;
       }
       this.#busy.set(worker, job);
       worker.postMessage(job.task);
     }
+    if (this.#lanes === 0) void this.#hashHere();
   }
 
-  #hashHere({ task: { type, path }, resolve, reject }: Job): void {
-    hashFile(type, path, this.#closing.signal).then(resolve, reject);
+  /** One file at a time: few more may be open. */
+  async #hashHere(): Promise<void> {
+    if (this.#hashesHere) return;
+    this.#hashesHere = true;
+    for (let job = this.#waiting.shift(); job !== undefined; job = this.#waiting.shift()) {
+      await hashFile(job.task.type, job.task.path, this.#closing.signal).then(job.resolve, job.reject);
+    }
+    this.#hashesHere = false;
   }
 
   #start(): Worker | undefined {
@@ -95,8 +105,9 @@ export class HashPool {
     // Not because a file cannot be read: it could not begin, or has lost its memory. By now its own files are closed.
     worker.on('exit', () => {
       const job = this.#release(worker);
+      if (job !== undefined) this.#waiting.unshift(job);
       if (this.#idle.includes(worker)) this.#idle.splice(this.#idle.indexOf(worker), 1);
-      if (job !== undefined) this.#hashHere(job);
+      this.#lanes -= 1;
       this.#next();
     });
     return worker;

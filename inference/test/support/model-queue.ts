@@ -82,7 +82,7 @@ export async function measure(
   admission.close();
 }
 
-/** The error a promise rejects with. */
+/** The error that a call is refused with. */
 export function refusal(run: () => unknown): InferenceError {
   try {
     run();
