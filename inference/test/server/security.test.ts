@@ -1,9 +1,12 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { closeSync, openSync } from 'node:fs';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import grpc from '@grpc/grpc-js';
 import { Health, InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
@@ -139,6 +142,45 @@ describe('bearer tokens', () => {
       await writeFile(path, '');
       await files.check();
       expect(tokens.allow(`Bearer ${SECOND_TOKEN}`), 'an empty file changes nothing').to.equal(true);
+    } finally {
+      files.close();
+    }
+  });
+});
+
+describe('files that are watched', () => {
+  let pipe: number | undefined;
+  const closePipe = () => {
+    if (pipe !== undefined) closeSync(pipe);
+    pipe = undefined;
+  };
+  // Also if the test hangs: a thread that reads the pipe keeps the program from ending.
+  afterEach(closePipe);
+
+  it('stop no other reads while theirs hang', async function () {
+    const path = join(dir, 'hanging');
+    await writeFile(path, 'old');
+    const applied: string[] = [];
+    const files = await watchFiles({
+      paths: [path],
+      apply: ([content]) => void applied.push(String(content)),
+      changed: () => {},
+      failed: () => {},
+    });
+    try {
+      await rm(path);
+      if (spawnSync('mkfifo', [path]).status !== 0) return this.skip();
+      pipe = openSync(path, 'r+');
+      // More than Node.js has threads for files.
+      for (let count = 0; count < 5; count += 1) {
+        void files.check();
+        await turn();
+      }
+      await writeFile(`${path}.new`, 'new');
+      await rename(`${path}.new`, path);
+      closePipe();
+      await files.check();
+      expect(applied.at(-1)).to.equal('new');
     } finally {
       files.close();
     }

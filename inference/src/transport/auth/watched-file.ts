@@ -23,12 +23,17 @@ export interface WatchOptions {
 
 /** Applies the files' contents now and on every change. Rejects when the first attempt fails. */
 export async function watchFiles(options: WatchOptions): Promise<WatchedFiles> {
-  const read = () => Promise.all(options.paths.map((path) => readFile(path)));
+  // One file at a time: of a volume that hangs, as many reads as Node.js has threads for files would stop every other.
+  const read = async () => {
+    const contents: Buffer[] = [];
+    for (const path of options.paths) contents.push(await readFile(path));
+    return contents;
+  };
   let applied: readonly Buffer[] = await read();
   options.apply(applied);
   // Invalid contents are tried again at every poll, because a certificate may become valid later, but reported once.
   let reported: { readonly contents: readonly Buffer[]; readonly problem: string } | undefined;
-  const check = async () => {
+  const checkNow = async () => {
     let contents: readonly Buffer[] = [];
     try {
       contents = await read();
@@ -44,6 +49,16 @@ export async function watchFiles(options: WatchOptions): Promise<WatchedFiles> {
       reported = { contents, problem };
       options.failed(error);
     }
+  };
+  let reading = Promise.resolve();
+  let next: Promise<void> | undefined;
+  const check = () => {
+    next ??= reading.then(() => {
+      next = undefined;
+      reading = checkNow();
+      return reading;
+    });
+    return next;
   };
   const timer = setInterval(() => void check(), CHECK_INTERVAL_MS);
   timer.unref();
