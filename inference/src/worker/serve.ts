@@ -1,7 +1,8 @@
 /** The worker's message loop: loads one model, warms it up and runs batches sequentially. */
+import { existsSync } from 'node:fs';
 import { InferenceError } from '../errors.js';
 import type { Loader } from '../models/loaders.js';
-import type { LoadedModel, ModelFacts, RunContext } from '../models/model.js';
+import type { LoadedModel, ModelFacts, ModelFiles, RunContext } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
 import { GPU_MEMORY_REMEDY, gpuMemoryProblem } from '../models/session/gpu-memory.js';
 import type { GraphUse } from '../models/session/optimized/use.js';
@@ -95,7 +96,7 @@ class MessageLoop {
       // What the warm-up left: Whisper medium's keys and values, 100 MB.
       this.#scheduleCollection();
     } catch (error) {
-      const text = loadProblem(error);
+      const text = loadProblem(error) + filesProblem(message.files);
       const full = message.options.device === 'cuda' ? gpuMemoryProblem(text) : undefined;
       send({ type: 'failed', message: full === undefined ? text : `${full}. ${GPU_MEMORY_REMEDY}` });
     }
@@ -169,6 +170,13 @@ function progressOf(
 /** What is wrong with a model needs no stack; a defect of this program, such as a TypeError, does. */
 function loadProblem(error: unknown): string {
   return error instanceof Error && ['Error', 'InferenceError'].includes(error.name) ? error.message : describe(error);
+}
+
+/** Of a model whose files were there when the server started: an update that was pruned has replaced them, and no other start of a worker helps. */
+function filesProblem({ weights }: ModelFiles): string {
+  const gone = Object.values(weights).find((path) => !existsSync(path));
+  if (gone === undefined) return '';
+  return ` The volume has changed since the server started: ${gone} is gone. Restart the server, which finds the models only at its start.`;
 }
 
 function describe(error: unknown): string {

@@ -20,6 +20,7 @@ describe('a volume that vanishes', () => {
       const closed = once(server.child, 'close');
       process.kill(Number(worker?.pid), 'SIGKILL');
       expect((await closed)[0]).to.equal(EXIT_CODES.worker);
+      expect(server.stderr()).to.match(/The siglip model failed to load: .* is gone\. Restart the server/);
     } finally {
       client.close();
       await stop();

@@ -1,14 +1,14 @@
 import { expect } from 'chai';
-import type { LoadOptions } from '../../src/models/model.js';
+import type { LoadOptions, ModelFiles } from '../../src/models/model.js';
 import type { FromWorker } from '../../src/runner/messages.js';
 import { serve } from '../../src/worker/serve.js';
 import { OPTIONS } from '../support/paths.js';
 
-const FILES = { id: 'org/name', revision: '', variant: '', dir: '', weights: {} };
+const FILES: ModelFiles = { id: 'org/name', revision: '', variant: '', dir: '', weights: {} };
 
 describe('a worker process', () => {
-  it('says what is wrong with a model without a stack, and with one what is a defect', async () => {
-    const problem = async (error: Error) => {
+  it('says what is wrong with a model without a stack, and with one what is a defect; and that its files are gone', async () => {
+    const problem = async (error: Error, files = FILES) => {
       const load = () => Promise.reject(error);
       const loaders = { whisper: load, moonshine: load, siglip: load, sentence: load, yunet: load };
       const failed = new Promise<FromWorker>((resolve) => {
@@ -18,7 +18,7 @@ describe('a worker process', () => {
         )({
           type: 'load',
           family: 'whisper',
-          files: FILES,
+          files,
           options: OPTIONS,
         });
       });
@@ -27,6 +27,10 @@ describe('a worker process', () => {
     };
     expect(await problem(new Error('Expected a tokenizer.json.'))).to.equal('Expected a tokenizer.json.');
     expect(await problem(new TypeError('x is not a function'))).to.match(/^TypeError: x is not a function\n +at /);
+    const files = { ...FILES, weights: { model: '/nowhere/model.onnx' } };
+    expect(await problem(new Error('Expected a tokenizer.json.'), files)).to.match(
+      /^Expected a tokenizer\.json\. The volume has changed .* \/nowhere\/model\.onnx is gone\. Restart the server/,
+    );
   });
 
   it('tells its model, during a run as well, whether other runs need the cores', async () => {
