@@ -22,6 +22,8 @@ export interface PoolOptions {
   readonly maxLosses: number;
   /** Default STABLE_MS. */
   readonly stableMs?: number;
+  /** Default END_MS. */
+  readonly endMs?: number;
   readonly log: Logger;
   ready(executor: Executor<unknown, unknown>, facts: ModelFacts): void;
   /** Called as soon as it is being killed, and again when it has ended. */
@@ -32,6 +34,8 @@ export interface PoolOptions {
 
 /** The loss of a worker that was ready for longer restarts the count of losses. */
 const STABLE_MS = 60_000;
+/** A killed worker has ended within this time, unless it waits for a disk or a volume that hangs: no signal ends it before that. */
+const END_MS = 10_000;
 /** The pause before a restart: none after the first loss in a row, then this long, doubled each time up to the maximum. */
 const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 30_000;
@@ -99,11 +103,13 @@ export class Pool {
     return sizes.reduce((sum, size) => sum + size, 0);
   }
 
-  /** Kills the workers and waits until they have ended. Idempotent. */
+  /** Kills the workers and waits until they have ended, or for `endMs`. Idempotent. */
   async close(): Promise<void> {
     this.#closing.abort();
     for (const worker of this.#alive) worker.kill('the server is shutting down');
-    await Promise.all(this.#slots);
+    const { name, log, endMs = END_MS } = this.#options;
+    await Promise.race([Promise.all(this.#slots), sleep(endMs, undefined, { ref: false })]);
+    if (this.#alive.size > 0) log.warn({ model: name, pids: this.pids }, 'workers were killed but have not ended');
   }
 
   /** Keeps one worker running until the pool closes or gives up. Never rejects. */

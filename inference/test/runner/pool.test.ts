@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { ChildProcess, execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
@@ -44,6 +44,27 @@ describe('a pool of workers', () => {
       expect(value).to.include({ tokenCount: 1 });
     } finally {
       await pool?.close();
+    }
+  });
+
+  it('is closed although a worker cannot be killed', async () => {
+    const messages: string[] = [];
+    const pool = await new Promise<Pool>((resolve) => {
+      const started: Pool = startFakePool({
+        endMs: 0,
+        ready: () => resolve(started),
+        logged: ({ msg }) => void messages.push(msg),
+      });
+    });
+    const [pid = 0] = pool.pids;
+    const { kill } = ChildProcess.prototype;
+    ChildProcess.prototype.kill = () => true;
+    try {
+      await pool.close();
+      expect(messages.at(-1)).to.equal('workers were killed but have not ended');
+    } finally {
+      ChildProcess.prototype.kill = kill;
+      process.kill(pid, 'SIGKILL');
     }
   });
 
