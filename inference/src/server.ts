@@ -1,6 +1,7 @@
 /** Assembles the server: model hosts, services and the port listener. */
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { GIB } from '@heimdex/common';
 import type { Logger } from 'pino';
 import { connectionsWithin, type Machine } from './capacity/machine.js';
 import { checkMemory, type ModelNeed, workerLimitBytes } from './capacity/memory-budget.js';
@@ -236,7 +237,7 @@ function sizedModels({ models, config, machine, log }: ServerOptions, memoryByte
   });
   checkMemory(checked, memoryBytes);
   log.info(
-    { cores: machine.cores, memoryGb: Math.round((memoryBytes / 1024 ** 3) * 10) / 10 },
+    { cores: machine.cores, memoryGb: Math.round((memoryBytes / GIB) * 10) / 10 },
     'sizing workers by the machine',
   );
   return sized;

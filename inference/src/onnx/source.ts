@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { KIB } from '@heimdex/common';
 import type { ByteSource } from '@heimdex/onnx';
 
 /** Creates a source of bytes in memory. */
@@ -11,7 +12,7 @@ export function memorySource(content: Uint8Array): ByteSource {
   };
 }
 
-const WINDOW_BYTES = 256 * 1024;
+const WINDOW_BYTES = 256 * KIB;
 
 /**
  * Runs `use` with a file, read in windows of 256 KiB. Skipped data is not read: the facts of a 500 MB graph take a few

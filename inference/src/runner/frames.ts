@@ -3,6 +3,7 @@
  * 4 bytes, little endian), the header as JSON, then the message's typed arrays as raw memory. Images, samples and vectors are
  * never encoded as JSON.
  */
+import { GIB } from '@heimdex/common';
 
 /** Typed arrays that a message can contain. */
 const ARRAYS = { u8: Uint8Array, i32: Int32Array, f32: Float32Array, f64: Float64Array } as const;
@@ -14,7 +15,7 @@ const PREFIX_BYTES = 8;
 const ALIGNMENT_BYTES = 8;
 
 /** Maximum frame size. A larger one is a defect or an attack. */
-export const MAX_FRAME_BYTES = 1024 * 1024 * 1024;
+export const MAX_FRAME_BYTES = GIB;
 
 /** Prefix of strings that represent values that JSON cannot. */
 const MARK = '\u0000';

@@ -1,5 +1,6 @@
 /** Watches a worker from outside: a stopped or stuck process cannot report itself. */
 import { readFile } from 'node:fs/promises';
+import { GIB } from '@heimdex/common';
 import { readProcessWork, type WorkReading, waitedBetween } from '../process/work-reading.js';
 
 /** A sample of a process. */
@@ -56,7 +57,7 @@ function isStarved(samples: readonly Sample[], spanMs: number): boolean {
 }
 
 function toGib(bytes: number): string {
-  return (bytes / 1024 ** 3).toFixed(2);
+  return (bytes / GIB).toFixed(2);
 }
 
 export interface WatchedProcess {

@@ -1,4 +1,5 @@
 import process from 'node:process';
+import { KIB, MIB } from '@heimdex/common';
 import { pino } from 'pino';
 import type { LogTarget } from './log.js';
 
@@ -23,8 +24,8 @@ export function openLogOutput(): LogOutput {
   const output = pino.destination({
     dest: 1,
     sync: false,
-    minLength: 8 * 1024,
-    maxLength: 1024 * 1024,
+    minLength: 8 * KIB,
+    maxLength: MIB,
     periodicFlush: 50,
     retryEAGAIN: () => !exiting,
   });

@@ -1,8 +1,9 @@
 /** Returns a worker's memory between its runs: tensors, large images and audio. */
+import { MIB } from '@heimdex/common';
 import { arrayBufferBytes, collectGarbage, compactHeap } from '../process/garbage.js';
 
 /** Growth that justifies a collection. */
-const WORTH_BYTES = 32 * 1024 * 1024;
+const WORTH_BYTES = 32 * MIB;
 /**
  * Delay after a run, because the next one often follows. Not a second: frames come once a second, and a call that meets a collection takes a
  * third longer (faces, 512 x 512: 41 ms instead of 30).

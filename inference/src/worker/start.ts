@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import { KIB } from '@heimdex/common';
 import type { Loader } from '../models/loaders.js';
 import type { FamilyName } from '../models/registry.js';
 import type { FromWorker } from '../runner/messages.js';
@@ -6,7 +7,7 @@ import { openFramePipe, WORKER_PIPE_FD } from '../runner/pipe.js';
 import { watchForOrphaning } from './orphan-watch.js';
 import { serve } from './serve.js';
 
-const CHUNK_BYTES = 64 * 1024;
+const CHUNK_BYTES = 64 * KIB;
 
 /**
  * Runs this process as a worker. It is controlled through its pipe and ends when the pipe closes: it never outlives the server.

@@ -2,10 +2,10 @@
  * Limits how much request data is read per turn of the event loop. A turn reads up to 2 MiB from each readable
  * connection: forty large bodies would block it for a quarter of a second, and any response needs three turns.
  */
-import { KIB } from '@heimdex/common';
+import { KIB, MIB } from '@heimdex/common';
 
 /** Bytes per turn: some milliseconds of copying. More data waits in the system's buffers, and then in its sender. */
-const TURN_BYTES = 2 * 1024 * KIB;
+const TURN_BYTES = 2 * MIB;
 /** Maximum bytes per read: every resumed source delivers this much before it is paused again. */
 const CHUNK_BYTES = 64 * KIB;
 

@@ -5,9 +5,10 @@
  * arrives.
  */
 import type { Http2Session, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import { MIB } from '@heimdex/common';
 import { STREAM_BYTES } from '../calls/admission.js';
 
-const CONNECTION_BYTES = 2 * 1024 * 1024;
+const CONNECTION_BYTES = 2 * MIB;
 
 const widened = new WeakSet<Http2Session>();
 

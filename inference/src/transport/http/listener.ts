@@ -2,6 +2,7 @@
 import http from 'node:http';
 import net from 'node:net';
 import type tls from 'node:tls';
+import { KIB } from '@heimdex/common';
 import { IdleTimer } from '../../process/idle-timer.js';
 import { REQUEST_TIMEOUT_MS } from '../calls/admission.js';
 import type { Connections } from './connections.js';
@@ -131,7 +132,7 @@ function createWebServer(
   timeouts: ConnectionTimeouts,
 ): { readonly web: http.Server; drain(): void } {
   const web = http.createServer({
-    maxHeaderSize: 32 * 1024,
+    maxHeaderSize: 32 * KIB,
     headersTimeout: timeouts.headersMs,
     requestTimeout: timeouts.requestMs,
     keepAliveTimeout: timeouts.idleMs,

@@ -1,6 +1,7 @@
 /** Decompression with a size limit. */
 import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
+import { KIB } from '@heimdex/common';
 import { Semaphore } from '../../semaphore.js';
 import type { Caller } from '../../services/call.js';
 import { MessageBuffer } from './message-buffer.js';
@@ -10,7 +11,7 @@ const DECOMPRESSORS = {
   deflate: () => zlib.createInflate({ chunkSize: CHUNK_BYTES }),
   br: () => zlib.createBrotliDecompress({ chunkSize: CHUNK_BYTES }),
 } as const;
-const CHUNK_BYTES = 64 * 1024;
+const CHUNK_BYTES = 64 * KIB;
 
 export type Encoding = keyof typeof DECOMPRESSORS;
 
@@ -33,7 +34,7 @@ export interface UnpackLimit {
  * Small messages decompress to little, at most a thousand times their size, so they do not wait. Except in brotli: 64 MiB of zeros have
  * 106 bytes.
  */
-const SMALL_BYTES = 4 * 1024;
+const SMALL_BYTES = 4 * KIB;
 /** Concurrency of the others: more are not faster, use memory and block the main thread. */
 const AT_A_TIME = 2;
 

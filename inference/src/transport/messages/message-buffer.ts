@@ -7,9 +7,10 @@
  * together blocked the server for two seconds. So the bytes to collect are counted here, and idle-collection.ts
  * triggers the collection.
  */
+import { MIB } from '@heimdex/common';
 
 /** Up to this size chunks are kept and concatenated at the end. */
-const SMALL_BYTES = 1024 * 1024;
+const SMALL_BYTES = MIB;
 /** Of chunks smaller than this on average no more than MAX_CHUNKS are kept: a caller may send byte by byte, and each chunk has an object. */
 const MEAN_CHUNK_BYTES = 1024;
 const MAX_CHUNKS = 16;

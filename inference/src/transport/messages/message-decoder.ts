@@ -1,7 +1,6 @@
 /** Decodes request messages, binary or JSON. Limits the cost of decoding before decoding. */
-
 import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
-import { MIB, messageOf } from '@heimdex/common';
+import { KIB, MIB, messageOf } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
 import type { Caller } from '../../services/call.js';
 import { decodeJson } from './decode-json.js';
@@ -10,7 +9,7 @@ import { JsonError, JsonThread } from './json-thread.js';
 import { type BinaryLimits, refuseBinary } from './scan-binary.js';
 
 /** JSON above this is parsed on its own thread; it would block the main thread for a millisecond. */
-const THREAD_BYTES = 64 * 1024;
+const THREAD_BYTES = 64 * KIB;
 /** Binary messages above this are decoded one per turn of the event loop. */
 const TURN_BYTES = MIB;
 /** Requests are nested three deep. */

@@ -1,18 +1,17 @@
 /** A form with one file, read within what its call may hold. Every part of it is bounded. */
-
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { Busboy, type BusboyInstance } from '@fastify/busboy';
-import { messageOf } from '@heimdex/common';
+import { KIB, messageOf } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
 import type { HttpRequest } from '../calls/admit-request.js';
 import { MessageBuffer } from '../messages/message-buffer.js';
 import { invalidParameter } from './parameters.js';
 
 const MAX_FIELDS = 64;
-const MAX_FIELD_BYTES = 64 * 1024;
+const MAX_FIELD_BYTES = 64 * KIB;
 const MAX_HEADER_PAIRS = 32;
-const MAX_HEADER_BYTES = 16 * 1024;
+const MAX_HEADER_BYTES = 16 * KIB;
 /** RFC 2046 allows 70; the parser takes these. */
 const MAX_BOUNDARY_CHARACTERS = 250;
 /** A charset with a character for each byte. */
