@@ -31,19 +31,19 @@ export function readForm({ request, call }: HttpRequest, fileField: string): Pro
   const { signal } = open.call;
   return new Promise<Form>((resolve, reject) => {
     const parser = parserOf(request, body.maxBytes);
-    const parts = watchParts(parser);
-    const fields = new Map<string, string[]>();
     const content = new MessageBuffer(body.maxBytes);
-    let hasFile = false;
     const abort = () => fail(signal.reason);
     const gone = () => fail(new InferenceError('CANCELLED', 'The caller gave up before its request was whole.'));
     const close = () => (request.complete ? undefined : gone());
     const pace = (chunk: Buffer) => body.pace(chunk.byteLength, request);
-    const count = (chunk: Buffer) =>
-      attempt(() => {
+    const count = (chunk: Buffer) => {
+      try {
         body.receive(chunk.byteLength);
         pace(chunk);
-      });
+      } catch (error) {
+        fail(error);
+      }
+    };
     const forget = () => {
       request.off('data', count).off('error', gone).off('close', close);
       signal.removeEventListener('abort', abort);
@@ -59,51 +59,68 @@ export function readForm({ request, call }: HttpRequest, fileField: string): Pro
         .resume();
       reject(error);
     };
-    const attempt = (action: () => void) => {
-      try {
-        action();
-      } catch (error) {
-        fail(error);
-      }
-    };
-    parser.on('field', (name: string | undefined, value, _nameCut, cut) => {
-      if (name === undefined || name === '') return fail(malformed('a part has no name'));
-      if (name === fileField) return fail(invalidParameter(name, FILE_AS_TEXT));
-      if (cut) return fail(invalidParameter(name, `a field has at most ${MAX_FIELD_BYTES} bytes.`));
-      const text = parts.textOf(value);
-      if (text === undefined) return fail(invalidParameter(name, 'it is not valid UTF-8.'));
-      const key = name.replace(/\[\]$/, '');
-      fields.set(key, [...(fields.get(key) ?? []), text]);
-    });
-    parser.on('file', (name: string | undefined, stream) => {
-      stream.on('error', (error) => fail(malformed(error)));
-      if (name !== fileField) {
-        stream.resume();
-        if (name === undefined || name === '') return fail(malformed('a part has no name'));
-        return fail(invalidParameter(name, `unexpected file; the audio goes into '${fileField}'.`));
-      }
-      if (hasFile) {
-        stream.resume();
-        return fail(invalidParameter(fileField, 'expected one file.'));
-      }
-      hasFile = true;
-      stream.on('data', (chunk: Buffer) => attempt(() => content.push(chunk)));
-    });
-    for (const limit of ['fieldsLimit', 'partsLimit'] as const) {
-      parser.on(limit, () => fail(malformed(`it has more than ${MAX_FIELDS} fields`)));
-    }
-    parser.on('error', (error) => fail(malformed(error)));
-    parser.on('finish', () => {
-      const texts = [...fields.values()].reduce((sum, { length }) => sum + length, 0);
-      if (texts + (hasFile ? 1 : 0) < parts.count) return fail(malformed(UNREADABLE_PART));
-      forget();
-      resolve({ fields, file: hasFile ? content.take() : undefined });
+    collectParts(parser, fileField, content, {
+      failed: fail,
+      done: (form) => {
+        forget();
+        resolve(form);
+      },
     });
     signal.addEventListener('abort', abort, { once: true });
     if (signal.aborted) return abort();
     if (request.destroyed && !request.complete) return gone();
     request.on('data', count).on('error', gone).on('close', close).pipe(parser);
   }).finally(() => body.end());
+}
+
+/** Collects the parts that the parser finds, the file's bytes in `content`. */
+function collectParts(
+  parser: BusboyInstance,
+  fileField: string,
+  content: MessageBuffer,
+  { failed, done }: { failed(error: unknown): void; done(form: Form): void },
+): void {
+  const parts = watchParts(parser);
+  const fields = new Map<string, string[]>();
+  let hasFile = false;
+  parser.on('field', (name: string | undefined, value, _nameCut, cut) => {
+    if (name === undefined || name === '') return failed(malformed('a part has no name'));
+    if (name === fileField) return failed(invalidParameter(name, FILE_AS_TEXT));
+    if (cut) return failed(invalidParameter(name, `a field has at most ${MAX_FIELD_BYTES} bytes.`));
+    const text = parts.textOf(value);
+    if (text === undefined) return failed(invalidParameter(name, 'it is not valid UTF-8.'));
+    const key = name.replace(/\[\]$/, '');
+    fields.set(key, [...(fields.get(key) ?? []), text]);
+  });
+  parser.on('file', (name: string | undefined, stream) => {
+    stream.on('error', (error) => failed(malformed(error)));
+    if (name !== fileField) {
+      stream.resume();
+      if (name === undefined || name === '') return failed(malformed('a part has no name'));
+      return failed(invalidParameter(name, `unexpected file; the audio goes into '${fileField}'.`));
+    }
+    if (hasFile) {
+      stream.resume();
+      return failed(invalidParameter(fileField, 'expected one file.'));
+    }
+    hasFile = true;
+    stream.on('data', (chunk: Buffer) => {
+      try {
+        content.push(chunk);
+      } catch (error) {
+        failed(error);
+      }
+    });
+  });
+  for (const limit of ['fieldsLimit', 'partsLimit'] as const) {
+    parser.on(limit, () => failed(malformed(`it has more than ${MAX_FIELDS} fields`)));
+  }
+  parser.on('error', (error) => failed(malformed(error)));
+  parser.on('finish', () => {
+    const texts = [...fields.values()].reduce((sum, { length }) => sum + length, 0);
+    if (texts + (hasFile ? 1 : 0) < parts.count) return failed(malformed(UNREADABLE_PART));
+    done({ fields, file: hasFile ? content.take() : undefined });
+  });
 }
 
 const FILE_AS_TEXT = "expected a file: its part needs a filename, as curl's -F file=@audio.mp3 sends it.";
