@@ -10,7 +10,7 @@ import { toStatus } from './errors.js';
 import { toModel } from './identity.js';
 
 /** The representation of each encoding. */
-export const ENCODINGS = {
+const ENCODINGS = {
   [VectorEncoding.UNSPECIFIED]: 'floats',
   [VectorEncoding.FLOATS]: 'floats',
   [VectorEncoding.FLOAT32_LE]: 'bytes',
