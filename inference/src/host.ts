@@ -51,14 +51,14 @@ export interface Host {
 }
 
 export function createHost(model: ConfiguredModel, options: HostOptions): Host {
-  const { config, log } = options;
+  const { config } = options;
   const { role, family, files } = model;
   // Not type-checked here: the services submit the items of the role's family, and the queue passes them through.
   const spec: AnySpec = SPECS[family];
   const { costUnit } = spec;
   const device = deviceOf(role, config.device);
   const healthName = spec.healthName(files.id);
-  const { workers, threads, wideWorkers, batchCost } = options.size;
+  const { workers, threads, batchCost } = options.size;
   const modelQueue = new ModelQueue<unknown, unknown>({
     name: healthName,
     cost: (item) => spec.cost(item as never),
@@ -71,28 +71,6 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
     observer: options.observer,
   });
   let pool: Pool | undefined;
-  const start = () => {
-    const { id, revision } = files;
-    log.info({ model: healthName, role, id, revision, workers, threads, batchCost, costUnit }, 'loading');
-    pool = new Pool({
-      name: healthName,
-      workers,
-      wideWorkers,
-      worker: workerOptions(model, options),
-      maxLosses: config.worker.maxRestarts,
-      log,
-      ready: (executor, facts) => {
-        modelQueue.limitBatch(facts.batching.maxItems);
-        modelQueue.addExecutor(executor);
-        options.changed();
-      },
-      lost: (executor) => {
-        modelQueue.removeExecutor(executor);
-        options.changed();
-      },
-      failed: (message) => options.failed(new FatalError('worker', message)),
-    });
-  };
   const served: ServedModel = {
     role,
     family,
@@ -116,10 +94,38 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
   return {
     served,
     restarts: () => pool?.restarts ?? 0,
-    start,
+    start: () => {
+      pool = startPool(served, model, options);
+    },
     grow: () => pool?.grow(),
     close: async () => pool?.close(),
   };
+}
+
+/** Starts the model's workers, which take items from its queue. */
+function startPool(served: ServedModel, model: ConfiguredModel, options: HostOptions): Pool {
+  const { healthName, role, files, modelQueue, workers, threads, batchCost, costUnit } = served;
+  const { config, log, size } = options;
+  const { id, revision } = files;
+  log.info({ model: healthName, role, id, revision, workers, threads, batchCost, costUnit }, 'loading');
+  return new Pool({
+    name: healthName,
+    workers,
+    wideWorkers: size.wideWorkers,
+    worker: workerOptions(model, options),
+    maxLosses: config.worker.maxRestarts,
+    log,
+    ready: (executor, facts) => {
+      modelQueue.limitBatch(facts.batching.maxItems);
+      modelQueue.addExecutor(executor);
+      options.changed();
+    },
+    lost: (executor) => {
+      modelQueue.removeExecutor(executor);
+      options.changed();
+    },
+    failed: (message) => options.failed(new FatalError('worker', message)),
+  });
 }
 
 /** What each worker of the model is started with. */

@@ -66,11 +66,6 @@ interface Run {
  */
 const MAX_BROKEN_RUNS = 5;
 
-/** Who sends the signal, if it was not this program. */
-const KILLERS: Readonly<Record<string, string>> = {
-  SIGKILL: ', as when the system or the container runs out of memory',
-};
-
 /**
  * Starts in the constructor, which throws if the process cannot be started. `ready` resolves when the model is loaded and warm, and
  * rejects if that fails; `ended` resolves when the process has ended, for any reason.
@@ -114,9 +109,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     this.ready.catch(() => {});
     this.ended = new Promise((resolve) => {
       this.#child.once('error', (error) => resolve(this.#finish(`the process could not be started: ${error.message}`)));
-      this.#child.once('exit', (code, signal) =>
-        resolve(this.#finish(`the process ended with ${signal ?? `code ${code}`}${KILLERS[signal ?? ''] ?? ''}`)),
-      );
+      this.#child.once('exit', (code, signal) => resolve(this.#finish(exitReason(code, signal))));
     });
     this.#pipe = openFramePipe(this.#child.stdio[WORKER_PIPE_FD] as Duplex, {
       message: (message) => this.#receive(message),
@@ -271,4 +264,10 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       cause: new Error(reason),
     });
   }
+}
+
+function exitReason(code: number | null, signal: NodeJS.Signals | null): string {
+  const reason = `the process ended with ${signal ?? `code ${code}`}`;
+  // If this program had sent it, another reason would be known.
+  return signal === 'SIGKILL' ? `${reason}, as when the system or the container runs out of memory` : reason;
 }
