@@ -1,8 +1,8 @@
 import { availableParallelism, totalmem } from 'node:os';
+import { MIB } from '@heimdex/common';
 import { expect } from 'chai';
 import { connectionsWithin, readMachine } from '../../src/capacity/machine.js';
 
-const MIB = 1024 * 1024;
 const read = (files: Readonly<Record<string, string>>) => readMachine((path) => files[path]);
 
 describe('readMachine', () => {

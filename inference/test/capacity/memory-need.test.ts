@@ -1,9 +1,7 @@
+import { GIB, MIB } from '@heimdex/common';
 import { expect } from 'chai';
 import { checkMemory, workerLimitBytes } from '../../src/capacity/memory-budget.js';
 import { type MemoryNeed, memoryNeed } from '../../src/capacity/memory-need.js';
-
-const MIB = 1024 ** 2;
-const GIB = 1024 ** 3;
 
 type Given = Parameters<typeof memoryNeed>[0];
 

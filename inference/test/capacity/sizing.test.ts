@@ -1,3 +1,4 @@
+import { GIB } from '@heimdex/common';
 import { expect } from 'chai';
 import { chooseWorkers, type SizedModel } from '../../src/capacity/sizing.js';
 import { IMAGE_BATCH, PIXEL_BATCH, SPEECH_BATCH, TOKEN_BATCH } from '../../src/models/batch-specs.js';
@@ -5,7 +6,6 @@ import type { Role } from '../../src/models/roles.js';
 import { pocketServer } from '../fixtures/pocket.js';
 import type { ServedVolume } from '../fixtures/serve-volume.js';
 
-const GIB = 1024 ** 3;
 const SMALL = 0.25 * GIB;
 const NOTHING_SET = { speech: undefined, vision: undefined, text: undefined, faces: undefined };
 

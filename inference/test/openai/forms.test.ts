@@ -2,10 +2,10 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
+import { MIB } from '@heimdex/common';
 import { expect } from 'chai';
 import { Requests, TOKEN } from './requests.js';
 
-const MIB = 1024 * 1024;
 const TRANSCRIPTIONS = '/v1/audio/transcriptions';
 
 describe('a form for the OpenAI API', () => {

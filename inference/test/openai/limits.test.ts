@@ -1,3 +1,4 @@
+import { MIB } from '@heimdex/common';
 import { expect } from 'chai';
 import { startFakeServer } from '../fixtures/fake-server.js';
 import { MODEL, type Reply } from './requests.js';
@@ -40,7 +41,6 @@ describe('the OpenAI API, given much text', () => {
         });
         return { status: response.status, text: await response.text() };
       };
-      const MIB = 1024 * 1024;
       expect((await embed(6 * MIB)).status).to.equal(200);
       const { status, text } = await embed(9 * MIB);
       expect(status).to.equal(400);

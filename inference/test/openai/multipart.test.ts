@@ -1,11 +1,10 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { MIB } from '@heimdex/common';
 import { expect } from 'chai';
 import { readForm } from '../../src/transport/openai/multipart.js';
 import { ARRIVAL, admissionOf } from '../fixtures/admission.js';
-
-const MIB = 1024 * 1024;
 
 describe('a form with a large file', () => {
   it('yields to other requests for all of its bytes, whether it is accepted or not', async () => {

@@ -4,6 +4,7 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import { gzipSync } from 'node:zlib';
 import { create, toBinary } from '@bufbuild/protobuf';
+import { MIB } from '@heimdex/common';
 import { EmbedImageRequestSchema, EmbedTextRequestSchema, InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import {
@@ -20,7 +21,6 @@ import {
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { rawGrpc } from '../fixtures/raw-grpc.js';
 
-const MIB = 1024 * 1024;
 const { embedText, embedImage, getServerInfo } = InferenceService.method;
 const EXHAUSTED = ['resource_exhausted', '8'];
 const INVALID = ['invalid_argument', '3'];

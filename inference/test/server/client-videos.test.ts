@@ -11,6 +11,7 @@ import {
   type TranscribeEvent,
   type TranscribeOptions,
 } from '@heimdex/client';
+import { MIB } from '@heimdex/common';
 import { expect } from 'chai';
 import { mp4File } from '../audio/mp4-file.js';
 import { type CountingProxy, startCountingProxy } from '../fixtures/counting-proxy.js';
@@ -22,7 +23,6 @@ import { samplesOf } from '../support/speech.js';
 
 const CASES = join(ROOT, 'inference/test/audio/cases');
 const HEIMDEX = join(ROOT, 'client/bin/heimdex.js');
-const MIB = 1_024 * 1_024;
 
 /** A response without the parts that differ between calls. */
 async function answerOf(events: AsyncIterable<TranscribeEvent>) {

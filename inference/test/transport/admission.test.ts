@@ -1,3 +1,4 @@
+import { MIB } from '@heimdex/common';
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { InferenceError } from '../../src/errors.js';
@@ -5,7 +6,6 @@ import { largestMessageBytes } from '../../src/transport/calls/admission.js';
 import { type Arrival, CallTracker } from '../../src/transport/calls/call-tracker.js';
 import { ARRIVAL, admissionOf } from '../fixtures/admission.js';
 
-const MIB = 1024 * 1024;
 const UNARY = { streaming: false };
 const STREAM = { streaming: true };
 

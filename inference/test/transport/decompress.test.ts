@@ -1,8 +1,8 @@
 import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { MIB } from '@heimdex/common';
 import { expect } from 'chai';
 import { Decompressor, type Encoding } from '../../src/transport/messages/decompress.js';
 
-const MIB = 1024 * 1024;
 const LARGE = gzipSync(Buffer.alloc(32 * MIB), { level: 1 });
 
 describe('a small compressed message', () => {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import { promisify } from 'node:util';
 import grpc from '@grpc/grpc-js';
+import { MIB } from '@heimdex/common';
 import { Health } from '@heimdex/gen';
 import { expect } from 'chai';
 import { pino } from 'pino';
@@ -10,8 +11,6 @@ import { CallTracker } from '../../src/transport/calls/call-tracker.js';
 import { createGrpcServer } from '../../src/transport/grpc/grpc-server.js';
 import { MessageDecoder } from '../../src/transport/messages/message-decoder.js';
 import { admissionOf } from '../fixtures/admission.js';
-
-const MIB = 1024 * 1024;
 
 describe('the headers of a gRPC call', () => {
   it('count as memory, of which a repeated one takes a byte on the connection', async () => {

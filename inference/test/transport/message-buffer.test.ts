@@ -1,9 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { MIB } from '@heimdex/common';
 import { expect } from 'chai';
 import { collectGarbage } from '../../src/process/garbage.js';
 import { MessageBuffer } from '../../src/transport/messages/message-buffer.js';
-
-const MIB = 1024 * 1024;
 
 /** Chunks of a size that divides nothing, whose bytes say where they are. */
 function* chunksOf(bytes: number): Generator<Uint8Array> {
