@@ -35,7 +35,7 @@ export interface PoolOptions {
 /** The loss of a worker that was ready for longer restarts the count of losses. */
 const STABLE_MS = 60_000;
 /** A killed worker has ended within this time, unless it waits for a disk or a volume that hangs: no signal ends it before that. */
-const END_MS = 10_000;
+const END_MS = 5000;
 /** The pause before a restart: none after the first loss in a row, then this long, doubled each time up to the maximum. */
 const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 30_000;
