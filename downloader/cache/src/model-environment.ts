@@ -4,6 +4,9 @@
  */
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { once } from '@heimdex/common';
+import { loadManifest } from './manifest.js';
+import type { Manifest } from './manifest-types.js';
 import { booleanVariable, enumVariable, readVariables, stringVariable, type VariableValues } from './variables.js';
 
 /** The value that disables speech or vision. */
@@ -128,8 +131,8 @@ export interface ModelEnvironment {
   readonly lockPath: string;
   /** Value of DEVICE: where models run, and so which of their files are used. */
   readonly device: Device;
-  /** Path of the user's own manifest, or undefined. */
-  readonly manifestPath: string | undefined;
+  /** The manifest, with the user's own one. Read at the first call only: a pipe can be read once. Throws MANIFEST_INVALID. */
+  readonly manifest: () => Manifest;
   /** Undefined: speech is disabled. */
   readonly asrModel: string | undefined;
   /** Undefined: vision is disabled. */
@@ -157,12 +160,13 @@ export const LOCK_FILE_NAME = 'models.lock.json';
 export function readModelEnvironment(env: NodeJS.ProcessEnv): ModelEnvironment {
   const values = readVariables(env, MODEL_VARIABLES);
   const [cacheDir, cacheDirVariable] = resolveCacheDir(values, env);
+  const manifestPath = values.manifestPath === undefined ? undefined : absolutePath(values.manifestPath, env);
   return {
     cacheDir,
     cacheDirVariable,
     lockPath: values.lockPath === undefined ? join(cacheDir, LOCK_FILE_NAME) : absolutePath(values.lockPath, env),
     device: values.device,
-    manifestPath: values.manifestPath === undefined ? undefined : absolutePath(values.manifestPath, env),
+    manifest: once(() => loadManifest(manifestPath)),
     asrModel: unlessNone(values.asrModel),
     visionModelName: unlessNone(values.visionModelName),
     loadBgeM3: values.loadBgeM3,

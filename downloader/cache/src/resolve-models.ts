@@ -1,7 +1,6 @@
 /** Resolves the environment's names to files and sources. */
 import { CacheError } from './errors.js';
 import { isRepositoryName } from './layout.js';
-import { loadManifest } from './manifest.js';
 import type { ConfiguredModel, Family, Manifest, ManifestEntry, Role } from './manifest-types.js';
 import { type ModelEnvironment, NO_MODEL } from './model-environment.js';
 import { didYouMean } from './nearest-word.js';
@@ -22,13 +21,11 @@ const ROLE_VARIABLES = {
 } as const satisfies Record<Role, string>;
 
 /**
- * Resolves the configured models in the order speech, vision, text, faces, vad. Reads the manifest unless one is given. Throws
- * MANIFEST_INVALID; MODEL_UNKNOWN with every unknown name and the names known for its variable.
+ * Resolves the configured models in the order speech, vision, text, faces, vad. Throws MANIFEST_INVALID; MODEL_UNKNOWN
+ * with every unknown name and the names known for its variable.
  */
-export function resolveModels(
-  environment: ModelEnvironment,
-  manifest: Manifest = loadManifest(environment.manifestPath),
-): ConfiguredModel[] {
+export function resolveModels(environment: ModelEnvironment): ConfiguredModel[] {
+  const manifest = environment.manifest();
   const wanted: [Role, string][] = [];
   if (environment.asrModel !== undefined) wanted.push(['speech', environment.asrModel]);
   if (environment.visionModelName !== undefined) wanted.push(['vision', environment.visionModelName]);

@@ -1,8 +1,10 @@
+import { rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
-import { MODEL_VARIABLES, readModelEnvironment } from '../src/index.js';
+import { loadManifest, MODEL_VARIABLES, readModelEnvironment, resolveModels } from '../src/index.js';
 import { cacheErrorOf } from './support/rejection.js';
+import { useTempDir } from './support/temp-dir.js';
 
 const cacheOf = (env: NodeJS.ProcessEnv) => {
   const { cacheDir, cacheDirVariable } = readModelEnvironment(env);
@@ -10,12 +12,15 @@ const cacheOf = (env: NodeJS.ProcessEnv) => {
 };
 
 describe('model environment', () => {
+  const dir = useTempDir();
+
   it('has the documented defaults', () => {
-    expect(readModelEnvironment({})).to.deep.equal({
+    const { manifest, ...values } = readModelEnvironment({});
+    expect(manifest()).to.deep.equal(loadManifest());
+    expect(values).to.deep.equal({
       cacheDir: '/app/models/.cache',
       cacheDirVariable: 'MODELS_DIR',
       lockPath: '/app/models/.cache/models.lock.json',
-      manifestPath: undefined,
       asrModel: 'medium',
       visionModelName: 'google/siglip-so400m-patch14-384',
       loadBgeM3: false,
@@ -76,6 +81,15 @@ describe('model environment', () => {
       expect(cacheOf({ ...env, HF_HOME: path })[0]).to.equal(join(expected, 'hub'));
     });
   }
+
+  it('reads the manifest once, as one of a pipe can be read', async () => {
+    const path = join(dir(), 'manifest.json');
+    await writeFile(path, JSON.stringify({ formatVersion: 1, models: [] }));
+    const environment = readModelEnvironment({ MODELS_MANIFEST: path, ASR_MODEL: 'tiny' });
+    const [speech] = resolveModels(environment);
+    await rm(path);
+    expect(resolveModels(environment)[0]).to.deep.equal(speech);
+  });
 
   it('switches speech and vision off with none', () => {
     const env = readModelEnvironment({ ASR_MODEL: 'none', VISION_MODEL_NAME: 'None' });

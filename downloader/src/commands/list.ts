@@ -4,7 +4,6 @@ import {
   type CompilableCheckpoint,
   type CompiledDir,
   compilableOf,
-  loadManifest,
   minCosine,
   scanCache,
   scanCompiled,
@@ -58,7 +57,7 @@ export async function list(context: CommandContext): Promise<undefined> {
     if (checkpoint !== undefined) compilable.set(repository.repository, checkpoint);
   }
   const whisper = await whisperFiles(cacheDir);
-  const { entries } = loadManifest(config.models.manifestPath);
+  const { entries } = config.models.manifest();
   const addressed = entries.flatMap(({ sources }) => sources.flatMap((one) => (one.type === 'url' ? one.files : [])));
   const named = new Set(addressed.map(({ path }) => path));
   const compiled = await scanCompiled(cacheDir);

@@ -1,7 +1,6 @@
 import {
   type ConfiguredModel,
   inspectModel,
-  loadManifest,
   type Manifest,
   type ManifestEntry,
   ROLES,
@@ -29,9 +28,9 @@ interface ModelRow {
 /** Shows the models that the variables may name, with the facts of the manifest, and which of them are on the volume. */
 export async function models(context: CommandContext): Promise<undefined> {
   const { config, args, print, signal } = context;
-  const { cacheDir, lockPath, manifestPath, cacheDirVariable } = config.models;
-  const manifest = loadManifest(manifestPath);
-  const configured = resolveModels(config.models, manifest);
+  const { cacheDir, lockPath, cacheDirVariable } = config.models;
+  const manifest = config.models.manifest();
+  const configured = resolveModels(config.models);
   const options = { lock: await readLock(lockPath), cacheDirVariable, signal };
   const rows: ModelRow[] = [];
   for (const entry of firstOfEachName(manifest)) {

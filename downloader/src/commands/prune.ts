@@ -3,7 +3,6 @@ import { relative } from 'node:path';
 import {
   type CacheContents,
   didYouMean,
-  loadManifest,
   lstatIfThere,
   type PrunePlan,
   planPrune,
@@ -46,12 +45,12 @@ export async function prune(context: CommandContext): Promise<undefined> {
 }
 
 async function planRemoval({ config, args, signal }: CommandContext): Promise<PrunePlan> {
-  const { cacheDir, manifestPath } = config.models;
+  const { cacheDir, manifest } = config.models;
   const cacheState = await readCacheState(config.models, { signal });
   const inspections = cacheState.models.map(({ inspection }) => inspection);
   const contents = await scanCache(cacheDir);
   assertThere(contents, args.repositories);
-  const planned = planPrune(contents, inspections, loadManifest(manifestPath), {
+  const planned = planPrune(contents, inspections, manifest(), {
     leftoversBeforeMs: Date.now() - PARTIAL_AGE_MS,
     lock: cacheState.lock,
     named: args.repositories,

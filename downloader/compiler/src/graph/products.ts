@@ -1,3 +1,4 @@
+import { once } from '@heimdex/common';
 import { GELU_MIN_PEAK, GELU_STEPS, ROW_STEPS, type RowSteps } from '@heimdex/onnx';
 import { toFloat16 } from '../checkpoint/data-types.js';
 import { blockSizeOf, type Form } from './forms.js';
@@ -267,13 +268,4 @@ export class Products {
     );
     return rows.rest;
   }
-}
-
-/** Both the values and the scales of a quantization are constants. */
-function once<Value>(make: () => Value): () => Value {
-  let made: Value | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
 }
