@@ -1,19 +1,25 @@
 import { realpath, stat } from 'node:fs/promises';
-import { type ContentHash, unlessGone, type Verification, verificationKey, writeVerifications } from '@heimdex/cache';
+import {
+  type ContentHash,
+  unlessGone,
+  type Verification,
+  type Verifications,
+  verificationKey,
+  writeVerifications,
+} from '@heimdex/cache';
 import { messageOf } from '@heimdex/common';
 import type { CommandContext } from './commands/context.js';
 import type { Plan, PlannedBlob } from './plan.js';
 
 /**
- * Records size and modification time of blobs that have just been verified, so that `verify --quick` need not read them again. The records
- * are optional: a failure is not an error.
+ * Records size and modification time of blobs that have just been verified, so that `verify --quick` need not read them again.
  */
 export async function recordVerified(
-  { config, log }: CommandContext,
+  context: CommandContext,
   blobs: readonly Pick<PlannedBlob, 'finalPath' | 'hash'>[],
 ): Promise<void> {
-  const { cacheDir } = config.models;
-  try {
+  const { cacheDir } = context.config.models;
+  await writeRecords(context, async () => {
     const root = await realpath(cacheDir);
     const verifications = new Map<string, Verification>();
     for (const blob of blobs) {
@@ -21,7 +27,18 @@ export async function recordVerified(
       const { size, mtimeMs } = await stat(path);
       verifications.set(verificationKey(root, path), { sizeBytes: size, mtimeMs, hash: blob.hash });
     }
-    if (verifications.size > 0) await writeVerifications(cacheDir, verifications);
+    return verifications;
+  });
+}
+
+/** Writes records of verified files. They are optional, and the volume may be read-only: a failure is not an error. */
+export async function writeRecords(
+  { config, log }: CommandContext,
+  read: () => Verifications | Promise<Verifications>,
+): Promise<void> {
+  try {
+    const verifications = await read();
+    if (verifications.size > 0) await writeVerifications(config.models.cacheDir, verifications);
   } catch (error) {
     log.debug({ event: 'verifications' }, `Verified files could not be recorded: ${messageOf(error)}`);
   }

@@ -143,6 +143,8 @@ describe('a checkpoint', () => {
   it('is compiled again in another precision, and prune then offers the first one', async () => {
     await filled();
     await ok([], { TEXT_MODEL_NAME: `${NAME}:fp16` });
+    const { stdout } = await ok(['verify', '--quick'], { TEXT_MODEL_NAME: `${NAME}:fp16` });
+    expect(stdout).to.include('good').and.not.include('never read');
     const dirs = await scanCompiled(cache);
     expect(dirs.map(({ manifest }) => manifest?.precision)).to.have.members(['int8', 'fp16']);
     const { steps } = await json(['prune'], { TEXT_MODEL_NAME: `${NAME}:fp16` });

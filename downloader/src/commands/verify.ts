@@ -7,15 +7,14 @@ import {
   optimizedSources,
   PREPARE_COMMAND,
   readVerifications,
-  type Verification,
   type VerifyResult,
   verifyModels,
-  writeVerifications,
 } from '@heimdex/cache';
-import { formatBytes, formatCount, formatDuration, messageOf } from '@heimdex/common';
+import { formatBytes, formatCount, formatDuration } from '@heimdex/common';
 import { ownCheckpoint, readCacheState } from '../cache-state.js';
 import { checkpointBytes } from '../compile/estimate.js';
 import { DownloaderError } from '../errors.js';
+import { writeRecords } from '../record-verified.js';
 import type { CommandContext } from './context.js';
 
 /**
@@ -50,7 +49,7 @@ export async function verify(context: CommandContext): Promise<undefined> {
   });
   const prepared = await verifyOptimized(cacheDir, found, cacheState.lock?.prepared ?? [], level, signal);
   problems.push(...[...results, ...prepared].flatMap((result) => result.problems));
-  await recordVerifications(context, results);
+  await writeRecords(context, () => new Map(results.flatMap((result) => [...result.verifications])));
   const report = { results, unreadCheckpoints, prepared, problems, durationMs: performance.now() - startedMs };
   print(args.json ? document(report) : words(report));
   if (problems.length > 0) throw verifyError(problems);
@@ -88,17 +87,6 @@ async function verifyOptimized(
     results.push({ record, ...(await checkOptimized(cacheDir, record, level, signal)) });
   }
   return results.filter(({ present }) => present);
-}
-
-/** Records verified files so that the next run need not read them. A read-only volume is not an error. */
-async function recordVerifications({ config, log }: CommandContext, results: readonly VerifyResult[]): Promise<void> {
-  const verifications = new Map<string, Verification>(results.flatMap((result) => [...result.verifications]));
-  if (verifications.size === 0) return;
-  try {
-    await writeVerifications(config.models.cacheDir, verifications);
-  } catch (error) {
-    log.debug({ event: 'verifications' }, `Verified files could not be recorded: ${messageOf(error)}`);
-  }
 }
 
 /** `good`: every byte is verified. `not verified`: no mismatch was found, but some files have no known hash. */

@@ -27,6 +27,7 @@ import type { CommandContext } from '../commands/context.js';
 import { asDiskError, assertFits, makeDir } from '../disk.js';
 import { CheckpointGone, DownloaderError } from '../errors.js';
 import { CompileProgress } from '../progress/compile-progress.js';
+import { recordVerified } from '../record-verified.js';
 import { assertCompilable } from './assert-compilable.js';
 import type { CompileOrder } from './compile-process.js';
 import { readEmptyText } from './empty-text.js';
@@ -90,8 +91,13 @@ export async function compileModel(
     });
     const graphs = model.graphs.map(({ role, files, recipe, cosine }) => ({ role, cosine, recipe, files }));
     const { modelType } = model;
-    await publish(temporary, repositoryDir, { ...key, repository, commit: revision, modelType, graphs });
-    const bytes = graphs.flatMap(({ files }) => files).reduce((sum, file) => sum + file.sizeBytes, 0);
+    const final = await publish(temporary, repositoryDir, { ...key, repository, commit: revision, modelType, graphs });
+    const files = graphs.flatMap((graph) => graph.files);
+    await recordVerified(
+      context,
+      files.map(({ name, sha256 }) => ({ finalPath: join(final, name), hash: { type: 'sha256', value: sha256 } })),
+    );
+    const bytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
     const seconds = Number(((performance.now() - startedMs) / 1000).toFixed(2));
     const cosine = minCosine(graphs);
     log.info(
@@ -115,12 +121,14 @@ async function compileInto({ screen, log, signal }: CommandContext, id: string, 
   }
 }
 
-/** Completes a directory of graphs with its manifest and gives it its name, which is its key. */
-async function publish(dir: string, repositoryDir: string, manifest: CompiledManifest): Promise<void> {
+/** Completes a directory of graphs with its manifest and gives it its name, which is its key. Returns its path. */
+async function publish(dir: string, repositoryDir: string, manifest: CompiledManifest): Promise<string> {
   const text = formatCompiledManifest(manifest);
   await writeFile(join(dir, COMPILED_MANIFEST_NAME), text, { mode: 0o644, flag: 'wx', flush: true });
   // One that is there is damaged, or that of another process where locks are not supported.
-  await replaceDir(dir, join(repositoryDir, compiledKeyName(manifest)));
+  const final = join(repositoryDir, compiledKeyName(manifest));
+  await replaceDir(dir, final);
+  return final;
 }
 
 /** Reads every byte of the checkpoint and compares its sha256 with the known hash before compiling. */
