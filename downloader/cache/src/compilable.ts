@@ -1,10 +1,11 @@
 /** Finds what can be compiled in a cache, for `list`: checkpoints of known architectures. */
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asObject, parseForeignJson } from '@heimdex/common';
 import { chooseCheckpoint } from './checkpoint-files.js';
 import type { Family } from './manifest-types.js';
 import { namesIn, unlessGone } from './names-in.js';
+import { readText } from './read-text.js';
 import type { CachedRepository } from './scan-cache.js';
 
 /** The architectures that the compiler supports per family, as in `model_type` of config.json. */
@@ -54,7 +55,7 @@ export async function whisperFiles(cacheDir: string): Promise<readonly Compilabl
 
 async function typeIn(path: string): Promise<string | undefined> {
   try {
-    const type = asObject(parseForeignJson(await readFile(path, 'utf8'))).model_type;
+    const type = asObject(parseForeignJson(await readText(path))).model_type;
     return typeof type === 'string' && COMPILABLE_TYPES.includes(type) ? type : undefined;
   } catch {
     return undefined;

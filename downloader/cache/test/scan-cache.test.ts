@@ -1,8 +1,17 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { loadManifest, optimizedDir, planPrune, scanCache, scanOptimized, whisperFiles } from '../src/index.js';
+import {
+  compilableOf,
+  loadManifest,
+  optimizedDir,
+  planPrune,
+  scanCache,
+  scanOptimized,
+  whisperFiles,
+} from '../src/index.js';
 import {
   COMMIT,
   OTHER_COMMIT,
@@ -105,6 +114,13 @@ describe('the contents of a cache', () => {
     const [repository] = (await scanCache(cache())).repositories;
     expect(repository?.snapshots.map(({ commit }) => commit)).to.deep.equal([COMMIT, OTHER_COMMIT]);
     expect((await scanOptimized(cache())).map(({ forms }) => forms.length)).to.deep.equal([1]);
+  });
+
+  it('are not waited for where a named pipe is in the place of config.json', async () => {
+    const dir = await writeRepository(cache(), REPOSITORY, { 'model.safetensors': 'weights' });
+    execFileSync('mkfifo', [join(dir, 'snapshots', COMMIT, 'config.json')]);
+    const [repository] = (await scanCache(cache())).repositories;
+    expect(repository && (await compilableOf(repository))).to.equal(undefined);
   });
 
   it("lists OpenAI's files, without dead links", async () => {
