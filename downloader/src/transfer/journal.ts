@@ -1,6 +1,5 @@
 import { appendFile, rename, writeFile } from 'node:fs/promises';
-import type { ContentHash } from '@heimdex/cache';
-import { readText } from '@heimdex/cache';
+import { type ContentHash, readText } from '@heimdex/cache';
 import type { ByteRange } from './ranges.js';
 
 /**
