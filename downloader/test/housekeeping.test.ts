@@ -127,6 +127,19 @@ describe('keeping a volume', () => {
       expect(await ok(['update'])).to.match(/No changes/);
     });
 
+    it('fetches what an unchanged model lacks, and with --dry-run says so', async () => {
+      await ok([]);
+      const before = await lockText();
+      const { sha } = hub.commit(SPEECH_REPOSITORY);
+      await rm(join(cache, `models--${SPEECH_REPOSITORY.replace('/', '--')}`, 'snapshots', sha), { recursive: true });
+      const said = /^No changes: .* The volume lacks files of 1 model: 0 B to fetch\.$/m;
+      expect(await ok(['update', '--dry-run'])).to.match(said);
+      expect((await runHere(['verify'], env())).status).to.equal(3);
+      expect(await ok(['update'])).to.match(said);
+      await ok(['verify']);
+      expect(await lockText()).to.equal(before);
+    });
+
     it('is refused offline', async () => {
       expect((await runHere(['update'], env({ HF_HUB_OFFLINE: '1' }))).status).to.equal(3);
     });

@@ -1,6 +1,6 @@
 import { hashFile, type LockedFile, type LockedModel, lockRecord, type ModelsLock } from '@heimdex/cache';
 import { formatBytes, formatCount } from '@heimdex/common';
-import { readCacheState } from '../cache-state.js';
+import { isComplete, readCacheState } from '../cache-state.js';
 import { DownloaderError } from '../errors.js';
 import { NOTHING_FETCHED, type RunFigures } from '../metrics.js';
 import { isOffline, offlineReason, onlineCommand } from '../offline.js';
@@ -27,7 +27,7 @@ interface FileChange {
 
 /**
  * Lists the current files of every model's source, shows the differences from the lock file, and unless it is a dry run
- * fetches and locks them.
+ * fetches and locks them, with what the volume lacks of the others.
  */
 export async function update(context: CommandContext): Promise<RunFigures> {
   const { config, args } = context;
@@ -49,14 +49,20 @@ async function compareAndFetch(context: CommandContext): Promise<RunFigures> {
   for (const model of complete.models) compared.push(await changeOf(model, cacheState.lock, signal));
   const changes = compared.filter(hasChanged);
   const plan = withoutSettled(complete, new Set(changes.map(({ model }) => model)));
-  if (!args.json) print(words(changes, totalsOf(plan).fetchBytes));
-  const isDone = args.dryRun || changes.length === 0;
+  // Also of models that have not changed: files may have been removed.
+  const lacking = cacheState.models.filter((model) => !isComplete(model)).length;
+  if (!args.json) print(words(changes, lacking, totalsOf(plan).fetchBytes));
+  const isDone = args.dryRun || changes.length + lacking === 0;
   const totals = isDone ? undefined : await downloadInTurn(context, cacheState, plan);
   // A program reads it as what was done.
   if (args.json) print(document(changes, args.dryRun));
   const models = cacheState.models.length;
   if (totals === undefined) return { models };
-  log.info({ event: 'updated', models: changes.length }, `${formatCount(changes.length, 'model')} updated and locked`);
+  const done =
+    changes.length === 0
+      ? `${formatCount(lacking, 'model')} completed`
+      : `${formatCount(changes.length, 'model')} updated and locked`;
+  log.info({ event: 'updated', models: changes.length }, done);
   return { ...totals, models, reusedBytes: totalsOf(plan).presentBytes + totals.resumedBytes };
 }
 
@@ -140,8 +146,11 @@ function document(changes: readonly ModelChange[], dryRun: boolean) {
   };
 }
 
-function words(changes: readonly ModelChange[], fetchBytes: number): string {
-  if (changes.length === 0) return 'No changes: the lock file matches the sources.\n';
+function words(changes: readonly ModelChange[], lacking: number, fetchBytes: number): string {
+  if (changes.length === 0) {
+    const lack = `The volume lacks files of ${formatCount(lacking, 'model')}: ${formatBytes(fetchBytes)} to fetch.`;
+    return `No changes: the lock file matches the sources.${lacking === 0 ? '' : ` ${lack}`}\n`;
+  }
   const lines: string[] = [];
   for (const { model, before, files } of changes) {
     const { configured } = model.remoteFiles.state;
