@@ -221,6 +221,29 @@ const REFUSED: Readonly<Record<string, Refused>> = {
     ),
     'its tokenizer.json has normalizer Replace with (?m), pre_tokenizer Split with \\R, pre_tokenizer Split with \\p{Alnum}, which',
   ),
+  'a tokenizer with ids that are no numbers': text(
+    changed(
+      BERT,
+      {},
+      {
+        'tokenizer.json': {
+          added_tokens: [{ content: '[CLS]', id: 0 }, { content: 'x' }],
+          post_processor: {
+            type: 'Sequence',
+            processors: [
+              { type: 'BertProcessing', cls: ['[CLS]', 0], sep: ['[SEP]', '1'] },
+              {
+                type: 'TemplateProcessing',
+                single: [],
+                special_tokens: { '<s>': { ids: [0] }, '</s>': { ids: [-1] } },
+              },
+            ],
+          },
+        },
+      },
+    ),
+    'its tokenizer.json has added token "x" without a number as id, post_processor BertProcessing with "[SEP]" without a number as id, post_processor TemplateProcessing with "</s>" without a number as id, which',
+  ),
   'a tokenizer of Japanese words': text(
     changed(
       BERT,

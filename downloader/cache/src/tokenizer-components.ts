@@ -40,7 +40,7 @@ type Key = keyof typeof TOKENIZER_COMPONENTS;
 /** A type of the parts of one key. */
 export type TokenizerComponent<Name extends Key> = (typeof TOKENIZER_COMPONENTS)[Name][number];
 
-/** The parts of a tokenizer.json that the server does not read, such as `pre_tokenizer UnicodeScripts`. */
+/** What the server does not read in a tokenizer.json, such as `pre_tokenizer UnicodeScripts`. */
 export function unknownComponents(json: JsonObject): readonly string[] {
   const unknown = Object.entries(TOKENIZER_COMPONENTS).flatMap(([key, known]) =>
     partsIn(json[key]).flatMap(({ type, pattern }) => [
@@ -53,7 +53,32 @@ export function unknownComponents(json: JsonObject): readonly string[] {
   if (type === 'BPE' && prefix) unknown.push(`model BPE with continuing_subword_prefix ${JSON.stringify(prefix)}`);
   const rewriting = rewritingBeforeStart(json.pre_tokenizer);
   if (rewriting !== undefined) unknown.push(`pre_tokenizer Metaspace with prepend_scheme first behind ${rewriting}`);
-  return unknown;
+  return [...unknown, ...withoutId(json)];
+}
+
+/** The added tokens, and those that are added around texts, whose id is no number. */
+function withoutId(json: JsonObject): readonly string[] {
+  const added = Array.isArray(json.added_tokens) ? json.added_tokens.map(asObject) : [];
+  return [
+    ...added.flatMap(({ content, id }) => lackOfId('added token', content, [id])),
+    ...partsIn(json.post_processor).flatMap(({ type, special_tokens: special, cls, sep }) => [
+      ...[cls, sep].flatMap((pair) =>
+        Array.isArray(pair) ? lackOfId(`post_processor ${type} with`, pair[0], [pair[1]]) : [],
+      ),
+      ...Object.entries(asObject(special)).flatMap(([token, described]) =>
+        lackOfId(`post_processor ${type} with`, token, asObject(described).ids),
+      ),
+    ]),
+  ];
+}
+
+function lackOfId(what: string, token: unknown, ids: unknown): readonly string[] {
+  return Array.isArray(ids) && ids.every(isTokenId) ? [] : [`${what} ${JSON.stringify(token)} without a number as id`];
+}
+
+/** As tokenizers reads ids: any other value is an error there. */
+export function isTokenId(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
 /** Pre-tokenizers that write other letters: where the text began is not known behind them. */

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { isTokenId } from '@heimdex/cache';
 import { type JsonObject, parseForeignJson } from '@heimdex/common';
 
 /**
@@ -35,17 +36,13 @@ function fromTemplate(processor: unknown): readonly number[] | undefined {
     const tokens = typeof name === 'string' ? at(at(special, name), 'ids') : [];
     return Array.isArray(tokens) ? tokens : [];
   });
-  return ids.length > 0 && ids.every(isToken) ? ids : undefined;
+  return ids.length > 0 && ids.every(isTokenId) ? ids : undefined;
 }
 
 /** Reads `cls` and `sep`, each a token and its id. */
 function fromPair(processor: unknown): readonly number[] | undefined {
   const ids = ['cls', 'sep'].map((key) => at(at(processor, key), '1'));
-  return ids.every(isToken) ? ids : undefined;
-}
-
-function isToken(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+  return ids.every(isTokenId) ? ids : undefined;
 }
 
 function at(value: unknown, key: string): unknown {
