@@ -1,5 +1,6 @@
 import { basename, join } from 'node:path';
 import { blobLockPath, blobPath, type ContentHash, type FoundFile, plainPath } from '@heimdex/cache';
+import type { JsonObject } from '@heimdex/common';
 import type { ModelState } from './cache-state.js';
 import type { RemoteFile, RemoteFiles } from './remote-files.js';
 import type { ByteSource } from './transfer/source.js';
@@ -9,10 +10,16 @@ export interface Plan {
   /** Models that are complete. */
   readonly complete: readonly ModelState[];
   /** Models whose checkpoint is on the volume and only has to be compiled. */
-  readonly compile: readonly ModelState[];
+  readonly compile: readonly CheckpointState[];
   readonly models: readonly PlannedModel[];
   /** Each once, though several models may share it. */
   readonly blobs: readonly PlannedBlob[];
+}
+
+/** State of a model whose checkpoint is on the volume. */
+export interface CheckpointState extends ModelState {
+  /** Its config.json; undefined if it could not be read. */
+  readonly config: JsonObject | undefined;
 }
 
 /** An incomplete model. */

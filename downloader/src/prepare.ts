@@ -1,10 +1,12 @@
 import { assertInsideCache, withStandIns } from '@heimdex/cache';
 import { type CacheState, isComplete, type ModelState, needsOnlyCompiling } from './cache-state.js';
+import { smallFilesOnVolume } from './compile/small-files.js';
+import { readObject } from './compile/small-json.js';
 import { fileSize } from './disk.js';
 import { DownloaderError } from './errors.js';
 import { listRemoteFiles } from './list-remote-files.js';
 import { isOffline, offlineReason, onlineCommand } from './offline.js';
-import { type BlobOnDisk, blobPathOf, makePlan, type Plan } from './plan.js';
+import { type BlobOnDisk, blobPathOf, type CheckpointState, makePlan, type Plan } from './plan.js';
 import type { Remote } from './remote.js';
 import type { RemoteFiles } from './remote-files.js';
 import { resumableBytes } from './transfer/leftovers.js';
@@ -16,7 +18,7 @@ import { resumableBytes } from './transfer/leftovers.js';
  */
 export async function preparePlan(cacheState: CacheState, remote: Remote, signal: AbortSignal): Promise<Plan> {
   const complete = cacheState.models.filter(isComplete);
-  const compile = cacheState.models.filter(needsOnlyCompiling);
+  const compile = await Promise.all(cacheState.models.filter(needsOnlyCompiling).map(withConfig));
   const lacking = cacheState.models.filter((model) => !isComplete(model) && !needsOnlyCompiling(model));
   if (lacking.length > 0 && isOffline(cacheState.environment)) throw offlineError(lacking, cacheState.environment);
   return planFor(cacheState, { complete, compile }, lacking, remote, signal);
@@ -25,6 +27,12 @@ export async function preparePlan(cacheState: CacheState, remote: Remote, signal
 /** Plans every configured model, complete or not, against the current files of its sources. */
 export function planAll(cacheState: CacheState, remote: Remote, signal: AbortSignal): Promise<Plan> {
   return planFor(cacheState, { complete: [], compile: [] }, cacheState.models, remote, signal);
+}
+
+/** What is wrong with a config.json is an error of the compile. */
+async function withConfig(state: ModelState): Promise<CheckpointState> {
+  const config = await readObject(smallFilesOnVolume(state), 'config.json').catch(() => undefined);
+  return { ...state, config };
 }
 
 async function planFor(

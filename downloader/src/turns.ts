@@ -37,7 +37,7 @@ export function costsOf(plan: Plan, keepCheckpoints: boolean): PlanCosts {
   let peakBytes = 0;
   let endBytes = 0;
   for (const part of keepCheckpoints ? [plan] : plansInTurn(plan)) {
-    const compiles = [...part.compile.map((state) => compileOfFound(state)), ...part.models.map(compileOfFetched)];
+    const compiles = [...part.compile.map(compileOfFound), ...part.models.map(compileOfFetched)];
     let compiledBytes = 0;
     for (const compile of compiles) {
       seconds += compile?.seconds ?? 0;

@@ -8,7 +8,7 @@ import { lastLine, runHere } from './support/program.js';
 import { FOREIGN, NAME, useCheckpoints } from './support/use-checkpoints.js';
 
 describe('a checkpoint', () => {
-  const { dir, whisper, env, ok, filled, json, compiled, bytesAsked, requests } = useCheckpoints();
+  const { dir, whisper, env, ok, filled, json, compiled, bytesAsked, requests, snapshot } = useCheckpoints();
   let cache: string;
   beforeEach(() => {
     cache = join(dir.path, 'cache');
@@ -192,6 +192,12 @@ describe('a checkpoint', () => {
     const made = await json(['plan']);
     expect(made.fetch).to.deep.equal({ files: 0, bytes: 0, resumedBytes: 0 });
     expect(made.models[0].compile.why).to.equal('on the volume');
+    const config = join(snapshot(), 'config.json');
+    const text = await readFile(config, 'utf8');
+    await writeFile(config, '{"torch_dtype":"float16"}'.padEnd(text.length));
+    const halves = await json(['plan']);
+    expect(halves.costs.peakBytes, 'its weights are twice as many').to.be.closeTo(2 * made.costs.peakBytes, 1);
+    await writeFile(config, text);
     const said = lastLine(await ok([], { HF_HUB_OFFLINE: '1' })).msg;
     expect(said).to.match(/^Fetched nothing and compiled 1 model in .*; already present: 3 files, [\d.]+ kB$/);
     expect(requests().count).to.equal(0);

@@ -36,7 +36,7 @@ function document(cacheDir: string, plan: Plan, costs: PlanCosts) {
           bytes: file.sizeBytes,
         })),
       })),
-      ...plan.compile.map(({ configured, inspection }) => ({
+      ...plan.compile.map(({ configured, inspection, config }) => ({
         ...nameFields(configured, inspection.revision),
         complete: false,
         files: (inspection.checkpoint?.files ?? []).map((file) => ({
@@ -44,7 +44,7 @@ function document(cacheDir: string, plan: Plan, costs: PlanCosts) {
           action: 'compile',
           bytes: file.sizeBytes,
         })),
-        ...compileField(compileOfFound({ configured, inspection })),
+        ...compileField(compileOfFound({ configured, inspection, config })),
       })),
       ...plan.models.map(({ remoteFiles, files }) => ({
         ...compileField(compileOfFetched({ remoteFiles, files })),

@@ -57,7 +57,7 @@ export async function compileModel(
   if (checkpoint === undefined) throw new CheckpointGone(configured.id);
   // A checkpoint that another program left was not planned by its files.
   const { config: network, dense } = await assertCompilable(configured, smallFilesOnVolume(state));
-  const compile = compileOfFound(state, network);
+  const compile = compileOfFound({ ...state, config: network });
   const inputs = await compilerInputs(configured.dir, inspection.files, signal);
   if (compile === undefined || revision === undefined || inputs === undefined) {
     throw new Error(`${configured.id} is not to be compiled`);

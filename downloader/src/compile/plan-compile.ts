@@ -1,7 +1,6 @@
-import { formatBytes, formatTimeLeft, type JsonObject } from '@heimdex/common';
-import type { ModelState } from '../cache-state.js';
+import { formatBytes, formatTimeLeft } from '@heimdex/common';
 import type { CheckpointReason } from '../checkpoint-source.js';
-import type { PlannedModel } from '../plan.js';
+import type { CheckpointState, PlannedModel } from '../plan.js';
 import { checkpointBytes, estimateCompile, isHalfPrecision } from './estimate.js';
 
 /** The compile step of a plan. */
@@ -15,11 +14,12 @@ export interface PlannedCompile {
   readonly diskBytes: number;
 }
 
-/** Plans the compile of a model whose checkpoint is on the volume; `config`: its config.json, if it was read. */
-export function compileOfFound(
-  { configured, inspection }: Pick<ModelState, 'configured' | 'inspection'>,
-  config?: JsonObject,
-): PlannedCompile | undefined {
+/** Plans the compile of a model whose checkpoint is on the volume. */
+export function compileOfFound({
+  configured,
+  inspection,
+  config,
+}: Pick<CheckpointState, 'configured' | 'inspection' | 'config'>): PlannedCompile | undefined {
   const { compile } = configured;
   const { checkpoint } = inspection;
   if (compile === undefined || checkpoint === undefined) return undefined;
