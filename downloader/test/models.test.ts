@@ -12,7 +12,7 @@ describe('heimdex-downloader models', () => {
     const { status, stdout, stderr } = await runHere(['models'], env({ ASR_MODEL: 'medium', FEATURE_FACE: 'true' }));
     expect(status, stderr).to.equal(0);
     expect(stdout).to.match(/^ROLE +NAME +LANGUAGES +SIZE +MEMORY +LICENCE +ON THE VOLUME +CONFIGURED$/m);
-    expect(stdout).to.match(/^speech +medium +99 languages +940 MB +1\.13 GB +Apache-2\.0 +- +int8$/m);
+    expect(stdout).to.match(/^speech +medium +99 languages +890 MB +1\.13 GB +Apache-2\.0 +- +int8$/m);
     expect(stdout).to.match(/^speech +moonshine-tiny +English +28\.2 MB +- +MIT +- +-$/m);
     expect(stdout).to.match(/^faces +yunet +- +233 kB +- +MIT +- +fp32$/m);
     expect(hub.requests.filter({})).to.deep.equal([]);
