@@ -26,7 +26,7 @@ export const COMMANDS = {
     options: ['json', 'quick', 'metrics-file'],
   },
   update: {
-    doc: 'Show which models changed since they were locked, fetch the new files and lock them.',
+    doc: 'Show which models changed since they were locked, fetch the new files and those that the volume lacks, and lock them.',
     options: ['json', 'dry-run', 'metrics-file'],
   },
   list: {
