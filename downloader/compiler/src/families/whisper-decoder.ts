@@ -1,6 +1,6 @@
 import type { Layers } from '../graph/layers.js';
 import type { ConfigReader } from './config.js';
-import { EPSILON, feedForward, type Sizes, sizesOf } from './whisper-parts.js';
+import { EPSILON, normedFeedForward, type Sizes, sizesOf } from './whisper-parts.js';
 import { attentionsName, pastName, presentName, WHISPER_VALUES as VALUES } from './whisper-values.js';
 import { vocabularyScores } from './whisper-vocabulary.js';
 
@@ -37,7 +37,7 @@ export function buildWhisperDecoder(layers: Layers, config: ConfigReader): void 
     const name = `decoder.layers.${index}`;
     hidden = graph.op('Add', [hidden, selfAttention(layers, hidden, index, shared)]);
     hidden = graph.op('Add', [hidden, crossAttention(layers, hidden, index, shared)]);
-    hidden = graph.op('Add', [hidden, feedForward(layers, hidden, name, sizes)]);
+    hidden = graph.op('Add', [hidden, normedFeedForward(layers, hidden, name, sizes)]);
     graph.cut();
   }
   const chosen = graph.op('Gather', [graph.op('Reshape', [hidden, dims]), logitPositions], { axis: 1 });

@@ -29,7 +29,7 @@ export function sizesOf(config: ConfigReader, part: 'encoder' | 'decoder'): Size
 }
 
 /** A layer's last norm and its two feed-forward products: [rows, width]. */
-export function feedForward(
+export function normedFeedForward(
   layers: Layers,
   hidden: string,
   name: string,

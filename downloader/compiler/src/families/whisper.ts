@@ -1,7 +1,7 @@
 import type { ExpectedUnused } from '../checkpoint/weights.js';
 import type { Layers } from '../graph/layers.js';
 import type { ConfigReader } from './config.js';
-import { EPSILON, feedForward, sizesOf } from './whisper-parts.js';
+import { EPSILON, normedFeedForward, sizesOf } from './whisper-parts.js';
 import { presentName, WHISPER_VALUES as VALUES } from './whisper-values.js';
 
 /** Rows of the encoder for 30 s. */
@@ -60,7 +60,7 @@ export function buildWhisperEncoder(layers: Layers, config: ConfigReader): void 
     const context = layers.attention(first, `${name}.self_attn`, ['q_proj', 'k_proj', 'v_proj'], attention);
     const out = { name: `${name}.self_attn.out_proj`, outputs: width };
     hidden = graph.op('Add', [hidden, layers.linear(context, out, width, 'attention output')]);
-    hidden = graph.op('Add', [hidden, feedForward(layers, hidden, name, sizes)]);
+    hidden = graph.op('Add', [hidden, normedFeedForward(layers, hidden, name, sizes)]);
     graph.cut();
   }
   const normed = layers.norm(hidden, 'encoder.layer_norm', width, EPSILON);
