@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { Worker } from 'node:worker_threads';
-import { codeOf, messageOf } from '@heimdex/common';
+import { codeOf, KIB, messageOf } from '@heimdex/common';
 import { type CompiledModel, type CompileOptions, type CompileStep, compileCheckpoint } from '@heimdex/compiler';
 
 /** Request from the parent. */
@@ -48,7 +48,7 @@ function say(message: CompileMessage): void {
 function peakMemory(): { readonly peakBytes?: number } {
   try {
     const [, kilobytes] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
-    return kilobytes === undefined ? {} : { peakBytes: Number(kilobytes) * 1024 };
+    return kilobytes === undefined ? {} : { peakBytes: Number(kilobytes) * KIB };
   } catch {
     return {};
   }

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { MIB } from '@heimdex/common';
 import type { CompileStep } from '@heimdex/compiler';
 import { asDiskError } from '../disk.js';
 import { DownloaderError } from '../errors.js';
@@ -15,8 +16,8 @@ const PROGRAM = fileURLToPath(new URL('./compile-process.js', import.meta.url));
 const ENVIRONMENT = {
   PATH: '/usr/bin:/bin',
   ORT_DISABLE_TELEMETRY: '1',
-  MALLOC_MMAP_THRESHOLD_: String(1 << 20),
-  MALLOC_TRIM_THRESHOLD_: String(1 << 20),
+  MALLOC_MMAP_THRESHOLD_: String(MIB),
+  MALLOC_TRIM_THRESHOLD_: String(MIB),
   MALLOC_ARENA_MAX: '1',
 };
 

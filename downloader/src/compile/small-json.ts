@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { type ContentHash, hashOfEntry, sizeOfEntry, startContentHash, type Tree } from '@heimdex/cache';
-import { isObject, type JsonObject, parseForeignJson } from '@heimdex/common';
+import { isObject, type JsonObject, MIB, parseForeignJson } from '@heimdex/common';
 import type { Remote } from '../remote.js';
 import { withRetries } from '../transfer/retry.js';
 import type { ByteSource } from '../transfer/source.js';
@@ -20,7 +20,7 @@ export async function readObject(files: SmallFiles, name: string): Promise<JsonO
 }
 
 /** These files have a few kilobytes. */
-const MAX_BYTES = 4 << 20;
+const MAX_BYTES = 4 * MIB;
 
 type Retries = Pick<Remote, 'retry' | 'onRetry'>;
 

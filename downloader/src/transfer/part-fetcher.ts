@@ -1,3 +1,4 @@
+import { KIB } from '@heimdex/common';
 import { DownloaderError } from '../errors.js';
 import type { PartialFile } from './partial-file.js';
 import { type ByteRange, cutIntoParts } from './ranges.js';
@@ -6,7 +7,7 @@ import type { ByteSource, OpenedBytes } from './source.js';
 import type { TransferEvents, TransferOptions } from './transfer-options.js';
 
 /** Bytes collected before a write. Large enough to keep writes cheap, small enough for memory. */
-const WRITE_BYTES = 512 * 1024;
+const WRITE_BYTES = 512 * KIB;
 /** Chunks collected before a write, for senders of tiny chunks. */
 const WRITE_CHUNKS = 512;
 /** A slow sender's bytes are written after this delay at the latest, so that a kill does not cost minutes. */

@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { MIB } from '@heimdex/common';
 import type { DataType } from './data-types.js';
 
 /** Location of a tensor. */
@@ -26,7 +27,7 @@ export interface Checkpoint {
  * Maximum bytes of a table of contents (header, pickle, zip directory, index): some hundred per tensor, of which large models have
  * thousands. Parsed JSON may take fifty times as much memory.
  */
-export const MAX_CONTENTS_BYTES = 4 << 20;
+export const MAX_CONTENTS_BYTES = 4 * MIB;
 
 /** Truncates a name from an untrusted file for a message. */
 export function shown(text: string): string {

@@ -1,5 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { MIB } from '@heimdex/common';
 import type { TensorData } from '@heimdex/onnx';
 import { collectGarbage } from './garbage.js';
 import type { ConstantValues } from './graph.js';
@@ -8,7 +9,7 @@ import type { ConstantValues } from './graph.js';
 const ALIGNMENT = 4096;
 
 /** Bytes written between two garbage collections. */
-const COLLECT_EVERY_BYTES = 32 << 20;
+const COLLECT_EVERY_BYTES = 32 * MIB;
 
 /** A file that was written. */
 export interface WrittenFile {
