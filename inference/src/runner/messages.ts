@@ -85,15 +85,19 @@ export function fromWireOutcome(outcome: WireOutcome): Outcome<unknown> {
   return { ok: false, error: new InferenceError(code, message, { field, retryAfterMs, cause }) };
 }
 
-/** Whether a message from a worker has what its type has. */
+/** Whether a message from a worker has what its type has, as far as the server uses it. */
 const CHECKS: { readonly [Type in FromWorker['type']]: (message: Extract<FromWorker, { type: Type }>) => boolean } = {
   loading: () => true,
-  ready: ({ facts, graphs }) =>
-    typeof facts?.dimensions === 'number' && typeof facts.batching === 'object' && Array.isArray(graphs),
+  ready: ({ facts, graphs, loadMs, warmUpMs }) =>
+    [facts?.dimensions, facts?.batching?.maxItems].every(isCount) &&
+    Array.isArray(graphs) &&
+    graphs.every((graph) => typeof graph?.graph === 'string') &&
+    [loadMs, warmUpMs].every(Number.isFinite),
   failed: ({ message }) => typeof message === 'string',
-  progress: ({ id, settled }) => Number.isSafeInteger(id) && Array.isArray(settled) && settled.every(isSettled),
-  result: ({ id, outcomes }) => Number.isSafeInteger(id) && Array.isArray(outcomes) && outcomes.every(isOutcomeOrNull),
-  broken: ({ id, message }) => Number.isSafeInteger(id) && typeof message === 'string',
+  progress: ({ id, settled }) => isCount(id) && Array.isArray(settled) && settled.every(isSettled),
+  result: ({ id, outcomes, runMs }) =>
+    isCount(id) && Array.isArray(outcomes) && outcomes.every(isOutcomeOrNull) && Number.isFinite(runMs),
+  broken: ({ id, message }) => isCount(id) && typeof message === 'string',
   pong: () => true,
 };
 
@@ -105,8 +109,8 @@ export function parseFromWorker(value: unknown): FromWorker {
 }
 
 function isSettled(value: unknown): value is SettledItem {
-  const item = value as SettledItem;
-  return Number.isSafeInteger(item?.index) && typeof item.runMs === 'number' && isOutcome(item.outcome);
+  const item = value as SettledItem | null;
+  return isCount(item?.index) && Number.isFinite(item?.runMs) && isOutcome(item?.outcome);
 }
 
 function isOutcomeOrNull(value: unknown): value is WireOutcome | null {
@@ -114,6 +118,14 @@ function isOutcomeOrNull(value: unknown): value is WireOutcome | null {
 }
 
 function isOutcome(value: unknown): value is WireOutcome {
-  const outcome = value as WireOutcome;
-  return outcome?.ok === true || (outcome?.ok === false && ERROR_CODES.includes(outcome.code));
+  const outcome = value as WireOutcome | null | undefined;
+  if (outcome?.ok === true) return true;
+  if (outcome?.ok !== false || !ERROR_CODES.includes(outcome.code)) return false;
+  const { message, field, retryAfterMs, cause } = outcome;
+  const texts = [message, field ?? '', cause ?? ''];
+  return texts.every((text) => typeof text === 'string') && Number.isFinite(retryAfterMs ?? 0);
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
