@@ -1,7 +1,6 @@
 /** A worker process as the server controls it: starts it, exchanges messages, watches it and kills it. */
 
 import type { ChildProcess } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { messageOf } from '@heimdex/common';
 import { InferenceError } from '../errors.js';
@@ -12,6 +11,7 @@ import type { Executor, ExecutorAnswer, RunOptions } from '../scheduling/executo
 import { ActivityLimit, type ActivityLimits } from './activity-limit.js';
 import type { CoreShare, CoreUser } from './core-share.js';
 import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker } from './messages.js';
+import { readOutputLines } from './output-lines.js';
 import { type FramePipe, openFramePipe, WORKER_PIPE_FD } from './pipe.js';
 import { type SlowRun, SlowRuns } from './slow-runs.js';
 import { spawnWorker } from './spawn-worker.js';
@@ -36,7 +36,7 @@ export interface WorkerProcessOptions {
   readonly limits: WorkerLimits;
   /** Called when it is being killed: a process with much memory takes a while to end. It accepts no run any more. */
   ending?(): void;
-  /** Called for each line that the worker, or a native library in it, writes to stdout or stderr. */
+  /** Called for each line that the worker, or a native library in it, writes to stdout or stderr; long ones are cut. */
   output(line: string): void;
   /** Called when a run takes many times its predicted time, and again while it goes on. */
   slow(run: SlowRun): void;
@@ -100,7 +100,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     this.threads = options.load.threads;
     this.#child = spawnWorker(options.program, options.env);
     for (const output of [this.#child.stdout, this.#child.stderr]) {
-      if (output !== null) createInterface({ input: output }).on('line', (line) => options.output(line));
+      if (output !== null) readOutputLines(output, options.output);
     }
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject };
