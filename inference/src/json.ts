@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { codeOf, isObject, type JsonObject } from '@heimdex/common';
+import { codeOf, isObject, type JsonObject, throwNamed } from '@heimdex/common';
 
 export { asObject, isObject, type JsonObject, objectAt } from '@heimdex/common';
 
@@ -28,9 +28,14 @@ export async function readIfThere<Value>(
   }
 }
 
+/** Reads a text file. Throws an error that names the file. */
+export function readText(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((error) => throwNamed(path, error));
+}
+
 /** Reads JSON from a file. Throws an error that names the file if it is invalid. */
 export async function readJson(path: string): Promise<unknown> {
-  const text = await readFile(path, 'utf8');
+  const text = await readText(path);
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -13,3 +13,10 @@ export function isNotFound(cause: unknown): boolean {
   const code = codeOf(cause);
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
+
+/** Rethrows a system error with the path of its file, which Node.js leaves out where it reads an open one (EIO, ESTALE). */
+export function throwNamed(path: string, error: unknown): never {
+  const isSystem = error instanceof Error && codeOf(error) !== undefined;
+  if (isSystem && !('path' in error)) Object.assign(error, { path, message: `${error.message} '${path}'` });
+  throw error;
+}

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { KIB } from '@heimdex/common';
+import { KIB, throwNamed } from '@heimdex/common';
 import type { ByteSource } from '@heimdex/onnx';
 
 /** Creates a source of bytes in memory. */
@@ -13,6 +13,15 @@ export function memorySource(content: Uint8Array): ByteSource {
 }
 
 const WINDOW_BYTES = 256 * KIB;
+
+/** Fills `bytes` from `filled` on with those of the open file at `path`; returns how many were read. Throws errors that name the file. */
+export function readFrom(file: number, path: string, bytes: Uint8Array, filled: number, offset: number): number {
+  try {
+    return readSync(file, bytes, filled, bytes.length - filled, offset);
+  } catch (error) {
+    return throwNamed(path, error);
+  }
+}
 
 /**
  * Runs `use` with a file, read in windows of 256 KiB. Skipped data is not read: the facts of a 500 MB graph take a few
@@ -28,7 +37,7 @@ export function withFileSource<T>(path: string, use: (source: ByteSource) => T):
       const bytes = new Uint8Array(length);
       let filled = 0;
       while (filled < length) {
-        const count = readSync(file, bytes, filled, length - filled, offset + filled);
+        const count = readFrom(file, path, bytes, filled, offset + filled);
         if (count === 0) break;
         filled += count;
       }

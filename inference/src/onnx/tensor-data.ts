@@ -1,5 +1,6 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { type ReadTensor, readInline } from './overflow-safe-weights.js';
+import { readFrom } from './source.js';
 
 /**
  * Runs `use` with a reader of the constants of the model parsed from the file at `path`. Blocks. Throws file system errors.
@@ -10,7 +11,7 @@ export function withTensorsOf<T>(path: string, use: (read: ReadTensor) => T): T 
     return use((tensor) => {
       if (tensor.data?.kind !== 'range') return readInline(tensor);
       const bytes = new Uint8Array(tensor.data.length);
-      const count = readSync(file, bytes, 0, bytes.length, tensor.data.offset);
+      const count = readFrom(file, path, bytes, 0, tensor.data.offset);
       return count === bytes.length ? bytes : undefined;
     });
   } finally {

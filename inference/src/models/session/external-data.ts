@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { unsafePathReason } from '@heimdex/cache';
+import { throwNamed } from '@heimdex/common';
 import { type ExternalReference, externalReferences } from '../../onnx/index.js';
 
 /** A file with external weights of a graph. */
@@ -87,7 +88,7 @@ async function readAll(file: FileHandle, bytes: Uint8Array, path: string): Promi
   let filled = 0;
   while (filled < bytes.length) {
     const count = Math.min(READ_BYTES, bytes.length - filled);
-    const { bytesRead } = await file.read(bytes, filled, count, filled);
+    const { bytesRead } = await file.read(bytes, filled, count, filled).catch((error) => throwNamed(path, error));
     if (bytesRead === 0) throw new Error(`${path} became shorter while it was read.`);
     filled += bytesRead;
   }

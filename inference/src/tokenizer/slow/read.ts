@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSlowTokenizer } from '@heimdex/cache';
-import { type JsonObject, readIfThere, readJsonObject, readOptionalObject, stringAt } from '../../json.js';
+import { throwNamed } from '@heimdex/common';
+import { type JsonObject, readIfThere, readJsonObject, readOptionalObject, readText, stringAt } from '../../json.js';
 import { byteLevelJson } from './byte-level.js';
 import { readSentencePiece } from './sentencepiece.js';
 import { siglipJson } from './siglip.js';
@@ -23,7 +24,9 @@ export async function readTokenizerJson(dir: string, settings: JsonObject): Prom
   const words = await readIfThere(join(dir, 'vocab.txt'), readLines);
   const added = await readOptionalObject(join(dir, 'added_tokens.json'));
   if (words !== undefined) return wordPieceJson(words, added, settings);
-  const pieces = await readIfThere(join(dir, 'spiece.model'), (path) => readFile(path));
+  const pieces = await readIfThere(join(dir, 'spiece.model'), (path) =>
+    readFile(path).catch((error) => throwNamed(path, error)),
+  );
   if (pieces !== undefined) return siglipJson(readSentencePiece(pieces, join(dir, 'spiece.model')), settings);
   const merges = await readIfThere(join(dir, 'merges.txt'), readLines);
   if (merges === undefined) throw new Error(`Expected ${dir} to have a tokenizer.json.`);
@@ -32,7 +35,7 @@ export async function readTokenizerJson(dir: string, settings: JsonObject): Prom
 }
 
 async function readLines(path: string): Promise<readonly string[]> {
-  const lines = (await readFile(path, 'utf8')).split('\n');
+  const lines = (await readText(path)).split('\n');
   if (lines.at(-1) === '') lines.pop();
   return lines.map((line) => line.replace(/\r$/, ''));
 }
