@@ -213,6 +213,15 @@ describe('a request over gRPC', () => {
     expect(await logged(fake, id)).to.include({ code: 'INTERNAL' });
   });
 
+  for (const flags of [COMPRESSED, 2]) {
+    it(`that has the flags ${flags} without an encoding gets INTERNAL, as from every gRPC library`, async () => {
+      const id = `flags-${flags}`;
+      const answer = await answerTo(EMBED_TEXT, envelope(GOOD, flags), { 'x-request-id': id });
+      expect(answer['grpc-status']).to.equal('13');
+      expect(await logged(fake, id)).to.include({ code: 'INTERNAL', reason: 'INVALID_ARGUMENT' });
+    });
+  }
+
   for (const coding of ['br', 'zstd']) {
     it(`that is compressed with ${coding}, which gRPC does not have here, gets UNIMPLEMENTED`, async () => {
       const headers = { 'grpc-encoding': coding, 'x-request-id': coding };

@@ -19,6 +19,7 @@ const UNREAD_MS = 120_000;
 const HEAD_BYTES = 5;
 /** grpc-js's name for a message that is not compressed. */
 const UNCOMPRESSED = 'identity';
+const UNKNOWN_COMPRESSION = 'The message is marked as compressed, and no grpc-encoding header says how.';
 
 /** An admitted call, for its handler. */
 export interface GrpcCall extends AdmittedCall {
@@ -150,6 +151,7 @@ export class ArrivingCall {
   /** Replaces grpc-js's decompression, which has no size limit. grpc-js calls it for every message, compressed or not. */
   async #unpack(message: Buffer, encoding: string, original: Internals['decompressMessage']): Promise<Buffer> {
     try {
+      if (encoding === UNCOMPRESSED && message[0] !== 0) throw new Error(`flags ${message[0]}`);
       const bytes =
         encoding === UNCOMPRESSED ? message.subarray(HEAD_BYTES) : await this.#decompress(message, encoding, original);
       this.incoming.body.keep(bytes.byteLength);
@@ -159,8 +161,12 @@ export class ArrivingCall {
         this.fail(error);
         throw { code: grpc.status.RESOURCE_EXHAUSTED, details: error.message };
       }
-      const unreadable = new InferenceError('INVALID_ARGUMENT', `The message cannot be decompressed as ${encoding}.`);
-      if (!isGrpcEncoding(encoding)) this.#open?.finish(unreadable, 'UNIMPLEMENTED');
+      const isPlain = encoding === UNCOMPRESSED;
+      const unreadable = new InferenceError(
+        'INVALID_ARGUMENT',
+        isPlain ? UNKNOWN_COMPRESSION : `The message cannot be decompressed as ${encoding}.`,
+      );
+      if (!isPlain && !isGrpcEncoding(encoding)) this.#open?.finish(unreadable, 'UNIMPLEMENTED');
       else throw statusOf(this.#open?.finish(unreadable, 'INTERNAL'));
       throw error;
     }
