@@ -88,6 +88,20 @@ describe('several servers', () => {
     };
   }
 
+  /** Accepts connections without responding. */
+  async function silentServer(): Promise<string> {
+    const sockets: Socket[] = [];
+    const silent = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1');
+    open.push({
+      close: () => {
+        silent.close();
+        for (const socket of sockets) socket.destroy(); // They are not read, so they do not close on their own.
+      },
+    });
+    await once(silent, 'listening');
+    return `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  }
+
   function connect(options: InferenceClientOptions): InferenceClient {
     const client = createInferenceClient({ retry: { initialDelayMs: 1 }, ...options });
     open.push(client);
@@ -121,6 +135,13 @@ describe('several servers', () => {
     const client = connect({ addresses: [gone.address, a.address], retry: { initialDelayMs: 3_600_000 } });
     expect(await names(client, 3)).to.deep.equal(['a', 'a', 'a']);
     await until(() => client.servers()[0]?.health === 'unreachable');
+  });
+
+  it('replace one that accepts connections and says nothing, long before the time to connect is up', async () => {
+    const silent = await silentServer();
+    const a = await replica('a');
+    const client = connect({ addresses: [silent, a.address], connectTimeoutMs: 3_600_000 });
+    expect(await names(client, 3)).to.deep.equal(['a', 'a', 'a']);
   });
 
   it('replace one that refuses, which is then skipped for a while', async () => {
@@ -259,19 +280,9 @@ describe('several servers', () => {
   });
 
   it('that do not complete a connection time out', async () => {
-    const sockets: Socket[] = [];
-    // Accepts connections without responding.
-    const silent = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1');
-    await once(silent, 'listening');
-    try {
-      const { port } = silent.address() as AddressInfo;
-      const client = connect({ address: `127.0.0.1:${port}`, connectTimeoutMs: 30, retry: { maxAttempts: 1 } });
-      const error = await failureOf(client.getServerInfo());
-      expect(error.code).to.be.oneOf(['UNAVAILABLE', 'DEADLINE_EXCEEDED']);
-    } finally {
-      silent.close();
-      for (const socket of sockets) socket.destroy(); // They are not read, so they do not close on their own.
-    }
+    const client = connect({ address: await silentServer(), connectTimeoutMs: 30, retry: { maxAttempts: 1 } });
+    const error = await failureOf(client.getServerInfo());
+    expect(error.code).to.be.oneOf(['UNAVAILABLE', 'DEADLINE_EXCEEDED']);
   });
 
   it('are released by close()', async () => {

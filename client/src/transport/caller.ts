@@ -22,6 +22,7 @@ import { type CallScope, OpenCalls } from './call-scope.js';
 import { codecOf, serializeOnce, type TypedMethod } from './codec.js';
 import { metadataOf, openPool } from './connect.js';
 import type { Endpoint, WireOptions } from './endpoint.js';
+import { firstConnected } from './first-connected.js';
 import type { EndpointPool } from './pool.js';
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -124,10 +125,12 @@ export class Caller {
     for (;;) {
       try {
         const readyMs = Math.min(lastMs, nowMs() + (this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS));
-        const endpoint = await this.#pick(tried, readyMs, scope.signal);
-        context.address = endpoint.address;
+        const chosen = await this.#pick(tried, readyMs, scope.signal);
+        context.address = chosen.address;
         context.attempts += 1;
-        await endpoint.connect(readyMs, scope.signal);
+        const others = () => this.#untried(tried).filter((other) => other !== chosen);
+        const endpoint = await firstConnected(chosen, others, readyMs, scope.signal);
+        context.address = endpoint.address;
         const metadata = await this.#metadata(plan.call, readyMs, scope.signal);
         const { connected } = endpoint;
         const answer = await run({ endpoint, metadata, deadlineMs: plan.deadlineMs, signal: scope.signal }).finally(
@@ -218,6 +221,11 @@ export class Caller {
     }
   }
 
+  /** The servers that a call may move to at once. */
+  #untried(tried: ReadonlySet<Endpoint>): readonly Endpoint[] {
+    return this.#pool.endpoints.filter((endpoint) => !tried.has(endpoint) && endpoint.rank(nowMs()) < 2);
+  }
+
   #delayMs(error: InferenceClientError, context: CallContext, tried: Set<Endpoint>): number | undefined {
     if (!isRetryable(error)) return undefined;
     const endpoint = this.#pool.endpoints.find(({ address }) => address === context.address);
@@ -225,7 +233,7 @@ export class Caller {
       tried.add(endpoint);
       if (error.code === 'UNAVAILABLE') this.#pool.recordFailure(endpoint);
     }
-    const otherAvailable = this.#pool.endpoints.some((other) => !tried.has(other) && other.rank(nowMs()) < 2);
+    const otherAvailable = this.#untried(tried).length > 0;
     const moves = otherAvailable && NOT_TAKEN.has(error.reason ?? '');
     if (!moves && !this.#budget.recordFailure()) return undefined;
     const delayMs = retryDelayMs(error, context.attempts, this.#retry, Math.random());
