@@ -27,8 +27,8 @@ interface Details {
 const NO_CONNECTION = /^(No connection established|Name resolution failed|Connection dropped|read E|connect E)/;
 /** The last connection error in that text, without its timestamp. */
 const LAST_ERROR = /Last error: (?:Error: )?(.*?)(?: \(\d{4}-[^)]*\))?(?:\. Resolution note: .*)?$/s;
-/** A proxy has given up waiting for the server: what grpc-js says of nginx and HAProxy, and what Envoy says. */
-const PROXY_TIMEOUT = /^(Received HTTP status code 504|upstream request timeout)$/;
+/** A proxy has given up waiting for the server: what grpc-js says of nginx and HAProxy, and what Envoy says, the latter of an idle stream. */
+const PROXY_TIMEOUT = /^(Received HTTP status code 504|upstream request timeout|stream timeout)$/;
 /** What grpc-js says of an answer that is not gRPC. */
 const HTTP_STATUS = /^Received HTTP status code (\d+)/;
 /** What grpc-js says of a stream that the other side has cancelled (CANCELLED), or reset otherwise (INTERNAL). */

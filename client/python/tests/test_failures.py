@@ -207,10 +207,14 @@ class ConnectionTest(unittest.TestCase):
             self.assertEqual((caught.exception.code, caught.exception.reason), (code, None))
 
     def test_a_call_that_a_proxy_ended_at_its_time_limit_is_not_sent_again(self) -> None:
-        def envoy(_request: bytes, context: Any) -> bytes:
-            context.abort(grpc.StatusCode.UNAVAILABLE, "upstream request timeout")
+        def envoy(said: str) -> Any:
+            return lambda _request, context: context.abort(grpc.StatusCode.UNAVAILABLE, said)
 
-        for proxy in (http_proxy("504"), fake_server(envoy)):
+        for proxy in (
+            http_proxy("504"),
+            fake_server(envoy("upstream request timeout")),
+            fake_server(envoy("stream timeout")),
+        ):
             with proxy as port, HeimdexClient(f"127.0.0.1:{port}", retry=QUICK) as client:
                 with self.assertRaisesRegex(UnavailableError, f"A proxy at 127.0.0.1:{port} ended GetServerInfo") as caught:
                     client.server_info()

@@ -89,8 +89,8 @@ def _read(path: PathLike | None) -> bytes | None:
 _SCHEME = re.compile(r"(https?|dns|unix):(?:/{2,3})?(.*)", re.IGNORECASE)
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:/\[\]]+))(?::(\d{1,5}))?")
 _DEFAULT_PORT = 8001
-# A proxy has given up waiting for the server: what gRPC says of nginx and HAProxy, and what Envoy says.
-_PROXY_TIMEOUT = re.compile(r"Received http2 header with status: 504|upstream request timeout")
+# A proxy has given up waiting for the server: what gRPC says of nginx and HAProxy, and what Envoy says, the latter of an idle stream.
+_PROXY_TIMEOUT = re.compile(r"Received http2 header with status: 504|upstream request timeout|stream timeout")
 # What gRPC says of an answer that is not gRPC.
 _HTTP_STATUS = re.compile(r"Received http2 header with status: (\d+)")
 # What a header may be. gRPC's own error names neither the header nor the reason.
