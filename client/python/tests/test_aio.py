@@ -87,6 +87,28 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
                 self.assertEqual((caught.exception.reason, caught.exception.attempts), ("CLOSED", 1))
         done.set()
 
+    async def test_a_task_that_is_cancelled_keeps_the_message_and_ends_its_call_on_the_server(self) -> None:
+        called, ended = threading.Event(), threading.Event()
+
+        def unary(_request: bytes, context: Any) -> bytes:
+            context.add_callback(ended.set)
+            called.set()
+            ended.wait(30)
+            return b""
+
+        with fake_server(unary) as port:
+            async with AsyncHeimdexClient(f"127.0.0.1:{port}") as client:
+
+                async def scope() -> None:
+                    with self.assertRaisesRegex(asyncio.CancelledError, "by its scope"):
+                        await client.server_info()
+
+                task = asyncio.ensure_future(scope())
+                await asyncio.to_thread(called.wait, 30)
+                task.cancel("by its scope")  # As anyio does, which looks for its message in the error.
+                await task
+                self.assertTrue(await asyncio.to_thread(ended.wait, 30))
+
     async def test_close_ends_the_wait_before_another_attempt(self) -> None:
         refused = asyncio.Event()
         loop = asyncio.get_running_loop()

@@ -139,7 +139,7 @@ class AsyncHeimdexClient(Client):
         while True:
             try:
                 metadata = self._settings.metadata()  # First: its token function may take its part of the time.
-                answer = await self._stub(method)(request, timeout=attempts.start(), metadata=metadata)
+                answer = await _answer(self._stub(method)(request, timeout=attempts.start(), metadata=metadata))
             except grpc.RpcError as failure:
                 delay = attempts.delay(await self._error(failure, method, attempts.count))
             except asyncio.CancelledError as cancelled:
@@ -207,6 +207,16 @@ class AsyncHeimdexClient(Client):
                 call.cancel()
                 await feed.stop()
             await self._pause(delay)
+
+
+async def _answer(call: Any) -> Any:
+    """The answer of a unary call. Where its task is cancelled, grpc.aio raises another CancelledError, without the message by
+    which anyio knows that one of its scopes has ended."""
+    try:
+        return await asyncio.shield(call)
+    except asyncio.CancelledError:
+        call.cancel()
+        raise
 
 
 async def _failure(call: Any) -> grpc.aio.AioRpcError:
