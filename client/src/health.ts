@@ -12,7 +12,7 @@ import { createError } from './errors.js';
 import type { CallOptions } from './options.js';
 import type { Caller } from './transport/caller.js';
 import { codecOf } from './transport/codec.js';
-import { onAbort } from './wait.js';
+import { cancelSoon, onAbort } from './wait.js';
 
 /** Health of a server or of one of its methods. `SERVICE_UNKNOWN`: the server does not have it. */
 export type ServingStatus = 'UNKNOWN' | 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
@@ -80,7 +80,7 @@ export async function* watchHealth(
         metadata,
       );
     });
-    const cancel = () => stream.cancel();
+    const cancel = () => cancelSoon(stream);
     let timedOut = false;
     // The deadline applies to the first status only; later ones arrive when something changes.
     const timer = setTimeout(() => {
@@ -105,7 +105,7 @@ export async function* watchHealth(
     } finally {
       clearTimeout(timer);
       scope.signal.removeEventListener('abort', cancel);
-      stream.cancel();
+      cancel();
     }
   });
 }

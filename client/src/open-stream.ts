@@ -11,7 +11,7 @@ import {
 } from '@heimdex/gen';
 import { createError, InferenceClientError } from './errors.js';
 import { wrongType } from './options.js';
-import { abortable, onAbort } from './wait.js';
+import { abortable, cancelSoon, onAbort } from './wait.js';
 
 /** Audio in chunks of any size, split anywhere. */
 export type AudioChunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
@@ -28,7 +28,7 @@ export class OpenStream {
   #currentTimeoutMs: number;
   readonly #signal: AbortSignal;
   readonly #stopped = new AbortController();
-  readonly #cancel = () => this.#stream.cancel();
+  readonly #cancel = () => cancelSoon(this.#stream);
   #idleTimer: NodeJS.Timeout | undefined;
   #failure: InferenceClientError | undefined;
 
@@ -74,7 +74,7 @@ export class OpenStream {
     clearTimeout(this.#idleTimer);
     this.#signal.removeEventListener('abort', this.#cancel);
     this.#stopped.abort();
-    this.#stream.cancel();
+    this.#cancel();
   }
 
   async #send(start: TranscribeStart, chunks: ChunkIterator): Promise<void> {

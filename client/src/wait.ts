@@ -6,6 +6,14 @@ export function onAbort(signal: AbortSignal, run: () => void): void {
   else signal.addEventListener('abort', run, { once: true });
 }
 
+/**
+ * Cancels a call of gRPC, its first message sent: of a call without one Node.js ends the request before it resets the stream, and to the
+ * server a request that ends without a message is a wrong one.
+ */
+export function cancelSoon(call: { cancel(): void }): void {
+  setImmediate(() => call.cancel());
+}
+
 /** Returns the promise's value, or rejects with the signal's reason when it fires. The promise itself continues. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {

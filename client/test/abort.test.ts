@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect } from 'chai';
 import { createInferenceClient, type InferenceClient } from '../src/index.js';
 import { failureOf } from './support/failure-of.js';
@@ -6,8 +8,10 @@ import { startFakeInference } from './support/fake-inference.js';
 /** More turns than a call takes from its start to its first byte. */
 const TURNS = 16;
 
+type Call = (client: InferenceClient, signal: AbortSignal) => Promise<unknown>;
+
 describe('a signal', () => {
-  const calls: Record<string, (client: InferenceClient, signal: AbortSignal) => Promise<unknown>> = {
+  const calls: Record<string, Call> = {
     'a call': (client, signal) => client.embedText(['1,0'], { signal }),
     'a stream of speech': async (client, signal) => {
       for await (const _ of client.transcribeStream([Buffer.alloc(2)], { signal }));
@@ -16,6 +20,35 @@ describe('a signal', () => {
       for await (const _ of client.watchHealth('', { signal }));
     },
   };
+
+  it('ends a call without ending its empty request first, which would be a wrong one to the server', async () => {
+    const fake = await startFakeInference();
+    const sent: Buffer[] = [];
+    const proxy = createServer({ noDelay: true }, (near) => {
+      const far = connect({ port: Number(fake.address.split(':')[1]), host: '127.0.0.1', noDelay: true });
+      near.on('data', (bytes) => sent.push(bytes)).on('error', () => undefined);
+      near
+        .pipe(far)
+        .on('error', () => undefined)
+        .pipe(near);
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const client = createInferenceClient({ address: `127.0.0.1:${(proxy.address() as AddressInfo).port}` });
+    try {
+      for (const call of Object.values(calls)) {
+        for (let turns = 0; turns < TURNS; turns += 1) {
+          await client.embedText(['1,0']);
+          await abortedAfter(turns, call, client);
+        }
+      }
+    } finally {
+      client.close();
+      proxy.close();
+      await fake.close();
+    }
+    expect(emptyRequests(Buffer.concat(sent))).to.equal(0);
+  });
+
   for (const [name, call] of Object.entries(calls)) {
     it(`ends ${name}, whichever turn of its start it fires in`, async () => {
       const fake = await startFakeInference();
@@ -23,11 +56,8 @@ describe('a signal', () => {
       try {
         await client.embedText(['1,0']);
         for (let turns = 0; turns < TURNS; turns += 1) {
-          const controller = new AbortController();
-          const failed = failureOf(call(client, controller.signal));
-          for (let turn = 0; turn < turns; turn += 1) await undefined;
-          controller.abort();
-          expect(await failed, `after ${turns} turns`).to.include({ code: 'CANCELLED', reason: 'ABORTED' });
+          const error = await abortedAfter(turns, call, client);
+          expect(error, `after ${turns} turns`).to.include({ code: 'CANCELLED', reason: 'ABORTED' });
         }
       } finally {
         client.close();
@@ -36,3 +66,32 @@ describe('a signal', () => {
     });
   }
 });
+
+async function abortedAfter(turns: number, call: Call, client: InferenceClient) {
+  const controller = new AbortController();
+  const failed = failureOf(call(client, controller.signal));
+  for (let turn = 0; turn < turns; turn += 1) await undefined;
+  controller.abort();
+  return failed;
+}
+
+/** How many streams of an HTTP/2 client end without a byte. */
+function emptyRequests(sent: Buffer): number {
+  const bytes = new Map<number, number>();
+  let empty = 0;
+  let at = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'.length;
+  while (at < sent.length) {
+    const [length, type, flags, stream] = [
+      sent.readUIntBE(at, 3),
+      sent[at + 3],
+      sent[at + 4],
+      sent.readUInt32BE(at + 5),
+    ];
+    if (type === 0) {
+      bytes.set(stream, (bytes.get(stream) ?? 0) + length);
+      if (flags === 1 && bytes.get(stream) === 0) empty += 1;
+    }
+    at += 9 + length;
+  }
+  return empty;
+}

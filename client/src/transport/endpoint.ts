@@ -9,7 +9,7 @@ import {
 } from '@grpc/grpc-js';
 import { epochMs, nowMs } from '../clock.js';
 import { createError, type InferenceClientError } from '../errors.js';
-import { abortable, onAbort } from '../wait.js';
+import { abortable, cancelSoon, onAbort } from '../wait.js';
 import type { MethodCodec } from './codec.js';
 import { withTlsProblem } from './tls-problem.js';
 import { WatchedCredentials } from './watched-credentials.js';
@@ -117,7 +117,7 @@ export class Endpoint {
           else resolve(answer);
         },
       );
-      const cancel = () => call.cancel();
+      const cancel = () => cancelSoon(call);
       onAbort(options.signal, cancel);
     });
   }
