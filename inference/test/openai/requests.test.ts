@@ -74,7 +74,12 @@ describe('the OpenAI API', () => {
     }
 
     it('takes a text that begins with data: for a text', async () => {
-      const input = ['data: 1, 2, 3', 'data:,base64', 'data:text/plain,hello;base64,', 'data: base64, see below'];
+      const input = [
+        'data:,base64',
+        'data:text/plain,hello;base64,',
+        'data: base64, see below',
+        'data:image/png is how it begins, and base64 follows',
+      ];
       const response = await requests.send('/v1/embeddings', JSON.stringify({ model: MODEL, input }));
       expect(response.status).to.equal(200);
       await response.text();

@@ -4,7 +4,7 @@ import { invalidParameter } from './parameters.js';
 /** Everything before the data. A text such as "data: 1, 2" has no base64 before its first comma. */
 const HEADER = /^\s*data:([^,;]*)(?:;(?:"[^"]*"|[^",])*)?;\s*base64\s*,/i;
 /** The same of an image without base64: percent-encoded, as pages have drawings. */
-const OTHER_IMAGE = /^\s*data:image\/[^,]*,/i;
+const OTHER_IMAGE = /^\s*data:image\/[\w.+-]+\s*(?:;[^,]*)?,/i;
 /** Maximum characters of a header. */
 const MAX_HEADER = 1000;
 /** Types that do not say what the data are: the image's own format decides, as it does for every image. */
