@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { isTimestamp, splitAtTimestamps } from '../../src/models/whisper/segments.js';
+import { isTimestamp, splitAtTimestamps, untilRepetition } from '../../src/models/whisper/segments.js';
 
 const FIRST = 100;
 const WINDOW = 30 * 16_000;
@@ -40,6 +40,23 @@ describe('splitting a window at its timestamps', () => {
     expect(segments[0]?.endSeconds).to.equal(1);
     // Without an end, as when the tokens of a window are used up, the text continues.
     expect(untimed).to.deep.equal({ advanceSamples: 16_000, goesOn: true });
+  });
+
+  it('is done with a chunk where its text begins to repeat a sentence because it must not end', () => {
+    const said = (...sentences: readonly number[]) => {
+      const tokens = sentences.flatMap((sentence, index) => [time(2 * index), sentence, time(2 * index + 2)]);
+      return splitAtTimestamps(tokens, FIRST, WINDOW);
+    };
+    const { segments, ...rest } = untilRepetition(said(1, 2, 2, 2), FIRST, 20);
+    expect(segments.map(({ tokens }) => tokens[1])).to.deep.equal([1]);
+    expect(rest).to.deep.equal({ advanceSamples: 2 * 16_000, goesOn: true });
+    // Said from the beginning, said again later, or when the text might have ended.
+    for (const [split, mustGoOnSeconds] of [
+      [said(2, 2, 2, 1), 20],
+      [said(1, 2, 1, 2), 20],
+      [said(1, 2, 2), 4],
+    ] as const)
+      expect(untilRepetition(split, FIRST, mustGoOnSeconds)).to.equal(split);
   });
 
   it('takes the tokens of 0 to 30 s for times, and those on both sides for words', () => {

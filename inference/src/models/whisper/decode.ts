@@ -13,10 +13,17 @@ import {
   repeats,
 } from './fallback.js';
 import { type Layout, mergedSilence, WINDOW_SAMPLES } from './length.js';
+import { LEFT_OVER_INDEX } from './logits-processors.js';
 import { holdsNothing } from './loudness.js';
 import { leadingSilence } from './pauses.js';
 import { encodeText, maxPromptTokens } from './prompt.js';
-import { splitAtTimestamps, type TokenSegment } from './segments.js';
+import {
+  type SplitWindow,
+  splitAtTimestamps,
+  TIMESTAMP_SAMPLES,
+  type TokenSegment,
+  untilRepetition,
+} from './segments.js';
 import type { DecodeResult, DecodeWindow } from './window.js';
 import type { WordedSegment } from './words.js';
 
@@ -105,7 +112,7 @@ export async function decodeWindow(
   const { task, best, silent, before, temperature } = await chooseResult(parts, window, context);
   const split = silent
     ? { segments: [], advanceSamples: withoutSpeech(window.samples), goesOn: false }
-    : splitAtTimestamps(best.tokens, parts.vocabulary.special.firstTimestamp, window.samples.length);
+    : splitTokens(best.tokens, parts.vocabulary.special.firstTimestamp, window);
   const texts = textSegments(parts, split.segments);
   const worded = window.options.timestamps === 'word' ? await task.timeWords(texts) : undefined;
   const lastWordSeconds = worded?.flatMap(({ words }) => words).at(-1)?.endSeconds ?? 0;
@@ -183,6 +190,17 @@ function endsInSilence({ samples }: DecodeWindow): boolean {
 function promptOf(parts: WhisperParts, window: DecodeWindow): readonly number[] {
   if (window.promptText === undefined) return window.promptTokens;
   return encodeText(parts.vocabulary, window.promptText).slice(-maxPromptTokens(parts.config));
+}
+
+function splitTokens(
+  tokens: readonly number[],
+  firstTimestamp: number,
+  { samples, speechEnd }: DecodeWindow,
+): SplitWindow {
+  const split = splitAtTimestamps(tokens, firstTimestamp, samples.length);
+  if (speechEnd === undefined) return split;
+  const mustGoOnSeconds = (speechEnd - LEFT_OVER_INDEX * TIMESTAMP_SAMPLES) / SPEECH_SAMPLE_RATE_HZ;
+  return untilRepetition(split, firstTimestamp, mustGoOnSeconds);
 }
 
 /**

@@ -21,7 +21,7 @@ export interface LogitsProcessorsOptions {
 /**
  * Speech that may remain when a text ends, because times are rough and a breath is not a word. 2 s, in steps of 20 ms.
  */
-const LEFT_OVER_INDEX = 100;
+export const LEFT_OVER_INDEX = 100;
 /** Required probability of an end of text that comes before the speech ends. */
 const SURE_END = Math.log(0.9);
 

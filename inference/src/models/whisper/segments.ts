@@ -69,3 +69,21 @@ export function splitAtTimestamps(
     goesOn: true,
   };
 }
+
+/**
+ * In a chunk, a text that must not end yet may repeat its last sentence until the sound ends, as when music follows. Then the window is done
+ * where that sentence first begins, and what is left of the chunk is decoded on its own, which gives what is really said as often as it is
+ * said. `mustGoOnSeconds`: until then the text must not end.
+ */
+export function untilRepetition(split: SplitWindow, firstTimestamp: number, mustGoOnSeconds: number): SplitWindow {
+  const { segments } = split;
+  const texts = segments.map(({ tokens }) => tokens.filter((token) => !isTimestamp(token, firstTimestamp)).join());
+  const index = segments.findIndex(
+    ({ endSeconds }, at) =>
+      at > 0 && endSeconds < mustGoOnSeconds && texts[at] === texts[at + 1] && texts[at] !== texts[at - 1],
+  );
+  const repeated = segments[index];
+  if (repeated === undefined) return split;
+  const advanceSamples = Math.round(repeated.startSeconds * SPEECH_SAMPLE_RATE_HZ);
+  return { segments: segments.slice(0, index), advanceSamples, goesOn: true };
+}
