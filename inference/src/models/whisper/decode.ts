@@ -195,10 +195,11 @@ function promptOf(parts: WhisperParts, window: DecodeWindow): readonly number[] 
 function splitTokens(
   tokens: readonly number[],
   firstTimestamp: number,
-  { samples, speechEnd }: DecodeWindow,
+  { samples, speechEnd, options }: DecodeWindow,
 ): SplitWindow {
   const split = splitAtTimestamps(tokens, firstTimestamp, samples.length);
-  if (speechEnd === undefined) return split;
+  // A pass over live speech decodes its window once, and what is left of it would come late.
+  if (speechEnd === undefined || options.live) return split;
   const mustGoOnSeconds = (speechEnd - LEFT_OVER_INDEX * TIMESTAMP_SAMPLES) / SPEECH_SAMPLE_RATE_HZ;
   return untilRepetition(split, firstTimestamp, mustGoOnSeconds);
 }

@@ -35,6 +35,7 @@ export type DecodeOptions = Pick<
   | 'compressionRatioThreshold'
   | 'logProbThreshold'
   | 'noSpeechThreshold'
+  | 'live'
 >;
 
 /** Without a language: none was given, and there is no speech to detect it from. */
