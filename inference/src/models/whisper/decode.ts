@@ -50,13 +50,20 @@ interface FirstResult {
   readonly beforeSilence?: DecodingResult;
 }
 
-async function decodeFirst(window: DecodeWindow, open: OpenTask, merged: Layout | undefined): Promise<FirstResult> {
+async function decodeFirst(
+  window: DecodeWindow,
+  open: OpenTask,
+  merged: Layout | undefined,
+  hasTextBefore: boolean,
+): Promise<FirstResult> {
   const { options } = window;
   const temperature = options.temperatures[0] ?? 0;
   let task = await open({ layout: merged });
   let result = await task.decode(temperature, 0, merged !== undefined);
+  // Text before the window that has its words can make the model leave them out, with merged silence only, and without a close rival.
+  const isUnsure = hasTextBefore && result.avgLogProb < options.logProbThreshold / 2;
   // Fall back from the merged silence to all positions before raising the temperature.
-  if (merged !== undefined && (result.doubtful || needsFallback(result, options))) {
+  if (merged !== undefined && (result.doubtful || isUnsure || needsFallback(result, options))) {
     task = await open();
     result = await task.decode(temperature, 0, false);
   }
@@ -78,7 +85,8 @@ async function chooseResult(parts: WhisperParts, window: DecodeWindow, context: 
   const open: OpenTask = (input = {}, text = before) =>
     DecodingTask.open(parts, window, text, { layout: undefined, fill: 'silence', ...input }, context);
   const merged = parts.mergesSilence ? mergedSilence(window) : undefined;
-  const { task, result: first, beforeSilence } = await decodeFirst(window, open, merged);
+  const hasTextBefore = before.length > 0 || options.hotwords !== undefined;
+  const { task, result: first, beforeSilence } = await decodeFirst(window, open, merged, hasTextBefore);
   const results = [first];
   let last = first;
   for (const [index, temperature] of higher.entries()) {
