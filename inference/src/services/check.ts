@@ -1,5 +1,6 @@
 /** Request validation. */
 import { InferenceError } from '../errors.js';
+import { roundFloat } from './round-times.js';
 
 /** Creates INVALID_ARGUMENT for a field; `field` is its path in the request, such as `images[3].content`. */
 export function invalid(field: string, message: string): InferenceError {
@@ -29,12 +30,17 @@ export function checkNumber(field: string, value: number | undefined, range: Num
   if (value === undefined) return range.fallback;
   const { min, max } = range;
   if (value >= min && value <= max) return value;
-  throw invalid(field, `must be ${expectedNumber(value, min, max)}, got ${value}`);
+  throw invalid(field, `must be ${expectedNumber(value, min, max)}, got ${shown(value)}`);
+}
+
+/** Doubles and whole numbers keep all of their digits. */
+function shown(value: number): number {
+  return Math.fround(value) === value && !Number.isInteger(value) ? roundFloat(value) : value;
 }
 
 /** Limits that are those of numbers themselves are not shown. */
 function expectedNumber(value: number, min: number, max: number): string {
-  if (max < Number.MAX_VALUE) return `${min} to ${max}`;
+  if (max < Number.MAX_VALUE) return `${min} to ${shown(max)}`;
   return value > max || min <= -Number.MAX_VALUE ? 'a finite number' : `${min} or more`;
 }
 

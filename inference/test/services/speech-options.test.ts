@@ -69,6 +69,11 @@ describe('parseSpeechOptions', () => {
     for (const [name, parameters, message] of [
       ['a threshold above 1', { threshold: 1.5 }, 'threshold must be 0 to 1, got 1.5'],
       ['neg_threshold above threshold', { negThreshold: 0.75 }, 'neg_threshold must be 0 to 0.5, got 0.75'],
+      [
+        'a float32 above another',
+        { threshold: Math.fround(0.3), negThreshold: Math.fround(0.4) },
+        'neg_threshold must be 0 to 0.3, got 0.4',
+      ],
       ['max_speech_duration_s of 0', { maxSpeechDurationS: 0 }, 'max_speech_duration_s must be 1 to 300, got 0'],
       [
         'max_speech_duration_s of NaN',

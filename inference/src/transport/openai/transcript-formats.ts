@@ -1,7 +1,7 @@
 /** A transcript as each response_format writes it. */
 import { formatSubtitles } from '@heimdex/common/subtitles';
 import type { Segment, TranscribeResponse } from '@heimdex/gen';
-import { roundTime } from '../../services/round-times.js';
+import { roundFloat, roundTime } from '../../services/round-times.js';
 import { languageName } from './languages.js';
 import { type Answer, jsonAnswer } from './operation.js';
 import type { JsonSchema } from './parameters.js';
@@ -87,14 +87,9 @@ function verboseSegment(segment: Segment) {
     end: roundTime(segment.endSeconds),
     text: segment.text,
     tokens: segment.tokens,
-    temperature: rounded(segment.temperature),
-    avg_logprob: rounded(segment.avgLogProb),
-    compression_ratio: rounded(segment.compressionRatio),
-    no_speech_prob: rounded(segment.noSpeechProb),
+    temperature: roundFloat(segment.temperature),
+    avg_logprob: roundFloat(segment.avgLogProb),
+    compression_ratio: roundFloat(segment.compressionRatio),
+    no_speech_prob: roundFloat(segment.noSpeechProb),
   };
-}
-
-/** A float32 without the digits that it does not have. */
-function rounded(value: number): number {
-  return Number(value.toPrecision(7));
 }
