@@ -51,6 +51,14 @@ describe('words', () => {
     ]);
   });
 
+  it('include the space before them where it is a token, as in Japanese after a sentence', () => {
+    const merged = mergePunctuation([word('です', 0, 1), word('。', 1, 2), word(' ', 2, 3), word('東', 3, 4)]);
+    expect(merged.map(({ text, startSeconds, endSeconds }) => [text, startSeconds, endSeconds])).to.deep.equal([
+      ['です。', 0, 1],
+      [' 東', 3, 4],
+    ]);
+  });
+
   it('include signs that are one token, such as an ellipsis or the end of a quotation', () => {
     const merged = mergePunctuation([word(' Well', 0, 1), word('...', 1, 4), word(' no', 4, 5), word('."', 5, 6)]);
     expect(merged.map(({ text, startSeconds, endSeconds }) => [text, startSeconds, endSeconds])).to.deep.equal([

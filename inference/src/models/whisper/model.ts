@@ -153,7 +153,7 @@ const WARM_UP: DecodeWindow = {
     compressionRatioThreshold: 2.4,
     logProbThreshold: -1,
     noSpeechThreshold: 0.6,
-  live: false,
+    live: false,
   },
   promptTokens: [],
   promptText: undefined,

@@ -101,7 +101,8 @@ export function mergePunctuation(words: readonly TimedWord[]): readonly TimedWor
   for (const word of [...words].reverse()) {
     const behind = merged[0];
     const sign = word.text.trim();
-    if (behind !== undefined && word.text.startsWith(' ') && sign.length === 1 && PREPENDED.includes(sign)) {
+    // Only a space, too.
+    if (behind !== undefined && word.text.startsWith(' ') && sign.length <= 1 && PREPENDED.includes(sign)) {
       merged[0] = { ...behind, text: word.text + behind.text, tokens: [...word.tokens, ...behind.tokens] };
     } else {
       merged.unshift(word);
