@@ -110,7 +110,10 @@ describe('large JSON', () => {
   });
 
   it('whose thread dies of an error is answered with that error, and the next JSON is parsed by a new thread', async () => {
-    const programs = ['throw new Error("out of memory")', undefined];
+    const dying = `const { parentPort } = require('node:worker_threads');
+      parentPort.on('message', () => { throw new Error('out of memory'); });
+      parentPort.postMessage('started');`;
+    const programs = [dying, undefined];
     const thread = new JsonThread({ maxValues: 100, maxDepth: 8 }, () => {
       const source = programs.shift();
       return source === undefined ? startThread(MAIN) : new Worker(source, { eval: true });
