@@ -76,7 +76,7 @@ describe('the device', () => {
             throw new Error(text);
           },
         });
-        receive({ type: 'load', family: 'siglip', files: {}, options: { device } });
+        receive({ type: 'load', family: 'siglip', files: { weights: {} }, options: { device } });
       });
       const failed = await answer;
       if (failed.type !== 'failed') throw new Error('Expected a failure');
