@@ -68,9 +68,8 @@ export class DecoderThread {
   async #ask(request: ThreadRequest, transfer: ArrayBuffer[] = []): Promise<ThreadAnswer> {
     const answer = await this.#thread.ask(request, transfer);
     if (answer.kind !== 'failed') return answer;
-    const { code, message, field, cause } = answer;
-    if (code === 'QUEUE_FULL') throw noThread(cause);
-    throw new InferenceError(code, message, { field, cause });
+    const { code, message, field, retryAfterMs, cause } = answer;
+    throw new InferenceError(code, message, { field, retryAfterMs, cause });
   }
 }
 

@@ -16,5 +16,6 @@ export type ThreadAnswer =
       readonly code: ErrorCode;
       readonly message: string;
       readonly field?: string | undefined;
+      readonly retryAfterMs?: number | undefined;
       readonly cause?: string | undefined;
     };

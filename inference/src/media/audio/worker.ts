@@ -32,8 +32,8 @@ async function answer(request: ThreadRequest): Promise<ThreadAnswer> {
       throw new InferenceError('INTERNAL', 'The decoder received a request before it was opened.');
     return { kind: 'pulled', ...(await session.pull(request)) };
   } catch (error) {
-    const { code, message, field, cause } = undecodable(error);
-    return { kind: 'failed', code, message, field, cause: causeText(cause) };
+    const { code, message, field, retryAfterMs, cause } = undecodable(error);
+    return { kind: 'failed', code, message, field, retryAfterMs, cause: causeText(cause) };
   }
 }
 
