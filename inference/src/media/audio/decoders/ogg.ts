@@ -3,7 +3,15 @@ import type { DecodedBlock, Decoder } from './decoder.js';
 import { type OggCodec, type OggPage, OggPages } from './ogg-pages.js';
 import { OggTimes, OPUS_HEAD_OFFSET } from './ogg-times.js';
 import { opusGain, withGain } from './opus.js';
-import { blockOf, checkStreams, ErrorCount, flacBlockOf, STREAMS_MAX, type WasmDecoded } from './wasm.js';
+import {
+  blockOf,
+  checkStreams,
+  ErrorCount,
+  flacBlockOf,
+  STREAMS_MAX,
+  type WasmDecoded,
+  type WithErrors,
+} from './wasm.js';
 
 /** Small, because a page of 282 bytes can have 255 packets of up to 8,192 samples per channel. */
 const CHUNK_BYTES = 1_024;
@@ -14,10 +22,9 @@ interface WasmOgg {
   flush(): Promise<WasmOggDecoded>;
   free(): void;
 }
-interface WasmOggDecoded extends WasmDecoded {
+interface WasmOggDecoded extends WithErrors<WasmDecoded> {
   /** Only meaningful for FLAC; Vorbis always reports 16. */
   readonly bitDepth?: number;
-  readonly errors: readonly { readonly message: string }[];
 }
 
 const LIBRARIES = {

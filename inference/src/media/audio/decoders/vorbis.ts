@@ -1,14 +1,12 @@
 import { InferenceError } from '../../../errors.js';
 import type { PacketDecoder, PacketFormat } from './packet-decoder.js';
-import { type WasmDecoded, wasmPacketDecoder } from './wasm.js';
+import { type WasmDecoded, type WithErrors, wasmPacketDecoder } from './wasm.js';
 
 /** The library's inner module, which accepts packets; its public API accepts only Ogg pages. Checked by the tests, for 0.1.20. */
 interface VorbisPackets {
   sendSetupHeader(header: Uint8Array): void;
   initDsp(): void;
-  decodePackets(
-    packets: readonly Uint8Array[],
-  ): WasmDecoded & { readonly errors: readonly { readonly message: string }[] };
+  decodePackets(packets: readonly Uint8Array[]): WithErrors<WasmDecoded>;
 }
 /** Size of the library's buffer. */
 const PACKET_MAX_BYTES = 128 * 1_024;

@@ -53,7 +53,7 @@ export class ErrorCount {
   }
 }
 
-type WithErrors<Decoded> = Decoded & { readonly errors: readonly unknown[] };
+export type WithErrors<Decoded> = Decoded & { readonly errors: readonly unknown[] };
 
 /** A decoder of packets by a library of that family. `decode` returns undefined for a packet that it skips. */
 export function wasmPacketDecoder<Decoded extends WasmDecoded>(
