@@ -1,3 +1,4 @@
+import { ascii } from './formats.js';
 import { allBoxes, type Box, FULL_BOX_BYTES, findBox } from './heif-boxes.js';
 import { orNothing, viewOf } from './icc.js';
 
@@ -30,7 +31,7 @@ export function factsOfLarge(content: Uint8Array): HeicFacts | undefined {
   const colours = [...properties, ...all]
     .filter(({ type }) => type === 'colr')
     .map(({ start, end }) => content.subarray(start, end))
-    .find((colr) => ICC_TYPES.includes(Buffer.from(colr).toString('latin1', 0, 4)));
+    .find((colr) => ICC_TYPES.includes(ascii(colr, 0, 4)));
   return {
     width: view.getUint32(size.start + 4),
     height: view.getUint32(size.start + 8),
