@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream';
+import { KIB } from '@heimdex/common';
 
 /** What is kept of a line: output without an end of line would fill the memory, and then no string could hold it. */
-const MAX_LINE_CHARACTERS = 64 * 1024;
+const MAX_LINE_CHARACTERS = 64 * KIB;
 
 /** Calls `report` for each line of a worker's output that is not empty, cut if it is long. */
 export function readOutputLines(output: Readable, report: (line: string) => void): void {

@@ -1,3 +1,4 @@
+import { MIB } from '@heimdex/common';
 import { InferenceError } from '../../../errors.js';
 import { joinBytes } from './samples.js';
 
@@ -12,7 +13,7 @@ const CRC_POLYNOMIAL = 0x04c11db7;
  * are skipped, others up to 2,400 times as many.
  */
 const WRONG_BYTES_FACTOR = 16;
-const WRONG_BYTES_MIN = 1_024 * 1_024;
+const WRONG_BYTES_MIN = MIB;
 const MAGIC = [0x4f, 0x67, 0x67, 0x53] as const;
 
 /** Magic numbers of the first packet of a stream. */
