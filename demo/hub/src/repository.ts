@@ -51,7 +51,7 @@ const LFS_ENDINGS = ['.onnx', '.onnx_data', '.bin', '.safetensors', '.gguf', '.p
 const REGULAR_LIMIT_BYTES = 10_000_000;
 
 /** Whether a file is in LFS: weights by extension, others by size. */
-export function isLfs(path: string, sizeBytes: number): boolean {
+function isLfs(path: string, sizeBytes: number): boolean {
   return sizeBytes > REGULAR_LIMIT_BYTES || LFS_ENDINGS.some((ending) => path.endsWith(ending));
 }
 
