@@ -123,16 +123,14 @@ export function urlVariable(
   const expected = 'an http:// or https:// address';
   return variable(declaration, declaration.default, declaration.default, expected, (text) => {
     const url = URL.canParse(text) ? new URL(text) : undefined;
-    const protocol = url?.protocol;
-    const isHttp = protocol === 'http:' || protocol === 'https:';
+    const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:';
     // Paths are put behind it. A query may hold a secret, and what is before it the first part of a password that has a # or ?.
     const [address = ''] = text.split(/[?#]/);
     if (isHttp && address !== text) {
-      const shown = text.includes('@', address.length) ? `${protocol}//...` : `${withoutCredentials(address)}?...`;
+      const shown = text.includes('@', address.length) ? `${url.protocol}//...` : `${withoutCredentials(address)}?...`;
       return bad(`${expected} without ? and #`, shown);
     }
-    if (url !== undefined && isHttp && !isDecodable(url))
-      return bad(`${expected} with % written as %25`, withoutCredentials(text));
+    if (isHttp && !isDecodable(url)) return bad(`${expected} with % written as %25`, withoutCredentials(text));
     return isHttp ? good(text.replace(/\/+$/, '')) : bad(expected, withoutCredentials(text));
   });
 }
