@@ -88,6 +88,11 @@ export function needsOnlyCompiling({ inspection, damaged }: ModelState): boolean
   return found === undefined ? damaged.size === 0 && compiles : damaged.size > 0 && [...damaged].every(isCompiledPath);
 }
 
+/** Returns whether files of a model have to be fetched. */
+export function needsFetching(model: ModelState): boolean {
+  return !isComplete(model) && !needsOnlyCompiling(model);
+}
+
 /** Returns the lock file's entry of a file. */
 export function lockedFile(locked: LockedModel | undefined, path: string): LockedFile | undefined {
   return locked?.files.find((file) => file.path === path);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { readTree, repoPath } from '@heimdex/cache';
-import { type CacheState, isComplete, type ModelState, needsOnlyCompiling } from './cache-state.js';
+import { type CacheState, type ModelState, needsFetching } from './cache-state.js';
 import { fileSize } from './disk.js';
 import { isOffline } from './offline.js';
 
@@ -16,7 +16,7 @@ export async function withListedFiles(cacheState: CacheState): Promise<CacheStat
     const { repository, revision } = inspection;
     if (locked !== undefined || revision === undefined || configured.layout === 'plain') return state;
     // Any other is fetched with them.
-    if (!isComplete(state) && !needsOnlyCompiling(state)) return state;
+    if (needsFetching(state)) return state;
     const tree = await readTree(environment.cacheDir, repository, revision);
     const missing = inspection.files.filter(({ file, found }) => found === undefined && tree?.has(file.path));
     if (missing.length === 0) return state;
@@ -35,7 +35,7 @@ export async function mayLackModules({ environment, lock }: CacheState, state: M
   const { inspection, configured } = state;
   const { repository, revision, files } = inspection;
   if (configured.family !== 'sentence' || revision === undefined) return false;
-  if (!isComplete(state) && !needsOnlyCompiling(state)) return false;
+  if (needsFetching(state)) return false;
   // Locked in any precision, it was fetched with them or warned of.
   if (lock?.models.some((model) => model.repository === repository && model.revision === revision)) return false;
   if (!files.some(({ file, found }) => file.path === MODULES && found === undefined)) return false;

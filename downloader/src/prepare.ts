@@ -1,5 +1,5 @@
 import { assertInsideCache, withStandIns } from '@heimdex/cache';
-import { type CacheState, isComplete, type ModelState, needsOnlyCompiling } from './cache-state.js';
+import { type CacheState, isComplete, type ModelState, needsFetching, needsOnlyCompiling } from './cache-state.js';
 import { smallFilesOnVolume } from './compile/small-files.js';
 import { readObject } from './compile/small-json.js';
 import { fileSize } from './disk.js';
@@ -19,7 +19,7 @@ import { resumableBytes } from './transfer/leftovers.js';
 export async function preparePlan(cacheState: CacheState, remote: Remote, signal: AbortSignal): Promise<Plan> {
   const complete = cacheState.models.filter(isComplete);
   const compile = await Promise.all(cacheState.models.filter(needsOnlyCompiling).map(withConfig));
-  const lacking = cacheState.models.filter((model) => !isComplete(model) && !needsOnlyCompiling(model));
+  const lacking = cacheState.models.filter(needsFetching);
   if (lacking.length > 0 && isOffline(cacheState.environment)) throw offlineError(lacking, cacheState.environment);
   return planFor(cacheState, { complete, compile }, lacking, remote, signal);
 }
