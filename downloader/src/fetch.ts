@@ -31,8 +31,8 @@ export interface BlobOutcome {
   /** `fetched`; `found`: another process has just fetched it; `verified`: it was present and its bytes match. */
   readonly how: 'fetched' | 'found' | 'verified';
   readonly sizeBytes: number;
-  /** Bytes of this file that were already on disk. */
-  readonly reusedBytes: number;
+  /** Bytes of an earlier run that the fetch went on from; 0 if it is not `fetched`. */
+  readonly resumedBytes: number;
 }
 
 /** Limits of transfers, from the configuration. */
@@ -120,7 +120,7 @@ async function downloadLocked(
   // The previous holder of the lock may have fetched the file; its bytes are verified first.
   if (there === sizeBytes && (await isVerified(blob, signal))) {
     events.onBytes(blob, sizeBytes);
-    return { how: blob.action === 'verify' ? 'verified' : 'found', sizeBytes, reusedBytes: sizeBytes };
+    return { how: blob.action === 'verify' ? 'verified' : 'found', sizeBytes, resumedBytes: 0 };
   }
   try {
     const { reusedBytes } = await transferFile(
@@ -133,14 +133,14 @@ async function downloadLocked(
       },
       signal,
     );
-    return { how: 'fetched', sizeBytes, reusedBytes };
+    return { how: 'fetched', sizeBytes, resumedBytes: reusedBytes };
   } catch (error) {
     signal.throwIfAborted();
     // On a volume whose locks no other machine sees, another process may have finished it and removed what this one had.
     if ((await fileSize(blob.finalPath)) !== sizeBytes || !(await isVerified(blob, signal))) throw error;
     await removeLeftovers(blob.finalPath);
     events.onBytes(blob, sizeBytes);
-    return { how: 'found', sizeBytes, reusedBytes: sizeBytes };
+    return { how: 'found', sizeBytes, resumedBytes: 0 };
   }
 }
 

@@ -103,10 +103,8 @@ class FetchFollower implements Progress {
   onDone(blob: PlannedBlob, outcome: BlobOutcome): void {
     const wasActive = this.#active.delete(blob);
     if (wasActive) this.#finishedBytes += outcome.sizeBytes;
-    if (outcome.how === 'fetched') {
-      this.#counts.fetchedFiles += 1;
-      this.#counts.resumedBytes += outcome.reusedBytes;
-    }
+    if (outcome.how === 'fetched') this.#counts.fetchedFiles += 1;
+    this.#counts.resumedBytes += outcome.resumedBytes;
     this.#log.debug({ event: 'file-done', file: blob.label, how: outcome.how }, `${blob.label}: ${outcome.how}`);
   }
 
