@@ -8,6 +8,7 @@ import { expect } from 'chai';
 import { textRequest } from '../fixtures/embed-calls.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
+import { useFakeServer } from '../fixtures/use-fake-server.js';
 
 const { embedText, getServerInfo } = InferenceService.method;
 
@@ -17,12 +18,7 @@ async function descriptors(): Promise<number> {
 }
 
 describe('many calls', () => {
-  let fake: FakeServer;
-  beforeEach(async () => {
-    fake = await startFakeServer({ MAX_QUEUE: '64' });
-    await fake.server.warm;
-  });
-  afterEach(() => fake.close());
+  const fake = useFakeServer({ MAX_QUEUE: '64' }, 'test');
 
   it('of all kinds leak nothing: no descriptor, no queue entry, no call in progress', async () => {
     const round = async (calls: number) => {
@@ -116,12 +112,7 @@ describe('many calls during which workers', () => {
 });
 
 describe('malicious callers', () => {
-  let fake: FakeServer;
-  before(async () => {
-    fake = await startFakeServer();
-    await fake.server.warm;
-  });
-  after(() => fake.close());
+  const fake = useFakeServer();
 
   it('that flood Watch get a limited number of streams, and those of another address get theirs', async () => {
     const clients = [0, 1].map(() => new GrpcClient(`127.0.0.1:${fake.server.address.port}`));

@@ -20,19 +20,15 @@ import {
 } from '../fixtures/embed-calls.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { rawGrpc } from '../fixtures/raw-grpc.js';
+import { useFakeServer } from '../fixtures/use-fake-server.js';
 
 const { embedText, embedImage, getServerInfo } = InferenceService.method;
 const EXHAUSTED = ['resource_exhausted', '8'];
 const INVALID = ['invalid_argument', '3'];
 
 describe('memory for requests', () => {
-  let fake: FakeServer;
-  before(async () => {
-    // A quarter is reserved for requests: 69 MiB.
-    fake = await startFakeServer({ MEMORY_LIMIT_GB: '0.27', MAX_MESSAGE_MIB: '8' });
-    await fake.server.warm;
-  });
-  after(() => fake.close());
+  // A quarter is reserved for requests: 69 MiB.
+  const fake = useFakeServer({ MEMORY_LIMIT_GB: '0.27', MAX_MESSAGE_MIB: '8' });
 
   const served = async () => {
     expect((await fake.client.value(embedText, ONE)).results).to.have.length(1);
@@ -208,12 +204,7 @@ describe('a server without capacity', () => {
 });
 
 describe('a message that is too expensive to decode', () => {
-  let fake: FakeServer;
-  before(async () => {
-    fake = await startFakeServer();
-    await fake.server.warm;
-  });
-  after(() => fake.close());
+  const fake = useFakeServer();
 
   const repeated = (chunk: string | Buffer, bytes: number) => Buffer.alloc(bytes, chunk);
   const BOMBS: readonly (readonly [string, Form | 'grpc', string, Buffer])[] = [

@@ -9,8 +9,8 @@ import { trailerParse } from '@connectrpc/connect/protocol-grpc-web';
 import { EmbedTextResponseSchema, ErrorInfoSchema } from '@heimdex/gen';
 import { expect } from 'chai';
 import { EMBED_IMAGE, EMBED_TEXT, envelope, logged } from '../fixtures/embed-calls.js';
-import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { rawGrpc } from '../fixtures/raw-grpc.js';
+import { useFakeServer } from '../fixtures/use-fake-server.js';
 
 const WATCH = 'grpc.health.v1.Health/Watch';
 
@@ -101,12 +101,7 @@ const CASES: readonly (readonly [
 ];
 
 describe('an invalid message over HTTP/1.1', () => {
-  let fake: FakeServer;
-  before(async () => {
-    fake = await startFakeServer();
-    await fake.server.warm;
-  });
-  after(() => fake.close());
+  const fake = useFakeServer();
 
   for (const [index, [what, form, path, headers, body]] of CASES.entries()) {
     it(`gets INVALID_ARGUMENT: ${what}, ${form}, ${path.split('/')[1]}`, async () => {
@@ -173,12 +168,7 @@ describe('an invalid message over HTTP/1.1', () => {
 });
 
 describe('a request over gRPC', () => {
-  let fake: FakeServer;
-  before(async () => {
-    fake = await startFakeServer();
-    await fake.server.warm;
-  });
-  after(() => fake.close());
+  const fake = useFakeServer();
 
   const answerTo = (path: string, body: Buffer, headers: Readonly<Record<string, string>>) =>
     rawGrpc(fake.url, path, body, headers);

@@ -7,19 +7,15 @@ import grpc from '@grpc/grpc-js';
 import { EmbedTextRequestSchema, InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { EMBED_TEXT, envelope, FORMS, logged, ONE, ONE_JSON, post } from '../fixtures/embed-calls.js';
-import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { startFakeServer } from '../fixtures/fake-server.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
 import { rawGrpc } from '../fixtures/raw-grpc.js';
+import { useFakeServer } from '../fixtures/use-fake-server.js';
 
 const { embedText } = InferenceService.method;
 
 describe('a deadline beyond the timer limit', () => {
-  let fake: FakeServer;
-  before(async () => {
-    fake = await startFakeServer();
-    await fake.server.warm;
-  });
-  after(() => fake.close());
+  const fake = useFakeServer();
 
   const message = toBinary(EmbedTextRequestSchema, create(EmbedTextRequestSchema, ONE));
   for (const value of ['2147484S', '600H', '1000000H', '99999999H', '99999999M']) {
@@ -54,12 +50,7 @@ describe('a deadline beyond the timer limit', () => {
 });
 
 describe('a call that is cancelled while it arrives', () => {
-  let fake: FakeServer;
-  before(async () => {
-    fake = await startFakeServer();
-    await fake.server.warm;
-  });
-  after(() => fake.close());
+  const fake = useFakeServer();
 
   for (const form of ['json', 'proto', 'grpc-web'] as const) {
     it(`is CANCELLED, with its peer: ${form}`, async () => {
@@ -110,12 +101,7 @@ describe('a call that is cancelled while it arrives', () => {
 });
 
 describe('pipelined calls of a connection that closes', () => {
-  let fake: FakeServer;
-  before(async () => {
-    fake = await startFakeServer();
-    await fake.server.warm;
-  });
-  after(() => fake.close());
+  const fake = useFakeServer();
 
   it('are all CANCELLED', async () => {
     const body = JSON.stringify({ texts: ['until cancelled'], model: 'TEXT_MODEL_TEXT' });
@@ -156,12 +142,7 @@ describe('callers that send one byte each', () => {
 });
 
 describe('an answer larger than a message may be', () => {
-  let fake: FakeServer;
-  before(async () => {
-    fake = await startFakeServer({ MAX_MESSAGE_MIB: '1' });
-    await fake.server.warm;
-  });
-  after(() => fake.close());
+  const fake = useFakeServer({ MAX_MESSAGE_MIB: '1' });
 
   const asking = (texts: readonly string[]) => ({ texts: [...texts], model: TextModel.TEXT });
   const LARGE = 'large answer';
@@ -196,12 +177,7 @@ describe('an answer larger than a message may be', () => {
 });
 
 describe('a call whose headers are invalid', () => {
-  let fake: FakeServer;
-  before(async () => {
-    fake = await startFakeServer();
-    await fake.server.warm;
-  });
-  after(() => fake.close());
+  const fake = useFakeServer();
 
   const proto = toBinary(EmbedTextRequestSchema, create(EmbedTextRequestSchema, ONE));
   const CASES = [

@@ -3,18 +3,13 @@ import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createGrpcWebTransport } from '@connectrpc/connect-node';
 import { ErrorInfoSchema, InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
-import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { useFakeServer } from '../fixtures/use-fake-server.js';
 
 const SERVICE = 'heimdex.inference.v1.InferenceService';
 const { method } = InferenceService;
 
 describe('the port', () => {
-  let fake: FakeServer;
-  before(async () => {
-    fake = await startFakeServer();
-    await fake.server.warm;
-  });
-  after(() => fake.close());
+  const fake = useFakeServer();
 
   const post = (body: string) =>
     fetch(`${fake.url}/${SERVICE}/EmbedText`, {

@@ -4,19 +4,14 @@ import { InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
 import { METRICS } from '../../src/telemetry/metrics.js';
 import { EMBED_TEXT, envelope, textRequest } from '../fixtures/embed-calls.js';
-import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { rawGrpc } from '../fixtures/raw-grpc.js';
+import { useFakeServer } from '../fixtures/use-fake-server.js';
 import { ROOT } from '../fixtures/volume.js';
 
 const { embedText } = InferenceService.method;
 
 describe('metrics', () => {
-  let fake: FakeServer;
-  before(async () => {
-    fake = await startFakeServer();
-    await fake.server.warm;
-  });
-  after(() => fake.close());
+  const fake = useFakeServer();
 
   async function scrape(): Promise<{ text: string; value(line: string): number }> {
     const response = await fetch(`${fake.url}/metrics`);

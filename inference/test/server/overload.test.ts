@@ -3,19 +3,15 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { EmbedTextRequestSchema, InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { EMBED_TEXT, ONE_JSON, post } from '../fixtures/embed-calls.js';
-import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { startFakeServer } from '../fixtures/fake-server.js';
+import { useFakeServer } from '../fixtures/use-fake-server.js';
 
 const { embedText } = InferenceService.method;
 const PATH = '/heimdex.inference.v1.InferenceService/EmbedText';
 const HEADERS = { ':method': 'POST', ':path': PATH, 'content-type': 'application/grpc', te: 'trailers' };
 
 describe('a server with a full queue', () => {
-  let fake: FakeServer;
-  beforeEach(async () => {
-    fake = await startFakeServer({ MAX_QUEUE: '2' });
-    await fake.server.warm;
-  });
-  afterEach(() => fake.close());
+  const fake = useFakeServer({ MAX_QUEUE: '2' }, 'test');
 
   it('refuses a gRPC call before its body arrives, with a retry delay, in log and metrics', async () => {
     const cancels: (() => void)[] = [];

@@ -1,17 +1,12 @@
 import { InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
 import { textRequest } from '../fixtures/embed-calls.js';
-import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { useFakeServer } from '../fixtures/use-fake-server.js';
 
 const { embedText, getServerInfo } = InferenceService.method;
 
 describe('a short call', () => {
-  let fake: FakeServer;
-  beforeEach(async () => {
-    fake = await startFakeServer();
-    await fake.server.warm;
-  });
-  afterEach(() => fake.close());
+  const fake = useFakeServer({}, 'test');
 
   /** Starts a call that runs until the returned function is called; resolves when the server has admitted it. */
   async function begin(text: string): Promise<() => Promise<void>> {

@@ -2,7 +2,8 @@
 import net from 'node:net';
 import { Health } from '@heimdex/gen';
 import { expect } from 'chai';
-import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { startFakeServer } from '../fixtures/fake-server.js';
+import { useFakeServer } from '../fixtures/use-fake-server.js';
 
 describe('a call that is reset at once', () => {
   it('is not answered: the answer, of another content type or an unknown method, would end the server', async () => {
@@ -30,12 +31,7 @@ describe('a call that is reset at once', () => {
 });
 
 describe('health calls that never end', () => {
-  let fake: FakeServer;
-  before(async () => {
-    fake = await startFakeServer();
-    await fake.server.warm;
-  });
-  after(() => fake.close());
+  const fake = useFakeServer();
 
   it('are ended, the oldest first, above 4096 of them; probes are answered and watchers stay', async () => {
     const watcher = fake.client.serverStream(Health.method.watch, {})[Symbol.asyncIterator]();

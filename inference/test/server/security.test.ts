@@ -16,6 +16,7 @@ import { type WatchedFiles, watchFiles } from '../../src/transport/auth/watched-
 import { EMBED_TEXT } from '../fixtures/embed-calls.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { rawGrpc } from '../fixtures/raw-grpc.js';
+import { useFakeServer } from '../fixtures/use-fake-server.js';
 import { rejectionOf } from '../support/rejection.js';
 
 const { embedText } = InferenceService.method;
@@ -223,12 +224,7 @@ describe('web pages of other origins', () => {
 });
 
 describe('slow and incomplete requests', () => {
-  let fake: FakeServer;
-  before(async () => {
-    fake = await startFakeServer();
-    await fake.server.warm;
-  });
-  after(() => fake.close());
+  const fake = useFakeServer();
 
   it('of callers that stop in the middle do not affect others', async () => {
     const { port } = fake.server.address;
