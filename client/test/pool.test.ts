@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { create } from '@bufbuild/protobuf';
 import {
   credentials,
@@ -25,6 +23,7 @@ import { HealthWatch } from '../src/transport/health-watch.js';
 import { EndpointPool } from '../src/transport/pool.js';
 import { failureOf } from './support/failure-of.js';
 import { type FakeService, type FakeServiceOptions, failure, startFakeService } from './support/fake-service.js';
+import { startSilentServer } from './support/silent-server.js';
 
 type Info = ServerUnaryCall<unknown, unknown>;
 type Reply = sendUnaryData<ReturnType<typeof info>>;
@@ -88,18 +87,10 @@ describe('several servers', () => {
     };
   }
 
-  /** Accepts connections without responding. */
   async function silentServer(): Promise<string> {
-    const sockets: Socket[] = [];
-    const silent = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1');
-    open.push({
-      close: () => {
-        silent.close();
-        for (const socket of sockets) socket.destroy(); // They are not read, so they do not close on their own.
-      },
-    });
-    await once(silent, 'listening');
-    return `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const silent = await startSilentServer();
+    open.push(silent);
+    return silent.address;
   }
 
   function connect(options: InferenceClientOptions): InferenceClient {

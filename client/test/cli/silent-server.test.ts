@@ -1,36 +1,23 @@
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { createInferenceClient } from '../../src/index.js';
 import { failureOf } from '../support/failure-of.js';
+import { startSilentServer } from '../support/silent-server.js';
 
 const BIN = fileURLToPath(new URL('../../../bin/heimdex.js', import.meta.url));
 const execute = promisify(execFile);
 
 describe('heimdex with a server that accepts connections but never responds', () => {
-  let silent: Server;
-  let address: string;
-  const sockets = new Set<Socket>();
+  let silent: Awaited<ReturnType<typeof startSilentServer>>;
   before(async () => {
-    silent = createServer((socket) => {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.resume();
-    });
-    silent.listen(0, '127.0.0.1');
-    await once(silent, 'listening');
-    address = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    silent = await startSilentServer();
   });
-  after(() => {
-    for (const socket of sockets) socket.destroy();
-    silent.close();
-  });
+  after(() => silent.close());
 
   it('fails a stream at the timeout, on the first attempt', async () => {
-    const client = createInferenceClient({ address, retry: { maxAttempts: 4, initialDelayMs: 1 } });
+    const client = createInferenceClient({ address: silent.address, retry: { maxAttempts: 4, initialDelayMs: 1 } });
     try {
       const error = await failureOf(client.transcribeStream(() => [new Uint8Array(9)], { timeoutMs: 50 }).next());
       expect(error).to.include({ reason: 'UNREACHABLE', attempts: 1 });
@@ -41,7 +28,7 @@ describe('heimdex with a server that accepts connections but never responds', ()
 
   for (const scheme of ['', 'https://']) {
     it(`exits although the connection is open: ${scheme || 'plain'}`, async () => {
-      const args = ['transcribe', BIN, '--timeout', '0.2', '-a', `${scheme}${address}`];
+      const args = ['transcribe', BIN, '--timeout', '0.2', '-a', `${scheme}${silent.address}`];
       const { code, stderr } = await execute(process.execPath, [BIN, ...args]).then(
         () => ({ code: 0, stderr: '' }),
         (error: { readonly code: number; readonly stderr: string }) => error,
