@@ -14,10 +14,8 @@ describe('a call that is reset at once', () => {
         const id = 2 * index + 1;
         return [beginCheck(id, call), Buffer.from([0, 0, 4, 3, 0, 0, 0, 0, id, 0, 0, 0, 8])];
       });
-      // Empty settings, the calls, and a ping.
-      const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
       const ping = Buffer.from([0, 0, 8, 6, 0, 0, 0, 0, 0, ...Buffer.from('the end.')]);
-      socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), settings, ...frames, ping]));
+      socket.write(Buffer.concat([OPENING, ...frames, ping]));
       let received = '';
       for await (const bytes of socket) {
         received += bytes;
@@ -48,9 +46,7 @@ describe('health calls that never end', () => {
       }
     });
     for (const socket of sockets) {
-      socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-      // Empty settings.
-      socket.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]));
+      socket.write(OPENING);
       for (let count = 0; count < open; count += 1) socket.write(beginCheck(2 * count + 1));
     }
     await evicted;
@@ -65,6 +61,12 @@ describe('health calls that never end', () => {
     expect(long.reason).to.equal('MESSAGE_TOO_LARGE');
   });
 });
+
+/** What a client of HTTP/2 sends first: its preface and empty settings. */
+const OPENING = Buffer.concat([
+  Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+  Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
+]);
 
 /** The content of a RST_STREAM frame with ENHANCE_YOUR_CALM. */
 const CALM_DOWN = '\x00\x00\x00\x0b';

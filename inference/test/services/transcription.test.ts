@@ -7,6 +7,7 @@ import { parseSpeechOptions } from '../../src/services/speech-options.js';
 import { CallTiming } from '../../src/services/timing.js';
 import { transcribeAudio } from '../../src/services/transcription.js';
 import { inRepository } from '../support/paths.js';
+import { errorOf } from '../support/rejection.js';
 
 describe('the transcription of a call that is cancelled', () => {
   it('gives its place in the queue back at once, not when its decoder has ended', async () => {
@@ -22,7 +23,7 @@ describe('the transcription of a call that is cancelled', () => {
     const audioFile = { content, raw: undefined, audioTrack: undefined, options: parseSpeechOptions(undefined) };
     const limits = { maxAudioSeconds: 60 } as ServiceLimits;
     const events = transcribeAudio(model, limits, audioFile, call, new CallTiming());
-    const failed = events.next().catch((error: unknown) => error);
+    const failed = errorOf(events.next());
     expect(places).to.equal(1);
     caller.abort(new InferenceError('CANCELLED', 'gone'));
     expect(places).to.equal(0);
