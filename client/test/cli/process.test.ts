@@ -12,6 +12,7 @@ import { type FakeInference, startFakeInference } from '../support/fake-inferenc
 import { startFakeService } from '../support/fake-service.js';
 import { namedPipe } from '../support/named-pipe.js';
 import { heimdex } from '../support/run.js';
+import { withTimeout } from '../support/with-timeout.js';
 
 const BIN = fileURLToPath(new URL('../../../bin/heimdex.js', import.meta.url));
 const execute = promisify(execFile);
@@ -66,9 +67,16 @@ describe('the process heimdex', () => {
   });
 
   it('exits with 4 on a timeout', async () => {
-    const silent = await startFakeService([[InferenceService, { getServerInfo: () => undefined }]]);
+    let calls = 0;
+    const getServerInfo = () => {
+      calls += 1;
+    };
+    const silent = await startFakeService([[InferenceService, { getServerInfo }]]);
     try {
-      const result = await heimdex(['info', '--timeout', '0.05'], { address: silent.address });
+      const result = await withTimeout(
+        (timeout) => heimdex(['info', '--timeout', timeout], { address: silent.address }),
+        () => calls > 0,
+      );
       expect(result.exitCode).to.equal(4);
       expect(result.stderr).to.contain('got no response').and.to.contain('--timeout SECONDS');
     } finally {
@@ -78,17 +86,25 @@ describe('the process heimdex', () => {
 
   it('exits with 4 if every audio file took too long, and with 1 if one failed for another reason', async () => {
     let calls = 0;
+    let refused = 0;
     const transcribeStream = (call: EventEmitter) => {
       calls += 1;
-      if (calls === 2) call.emit('error', { code: 3, details: 'unreadable' });
+      if (calls === refused) call.emit('error', { code: 3, details: 'unreadable' });
     };
     const silent = await startFakeService([[InferenceService, { transcribeStream }]]);
     try {
       const run = (...files: string[]) =>
-        heimdex(['transcribe', ...files, '--timeout', '0.05'], { address: silent.address });
+        withTimeout(
+          (timeout) => {
+            calls = 0;
+            return heimdex(['transcribe', ...files, '--timeout', timeout], { address: silent.address });
+          },
+          () => calls === files.length,
+        );
       const one = await run(BIN);
       expect(one.exitCode).to.equal(4);
       expect(one.stderr).to.contain('TranscribeStream got no response').and.to.contain('--timeout SECONDS');
+      refused = 1;
       expect(await run(BIN, BIN)).to.deep.include({ exitCode: 1, stdout: '' });
     } finally {
       silent.close();
@@ -250,9 +266,16 @@ describe('the process heimdex', () => {
   });
 
   it('fails a watch whose first status does not arrive in time', async () => {
-    const silent = await startFakeService([[Health, { watch: () => undefined }]]);
+    let calls = 0;
+    const watch = () => {
+      calls += 1;
+    };
+    const silent = await startFakeService([[Health, { watch }]]);
     try {
-      const result = await heimdex(['health', '--watch', '--timeout', '0.05'], { address: silent.address });
+      const result = await withTimeout(
+        (timeout) => heimdex(['health', '--watch', '--timeout', timeout], { address: silent.address }),
+        () => calls > 0,
+      );
       expect(result).to.include({ exitCode: 4 });
       expect(result.stderr).to.contain('Health got no response');
     } finally {
