@@ -158,9 +158,9 @@ describe('a stream of speech', () => {
     await connected(client);
     const pausing = (async function* () {
       yield new Uint8Array(8);
-      await pause(250); // More than the idle timeout; only elapsed time can test this.
+      await pause(600); // More than the idle timeout; only elapsed time can test this.
     })();
-    const events = await collect(client.transcribeStream(pausing, { timeoutMs: 150 }));
+    const events = await collect(client.transcribeStream(pausing, { timeoutMs: 500 }));
     expect(events).to.deep.equal([{ type: 'progress', processedSeconds: 2 }]);
   });
 
