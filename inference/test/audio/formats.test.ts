@@ -90,6 +90,7 @@ describe('Audio files of every format', () => {
     ['demo/samples/speech/party.flac', garbage],
     ['inference/test/audio/fixtures/speech-16k-mono.opus', tags],
     ['inference/test/audio/fixtures/speech-16k-mono.opus', garbage],
+    ['inference/test/audio/fixtures/speech-48k-mono.flac.ogg', garbage],
     ['inference/test/audio/fixtures/speech-16k-mono.mp3', tags],
     ['inference/test/audio/fixtures/speech-48k-mono-faststart.m4a', tags],
     ['inference/test/audio/cases/telephone_gsm.wav', tags],
@@ -102,7 +103,7 @@ describe('Audio files of every format', () => {
         const { samples, warnings } = await transcribe(given);
         expect(Buffer.from(samples.buffer).equals(Buffer.from(alone.samples.buffer))).to.equal(true);
         const skipped = `${garbage.length} bytes outside complete Ogg pages were skipped.`;
-        const told = before === garbage && path.endsWith('.opus') ? [skipped] : [];
+        const told = before === garbage && /\.(opus|ogg)$/.test(path) ? [skipped] : [];
         expect(warnings).to.deep.equal([...alone.warnings, ...told]);
       }
     });

@@ -115,8 +115,9 @@ function framesFormat(head: Uint8Array): AudioContainer | undefined {
 /** The format of what begins behind garbage, which FFmpeg finds too. */
 function formatBehind(head: Uint8Array, text: string, tagBytes: number): AudioContainer | undefined {
   if (find(OTHERS, text) !== undefined) return undefined;
-  if (FLAC_STARTS.some((start) => text.includes(start))) return 'flac';
+  // FLAC in Ogg has the start of FLAC too.
   if (text.includes(OGG_START) && hasOggCodec(text)) return 'ogg';
+  if (FLAC_STARTS.some((start) => text.includes(start))) return 'flac';
   // The length of a long tag may be wrong, or invalid: the decoder has to find the frames.
   if (tagBytes > HEAD_BYTES || text.startsWith('ID3')) return 'mp3';
   return tagBytes > 0 && hasMpegFrames(head.subarray(leadingZeros(head)), TAG_REST_MAX_BYTES) ? 'mp3' : undefined;
