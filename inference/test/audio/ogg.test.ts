@@ -90,3 +90,20 @@ describe('The output gain of Opus in Ogg', () => {
     expect(quiet.warnings).to.deep.equal([]);
   });
 });
+
+describe('FLAC in Ogg as before 2004, which VLC still writes', () => {
+  it('has the samples of the same stream today', async () => {
+    const content = Buffer.from(await fixture('speech-48k-mono.flac.ogg'));
+    const today = await transcribe(content);
+    const [first = Buffer.alloc(0), ...pages] = pagesOf(content);
+    // The first packet is the magic number alone; that of today has the version and STREAMINFO too.
+    const start = Buffer.concat([first.subarray(0, 26), Buffer.from([1, 4]), Buffer.from('fLaC')]);
+    const info = Buffer.concat([first.subarray(0, 26), Buffer.from([1, 38]), first.subarray(-38)]);
+    info[5] = 0;
+    for (const [index, page] of [info, ...pages].entries()) withChecksum(page.fill(index + 1, 18, 19));
+    const before2004 = await transcribe(Buffer.concat([withChecksum(start), info, ...pages]));
+    expect(before2004.samples.length).to.equal(today.samples.length);
+    expect(alike(before2004.samples, today.samples, 0).value).to.be.above(0.99999);
+    expect(before2004.warnings).to.deep.equal([]);
+  });
+});

@@ -16,8 +16,8 @@ const WRONG_BYTES_FACTOR = 16;
 const WRONG_BYTES_MIN = MIB;
 const MAGIC = [0x4f, 0x67, 0x67, 0x53] as const;
 
-/** Magic numbers of the first packet of a stream. */
-export const OGG_MAGICS = { opus: 'OpusHead', vorbis: '\x01vorbis', flac: '\x7fFLAC' } as const;
+/** Magic numbers of the first packet of a stream. `plainFlac`: before 2004, and from VLC today, the packets are a FLAC file. */
+export const OGG_MAGICS = { opus: 'OpusHead', vorbis: '\x01vorbis', flac: '\x7fFLAC', plainFlac: 'fLaC' } as const;
 export type OggCodec = keyof typeof OGG_MAGICS;
 
 /** A complete page of the decoded stream. */
@@ -128,9 +128,13 @@ export class OggPages {
 
 /** Returns the codec of the stream that begins with a page. */
 function codecOf(page: Uint8Array): OggCodec | undefined {
-  const start = HEADER_BYTES + (page[HEADER_BYTES - 1] ?? 0);
-  const packet = Buffer.from(page.subarray(start, start + 8)).toString('latin1');
-  return (['opus', 'vorbis', 'flac'] as const).find((codec) => packet.startsWith(OGG_MAGICS[codec]));
+  const packet = Buffer.from(contentOf(page).subarray(0, 8)).toString('latin1');
+  return (['opus', 'vorbis', 'flac', 'plainFlac'] as const).find((codec) => packet.startsWith(OGG_MAGICS[codec]));
+}
+
+/** Returns a page's packets, without its header. */
+export function contentOf(page: Uint8Array): Uint8Array {
+  return page.subarray(HEADER_BYTES + (page[HEADER_BYTES - 1] ?? 0));
 }
 
 function checksumIsRight(page: Uint8Array, table: Uint32Array): boolean {

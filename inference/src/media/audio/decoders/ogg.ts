@@ -1,6 +1,6 @@
 import type { AudioTrackInfo } from '../formats.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
-import { type OggCodec, type OggPage, OggPages } from './ogg-pages.js';
+import { contentOf, type OggCodec, type OggPage, OggPages } from './ogg-pages.js';
 import { OggTimes, OPUS_HEAD_OFFSET } from './ogg-times.js';
 import { opusGain, withGain } from './opus.js';
 import {
@@ -27,17 +27,23 @@ interface WasmOggDecoded extends WithErrors<WasmDecoded> {
   readonly bitDepth?: number;
 }
 
+const flacLibrary = async () => new (await import('@wasm-audio-decoders/flac')).FLACDecoder();
 const LIBRARIES = {
   vorbis: async () => new (await import('@wasm-audio-decoders/ogg-vorbis')).OggVorbisDecoder(),
   opus: async () => new (await import('ogg-opus-decoder')).OggOpusDecoder({ forceStereo: false }),
-  flac: async () => new (await import('@wasm-audio-decoders/flac')).FLACDecoder(),
+  flac: flacLibrary,
+  plainFlac: flacLibrary,
 } satisfies Record<OggCodec, () => Promise<WasmOgg>>;
-const NAMES = { vorbis: 'Vorbis', opus: 'Opus', flac: 'FLAC' } as const satisfies Record<OggCodec, string>;
+const NAMES = { vorbis: 'Vorbis', opus: 'Opus', flac: 'FLAC', plainFlac: 'FLAC' } as const satisfies Record<
+  OggCodec,
+  string
+>;
 
 interface OggStream {
   readonly codec: OggCodec;
   readonly wasm: WasmOgg;
-  readonly times: OggTimes;
+  /** Undefined: the positions of the pages are not compared, since the library returns the samples of each page at once. */
+  readonly times: OggTimes | undefined;
   /** Of Opus, which the library leaves out. */
   readonly gain: number;
 }
@@ -72,8 +78,9 @@ export class OggDecoder implements Decoder {
       const { bytes, begins } = page;
       if (begins !== undefined) blocks.push(...(await this.#begin(begins, bytes)));
       if (this.#stream === undefined) continue;
-      blocks.push(...this.#take(await this.#stream.wasm.decode(bytes), page));
-      this.#stream.times.next(page);
+      const data = this.#stream.codec === 'plainFlac' ? contentOf(bytes) : bytes;
+      blocks.push(...this.#take(await this.#stream.wasm.decode(data), page));
+      this.#stream.times?.next(page);
     }
     return blocks;
   }
@@ -99,7 +106,7 @@ export class OggDecoder implements Decoder {
     const wasm: WasmOgg = await LIBRARIES[codec]();
     await wasm.ready;
     const gain = codec === 'opus' ? opusGain(page.subarray(OPUS_HEAD_OFFSET)) : 1;
-    this.#stream = { codec, wasm, times: OggTimes.of(codec, page), gain };
+    this.#stream = { codec, wasm, times: codec === 'plainFlac' ? undefined : OggTimes.of(codec, page), gain };
     this.#first ??= codec;
     return blocks;
   }
@@ -114,14 +121,14 @@ export class OggDecoder implements Decoder {
   #take(decoded: WasmOggDecoded, after?: OggPage): readonly DecodedBlock[] {
     this.#errors.add(decoded.errors);
     const { bitDepth } = decoded;
-    const flac = this.#stream?.codec === 'flac' && bitDepth !== undefined;
+    const flac = this.#stream !== undefined && NAMES[this.#stream.codec] === 'FLAC' && bitDepth !== undefined;
     const blocks = flac ? flacBlockOf({ ...decoded, bitDepth }) : blockOf(decoded);
     return blocks.map((block) => this.#place(block, after));
   }
 
   /** Removes what is before the stream's beginning, and tells the time of a block after missing pages. */
   #place({ channels, sampleRateHz }: DecodedBlock, after: OggPage | undefined): DecodedBlock {
-    const { early = 0, lost = 0 } = this.#stream?.times.place(channels[0]?.length ?? 0, after) ?? {};
+    const { early = 0, lost = 0 } = this.#stream?.times?.place(channels[0]?.length ?? 0, after) ?? {};
     const own = channels.map((samples) => samples.subarray(early));
     const kept = withGain(own, this.#stream?.gain ?? 1);
     const timestampSeconds = lost === 0 ? undefined : this.#seconds + lost / sampleRateHz;
