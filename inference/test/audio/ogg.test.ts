@@ -3,7 +3,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { createVorbisDecoder } from '../../src/media/audio/decoders/vorbis.js';
 import { inRepository } from '../support/paths.js';
+import { errorOf } from '../support/rejection.js';
 import { alike, fixture, transcribe } from './read-audio.js';
 
 const CODECS = [
@@ -107,3 +109,30 @@ describe('FLAC in Ogg as before 2004, which VLC still writes', () => {
     expect(before2004.warnings).to.deep.equal([]);
   });
 });
+
+describe('The headers of Vorbis in MP4', () => {
+  it('may have their sizes in front of them, as GPAC writes them', async () => {
+    const [first, second] = pagesOf(Buffer.from(await fixture('speech-8k-mono.vorbis.ogg')));
+    const packets = [...packetsOf(first), ...packetsOf(second)];
+    const size = (bytes: number) => Buffer.from([bytes >> 8, bytes & 0xff]);
+    const description = Buffer.concat(packets.flatMap((packet) => [size(packet.length), packet]));
+    const decoder = await createVorbisDecoder({ codec: 'vorbis', sampleRateHz: 8_000, channelCount: 1, description });
+    decoder.close();
+    const cut = description.subarray(0, 34);
+    const damaged = createVorbisDecoder({ codec: 'vorbis', sampleRateHz: 8_000, channelCount: 1, description: cut });
+    expect((await errorOf(damaged)).message).to.equal('The Vorbis headers are damaged.');
+  });
+});
+
+/** The packets that lie within a page. */
+function packetsOf(page: Buffer = Buffer.alloc(0)): readonly Buffer[] {
+  const packets: Buffer[] = [];
+  let start = 27 + (page[26] ?? 0);
+  let end = start;
+  for (const segment of page.subarray(27, start)) {
+    end += segment;
+    if (segment < 255) packets.push(page.subarray(start, end));
+    if (segment < 255) start = end;
+  }
+  return packets;
+}

@@ -26,9 +26,32 @@ export async function createVorbisDecoder(format: PacketFormat): Promise<PacketD
   );
 }
 
-/** Splits the three headers in Matroska's Xiph lacing: their number minus one, the sizes of all but the last in 255s. */
-function vorbisHeaders(description: Uint8Array | undefined): [Uint8Array, Uint8Array, Uint8Array] {
+type Headers = readonly [identification: Uint8Array, comments: Uint8Array, setup: Uint8Array];
+
+/** Size of the first of the headers. */
+const IDENTIFICATION_BYTES = 30;
+
+function vorbisHeaders(description: Uint8Array | undefined): Headers {
   const bytes = description ?? new Uint8Array(0);
+  const headers = bytes[0] === 0 && bytes[1] === IDENTIFICATION_BYTES ? sizedHeaders(bytes) : lacedHeaders(bytes);
+  const sound = headers.every((header, index) => header[0] === 2 * index + 1 && header.length <= PACKET_MAX_BYTES);
+  if (!sound) throw new InferenceError('AUDIO_UNREADABLE', 'The Vorbis headers are damaged.');
+  return headers;
+}
+
+/** Splits the headers in GPAC's MP4: the size of each is in front of it, in two bytes. */
+function sizedHeaders(bytes: Uint8Array): Headers {
+  let at = 0;
+  const next = () => {
+    const start = at + 2;
+    at = start + (((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0));
+    return bytes.subarray(start, at);
+  };
+  return [next(), next(), next()];
+}
+
+/** Splits the headers in Matroska's Xiph lacing: their number minus one, the sizes of all but the last in 255s. */
+function lacedHeaders(bytes: Uint8Array): Headers {
   const sizes: number[] = [];
   let at = 1;
   while (bytes[0] === 2 && sizes.length < 2 && at < bytes.length) {
@@ -41,12 +64,9 @@ function vorbisHeaders(description: Uint8Array | undefined): [Uint8Array, Uint8A
     sizes.push(size);
   }
   const [first = 0, second = 0] = sizes;
-  const headers: [Uint8Array, Uint8Array, Uint8Array] = [
+  return [
     bytes.subarray(at, at + first),
     bytes.subarray(at + first, at + first + second),
     bytes.subarray(at + first + second),
   ];
-  const sound = headers.every((header, index) => header[0] === 2 * index + 1 && header.length <= PACKET_MAX_BYTES);
-  if (!sound) throw new InferenceError('AUDIO_UNREADABLE', 'The Vorbis headers are damaged.');
-  return headers;
 }
