@@ -61,6 +61,9 @@ function head(...encodings: readonly Buffer[]): Buffer {
   ]);
 }
 
+/** Where what `head` writes into the segment begins. */
+const SEGMENT_START = head().indexOf('1549a966', 0, 'hex');
+
 /** The compression of a track's blocks. */
 function compression(algorithm: number, ...settings: readonly Buffer[]): Buffer {
   return element(
@@ -96,6 +99,24 @@ describe('A Matroska file', () => {
         expect(seconds, `${damaged.length} in pieces of ${size}: ${loud} ${warnings}`).to.be.closeTo(5, 0.01);
         expect(loud).to.equal('xxx.xxxxxx');
         expect(warnings.join()).to.match(/\d+ bytes of the WebM or Matroska file are damaged and were skipped/);
+      }
+    }
+  });
+
+  it('that follows another is read too, whether the sizes of both are known', async () => {
+    for (const known of [true, false]) {
+      const part = (...indexes: readonly number[]) => {
+        const [start, clusters] = [head(), Buffer.concat(indexes.map((index) => cluster(index)))];
+        const segmentSize = start.length + clusters.length - SEGMENT_START;
+        if (known) start.writeBigUInt64BE((1n << 56n) | BigInt(segmentSize), SEGMENT_START - 8);
+        return Buffer.concat([start, clusters]);
+      };
+      const content = Buffer.concat([part(0, 1, 2), part(0, 1)]);
+      for (const size of [undefined, 997, 13]) {
+        const { seconds, loud, warnings } = await read(content, size);
+        expect(seconds, `${known} ${size} ${warnings}`).to.be.closeTo(5, 0.01);
+        expect(loud).to.equal('xxxxxxxxxx');
+        expect(warnings).to.deep.equal(["The audio's clock jumps back by 3 s at 3.00 s; the gap was ignored."]);
       }
     }
   });

@@ -4,6 +4,7 @@ import { type Header, readHeader } from './ebml.js';
 import type { Resync } from './frame-resync.js';
 
 /** Elements of Matroska by their ids (RFC 9559), by where they are. */
+const EBML = 0x1a45dfa3;
 const SEGMENT = 0x18538067;
 const CLUSTER = 0x1f43b675;
 const TIMESTAMP = 0xe7;
@@ -15,7 +16,7 @@ const BESIDE_CLUSTERS = new Set([
   CLUSTER,
   CRC_32,
   VOID,
-  0x1a45dfa3,
+  EBML,
   0x114d9b74,
   0x1549a966,
   0x1654ae6b,
@@ -32,11 +33,13 @@ const HEADER_BYTES = 12;
 const CLUSTER_START_BYTES = HEADER_BYTES + 1;
 /** Larger blocks than any image. */
 const BLOCK_MAX_BYTES = 64 * MIB;
+const SEGMENT_ID_BYTES = 4;
 const CLUSTER_BYTES = [0x1f, 0x43, 0xb6, 0x75] as const;
 
 /**
  * Replaces what is damaged in Matroska and WebM, from the first element that cannot be there to the next cluster, by an element
- * of the same length without a meaning: in damage, the demuxer follows sizes that lead beyond all later clusters.
+ * of the same length without a meaning: in damage, the demuxer follows sizes that lead beyond all later clusters. A file that follows
+ * another in the same content, as parts of a recording that were joined, becomes a part of the first: the demuxer ends with that.
  */
 export class ClusterResync implements Resync {
   #held: Uint8Array = new Uint8Array(0);
@@ -85,7 +88,9 @@ export class ClusterResync implements Resync {
         if (!found.sure) break;
       } else {
         if (bytes.length - at < HEADER_BYTES) break;
-        const headerBytes = this.#enter(readHeader(bytes, at));
+        const header = readHeader(bytes, at);
+        if (header !== undefined) this.#join(bytes, at, header);
+        const headerBytes = this.#enter(header);
         if (this.#searching) at = block ?? at;
         block = this.#searching || !this.#inCluster ? undefined : at;
         at += headerBytes;
@@ -100,6 +105,18 @@ export class ClusterResync implements Resync {
 
   get #inCluster(): boolean {
     return this.#cluster !== undefined && this.#cluster > 0;
+  }
+
+  /** Makes the first segment have no end, and the headers of further ones elements without a meaning. */
+  #join(bytes: Uint8Array, at: number, { id, size = 0, headerBytes }: Header): void {
+    if (id === EBML && this.#anyCluster) fillWithVoid(bytes, at, at + headerBytes + size);
+    if (id !== SEGMENT) return;
+    const end = at + headerBytes;
+    if (this.#anyCluster) fillWithVoid(bytes, at, end);
+    else
+      bytes
+        .fill(0xff, at + SEGMENT_ID_BYTES, end)
+        .fill(0xff >> (end - at - SEGMENT_ID_BYTES - 1), at + SEGMENT_ID_BYTES, at + SEGMENT_ID_BYTES + 1);
   }
 
   /** Goes into an element; returns the bytes of its header. */
