@@ -103,6 +103,15 @@ describe('Files given to transcribeFile', () => {
     expect(received.equals(video)).to.equal(true);
   });
 
+  for (const name of ['video_vp8_opus.webm', 'fragmented_video_loses_end.mp4']) {
+    it(`are sent unchanged if another file follows, as parts of a recording that were joined: ${name}`, async () => {
+      const path = join(dir, name);
+      const one = await readFile(join(CASES, name));
+      await writeFile(path, Buffer.concat([one, one]));
+      expect(await openVideo(path, undefined)).to.equal(undefined);
+    });
+  }
+
   it('are sent unchanged if a Matroska has only unknown elements', async () => {
     const path = join(dir, 'unknown.webm');
     const content = Buffer.from(`1a45dfa3874282847765626d1853806790${'55'.repeat(16)}`, 'hex');

@@ -34,11 +34,14 @@ export function transportLayoutOf(head: Uint8Array): TransportLayout | undefined
   return LAYOUTS.find(({ first, stride }) => [0, 1, 2, 3].every((index) => head[first + index * stride] === SYNC));
 }
 
-/** Whether a Matroska file is shorter than its header declares. Only the server can read its partial last cluster. */
-export function isTruncatedMatroska(head: Uint8Array, sizeBytes: number): boolean {
+/**
+ * Whether a Matroska file is shorter than its header declares, or another one follows it. Only the server can read its partial last
+ * cluster, or what follows.
+ */
+export function isOfOtherLength(head: Uint8Array, sizeBytes: number): boolean {
   const header = elementAt(head, 0);
   const segment = header && elementAt(head, header.end);
-  return segment?.end !== undefined && segment.id === SEGMENT && segment.end > sizeBytes;
+  return segment?.end !== undefined && segment.id === SEGMENT && segment.end !== 0 && segment.end !== sizeBytes;
 }
 
 const SEGMENT = 0x18538067;

@@ -45,7 +45,7 @@ export interface Mp4Index {
   readonly edits: ReadonlyMap<number, EditList>;
 }
 
-/** Reads the index (moov), wherever it is in the file. Returns undefined if there is none. */
+/** Reads the index (moov), wherever it is in the file. Returns undefined if there is none, or another: of files that were joined. */
 export async function readMp4Index(file: FileHandle, sizeBytes: number): Promise<Mp4Index | undefined> {
   const header = new Uint8Array(16);
   let index: Omit<Mp4Index, 'truncated'> | undefined;
@@ -57,7 +57,7 @@ export async function readMp4Index(file: FileHandle, sizeBytes: number): Promise
     if (box === undefined) break;
     const end = Number.isFinite(box.end) ? at + box.end : sizeBytes;
     if (box.type === 'moov') {
-      if (end - at > MAX_MOOV_BYTES) return undefined;
+      if (index !== undefined || end - at > MAX_MOOV_BYTES) return undefined;
       const moov = new Uint8Array(Math.min(end, sizeBytes) - at);
       const { bytesRead } = await file.read(moov, 0, moov.length, at);
       index = parseMoov(moov.subarray(box.body, bytesRead));

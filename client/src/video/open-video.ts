@@ -7,7 +7,7 @@ import {
   type ContainerKind,
   containerKindOf,
   HEAD_BYTES,
-  isTruncatedMatroska,
+  isOfOtherLength,
   transportLayoutOf,
 } from './container-kind.js';
 import { type Mp4Index, readMp4Index } from './edit-list.js';
@@ -67,7 +67,7 @@ async function inspect(path: string): Promise<Video | undefined> {
     const found = await file.stat();
     const head = await headOf(file);
     const kind = containerKindOf(head);
-    if (kind === undefined || (kind === 'matroska' && isTruncatedMatroska(head, found.size))) return undefined;
+    if (kind === undefined || (kind === 'matroska' && isOfOtherLength(head, found.size))) return undefined;
     const mp4 = kind === 'mp4' ? await readMp4Index(file, found.size) : undefined;
     const unusable = kind === 'mp4' && (mp4 === undefined || mp4.encrypted || mp4.truncated || mp4.continued);
     return unusable ? undefined : { kind, head, sizeBytes: found.size, mp4 };
