@@ -112,6 +112,27 @@ describe('Files given to transcribeFile', () => {
     });
   }
 
+  it('go on where their clock jumps back, as in joined recordings of a browser', async () => {
+    const path = join(dir, 'live.webm');
+    const one = await readFile(join(CASES, 'video_vp8_opus.webm'));
+    // A recorder does not know the size of its segment.
+    const size = one.indexOf('18538067', 0, 'hex') + 4;
+    one.writeUInt8(1, size);
+    one.fill(0xff, size + 1, size + 8);
+    const read = async (content: Buffer) => {
+      await writeFile(path, content);
+      const video = await openVideo(path, undefined);
+      let bytes = 0;
+      for await (const chunk of video?.chunks() ?? []) bytes += chunk.length;
+      return { bytes, warnings: video?.warnings };
+    };
+    const alone = await read(one);
+    const joined = await read(Buffer.concat([one, one]));
+    expect(joined.bytes / alone.bytes).to.be.closeTo(2, 0.1);
+    expect(alone.warnings).to.deep.equal([]);
+    expect(joined.warnings).to.deep.equal(["The audio's clock jumps back by 3 s at 2.97 s; the gap was ignored."]);
+  });
+
   it('are sent unchanged if a Matroska has only unknown elements', async () => {
     const path = join(dir, 'unknown.webm');
     const content = Buffer.from(`1a45dfa3874282847765626d1853806790${'55'.repeat(16)}`, 'hex');

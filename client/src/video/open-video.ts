@@ -139,7 +139,16 @@ function extractTrack(library: Mediabunny, path: string, video: Video, chosen: C
         if (missing > MIN_MISSING_SECONDS)
           warnings.push(`${missing.toFixed(2)} s listed in the MP4 index are missing.`);
       };
-      yield* trackAudio(library, track, { kind: video.kind, edits: video.mp4?.edits.get(track.input.id), ended });
+      const jumped = (warning: string) => {
+        // The server tells of the first one too.
+        if (warnings.length === chosen.warnings.length) warnings.push(warning);
+      };
+      yield* trackAudio(library, track, {
+        kind: video.kind,
+        edits: video.mp4?.edits.get(track.input.id),
+        ended,
+        jumped,
+      });
     } finally {
       input.dispose();
     }

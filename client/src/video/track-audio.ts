@@ -12,6 +12,8 @@ export interface TrackAudioOptions {
   readonly edits: EditList | undefined;
   /** Called with the end of the last packet, in seconds on the file's timeline. */
   readonly ended: (seconds: number) => void;
+  /** Called if the clock jumps back, with what to warn of. */
+  readonly jumped: (warning: string) => void;
 }
 
 const OPUS_RATE_HZ = 48_000;
@@ -20,6 +22,8 @@ const PRE_SKIP_OFFSET = 10;
 const FRAGMENT_SECONDS = 1;
 /** MP4 timestamps must increase; the server treats smaller steps back as rounding. */
 const MAX_BACKWARD_SECONDS = 0.1;
+/** Larger steps back are jumps of the clock, which the server ignores: the audio goes on. */
+const CLOCK_BACKWARD_SECONDS = 1;
 
 /** Returns the container format for a codec, or undefined if none supports it. */
 export function formatFor(codec: AudioCodec | null, library: Mediabunny): OutputFormat | undefined {
@@ -35,7 +39,7 @@ export function formatFor(codec: AudioCodec | null, library: Mediabunny): Output
 export async function* trackAudio(
   library: Mediabunny,
   { input, codec, language }: TrackInfo,
-  { kind, edits, ended }: TrackAudioOptions,
+  { kind, edits, ended, jumped }: TrackAudioOptions,
 ): AsyncGenerator<Uint8Array, void, void> {
   const format = formatFor(codec, library);
   const decoderConfig = await input.getDecoderConfig();
@@ -57,16 +61,24 @@ export async function* trackAudio(
     return Buffer.concat([parts.before, withEditList(parts.moov, edits), parts.after]);
   };
   // Packets keep their media timestamps, to which the edit list refers.
-  const shift = (edits === undefined ? 0 : offsetSeconds(edits)) - (kind === 'matroska' ? opusDelay(decoderConfig) : 0);
+  let shift = (edits === undefined ? 0 : offsetSeconds(edits)) - (kind === 'matroska' ? opusDelay(decoderConfig) : 0);
   let endSeconds = 0;
   let last = Number.NEGATIVE_INFINITY;
+  let lastEnd = 0;
   try {
     await output.start();
     const packets = new library.EncodedPacketSink(input);
     let packet: EncodedPacket | null = await packets.getFirstPacket();
     while (packet !== null) {
       endSeconds = packet.timestamp + packet.duration;
+      const backward = lastEnd - packet.timestamp - shift;
+      if (edits === undefined && backward > CLOCK_BACKWARD_SECONDS) {
+        shift += backward;
+        const at = `${backward.toFixed(0)} s at ${lastEnd.toFixed(2)} s`;
+        jumped(`The audio's clock jumps back by ${at}; the gap was ignored.`);
+      }
       const shifted = packet.timestamp + shift;
+      lastEnd = shifted + packet.duration;
       // The writer would move all of them, and the edit list not.
       if (edits !== undefined && Math.round(shifted * decoderConfig.sampleRate) < 0)
         throw new Error('the media begins before time 0');
