@@ -141,13 +141,12 @@ describe('TIFF images', () => {
     );
   });
 
-  it('are refused by name if separate planes are tiled', async () => {
-    const tiles: readonly TiffTag[] = [
-      [284, 3, [2]],
-      [322, 3, [16]],
-      [323, 3, [16]],
-    ];
+  it('are refused by name if separate planes are tiled, or of grey and other samples', async () => {
+    const planes: TiffTag = [284, 3, [2]];
+    const tiles: readonly TiffTag[] = [planes, [322, 3, [16]], [323, 3, [16]]];
     expect(await messageOf(page(ORANGE, { samples: 3, more: tiles }))).to.contain('separate planes of tiles');
+    const grey = { samples: 2, photometric: 1, more: [planes, extra(2)] };
+    expect(await messageOf(page([90, 128], grey))).to.contain('separate planes of grey and other samples');
   });
 
   it('are refused by name for colours and compressions that are not read', async () => {

@@ -158,13 +158,14 @@ function describe({ directory: { tags }, page, subifd }: Chosen): TiffPage {
     );
   }
   const samples = first(tags, TAG.samplesPerPixel, 1);
-  // libvips reads planar strips but not planar tiles.
-  if (samples > 1 && first(tags, TAG.planarConfiguration, 1) === 2 && tags.has(TAG.tileWidth)) {
-    throw refuseImage(
-      'TIFF',
-      'one whose colours lie in separate planes of tiles',
-      'Write it with interleaved colours.',
-    );
+  // libvips reads planar strips but not planar tiles, and mixes the planes of grey and what lies beside it.
+  if (
+    samples > 1 &&
+    first(tags, TAG.planarConfiguration, 1) === 2 &&
+    (tags.has(TAG.tileWidth) || colourSamples === 1)
+  ) {
+    const what = colourSamples === 1 ? 'of grey and other samples' : 'of tiles';
+    throw refuseImage('TIFF', `one whose samples lie in separate planes ${what}`, 'Write it with interleaved samples.');
   }
   const extra = tags.get(TAG.extraSamples) ?? [];
   if (samples > MAX_SAMPLES || (photometric === PALETTE && samples > 1)) {
