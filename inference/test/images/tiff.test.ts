@@ -149,6 +149,11 @@ describe('TIFF images', () => {
     expect(await messageOf(page([90, 128], grey))).to.contain('separate planes of grey and other samples');
   });
 
+  it('are refused by name if colours of 32 bits are multiplied by alpha', async () => {
+    const multiplied = page(wide([...ORANGE, 128]), { samples: 4, bits: 32, more: [extra(1)] });
+    expect(await messageOf(multiplied)).to.contain('samples of 32 bits that are multiplied by alpha');
+  });
+
   it('are refused by name for colours and compressions that are not read', async () => {
     const compressed = (number: number): TiffPageFile => page(ORANGE, { samples: 3, more: [[259, 3, [number]]] });
     for (const [number, name] of [

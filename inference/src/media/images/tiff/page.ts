@@ -178,6 +178,10 @@ function describe({ directory: { tags }, page, subifd }: Chosen): TiffPage {
     const kind = sampleFormat === 'float' ? 'floating-point samples of' : 'samples of';
     throw refuseImage('TIFF', `one with ${kind} ${[...bits].join(' and ')} bits`, CONVERT);
   }
+  // libvips divides by alpha as if its largest value were that of a byte.
+  if (sampleFormat === 'uint' && bitsPerSample > 16 && samples > colourSamples && extra[0] === ASSOCIATED) {
+    throw refuseImage('TIFF', `one with samples of ${bitsPerSample} bits that are multiplied by alpha`, CONVERT);
+  }
   return {
     directory: page,
     subifd,
