@@ -7,15 +7,16 @@ const DEFAULT_MAX_CHARACTERS = 100;
 /** Splits a word greedily into the longest pieces; a word that cannot be split is unknown as a whole. Method: BERT's. */
 export class WordPieceModel implements WordModel {
   readonly #trie = new PieceTrie();
-  /** The trie node at which continuation pieces begin. */
-  readonly #continuation: number;
+  /** The trie node at which continuation pieces begin; undefined without any. */
+  readonly #continuation: number | undefined;
   readonly #unknown: number;
   readonly #maxCharacters: number;
 
   private constructor(vocabulary: JsonObject, prefix: string, unknown: number, maxCharacters: number) {
     for (const [piece, id] of Object.entries(vocabulary))
       if (piece !== '' && typeof id === 'number') this.#trie.add(piece, id);
-    this.#continuation = this.#trie.find(prefix);
+    const continuation = this.#trie.find(prefix);
+    this.#continuation = continuation === 0 && prefix !== '' ? undefined : continuation;
     this.#unknown = unknown;
     this.#maxCharacters = maxCharacters;
   }
@@ -49,6 +50,7 @@ export class WordPieceModel implements WordModel {
   /** Appends the longest piece at `start` to `ids` and returns its end; `start` if there is none. */
   #longestPiece(word: string, start: number, ids: number[]): number {
     let node = start === 0 ? 0 : this.#continuation;
+    if (node === undefined) return start;
     let end = start;
     let found = -1;
     for (let at = start; at < word.length; at += 1) {

@@ -56,6 +56,11 @@ const CASES: Readonly<Record<string, readonly [json: JsonObject, text: string, i
     '. x',
     [0, 4, 5, 1],
   ],
+  'a vocabulary without pieces inside a word has whole words alone': [
+    { model: wordPieces('ab', 'c'), pre_tokenizer: { type: 'WhitespaceSplit' } },
+    'ab abc c',
+    [0, 3, 2, 4, 1],
+  ],
   'byte pairs merge unknown characters within a word, not across words': [
     { model: pairs(['a'], [], { fuse_unk: true }), pre_tokenizer: { type: 'WhitespaceSplit' } },
     'xy x a',
