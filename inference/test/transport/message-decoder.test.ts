@@ -71,6 +71,13 @@ describe('large JSON', () => {
     );
   });
 
+  it('that has a list of numbers or a Buffer as JSON in place of base64 is refused with what was expected', async () => {
+    for (const content of [[137, 80], Buffer.from('PNG'), 7]) {
+      const error = await errorOf(decoder.json(EmbedImageRequestSchema, bytesOf({ images: [{ content }] }), NEVER));
+      expect(error.message).to.match(/content from JSON: expected a string, the bytes in base64, got /);
+    }
+  });
+
   it('of a disconnected caller is skipped, unlike those of others', async () => {
     const gone = new AbortController();
     const caller = { ...NEVER, signal: gone.signal };

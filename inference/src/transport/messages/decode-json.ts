@@ -25,11 +25,14 @@ export function decodeJson(desc: DescMessage, bytes: Uint8Array, limits: JsonLim
 const OTHER_VALUE = /^cannot decode message (\S+) from JSON: (".*"|string|Array\(\d+\)|null|true|false|-?\d\S*)$/s;
 
 const NO_BASE64 = ': invalid base64 string';
+/** What the library expects of bytes that are no string, such as a list of numbers: in JSON they are one. */
+const NO_STRING = ': expected Uint8Array, got ';
 
 function withExpected(desc: DescMessage, said: string): string {
   // Most often a data URL.
   if (said.endsWith(NO_BASE64))
     return `${said}: expected the bytes in base64 alone, without "data:...;base64," before them`;
+  if (said.includes(NO_STRING)) return said.replace(NO_STRING, ': expected a string, the bytes in base64, got ');
   const [, name, came] = OTHER_VALUE.exec(said) ?? [];
   const [field] = messagesOf(desc).find(({ typeName }) => typeName === name)?.fields ?? [];
   if (field === undefined) return said;
