@@ -1,5 +1,6 @@
 import { type ContentHash, type FoundFile, hashFile, hashOfEntry, isUnverified } from '@heimdex/cache';
-import type { CacheState, ModelState } from './cache-state.js';
+import { type CacheState, type ModelState, needsOnlyCompiling } from './cache-state.js';
+import { wrongCheckpoint } from './compile/cannot-compile.js';
 import { asDiskError } from './disk.js';
 import { DownloaderError } from './errors.js';
 import { listRemoteFiles } from './list-remote-files.js';
@@ -26,8 +27,9 @@ export interface VerifiedCacheState {
 /**
  * Verifies models that were on the volume before there was a lock file. Hashes in the lock file are trusted ever after, so each
  * file is verified first: by the hash in its blob's name if the lock needs another one, and by a hash from the hub if none is
- * on the volume. Locked models cost nothing; models whose blobs are named by their sha256 cost only a read of the small
- * files next to them.
+ * on the volume, also of a checkpoint before it is compiled. Locked models cost nothing; models whose blobs are named by their
+ * sha256 cost only a read of the small files next to them. Throws DownloaderError HASH_MISMATCH for a checkpoint of other bytes
+ * than the hub's: another program left it.
  */
 export async function verifyFound(
   cacheState: CacheState,
@@ -37,25 +39,33 @@ export async function verifyFound(
   const unverified: UnverifiedModel[] = [];
   const models: ModelState[] = [];
   for (const state of cacheState.models) {
-    const { found } = state.inspection;
-    if (found === undefined || state.locked !== undefined) {
+    const { found, files: inspected, checkpoint } = state.inspection;
+    if (state.locked !== undefined || (found === undefined && !needsOnlyCompiling(state))) {
       models.push(state);
       continue;
     }
+    const files = found?.files ?? inspected.flatMap((file) => file.found ?? []);
+    const weights = checkpoint?.files ?? [];
     const damaged = new Set(state.damaged);
-    for (const file of found.files.filter((file) => !isUnverified(file))) {
+    for (const file of files.filter((file) => !isUnverified(file))) {
       // The sha256 that names a blob is locked as it is.
-      if (file.hash !== undefined && mustBeRead(file) && !(await hasHash(file, file.hash, signal)))
+      if (file.hash !== undefined && mustBeRead(file) && (await hashOf(file, file.hash, signal)) !== file.hash.value)
         damaged.add(file.path);
     }
-    const unnamed = found.files.filter(isUnverified);
+    const unnamed = [...files, ...weights].filter(isUnverified);
     if (unnamed.length > 0) {
       const { hashes, reason } = await askHashes(state, cacheState.environment, remote, signal);
       const paths: string[] = [];
       for (const file of unnamed) {
         const hash = hashes.get(file.path);
-        if (hash === undefined) paths.push(file.path);
-        else if (!(await hasHash(file, hash, signal))) damaged.add(file.path);
+        if (hash === undefined) {
+          paths.push(file.path);
+          continue;
+        }
+        const actual = await hashOf(file, hash, signal);
+        if (actual === hash.value) continue;
+        if (weights.includes(file)) throw wrongCheckpoint(file, hash, actual);
+        damaged.add(file.path);
       }
       if (paths.length > 0) unverified.push({ state, paths, reason });
     }
@@ -64,9 +74,9 @@ export async function verifyFound(
   return { cacheState: { ...cacheState, models }, unverified };
 }
 
-async function hasHash(file: FoundFile, { type, value }: ContentHash, signal: AbortSignal): Promise<boolean> {
+async function hashOf(file: FoundFile, { type }: ContentHash, signal: AbortSignal): Promise<string> {
   try {
-    return (await hashFile(type, file.blobPath, signal)) === value;
+    return await hashFile(type, file.blobPath, signal);
   } catch (error) {
     signal.throwIfAborted();
     throw asDiskError(error, file.blobPath);

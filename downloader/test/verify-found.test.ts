@@ -1,8 +1,11 @@
-import { realpath, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { cp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { readCompiledModels } from '@heimdex/cache';
 import { expect } from 'chai';
 import type { Plan, PlannedFile } from '../src/plan.js';
 import { verifiedHashes } from '../src/record-verified.js';
+import { lastLine, runHere } from './support/program.js';
+import { NAME, useCheckpoints } from './support/use-checkpoints.js';
 import { temporaryDir } from './support/volume.js';
 
 describe('files whose bytes a run has read', () => {
@@ -26,5 +29,68 @@ describe('files whose bytes a run has read', () => {
     expect([...hashes].map(([path, { value }]) => [path, value])).to.deep.equal(
       ['fetched', 'verified', 'whisper.pt'].map((name) => [join(root, name), name]),
     );
+  });
+});
+
+describe('a checkpoint that another program left, and its small files', () => {
+  const { dir, env, ok, filled, requests, snapshot, bytesAsked } = useCheckpoints();
+  const cache = () => join(dir.path, 'cache');
+  const locked = async () => (await readFile(join(cache(), 'models.lock.json'), 'utf8').catch(() => '')).includes(NAME);
+  const compiled = async () => (await readCompiledModels(cache(), NAME)).length;
+  const weights = () => join(snapshot(), 'model.safetensors');
+
+  beforeEach(async () => {
+    await filled();
+    await rm(join(cache(), '.compiled'), { recursive: true });
+    await rm(join(cache(), 'models.lock.json'));
+    requests().clear();
+  });
+
+  /** As huggingface_hub leaves them where links are not supported. */
+  async function withoutLinks() {
+    const repository = dirname(dirname(snapshot()));
+    await cp(snapshot(), join(dir.path, 'copy'), { recursive: true, dereference: true });
+    for (const name of ['blobs', 'trees', 'snapshots'])
+      await rm(join(repository, name), { recursive: true, force: true });
+    await cp(join(dir.path, 'copy'), snapshot(), { recursive: true });
+  }
+
+  it('are verified with hashes from the hub where none is on the volume, and not fetched', async () => {
+    await withoutLinks();
+    await ok();
+    expect(requests().filter({ kind: 'tree' })).to.have.length(1);
+    expect(bytesAsked()).to.deep.equal([]);
+    expect([await locked(), await compiled()]).to.deep.equal([true, 1]);
+  });
+
+  it("are neither compiled nor changed where the checkpoint's bytes are not the hub's", async () => {
+    await withoutLinks();
+    const bytes = await readFile(weights());
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+    await writeFile(weights(), bytes);
+    const result = await runHere([], env());
+    expect(result.status, result.stderr).to.equal(7);
+    expect(lastLine(result)).to.include({ code: 'HASH_MISMATCH' });
+    expect(lastLine(result).msg).to.include(weights()).and.include('move it away');
+    expect((await readFile(weights())).equals(bytes)).to.equal(true);
+    expect([await locked(), await compiled()]).to.deep.equal([false, 0]);
+  });
+
+  it('are compiled without a network, but not locked, and the checkpoint stays for a later look', async () => {
+    await withoutLinks();
+    const { log } = await ok([], { HF_HUB_OFFLINE: '1', KEEP_CHECKPOINTS: 'false' });
+    expect(log.find(({ event }) => event === 'not-verified')?.msg).to.include('model.safetensors');
+    expect([await locked(), await compiled()]).to.deep.equal([false, 1]);
+    expect((await readFile(weights())).length).to.be.above(0);
+    expect((await runHere(['verify'], env())).status).to.equal(8);
+  });
+
+  it('are read before they are compiled: a damaged small file is fetched', async () => {
+    const config = await realpath(join(snapshot(), 'config.json'));
+    const right = await readFile(config, 'utf8');
+    await writeFile(config, right.replace('{', ' '));
+    await ok();
+    expect(await readFile(config, 'utf8')).to.equal(right);
+    expect([await locked(), await compiled()]).to.deep.equal([true, 1]);
   });
 });

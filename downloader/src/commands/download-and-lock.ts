@@ -41,13 +41,13 @@ export async function downloadAndLock(
   notLocked: ReadonlySet<ConfiguredModel> = new Set(),
 ): Promise<DownloadTotals> {
   const totals = plan.models.length === 0 ? { ...NOTHING_FETCHED, resumedBytes: 0 } : await carryOut(context, plan);
-  const { locked: compiled, models: compiledModels } = await compileAll(context, plan, cacheState);
+  const { locked: compiled, models: compiledModels } = await compileAll(context, plan, cacheState, notLocked);
   const downloaded = plan.models.filter(({ remoteFiles }) => remoteFiles.state.configured.compile === undefined);
   const published = await Promise.all(downloaded.map((model) => lockPublished(model, context.signal)));
   const models = cacheState.models.filter(({ configured }) => !notLocked.has(configured));
   const noted = [...published, ...compiled].map((model) => recordFound(model, plan, cacheState));
   await writeLockFile(context, { ...cacheState, models }, plan, noted);
-  if (!context.config.keepCheckpoints) await dropCheckpoints(context, plan);
+  if (!context.config.keepCheckpoints) await dropCheckpoints(context, plan, notLocked);
   return { ...totals, compiledModels };
 }
 
@@ -56,11 +56,16 @@ function recordFound(model: LockedModel, plan: Plan, { lock }: CacheState): Lock
 }
 
 /** KEEP_CHECKPOINTS=false: removes checkpoints of models that are compiled and locked. */
-async function dropCheckpoints(context: CommandContext, plan: Plan): Promise<void> {
+async function dropCheckpoints(
+  context: CommandContext,
+  plan: Plan,
+  notLocked: ReadonlySet<ConfiguredModel>,
+): Promise<void> {
   const fetched = new Set(plan.blobs.filter(({ action }) => action === 'fetch').map(({ finalPath }) => finalPath));
   // For a name that may mean two layouts, the plan has the repository's actual one.
   const models = [...plan.models.map(({ remoteFiles }) => remoteFiles.state), ...plan.compile, ...plan.complete];
-  for (const { configured } of models.filter((model) => model.configured.compile !== undefined)) {
+  for (const { configured } of models) {
+    if (configured.compile === undefined || notLocked.has(configured)) continue;
     // A volume without a checkpoint may be read-only, and needs no lock.
     const { found, checkpoint } = (await readState(context, configured)).inspection;
     if (found?.compiled === undefined || checkpoint === undefined) continue;
@@ -77,6 +82,7 @@ async function compileAll(
   context: CommandContext,
   plan: Plan,
   cacheState: CacheState,
+  notLocked: ReadonlySet<ConfiguredModel>,
 ): Promise<{ readonly locked: readonly LockedModel[]; readonly models: number }> {
   const fetched = plan.models.map(({ remoteFiles }) => remoteFiles.state.configured);
   const alsoKnown = await compiledAtAnother(plan, context.signal);
@@ -99,7 +105,7 @@ async function compileAll(
     });
     const [problem] = done.inspection.problems;
     if (problem !== undefined) throw problem;
-    const entry = await lockFound(done, context.signal);
+    const entry = notLocked.has(configured) ? undefined : await lockFound(done, context.signal);
     if (entry !== undefined) locked.push(entry);
   }
   return { locked, models };

@@ -1,4 +1,4 @@
-import type { ConfiguredModel } from '@heimdex/cache';
+import type { ConfiguredModel, ContentHash, FoundFile } from '@heimdex/cache';
 import { messageOf } from '@heimdex/common';
 import { DownloaderError } from '../errors.js';
 
@@ -7,6 +7,18 @@ export function cannotCompile({ id, variable }: ConfiguredModel, problem: string
   return new DownloaderError(
     'CHECKPOINT_INVALID',
     `${id} cannot be compiled: ${problem.replace(/\.$/, '')}. Choose another model with ${variable}${or}, then run: heimdex-downloader plan`,
+  );
+}
+
+/** The error of a checkpoint on the volume with other bytes than its name or the hub says. */
+export function wrongCheckpoint(
+  { blobPath }: Pick<FoundFile, 'blobPath'>,
+  { type, value }: ContentHash,
+  actual: string,
+): DownloaderError {
+  return new DownloaderError(
+    'HASH_MISMATCH',
+    `${blobPath} is damaged or another file: expected ${type} ${value}, got ${actual}. To fetch it again, run: heimdex-downloader download --check. If another program left it, it is not replaced: move it away first`,
   );
 }
 

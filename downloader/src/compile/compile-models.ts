@@ -29,6 +29,7 @@ import { CheckpointGone, DownloaderError } from '../errors.js';
 import { CompileProgress } from '../progress/compile-progress.js';
 import { recordVerified } from '../record-verified.js';
 import { assertCompilable } from './assert-compilable.js';
+import { wrongCheckpoint } from './cannot-compile.js';
 import type { CompileOrder } from './compile-process.js';
 import { readEmptyText } from './empty-text.js';
 import { compileOfFound, compileStart } from './plan-compile.js';
@@ -143,10 +144,7 @@ async function verifySources(
     const sha256 = known?.type === 'sha256' ? known.value : await hashFile('sha256', blobPath, signal);
     const actual = hash?.type === 'git-sha1' ? await hashFile('git-sha1', blobPath, signal) : sha256;
     if (hash !== undefined && actual !== hash.value) {
-      throw new DownloaderError(
-        'HASH_MISMATCH',
-        `${blobPath} is damaged or does not match its name: expected ${hash.type} ${hash.value}, got ${actual}. To fetch it again, run: heimdex-downloader download --check. If another program left it, it is not replaced: move it away first`,
-      );
+      throw wrongCheckpoint({ blobPath }, hash, actual);
     }
     sources.push({ path, sizeBytes, sha256 });
   }
