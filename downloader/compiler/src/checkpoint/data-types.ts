@@ -23,15 +23,19 @@ export function isDataType(name: string): name is DataType {
  * Converts little-endian floats of any width to float32. Rounds float64. Throws CHECKPOINT_UNSUPPORTED for integers.
  *
  * @param bytes Freshly read; float32 is a view of them where their alignment allows it.
+ * @param name The tensor's, for the message.
  */
-export function toFloat32(type: DataType, bytes: Uint8Array): Float32Array {
+export function toFloat32(type: DataType, bytes: Uint8Array, name: string): Float32Array {
   const aligned = bytes.byteOffset % DATA_TYPES[type] === 0 ? bytes : bytes.slice();
   const { buffer, byteOffset, byteLength } = aligned;
   if (type === 'F32') return new Float32Array(buffer, byteOffset, byteLength / 4);
   if (type === 'F64') return Float32Array.from(new Float64Array(buffer, byteOffset, byteLength / 8));
   if (type === 'BF16') return fromBfloat16(new Uint16Array(buffer, byteOffset, byteLength / 2));
   if (type === 'F16') return fromFloat16(new Uint16Array(buffer, byteOffset, byteLength / 2));
-  throw new CompilerError('CHECKPOINT_UNSUPPORTED', `Expected weights of floating point, got ${type}.`);
+  throw new CompilerError(
+    'CHECKPOINT_UNSUPPORTED',
+    `Expected tensor ${name} to be of F64, F32, F16 or BF16, got ${type}. If its weights were quantized (bitsandbytes, GPTQ), choose the model that they were made from.`,
+  );
 }
 
 /** bfloat16 is the upper half of float32. */

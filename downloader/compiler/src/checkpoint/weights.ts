@@ -64,7 +64,7 @@ export class Weights {
     if (bytes.length < count * rowBytes) {
       throw new CompilerError('CHECKPOINT_INVALID', `Expected all of tensor ${name}, but the file ends within it.`);
     }
-    const values = toFloat32(entry.type, bytes);
+    const values = toFloat32(entry.type, bytes, name);
     for (let i = 0; i < values.length; i++) {
       if (!Number.isFinite(values[i])) {
         const where = `${name} at element ${start * (rowBytes / DATA_TYPES[entry.type]) + i}`;

@@ -44,6 +44,23 @@ describe('the tensors of a checkpoint', () => {
     });
   }
 
+  it('are named if one has integers, as bitsandbytes stores weights', async () => {
+    const bytes = safetensorsFile(bertTensors());
+    const header = `"${DENSE}":{"dtype":"`;
+    bytes.write('I32', bytes.indexOf(header) + header.length);
+    const checkpoint = dir.write('integers.safetensors', bytes);
+    const options = {
+      checkpoint,
+      config: BERT_CONFIG,
+      dir: dir.fresh(),
+      precision: 'fp32',
+      overflowSafe: true,
+    } as const;
+    const error = await refusal(() => compileCheckpoint(options));
+    expect(error.code).to.equal('CHECKPOINT_UNSUPPORTED');
+    expect(error.message).to.include(DENSE).and.include('I32').and.include('quantized');
+  });
+
   it('are named if one is not part of the architecture', async () => {
     const extra = { name: 'encoder.layer.0.adapter.weight', shape: [2], values: new Float32Array(2) };
     const error = await refusal(() => compile([...bertTensors(), extra]));
