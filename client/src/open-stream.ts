@@ -82,7 +82,8 @@ export class OpenStream {
       await this.#write({ case: 'start', value: start });
       for (let chunk = await this.#read(chunks); chunk !== undefined; chunk = await this.#read(chunks)) {
         for (let at = 0; at < chunk.byteLength; at += CHUNK_BYTES) {
-          await this.#write({ case: 'audio', value: chunk.subarray(at, at + CHUNK_BYTES) });
+          // Copied, as gRPC serializes it only when those before are sent, and the source may use its buffer again.
+          await this.#write({ case: 'audio', value: Buffer.from(chunk.subarray(at, at + CHUNK_BYTES)) });
         }
       }
       this.#stream.end();

@@ -79,6 +79,23 @@ describe('a stream of speech', () => {
     expect(received.equals(Buffer.concat([audio, audio.subarray(0, 3)]))).to.equal(true);
   });
 
+  it('sends each chunk as it was when it was read: a source may use one buffer for all', async () => {
+    const sent: TranscribeStreamRequest['message'][] = [];
+    const client = await clientOf((call) => {
+      call.on('data', ({ message }: TranscribeStreamRequest) => sent.push(message)).on('end', () => call.end());
+    });
+    const numbers = Array.from({ length: 20 }, (_, index) => index);
+    await collect(
+      client.transcribeStream(
+        (function* () {
+          const buffer = Buffer.alloc(1);
+          for (const number of numbers) yield buffer.fill(number);
+        })(),
+      ),
+    );
+    expect(sent.flatMap((chunk) => (chunk.case === 'audio' ? [...chunk.value] : []))).to.deep.equal(numbers);
+  });
+
   it('is cancelled on the server when its reader leaves the loop', async () => {
     const cancelled = deferred();
     const client = await clientOf((call) => {
