@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
+import { createSecureContext, createServer as createTlsServer } from 'node:tls';
 import { create } from '@bufbuild/protobuf';
 import { ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import { GetServerInfoResponseSchema, InferenceService } from '@heimdex/gen';
@@ -69,6 +70,26 @@ describe('an encrypted connection', () => {
     const error = await failureOf(connect({ address, tls: { ...tls, serverName: 'another.test' } }).getServerInfo());
     expect(error).to.include({ tlsProblem: 'CERTIFICATE_NAME' });
     expect(error.message).to.match(/another name .*another\.test.*inference\.test.*tls\.serverName/);
+  });
+
+  it('to an IP address names no server, and the certificate is verified against the address', async () => {
+    const names: string[] = [];
+    const named = createTlsServer({
+      ...own,
+      SNICallback: (name, done) => {
+        names.push(name);
+        done(null, createSecureContext(own));
+      },
+    });
+    try {
+      await once(named.listen(0, '127.0.0.1'), 'listening');
+      const address = `https://127.0.0.1:${(named.address() as AddressInfo).port}`;
+      const error = await failureOf(connect({ address, tls: { ca: ca.cert } }).getServerInfo());
+      expect(error).to.include({ tlsProblem: 'CERTIFICATE_NAME' });
+      expect(names).to.deep.equal([]);
+    } finally {
+      named.close();
+    }
   });
 
   it('is refused to a server of an unknown authority', async () => {

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { ChannelCredentials } from '@grpc/grpc-js';
 
 type SecureConnector = ReturnType<ChannelCredentials['_createSecureConnector']>;
@@ -44,7 +44,7 @@ export class WatchedCredentials extends ChannelCredentials {
   }
 
   override _createSecureConnector(...settings: SecureConnectorArguments): SecureConnector {
-    const connector = this.#inner._createSecureConnector(...settings);
+    const connector = withoutAddressAsName(this.#inner._createSecureConnector(...settings));
     return {
       connect: (socket) => this.#connect(connector, socket),
       waitForReady: () => connector.waitForReady(),
@@ -86,4 +86,14 @@ export class WatchedCredentials extends ChannelCredentials {
   #fail(failure: unknown): void {
     this.#progress = { ...this.#progress, failure };
   }
+}
+
+/**
+ * grpc-js sends an IP address as the server's name, which TLS forbids (RFC 6066): Node.js warns of it, and Deno and Bun refuse it. Without a
+ * name the certificate is verified against the address all the same.
+ */
+function withoutAddressAsName(connector: SecureConnector): SecureConnector {
+  const { connectionOptions } = connector as SecureConnector & { connectionOptions?: { servername?: string } };
+  if (isIP(connectionOptions?.servername ?? '') !== 0) delete connectionOptions?.servername;
+  return connector;
 }
