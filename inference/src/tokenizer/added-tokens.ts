@@ -83,6 +83,8 @@ class TokenFinder {
       if (token.singleWord && touchesWord(text, start, end)) continue;
       while (token.lstrip && start > done && isSpace(text, start - 1)) start -= 1;
       while (token.rstrip && end < text.length && isSpace(text, end)) end += 1;
+      // The one before it has taken all of it as spaces, and this one takes spaces before it from there on.
+      if (token.lstrip && end <= done) continue;
       if (start > done) yield { text: text.slice(done, start) };
       yield { id: token.id };
       done = end;

@@ -58,7 +58,8 @@ export class UnigramModel implements WordModel {
   }
 
   #unknownIds(text: string): number[] {
-    if (this.#bytes.size === 0) return [this.#unknown];
+    // The text of the unknown piece is that piece.
+    if (this.#bytes.size === 0 || this.#trie.pieceAt(this.#trie.find(text)) >= 0) return [this.#unknown];
     const ids = [...Buffer.from(text)].flatMap((byte) => this.#bytes.get(byte) ?? []);
     return ids.length === Buffer.byteLength(text) ? ids : [this.#unknown];
   }

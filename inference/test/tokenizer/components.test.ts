@@ -61,6 +61,29 @@ const CASES: Readonly<Record<string, readonly [json: JsonObject, text: string, i
     'ab abc c',
     [0, 3, 2, 4, 1],
   ],
+  'an added token that the one before it takes as a space is not found again': [
+    {
+      model: wordPieces('x'),
+      pre_tokenizer: { type: 'WhitespaceSplit' },
+      added_tokens: [added('\n', 4, { lstrip: true, rstrip: true })],
+    },
+    'x\n\n x',
+    [0, 3, 4, 3, 1],
+  ],
+  'an added token that the one before it takes as a space is found again if it takes no spaces before it': [
+    {
+      model: wordPieces('x'),
+      pre_tokenizer: { type: 'WhitespaceSplit' },
+      added_tokens: [added('\n', 4, { rstrip: true })],
+    },
+    'x\n\n x',
+    [0, 3, 4, 4, 3, 1],
+  ],
+  'the unknown piece is itself in a text, not its bytes': [
+    { model: unigram({ byte_fallback: true }, '<0x3C>', '<0x75>', '<0x6E>', '<0x6B>', '<0x3E>') },
+    '<unk>',
+    [0, 2, 1],
+  ],
   'byte pairs merge unknown characters within a word, not across words': [
     { model: pairs(['a'], [], { fuse_unk: true }), pre_tokenizer: { type: 'WhitespaceSplit' } },
     'xy x a',
