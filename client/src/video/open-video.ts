@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { haveOnlyBlockTimes, RepeatedReads } from '@heimdex/common';
+import { haveOnlyBlockTimes, RepeatedReads, splitChunks } from '@heimdex/common';
 import type { Input } from 'mediabunny';
 import { InferenceClientError } from '../errors.js';
 import { type ChosenTrack, chooseTrack, type TrackInfo, trackInfoOf } from './choose-track.js';
@@ -97,6 +97,7 @@ async function audioOf(path: string, video: Video, requested: number | undefined
     const hasVideo = video.kind === 'mpeg-ts' || videoTracks.length > 0 || large;
     if (audioTracks.length === 0) return undefined;
     const chosen = chooseTrack(audioTracks, requested);
+    if (chosen !== undefined) splitChunks(chosen.track.input);
     if (!hasVideo && !(await isMostlyOther(chosen, video.sizeBytes))) return undefined;
     if (video.kind === 'mpeg-ts') {
       const layout = transportLayoutOf(video.head);
@@ -159,6 +160,7 @@ function extractTrack(library: Mediabunny, path: string, video: Video, chosen: C
 async function trackAt(input: Input, index: number): Promise<TrackInfo> {
   const track = (await input.getAudioTracks())[index];
   if (track === undefined) throw new Error('the file changed while it was being read');
+  splitChunks(track);
   return trackInfoOf(track, index);
 }
 

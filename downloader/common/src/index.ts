@@ -9,6 +9,7 @@ export * from './help.js';
 export * from './json-object.js';
 export * from './make-dir.js';
 export * from './matroska-laces.js';
+export * from './mp4-chunks.js';
 export * from './once.js';
 export * from './pcm-samples.js';
 export * from './repeated-reads.js';

@@ -218,6 +218,15 @@ describe('A damaged audio file', () => {
     expect(error.message).to.contain('moov');
   });
 
+  it('of MP4 that claims many more samples for a chunk than there are is read', async () => {
+    const bytes = await fixture('speech-44k-stereo.m4a');
+    const claims = Buffer.from(bytes);
+    // The last chunk's: the length of an entry of the list is 12 bytes.
+    const list = claims.indexOf('stsc') + 4;
+    claims.writeUInt32BE(0xffff_ffff, list + 8 + (claims.readUInt32BE(list + 4) - 1) * 12 + 4);
+    expect((await transcribe(claims)).samples).to.deep.equal((await transcribe(bytes)).samples);
+  });
+
   it('with missing MP4 frames reports how much is missing', async () => {
     const bytes = await fixture('speech-48k-mono-faststart.m4a');
     const { samples, warnings } = await transcribe(bytes.subarray(0, bytes.length - 3_000));

@@ -1,3 +1,4 @@
+import { splitChunks } from '@heimdex/common';
 import type { Input } from 'mediabunny';
 import { InferenceError } from '../../../errors.js';
 import { PACKET_CODECS } from '../decoders/codecs.js';
@@ -132,6 +133,7 @@ export class ContainerDecoder implements Decoder {
     const decoder = await PACKET_CODECS[chosen.format.codec].create?.(chosen.format);
     if (decoder === undefined) throw new InferenceError('INTERNAL', 'A track without a decoder was selected.');
     this.#decoder = decoder;
+    splitChunks(chosen.track.input);
     const edits = EditList.of(index.mp4?.tracks.get(chosen.track.id));
     if (edits.reordered) {
       this.#warnings.push('The edit list repeats or reorders parts; they were read once, in the order of the media.');
