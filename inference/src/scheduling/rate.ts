@@ -2,6 +2,10 @@
 
 /** Exponential decay per run: about the last 25 runs count. */
 const DECAY = 0.96;
+/** A run that takes more than this multiple of its expected time ... */
+const PAUSED_FACTOR = 10;
+/** ... and more than this time was paused, as with the machine or the container: the rest says nothing about the next runs. */
+const PAUSED_MS = 5000;
 
 /** Cost per time of the latest runs. Cost and time are summed separately: the mean of the quotients would overestimate. */
 export class Rate {
@@ -11,8 +15,9 @@ export class Rate {
 
   /** Records a run of `cost` (in the family's unit) that took one worker `ms`. */
   record(cost: number, ms: number): void {
+    const maxMs = Math.max(PAUSED_MS, PAUSED_FACTOR * (this.estimateMs(cost, 1) ?? Number.POSITIVE_INFINITY));
     this.#cost = this.#cost * DECAY + cost;
-    this.#ms = this.#ms * DECAY + Math.max(ms, 0.05);
+    this.#ms = this.#ms * DECAY + Math.min(Math.max(ms, 0.05), maxMs);
     this.#runs = this.#runs * DECAY + 1;
   }
 

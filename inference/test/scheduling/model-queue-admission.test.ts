@@ -60,6 +60,15 @@ describe('ModelQueue admission', () => {
     expect(refusal(() => modelQueue.admit({ ...request, cost: 25 })).retryAfterMs).to.equal(500);
   });
 
+  it('does not refuse calls after a pause of the machine in a run', async () => {
+    const { modelQueue, executor } = createModelQueue({ limits: { maxItems: 100, maxWaitMs: 30_000 } });
+    modelQueue.addExecutor(executor);
+    await measure({ modelQueue, executor }, '1', 100);
+    await measure({ modelQueue, executor }, '1', 3_600_000);
+    modelQueue.admit(request);
+    expect(() => modelQueue.admit(request)).not.to.throw();
+  });
+
   it('admits a call above the limits while nothing else is admitted', () => {
     const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);

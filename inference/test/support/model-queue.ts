@@ -37,9 +37,9 @@ export class ManualExecutor implements Executor<string, string> {
     });
   }
 
-  /** Returns the run at an index. Throws if there is none. */
+  /** Returns the run at an index, -1 for the last. Throws if there is none. */
   at(index: number): Run {
-    const run = this.runs[index];
+    const run = this.runs.at(index);
     if (run === undefined) throw new Error(`no run ${index}; there are ${this.runs.length}`);
     return run;
   }
@@ -67,7 +67,7 @@ export function createModelQueue(more: Partial<ModelQueueOptions<string>> = {}) 
 
 export const request = { items: 1, cost: 1, priority: 'interactive' } as const;
 
-/** Lets the first run, of one item, take `runMs`. */
+/** Lets a run of one item take `runMs`. */
 export async function measure(
   { modelQueue, executor }: Pick<ReturnType<typeof createModelQueue>, 'modelQueue' | 'executor'>,
   item: string,
@@ -77,7 +77,7 @@ export async function measure(
   const admission = modelQueue.admit(asked);
   const done = admission.submit(item, NEVER);
   await settled();
-  executor.at(0).answer(undefined, runMs);
+  executor.at(-1).answer(undefined, runMs);
   await done;
   admission.close();
 }
