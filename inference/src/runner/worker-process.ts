@@ -266,8 +266,13 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   }
 }
 
+/** What a signal of the kernel means. If this program had sent SIGKILL, another reason would be known. */
+const SIGNAL_MEANINGS: Partial<Record<NodeJS.Signals, string>> = {
+  SIGKILL: ', as when the system or the container runs out of memory',
+  SIGBUS: ', as when a file that it has mapped was cut, or its disk or volume can no longer be read',
+};
+
 function exitReason(code: number | null, signal: NodeJS.Signals | null): string {
-  const reason = `the process ended with ${signal ?? `code ${code}`}`;
-  // If this program had sent it, another reason would be known.
-  return signal === 'SIGKILL' ? `${reason}, as when the system or the container runs out of memory` : reason;
+  if (signal === null) return `the process ended with code ${code}`;
+  return `the process ended with ${signal}${SIGNAL_MEANINGS[signal] ?? ''}`;
 }
