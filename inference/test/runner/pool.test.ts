@@ -1,4 +1,5 @@
 import { ChildProcess, execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
@@ -17,6 +18,17 @@ describe('a pool of workers', () => {
     const limited = `ulimit -n 64 && exec '${process.execPath}' '${WITHOUT_FILES}'`;
     const { stdout } = await promisify(execFile)('sh', ['-c', limited]);
     expect(stdout).to.equal('the process could not be started: too many open files (EMFILE or ENFILE)');
+  });
+
+  it('starts workers that the system ends before the serving process when memory runs out', async function () {
+    if (process.platform !== 'linux') return this.skip();
+    const adjustment = (pid: string | number) => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'));
+    const pool = startFakePool({});
+    try {
+      expect(pool.pids.map(adjustment)).to.deep.equal([Math.min(1000, adjustment('self') + 500)]);
+    } finally {
+      await pool.close();
+    }
   });
 
   it('gives no run to a worker that is being killed: the next one has it', async () => {
