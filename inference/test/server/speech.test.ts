@@ -32,7 +32,7 @@ describe('speech with Moonshine', () => {
   let said: Readonly<Record<string, string>>;
 
   before(async () => {
-    const env = { MAX_AUDIO_SECONDS: '60', STREAM_IDLE_SECONDS: '1', MEMORY_LIMIT_GB: '0.6' };
+    const env = { MAX_AUDIO_SECONDS: '60', STREAM_IDLE_SECONDS: '1', MEMORY_LIMIT_GB: '0.32' };
     ({ server, stop } = await speechServer(env));
     client = new GrpcClient(server.address);
     said = JSON.parse(await readFile(join(SAMPLES, 'said.json'), 'utf8'));
@@ -102,14 +102,14 @@ describe('speech with Moonshine', () => {
   it('holds a video until its index at the end, within its memory for requests, and frees it afterwards', async function () {
     this.timeout(60_000);
     const whole = await client.value(transcribe, { audio: { content: await sample('search.flac') } });
-    // Requests may hold a quarter of the memory limit, 153 MiB: less than two of these videos.
+    // Requests may hold a quarter of the memory limit, 82 MiB: less than two of these videos.
     for (const again of [1, 2]) {
-      const result = await stream(await indexLastVideo('search.flac', 80));
+      const result = await stream(await indexLastVideo('search.flac', 42));
       if (!result.ok) throw new Error(`${again}: ${result.error.message}`);
       const text = result.value.flatMap(({ message }) => (message.case === 'segment' ? [message.value.text] : []));
       expect(plainWords(text.join(''))).to.equal(plainWords(whole.text));
     }
-    const refused = await stream(await indexLastVideo('search.flac', 160));
+    const refused = await stream(await indexLastVideo('search.flac', 84));
     expect(refused.ok ? 'no error' : refused.error.reason).to.equal('MESSAGE_TOO_LARGE');
     expect(refused.ok ? '' : refused.error.message).to.contain('-movflags +faststart');
   });
