@@ -88,7 +88,7 @@ describe('output that cannot be written', () => {
   });
 
   /** Starts a server whose two outputs are one pipe, and ends it once `leave` is done with the pipe's reader. */
-  async function endOf(leave: (reader: Socket, url: string) => Promise<unknown>) {
+  async function endOf(leave: (reader: Socket, url: string, pipe: string) => Promise<unknown>) {
     const volume = await pocketVolume();
     const pipe = join(volume.cacheDir, 'log');
     execFileSync('mkfifo', [pipe]);
@@ -105,7 +105,7 @@ describe('output that cannot be written', () => {
           if (line.includes('"Ready"')) resolve();
         });
       });
-      await leave(reader, `http://127.0.0.1:${port}`);
+      await leave(reader, `http://127.0.0.1:${port}`, pipe);
       child.kill('SIGTERM');
       const [code] = await once(child, 'exit');
       return code;
@@ -125,14 +125,18 @@ describe('output that cannot be written', () => {
   });
 
   it('does not keep the server from ending: its reader reads nothing, and the pipe is full', async () => {
-    const code = await endOf(async (reader, url) => {
-      reader.pause();
-      // A line each, of 320 bytes or more; a pipe has 64 KiB, and the reader as much. Calls without texts are refused without a run.
+    let idle: number | undefined;
+    const code = await endOf(async (reader, url, pipe) => {
+      // In the place of the stream, which has room for as much as the pipe.
+      idle = openSync(pipe, 'r');
+      reader.destroy();
+      // A line each, of 320 bytes or more; a pipe has 64 KiB. Calls without texts are refused without a run.
       const id = 'x'.repeat(128);
-      for (let calls = 0; calls < 600; calls += 50)
+      for (let calls = 0; calls < 250; calls += 50)
         await Promise.all(Array.from({ length: 50 }, () => embed(url, [], id)));
     });
     expect(code).to.equal(EXIT_CODES.ok);
+    if (idle !== undefined) closeSync(idle);
   });
 });
 
