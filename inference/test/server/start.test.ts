@@ -147,7 +147,7 @@ describe('a faulty volume', () => {
     const link = join(pointer, commit, 'onnx/vision_model.onnx');
     await unlink(link);
     await writeFile(link, junk);
-    const { code, stdout } = await runProgram({ ...pocketEnv(volume), LOG_FORMAT: 'json' });
+    const { code, stdout } = await runProgram({ ...pocketEnv(volume), ...NO_FACES, LOG_FORMAT: 'json' });
     expect(code, stdout).to.equal(EXIT_CODES.worker);
     const fatal = stdout.split('\n').filter((line) => line.includes('"level":"fatal"'));
     expect(fatal).to.have.lengthOf(1);
