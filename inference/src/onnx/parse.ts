@@ -53,109 +53,110 @@ class Parser {
     let irVersion = 0n;
     let producer = '';
     let graph: OnnxGraph | undefined;
-    for (const field of fieldsOf(this.#source, 0, this.#source.sizeBytes)) {
-      if (field.number === FIELDS.model.irVersion) irVersion = field.value;
-      else if (field.number === FIELDS.model.producer) producer = this.#text(field);
-      else if (field.number === FIELDS.model.graph) graph = this.#graph(field);
-      else if (field.number === FIELDS.model.opset) {
-        let domain = '';
-        let version = 0n;
-        for (const part of this.#inside(field)) {
-          if (part.number === FIELDS.opset.domain) domain = this.#text(part);
-          else if (part.number === FIELDS.opset.version) version = part.value;
-        }
-        opsets.set(domain, version);
-      } else rest.push(this.#whole(field));
-    }
+    const { model } = FIELDS;
+    this.#read(fieldsOf(this.#source, 0, this.#source.sizeBytes), rest, {
+      [model.irVersion]: (part) => (irVersion = part.value),
+      [model.producer]: (part) => (producer = this.#text(part)),
+      [model.graph]: (part) => (graph = this.#graph(part)),
+      [model.opset]: (part) => opsets.set(...this.#opset(part)),
+    });
     if (graph === undefined) throw new Error('Expected an ONNX model with a graph, got none.');
     return { irVersion, producer, opsets, graph, rest };
   }
 
+  #opset(field: Field): [domain: string, version: bigint] {
+    let domain = '';
+    let version = 0n;
+    this.#read(this.#inside(field), undefined, {
+      [FIELDS.opset.domain]: (part) => (domain = this.#text(part)),
+      [FIELDS.opset.version]: (part) => (version = part.value),
+    });
+    return [domain, version];
+  }
+
   #graph(field: Field): OnnxGraph {
-    const graph: OnnxGraph = { name: '', nodes: [], initializers: [], inputs: [], outputs: [], shapes: [], rest: [] };
-    for (const part of this.#inside(field)) {
-      if (part.number === FIELDS.graph.node) graph.nodes.push(this.#node(part));
-      else if (part.number === FIELDS.graph.name) graph.name = this.#text(part);
-      else if (part.number === FIELDS.graph.initializer) graph.initializers.push(this.#tensor(part));
-      else if (part.number === FIELDS.graph.input) graph.inputs.push(this.#value(part));
-      else if (part.number === FIELDS.graph.output) graph.outputs.push(this.#value(part));
-      else if (part.number === FIELDS.graph.shape) graph.shapes.push(this.#whole(part));
-      else graph.rest.push(this.#whole(part));
-    }
-    return graph;
+    const read: OnnxGraph = { name: '', nodes: [], initializers: [], inputs: [], outputs: [], shapes: [], rest: [] };
+    const { graph } = FIELDS;
+    this.#read(this.#inside(field), read.rest, {
+      [graph.node]: (part) => read.nodes.push(this.#node(part)),
+      [graph.name]: (part) => (read.name = this.#text(part)),
+      [graph.initializer]: (part) => read.initializers.push(this.#tensor(part)),
+      [graph.input]: (part) => read.inputs.push(this.#value(part)),
+      [graph.output]: (part) => read.outputs.push(this.#value(part)),
+      [graph.shape]: (part) => read.shapes.push(this.#whole(part)),
+    });
+    return read;
   }
 
   #node(field: Field): OnnxNode {
-    const node: OnnxNode = { name: '', opType: '', domain: '', inputs: [], outputs: [], attributes: [], rest: [] };
-    for (const part of this.#inside(field)) {
-      if (part.number === FIELDS.node.input) node.inputs.push(this.#text(part));
-      else if (part.number === FIELDS.node.output) node.outputs.push(this.#text(part));
-      else if (part.number === FIELDS.node.name) node.name = this.#text(part);
-      else if (part.number === FIELDS.node.opType) node.opType = this.#text(part);
-      else if (part.number === FIELDS.node.domain) node.domain = this.#text(part);
-      else if (part.number === FIELDS.node.attribute) node.attributes.push(this.#attribute(part));
-      else node.rest.push(this.#whole(part));
-    }
-    return node;
+    const read: OnnxNode = { name: '', opType: '', domain: '', inputs: [], outputs: [], attributes: [], rest: [] };
+    const { node } = FIELDS;
+    this.#read(this.#inside(field), read.rest, {
+      [node.input]: (part) => read.inputs.push(this.#text(part)),
+      [node.output]: (part) => read.outputs.push(this.#text(part)),
+      [node.name]: (part) => (read.name = this.#text(part)),
+      [node.opType]: (part) => (read.opType = this.#text(part)),
+      [node.domain]: (part) => (read.domain = this.#text(part)),
+      [node.attribute]: (part) => read.attributes.push(this.#attribute(part)),
+    });
+    return read;
   }
 
   #attribute(field: Field): OnnxAttribute {
-    const attribute: OnnxAttribute = {
-      name: '',
-      graph: undefined,
-      int: undefined,
-      ints: [],
-      tensor: undefined,
-      rest: [],
-    };
-    for (const part of this.#inside(field)) {
-      if (part.number === FIELDS.attribute.name) attribute.name = this.#text(part);
-      else if (part.number === FIELDS.attribute.graph) attribute.graph = this.#graph(part);
-      else if (part.number === FIELDS.attribute.int) attribute.int = BigInt.asIntN(64, part.value);
-      else if (part.number === FIELDS.attribute.ints)
-        // Not as the arguments of one call: an attribute, like a tensor, may have more than the stack holds.
-        for (const value of packedVarints(this.#source, part)) attribute.ints.push(BigInt.asIntN(64, value));
-      else if (part.number === FIELDS.attribute.tensor) attribute.tensor = this.#tensor(part);
-      else attribute.rest.push(this.#whole(part));
-    }
-    return attribute;
+    const read: OnnxAttribute = { name: '', graph: undefined, int: undefined, ints: [], tensor: undefined, rest: [] };
+    const { attribute } = FIELDS;
+    this.#read(this.#inside(field), read.rest, {
+      [attribute.name]: (part) => (read.name = this.#text(part)),
+      [attribute.graph]: (part) => (read.graph = this.#graph(part)),
+      [attribute.int]: (part) => (read.int = BigInt.asIntN(64, part.value)),
+      [attribute.ints]: (part) => this.#integers(part, (value) => read.ints.push(BigInt.asIntN(64, value))),
+      [attribute.tensor]: (part) => (read.tensor = this.#tensor(part)),
+    });
+    return read;
   }
 
   #tensor(field: Field): OnnxTensor {
-    const tensor: OnnxTensor = { name: '', dims: [], elementType: 'undefined', data: undefined, rest: [] };
+    const read: OnnxTensor = { name: '', dims: [], elementType: 'undefined', data: undefined, rest: [] };
     const external = new Map<string, string>();
     /** Data in the typed fields, common for small tensors: raw floats, integers as varints. */
     const typed: Uint8Array[] = [];
     const numbers: bigint[] = [];
-    for (const part of this.#inside(field)) {
-      if (part.number === FIELDS.tensor.dims)
-        for (const value of packedVarints(this.#source, part)) tensor.dims.push(Number(value));
-      else if (part.number === FIELDS.tensor.dataType) tensor.elementType = elementType(part.value);
-      else if (part.number === FIELDS.tensor.name) tensor.name = this.#text(part);
-      else if (part.number === FIELDS.tensor.rawData) tensor.data = this.#data(part);
-      else if (part.number === FIELDS.tensor.floats) typed.push(this.#copy(part.offset, part.length));
-      else if (part.number === FIELDS.tensor.int32s || part.number === FIELDS.tensor.int64s)
-        for (const value of packedVarints(this.#source, part)) numbers.push(value);
-      else if (part.number === FIELDS.tensor.externalData) {
-        let key = '';
-        let value = '';
-        for (const entry of this.#inside(part)) {
-          if (entry.number === FIELDS.entry.key) key = this.#text(entry);
-          else if (entry.number === FIELDS.entry.value) value = this.#text(entry);
-        }
+    const addNumbers = (part: Field) => this.#integers(part, (value) => numbers.push(value));
+    const { tensor } = FIELDS;
+    this.#read(this.#inside(field), read.rest, {
+      [tensor.dims]: (part) => this.#integers(part, (value) => read.dims.push(Number(value))),
+      [tensor.dataType]: (part) => (read.elementType = elementType(part.value)),
+      [tensor.name]: (part) => (read.name = this.#text(part)),
+      [tensor.rawData]: (part) => (read.data = this.#data(part)),
+      [tensor.floats]: (part) => typed.push(this.#copy(part.offset, part.length)),
+      [tensor.int32s]: addNumbers,
+      [tensor.int64s]: addNumbers,
+      [tensor.externalData]: (part) => {
+        const [key, value] = this.#entry(part);
         external.set(key, value);
         // For example the location of the runtime's prepacked weights.
-        if (!EXTERNAL_KEYS.has(key)) tensor.rest.push(this.#whole(part));
-      } else if (part.number !== FIELDS.tensor.dataLocation) tensor.rest.push(this.#whole(part));
-    }
-    if (typed.length > 0) tensor.data = { kind: 'inline', bytes: concatBytes(typed) };
-    if (numbers.length > 0) tensor.data = { kind: 'inline', bytes: integerBytes(numbers, tensor.elementType) };
+        if (!EXTERNAL_KEYS.has(key)) read.rest.push(this.#whole(part));
+      },
+      [tensor.dataLocation]: () => {},
+    });
+    if (typed.length > 0) read.data = { kind: 'inline', bytes: concatBytes(typed) };
+    if (numbers.length > 0) read.data = { kind: 'inline', bytes: integerBytes(numbers, read.elementType) };
     const location = external.get('location');
     if (location !== undefined) {
       const offset = Number(external.get('offset') ?? 0);
-      tensor.data = { kind: 'external', location, offset, length: Number(external.get('length') ?? 0) };
+      read.data = { kind: 'external', location, offset, length: Number(external.get('length') ?? 0) };
     }
-    return tensor;
+    return read;
+  }
+
+  #entry(field: Field): [key: string, value: string] {
+    let key = '';
+    let value = '';
+    this.#read(this.#inside(field), undefined, {
+      [FIELDS.entry.key]: (part) => (key = this.#text(part)),
+      [FIELDS.entry.value]: (part) => (value = this.#text(part)),
+    });
+    return [key, value];
   }
 
   #data(field: Field): TensorData {
@@ -164,34 +165,45 @@ class Parser {
   }
 
   #value(field: Field): OnnxValue {
-    const value: OnnxValue = { name: '', elementType: 'undefined', dims: undefined };
-    for (const part of this.#inside(field)) {
-      if (part.number === FIELDS.value.name) value.name = this.#text(part);
-      else if (part.number === FIELDS.value.type) {
-        for (const type of this.#inside(part)) {
-          if (type.number === FIELDS.type.tensor) this.#tensorType(type, value);
-        }
-      }
-    }
-    return value;
+    const read: OnnxValue = { name: '', elementType: 'undefined', dims: undefined };
+    const { value, type, tensorType } = FIELDS;
+    const readTensorType = (part: Field) =>
+      this.#read(this.#inside(part), undefined, {
+        [tensorType.elementType]: (one) => (read.elementType = elementType(one.value)),
+        [tensorType.shape]: (shape) => (read.dims = Array.from(this.#inside(shape), (dim) => this.#dimension(dim))),
+      });
+    this.#read(this.#inside(field), undefined, {
+      [value.name]: (part) => (read.name = this.#text(part)),
+      [value.type]: (part) => this.#read(this.#inside(part), undefined, { [type.tensor]: readTensorType }),
+    });
+    return read;
   }
 
-  #tensorType(field: Field, value: OnnxValue): void {
-    for (const part of this.#inside(field)) {
-      if (part.number === FIELDS.tensorType.elementType) value.elementType = elementType(part.value);
-      else if (part.number === FIELDS.tensorType.shape) {
-        const dims: (number | string | null)[] = [];
-        for (const dim of this.#inside(part)) {
-          let size: number | string | null = null;
-          for (const chunk of this.#inside(dim)) {
-            if (chunk.number === FIELDS.dim.value) size = Number(BigInt.asIntN(64, chunk.value));
-            else if (chunk.number === FIELDS.dim.param) size = this.#text(chunk);
-          }
-          dims.push(size);
-        }
-        value.dims = dims;
-      }
+  #dimension(field: Field): number | string | null {
+    let size: number | string | null = null;
+    this.#read(this.#inside(field), undefined, {
+      [FIELDS.dim.value]: (part) => (size = Number(BigInt.asIntN(64, part.value))),
+      [FIELDS.dim.param]: (part) => (size = this.#text(part)),
+    });
+    return size;
+  }
+
+  /** Gives each field to the reader of its number; the others are kept in `rest`, if there is one. */
+  #read(
+    fields: Iterable<Field>,
+    rest: Unmodelled[] | undefined,
+    readers: Readonly<Record<number, (part: Field) => unknown>>,
+  ): void {
+    for (const part of fields) {
+      const read = readers[part.number];
+      if (read !== undefined) read(part);
+      else rest?.push(this.#whole(part));
     }
+  }
+
+  /** One by one: as the arguments of a call, an attribute or a tensor may have more than the stack holds. */
+  #integers(field: Field, add: (value: bigint) => void): void {
+    for (const value of packedVarints(this.#source, field)) add(value);
   }
 
   #inside(field: Field): Generator<Field, void, void> {
