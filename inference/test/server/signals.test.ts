@@ -7,12 +7,12 @@ import { InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
-import { pocketServer } from '../fixtures/pocket.js';
+import { NO_FACES, pocketServer } from '../fixtures/pocket.js';
 import type { ServedVolume } from '../fixtures/serve-volume.js';
 
 const { embedText, getServerInfo } = InferenceService.method;
 const FAKE_PROGRAM = fileURLToPath(new URL('../fixtures/fake-program.js', import.meta.url));
-const MANY = Array.from({ length: 200 }, (_, index) => `an image of the number ${index}`);
+const MANY = Array.from({ length: 100 }, (_, index) => `an image of the number ${index}`);
 
 /** Process ids of the program's workers, from its log. */
 function workersOf({ server }: ServedVolume): number[] {
@@ -35,7 +35,7 @@ describe('signals', () => {
   let pocket: ServedVolume;
   let client: GrpcClient;
   beforeEach(async () => {
-    pocket = await pocketServer();
+    pocket = await pocketServer(NO_FACES);
     client = new GrpcClient(pocket.server.address);
   });
   afterEach(async () => {
@@ -50,7 +50,7 @@ describe('signals', () => {
       const workers = workersOf(pocket);
       expect(await pocket.server.stop(signal)).to.equal(EXIT_CODES.ok);
       expect((await running).results.every(({ result }) => result.case === 'embedding')).to.equal(true);
-      expect(workers).to.have.length(2);
+      expect(workers).to.have.length(1);
       await Promise.all(workers.map(gone));
     });
   }
@@ -91,7 +91,7 @@ describe('signals without a loaded model', () => {
   });
 
   it('SIGTERM stops a server that is still loading', async () => {
-    const cold = await pocketServer({}, { cold: true });
+    const cold = await pocketServer(NO_FACES, { cold: true });
     try {
       expect(await cold.server.stop('SIGTERM')).to.equal(EXIT_CODES.ok);
     } finally {
