@@ -67,7 +67,6 @@ describe('many calls during which workers', () => {
   /** Settings for each kind of worker failure, and the number of calls that cause it by their content. */
   const WAYS = [
     ['are killed again and again', 'kill', 2, {}],
-    ['abort again and again', 'abort', 2, {}],
     ['take too much memory', 'hog', 1, { HEARTBEAT_SECONDS: '0.05', WORKER_MEMORY_LIMIT_GB: '0.2' }],
     ['hang', 'hang', 1, { HEARTBEAT_SECONDS: '0.1' }],
     ['are stopped from outside', undefined, 0, { HEARTBEAT_SECONDS: '0.1', WORKERS_TEXT: '1' }],
