@@ -7,17 +7,16 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { loadConfig } from '../src/config.js';
 import { type ChildResult, runChild } from './support/child.js';
-import { testEnvironment } from './support/program.js';
+import { runHere, testEnvironment } from './support/program.js';
 import { type ForwardProxy, startProxy } from './support/proxy.js';
 import { speechRepository } from './support/repositories.js';
 import { startTlsFront, type TlsFront } from './support/tls-front.js';
 import { useHub } from './support/use-hub.js';
 
-// Node.js and the proxy library read their variables when a process starts, so each run is a process of its own.
 const TOKEN = 'hf_right';
 
 describe('the way to the hub', () => {
-  const { dir, hub } = useHub({ token: TOKEN });
+  const { dir, hub, env } = useHub({ token: TOKEN });
   let proxy: ForwardProxy;
 
   beforeEach(async () => {
@@ -25,6 +24,7 @@ describe('the way to the hub', () => {
   });
   afterEach(() => proxy.close());
 
+  /** A process of its own: Node.js and the proxy library read their variables when it starts. */
   function run(endpoint: string, more: NodeJS.ProcessEnv): Promise<ChildResult> {
     return runChild([], testEnvironment(dir.path, endpoint, more));
   }
@@ -76,30 +76,27 @@ describe('the way to the hub', () => {
   for (const [proxyUrl, says] of [
     ['http://some proxy:3128', 'http://host:port'],
     ['http://[::', 'http://host:port'],
-    ['socks5://127.0.0.1:1080', 'socks5'],
+    ['socks5://me:hunter2@127.0.0.1:1080', 'socks5'],
     // The proxy library would throw it where nobody catches it.
     ['http://me:50%@127.0.0.1:3128', '%25'],
   ] as const) {
-    it(`rejects the proxy ${proxyUrl}: exit 2`, async () => {
+    it(`rejects the proxy ${proxyUrl}, without showing a password: exit 2`, async () => {
       const result = await run(hub.url, { HTTP_PROXY: proxyUrl });
       expect(result.status, result.stderr).to.equal(2);
-      expect(result.stderr).to.include('HTTP_PROXY').and.include(says).and.not.include('"stack"');
+      expect(result.stderr)
+        .to.include('HTTP_PROXY')
+        .and.include(says)
+        .and.not.match(/"stack"|hunter2/);
     });
   }
 
-  it('does not show the password of an invalid proxy', async () => {
-    const result = await run(hub.url, { HTTP_PROXY: 'socks5://me:hunter2@127.0.0.1:1080' });
-    expect(result.status, result.stderr).to.equal(2);
-    expect(result.stderr).not.to.include('hunter2');
-  });
-
   it('refuses a token that no header can hold, without showing it: exit 2', async () => {
-    const result = await run(hub.url, { HF_TOKEN: 'hf_one\nhf_two' });
+    const result = await runHere([], env({ HF_TOKEN: 'hf_one\nhf_two' }));
     expect(result.status, result.stderr).to.equal(2);
     expect(result.stderr).to.include('HF_TOKEN').and.not.include('hf_one');
     const path = join(dir.path, 'token');
     await writeFile(path, 'hf_\u4e2d\n');
-    const fromFile = await run(hub.url, { HF_TOKEN_PATH: path });
+    const fromFile = await runHere([], env({ HF_TOKEN_PATH: path }));
     expect(fromFile.status, fromFile.stderr).to.equal(2);
     expect(fromFile.stderr).to.include(path);
   });
@@ -111,11 +108,11 @@ describe('the way to the hub', () => {
       [{ HF_TOKEN_PATH: missing }, missing],
       [{ HF_HOME: join(dir.path, 'home') }, join(dir.path, 'home', 'token')],
     ] as const) {
-      const result = await run(hub.url, where);
+      const result = await runHere([], env(where));
       expect(result.status, result.stderr).to.equal(2);
       expect(result.stderr).to.include(`HF_TOKEN_PATH: ${path} cannot be read: `);
     }
-    expect((await run(hub.url, { HF_HOME: missing })).status).to.equal(0);
+    expect((await runHere([], env({ HF_HOME: missing }))).status).to.equal(0);
   });
 
   it('ignores the default token file of another user, and reports one that HF_TOKEN_PATH names', () => {
@@ -140,7 +137,7 @@ describe('the way to the hub', () => {
     await writeFile(join(dir.path, 'home', 'hf', 'token'), `${TOKEN}\n`);
     const settings = { ASR_MODEL: 'acme/private', HOME: join(dir.path, 'home') };
     for (const where of [{ HF_TOKEN_PATH: '$HOME/hf/token' }, { HF_TOKEN_PATH: '', HF_HOME: '~/hf' }]) {
-      const result = await run(hub.url, { ...settings, ...where });
+      const result = await runHere([], env({ ...settings, ...where }));
       expect(result.status, result.stderr).to.equal(0);
     }
   });
