@@ -13,6 +13,9 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
+/** Further ones, by default one for each core or two, would start while the demo measures the first. */
+const ONE_WORKER_EACH = { WORKERS_SPEECH: '1', WORKERS_VISION: '1', WORKERS_TEXT: '1', WORKERS_FACES: '1' };
+
 /** Starts the server on the volume and waits until it is serving. */
 export async function serve(
   show: Show,
@@ -24,7 +27,7 @@ export async function serve(
   show.command('HF_HUB_OFFLINE=1 npx heimdex-inference');
   const startMs = performance.now();
   const offline = { HF_HUB_OFFLINE: '1', HOST: '127.0.0.1', PORT: '0', PLAYGROUND: 'true' };
-  const program = sandbox.start('heimdex-inference', [], { ...settings, ...offline });
+  const program = sandbox.start('heimdex-inference', [], { ...settings, ...offline, ...ONE_WORKER_EACH });
   const address = await program.find((line) => /Listening on ([^\s"]+)/.exec(line)?.[1], signal);
   const client = createInferenceClient({ address });
   try {
