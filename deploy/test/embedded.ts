@@ -39,6 +39,10 @@ export async function startEmbeddedServer(variables: NodeJS.ProcessEnv = {}): Pr
     HEIMDEX_ADDRESS: address,
     PORT: address.split(':')[1],
     HOST: '127.0.0.1',
+    // Further ones take as long to start as the first.
+    WORKERS_SPEECH: '1',
+    WORKERS_VISION: '1',
+    WORKERS_FACES: '1',
     ...variables,
   };
   let server: ChildProcess | undefined;
