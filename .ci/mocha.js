@@ -30,7 +30,7 @@ const SLOW = [
   'downloader/test/compile-faults',
   'inference/test/whisper/together',
   'demo/test/demo',
-  'demo/test/client-docs',
+  'deploy/test/pages-on-a-server',
   'inference/test/server/abuse',
   'inference/test/optimized/optimized',
   'inference/test/optimized/same-answers',
@@ -46,7 +46,6 @@ const SLOW = [
   'downloader/test/faults',
   'downloader/test/network',
   'downloader/test/kill',
-  'deploy/test/readme',
   'deploy/test/kubernetes',
   'client/test/cli/process',
 ].map((name) => name.replace('/test/', '/dist/test/').concat('.test.js'));

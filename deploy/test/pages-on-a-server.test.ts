@@ -1,14 +1,14 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, rm, symlink, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { DEMO_DIR, PROJECT_DIR } from '../src/options.js';
-import { type LiveServer, startLiveServer } from './support/live-server.js';
+import { type EmbeddedServer, startEmbeddedServer } from './embedded.js';
+import { has, ROOT, read } from './support.js';
 
 const execute = promisify(execFile);
-const SAMPLES = join(DEMO_DIR, 'samples');
-const EXAMPLES = join(PROJECT_DIR, 'client/examples');
+const SAMPLES = join(ROOT, 'demo/samples');
+const EXAMPLES = join(ROOT, 'client/examples');
 /** A Python with the example's requirements, as installed by .ci/peers. */
 const PYTHON = process.env.HEIMDEX_TEST_PYTHON ?? 'python3';
 
@@ -20,61 +20,95 @@ function pathWithPython(): string {
 
 /** Returns the code blocks of one language on a page, in order. */
 function blocks(page: string, language: string): string[] {
-  return [...page.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map((match) => match[1] ?? '');
+  return [...read(page).matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map(
+    (match) => match[1] ?? '',
+  );
 }
 
-describe("the client's documentation, on a real server", () => {
-  let server: LiveServer;
-  let page: string;
-  let env: NodeJS.ProcessEnv;
+/** The commands in a page's ```sh blocks, one per line, with continued lines joined. */
+function commandsOf(page: string): string[] {
+  return blocks(page, 'sh')
+    .map((block) => block.replace(/\\\n\s*/g, ''))
+    .flatMap((block) => block.split('\n'))
+    .map((line) => line.replace(/\s+#.*$/, '').trim())
+    .filter((line) => line !== '');
+}
+
+describe('the pages, on a real server', function () {
+  this.timeout(120_000);
+  let server: EmbeddedServer;
 
   before(async () => {
-    server = await startLiveServer();
-    page = (await readFile(join(PROJECT_DIR, 'docs/client.md'), 'utf8')).replaceAll('localhost:8001', server.address);
+    server = await startEmbeddedServer();
     const { dir } = server;
     await cp(join(SAMPLES, 'speech/search.flac'), join(dir, 'speech.flac'));
-    await cp(join(PROJECT_DIR, 'inference/test/audio/cases/faststart_video_loses_end.mp4'), join(dir, 'video.mp4'));
+    await cp(join(ROOT, 'inference/test/audio/cases/faststart_video_loses_end.mp4'), join(dir, 'video.mp4'));
     await cp(join(SAMPLES, 'faces/faces_2.png'), join(dir, 'people.png'));
     await cp(join(SAMPLES, 'images'), join(dir, 'images'), {
       recursive: true,
       filter: (path) => !/\.(json|md)$/.test(path),
     });
-    await symlink(join(PROJECT_DIR, 'node_modules'), join(dir, 'node_modules'));
+    await symlink(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
     await writeFile(join(dir, 'package.json'), '{"type":"module"}');
-    await mkdir(join(dir, 'bin'));
-    const command = `#!/bin/sh\nexec "${process.execPath}" "${join(PROJECT_DIR, 'client/bin/heimdex.js')}" "$@"\n`;
-    await writeFile(join(dir, 'bin/heimdex'), command);
-    await chmod(join(dir, 'bin/heimdex'), 0o755);
-    env = {
-      ...process.env,
-      HEIMDEX_ADDRESS: server.address,
-      PATH: [join(dir, 'bin'), process.env.PATH].join(delimiter),
-    };
   });
-  after(() => server.close());
+  after(() => server?.close());
 
-  it('has programs that type-check and print the documented output', async () => {
-    const { dir } = server;
-    const programs = blocks(page, 'ts');
-    const names = programs.map((_program, index) => `program-${index}.ts`);
-    for (const [index, program] of programs.entries()) await writeFile(join(dir, names[index] ?? ''), program);
-    const tsc = join(PROJECT_DIR, 'node_modules/typescript/bin/tsc');
-    const options = [
-      '--strict',
-      '--skipLibCheck',
-      '--noUncheckedIndexedAccess',
-      '--module',
-      'nodenext',
-      '--target',
-      'es2022',
-      '--types',
-      'node',
-    ];
-    await execute(process.execPath, [tsc, ...options, ...names], { cwd: dir });
-    const outputs: string[] = [];
-    for (const name of names) {
-      outputs.push((await execute(process.execPath, [name.replace('.ts', '.js')], { cwd: dir })).stdout);
+  /** Writes a program of a page to the server's directory. */
+  async function writeProgram(name: string, code: string): Promise<void> {
+    await writeFile(join(server.dir, name), code.replaceAll('localhost:8001', server.address));
+  }
+
+  const runNode = async (name: string) =>
+    (await execute(process.execPath, [name], { cwd: server.dir, env: server.env })).stdout;
+
+  describe('README.md and docs/openai.md', () => {
+    const runnable = [...commandsOf('README.md'), ...commandsOf('docs/openai.md')].filter((line) =>
+      /^(npx heimdex (?!--help)|curl |grpcurl |npx heimdex\S* --help$)/.test(line),
+    );
+
+    it('have runnable commands', () => {
+      expect(runnable.length).to.be.greaterThan(8);
+    });
+
+    for (const line of runnable) {
+      it(`runs: ${line}`, function () {
+        const [program = ''] = line.split(' ');
+        if (program !== 'npx' && !has(program, '--version')) {
+          console.log(`      ${program} is not installed`);
+          this.skip();
+        }
+        const own = line
+          .replace('npx ', '')
+          .replace(/^curl /, 'curl --fail-with-body ')
+          .replaceAll('localhost:8001', server.address)
+          // The pages name the default model; the embedded one is served.
+          .replaceAll('google/siglip-so400m-patch14-384', 'heimdex/siglip-pocket')
+          .replaceAll('demo/samples', join(ROOT, 'demo/samples'));
+        const { status, stdout, stderr } = spawnSync('bash', ['-c', own], {
+          env: server.env,
+          cwd: server.dir,
+          encoding: 'utf8',
+        });
+        expect(status, stderr + stdout).to.equal(0);
+        expect(stdout + stderr).to.not.equal('');
+      });
     }
+
+    it('have working TypeScript code', async () => {
+      await writeProgram('readme-example.js', blocks('README.md', 'ts')[0] ?? '');
+      expect(await runNode('readme-example.js')).to.include('Float32Array');
+    });
+  });
+
+  it('docs/client.md has programs that type-check and print the documented output', async () => {
+    const programs = blocks('docs/client.md', 'ts');
+    const names = programs.map((_code, index) => `program-${index}.ts`);
+    for (const [index, code] of programs.entries()) await writeProgram(names[index] ?? '', code);
+    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+    const options = '--strict --skipLibCheck --noUncheckedIndexedAccess --module nodenext --target es2022 --types node';
+    await execute(process.execPath, [tsc, ...options.split(' '), ...names], { cwd: server.dir });
+    const outputs: string[] = [];
+    for (const name of names) outputs.push(await runNode(name.replace('.ts', '.js')));
     const [transcribe, batches, streams, video, errors] = outputs;
     expect(outputs).to.have.length(5);
     expect(transcribe).to.match(/^You can search a video by the words/);
@@ -86,11 +120,11 @@ describe("the client's documentation, on a real server", () => {
     expect(errors).to.match(/^INVALID_ARGUMENT INVALID_ARGUMENT texts\n/);
   });
 
-  it('has commands that print the documented output', async () => {
-    const [, commands = ''] = blocks(page, 'sh');
+  it('docs/client.md has commands that print the documented output', async () => {
+    const [, commands = ''] = blocks('docs/client.md', 'sh');
     const outputs = new Map<string, string>();
     for (const line of commands.trim().split('\n')) {
-      outputs.set(line, (await execute('sh', ['-c', line], { cwd: server.dir, env })).stdout);
+      outputs.set(line, (await execute('sh', ['-c', line], { cwd: server.dir, env: server.env })).stdout);
     }
     const first = (start: string) => [...outputs].find(([line]) => line.startsWith(start))?.[1] ?? '';
     expect(first('heimdex transcribe speech.flac')).to.match(/^You can search a video/);
@@ -108,7 +142,7 @@ describe("the client's documentation, on a real server", () => {
     expect(first('heimdex health')).to.match(/^the server +SERVING/);
   });
 
-  it('has a working Python example', async function () {
+  it('client/examples has a working Python example', async function () {
     const found = spawnSync(PYTHON, ['-c', 'import grpc_tools, grpc_status']);
     if (found.status !== 0) {
       console.log('      skipped: pip install -r client/examples/python/requirements.txt');
@@ -120,7 +154,7 @@ describe("the client's documentation, on a real server", () => {
     expectCaller(stdout, 'INVALID_ARGUMENT');
   });
 
-  it('has a working Go example', async function () {
+  it('client/examples has a working Go example', async function () {
     if (process.env.TEST_GO !== '1' || spawnSync('go', ['version']).status !== 0) {
       console.log('      skipped: needs Go, a module proxy and TEST_GO=1; the first run is slow');
       this.skip();
@@ -133,10 +167,10 @@ describe("the client's documentation, on a real server", () => {
 
   async function generate(language: 'python' | 'go'): Promise<void> {
     const dir = join('client/examples', language);
-    await rm(join(PROJECT_DIR, dir, 'generated'), { recursive: true, force: true });
-    const buf = join(PROJECT_DIR, 'node_modules/.bin/buf');
+    await rm(join(ROOT, dir, 'generated'), { recursive: true, force: true });
+    const buf = join(ROOT, 'node_modules/.bin/buf');
     await execute(buf, ['generate', '--template', join(dir, 'buf.gen.yaml'), '-o', dir], {
-      cwd: PROJECT_DIR,
+      cwd: ROOT,
       env: { ...process.env, PATH: pathWithPython() },
     });
   }
