@@ -24,9 +24,18 @@ describe('the way to the hub', () => {
   });
   afterEach(() => proxy.close());
 
-  /** A process of its own: Node.js and the proxy library read their variables when it starts. */
-  function run(endpoint: string, more: NodeJS.ProcessEnv): Promise<ChildResult> {
-    return runChild([], testEnvironment(dir.path, endpoint, more));
+  /** Runs in this process, except with NODE_EXTRA_CA_CERTS, which Node.js reads when it starts. */
+  async function run(endpoint: string, more: NodeJS.ProcessEnv): Promise<ChildResult> {
+    const env = testEnvironment(dir.path, endpoint, more);
+    if (more.NODE_EXTRA_CA_CERTS !== undefined) return runChild([], env);
+    // The proxy library reads the variables of the process.
+    const proxies = Object.entries(more).filter(([name]) => name.endsWith('_PROXY'));
+    Object.assign(process.env, Object.fromEntries(proxies));
+    try {
+      return await runHere([], env);
+    } finally {
+      for (const [name] of proxies) delete process.env[name];
+    }
   }
 
   it('leads through HTTP_PROXY', async () => {
