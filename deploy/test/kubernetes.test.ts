@@ -51,6 +51,12 @@ interface Resource {
 const DIR = 'deploy/kubernetes/overlays';
 const overlays = readdirSync(`${ROOT}${DIR}`).filter((name) => !name.startsWith('.'));
 const renderings = new Map<string, string>();
+let kubectlFound: boolean | undefined;
+
+function hasKubectl(): boolean {
+  kubectlFound ??= has('kubectl', 'kustomize', '--help');
+  return kubectlFound;
+}
 
 /** The resources of an overlay, rendered once. */
 function rendered(overlay: string): string {
@@ -78,7 +84,7 @@ for (const overlay of overlays) {
     let server: PodSpec;
 
     before(function () {
-      if (!has('kubectl', 'kustomize', '--help')) {
+      if (!hasKubectl()) {
         console.log('      kubectl is not installed: the overlays are not rendered');
         this.skip();
       }
@@ -179,7 +185,7 @@ describe('the Job of the models', () => {
   let scratch: string;
 
   before(async function () {
-    if (!has('kubectl', 'kustomize', '--help')) this.skip();
+    if (!hasKubectl()) this.skip();
     // Beside the others, because kustomize's paths are relative.
     scratch = await mkdtemp(join(ROOT, DIR, '.test-'));
   });
@@ -224,7 +230,7 @@ describe('the Job of the models', () => {
 
 describe(`${DIR}/tls`, () => {
   it('scrapes the servers over HTTPS with the CA', function () {
-    if (!has('kubectl', 'kustomize', '--help')) this.skip();
+    if (!hasKubectl()) this.skip();
     const resources = parseYaml<Resource>(rendered('tls'));
     const monitor = resources.find(({ kind }) => kind === 'ServiceMonitor');
     expect(monitor?.spec?.endpoints?.[0]).to.deep.include({
@@ -236,7 +242,7 @@ describe(`${DIR}/tls`, () => {
 
 describe(`${DIR}/gpu`, () => {
   it('configures the GPU for both programs', function () {
-    if (!has('kubectl', 'kustomize', '--help')) this.skip();
+    if (!hasKubectl()) this.skip();
     const resources = parseYaml<Resource>(rendered('gpu'));
     const devices = resources.flatMap(({ kind, data }) => (kind === 'ConfigMap' ? [data?.DEVICE] : []));
     expect(devices).to.deep.equal(['cuda']);
@@ -249,7 +255,7 @@ describe(DIR, function () {
   for (const version of ['v1.30.0', 'v1.37.0']) {
     it(`has only fields known to Kubernetes ${version} and prometheus-operator`, function () {
       const schemas = `${process.env.HEIMDEX_TEST_SCHEMAS}/${version}`;
-      if (!has('kubectl', 'kustomize', '--help') || !has('kubeconform', '-v') || !existsSync(schemas)) {
+      if (!hasKubectl() || !has('kubeconform', '-v') || !existsSync(schemas)) {
         console.log('      kubectl, kubeconform, or its schemas in HEIMDEX_TEST_SCHEMAS, are not here');
         this.skip();
       }

@@ -25,7 +25,7 @@ describe('the process heimdex', () => {
   after(() => server.close());
 
   it('prints help with every command and exit code, and its version', async () => {
-    const { stdout } = await execute(process.execPath, [BIN, '--help']);
+    const { stdout } = await heimdex(['--help']);
     for (const text of [
       'transcribe',
       'embed-image',
@@ -39,7 +39,7 @@ describe('the process heimdex', () => {
     ]) {
       expect(stdout).to.contain(text);
     }
-    expect((await execute(process.execPath, [BIN, '--version'])).stdout).to.match(/^\d+\.\d+\.\d+\n$/);
+    expect((await heimdex(['--version'])).stdout).to.match(/^\d+\.\d+\.\d+\n$/);
   });
 
   it('exits with 3 and advice when the server is unreachable', async () => {
