@@ -1,13 +1,10 @@
-import { createHash } from 'node:crypto';
+import { createCipheriv, createHash } from 'node:crypto';
 import type { HubRepository } from '@heimdex/hub';
 
 /** Bytes that look like weights: the same for the same seed, not compressible, no two parts alike. */
 export function seededBytes(sizeBytes: number, seed: string): Buffer {
-  const blocks: Buffer[] = [];
-  for (let have = 0, index = 0; have < sizeBytes; have += 64, index += 1) {
-    blocks.push(createHash('sha512').update(`${seed}:${index}`).digest());
-  }
-  return Buffer.concat(blocks).subarray(0, sizeBytes);
+  const key = createHash('sha256').update(seed).digest();
+  return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(sizeBytes));
 }
 
 export const SPEECH_REPOSITORY = 'acme/speech';
