@@ -23,7 +23,7 @@ export interface DemoRun {
 }
 
 /** The models included in the repository. */
-export const EMBEDDED_MODELS: ModelSettings = {
+const EMBEDDED_MODELS: ModelSettings = {
   ASR_MODEL: 'moonshine-tiny',
   VISION_MODEL_NAME: 'heimdex/siglip-pocket',
   FEATURE_FACE: 'true',

@@ -14,7 +14,7 @@ export const DENSE_DIR = '2_Dense';
  * Pooling modes, with the key of sentence-transformers' Pooling that enables each, in that module's order of
  * concatenation.
  */
-export const POOLING_MODES = {
+const POOLING_MODES = {
   cls: 'pooling_mode_cls_token',
   max: 'pooling_mode_max_tokens',
   mean: 'pooling_mode_mean_tokens',

@@ -2,7 +2,7 @@
 import { asObject, type JsonObject, objectAt } from '@heimdex/common';
 
 /** The types of its parts, by key. */
-export const TOKENIZER_COMPONENTS = {
+const TOKENIZER_COMPONENTS = {
   normalizer: [
     'Sequence',
     'BertNormalizer',
