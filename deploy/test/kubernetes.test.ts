@@ -22,7 +22,7 @@ interface Container {
   readonly volumeMounts: readonly Mount[];
   readonly resources: { readonly limits?: { readonly memory?: string } };
   readonly securityContext: Readonly<Record<string, unknown>>;
-  readonly startupProbe?: Probe;
+  readonly startupProbe?: Probe & { readonly periodSeconds: number; readonly failureThreshold: number };
   readonly readinessProbe?: Probe;
   readonly livenessProbe?: Probe;
 }
@@ -41,6 +41,7 @@ interface Resource {
   readonly data?: Readonly<Record<string, string>>;
   readonly spec?: {
     readonly replicas?: number;
+    readonly progressDeadlineSeconds?: number;
     readonly endpoints?: readonly Readonly<Record<string, unknown>>[];
     readonly template?: { readonly spec: PodSpec };
     readonly egress?: readonly unknown[];
@@ -156,6 +157,13 @@ for (const overlay of overlays) {
       const own = resources.find(({ kind }) => kind === 'Deployment');
       // podman has no autoscaler.
       expect(own?.spec?.replicas).to.equal(overlay === 'podman' ? 1 : undefined);
+    });
+
+    it('does not call a rollout failed while pods wait for the download and load their models', () => {
+      const { periodSeconds = 0, failureThreshold = 0 } = server.containers[0]?.startupProbe ?? {};
+      const [, hours] = /--for=condition=complete --timeout=(\d+)h/.exec(read('docs/kubernetes.md')) ?? [];
+      const deadline = resources.find(({ kind }) => kind === 'Deployment')?.spec?.progressDeadlineSeconds;
+      expect(deadline).to.be.at.least(Number(hours) * 3600 + periodSeconds * failureThreshold);
     });
 
     it('drains calls before it stops', () => {
