@@ -93,6 +93,30 @@ describe('The output gain of Opus in Ogg', () => {
   });
 });
 
+describe('Tags of Opus in Ogg', () => {
+  it('may need several pages, as with a cover image', async () => {
+    const content = Buffer.from(await fixture('speech-16k-mono.opus'));
+    const alone = await transcribe(content);
+    const [first = Buffer.alloc(0), tags = Buffer.alloc(0), ...others] = pagesOf(content);
+    const cover = Buffer.concat([tags.subarray(27 + (tags[26] ?? 0)), Buffer.alloc(150_000, 0x55)]);
+    const pages: Buffer[] = [];
+    for (let at = 0; at < cover.length; at += 255 * 255) {
+      const part = cover.subarray(at, at + 255 * 255);
+      const sizes = Array.from({ length: Math.min(255, Math.floor(part.length / 255) + 1) }, (_, index) =>
+        Math.min(255, part.length - index * 255),
+      );
+      const head = Buffer.concat([tags.subarray(0, 26), Buffer.from([sizes.length, ...sizes])]);
+      head[5] = at === 0 ? 0 : 1;
+      if (at + part.length < cover.length) head.fill(0xff, 6, 14);
+      pages.push(Buffer.concat([head, part]));
+    }
+    for (const [index, page] of [...pages, ...others].entries()) withChecksum(page.fill(index + 1, 18, 19));
+    const { samples, warnings } = await transcribe(Buffer.concat([first, ...pages, ...others]));
+    expect(Buffer.from(samples.buffer).equals(Buffer.from(alone.samples.buffer))).to.equal(true);
+    expect(warnings).to.deep.equal([]);
+  });
+});
+
 describe('FLAC in Ogg as before 2004, which VLC still writes', () => {
   it('has the samples of the same stream today', async () => {
     const content = Buffer.from(await fixture('speech-48k-mono.flac.ogg'));

@@ -137,6 +137,11 @@ export function contentOf(page: Uint8Array): Uint8Array {
   return page.subarray(HEADER_BYTES + (page[HEADER_BYTES - 1] ?? 0));
 }
 
+/** Returns whether a packet ends in a page. */
+export function endsPacket(page: Uint8Array): boolean {
+  return page.subarray(HEADER_BYTES, HEADER_BYTES + (page[HEADER_BYTES - 1] ?? 0)).some((size) => size < 255);
+}
+
 function checksumIsRight(page: Uint8Array, table: Uint32Array): boolean {
   let crc = 0;
   for (let index = 0; index < page.length; index++) {

@@ -1,6 +1,6 @@
 import type { AudioTrackInfo } from '../formats.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
-import { contentOf, type OggCodec, type OggPage, OggPages } from './ogg-pages.js';
+import { contentOf, endsPacket, type OggCodec, type OggPage, OggPages } from './ogg-pages.js';
 import { OggTimes, OPUS_HEAD_OFFSET } from './ogg-times.js';
 import { opusGain, withGain } from './opus.js';
 import {
@@ -15,6 +15,9 @@ import {
 
 /** Small, because a page of 282 bytes can have 255 packets of up to 8,192 samples per channel. */
 const CHUNK_BYTES = 1_024;
+
+/** What the second packet of Opus begins with. */
+const OPUS_TAGS = 'OpusTags';
 
 interface WasmOgg {
   readonly ready: Promise<void>;
@@ -65,6 +68,7 @@ export class OggDecoder implements Decoder {
   #lostSeconds = 0;
   #first: OggCodec | undefined;
   #streams = 0;
+  #inOpusTags = false;
 
   constructor(private readonly maxStreams = STREAMS_MAX) {}
 
@@ -79,7 +83,7 @@ export class OggDecoder implements Decoder {
       if (begins !== undefined) blocks.push(...(await this.#begin(begins, bytes)));
       if (this.#stream === undefined) continue;
       const data = this.#stream.codec === 'plainFlac' ? contentOf(bytes) : bytes;
-      blocks.push(...this.#take(await this.#stream.wasm.decode(data), page));
+      if (!this.#isOfOpusTags(bytes)) blocks.push(...this.#take(await this.#stream.wasm.decode(data), page));
       this.#stream.times?.next(page);
     }
     return blocks;
@@ -101,6 +105,7 @@ export class OggDecoder implements Decoder {
   /** Starts a stream, after flushing the previous one. */
   async #begin(codec: OggCodec, page: Uint8Array): Promise<readonly DecodedBlock[]> {
     const blocks = await this.#end();
+    this.#inOpusTags = false;
     this.#streams += 1;
     checkStreams(this.#streams, this.maxStreams);
     const wasm: WasmOgg = await LIBRARIES[codec]();
@@ -109,6 +114,14 @@ export class OggDecoder implements Decoder {
     this.#stream = { codec, wasm, times: codec === 'plainFlac' ? undefined : OggTimes.of(codec, page), gain };
     this.#first ??= codec;
     return blocks;
+  }
+
+  /** The library takes what follows the first page of Opus's tags for audio: a cover image makes them long. */
+  #isOfOpusTags(page: Uint8Array): boolean {
+    const begin = Buffer.from(contentOf(page).subarray(0, OPUS_TAGS.length)).toString('latin1') === OPUS_TAGS;
+    const isOfTags = begin || this.#inOpusTags;
+    this.#inOpusTags = isOfTags && !endsPacket(page);
+    return isOfTags;
   }
 
   async #end(): Promise<readonly DecodedBlock[]> {
