@@ -93,6 +93,24 @@ describe('The output gain of Opus in Ogg', () => {
   });
 });
 
+describe('Streams of audio at the same time in Ogg', () => {
+  it('are named in a warning, except the first, which is used', async () => {
+    const [opus, vorbis] = await Promise.all(
+      ['speech-16k-mono.opus', 'speech-8k-mono.vorbis.ogg'].map(async (name) => Buffer.from(await fixture(name))),
+    );
+    const alone = await transcribe(opus as Buffer);
+    const [first, ...rest] = pagesOf(opus as Buffer);
+    // Both have the same serial number.
+    const [second, ...others] = pagesOf(vorbis as Buffer).map((page) => withChecksum(page.fill(9, 14, 18)));
+    const pages = [first, second, ...rest.flatMap((page, at) => [page, ...others.slice(at, at + 1)])] as Buffer[];
+    const both = await transcribe(Buffer.concat(pages));
+    expect(both.samples.length).to.equal(alone.samples.length);
+    expect(both.warnings).to.deep.equal([
+      'The Ogg file has other audio streams at the same time, which were not used: Vorbis.',
+    ]);
+  });
+});
+
 describe('Tags of Opus in Ogg', () => {
   it('may need several pages, as with a cover image', async () => {
     const content = Buffer.from(await fixture('speech-16k-mono.opus'));

@@ -43,6 +43,7 @@ export class OggPages {
   #open = false;
   /** Whether a page other than a first one was received. */
   #goneOn = false;
+  readonly #others = new Set<OggCodec>();
   #skippedBytes = 0;
   /** In pages with a wrong checksum. */
   #wrongBytes = 0;
@@ -71,6 +72,11 @@ export class OggPages {
     }
     this.#held = this.#held.slice(offset);
     return pages;
+  }
+
+  /** The codecs of streams that are multiplexed with the decoded ones. */
+  get others(): readonly OggCodec[] {
+    return [...this.#others];
   }
 
   /** Returns warnings about lost data, at the end. */
@@ -110,6 +116,7 @@ export class OggPages {
     const codec = (flags & FLAG_FIRST) === 0 ? undefined : codecOf(page);
     // All multiplexed streams begin before the first continues: one that begins later is chained.
     const begins = codec !== undefined && (!this.#open || this.#goneOn) ? codec : undefined;
+    if (codec !== undefined && begins === undefined && serial !== this.#serial) this.#others.add(codec);
     if (begins !== undefined) {
       this.#serial = serial;
       this.#open = true;

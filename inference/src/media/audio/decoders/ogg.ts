@@ -92,6 +92,11 @@ export class OggDecoder implements Decoder {
   async finish(): Promise<readonly DecodedBlock[]> {
     const blocks = await this.#end();
     this.warnings.push(...this.#pages.warnings(), ...this.#errors.warnings(NAMES[this.#first ?? 'opus']));
+    const others = this.#pages.others.map((codec) => NAMES[codec]);
+    if (others.length > 0)
+      this.warnings.push(
+        `The Ogg file has other audio streams at the same time, which were not used: ${others.join(', ')}.`,
+      );
     if (this.#lostSeconds > 0)
       this.warnings.push(`${this.#lostSeconds.toFixed(2)} s of missing Ogg pages were replaced by silence.`);
     return blocks;
