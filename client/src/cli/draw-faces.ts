@@ -63,10 +63,12 @@ export async function assertCanDraw(path: string | undefined): Promise<void> {
  */
 export async function drawFaces(content: Uint8Array, detections: FaceDetections, path: string): Promise<void> {
   const sharp = await loadSharp();
-  const drawn = await sharp(exifInFront(content))
-    .rotate()
+  const format = formatOf(path) ?? 'png';
+  // The server has read it, also if its end is missing.
+  const upright = sharp(exifInFront(content), { failOn: 'none' }).rotate();
+  const drawn = await upright
     .composite([{ input: Buffer.from(facesSvg(detections)) }])
-    .toFormat(formatOf(path) ?? 'png')
+    .toFormat(format)
     .toBuffer();
   const temporary = temporaryFor(path);
   try {

@@ -46,6 +46,19 @@ describe('heimdex detect-faces', () => {
     expect(await sharp(drawn).metadata()).to.include({ width: 100, height: 200 });
   });
 
+  it('draws on an image without its end, as the server reads it', async () => {
+    const grey = sharp({ create: { width: 100, height: 200, channels: 3, background: '#808080' } });
+    for (const [name, whole, missing] of [
+      ['a.jpg', await grey.clone().jpeg().toBuffer(), 2],
+      ['a.png', await grey.clone().png().toBuffer(), 16],
+    ] as const) {
+      const path = await file(name, whole.subarray(0, whole.length - missing));
+      const drawn = join(cli.dir, `drawn-${name}`);
+      expect(await run(['detect-faces', path, '--draw', drawn]), name).to.include({ exitCode: 0, stderr: '' });
+      expect((await sharp(drawn).stats()).channels[0]?.mean, name).to.be.closeTo(0x80, 8);
+    }
+  });
+
   it('draws on what a named pipe gave, which cannot be read again', async function () {
     const png = await sharp({ create: { width: 100, height: 200, channels: 3, background: '#000' } })
       .png()
