@@ -66,7 +66,8 @@ export async function drawFaces(content: Uint8Array, detections: FaceDetections,
   const format = formatOf(path) ?? 'png';
   // The server has read it, also if its end is missing.
   const upright = sharp(exifInFront(content), { failOn: 'none' }).rotate();
-  const drawn = await upright
+  // A JPEG has no transparency, which sharp would show as black.
+  const drawn = await (format === 'jpeg' ? upright.flatten({ background: '#ffffff' }) : upright)
     .composite([{ input: Buffer.from(facesSvg(detections)) }])
     .toFormat(format)
     .toBuffer();

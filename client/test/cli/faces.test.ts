@@ -59,6 +59,16 @@ describe('heimdex detect-faces', () => {
     }
   });
 
+  it('draws what is transparent on white into a JPEG, as the server sees it', async () => {
+    const clear = { r: 0, g: 0, b: 0, alpha: 0 };
+    const png = await sharp({ create: { width: 100, height: 200, channels: 4, background: clear } })
+      .png()
+      .toBuffer();
+    const drawn = join(cli.dir, 'drawn.jpg');
+    expect(await run(['detect-faces', await file('a.png', png), '--draw', drawn])).to.include({ exitCode: 0 });
+    expect((await sharp(drawn).raw().toBuffer()).subarray(-3)).to.deep.equal(Buffer.from([255, 255, 255]));
+  });
+
   it('draws on what a named pipe gave, which cannot be read again', async function () {
     const png = await sharp({ create: { width: 100, height: 200, channels: 3, background: '#000' } })
       .png()
