@@ -166,6 +166,9 @@ describe('TIFF images', () => {
     ] as const) {
       expect(await messageOf(compressed(number)), name).to.contain(`got one with ${name} compression. Convert it`);
     }
+    for (const ccitt of [2, 3, 4]) {
+      expect(await messageOf(compressed(ccitt))).to.contain('CCITT compression of more than black and white');
+    }
     for (const [photometric, name] of [
       [6, 'YCbCr'],
       [8, 'CIELAB'],

@@ -36,6 +36,8 @@ const UNASSOCIATED = 2;
 const PALETTE = 3;
 const YCBCR = 6;
 const JPEG = 7;
+/** Compressions of black and white. */
+const CCITT: readonly number[] = [2, 3, 4];
 /** What the decoder supports. */
 const COMPRESSIONS: readonly number[] = [1, 2, 3, 4, 5, 7, 8, 32_771, 32_773, 32_946];
 const OTHER_COMPRESSIONS: Readonly<Record<number, string>> = {
@@ -177,6 +179,10 @@ function describe({ directory: { tags }, page, subifd }: Chosen): TiffPage {
   if (bits.size > 1 || !(DEPTHS[sampleFormat] as readonly number[]).includes(bitsPerSample)) {
     const kind = sampleFormat === 'float' ? 'floating-point samples of' : 'samples of';
     throw refuseImage('TIFF', `one with ${kind} ${[...bits].join(' and ')} bits`, CONVERT);
+  }
+  // libtiff takes any bits for black and white, and shows a black image.
+  if (CCITT.includes(compression) && (samples > 1 || bitsPerSample > 1)) {
+    throw refuseImage('TIFF', 'one with CCITT compression of more than black and white', CONVERT);
   }
   // libvips divides by alpha as if its largest value were that of a byte.
   if (sampleFormat === 'uint' && bitsPerSample > 16 && samples > colourSamples && extra[0] === ASSOCIATED) {
