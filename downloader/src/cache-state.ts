@@ -119,8 +119,10 @@ async function damagedFiles(
   signal: AbortSignal,
 ): Promise<Set<string>> {
   const { found, configured, revision = '' } = inspection;
-  const model = found ?? { ...configured, revision, weights: {}, files: [] };
-  const files = [...model.files, ...ownCheckpoint(inspection, lock)];
-  const { problems } = await verifyModel({ ...model, files }, { level: 'full', signal });
+  // Also of a model that lacks others, or is not compiled.
+  const present = found?.files ?? inspection.files.flatMap((file) => file.found ?? []);
+  const files = [...present, ...ownCheckpoint(inspection, lock)];
+  const model = { ...configured, revision, weights: {}, files };
+  const { problems } = await verifyModel(model, { level: 'full', signal });
   return new Set(problems.flatMap((problem) => problem.file ?? []));
 }

@@ -27,9 +27,9 @@ export interface VerifiedCacheState {
 /**
  * Verifies models that were on the volume before there was a lock file. Hashes in the lock file are trusted ever after, so each
  * file is verified first: by the hash in its blob's name if the lock needs another one, and by a hash from the hub if none is
- * on the volume, also of a checkpoint before it is compiled. Locked models cost nothing; models whose blobs are named by their
- * sha256 cost only a read of the small files next to them. Throws DownloaderError HASH_MISMATCH for a checkpoint of other bytes
- * than the hub's: another program left it.
+ * on the volume, also of a checkpoint before it is compiled. Locked models cost nothing unless they are to be compiled; models
+ * whose blobs are named by their sha256 cost only a read of the small files next to them. Throws DownloaderError HASH_MISMATCH for
+ * a checkpoint of other bytes than the hub's: another program left it.
  */
 export async function verifyFound(
   cacheState: CacheState,
@@ -40,7 +40,7 @@ export async function verifyFound(
   const models: ModelState[] = [];
   for (const state of cacheState.models) {
     const { found, files: inspected, checkpoint } = state.inspection;
-    if (state.locked !== undefined || (found === undefined && !needsOnlyCompiling(state))) {
+    if (found === undefined ? !needsOnlyCompiling(state) : state.locked !== undefined) {
       models.push(state);
       continue;
     }

@@ -32,17 +32,20 @@ describe('files whose bytes a run has read', () => {
   });
 });
 
-describe('a checkpoint that another program left, and its small files', () => {
+describe('a checkpoint that is to be compiled, and its small files', () => {
   const { dir, env, ok, filled, requests, snapshot, bytesAsked } = useCheckpoints();
   const cache = () => join(dir.path, 'cache');
-  const locked = async () => (await readFile(join(cache(), 'models.lock.json'), 'utf8').catch(() => '')).includes(NAME);
+  const lockPath = () => join(cache(), 'models.lock.json');
+  const locked = async () => (await readFile(lockPath(), 'utf8').catch(() => '')).includes(NAME);
   const compiled = async () => (await readCompiledModels(cache(), NAME)).length;
   const weights = () => join(snapshot(), 'model.safetensors');
 
+  let lock: string;
   beforeEach(async () => {
     await filled();
     await rm(join(cache(), '.compiled'), { recursive: true });
-    await rm(join(cache(), 'models.lock.json'));
+    lock = await readFile(lockPath(), 'utf8');
+    await rm(lockPath());
     requests().clear();
   });
 
@@ -85,12 +88,23 @@ describe('a checkpoint that another program left, and its small files', () => {
     expect((await runHere(['verify'], env())).status).to.equal(8);
   });
 
-  it('are read before they are compiled: a damaged small file is fetched', async () => {
-    const config = await realpath(join(snapshot(), 'config.json'));
-    const right = await readFile(config, 'utf8');
-    await writeFile(config, right.replace('{', ' '));
-    await ok();
-    expect(await readFile(config, 'utf8')).to.equal(right);
-    expect([await locked(), await compiled()]).to.deep.equal([true, 1]);
-  });
+  for (const [what, command] of [
+    ['that another program left', []],
+    ['that is locked', []],
+    ['that is locked, as plan --check says', ['plan', '--check']],
+  ] as const) {
+    it(`are read before a checkpoint is compiled ${what}: a damaged small file is fetched`, async () => {
+      if (what.includes('locked')) await writeFile(lockPath(), lock);
+      const config = await realpath(join(snapshot(), 'config.json'));
+      const right = await readFile(config, 'utf8');
+      await writeFile(config, right.replace('{', ' '));
+      const { stdout } = await ok(command);
+      if (command.length > 0) {
+        expect(stdout).to.match(/fetch +config\.json/);
+        return;
+      }
+      expect(await readFile(config, 'utf8')).to.equal(right);
+      expect([await locked(), await compiled()]).to.deep.equal([true, 1]);
+    });
+  }
 });
