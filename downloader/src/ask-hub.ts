@@ -25,11 +25,13 @@ export async function askHub(
   const { repository } = source;
   const lockedAt = lockedCommit(state, source);
   const keptAt = state.inspection.repository === repository ? state.keptCommit : undefined;
-  const revision = lockedAt ?? keptAt ?? source.revision;
+  const heldAt = lockedAt ?? keptAt;
+  const revision = heldAt ?? source.revision;
   const hub = await remote.hub();
   const commit = isCommit(revision) ? revision : await hub.commit(repository, revision, signal);
   const tree = await hub.tree(repository, commit, signal).catch((error: unknown) => {
-    throw lockedAt === undefined ? error : goneCommit(error, repository, lockedAt);
+    const who = lockedAt === undefined ? 'The volume has' : 'The lock file chose';
+    throw heldAt === undefined ? error : goneCommit(error, who, repository, heldAt);
   });
   const configured = layoutOf(state.configured, tree);
   const fileAt = (path: string) => remote.hubFile({ repository, commit, path });

@@ -30,7 +30,7 @@ export interface ModelState {
   readonly inspection: ModelInspection;
   /** Paths of files to fetch again: those whose bytes were read and do not match, and those that `withListedFiles` adds. */
   readonly damaged: ReadonlySet<string>;
-  /** The commit on the volume, of an unlocked model that lacks no more than `withListedFiles` says: it is not moved to a newer one. */
+  /** The commit on the volume, of a model of which only these are fetched: unless it is locked, it is not moved to a newer one. */
   readonly keptCommit?: string;
 }
 
@@ -70,9 +70,17 @@ export async function readCacheState(environment: ModelEnvironment, options: Cac
         ? { ...inspection.configured, otherwise: requested }
         : inspection.configured;
     const damaged = options.readBytes === true ? await damagedFiles(inspection, lock, signal) : new Set<string>();
-    models.push({ configured, locked: lockedModel(held, configured), inspection, damaged });
+    models.push(withDamaged({ configured, locked: lockedModel(held, configured), inspection, damaged }, damaged));
   }
   return { environment, lock, models };
+}
+
+/** Returns the state of a model with these files to fetch again: at its commit on the volume, unless the lock file has another. */
+export function withDamaged(state: ModelState, damaged: ReadonlySet<string>): ModelState {
+  const { configured, inspection } = state;
+  const { revision } = inspection;
+  const isKept = damaged.size > 0 && revision !== undefined && configured.layout !== 'plain';
+  return { ...state, damaged, ...(isKept ? { keptCommit: revision } : {}) };
 }
 
 /** Returns whether a model has everything it needs on the volume. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { readTree, repoPath } from '@heimdex/cache';
-import { type CacheState, type ModelState, needsFetching } from './cache-state.js';
+import { type CacheState, type ModelState, needsFetching, withDamaged } from './cache-state.js';
 import { fileSize } from './disk.js';
 import { isOffline } from './offline.js';
 
@@ -21,7 +21,7 @@ export async function withListedFiles(cacheState: CacheState): Promise<CacheStat
     const missing = inspection.files.filter(({ file, found }) => found === undefined && tree?.has(file.path));
     if (missing.length === 0) return state;
     const damaged = new Set([...state.damaged, ...missing.map(({ file }) => file.path)]);
-    return { ...state, damaged, keptCommit: revision };
+    return withDamaged(state, damaged);
   });
   return { ...cacheState, models: await Promise.all(models) };
 }

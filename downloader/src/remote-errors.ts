@@ -3,13 +3,18 @@ import type { ModelState } from './cache-state.js';
 import { DownloaderError } from './errors.js';
 
 /** Adds to the error of a commit that the hub does not know what chose it. */
-export function goneCommit(error: unknown, repository: string, commit: string): unknown {
+export function goneCommit(
+  error: unknown,
+  who: 'The lock file chose' | 'The volume has',
+  repository: string,
+  commit: string,
+): unknown {
   if (!(error instanceof DownloaderError) || error.code !== 'NOT_FOUND') return error;
   const [what = ''] = error.message.split(' Check the name');
   const next = 'To fetch and lock the current commit, run: heimdex-downloader update';
   return new DownloaderError(
     'NOT_FOUND',
-    `The lock file chose the commit ${commit} of ${repository}, which is gone: ${what} ${next}`,
+    `${who} the commit ${commit} of ${repository}, which is gone: ${what} ${next}`,
     { cause: error },
   );
 }

@@ -1,5 +1,5 @@
 import { type ContentHash, type FoundFile, hashFile, hashOfEntry, isUnverified } from '@heimdex/cache';
-import { type CacheState, type ModelState, needsOnlyCompiling } from './cache-state.js';
+import { type CacheState, type ModelState, needsOnlyCompiling, withDamaged } from './cache-state.js';
 import { wrongCheckpoint } from './compile/cannot-compile.js';
 import { asDiskError } from './disk.js';
 import { DownloaderError } from './errors.js';
@@ -69,7 +69,7 @@ export async function verifyFound(
       }
       if (paths.length > 0) unverified.push({ state, paths, reason });
     }
-    models.push({ ...state, damaged });
+    models.push(withDamaged(state, damaged));
   }
   return { cacheState: { ...cacheState, models }, unverified };
 }

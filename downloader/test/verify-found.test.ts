@@ -1,9 +1,10 @@
-import { cp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { cp, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { readCompiledModels } from '@heimdex/cache';
 import { expect } from 'chai';
 import type { Plan, PlannedFile } from '../src/plan.js';
 import { verifiedHashes } from '../src/record-verified.js';
+import { bertRepository } from './support/checkpoints.js';
 import { lastLine, runHere } from './support/program.js';
 import { NAME, useCheckpoints } from './support/use-checkpoints.js';
 import { temporaryDir } from './support/volume.js';
@@ -33,7 +34,7 @@ describe('files whose bytes a run has read', () => {
 });
 
 describe('a checkpoint that is to be compiled, and its small files', () => {
-  const { dir, env, ok, filled, requests, snapshot, bytesAsked } = useCheckpoints();
+  const { dir, env, ok, filled, requests, snapshot, bytesAsked, publish } = useCheckpoints();
   const cache = () => join(dir.path, 'cache');
   const lockPath = () => join(cache(), 'models.lock.json');
   const locked = async () => (await readFile(lockPath(), 'utf8').catch(() => '')).includes(NAME);
@@ -42,6 +43,7 @@ describe('a checkpoint that is to be compiled, and its small files', () => {
 
   let lock: string;
   beforeEach(async () => {
+    await publish(bertRepository());
     await filled();
     await rm(join(cache(), '.compiled'), { recursive: true });
     lock = await readFile(lockPath(), 'utf8');
@@ -98,13 +100,31 @@ describe('a checkpoint that is to be compiled, and its small files', () => {
       const config = await realpath(join(snapshot(), 'config.json'));
       const right = await readFile(config, 'utf8');
       await writeFile(config, right.replace('{', ' '));
+      // The others are still those of the commit on the volume.
+      await publish(bertRepository({ seed: 2 }));
       const { stdout } = await ok(command);
       if (command.length > 0) {
         expect(stdout).to.match(/fetch +config\.json/);
         return;
       }
       expect(await readFile(config, 'utf8')).to.equal(right);
+      expect(bytesAsked()).not.to.include('model.safetensors');
       expect([await locked(), await compiled()]).to.deep.equal([true, 1]);
     });
   }
+
+  it('are damaged at a commit that the hub has no longer: the error says to fetch the current one', async () => {
+    const gone = 'b'.repeat(40);
+    const repository = dirname(dirname(snapshot()));
+    await writeFile(await realpath(join(snapshot(), 'config.json')), '{}');
+    await rename(snapshot(), join(repository, 'snapshots', gone));
+    await writeFile(join(repository, 'refs/main'), gone);
+    const result = await runHere([], env());
+    expect(result.status, result.stderr).to.equal(3);
+    expect(lastLine(result).msg)
+      .to.include(`The volume has the commit ${gone}`)
+      .and.include('heimdex-downloader update');
+    await ok(['update']);
+    expect(await locked()).to.equal(true);
+  });
 });
