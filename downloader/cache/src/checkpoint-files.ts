@@ -21,6 +21,12 @@ const FORMS = [
 /** A layer behind the pooling of a sentence embedder has a file of its own. */
 export const DENSE_FORMS: readonly string[] = [`${DENSE_DIR}/model.safetensors`, `${DENSE_DIR}/pytorch_model.bin`];
 
+/** Whether a file is named as a checkpoint, or as a part of one, in any directory. */
+export function isCheckpointFile(path: string): boolean {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return FORMS.some((form) => form.main === name || ('shard' in form && form.shard.test(name)));
+}
+
 /**
  * Returns the shards that are all there: each one's name has their number, as in `model-00001-of-00003.safetensors`. A repository that was
  * sharded twice may have both; the index, which is not read here, names those of one number.

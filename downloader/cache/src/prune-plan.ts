@@ -1,5 +1,7 @@
 /** Lists what no configured model needs. Pure: works on the result of scanCache. */
 import { join } from 'node:path';
+import { isCheckpointFile } from './checkpoint-files.js';
+import { isExternalData } from './external-data.js';
 import type { FoundModel, ModelInspection } from './found-model.js';
 import type { ModelsLock } from './lock-file.js';
 import type { Manifest } from './manifest-types.js';
@@ -51,8 +53,8 @@ export interface PruneOptions {
 /**
  * Plans the removal of what this program downloaded; files of other programs are kept. Also kept: every configured model's
  * commit with the files of its variant and the checkpoint it was compiled from; all of a repository whose model was not found,
- * since it may be half downloaded; what may belong to a running download; repositories of data sets and spaces; plain files
- * that no manifest entry names.
+ * since it may be half downloaded; what may belong to a running download; files of a configured model's commit that this program
+ * does not fetch; repositories of data sets and spaces; plain files that no manifest entry names.
  */
 export function planPrune(
   contents: CacheContents,
@@ -79,7 +81,9 @@ export function planPrune(
       const freedBytes = isLink ? 0 : ownBytes([...blobs, ...copies, ...partials]);
       steps.push({ path: repository.path, kind: 'directory', reason: 'repository not configured', freedBytes });
     } else if (commits !== 'all') {
-      steps.push(...pruneRepository(repository, commits, leftoversBeforeMs));
+      const isNamed = named.includes(repository.repository);
+      const isOwn = isNamed ? () => true : ownPaths(repository.repository, downloaded, manifest);
+      steps.push(...pruneRepository(repository, commits, isOwn, leftoversBeforeMs));
     }
   }
   for (const file of unusedPlainFiles(contents, configured, manifest)) {
@@ -161,9 +165,26 @@ function usedFiles(configured: readonly ModelInspection[]): UsedFiles {
   return used;
 }
 
+/**
+ * What this program has fetched of a repository: what the lock file names, and weights in any form. Another one may have added files, such
+ * as what transformers needs besides.
+ */
+function ownPaths(
+  repository: string,
+  downloaded: ModelsLock['models'],
+  { entries, fileSets }: Manifest,
+): (path: string) => boolean {
+  const locked = downloaded.filter((model) => model.repository === repository).flatMap(({ files }) => files);
+  const variants = [...entries, ...fileSets.values()].flatMap((one) => Object.values(one.variants).flat());
+  const weights = variants.filter((file) => file.weights !== undefined || isExternalData(file.path));
+  const paths = new Set([...locked, ...weights].map(({ path }) => path));
+  return (path) => paths.has(path) || isCheckpointFile(path);
+}
+
 function pruneRepository(
   repository: CachedRepository,
   commits: ReadonlyMap<string, ReadonlySet<string>>,
+  isOwn: (path: string) => boolean,
   leftoversBeforeMs: number,
 ): PruneStep[] {
   const links: PruneStep[] = [];
@@ -186,7 +207,7 @@ function pruneRepository(
     }
     for (const file of snapshot.files) {
       // A temporary name in a snapshot is a pointer being written.
-      if (paths.has(file.path) || isPartialName(file.path)) keptBlobs.add(file.blobPath);
+      if (paths.has(file.path) || !isOwn(file.path) || isPartialName(file.path)) keptBlobs.add(file.blobPath);
       else links.push(remove(file.pointerPath, 'file not configured', unlinkedBytes(file)));
     }
   }

@@ -88,7 +88,7 @@ describe('planning a prune', () => {
   });
 
   it('removes earlier commits with their refs and lists, files of other variants, and blobs nobody points at', async () => {
-    const dir = await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'onnx/other.onnx': 'other' });
+    const dir = await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'onnx/m.onnx': 'other' });
     await writeRepository(
       cache(),
       REPOSITORY,
@@ -100,7 +100,7 @@ describe('planning a prune', () => {
     const below = 'models--fixtures--bge-m3-tiny';
     expect(steps.slice(0, 5)).to.deep.equal([
       `${below}/refs/v1: commit not configured`,
-      `${below}/snapshots/${COMMIT}/onnx/other.onnx: file not configured`,
+      `${below}/snapshots/${COMMIT}/onnx/m.onnx: file not configured`,
       `${below}/snapshots/${OTHER_COMMIT}: commit not configured`,
       `${below}/trees/${OTHER_COMMIT}.json: commit not configured`,
       `${below}/.no_exist/${OTHER_COMMIT}: commit not configured`,
@@ -109,8 +109,24 @@ describe('planning a prune', () => {
     expect((await plan([sentenceModel()])).freedBytes).to.equal('other'.length + 'old'.length + 'orphan'.length);
   });
 
+  it('leaves files of a model that this program never fetches: another one has added them', async () => {
+    const added = {
+      'README.md': 'read',
+      'processor_config.json': '{"feature_extractor":{}}',
+      'onnx/other.onnx': 'other',
+    };
+    await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, ...added, 'onnx/m.onnx': 'm' });
+    const below = `models--fixtures--bge-m3-tiny/`;
+    expect(await shown([sentenceModel()])).to.deep.equal([
+      `${below}snapshots/${COMMIT}/onnx/m.onnx: file not configured`,
+      `${below}blobs/${sha256('m')}: blob without a file`,
+    ]);
+    named = [REPOSITORY];
+    expect(await shown([sentenceModel()])).to.have.length(8);
+  });
+
   it('leaves a whole model whole, and no dead link', async () => {
-    const dir = await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'onnx/other.onnx': 'other' });
+    const dir = await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'onnx/m.onnx': 'other' });
     await share(cache(), join(dir, 'blobs', sha256('other')));
     await writeRepository(cache(), REPOSITORY, { 'config.json': 'old' }, { commit: OTHER_COMMIT, ref: 'v1' });
     for (const { path, kind } of (await plan([sentenceModel()])).steps) {
