@@ -100,10 +100,14 @@ export function timeLimitMs(name: MethodName, client: InferenceClientOptions, ca
   return isTimeout(given) ? Math.min(given, MAX_TIMEOUT_MS) : given;
 }
 
-/** Throws TypeError for a timeout that is not a number. */
-export function checkTimes({ timeoutsMs, connectTimeoutMs }: InferenceClientOptions): void {
+/** Throws TypeError for a time that is not a number: a timer would fire after 1 ms. */
+export function checkTimes({ timeoutsMs, ...options }: InferenceClientOptions): void {
+  const { connectTimeoutMs, keepaliveTimeMs, keepaliveTimeoutMs } = options;
   const limits = Object.entries(timeoutsMs ?? {}).map(([name, value]) => [`timeoutsMs.${name}`, value] as const);
-  for (const [name, value] of [...limits, ['connectTimeoutMs', connectTimeoutMs] as const]) {
+  for (const [name, value] of [
+    ...limits,
+    ...Object.entries({ connectTimeoutMs, keepaliveTimeMs, keepaliveTimeoutMs }),
+  ]) {
     if (value !== undefined && !isTimeout(value)) {
       throw new TypeError(`Expected ${name} to be a number of milliseconds, got ${String(value)}`);
     }
@@ -146,9 +150,18 @@ export function wrongType(name: string, expected: string, value: unknown): Infer
   );
 }
 
-/** Returns the retry options with the defaults filled in. */
+/** Returns the retry options with the defaults filled in. Throws TypeError for a value that is not a number. */
 export function retryOptions(given: Partial<RetryOptions> = {}): RetryOptions {
-  return { ...DEFAULT_RETRY, ...given };
+  const numberOf = (name: keyof RetryOptions): number => {
+    const value = given[name] ?? DEFAULT_RETRY[name];
+    if (isTimeout(value)) return value;
+    throw new TypeError(`Expected retry.${name} to be a number, got ${String(value)}`);
+  };
+  return {
+    maxAttempts: numberOf('maxAttempts'),
+    initialDelayMs: numberOf('initialDelayMs'),
+    maxDelayMs: numberOf('maxDelayMs'),
+  };
 }
 
 /** Returns the gRPC channel options. */

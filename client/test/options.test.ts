@@ -3,6 +3,8 @@ import type { sendUnaryData } from '@grpc/grpc-js';
 import { type EmbedTextResponse, EmbedTextResponseSchema, InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
 import { createInferenceClient, type InferenceClient, type InferenceClientOptions } from '../src/index.js';
+import { retryOptions } from '../src/options.js';
+import { DEFAULT_RETRY, type RetryOptions } from '../src/retry.js';
 import { failureOf } from './support/failure-of.js';
 import { type FakeService, startFakeService } from './support/fake-service.js';
 
@@ -126,8 +128,21 @@ describe("the client's options", () => {
         TypeError,
         'timeoutsMs.Health',
       );
-      expect(() => createInferenceClient({ connectTimeoutMs: timeoutMs })).to.throw(TypeError, 'connectTimeoutMs');
+      for (const name of ['connectTimeoutMs', 'keepaliveTimeMs', 'keepaliveTimeoutMs']) {
+        expect(() => createInferenceClient({ [name]: timeoutMs })).to.throw(TypeError, name);
+      }
+      expect(() => createInferenceClient({ retry: { maxAttempts: timeoutMs } })).to.throw(
+        TypeError,
+        'retry.maxAttempts',
+      );
     }
+  });
+
+  it('that are undefined have their defaults, of retries as well', () => {
+    const absent: Partial<RetryOptions> = Object.fromEntries(
+      Object.keys(DEFAULT_RETRY).map((name) => [name, undefined]),
+    );
+    expect(retryOptions(absent)).to.deep.equal(DEFAULT_RETRY);
   });
 
   it('with an invalid token fail without showing it', async () => {
