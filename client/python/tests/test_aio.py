@@ -168,6 +168,18 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
             with self.assertRaisesRegex(TypeError, "Expected audio in chunks of bytes, got int"):
                 _ = [event async for event in client.transcribe_stream(chunks(16_000))]
 
+    async def test_reads_a_stream_of_asyncio_by_its_bytes_not_its_lines(self) -> None:
+        # Of bytes without a line break, as of silence, a StreamReader holds only the beginning.
+        received: list[bytes] = []
+        audio = bytes(200_000) + b"speech\n" * 3
+        with fake_server(stream=collecting(received)) as port:
+            async with AsyncHeimdexClient(f"127.0.0.1:{port}") as client:
+                reader = asyncio.StreamReader()
+                reader.feed_data(audio)
+                reader.feed_eof()
+                _ = [event async for event in client.transcribe_stream(reader)]
+        self.assertEqual(b"".join(received), audio)
+
     async def test_raises_an_error_of_the_audio_itself(self) -> None:
         async def broken() -> AsyncIterator[bytes]:
             yield SPEECH.read_bytes()[:1000]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
@@ -15,7 +16,7 @@ import grpc.aio
 
 from . import _batches as batches
 from . import _messages as messages
-from ._audio import AsyncAudioSource, chunks_of, is_repeatable, parts_of
+from ._audio import CHUNK_BYTES, AsyncAudioSource, chunks_of, is_repeatable, parts_of
 from ._proto import health_pb2, server_info_pb2, speech_pb2
 from ._transport import Client, health_name
 from .answers import DetectedFaces, Embeddings, Limits, ServerInfo, ServingStatus, TranscribeEvent, Transcript
@@ -75,7 +76,8 @@ class AsyncHeimdexClient(Client):
         timeout: float | None = None,
         **options: Unpack[TranscribeOptions],
     ) -> AsyncIterator[TranscribeEvent]:
-        """See HeimdexClient.transcribe_stream. The chunks may come from an asynchronous iterable; others are read in a thread.
+        """See HeimdexClient.transcribe_stream. The chunks may come from an asynchronous iterable or a reader such as
+        asyncio.StreamReader; others are read in a thread.
 
         A stream that the server ends while audio is sent may fail with UnavailableError instead of the server's own reason,
         which grpc.aio loses then.
@@ -277,6 +279,13 @@ class _Feed:
 
 async def _async_chunks(audio: AsyncAudioSource) -> AsyncIterator[bytes]:
     given: Any = audio() if callable(audio) else audio
+    read = getattr(given, "read", None)
+    if inspect.iscoroutinefunction(read):
+        # As an iterable, a StreamReader gives lines, and fails at one that is longer than its buffer.
+        while chunk := await read(CHUNK_BYTES):
+            for part in parts_of(chunk):
+                yield part
+        return
     if hasattr(given, "__aiter__"):
         async for chunk in given:
             for part in parts_of(chunk):
