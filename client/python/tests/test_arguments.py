@@ -12,6 +12,13 @@ from support import INFO, fake_server
 from heimdex_client import HeimdexClient, RawAudio, UnauthenticatedError
 
 
+class Upload:
+    """A file as web frameworks of asyncio give it."""
+
+    async def read(self) -> bytes:
+        return b"audio"
+
+
 class ArgumentsTest(unittest.TestCase):
     def test_a_time_limit_may_be_infinite_but_neither_negative_nor_no_number(self) -> None:
         with fake_server(lambda _request, _context: INFO) as port, HeimdexClient(f"127.0.0.1:{port}") as client:
@@ -62,7 +69,8 @@ class ArgumentsTest(unittest.TestCase):
                 client.embed_texts(None)  # type: ignore[arg-type]
             with self.assertRaisesRegex(TypeError, "Expected images to be a list of images, got 7"):
                 client.embed_images(7)  # type: ignore[arg-type]
-            for one, kind in ((None, "NoneType"), (7, "int"), ([b"a"], "list"), (io.StringIO("a"), "a StringIO of text")):
+            kinds = ((None, "NoneType"), (7, "int"), ([b"a"], "list"), (io.StringIO("a"), "a StringIO of text"))
+            for one, kind in (*kinds, (Upload(), "Upload")):
                 with self.assertRaisesRegex(TypeError, content + kind):
                     client.transcribe(one)  # type: ignore[arg-type]
                 for call in (client.embed_images, client.detect_faces):

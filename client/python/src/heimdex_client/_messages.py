@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import os
 import typing
 from collections.abc import Callable, Sequence
@@ -51,7 +52,7 @@ def read_content(content: Content) -> bytes:
         with open(content, "rb") as file:
             return file.read()
     read = getattr(content, "read", None)
-    data = None if read is None else read()
+    data = None if read is None or inspect.iscoroutinefunction(read) else read()
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
     found = type(content).__name__ if data is None else f"a {type(content).__name__} of text"
