@@ -180,6 +180,23 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
                 _ = [event async for event in client.transcribe_stream(reader)]
         self.assertEqual(b"".join(received), audio)
 
+    async def test_reads_audio_that_waits_without_keeping_others_from_their_threads(self) -> None:
+        # More sources than asyncio's own threads, which are 32 at most: each gives its chunk when all are read.
+        together = threading.Barrier(33)
+
+        def chunks() -> Iterator[bytes]:
+            together.wait(60)
+            yield b"speech"
+
+        with fake_server(stream=collecting([])) as port:
+            async with AsyncHeimdexClient(f"127.0.0.1:{port}") as client:
+
+                async def last() -> Any:
+                    return [event async for event in client.transcribe_stream(chunks())][-1]
+
+                summaries = await asyncio.gather(*(last() for _ in range(together.parties)))
+        self.assertTrue(all(isinstance(summary, TranscribeSummary) for summary in summaries))
+
     async def test_raises_an_error_of_the_audio_itself(self) -> None:
         async def broken() -> AsyncIterator[bytes]:
             yield SPEECH.read_bytes()[:1000]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 from .options import Content
@@ -35,6 +39,31 @@ def chunks_of(audio: AudioChunks) -> Iterator[bytes]:
     read = getattr(audio, "read", None)
     chunks: Iterable[bytes] = audio if read is None else _file_chunks(read)
     return (part for chunk in chunks for part in parts_of(chunk))
+
+
+async def async_chunks_of(audio: AsyncAudioSource) -> AsyncIterator[bytes]:
+    """The same of what is read asynchronously, too."""
+    given: Any = audio() if callable(audio) else audio
+    read = getattr(given, "read", None)
+    if inspect.iscoroutinefunction(read):
+        # As an iterable, a StreamReader gives lines, and fails at one that is longer than its buffer.
+        while chunk := await read(CHUNK_BYTES):
+            for part in parts_of(chunk):
+                yield part
+        return
+    if hasattr(given, "__aiter__"):
+        async for chunk in given:
+            for part in parts_of(chunk):
+                yield part
+        return
+    chunks = chunks_of(given)
+    # A thread of its own: asyncio's are few, and audio that is live, or waits, would keep them from everything else.
+    thread, context, loop = ThreadPoolExecutor(1), copy_context(), asyncio.get_running_loop()
+    try:
+        while (chunk := await loop.run_in_executor(thread, lambda: context.run(next, chunks, None))) is not None:
+            yield chunk
+    finally:
+        thread.shutdown(wait=False)
 
 
 def parts_of(chunk: bytes | bytearray | memoryview[Any]) -> Iterator[bytes]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from types import TracebackType
@@ -16,7 +15,7 @@ import grpc.aio
 
 from . import _batches as batches
 from . import _messages as messages
-from ._audio import CHUNK_BYTES, AsyncAudioSource, chunks_of, is_repeatable, parts_of
+from ._audio import AsyncAudioSource, async_chunks_of, is_repeatable
 from ._proto import health_pb2, server_info_pb2, speech_pb2
 from ._transport import Client, health_name
 from .answers import DetectedFaces, Embeddings, Limits, ServerInfo, ServingStatus, TranscribeEvent, Transcript
@@ -237,7 +236,7 @@ class _Feed:
 
     async def _write(self, start: speech_pb2.TranscribeStreamRequest, audio: AsyncAudioSource) -> None:
         await self._call.write(start)
-        chunks = _async_chunks(audio)
+        chunks = async_chunks_of(audio)
         while True:
             try:
                 chunk = await anext(chunks)
@@ -275,22 +274,3 @@ class _Feed:
         self._writer.cancel()
         # What a write to a call that has failed raises, the read of the call tells as well.
         await asyncio.gather(self._writer, return_exceptions=True)
-
-
-async def _async_chunks(audio: AsyncAudioSource) -> AsyncIterator[bytes]:
-    given: Any = audio() if callable(audio) else audio
-    read = getattr(given, "read", None)
-    if inspect.iscoroutinefunction(read):
-        # As an iterable, a StreamReader gives lines, and fails at one that is longer than its buffer.
-        while chunk := await read(CHUNK_BYTES):
-            for part in parts_of(chunk):
-                yield part
-        return
-    if hasattr(given, "__aiter__"):
-        async for chunk in given:
-            for part in parts_of(chunk):
-                yield part
-        return
-    chunks: Iterator[bytes] = chunks_of(given)
-    while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
-        yield chunk
