@@ -141,6 +141,18 @@ describe('Files given to transcribeFile', () => {
     expect(received.equals(content)).to.equal(true);
   });
 
+  it('are sent unchanged if they claim millions of samples without bytes for each', async () => {
+    const path = join(dir, 'claims.mp4');
+    const content = await readFile(join(CASES, 'fragmented_video_loses_end.mp4'));
+    // The run of the audio is the second: no lists, and the number of its samples.
+    const run = content.indexOf('trun', content.indexOf('trun') + 4) + 4;
+    content.writeUInt32BE(1, run);
+    content.writeUInt32BE(0xffff_ffff, run + 4);
+    await writeFile(path, content);
+    await summaryOf(client.transcribeFile(path));
+    expect(received.equals(content)).to.equal(true);
+  });
+
   it('are reduced to their audio if all of their samples are in fragments', async () => {
     const path = join(CASES, 'fragmented_video_loses_end.mp4');
     await summaryOf(client.transcribeFile(path));

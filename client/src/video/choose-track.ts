@@ -1,4 +1,4 @@
-import { foreignCodecName, isMpegAudio, keepLaceTimes, keepPcmPackets } from '@heimdex/common';
+import { foreignCodecName, isMpegAudio, keepLaceTimes, keepPcmPackets, limitSamples } from '@heimdex/common';
 import type { AudioCodec, InputAudioTrack } from 'mediabunny';
 import { type InferenceClientError, invalidOption } from '../errors.js';
 
@@ -48,6 +48,7 @@ export async function trackInfoOf(input: InputAudioTrack, index: number): Promis
   const codec = await input.getCodec();
   const id = await input.getInternalCodecId();
   const codecName = codec === null ? foreignCodecName(id) : codec.startsWith('pcm-') ? 'PCM' : (NAMES[codec] ?? codec);
+  limitSamples(input);
   if (codecName === 'PCM') keepPcmPackets(input);
   keepLaceTimes(input);
   return {

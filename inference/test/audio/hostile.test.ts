@@ -227,6 +227,21 @@ describe('A damaged audio file', () => {
     expect((await transcribe(claims)).samples).to.deep.equal((await transcribe(bytes)).samples);
   });
 
+  it('of MP4 that claims millions of samples without bytes for each is read up to them', async () => {
+    const fragments = Buffer.from(await fromRoot('inference/test/audio/cases/index_then_fragments.mp4'));
+    // The run of the audio is the second: no lists, and the number of its samples.
+    const run = fragments.indexOf('trun', fragments.indexOf('trun') + 4) + 4;
+    fragments.writeUInt32BE(1, run);
+    fragments.writeUInt32BE(0xffff_ffff, run + 4);
+    const index = Buffer.from(await fixture('speech-44k-stereo.m4a'));
+    // A list of sizes becomes one of sizes of 0 bits.
+    const sizes = index.indexOf('stsz') + 4;
+    index.write('stz2', sizes - 4, 'latin1');
+    index.writeUInt32BE(0xffff_ffff, sizes + 8);
+    expect((await transcribe(fragments)).warnings[0]).to.contain('its packets are damaged');
+    expect(String((await refusal(index)).cause)).to.contain('The MP4 claims 4294967295 samples');
+  });
+
   it('with missing MP4 frames reports how much is missing', async () => {
     const bytes = await fixture('speech-48k-mono-faststart.m4a');
     const { samples, warnings } = await transcribe(bytes.subarray(0, bytes.length - 3_000));

@@ -1,4 +1,4 @@
-import { foreignCodecName, isMpegAudio, keepLaceTimes, keepPcmPackets } from '@heimdex/common';
+import { foreignCodecName, isMpegAudio, keepLaceTimes, keepPcmPackets, limitSamples } from '@heimdex/common';
 import type { AudioCodec, InputAudioTrack } from 'mediabunny';
 import { InferenceError } from '../../../errors.js';
 import { parseAacConfig } from '../decoders/aac-config.js';
@@ -69,6 +69,7 @@ export async function describeTrack(
   const encoding = codec === null ? undefined : PCM_ENCODINGS[codec];
   const own = encoding !== undefined ? 'pcm' : codec === null ? foreignCodec(internalId, alacConfig) : CODECS[codec];
   const codecName = own === undefined || codec === null ? nameOf(codec, internalId) : PACKET_CODECS[own].name;
+  limitSamples(input);
   keepLaceTimes(input);
   const strippedHeader = takeStrippedHeader(input);
   const track = { index, id: input.id, codecName, language: language === 'und' ? '' : language, input, strippedHeader };
