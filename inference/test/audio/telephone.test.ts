@@ -88,6 +88,13 @@ describe('Telephone speech in WAV', function () {
       expect(await transcribe(content)).to.deep.equal(whole);
     });
 
+    it(`is read whatever its header says of bytes per second: ${name}`, async () => {
+      const content = Buffer.from(await caseOf(name));
+      const whole = await transcribe(content);
+      content.writeUInt32LE(1, 28);
+      expect(await transcribe(content)).to.deep.equal(whole);
+    });
+
     it(`is read up to its end if truncated, with a warning: ${name}`, async () => {
       const content = await caseOf(name);
       const { samples, warnings } = await transcribe(content.subarray(0, Math.floor(content.length * 0.6)));

@@ -73,8 +73,8 @@ export function parseWavFormat(body: Uint8Array): WavFormat {
   if (codec !== undefined) {
     if (frameBytes === 0) throw unreadable(`the block size of ${PACKET_CODECS[codec].name} is 0`);
     const common = { codec, codecName: PACKET_CODECS[codec].name, encoding: undefined, channelCount, sampleRateHz };
-    const bytesPerSecond = codec === 'mp3' ? 0 : view.getUint32(8, true);
-    return { ...common, blockBytes: frameBytes, body: body.slice(), bytesPerSecond, warning: undefined };
+    // What the header says of bytes per second is often wrong: a short file was refused as too long.
+    return { ...common, blockBytes: frameBytes, body: body.slice(), bytesPerSecond: 0, warning: undefined };
   }
   // Samples of up to 24 bits in four bytes use the upper bits: the header says so twice.
   const inFourBytes = frameBytes === 4 * channelCount && view.getUint32(8, true) === frameBytes * sampleRateHz;
