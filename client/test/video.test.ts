@@ -141,6 +141,16 @@ describe('Files given to transcribeFile', () => {
     expect(received.equals(content)).to.equal(true);
   });
 
+  it('cause no warning if the writer of an MP4 did not know the duration', async () => {
+    const path = join(dir, 'unknown-duration.mp4');
+    const content = await readFile(join(CASES, 'video_opus_in.mp4'));
+    for (let at = content.indexOf('mdhd'); at >= 0; at = content.indexOf('mdhd', at + 4))
+      content.writeUInt32BE(0xffff_ffff, at + 20);
+    await writeFile(path, content);
+    expect((await summaryOf(client.transcribeFile(path))).warnings).to.deep.equal(['one']);
+    expect(received.equals(content)).to.equal(false);
+  });
+
   it('are sent unchanged if they claim millions of samples without bytes for each', async () => {
     const path = join(dir, 'claims.mp4');
     const content = await readFile(join(CASES, 'fragmented_video_loses_end.mp4'));

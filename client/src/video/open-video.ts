@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { haveOnlyBlockTimes, RepeatedReads, splitChunks } from '@heimdex/common';
+import { declaredDuration, haveOnlyBlockTimes, RepeatedReads, splitChunks } from '@heimdex/common';
 import type { Input } from 'mediabunny';
 import { InferenceClientError } from '../errors.js';
 import { type ChosenTrack, chooseTrack, type TrackInfo, trackInfoOf } from './choose-track.js';
@@ -121,7 +121,7 @@ async function isMostlyOther(chosen: ChosenTrack | undefined, sizeBytes: number)
   if (chosen === undefined || sizeBytes < SMALL_FILE_BYTES) return false;
   const { input } = chosen.track;
   const { averageBitrate } = await input.computePacketStats(MEASURED_PACKETS);
-  const seconds = (await input.getDurationFromMetadata()) ?? Number.POSITIVE_INFINITY;
+  const seconds = (await declaredDuration(input)) ?? Number.POSITIVE_INFINITY;
   return (averageBitrate / 8) * seconds < sizeBytes / 2;
 }
 
@@ -134,7 +134,7 @@ function extractTrack(library: Mediabunny, path: string, video: Video, chosen: C
     try {
       const track = await trackAt(input, index);
       const indexed = video.mp4?.fragmented === false;
-      const declared = indexed ? await track.input.getDurationFromMetadata() : null;
+      const declared = indexed ? await declaredDuration(track.input) : null;
       const ended = (seconds: number) => {
         const missing = (declared ?? 0) - seconds;
         if (missing > MIN_MISSING_SECONDS)

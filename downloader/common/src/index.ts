@@ -10,6 +10,7 @@ export * from './json-object.js';
 export * from './make-dir.js';
 export * from './matroska-laces.js';
 export * from './mp4-chunks.js';
+export * from './mp4-duration.js';
 export * from './mp4-samples.js';
 export * from './once.js';
 export * from './pcm-samples.js';

@@ -242,6 +242,13 @@ describe('A damaged audio file', () => {
     expect(String((await refusal(index)).cause)).to.contain('The MP4 claims 4294967295 samples');
   });
 
+  it('of MP4 may say that its writer did not know the duration', async () => {
+    const bytes = await fixture('speech-48k-mono-faststart.m4a');
+    const unknown = Buffer.from(bytes);
+    unknown.writeUInt32BE(0xffff_ffff, unknown.indexOf('mdhd') + 20);
+    expect(await transcribe(unknown)).to.deep.equal(await transcribe(bytes));
+  });
+
   it('with missing MP4 frames reports how much is missing', async () => {
     const bytes = await fixture('speech-48k-mono-faststart.m4a');
     const { samples, warnings } = await transcribe(bytes.subarray(0, bytes.length - 3_000));

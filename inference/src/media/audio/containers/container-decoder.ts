@@ -1,4 +1,4 @@
-import { splitChunks } from '@heimdex/common';
+import { declaredDuration, splitChunks } from '@heimdex/common';
 import type { Input } from 'mediabunny';
 import { InferenceError } from '../../../errors.js';
 import { PACKET_CODECS } from '../decoders/codecs.js';
@@ -178,7 +178,7 @@ export class ContainerDecoder implements Decoder {
   }
 
   async #durationOf({ track }: ChosenTrack): Promise<number | undefined> {
-    return (await track.input.getDurationFromMetadata()) ?? undefined;
+    return (await declaredDuration(track.input)) ?? undefined;
   }
 
   /** Hides the library's message from the caller. */
