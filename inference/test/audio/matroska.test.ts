@@ -87,6 +87,16 @@ function loudSeconds(samples: Float32Array): string {
 }
 
 describe('A Matroska file', () => {
+  it('may declare an infinite duration', async () => {
+    const scale = element('2ad7b1', number(1_000_000));
+    const info = element('1549a966', scale);
+    const content = Buffer.concat([head(), cluster(0)]);
+    const at = content.indexOf(info);
+    const endless = element('1549a966', Buffer.concat([scale, element('4489', real(Number.POSITIVE_INFINITY))]));
+    const declared = Buffer.concat([content.subarray(0, at), endless, content.subarray(at + info.length)]);
+    expect(await transcribe(declared)).to.deep.equal(await transcribe(content));
+  });
+
   it('that is damaged in a cluster loses no other cluster, and keeps its times', async () => {
     const whole = [0, 1, 2, 3, 4].map((index) => cluster(index));
     const noise = Buffer.from(whole[1] as Buffer);

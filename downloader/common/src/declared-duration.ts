@@ -13,5 +13,8 @@ const UNKNOWN: readonly unknown[] = [2 ** 32 - 1, 2 ** 64];
 /** The duration that a container declares for a track, seconds; null if it declares none. mediabunny takes "unknown" for 24 hours and more. */
 export async function declaredDuration(input: Track): Promise<number | null> {
   const { internalTrack } = (input as unknown as { readonly _backing: { readonly internalTrack?: Mp4Track } })._backing;
-  return UNKNOWN.includes(internalTrack?.durationInMediaTimescale) ? null : await input.getDurationFromMetadata();
+  if (UNKNOWN.includes(internalTrack?.durationInMediaTimescale)) return null;
+  const seconds = await input.getDurationFromMetadata();
+  // Matroska's is a float.
+  return Number.isFinite(seconds) ? seconds : null;
 }
