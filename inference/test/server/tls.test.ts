@@ -172,6 +172,7 @@ describe('TLS', () => {
     try {
       await copyFile(makeExpired(dir, server), certPath);
       await dated.files.check();
+      nowMs += 5000;
       await dated.files.check();
       expect(events).to.have.length(1);
       expect(events[0]).to.include(`TLS_CERT_FILE ${certPath} expired at `);

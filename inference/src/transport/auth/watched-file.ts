@@ -15,7 +15,7 @@ export interface WatchOptions {
   readonly paths: readonly string[];
   /** Applies new contents, in the order of `paths`. Throws for invalid contents: the old ones stay in force. */
   apply(contents: readonly Buffer[]): void;
-  /** Called when a change is unreadable or invalid, once for each problem. */
+  /** Called when a change is unreadable or invalid: once for each problem in reading it, and once for invalid contents. */
   failed(error: unknown): void;
   /** Called when a change has taken effect. */
   changed(): void;
@@ -44,7 +44,8 @@ export async function watchFiles(options: WatchOptions): Promise<WatchedFiles> {
       }
       reported = undefined;
     } catch (error) {
-      const problem = String(error);
+      // Of what was read, the problem may tell the time: it differs at every poll.
+      const problem = contents.length === 0 ? String(error) : '';
       if (problem === reported?.problem && equal(contents, reported.contents)) return;
       reported = { contents, problem };
       options.failed(error);
