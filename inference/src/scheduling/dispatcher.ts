@@ -1,5 +1,6 @@
 /** Assigns batches to the workers of one model: tracks idle workers, current runs and preemptions. Does not know the queue. */
 
+import type { Outcome } from '../models/model.js';
 import type { Priority } from '../priority.js';
 import type { AdmissionController } from './admission-controller.js';
 import type { Executor } from './executor.js';
@@ -144,6 +145,11 @@ export class Dispatcher<Item, Result> {
     };
     const settled = new Set<number>();
     const cost = sumOfCosts(batch);
+    // Without items that were refused or cancelled: they took less time than their cost, or none.
+    let answeredCost = 0;
+    const count = (index: number, outcome: Outcome<Result> | undefined) => {
+      if (outcome?.ok === true) answeredCost += batch[index]?.cost ?? 0;
+    };
     try {
       const answer = await executor.run(
         jobs.map(({ item }) => item),
@@ -156,13 +162,15 @@ export class Dispatcher<Item, Result> {
             const job = jobs[index];
             if (job === undefined || settled.has(index)) return;
             settled.add(index);
+            count(index, outcome);
             deliver(job, outcome, factsOf(job, runMs));
           },
         },
       );
+      for (const index of jobs.keys()) if (!settled.has(index)) count(index, answer.outcomes[index]);
       // Preempting batches are recorded separately. A worker is also busy during the transfer to it and back.
       const otherMs = running?.preemptedMs ?? 0;
-      admission.recordRun(cost, Math.max(answer.runMs, now() - startedAtMs) - otherMs);
+      if (answeredCost > 0) admission.recordRun(answeredCost, Math.max(answer.runMs, now() - startedAtMs) - otherMs);
       observer.batch?.({ size: batch.length, cost, runMs: Math.max(0, answer.runMs - otherMs) });
       for (const [index, job] of jobs.entries()) {
         if (!settled.has(index)) deliver(job, answer.outcomes[index], factsOf(job, answer.runMs));

@@ -69,6 +69,23 @@ describe('ModelQueue admission', () => {
     expect(() => modelQueue.admit(request)).not.to.throw();
   });
 
+  it('estimates waits from the items that a run answered: refused ones take no time', async () => {
+    const { modelQueue, executor } = createModelQueue();
+    modelQueue.addExecutor(executor);
+    await measure({ modelQueue, executor }, '12345', 100);
+    const admission = modelQueue.admit({ ...request, items: 2 });
+    for (const others of [[], ['12345']]) {
+      const done = ['broken', ...others].map((item) => admission.submit(item, NEVER).catch(() => undefined));
+      await settled();
+      const failure = { ok: false, error: new InferenceError('IMAGE_UNREADABLE', 'broken') } as const;
+      executor.at(-1).answer([failure, ...others.map((value) => ({ ok: true, value }) as const)], others.length * 100);
+      await Promise.all(done);
+    }
+    admission.close();
+    modelQueue.admit({ ...request, cost: 45 });
+    expect(refusal(() => modelQueue.admit({ ...request, cost: 25 })).retryAfterMs).to.equal(500);
+  });
+
   it('admits a call above the limits while nothing else is admitted', () => {
     const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
