@@ -64,6 +64,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
     cost: (item) => spec.cost(item as never),
     kind: (item) => spec.kind?.(item as never) ?? '',
     alone: (item) => spec.alone?.(item as never) ?? false,
+    typical: (item) => spec.typical?.(item as never) ?? true,
     limits: { maxItems: config.limits.maxQueue, maxWaitMs: config.limits.maxQueueMs },
     batch: { maxItems: 1, maxCost: batchCost, maxPadding: spec.batch.maxPadding },
     now: () => performance.now(),

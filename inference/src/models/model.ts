@@ -121,4 +121,6 @@ export interface FamilySpec<Item> {
   kind?(item: Item): string;
   /** Whether an item gains nothing from batching and runs alone. Absent: none does. */
   alone?(item: Item): boolean;
+  /** Whether the time of an item tells how long others of its cost take. Absent: it does. */
+  typical?(item: Item): boolean;
 }

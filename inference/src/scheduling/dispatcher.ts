@@ -21,6 +21,8 @@ export interface DispatcherOptions<Item, Result> {
   readonly observer: QueueObserver;
   /** Receives the measured run times. */
   readonly admission: AdmissionController;
+  /** Whether the time of an item tells how long others of its cost take. */
+  readonly typical: (item: Item) => boolean;
   /** Called for an item without an outcome whose run, of `batchSize` items, failed as a whole. */
   onFailed(entry: Entry<Job<Item, Result>>, error: unknown, batchSize: number): void;
   /** Called when a worker can accept a run, or a run a preemption. */
@@ -131,7 +133,7 @@ export class Dispatcher<Item, Result> {
     batch: Batch<Item, Result>,
     running: Running | undefined,
   ): Promise<number> {
-    const { now, observer, admission, onFailed } = this.#options;
+    const { now, observer, admission, typical, onFailed } = this.#options;
     const startedAtMs = now();
     const jobs = batch.map((entry) => entry.item);
     for (const { item: job, flow } of batch) {
@@ -148,7 +150,8 @@ export class Dispatcher<Item, Result> {
     // Without items that were refused or cancelled: they took less time than their cost, or none.
     let answeredCost = 0;
     const count = (index: number, outcome: Outcome<Result> | undefined) => {
-      if (outcome?.ok === true) answeredCost += batch[index]?.cost ?? 0;
+      const entry = batch[index];
+      if (outcome?.ok === true && entry !== undefined && typical(entry.item.item)) answeredCost += entry.cost;
     };
     try {
       const answer = await executor.run(

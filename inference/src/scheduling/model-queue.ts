@@ -18,6 +18,8 @@ export interface ModelQueueOptions<Item> {
   readonly kind: (item: Item) => string;
   /** Whether an item runs alone because a batch saves nothing. Absent: none does. */
   readonly alone?: (item: Item) => boolean;
+  /** Whether the time of an item tells how long others of its cost take. Absent: it does. */
+  readonly typical?: (item: Item) => boolean;
   readonly limits: AdmissionLimits;
   readonly batch: BatchLimits;
   /** Monotonic milliseconds. */
@@ -63,6 +65,7 @@ export class ModelQueue<Item, Result> {
       now: options.now,
       observer: options.observer ?? {},
       admission: this.#admission,
+      typical: options.typical ?? (() => true),
       onFailed: (entry, error, batchSize) => this.#failed(entry, error, batchSize),
       onAvailable: () => this.#schedulePump(),
     });

@@ -1,5 +1,7 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
+import { moonshineSpec } from '../../src/models/moonshine/spec.js';
+import { whisperSpec } from '../../src/models/whisper/spec.js';
 import { createModelQueue, measure, NEVER, refusal, request, settled } from '../support/model-queue.js';
 
 describe('ModelQueue admission', () => {
@@ -84,6 +86,20 @@ describe('ModelQueue admission', () => {
     admission.close();
     modelQueue.admit({ ...request, cost: 45 });
     expect(refusal(() => modelQueue.admit({ ...request, cost: 25 })).retryAfterMs).to.equal(500);
+  });
+
+  it('estimates waits without windows that are only listened to, which take a part of what they cost', async () => {
+    const window = { type: 'vad', samples: new Float32Array(16), state: undefined } as const;
+    for (const { typical } of [whisperSpec, moonshineSpec]) {
+      const { modelQueue, executor } = createModelQueue({
+        typical: (item) => item !== 'vad' || typical?.(window) !== false,
+      });
+      modelQueue.addExecutor(executor);
+      await measure({ modelQueue, executor }, '12345', 100);
+      await measure({ modelQueue, executor }, 'vad', 1);
+      modelQueue.admit({ ...request, cost: 45 });
+      expect(refusal(() => modelQueue.admit({ ...request, cost: 25 })).retryAfterMs).to.equal(500);
+    }
   });
 
   it('admits a call above the limits while nothing else is admitted', () => {

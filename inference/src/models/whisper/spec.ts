@@ -18,6 +18,8 @@ export const whisperSpec: FamilySpec<WhisperWindow> = {
   batch: SPEECH_BATCH,
   // Only windows of similar length share decoder runs, and a short utterance must not wait for a long window.
   kind: (item) => (item.type === 'vad' ? item.type : `${item.type} ${mergedSilence(item)?.attendedRows}`),
+  // Listening to a window takes a small part of the time of decoding it.
+  typical: (item) => item.type !== 'vad',
   // A search with several sequences is already a batch, and the detector runs step by step.
   alone: (item) => item.type === 'vad' || item.options.beamSize > 1 || item.options.temperatures[0] !== 0,
 };
