@@ -182,7 +182,11 @@ describe('Whisper base', function () {
 
   it('leaves out no word because the text before has it', async () => {
     const samples = await samplesOf(inShared('samples/speech/sense_and_sensibility_01_austen_64kb-0880.wav'));
-    const events = await transcribeWith(model, samples, { language: 'en', hotwords: 'ill-disposed', temperatures: [0] });
+    const events = await transcribeWith(model, samples, {
+      language: 'en',
+      hotwords: 'ill-disposed',
+      temperatures: [0],
+    });
     expect(plainWords(textOf(events))).to.match(/^he was not an ill.?disposed young man$/);
   });
 
