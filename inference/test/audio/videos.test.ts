@@ -47,6 +47,21 @@ describe('A video', function () {
     expect(highestBytes / MIB).to.be.below(150);
   });
 
+  it('is read to its end if the media of a fragment is larger than what is retained', async () => {
+    const bytes = Buffer.from(await fromRoot('inference/test/audio/cases/fragmented_video_16k_pieces.mp4'));
+    const media = bytes.indexOf('mdat') - 4;
+    const between = 17 * MIB;
+    const large = Buffer.concat([bytes.subarray(0, media + 8), Buffer.alloc(between), bytes.subarray(media + 8)]);
+    large.writeUInt32BE(bytes.readUInt32BE(media) + between, media);
+    // Each run begins with its position.
+    for (let run = bytes.indexOf('trun'); run >= 0; run = bytes.indexOf('trun', run + 4))
+      large.writeUInt32BE(bytes.readUInt32BE(run + 12) + between, run + 12);
+    const { samples, warnings } = await transcribe(large);
+    const alone = await transcribe(bytes);
+    expect(Buffer.from(samples.buffer).equals(Buffer.from(alone.samples.buffer))).to.equal(true);
+    expect(warnings).to.deep.equal(alone.warnings);
+  });
+
   it('with its index at the end is read, whole and in chunks', async () => {
     const chunks = [chunk(1), chunk(2), chunk(3)];
     const content = whole(mp4File({ chunks, betweenBytes: 4 * MIB, indexLast: true }));

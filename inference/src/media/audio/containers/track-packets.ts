@@ -29,6 +29,7 @@ export async function* packetsOf({
   fragmentsOffset,
 }: PacketSource): AsyncGenerator<AudioPacket, void, void> {
   continueAdtsTimes(input);
+  passFragments(input);
   const sink = new mediabunny.EncodedPacketSink(input);
   let packet = await sink.getFirstPacket();
   const first = packet?.timestamp ?? 0;
@@ -64,6 +65,51 @@ function continueAdtsTimes(input: InputAudioTrack): void {
     const last = frames.at(-1);
     if (last !== undefined && before !== undefined && last !== before)
       last.timestamp = before.timestamp + before.duration;
+  };
+}
+
+/** Where a fragment is, as the library looks for the next one. */
+interface FragmentPosition {
+  readonly moofOffset: number;
+  moofSize: number;
+}
+/** The library's internal reader of MP4, in 1.61. */
+interface Mp4Demuxer {
+  readonly reader: { requestSliceRange(start: number, min: number, max: number): MaybePromise<Slice | null> };
+  readFragment?(start: number): Promise<FragmentPosition>;
+}
+interface Slice {
+  readonly view: DataView;
+  readonly bufferPos: number;
+  readonly remainingLength: number;
+}
+type MaybePromise<Value> = Value | Promise<Value>;
+
+const BOX_HEADER_BYTES = 8;
+/** "mdat". */
+const MDAT = 0x6d646174;
+
+/**
+ * Makes each fragment of an MP4 end behind its media: the library looks for the next one from the beginning of the media, which is not
+ * retained if it is long.
+ */
+function passFragments(input: InputAudioTrack): void {
+  const demuxer = (input as unknown as { readonly _backing: { readonly internalTrack?: { demuxer: Mp4Demuxer } } })
+    ._backing.internalTrack?.demuxer;
+  const readFragment = demuxer?.readFragment;
+  if (demuxer === undefined || readFragment === undefined || Object.hasOwn(demuxer, 'readFragment')) return;
+  const passed = new WeakSet<FragmentPosition>();
+  demuxer.readFragment = async (start) => {
+    const fragment = await readFragment.call(demuxer, start);
+    if (passed.has(fragment)) return fragment;
+    passed.add(fragment);
+    const end = fragment.moofOffset + fragment.moofSize;
+    const header = await demuxer.reader.requestSliceRange(end, BOX_HEADER_BYTES, BOX_HEADER_BYTES);
+    const isMedia = header !== null && header.view.getUint32(header.bufferPos + 4) === MDAT;
+    // Sizes of 64 bits and those of no fixed end are the library's to read.
+    const mediaBytes = isMedia ? header.view.getUint32(header.bufferPos) : 0;
+    if (mediaBytes >= BOX_HEADER_BYTES) fragment.moofSize += mediaBytes;
+    return fragment;
   };
 }
 
