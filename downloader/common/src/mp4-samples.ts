@@ -71,13 +71,13 @@ function claimedBy(type: string, { view, bufferPos, remainingLength }: Slice): n
   return 0;
 }
 
-/** What is made of a table's runs: a time for each sample if any are moved, and a packet of PCM for each chunk. */
+/** What is made of a table's runs: a time for each sample if it has a list of moved ones, and a packet of PCM for each chunk. */
 function claimedByTable({ sampleTimingEntries, sampleCompositionTimeOffsets, sampleToChunk }: SampleTable): number {
   const moved = sum(sampleCompositionTimeOffsets.map(({ count }) => count));
   const chunks = sampleToChunk.map(
     ({ startChunkIndex }, index) => (sampleToChunk[index + 1]?.startChunkIndex ?? 0) - startChunkIndex,
   );
-  const timed = moved === 0 ? 0 : sum(sampleTimingEntries.map(({ count }) => count));
+  const timed = sampleCompositionTimeOffsets.length === 0 ? 0 : sum(sampleTimingEntries.map(({ count }) => count));
   return Math.max(moved, timed, sum(chunks.filter((count) => count > 0)));
 }
 

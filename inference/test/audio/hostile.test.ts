@@ -6,6 +6,7 @@ import { Mp3Decoder } from '../../src/media/audio/decoders/mp3.js';
 import { OggDecoder } from '../../src/media/audio/decoders/ogg.js';
 import { OggPages } from '../../src/media/audio/decoders/ogg-pages.js';
 import { Random } from '../support/random.js';
+import { mp4File } from './mp4-file.js';
 import { COMPRESSED, fixture, fromRoot, inParts, refusal, transcribe } from './read-audio.js';
 import { wavFile } from './wav-file.js';
 
@@ -240,6 +241,30 @@ describe('A damaged audio file', () => {
     index.writeUInt32BE(0xffff_ffff, sizes + 8);
     expect((await transcribe(fragments)).warnings[0]).to.contain('its packets are damaged');
     expect(String((await refusal(index)).cause)).to.contain('The MP4 claims 4294967295 samples');
+  });
+
+  it('of MP4 that claims millions of samples in the runs of its lists is refused', async () => {
+    const chunks = [new Int16Array(800), new Int16Array(800)];
+    /** The file with numbers of a list replaced, by their offsets in it. */
+    const claiming = (
+      moved: boolean,
+      ...claims: readonly (readonly [list: string, offset: number, value: number])[]
+    ) => {
+      const content = Buffer.concat([
+        ...mp4File({ chunks, betweenBytes: 0, ...(moved ? { compositionOffset: 0 } : {}) }),
+      ]);
+      for (const [list, offset, value] of claims) content.writeUInt32BE(value, content.indexOf(list) + 4 + offset);
+      return content;
+    };
+    for (const content of [
+      claiming(true, ['ctts', 8, 0xffff_ffff]),
+      claiming(true, ['stts', 8, 0xffff_ffff]),
+      claiming(true, ['stts', 8, 0xffff_ffff], ['ctts', 8, 0]),
+      // The chunk at which the second entry begins.
+      claiming(false, ['stsc', 20, 0xffff_ffff]),
+    ]) {
+      expect((await refusal(content)).message).to.contain('Its codec configuration is damaged.');
+    }
   });
 
   it('of MP4 may say that its writer did not know the duration', async () => {
