@@ -131,6 +131,15 @@ describe('Files given to transcribeFile', () => {
     expect(joined.bytes / alone.bytes).to.be.closeTo(2, 0.1);
     expect(alone.warnings).to.deep.equal([]);
     expect(joined.warnings).to.deep.equal(["The audio's clock jumps back by 3 s at 2.97 s; the gap was ignored."]);
+    // Up to the end of a block after 0.6 s.
+    const short = Buffer.from(one.subarray(0, 7_000));
+    const cluster = short.indexOf('1f43b675', 0, 'hex') + 4;
+    short.writeUIntBE(0x20_0000 + short.length - cluster - 3, cluster, 3);
+    const restarted = await read(Buffer.concat([short, one]));
+    expect(restarted.bytes / alone.bytes).to.be.closeTo(1.2, 0.1);
+    expect(restarted.warnings).to.deep.equal([
+      "The audio's clock jumps back by 0.58 s at 0.57 s; the gap was ignored.",
+    ]);
   });
 
   it('are sent unchanged if a Matroska has only unknown elements', async () => {

@@ -24,6 +24,9 @@ const FRAGMENT_SECONDS = 1;
 const MAX_BACKWARD_SECONDS = 0.1;
 /** Larger steps back are jumps of the clock, which the server ignores: the audio goes on. */
 const CLOCK_BACKWARD_SECONDS = 1;
+/** Smaller ones are too if they lead to the beginning: of files that were joined, each begins at 0. */
+const RESTART_BACKWARD_SECONDS = 0.15;
+const BEGINNING_SECONDS = 0.1;
 
 /** Returns the container format for a codec, or undefined if none supports it. */
 export function formatFor(codec: AudioCodec | null, library: Mediabunny): OutputFormat | undefined {
@@ -64,7 +67,7 @@ export async function* trackAudio(
   let shift = (edits === undefined ? 0 : offsetSeconds(edits)) - (kind === 'matroska' ? opusDelay(decoderConfig) : 0);
   let endSeconds = 0;
   let last = Number.NEGATIVE_INFINITY;
-  let lastEnd = 0;
+  let lastEnd = Number.NEGATIVE_INFINITY;
   try {
     await output.start();
     const packets = new library.EncodedPacketSink(input);
@@ -72,9 +75,10 @@ export async function* trackAudio(
     while (packet !== null) {
       endSeconds = packet.timestamp + packet.duration;
       const backward = lastEnd - packet.timestamp - shift;
-      if (edits === undefined && backward > CLOCK_BACKWARD_SECONDS) {
+      const least = packet.timestamp < BEGINNING_SECONDS ? RESTART_BACKWARD_SECONDS : CLOCK_BACKWARD_SECONDS;
+      if (edits === undefined && backward > least) {
         shift += backward;
-        const at = `${backward.toFixed(0)} s at ${lastEnd.toFixed(2)} s`;
+        const at = `${backward.toFixed(backward < 1 ? 2 : 0)} s at ${lastEnd.toFixed(2)} s`;
         jumped(`The audio's clock jumps back by ${at}; the gap was ignored.`);
       }
       const shifted = packet.timestamp + shift;

@@ -133,6 +133,20 @@ describe('A timeline', () => {
     });
   }
 
+  it('goes on if it begins anew, as in joined files, after less than a second', () => {
+    const { parts, warnings } = placed([
+      [600, 0],
+      [300, 0.02],
+      [300, 0.32],
+    ]);
+    expect(parts).to.deep.equal([
+      [0, 600],
+      [0, 300],
+      [0, 300],
+    ]);
+    expect(warnings).to.deep.equal(["The audio's clock jumps back by 0.58 s at 0.60 s; the gap was ignored."]);
+  });
+
   it('warns of the first jump only, and goes on after a time that is invalid or has no samples', () => {
     const jumps = placed([
       [1_000, 0],

@@ -54,12 +54,15 @@ export class Timeline {
       return 0;
     }
     if (offset <= HOLE_MIN_SECONDS && offset >= -OVERLAP_MIN_SECONDS) return 0;
-    if (offset >= -BACK_MAX_SECONDS && offset <= FORWARD_MAX_SECONDS) return offset;
+    // Of files that were joined, each begins at 0: what follows one of less than a second is no overlap.
+    const restarts = offset < 0 && Math.abs(timestampSeconds) < BEGINNING_SECONDS;
+    if (!restarts && offset >= -BACK_MAX_SECONDS && offset <= FORWARD_MAX_SECONDS) return offset;
     this.#shiftSeconds -= offset;
     const direction = offset < 0 ? 'back' : 'forward';
     if (this.#begun && this.warnings.length === 0) {
+      const seconds = Math.abs(offset);
       this.warnings.push(
-        `The audio's clock jumps ${direction} by ${Math.abs(offset).toFixed(0)} s at ${this.#seconds.toFixed(2)} s; ` +
+        `The audio's clock jumps ${direction} by ${seconds.toFixed(seconds < 1 ? 2 : 0)} s at ${this.#seconds.toFixed(2)} s; ` +
           'the gap was ignored.',
       );
     }

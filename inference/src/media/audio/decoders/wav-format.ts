@@ -73,7 +73,7 @@ export function parseWavFormat(body: Uint8Array): WavFormat {
   if (codec !== undefined) {
     if (frameBytes === 0) throw unreadable(`the block size of ${PACKET_CODECS[codec].name} is 0`);
     const common = { codec, codecName: PACKET_CODECS[codec].name, encoding: undefined, channelCount, sampleRateHz };
-    // What the header says of bytes per second is often wrong: a short file was refused as too long.
+    // What the header says of bytes per second is often wrong, and not needed.
     return { ...common, blockBytes: frameBytes, body: body.slice(), bytesPerSecond: 0, warning: undefined };
   }
   // Samples of up to 24 bits in four bytes use the upper bits: the header says so twice.
