@@ -53,6 +53,17 @@ export async function fixture(name: string): Promise<Uint8Array> {
   return new Uint8Array(await readFile(new URL(`../../../test/audio/fixtures/${name}`, import.meta.url)));
 }
 
+/** An APEv2 tag with a cover image of that many bytes, as Mutagen writes it. */
+export function apeTag(coverBytes: number): Buffer {
+  const cover = Buffer.concat([Buffer.alloc(8), Buffer.from('Cover\0'), Buffer.alloc(coverBytes, 0x55)]);
+  cover.writeUInt32LE(coverBytes);
+  const header = Buffer.from('APETAGEX'.padEnd(32, '\0'));
+  for (const [index, value] of [2_000, cover.length + 32, 1, 0xa000_0000].entries())
+    header.writeUInt32LE(value, 8 + 4 * index);
+  const footer = Buffer.from(header).fill(0x80, 23, 24);
+  return Buffer.concat([header, cover, footer]);
+}
+
 /** Reads a file of the repository, by its path from the root. */
 export async function fromRoot(path: string): Promise<Uint8Array> {
   return new Uint8Array(await readFile(new URL(`../../../../${path}`, import.meta.url)));

@@ -72,7 +72,7 @@ const OGG_START = 'OggS\x00\x02';
 
 /**
  * Detects the format from the first bytes; undefined if more are needed. `complete`: there are no more bytes, or enough. `tagBytes`: length
- * of the ID3 tags before them. Throws AUDIO_UNREADABLE, which names the detected and the accepted formats.
+ * of the tags before them. Throws AUDIO_UNREADABLE, which names the detected and the accepted formats.
  */
 export function detectFormat(head: Uint8Array, complete: boolean, tagBytes: number): AudioContainer | undefined {
   if (head.length === 0 && complete) {

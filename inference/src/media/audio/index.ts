@@ -8,9 +8,9 @@ import type { DecoderChoice } from './decoders/create.js';
 import { joinBytes } from './decoders/samples.js';
 import { detectFormat, headBytes } from './detect-format.js';
 import { CHANNELS_MAX, type RawAudioFormat, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from './formats.js';
-import { TAG_HEADER_BYTES, tagLength } from './id3.js';
 import { canDecodeInline, createInlineDecoder } from './inline-decoder.js';
 import type { PcmSource } from './pcm.js';
+import { TAG_HEADER_BYTES, tagLength } from './tags.js';
 
 export { AUDIO_FORMATS, type AudioFormat, type AudioTrackInfo, type RawAudioFormat } from './formats.js';
 
@@ -92,7 +92,7 @@ async function readHead(bytes: ByteSource, raw: RawAudioFormat | undefined): Pro
   for (;;) {
     const part = await bytes.next();
     if (part === undefined && head.length === 0 && tagBytes > 0) {
-      const message = 'The audio ends with the ID3 tag at its beginning. Send the complete file.';
+      const message = 'The audio ends with the tag at its beginning. Send the complete file.';
       throw new InferenceError('AUDIO_UNREADABLE', message);
     }
     if (part !== undefined) head = head.length === 0 ? part : joinBytes(head, part);
@@ -106,12 +106,12 @@ async function readHead(bytes: ByteSource, raw: RawAudioFormat | undefined): Pro
   }
 }
 
-/** Skips ID3 tags, which some programs put before every format, and returns their length. */
+/** Skips tags, which some programs put before every format, and returns their length. */
 async function skipTags(bytes: ByteSource): Promise<number> {
   let tagBytes = 0;
   let part = await bytes.next();
   while (part !== undefined) {
-    let left = tagLength(part);
+    let left = tagLength(part) ?? 0;
     if (left === 0 || tagBytes + left > TAGS_MAX_BYTES) break;
     tagBytes += left;
     while (part !== undefined && left >= part.length) {

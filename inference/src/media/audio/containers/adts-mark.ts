@@ -1,5 +1,5 @@
 import { ADTS_HEADER_BYTES, MARKED_CHANNELS } from '../adts.js';
-import { adtsLengthAt, FrameResync, id3LengthAt, type Resync } from './frame-resync.js';
+import { adtsLengthAt, FrameResync, type Resync, tagLengthAt } from './frame-resync.js';
 
 /** The bits of a header's last byte that count the blocks of samples after the first. */
 const BLOCKS = 3;
@@ -51,7 +51,7 @@ export class AdtsMark {
 
 /** Removes damage between the frames of ADTS, and marks those that list their channels themselves. */
 export class AdtsResync implements Resync {
-  readonly #frames = new FrameResync(adtsLengthAt, id3LengthAt);
+  readonly #frames = new FrameResync(adtsLengthAt, tagLengthAt);
   readonly #mark = new AdtsMark();
 
   get droppedBytes(): number {

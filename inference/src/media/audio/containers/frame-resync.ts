@@ -1,6 +1,7 @@
+import { MIB } from '@heimdex/common';
 import { ADTS_HEADER_BYTES, readAdtsHeader } from '../adts.js';
 import { joinAll, joinBytes } from '../decoders/samples.js';
-import { startsLikeTag, TAG_HEADER_BYTES, tagLength } from '../id3.js';
+import { TAG_HEADER_BYTES, tagLength } from '../tags.js';
 
 /** Returns the length in bytes of the frame at `offset`; undefined: there is none; null: more bytes are needed. */
 export type FrameLengthAt = (bytes: Uint8Array, offset: number) => number | undefined | null;
@@ -92,16 +93,13 @@ export const adtsLengthAt: FrameLengthAt = (bytes, offset) => {
 };
 
 /** Longer tags between frames are taken for damage. */
-const TAG_MAX_BYTES = 65_536;
+const TAG_MAX_BYTES = MIB;
 
-/** ID3 tags, which each segment of HLS has: they may be concatenated. */
-export const id3LengthAt: FrameLengthAt = (bytes, offset) => {
-  const head = bytes.subarray(offset, offset + TAG_HEADER_BYTES);
-  if (!startsLikeTag(head)) return undefined;
-  if (head.length < TAG_HEADER_BYTES) return null;
-  const length = tagLength(head);
-  if (length === 0 || length > TAG_MAX_BYTES) return undefined;
-  return offset + length > bytes.length ? null : length;
+/** Tags: each segment of HLS has one of ID3, and they may be concatenated. */
+export const tagLengthAt: FrameLengthAt = (bytes, offset) => {
+  const length = tagLength(bytes.subarray(offset, offset + TAG_HEADER_BYTES));
+  if (length === 0 || (length ?? 0) > TAG_MAX_BYTES) return undefined;
+  return length === null || offset + length > bytes.length ? null : length;
 };
 
 const SYNC = 0x47;

@@ -1,5 +1,5 @@
-import { startsLikeTag, TAG_HEADER_BYTES, tagLength } from '../id3.js';
 import { FRAMES_IN_A_ROW, frameFormat, frameLength } from '../mpeg-frames.js';
+import { tagLength } from '../tags.js';
 
 const HEADER_BYTES = 4;
 /** Bytes of the first frame that may contain a Xing header with the number of frames. */
@@ -64,9 +64,11 @@ export class MpegWalk {
 
   #readHeader(): void {
     const header = this.#header;
-    if (header.length <= TAG_HEADER_BYTES && startsLikeTag(header)) {
-      if (header.length < TAG_HEADER_BYTES) return;
-      this.#skip = Math.max(0, tagLength(header) - TAG_HEADER_BYTES);
+    const tagBytes = tagLength(header);
+    if (tagBytes === null) return;
+    // More bytes than a header of a frame has were those of a tag, or seemed to be.
+    if (tagBytes > 0 || header.length > HEADER_BYTES) {
+      this.#skip = Math.max(0, tagBytes - header.length);
       this.#header = [];
       return;
     }
