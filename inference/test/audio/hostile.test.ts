@@ -267,6 +267,17 @@ describe('A damaged audio file', () => {
     }
   });
 
+  it('of MP4 whose index has no sizes of its samples is read from its fragments, the same whole and in chunks', async () => {
+    const content = Buffer.from(await fromRoot('inference/test/audio/cases/index_then_fragments.mp4'));
+    content.writeUInt32BE(0, content.lastIndexOf('stsz') + 12);
+    const { samples, warnings } = await transcribe(content);
+    expect(samples.length).to.equal(49_152);
+    expect(samples.subarray(-16_000).some((sample) => Math.abs(sample) > 0.1)).to.equal(true);
+    const parts = await transcribe(inParts(content, 997));
+    expect(Buffer.from(parts.samples.buffer).equals(Buffer.from(samples.buffer))).to.equal(true);
+    expect([warnings, parts.warnings]).to.deep.equal([[], []]);
+  });
+
   it('of MP4 may say that its writer did not know the duration', async () => {
     const bytes = await fixture('speech-48k-mono-faststart.m4a');
     const unknown = Buffer.from(bytes);

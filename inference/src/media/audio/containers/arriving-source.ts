@@ -123,6 +123,8 @@ export class ArrivingSource extends mediabunny.Source {
     if (end - start > READ_MAX_BYTES) {
       throw unusable(`a header claims ${end - start} bytes, more than the maximum of ${READ_MAX_BYTES}`);
     }
+    // A packet of which a damaged list has no size: it would be waited for up to the end of the file.
+    if (Number.isNaN(end)) return null;
     if (this.#repeatedReads.isStuck(start)) return null;
     if (this.#opening && start > this.#options.openingMaxBytes) throw unusable(this.#options.beyondOpening);
     if (!this.#opening) this.#release(start - KEPT_BEHIND_BYTES);
