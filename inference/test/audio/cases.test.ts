@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { alike, fromRoot, inParts, refusal, type Transcribed, transcribe } from './read-audio.js';
+import { alike, expectSame, fromRoot, inParts, refusal, transcribe } from './read-audio.js';
 
 const RATE_HZ = 16_000;
 
@@ -73,7 +73,7 @@ describe('The cases', function () {
         expect(late, `at ${each} s`).to.be.within(-0.03, 0.03);
       }
       expect(warnings.length).to.equal(name.startsWith('antiphase') ? 1 : 0);
-      same(await transcribe(inParts(bytes, 1_024)), whole, 'in chunks');
+      expectSame(await transcribe(inParts(bytes, 1_024)), whole, 'in chunks');
     });
   }
 
@@ -89,7 +89,7 @@ describe('The cases', function () {
         expect(loud, `second ${second}`).to.be.above(2);
       }
       for (const size of [65_536, 1_024])
-        same(await transcribe(inParts(bytes, size)), whole, `chunks of ${size} bytes`);
+        expectSame(await transcribe(inParts(bytes, size)), whole, `chunks of ${size} bytes`);
     });
   }
 
@@ -160,9 +160,3 @@ describe('Audio tracks', function () {
     });
   }
 });
-
-function same(one: Transcribed, other: Transcribed, what: string): void {
-  expect(Buffer.from(one.samples.buffer).equals(Buffer.from(other.samples.buffer)), what).to.equal(true);
-  expect(one.warnings, what).to.deep.equal(other.warnings);
-  expect(one.track, what).to.deep.equal(other.track);
-}

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
 import type { InferenceError } from '../../src/errors.js';
 import { type AudioTrackInfo, type OpenAudioOptions, openAudio } from '../../src/media/audio/index.js';
 import { errorOf } from '../support/rejection.js';
@@ -37,6 +38,13 @@ export async function transcribe(content: Content, options: Partial<OpenAudioOpt
   } finally {
     await source.close();
   }
+}
+
+/** Expects the same result, to the bit. Chai takes a hundred times longer to compare samples. */
+export function expectSame(one: Transcribed, other: Transcribed, what?: string): void {
+  expect(Buffer.from(one.samples.buffer).equals(Buffer.from(other.samples.buffer)), what).to.equal(true);
+  expect(one.warnings, what).to.deep.equal(other.warnings);
+  expect(one.track, what).to.deep.equal(other.track);
 }
 
 /** Returns the error of opening or reading an audio file. */
