@@ -112,7 +112,7 @@ describe('Files given to transcribeFile', () => {
     });
   }
 
-  it('go on where their clock jumps back, as in joined videos of a browser', async () => {
+  it('go on where their clock jumps back, as in joined clips of a browser', async () => {
     const path = join(dir, 'live.webm');
     const one = await readFile(join(CASES, 'video_vp8_opus.webm'));
     // A recorder does not know the size of its segment.

@@ -133,7 +133,7 @@ describe('A timeline', () => {
     });
   }
 
-  it('goes on if it begins anew, as in joined files, after less than a second', () => {
+  it('goes on if it begins at 0 again after less than a second, as in joined files', () => {
     const { parts, warnings } = placed([
       [600, 0],
       [300, 0.02],

@@ -151,7 +151,7 @@ export class ContainerDecoder implements Decoder {
       const { fragmentsOffset } = index;
       const { input, strippedHeader } = chosen.track;
       for await (const packet of packetsOf({ input, strippedHeader, shiftSeconds, fragmentsOffset })) {
-        // The times of parts that were joined begin again.
+        // The times of each of joined parts begin at 0.
         endSeconds = Math.max(endSeconds, packet.timestampSeconds + packet.durationSeconds - edits.offsetSeconds);
         const blocks = place(await decoder.decode(packet));
         if (blocks.length > 0) yield blocks;
