@@ -1,6 +1,7 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { messageOf } from '@heimdex/common';
+import type { Sharp } from 'sharp';
 import type { Face, FaceDetections, Landmarks, Point } from '../faces.js';
 import { temporaryFor } from '../temporary-file.js';
 import { CliError, usageError } from './cli-error.js';
@@ -65,7 +66,7 @@ export async function drawFaces(content: Uint8Array, detections: FaceDetections,
   const sharp = await loadSharp();
   const format = formatOf(path) ?? 'png';
   // The server has read it, also if its end is missing.
-  const upright = sharp(exifInFront(content), { failOn: 'none' }).rotate();
+  const upright = await withBytes(sharp(exifInFront(content), { failOn: 'none' }).rotate());
   // A JPEG has no transparency, which sharp would show as black.
   const drawn = await (format === 'jpeg' ? upright.flatten({ background: '#ffffff' }) : upright)
     .composite([{ input: Buffer.from(facesSvg(detections)) }])
@@ -79,6 +80,20 @@ export async function drawFaces(content: Uint8Array, detections: FaceDetections,
     await rm(temporary, { force: true });
     throw new CliError(`${path} cannot be written: ${messageOf(error)}`, EXIT_CODES.output);
   }
+}
+
+/** Samples of 32 bits, which a TIFF may have, as the bytes that the server sees: sharp would cut them off at 255. */
+async function withBytes(image: Sharp): Promise<Sharp> {
+  const { depth, channels, space } = await image.metadata();
+  if (depth !== 'uint' && depth !== 'float') return image;
+  const factors = new Array<number>(channels).fill(depth === 'uint' ? 2 ** -24 : 255);
+  const { data, info } = await image
+    .linear(factors, new Array<number>(channels).fill(0))
+    // Otherwise colours of floats are taken for linear light.
+    .toColourspace(space === 'scrgb' ? 'scrgb' : 'srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  return (await loadSharp())(data, { raw: info });
 }
 
 /** A PNG with its EXIF data in front of its pixels: sharp does not read them behind, where ImageMagick writes them; the server does. */

@@ -7,6 +7,30 @@ import sharp from 'sharp';
 import { useCli } from '../support/cli-fixture.js';
 import { namedPipe } from '../support/named-pipe.js';
 
+/** A TIFF of 100 x 200 equal pixels. Its one value of BitsPerSample counts for all samples. */
+function wideTiff(pixel: Uint32Array | Float32Array): Buffer {
+  const pixels = Buffer.concat(new Array<Uint8Array>(100 * 200).fill(new Uint8Array(pixel.buffer)));
+  const photometric = pixel.length === 3 ? 2 : 1;
+  const format = pixel instanceof Float32Array ? 3 : 1;
+  const head = Buffer.alloc(110);
+  head.write('II*\0\u0008\0\0\0\u0008', 'latin1');
+  const tags: readonly (readonly [number, number])[] = [
+    [256, 100],
+    [257, 200],
+    [258, 32],
+    [262, photometric],
+    [273, head.length],
+    [277, pixel.length],
+    [279, pixels.length],
+    [339, format],
+  ];
+  tags.forEach(([tag, value], index) => {
+    const at = head.writeUInt32LE(tag + (4 << 16), 10 + index * 12);
+    head.writeUInt32LE(value, head.writeUInt32LE(1, at));
+  });
+  return Buffer.concat([head, pixels]);
+}
+
 describe('heimdex detect-faces', () => {
   const cli = useCli();
   const { run, file } = cli;
@@ -67,6 +91,21 @@ describe('heimdex detect-faces', () => {
     const drawn = join(cli.dir, 'drawn.jpg');
     expect(await run(['detect-faces', await file('a.png', png), '--draw', drawn])).to.include({ exitCode: 0 });
     expect((await sharp(drawn).raw().toBuffer()).subarray(-3)).to.deep.equal(Buffer.from([255, 255, 255]));
+  });
+
+  it('draws on a TIFF of 32 bits a sample in its own colours', async () => {
+    for (const [name, pixel, expected] of [
+      ['floats.tif', Float32Array.of(1, 0.4, 0.2), [255, 102, 51]],
+      ['grey.tif', Float32Array.of(0.4), [102, 102, 102]],
+      ['integers.tif', Uint32Array.of(0xff_00_00_00, 0x80_00_00_00, 0), [255, 128, 0]],
+    ] as const) {
+      const drawn = join(cli.dir, `${name}.png`);
+      expect(await run(['detect-faces', await file(name, wideTiff(pixel)), '--draw', drawn])).to.include({
+        exitCode: 0,
+      });
+      const pixels = await sharp(drawn).removeAlpha().raw().toBuffer();
+      expect([...pixels.subarray(-3)], name).to.deep.equal(expected);
+    }
   });
 
   it('draws on what a named pipe gave, which cannot be read again', async function () {
