@@ -145,8 +145,9 @@ describe('TIFF images', () => {
     const planes: TiffTag = [284, 3, [2]];
     const tiles: readonly TiffTag[] = [planes, [322, 3, [16]], [323, 3, [16]]];
     expect(await messageOf(page(ORANGE, { samples: 3, more: tiles }))).to.contain('separate planes of tiles');
-    const grey = { samples: 2, photometric: 1, more: [planes, extra(2)] };
-    expect(await messageOf(page([90, 128], grey))).to.contain('separate planes of grey and other samples');
+    const two = (photometric: number) => page([90, 128], { samples: 2, photometric, more: [planes, extra(2)] });
+    expect(await messageOf(two(1))).to.contain('separate planes of grey and other samples');
+    expect(await messageOf(two(3))).to.contain('2 samples a pixel, one of them for a palette. Convert it');
   });
 
   it('are refused by name if colours of 32 bits are multiplied by alpha', async () => {

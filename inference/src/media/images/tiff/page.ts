@@ -160,6 +160,11 @@ function describe({ directory: { tags }, page, subifd }: Chosen): TiffPage {
     );
   }
   const samples = first(tags, TAG.samplesPerPixel, 1);
+  const withPalette = photometric === PALETTE && samples > 1;
+  if (samples > MAX_SAMPLES || withPalette) {
+    const what = `one of ${samples} samples a pixel${withPalette ? ', one of them for a palette' : ''}`;
+    throw refuseImage('TIFF', what, 'Convert it to RGB or grey.');
+  }
   // libvips reads planar strips but not planar tiles, and mixes the planes of grey and what lies beside it.
   if (
     samples > 1 &&
@@ -170,9 +175,6 @@ function describe({ directory: { tags }, page, subifd }: Chosen): TiffPage {
     throw refuseImage('TIFF', `one whose samples lie in separate planes ${what}`, 'Write it with interleaved samples.');
   }
   const extra = tags.get(TAG.extraSamples) ?? [];
-  if (samples > MAX_SAMPLES || (photometric === PALETTE && samples > 1)) {
-    throw refuseImage('TIFF', `one of ${samples} samples a pixel`, 'Convert it to RGB or grey.');
-  }
   const bits = new Set((tags.get(TAG.bitsPerSample) ?? [1]).slice(0, samples));
   const [bitsPerSample = 1] = bits;
   const sampleFormat = formatOf(tags, samples, bitsPerSample);
