@@ -157,16 +157,19 @@ class OtherVersionTest(unittest.TestCase):
 class ConnectionTest(unittest.TestCase):
     def test_a_call_without_an_answer_ends_at_its_time_limit_and_names_the_failure_before(self) -> None:
         done = threading.Event()
-        refusals = ["DRAINING"]
+        calls: list[int] = []
 
         def unary(_request: bytes, context: Any) -> bytes:
-            if refusals:
-                refuse(context, grpc.StatusCode.UNAVAILABLE, refusals.pop())
-            done.wait(30)
+            calls.append(0)
+            if len(calls) == 2:
+                refuse(context, grpc.StatusCode.UNAVAILABLE, "DRAINING")
+            if len(calls) > 2:
+                done.wait(30)
             return INFO
 
-        timeouts = {"GetServerInfo": 0.2}
+        timeouts = {"GetServerInfo": 0.5}
         with fake_server(unary) as port, HeimdexClient(f"127.0.0.1:{port}", timeouts=timeouts, retry=QUICK) as client:
+            client.server_info(timeout=30)  # The refusal below must not wait for a connection.
             with self.assertRaisesRegex(DeadlineExceededError, "in time, after an attempt that failed: draining$") as caught:
                 client.server_info()
             self.assertEqual((caught.exception.code, caught.exception.reason), ("DEADLINE_EXCEEDED", "TIMEOUT"))
