@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import sharp from 'sharp';
 import { configureImageDecoding, decodeImage } from '../../src/media/images/index.js';
 import { imageOf, pixelAt } from '../support/image-files.js';
+import { Random } from '../support/random.js';
+import { errorOf } from '../support/rejection.js';
 
 /** A GIF whose frame of 40 x 20 red pixels, none of them transparent, lies somewhere on a canvas; its background colour is another. */
 async function redFrame(canvas: readonly [number, number], position: readonly [number, number]): Promise<Buffer> {
@@ -57,6 +59,23 @@ describe('the canvas of a GIF', () => {
     const image = await imageOf(await redFrame([40, 20], [0, 0]));
     expect(new Set(image.data)).to.deep.equal(new Set([255, 0]));
     expect(pixelAt(image, 39, 19)).to.deep.equal(RED);
+  });
+
+  it('is read without the end of the file, and refused without the end of its pixels', async () => {
+    const noise = sharp(new Random(3).bytes(40 * 40 * 3), { raw: { width: 40, height: 40, channels: 3 } });
+    const large = await noise.gif().toBuffer();
+    for (const file of [await redFrame([40, 20], [0, 0]), await redFrame([60, 50], [10, 25]), large]) {
+      const whole = await imageOf(file);
+      for (const missing of [1, 2]) expect(await imageOf(file.subarray(0, -missing))).to.deep.equal(whole);
+      const error = await errorOf(imageOf(file.subarray(0, -3)));
+      expect(error.message).to.contain('the file may be cut off');
+    }
+    // Here one of several full blocks ends.
+    const table = 13 + 3 * 2 ** (((large[10] ?? 0) & 7) + 1);
+    const firstBlock = large.indexOf(Buffer.of(0x2c, 0, 0, 0, 0, 40, 0, 40, 0), table) + 11;
+    expect(large[firstBlock]).to.be.at.least(254);
+    const cut = large.subarray(0, firstBlock + 1 + (large[firstBlock] ?? 0));
+    expect((await errorOf(imageOf(cut))).message).to.contain('the file may be cut off');
   });
 
   it('is white at transparent pixels of the first frame, inside and outside', async () => {

@@ -34,17 +34,27 @@ export function partialGifFrame(content: Uint8Array): GifFrame | undefined {
   return covers ? undefined : frame;
 }
 
-function firstDescriptor(content: Uint8Array): number | undefined {
-  const flags = content[10] ?? 0;
-  let at = 13 + (flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0);
+/** Where the first frame begins; undefined if it is not found. */
+export function firstDescriptor(content: Uint8Array): number | undefined {
+  let at = 13 + colourTableBytes(content[10]);
   for (let block = 0; block < MAX_BLOCKS; block += 1) {
     if (content[at] === 0x2c) return at;
     if (content[at] !== 0x21) return undefined;
     at += 2;
-    while ((content[at] ?? 0) > 0) at += 1 + (content[at] ?? 0);
+    while ((content[at] ?? 0) > 0) at = nextBlock(content, at);
     at += 1;
   }
   return undefined;
+}
+
+/** Of the colour table that the flags of a header or of a frame name. */
+export function colourTableBytes(flags = 0): number {
+  return flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0;
+}
+
+/** Where the block of data at `at` ends. */
+export function nextBlock(content: Uint8Array, at: number): number {
+  return at + 1 + (content[at] ?? 0);
 }
 
 /**

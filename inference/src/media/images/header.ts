@@ -6,6 +6,7 @@ import { checkImageSize, DamagedImage, imageUnreadable, refuseImage } from './er
 import { checkExif } from './exif.js';
 import { ascii, brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
+import { withGifEnd } from './gif-end.js';
 import { checkItems, hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
 import { factsOfLarge, type HeicFacts } from './heif-properties.js';
 import { isOnItsSide, openTurned, type Turn, turnsOf, withoutTurns } from './heif-turns.js';
@@ -160,9 +161,10 @@ function ownHeader(
 }
 
 async function gifHeader(content: Uint8Array): Promise<ImageHeader> {
-  const header = fromMetadata('GIF', await openImage(content).metadata());
+  const header = await headerOf('GIF', content, withGifEnd);
   const frame = partialGifFrame(content);
-  return frame === undefined ? header : { ...header, opaque: false, load: (bytes) => openGifCanvas(bytes, frame) };
+  if (frame === undefined) return header;
+  return { ...header, opaque: false, load: (bytes) => openGifCanvas(withGifEnd(bytes), frame) };
 }
 
 /** libvips parses HEIF with any codec but decodes only AV1. */
