@@ -196,11 +196,10 @@ const REFUSED: Readonly<Record<string, Refused>> = {
               { type: 'Metaspace', prepend_scheme: 'first' },
             ],
           },
-          model: { type: 'BPE', continuing_subword_prefix: '##' },
         },
       },
     ),
-    'its tokenizer.json has normalizer Transliterate, pre_tokenizer UnicodeScripts, model BPE with continuing_subword_prefix "##", pre_tokenizer Metaspace with prepend_scheme first behind ByteLevel, which',
+    'its tokenizer.json has normalizer Transliterate, pre_tokenizer UnicodeScripts, pre_tokenizer Metaspace with prepend_scheme first behind ByteLevel, which',
   ),
   'a tokenizer with expressions that are not known': text(
     changed(

@@ -1,5 +1,5 @@
 /** What the server reads of a tokenizer.json. */
-import { asObject, type JsonObject, objectAt } from '@heimdex/common';
+import { asObject, type JsonObject } from '@heimdex/common';
 
 /** The types of its parts, by key. */
 const TOKENIZER_COMPONENTS = {
@@ -49,8 +49,6 @@ export function unknownComponents(json: JsonObject): readonly string[] {
       ...unknownSyntax(asObject(pattern).Regex).map((syntax) => `${key} ${type} with ${syntax}`),
     ]),
   );
-  const { type, continuing_subword_prefix: prefix } = objectAt(json, 'model');
-  if (type === 'BPE' && prefix) unknown.push(`model BPE with continuing_subword_prefix ${JSON.stringify(prefix)}`);
   const rewriting = rewritingBeforeStart(json.pre_tokenizer);
   if (rewriting !== undefined) unknown.push(`pre_tokenizer Metaspace with prepend_scheme first behind ${rewriting}`);
   return [...unknown, ...withoutId(json)];

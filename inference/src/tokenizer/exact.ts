@@ -1,6 +1,6 @@
 import { isObject, type JsonObject, objectAt, stringAt } from '../json.js';
 import { AddedTokens } from './added-tokens.js';
-import { BytePairModel } from './library.js';
+import { BytePairModel } from './byte-pairs.js';
 import { createNormalizer, type Normalizer } from './normalizers.js';
 import { createPreTokenizer, type PreTokenizer } from './pre-tokenizers.js';
 import { lowerCase } from './unicode.js';

@@ -102,6 +102,37 @@ const CASES: Readonly<Record<string, readonly [json: JsonObject, text: string, i
     'aéb',
     [0, 5, 1],
   ],
+  'byte pairs that end a word merge around what has no token': [
+    {
+      model: pairs(['a', 'b</w>', 'ab</w>'], ['a b</w>'], { unk_token: null, end_of_word_suffix: '</w>' }),
+      pre_tokenizer: { type: 'WhitespaceSplit' },
+    },
+    'axb bab ax',
+    [0, 5, 5, 3, 1],
+  ],
+  'byte pairs have pieces of their own inside a word': [
+    {
+      model: pairs(['a', '##b', '##c', 'ab', '##bc'], ['##b ##c', 'a ##b'], { continuing_subword_prefix: '##' }),
+      pre_tokenizer: { type: 'WhitespaceSplit' },
+    },
+    'abc ab cab',
+    [0, 3, 7, 6, 2, 2, 4, 1],
+  ],
+  'the bytes of a character are merged as other pieces are': [
+    { model: pairs(['<0xC3>', '<0xA9>', '<0xC3><0xA9>'], ['<0xC3> <0xA9>'], { byte_fallback: true }) },
+    'é',
+    [0, 5, 1],
+  ],
+  'an unknown character comes behind the bytes of those behind it, as in the library': [
+    { model: pairs(['<0xC3>', '<0xA9>', 'a'], [], { byte_fallback: true }) },
+    'xéayé',
+    [0, 3, 4, 2, 5, 3, 4, 2, 1],
+  ],
+  'a piece that is also the unknown one is not merged with unknown characters': [
+    { model: pairs(['a'], [], { unk_token: 'a', fuse_unk: true }), pre_tokenizer: { type: 'WhitespaceSplit' } },
+    'aaxya',
+    [0, 3, 3, 3, 3, 1],
+  ],
   'byte pairs have no final sigma in lower case': [
     {
       model: pairs(['σ', 'ς', 'ο'], []),
