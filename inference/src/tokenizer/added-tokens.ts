@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from '../json.js';
+import { isObject, type JsonObject, objectAt } from '../json.js';
 import { isSpace, type Normalizer } from './normalizers.js';
 import { PieceTrie } from './piece-trie.js';
 import { WORD_CHARACTER } from './unicode.js';
@@ -42,6 +42,33 @@ export class AddedTokens {
   splitNormalized(text: string): Iterable<Section> {
     return this.#normalized.split(text);
   }
+}
+
+/**
+ * A tokenizer.json whose added tokens have the ids that Python's library gives them, whatever they say: that of the vocabulary, else the next one
+ * behind it. Those that tokenizer_config.json declares replace them, or are added, as in transformers.
+ */
+export function withLibraryIds(json: JsonObject, declared: readonly JsonObject[]): JsonObject {
+  const own = Array.isArray(json.added_tokens) ? json.added_tokens.filter(isObject) : [];
+  const tokens = [...own, ...declared].filter(({ content }) => typeof content === 'string' && content !== '');
+  const { vocab } = objectAt(json, 'model');
+  const pieces: readonly (readonly [piece: unknown, id: unknown])[] = Array.isArray(vocab)
+    ? vocab.map((entry, id) => [Array.isArray(entry) ? entry[0] : undefined, id])
+    : Object.entries(isObject(vocab) ? vocab : {});
+  const contents = new Set(tokens.map(({ content }) => content));
+  const ids = new Map(pieces.filter(([piece]) => contents.has(piece)));
+  let next = pieces.length;
+  // The last one with an id replaces those before it.
+  const added = new Map<unknown, JsonObject>();
+  for (const token of tokens) {
+    if (!ids.has(token.content)) {
+      ids.set(token.content, next);
+      next += 1;
+    }
+    const id = ids.get(token.content);
+    added.set(id, { ...token, id });
+  }
+  return { ...json, added_tokens: [...added.values()] };
 }
 
 function readToken(token: JsonObject): AddedToken {

@@ -1,6 +1,8 @@
 import { isObject, type JsonObject, objectAt, readJsonObject, stringAt } from '../json.js';
+import { withLibraryIds } from './added-tokens.js';
 import { truncatesLeft, withClassSettings } from './class-settings.js';
 import { createExactSource } from './exact.js';
+import { declaredTokens } from './slow/added-tokens.js';
 import { readTokenizerJson } from './slow/read.js';
 
 /** A tokenized text. */
@@ -59,7 +61,8 @@ export function createTokenizer(
   config: JsonObject,
   options: Pick<TokenizerOptions, 'lowerCase'> = {},
 ): TextTokenizer {
-  const json = withClassSettings(file, config);
+  const own = file.slow === true ? file : withLibraryIds(file, declaredTokens(config));
+  const json = withClassSettings(own, config);
   const source = createExactSource(json, options.lowerCase === true && !lowersCase(json.normalizer));
   const limit = config.model_max_length;
   const keepsEnd = truncatesLeft(json, config);

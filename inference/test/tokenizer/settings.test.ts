@@ -56,6 +56,22 @@ describe('a tokenizer.json', () => {
       expect(lowered(normalizer, 'A [SEP] B')).to.deep.equal([2, 13, 3, 7, 3]);
   });
 
+  it("gives added tokens the vocabulary's ids or the next ones, and those of tokenizer_config.json too, as transformers does", () => {
+    const plain = { special: true, normalized: false, single_word: false, lstrip: false, rstrip: false };
+    const added_tokens = [
+      { id: 40, content: '<x>', ...plain },
+      { id: 41, content: '[SEP]', ...plain },
+      { id: 42, content: '<y>', ...plain },
+    ];
+    const settings = {
+      pad_token: '<y>',
+      added_tokens_decoder: { 50: { content: '<z>', ...plain }, 42: { content: '<y>', ...plain, single_word: true } },
+    };
+    expect(idsOf(words({ added_tokens }), {}, '<x>a[SEP] a<y>')).to.deep.equal([2, 13, 6, 3, 6, 14, 3]);
+    expect(idsOf(words({ added_tokens }), settings, '<z><y>a')).to.deep.equal([2, 15, 1, 1, 1, 6, 3]);
+    expect(createTokenizer(words({ added_tokens }), settings).padId).to.equal(14);
+  });
+
   it('begins a text with a space if a RoBERTa says so', () => {
     const vocab = { '<s>': 0, '</s>': 1, a: 2, Ġa: 3, Ġ: 4 };
     const roberta = {

@@ -2,7 +2,7 @@
 import { isObject, type JsonObject, objectAt, stringAt } from '../../json.js';
 
 /** As in tokenizer.json. */
-export interface AddedToken {
+export interface AddedToken extends JsonObject {
   readonly id: number;
   readonly content: string;
   readonly single_word: boolean;
@@ -35,8 +35,11 @@ export function idsOf(names: readonly string[], ids: ReadonlyMap<string, number>
   return new Map([...ids].filter(([token]) => known.has(token)));
 }
 
-/** Tokens that only `added_tokens_decoder` of tokenizer_config.json declares. */
-export function declaredTokens(settings: JsonObject, known: ReadonlyMap<string, number>): readonly AddedToken[] {
+/** Tokens that `added_tokens_decoder` of tokenizer_config.json declares, except known ones. */
+export function declaredTokens(
+  settings: JsonObject,
+  known: ReadonlyMap<string, number> = new Map(),
+): readonly AddedToken[] {
   return Object.entries(objectAt(settings, 'added_tokens_decoder')).flatMap(([id, token]) => {
     const content = isObject(token) ? stringAt(token, 'content') : undefined;
     if (!isObject(token) || content === undefined || known.has(content) || !/^\d+$/.test(id)) return [];

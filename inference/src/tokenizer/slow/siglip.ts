@@ -20,7 +20,7 @@ export function siglipJson(model: SentencePieceModel, settings: JsonObject): Jso
   const end = named('eos_token', '</s>');
   if (!ids.has(end)) throw new Error(`Expected spiece.model to have ${end}.`);
   const special = [named('pad_token', '<pad>'), end, named('unk_token', '<unk>')];
-  const declared = declaredTokens(settings, new Map());
+  const declared = declaredTokens(settings);
   const replace = (pattern: string, content: string) => ({ type: 'Replace', pattern: { Regex: pattern }, content });
   const metaspace = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'first', split: true };
   const charsMapStep = { type: 'Precompiled', precompiled_charsmap: Buffer.from(charsMap).toString('base64') };
