@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, objectAt, stringAt } from '../json.js';
 import { AddedTokens } from './added-tokens.js';
 import { BytePairModel } from './byte-pairs.js';
-import { createNormalizer, type Normalizer } from './normalizers.js';
+import { createNormalizer, keepsStart, type Normalizer } from './normalizers.js';
 import { createPreTokenizer, type PreTokenizer } from './pre-tokenizers.js';
 import { lowerCase } from './unicode.js';
 import { UnigramModel } from './unigram.js';
@@ -18,13 +18,19 @@ import { WordPieceModel } from './wordpiece.js';
 export function createExactSource(json: JsonObject, lowerCases: boolean): ExactSource {
   const normalize = supported(json, 'normalizer', createNormalizer);
   return new ExactSource(
-    lowerCases ? (text) => normalize(lowerCase(text)) : normalize,
+    lowerCases ? lowered(normalize) : normalize,
     supported(json, 'pre_tokenizer', createPreTokenizer),
     new CachedModel(supported(json, 'model', createModel)),
     new AddedTokens(json.added_tokens, normalize),
     supported(json, 'post_processor', readSpecialTokens),
     json.slow === true,
   );
+}
+
+function lowered(normalize: Normalizer): Normalizer {
+  return Object.assign((text: string) => normalize(lowerCase(text)), {
+    keepsStart: (text: string) => keepsStart(normalize, lowerCase(text)),
+  });
 }
 
 /** Reads a component of a tokenizer.json. Throws an error that names it where `read` returns undefined or throws. */
@@ -65,6 +71,9 @@ function oldModelType(config: JsonObject): string {
   if (Array.isArray(config.merges)) return 'BPE';
   return config.continuing_subword_prefix === undefined ? 'WordLevel' : 'WordPiece';
 }
+
+/** Enough to tell whether a normalized text begins where the text does. */
+const START_CHARACTERS = 64;
 
 interface SpecialTokens {
   readonly before: readonly number[];
@@ -148,8 +157,8 @@ class ExactSource {
   }
 
   #keepsStart(text: string, normalized: string): boolean {
-    const start = String.fromCodePoint(text.codePointAt(0) ?? 0);
-    return normalized.startsWith(start) || this.#normalize(start) !== '';
+    const start = text.slice(0, START_CHARACTERS);
+    return normalized.startsWith(start) || keepsStart(this.#normalize, start);
   }
 }
 

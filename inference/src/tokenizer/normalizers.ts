@@ -4,7 +4,16 @@ import { createByteLetters, matchesOf, patternOf } from './library.js';
 import { CharacterMap } from './precompiled.js';
 import { COMBINING, INVISIBLE, lowerCase, MARKS, normalForm } from './unicode.js';
 
-export type Normalizer = (text: string) => string;
+export interface Normalizer {
+  (text: string): string;
+  /** Whether what it makes begins where a text does, as Python's library tells it; by default, if its first character is not left out. */
+  readonly keepsStart?: (text: string) => boolean;
+}
+
+/** Whether a normalized text begins where the text does. */
+export function keepsStart(normalize: Normalizer, text: string): boolean {
+  return normalize.keepsStart?.(text) ?? normalize(String.fromCodePoint(text.codePointAt(0) ?? 0)) !== '';
+}
 
 /**
  * Creates the normalizer of a tokenizer.json, exact to Python's tokenizers. Undefined for an unsupported kind.
@@ -47,13 +56,22 @@ function sequence(config: JsonObject): Normalizer | undefined {
     if (normalizer === undefined) return undefined;
     parts.push(normalizer);
   }
-  return (text) => parts.reduce((sofar, normalizer) => normalizer(sofar), text);
+  return Object.assign((text: string) => parts.reduce((sofar, normalizer) => normalizer(sofar), text), {
+    keepsStart(text: string) {
+      let sofar = text;
+      return parts.every((normalizer) => {
+        const kept = keepsStart(normalizer, sofar);
+        sofar = normalizer(sofar);
+        return kept;
+      });
+    },
+  });
 }
 
 function replace(config: JsonObject): Normalizer {
   const pattern = patternOf(config);
   const content = stringAt(config, 'content') ?? '';
-  return (text) => {
+  const replaceAll = (text: string) => {
     let replaced = '';
     let done = 0;
     for (const { 0: match, index } of matchesOf(text, pattern)) {
@@ -62,6 +80,14 @@ function replace(config: JsonObject): Normalizer {
     }
     return replaced + text.slice(done);
   };
+  return Object.assign(replaceAll, {
+    // What stands for several characters is where the last of them was.
+    keepsStart(text: string) {
+      const [first] = matchesOf(text, pattern);
+      const replaced = first?.index === 0 ? Array.from(first[0]).length : 0;
+      return replaced === 0 || (replaced === 1 && content !== '');
+    },
+  });
 }
 
 function precompiled(config: JsonObject): Normalizer | undefined {
@@ -69,7 +95,8 @@ function precompiled(config: JsonObject): Normalizer | undefined {
   // Some files have no map; then nothing is changed.
   if (map === undefined || map === '') return (text) => text;
   const characters = new CharacterMap(map);
-  return (text) => characters.apply(text);
+  // The library does not count the characters that are left out first.
+  return Object.assign((text: string) => characters.apply(text), { keepsStart: () => true });
 }
 
 /** Method: BERT's BasicTokenizer, in the order of the tokenizers library. */
@@ -95,13 +122,14 @@ const CHINESE =
 function strip(config: JsonObject): Normalizer {
   const left = config.strip_left === true;
   const right = config.strip_right === true;
-  return (text) => {
+  const stripAll = (text: string) => {
     let start = 0;
     let end = text.length;
     while (left && start < end && isSpace(text, start)) start += 1;
     while (right && end > start && isSpace(text, end - 1)) end -= 1;
     return text.slice(start, end);
   };
+  return Object.assign(stripAll, { keepsStart: (text: string) => !left || !isSpace(text, 0) });
 }
 
 /** Returns whether a code unit is white space; all of Unicode's spaces have one code unit. */

@@ -4,6 +4,12 @@ import { createTokenizer } from '../../src/tokenizer/index.js';
 
 const START_AND_END = { type: 'BertProcessing', cls: ['<s>', 0], sep: ['</s>', 1] };
 
+/** A character map that leaves out U+0001 alone: a trie of 256 nodes, and its only replacement. */
+const WITHOUT_0001 = Buffer.concat([
+  Buffer.from('0004000000000000010d000000000080', 'hex'),
+  Buffer.alloc(1013),
+]).toString('base64');
+
 /** Ids in the order of the pieces, the first three special. */
 function vocabulary(...pieces: readonly string[]): Record<string, number> {
   return Object.fromEntries(['<s>', '</s>', '<unk>', ...pieces].map((piece, id) => [piece, id]));
@@ -216,6 +222,30 @@ const CASES: Readonly<Record<string, readonly [json: JsonObject, text: string, i
     },
     '##a',
     [0, 4, 1],
+  ],
+  'a text is not marked where its first two characters are replaced as one': [
+    {
+      model: unigram({}, '▁', 'a', 'x'),
+      normalizer: { type: 'Replace', pattern: { String: 'th' }, content: 'x' },
+      pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'first' },
+    },
+    'tha',
+    [0, 5, 4, 1],
+  ],
+  'a text is marked behind characters that a character map leaves out': [
+    {
+      model: unigram({}, '▁', 'a'),
+      normalizer: {
+        type: 'Sequence',
+        normalizers: [
+          { type: 'Precompiled', precompiled_charsmap: WITHOUT_0001 },
+          { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' },
+        ],
+      },
+      pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'first' },
+    },
+    '\u0001a',
+    [0, 3, 4, 1],
   ],
   'a text is marked where none are': [
     {
