@@ -21,7 +21,7 @@ export class AddedTokens {
   readonly #raw: TokenFinder;
   readonly #normalized: TokenFinder;
 
-  /** `tokens` is `added_tokens` of tokenizer.json. */
+  /** `tokens` is `added_tokens` of tokenizer.json. Throws for one of which normalization leaves nothing. */
   constructor(tokens: unknown, normalize: Normalizer) {
     const all = Array.isArray(tokens) ? tokens.filter(isObject) : [];
     const isRaw = (token: JsonObject): boolean => !(token.normalized ?? token.special !== true);
@@ -29,7 +29,7 @@ export class AddedTokens {
     this.#normalized = new TokenFinder(
       all
         .filter((token) => !isRaw(token))
-        .map((token) => readToken({ ...token, content: normalize(String(token.content)) })),
+        .map((token) => readToken({ ...token, content: normalizedContent(String(token.content), normalize) })),
     );
   }
 
@@ -69,6 +69,16 @@ export function withLibraryIds(json: JsonObject, declared: readonly JsonObject[]
     added.set(id, { ...token, id });
   }
   return { ...json, added_tokens: [...added.values()] };
+}
+
+/** An empty one is between any two characters for Python's library, which fails then, or not, by the text. */
+function normalizedContent(content: string, normalize: Normalizer): string {
+  const normalized = normalize(content);
+  if (normalized === '' && content !== '')
+    throw new Error(
+      `Expected a tokenizer.json whose normalizer leaves something of each added token, got ${JSON.stringify(content)}.`,
+    );
+  return normalized;
 }
 
 function readToken(token: JsonObject): AddedToken {

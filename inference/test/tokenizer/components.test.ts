@@ -357,6 +357,10 @@ describe('by a tokenizer.json', () => {
   it('with a part that is not supported nothing is tokenized, and the error names the part', () => {
     const json = { model: wordPieces('a'), pre_tokenizer: { type: 'UnicodeScripts' }, post_processor: null };
     expect(() => createTokenizer(json, {})).to.throw('a supported pre_tokenizer, got {"type":"UnicodeScripts"}');
+    const replaced = { normalizer: { type: 'Replace', pattern: { String: '#' }, content: '' }, pre_tokenizer: null };
+    expect(() =>
+      createTokenizer({ ...json, ...replaced, added_tokens: [added('##', 4, { normalized: true })] }, {}),
+    ).to.throw('whose normalizer leaves something of each added token, got "##"');
     // Where the text began is known behind parts that take it as it is.
     for (const [type, refused] of [
       ['Digits', false],
