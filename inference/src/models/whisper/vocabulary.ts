@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { tokenIds } from '@heimdex/cache';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { isObject, type JsonObject, objectAt, readOptionalObject } from '../../json.js';
-import { readTokenizerJson } from '../../tokenizer/index.js';
+import { createTokenizer, readTokenizerJson, type TextTokenizer } from '../../tokenizer/index.js';
 import type { WhisperConfig } from './config.js';
 import type { KnownTokens } from './generation-defaults.js';
 import { isTimestamp } from './segments.js';
@@ -23,7 +23,6 @@ export interface SpecialTokens {
 
 /** The part of the library's class used here; its own declarations do not resolve under NodeNext. */
 interface HubTokenizer {
-  encode(text: string, options: { readonly add_special_tokens: boolean }): { readonly ids: readonly number[] };
   decode(
     ids: readonly number[],
     options: { readonly skip_special_tokens: boolean; readonly clean_up_tokenization_spaces: boolean },
@@ -41,6 +40,7 @@ export class WhisperTokenizer implements KnownTokens {
   readonly json: JsonObject;
   readonly #settings: JsonObject;
   #library: HubTokenizer | undefined;
+  #encoder: TextTokenizer | undefined;
   #ids: ((token: string) => number | undefined) | undefined;
 
   private constructor(json: JsonObject, settings: JsonObject) {
@@ -67,6 +67,7 @@ export class WhisperTokenizer implements KnownTokens {
     return Buffer.from(JSON.stringify([this.json, this.#settings]));
   }
 
+  /** Decodes what is not byte-level BPE. */
   get library(): HubTokenizer {
     const library: HubTokenizer = this.#library ?? new Tokenizer(this.json, this.#settings);
     this.#library = library;
@@ -79,7 +80,10 @@ export class WhisperTokenizer implements KnownTokens {
   }
 
   /** A text unchanged, without special tokens. */
-  readonly encode = (text: string): readonly number[] => this.library.encode(text, { add_special_tokens: false }).ids;
+  readonly encode = (text: string): readonly number[] => {
+    this.#encoder ??= createTokenizer({ ...this.json, post_processor: null }, {});
+    return this.#encoder.encode(text, Number.POSITIVE_INFINITY).ids;
+  };
 }
 
 /** Converts text to tokens and back with the repository's tokenizer.json. */
