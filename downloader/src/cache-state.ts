@@ -1,4 +1,5 @@
 import {
+  type CacheError,
   type ConfiguredModel,
   type FoundFile,
   inspectModel,
@@ -79,7 +80,7 @@ export async function readCacheState(environment: ModelEnvironment, options: Cac
 export function withDamaged(state: ModelState, damaged: ReadonlySet<string>): ModelState {
   const { configured, inspection } = state;
   const { revision } = inspection;
-  const isKept = damaged.size > 0 && revision !== undefined && configured.layout !== 'plain';
+  const isKept = damaged.size > 0 && isWhole(inspection) && revision !== undefined && configured.layout !== 'plain';
   return { ...state, damaged, ...(isKept ? { keptCommit: revision } : {}) };
 }
 
@@ -90,10 +91,15 @@ export function isComplete(model: ModelState): boolean {
 
 /** Returns whether a model only has to be compiled from files on the volume, without a request. */
 export function needsOnlyCompiling({ inspection, damaged }: ModelState): boolean {
-  const { found, checkpoint, problems } = inspection;
-  const compiles = problems.every(({ code, file }) => code === 'MODEL_NOT_COMPILED' || isCompiledPath(file ?? ''));
-  if (checkpoint === undefined) return false;
-  return found === undefined ? damaged.size === 0 && compiles : damaged.size > 0 && [...damaged].every(isCompiledPath);
+  const { found, checkpoint } = inspection;
+  if (found === undefined) return damaged.size === 0 && isWhole(inspection);
+  return checkpoint !== undefined && damaged.size > 0 && [...damaged].every(isCompiledPath);
+}
+
+/** Whether no file of a model is missing, except of what is compiled from its checkpoint on the volume. */
+function isWhole({ found, checkpoint, problems }: ModelInspection): boolean {
+  const isOfCompiled = ({ code, file = '' }: CacheError) => code === 'MODEL_NOT_COMPILED' || isCompiledPath(file);
+  return found !== undefined || (checkpoint !== undefined && problems.every(isOfCompiled));
 }
 
 /** Returns whether files of a model have to be fetched. */

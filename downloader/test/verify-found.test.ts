@@ -1,5 +1,5 @@
 import { cp, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { readCompiledModels } from '@heimdex/cache';
 import { expect } from 'chai';
 import type { Plan, PlannedFile } from '../src/plan.js';
@@ -34,7 +34,7 @@ describe('files whose bytes a run has read', () => {
 });
 
 describe('a checkpoint that is to be compiled, and its small files', () => {
-  const { dir, env, ok, filled, requests, snapshot, bytesAsked, publish } = useCheckpoints();
+  const { dir, env, ok, filled, json, requests, snapshot, bytesAsked, publish } = useCheckpoints();
   const cache = () => join(dir.path, 'cache');
   const lockPath = () => join(cache(), 'models.lock.json');
   const locked = async () => (await readFile(lockPath(), 'utf8').catch(() => '')).includes(NAME);
@@ -112,6 +112,14 @@ describe('a checkpoint that is to be compiled, and its small files', () => {
       expect([await locked(), await compiled()]).to.deep.equal([true, 1]);
     });
   }
+
+  it('are those of the branch if others have to be fetched too', async () => {
+    await writeFile(await realpath(join(snapshot(), 'config.json')), '{}');
+    await rm(join(snapshot(), 'tokenizer.json'));
+    await publish(bertRepository({ seed: 2 }));
+    const [model] = (await json(['plan', '--check'])).models;
+    expect(model).to.include({ revision: basename(snapshot()) });
+  });
 
   it('are damaged at a commit that the hub has no longer: the error says to fetch the current one', async () => {
     const gone = 'b'.repeat(40);
