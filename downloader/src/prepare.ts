@@ -85,10 +85,15 @@ export function missingLines({ configured, inspection, damaged }: ModelState): s
     const weights = configured.compile === undefined ? [] : ['model.safetensors, or another form of its checkpoint'];
     return [...required.map(({ path }) => path), ...weights].map((path) => `${name}: ${path}`);
   }
+  const { checkpoint, problems } = inspection;
+  const wrong = [...damaged].map((path) => `${name}: ${path} (its bytes are wrong)`);
+  const others = problems.filter(({ code }) => code !== 'MODEL_NOT_COMPILED');
+  // A checkpoint that is there is compiled once the others are fetched.
+  const listed = checkpoint !== undefined && others.length + wrong.length > 0 ? others : problems;
   return [
-    ...inspection.problems.map(({ file, path, message }) =>
+    ...listed.map(({ file, path, message }) =>
       file === undefined ? message : `${name}: ${file} (expected at ${path})`,
     ),
-    ...[...damaged].map((path) => `${name}: ${path} (its bytes are wrong)`),
+    ...wrong,
   ];
 }

@@ -79,6 +79,26 @@ describe('what a model lacks', () => {
     });
   }
 
+  describe('that is not compiled', () => {
+    beforeEach(async () => {
+      await filled();
+      await rm(join(dir.path, 'cache', '.compiled'), { recursive: true });
+    });
+
+    it('is nothing to fetch, as update says', async () => {
+      const { stdout } = await ok(['update', '--dry-run']);
+      expect(stdout).to.equal('No changes: the lock file matches the sources. 1 model to be compiled.\n');
+    });
+
+    it('is a damaged small file, and not that it is not compiled', async () => {
+      await writeFile(join(snapshot(), 'config.json'), '{}');
+      const said = await message([], { HF_HUB_OFFLINE: '1' });
+      expect(said)
+        .to.match(/config\.json/)
+        .and.not.match(/compiled/);
+    });
+  });
+
   const sharded = bertRepository({ weights: 'shards' }).files;
 
   it('is nothing if there are also shards of another number, whole or not', async () => {

@@ -1,6 +1,6 @@
 import { hashFile, type LockedFile, type LockedModel, lockRecord, type ModelsLock } from '@heimdex/cache';
 import { formatBytes, formatCount } from '@heimdex/common';
-import { isComplete, readCacheState } from '../cache-state.js';
+import { isComplete, type ModelState, needsOnlyCompiling, readCacheState } from '../cache-state.js';
 import { DownloaderError } from '../errors.js';
 import { NOTHING_FETCHED, type RunFigures } from '../metrics.js';
 import { isOffline, offlineReason, onlineCommand } from '../offline.js';
@@ -50,9 +50,9 @@ async function compareAndFetch(context: CommandContext): Promise<RunFigures> {
   const changes = compared.filter(hasChanged);
   const plan = withoutSettled(complete, new Set(changes.map(({ model }) => model)));
   // Also of models that have not changed: files may have been removed.
-  const lacking = cacheState.models.filter((model) => !isComplete(model)).length;
+  const lacking = cacheState.models.filter((model) => !isComplete(model));
   if (!args.json) print(words(changes, lacking, totalsOf(plan).fetchBytes));
-  const isDone = args.dryRun || changes.length + lacking === 0;
+  const isDone = args.dryRun || changes.length + lacking.length === 0;
   const totals = isDone ? undefined : await downloadInTurn(context, cacheState, plan);
   // A program reads it as what was done.
   if (args.json) print(document(changes, args.dryRun));
@@ -60,7 +60,7 @@ async function compareAndFetch(context: CommandContext): Promise<RunFigures> {
   if (totals === undefined) return { models };
   const done =
     changes.length === 0
-      ? `${formatCount(lacking, 'model')} completed`
+      ? `${formatCount(lacking.length, 'model')} completed`
       : `${formatCount(changes.length, 'model')} updated and locked`;
   log.info({ event: 'updated', models: changes.length }, done);
   return { ...totals, models, reusedBytes: totalsOf(plan).presentBytes + totals.resumedBytes };
@@ -146,10 +146,18 @@ function document(changes: readonly ModelChange[], dryRun: boolean) {
   };
 }
 
-function words(changes: readonly ModelChange[], lacking: number, fetchBytes: number): string {
+function words(changes: readonly ModelChange[], lacking: readonly ModelState[], fetchBytes: number): string {
   if (changes.length === 0) {
-    const lack = `The volume lacks files of ${formatCount(lacking, 'model')}: ${formatBytes(fetchBytes)} to fetch.`;
-    return `No changes: the lock file matches the sources.${lacking === 0 ? '' : ` ${lack}`}\n`;
+    const compile = lacking.filter(needsOnlyCompiling).length;
+    const fetch = formatCount(lacking.length - compile, 'model');
+    const sentences = [
+      'No changes: the lock file matches the sources.',
+      ...(compile === lacking.length
+        ? []
+        : [`The volume lacks files of ${fetch}: ${formatBytes(fetchBytes)} to fetch.`]),
+      ...(compile === 0 ? [] : [`${formatCount(compile, 'model')} to be compiled.`]),
+    ];
+    return `${sentences.join(' ')}\n`;
   }
   const lines: string[] = [];
   for (const { model, before, files } of changes) {
