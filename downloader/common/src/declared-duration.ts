@@ -1,3 +1,5 @@
+import { internalTrackOf } from './internal-track.js';
+
 /** The part of mediabunny's tracks that is used. */
 interface Track {
   getDurationFromMetadata(): Promise<number | null>;
@@ -12,8 +14,7 @@ const UNKNOWN: readonly unknown[] = [2 ** 32 - 1, 2 ** 64];
 
 /** The duration that a container declares for a track, seconds; null if it declares none. mediabunny takes "unknown" for 24 hours and more. */
 export async function declaredDuration(input: Track): Promise<number | null> {
-  const { internalTrack } = (input as unknown as { readonly _backing: { readonly internalTrack?: Mp4Track } })._backing;
-  if (UNKNOWN.includes(internalTrack?.durationInMediaTimescale)) return null;
+  if (UNKNOWN.includes(internalTrackOf<Mp4Track>(input)?.durationInMediaTimescale)) return null;
   const seconds = await input.getDurationFromMetadata();
   // Matroska's is a float.
   return Number.isFinite(seconds) ? seconds : null;

@@ -1,3 +1,5 @@
+import { internalTrackOf } from './internal-track.js';
+
 /** mediabunny's internal access to a track of Matroska, in 1.61. */
 interface MatroskaTrack {
   readonly demuxer: { expandLacedBlocks?(blocks: readonly Block[], track: Timing): void };
@@ -18,7 +20,7 @@ const withoutTimes = new WeakSet<object>();
  * follow. To be called before packets are read; other containers have no such blocks.
  */
 export function keepLaceTimes(input: object): void {
-  const demuxer = demuxerOf(input);
+  const demuxer = internalTrackOf<MatroskaTrack>(input)?.demuxer;
   const expand = demuxer?.expandLacedBlocks;
   if (demuxer === undefined || expand === undefined || Object.hasOwn(demuxer, 'expandLacedBlocks')) return;
   demuxer.expandLacedBlocks = (blocks, track) => {
@@ -33,10 +35,6 @@ export function keepLaceTimes(input: object): void {
 
 /** Whether frames that were read have only the time of their block: each follows the one before. */
 export function haveOnlyBlockTimes(input: object): boolean {
-  const demuxer = demuxerOf(input);
+  const demuxer = internalTrackOf<MatroskaTrack>(input)?.demuxer;
   return demuxer !== undefined && withoutTimes.has(demuxer);
-}
-
-function demuxerOf(input: object): MatroskaTrack['demuxer'] | undefined {
-  return (input as { readonly _backing: { readonly internalTrack?: MatroskaTrack } })._backing.internalTrack?.demuxer;
 }

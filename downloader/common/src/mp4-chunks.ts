@@ -1,3 +1,5 @@
+import { internalTrackOf } from './internal-track.js';
+
 /** mediabunny's internal access to a track of an MP4, in 1.61. */
 interface Mp4Track {
   readonly demuxer: { getSampleTableForTrack?(track: Mp4Track): SampleTable };
@@ -24,7 +26,7 @@ const CHUNK_SAMPLES = 100;
  * called before packets are read; other containers have no such list.
  */
 export function splitChunks(input: object): void {
-  const { internalTrack: track } = (input as { readonly _backing: { readonly internalTrack?: Mp4Track } })._backing;
+  const track = internalTrackOf<Mp4Track>(input);
   const table = track?.demuxer.getSampleTableForTrack?.(track);
   const isLong = ({ samplesPerChunk }: ChunkEntry) => samplesPerChunk > CHUNK_SAMPLES;
   if (table === undefined || table.sampleSizes.length === 1 || !table.sampleToChunk.some(isLong)) return;

@@ -1,3 +1,5 @@
+import { internalTrackOf } from './internal-track.js';
+
 /** mediabunny's internal reader of MP4 and QuickTime, in 1.61. */
 interface Mp4Demuxer {
   readonly currentTrack: { readonly sampleTable: SampleTable | null } | null;
@@ -32,9 +34,7 @@ const TRUN_LISTS = 0xf00;
  * have no such lists.
  */
 export function limitSamples(input: object): void {
-  const { internalTrack } = (input as { readonly _backing: { readonly internalTrack?: { demuxer: Mp4Demuxer } } })
-    ._backing;
-  const demuxer = internalTrack?.demuxer;
+  const demuxer = internalTrackOf<{ readonly demuxer: Mp4Demuxer }>(input)?.demuxer;
   const traverse = demuxer?.traverseBox;
   if (demuxer === undefined || traverse === undefined || Object.hasOwn(demuxer, 'traverseBox')) return;
   let samples = 0;

@@ -1,3 +1,5 @@
+import { internalTrackOf } from './internal-track.js';
+
 /** mediabunny's internal access to a track of an MP4, in 1.61. */
 interface Mp4Track {
   readonly info: { codec: string | null; readonly sampleRate: number };
@@ -15,7 +17,7 @@ interface SampleTable {
  * lost. To be called for a track of PCM before its packets are read; other containers have no such list.
  */
 export function keepPcmPackets(input: object): void {
-  const { internalTrack: track } = (input as { readonly _backing: { readonly internalTrack?: Mp4Track } })._backing;
+  const track = internalTrackOf<Mp4Track>(input);
   if (track?.demuxer.getSampleTableForTrack === undefined) return;
   const { info, timescale } = track;
   const { codec } = info;
