@@ -53,11 +53,6 @@ describe('a download through a bad network', () => {
       faults: [{ on: onEncoder, do: { type: 'drop', atByte: 0 }, times: 2 }],
     },
     {
-      name: 'a connection that stalls in the middle of a file',
-      faults: [{ on: onEncoder, do: { type: 'stall', atByte: 200_000 }, times: 1 }],
-      env: { DOWNLOAD_STALL_SECONDS: '0.4' },
-    },
-    {
       name: 'a request that is never answered',
       faults: [{ on: { kind: 'resolve', file: ENCODER }, do: { type: 'silence' }, times: 1 }],
       env: { DOWNLOAD_STALL_SECONDS: '0.4' },
@@ -89,7 +84,7 @@ describe('a download through a bad network', () => {
     },
     {
       name: 'a slow but steady sender',
-      faults: [{ on: onEncoder, do: { type: 'slow', partBytes: 50_000, pauseMs: 60 } }],
+      faults: [{ on: onEncoder, do: { type: 'slow', partBytes: 100_000, pauseMs: 60 } }],
       env: { DOWNLOAD_STALL_SECONDS: '0.3', DOWNLOAD_PIECE_MIB: '16' },
     },
     {
@@ -255,7 +250,8 @@ describe('a download through a bad network', () => {
 
   it('retries the one connection that stalls and leaves the others alone', async () => {
     const result = await run([{ on: onEncoder, do: { type: 'stall', atByte: 200_000 }, times: 1 }], {
-      DOWNLOAD_STALL_SECONDS: '0.4',
+      // A busy machine pauses too.
+      DOWNLOAD_STALL_SECONDS: '2',
     });
     await expectGood(result);
     const requests = hub.requests.filter({ kind: 'bytes', file: ENCODER });

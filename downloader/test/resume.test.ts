@@ -47,12 +47,12 @@ describe('a resumed download', () => {
   });
 
   it('ends well where another machine, whose locks are not seen, has finished the file and removed what was received', async () => {
-    hub.faults.add({ on: onEncoder, do: { type: 'delay', delayMs: 300 }, times: 1 });
-    const running = runHere([], env());
-    await hub.requests.next(onEncoder);
-    await writeFile(join(blobs, oid), seededBytes(ENCODER_BYTES, 'encoder one'));
-    for (const name of await readdir(blobs)) if (name.startsWith(`${oid}.`)) await rm(join(blobs, name));
-    const { status, stderr } = await running;
+    const until = hub.requests.next(onEncoder).then(async () => {
+      await writeFile(join(blobs, oid), seededBytes(ENCODER_BYTES, 'encoder one'));
+      for (const name of await readdir(blobs)) if (name.startsWith(`${oid}.`)) await rm(join(blobs, name));
+    });
+    hub.faults.add({ on: onEncoder, do: { type: 'delay', until }, times: 1 });
+    const { status, stderr } = await runHere([], env());
     expect(status, stderr).to.equal(0);
     expect(await leftovers()).to.deep.equal([]);
   });

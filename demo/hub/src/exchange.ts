@@ -1,6 +1,5 @@
 /** One request and its response, with logging, faults and HTTP helpers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { FaultAction, FaultList, FaultSubject } from './faults.js';
 import type { RequestKind, RequestLog, RequestRecord } from './request-log.js';
 
@@ -62,7 +61,7 @@ export class Exchange {
 
   /** Applies the faults that precede the response. Returns false if they handled the request. */
   async begin(): Promise<boolean> {
-    for (const { delayMs } of this.faults(['delay'])) await sleep(delayMs, undefined, { signal: this.context.signal });
+    for (const { until } of this.faults(['delay'])) await until;
     if (this.faults(['refuse']).length > 0) {
       this.request.socket.destroy();
       return false;

@@ -17,8 +17,8 @@ export type FaultAction =
   | { readonly type: 'refuse' }
   /** Never responds. */
   | { readonly type: 'silence' }
-  /** Delays the head of the response. */
-  | { readonly type: 'delay'; readonly delayMs: number }
+  /** Delays the head of the response until this has happened. */
+  | { readonly type: 'delay'; readonly until: Promise<unknown> }
   /** Sends the bytes before `atByte`, then nothing more; the connection stays open. */
   | { readonly type: 'stall'; readonly atByte: number }
   /** Sends the bytes before `atByte`, then closes the connection. */

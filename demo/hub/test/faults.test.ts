@@ -136,8 +136,16 @@ describe('faults', () => {
   });
 
   it('delays the response', async () => {
-    const hub = await withFaults({ on: { kind: 'info' }, do: { type: 'delay', delayMs: 1 } });
-    expect((await ask(`${hub.url}/api/models/me/tiny`)).status).to.equal(200);
+    let done = () => {};
+    const until = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    const hub = await withFaults({ on: { kind: 'info' }, do: { type: 'delay', until } });
+    const arrived = hub.requests.next({ kind: 'info' });
+    const answer = ask(`${hub.url}/api/models/me/tiny`);
+    expect((await arrived).status).to.equal(0);
+    done();
+    expect((await answer).status).to.equal(200);
   });
 
   it('combines several faults', async () => {
