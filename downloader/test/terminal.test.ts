@@ -60,6 +60,13 @@ describe('progress', () => {
     expect(barLine({ ...state, sizeBytes: 0, haveBytes: 0 }, 120)).to.include('100%');
   });
 
+  it('shows the time left in 80 columns, and the share in 40', () => {
+    const state = { name: 'onnx/encoder_model_quantized.onnx', haveBytes: 50, sizeBytes: 100 };
+    const suffix = '1.53 GB, 98.1 MB/s, 4 min 05 s left';
+    expect(barLine({ ...state, suffix }, 80)).to.match(/^…[^ ]+\.onnx █{8}░{8} {2}50% {2}1\.53 GB, .* left$/);
+    expect(barLine({ ...state, suffix }, 40)).to.match(/^…[^ ]+\.onnx ██░░ {2}50% {2}1\.53 GB$/);
+  });
+
   it('assumes 80 columns for a terminal of unknown width', () => {
     for (const columns of [undefined, 0]) {
       expect(openScreen({ isTTY: true, ...(columns === 0 ? { columns } : {}), write: () => true }).columns).to.equal(

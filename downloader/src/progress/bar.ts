@@ -9,18 +9,31 @@ export interface BarState {
   readonly suffix: string;
 }
 
-const NAME_COLUMNS = 34;
-const BAR_COLUMNS = 24;
+/** Least and most columns. In a narrow terminal the name gives way first, then the bar. */
+const NAME_COLUMNS = [20, 34] as const;
+const BAR_COLUMNS = [4, 24] as const;
+/** The share, with blanks. */
+const SHARE_COLUMNS = 8;
+/** A size with rate and time left. All lines of a download leave as much, so that their bars are one below the other. */
+const SUFFIX_COLUMNS = 35;
 
 /** Formats one line with a bar, never wider than the terminal. */
 export function barLine(state: BarState, columns: number): string {
   const share = state.sizeBytes === 0 ? 1 : Math.min(1, state.haveBytes / state.sizeBytes);
-  const filled = Math.round(share * BAR_COLUMNS);
-  const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_COLUMNS - filled)}`;
+  const lineColumns = Math.max(10, columns - 1);
+  const room = lineColumns - SHARE_COLUMNS - (state.suffix === '' ? 0 : SUFFIX_COLUMNS);
+  const nameColumns = within(room - BAR_COLUMNS[1], NAME_COLUMNS);
+  const barColumns = within(room - nameColumns, BAR_COLUMNS);
+  const filled = Math.round(share * barColumns);
+  const bar = `${'█'.repeat(filled)}${'░'.repeat(barColumns - filled)}`;
   const percent = `${Math.floor(share * 100)}%`.padStart(4);
-  const name = shorten(visible(state.name), NAME_COLUMNS);
-  const padding = ' '.repeat(NAME_COLUMNS - displayWidth(name));
-  return startOfText(`${name}${padding} ${bar} ${percent}  ${state.suffix}`, Math.max(10, columns - 1));
+  const name = shorten(visible(state.name), nameColumns);
+  const padding = ' '.repeat(nameColumns - displayWidth(name));
+  return startOfText(`${name}${padding} ${bar} ${percent}  ${state.suffix}`, lineColumns);
+}
+
+function within(columns: number, [least, most]: readonly [number, number]): number {
+  return Math.max(least, Math.min(most, columns));
 }
 
 /** Keeps the end of a name, which is more specific than its beginning. */
