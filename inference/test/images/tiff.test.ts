@@ -84,6 +84,24 @@ describe('TIFF images', () => {
     expect(pixelAt(await imageOf(file), 1, 1)).to.deep.equal([1, 2, 3]);
   });
 
+  it('are read where a tag that says nothing about the samples has a value that does not exist, such as 0', async () => {
+    for (const [tag, values] of [
+      [274, [0, 9]],
+      [296, [0, 4]],
+    ] as const) {
+      for (const value of values) {
+        for (const type of [1, 3, 4] as const) {
+          const more: TiffTag[] = [[tag, type, [value]]];
+          const odd = page(ORANGE, { samples: 3, more });
+          expect(await firstPixel(odd), `${tag}: ${value} of type ${type}`).to.deep.equal(ORANGE);
+        }
+      }
+    }
+    const unknown: TiffTag = [274, 3, [0]];
+    const full = page(ORANGE, { samples: 3, more: [unknown] });
+    expect(await firstPixel(page([1, 2, 3], { samples: 3, more: [THUMBNAIL, unknown] }, [full]))).to.deep.equal(ORANGE);
+  });
+
   it('show their colours with any additional samples', async () => {
     expect(await firstPixel(page(ORANGE, { samples: 3 }))).to.deep.equal(ORANGE);
     for (const more of [[7], [7, 8], [7, 8, 9], [7, 8, 9, 10, 11, 12]]) {

@@ -27,9 +27,20 @@ export interface TiffDirectory {
   readonly at: number;
   readonly nextAt: number;
   readonly tags: ReadonlyMap<number, readonly number[]>;
+  /** Entries of LARGEST whose value is none of them. */
+  readonly invalid: readonly number[];
   /** Its SubIFDs, one level deep. */
   readonly children: readonly TiffDirectory[];
 }
+
+/**
+ * The largest value of tags that are often 0, for unknown: Orientation and ResolutionUnit. libtiff ignores such a value but reports it as
+ * an error, for which libvips refuses the whole image.
+ */
+const LARGEST: ReadonlyMap<number, number> = new Map([
+  [274, 8],
+  [296, 3],
+]);
 
 /** Maximum directories; ends loops. Real files have fewer. */
 const MAX_DIRECTORIES = 1_000;
@@ -121,22 +132,29 @@ export function readTiffDirectories(content: Uint8Array): readonly TiffDirectory
 }
 
 /**
- * The file with one directory alone. libvips reads all of them to count them, and all that they refer to, before any time limit applies: 3,000 that
+ * The file with one directory alone, and its invalid values replaced by 1, upright and without a unit. libvips reads all of them to count them, and all that they refer to, before any time limit applies: 3,000 that
  * share a profile of 4 MB took 5 s.
  */
 export function withOneDirectory(
   content: Uint8Array,
-  { at, nextAt }: Pick<TiffDirectory, 'at' | 'nextAt'>,
+  { at, nextAt, invalid, children }: Omit<TiffDirectory, 'tags'>,
 ): Uint8Array {
   const reader = new TiffReader(content);
   const { offsetSize } = reader;
   const firstAt = reader.big ? 8 : 4;
-  if (reader.number(firstAt, offsetSize) === at && reader.number(nextAt, offsetSize) === 0) return content;
+  const entries = [...invalid, ...children.flatMap((child) => child.invalid)];
+  const isAlone = reader.number(firstAt, offsetSize) === at && reader.number(nextAt, offsetSize) === 0;
+  if (isAlone && entries.length === 0) return content;
   const copy = Buffer.from(content);
   const offset = Buffer.alloc(8);
   if (reader.little) offset.writeBigUInt64LE(BigInt(at));
   else offset.writeBigUInt64BE(BigInt(at));
   offset.copy(copy, firstAt, reader.little ? 0 : 8 - offsetSize, reader.little ? offsetSize : 8);
+  for (const entry of entries) {
+    const value = entry + 4 + offsetSize;
+    const size = TYPE_SIZES[reader.number(entry + 2, 2)] ?? 1;
+    copy.fill(0, value, value + offsetSize)[reader.little ? value : value + size - 1] = 1;
+  }
   return copy.fill(0, nextAt, nextAt + offsetSize);
 }
 
@@ -160,12 +178,14 @@ function readDirectory(reader: TiffReader, at: number): Omit<TiffDirectory, 'chi
   const count = reader.number(at, countSize);
   reader.count(count);
   const tags = new Map<number, readonly number[]>();
+  const invalid: number[] = [];
   let bytes = 0;
   for (let index = 0; index < count; index += 1) {
     const entry = at + countSize + index * entrySize;
     const tag = reader.number(entry, 2);
     // Of a tag that is there twice libtiff reads the first.
     if (WANTED.has(tag) && !tags.has(tag)) tags.set(tag, readValues(reader, entry));
+    if (isInvalid(reader, entry, LARGEST.get(tag))) invalid.push(entry);
     bytes += bytesOutside(reader, entry);
   }
   if (bytes > reader.length * MAX_SHARED) {
@@ -173,7 +193,14 @@ function readDirectory(reader: TiffReader, at: number): Omit<TiffDirectory, 'chi
   }
   const nextAt = at + countSize + count * entrySize;
   if (nextAt + reader.offsetSize > reader.length) throw new RangeError('the directory ends too early');
-  return { at, nextAt, tags };
+  return { at, nextAt, tags, invalid };
+}
+
+/** Whether an entry has one value, and that is not from 1 to `largest`. */
+function isInvalid(reader: TiffReader, entry: number, largest: number | undefined): boolean {
+  if (largest === undefined || reader.number(entry + 4, reader.offsetSize) !== 1) return false;
+  const [value] = readValues(reader, entry);
+  return value !== undefined && (value < 1 || value > largest);
 }
 
 /** The bytes of an entry's values that lie elsewhere in the file. */

@@ -4,7 +4,7 @@ import { readTiffDirectories, TAG, type TiffDirectory } from './directories.js';
 /** The chosen image of a TIFF file and its sample layout. */
 export interface TiffPage {
   /** The directory of the page, and the index of its sub-directory if that is the image. */
-  readonly directory: Pick<TiffDirectory, 'at' | 'nextAt'>;
+  readonly directory: TiffDirectory;
   readonly subifd: number | undefined;
   readonly sampleFormat: 'uint' | 'float';
   readonly bitsPerSample: number;
