@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import * as contract from '@heimdex/gen';
-import { type Model, provenance, type Timing } from './answers.js';
+import { type Model, malformed, provenance, type Timing } from './answers.js';
 import { nowMs } from './clock.js';
 import { errorOf } from './convert-error.js';
 import { type AudioChunks, iteratorOf, OpenStream } from './open-stream.js';
@@ -70,10 +70,15 @@ export async function* transcribeStream(
       },
     );
     try {
+      let last: TranscribeEvent | undefined;
       for (let answer = first; answer !== undefined; answer = await stream.next()) {
         const event = eventOf(answer);
-        if (event !== undefined) yield event;
+        if (event === undefined) continue;
+        last = event;
+        yield event;
       }
+      // Cut off on the way: what is missing would go unseen.
+      if (last?.type !== 'summary') throw malformed(METHOD, 'it ended without its summary');
     } catch (thrown) {
       if (scope.signal.aborted) throw scope.error(METHOD);
       throw errorOf(thrown, { method: METHOD, address, attempts });

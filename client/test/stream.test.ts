@@ -82,7 +82,7 @@ describe('a stream of speech', () => {
   it('sends each chunk as it was when it was read: a source may use one buffer for all', async () => {
     const sent: TranscribeStreamRequest['message'][] = [];
     const client = await clientOf((call) => {
-      call.on('data', ({ message }: TranscribeStreamRequest) => sent.push(message)).on('end', () => call.end());
+      call.on('data', ({ message }: TranscribeStreamRequest) => sent.push(message)).on('end', () => finish(call));
     });
     const numbers = Array.from({ length: 20 }, (_, index) => index);
     await collect(
@@ -178,7 +178,21 @@ describe('a stream of speech', () => {
       await pause(600); // More than the idle timeout; only elapsed time can test this.
     })();
     const events = await collect(client.transcribeStream(pausing, { timeoutMs: 500 }));
-    expect(events).to.deep.equal([{ type: 'progress', processedSeconds: 2 }]);
+    expect(events[0]).to.deep.equal({ type: 'progress', processedSeconds: 2 });
+  });
+
+  it('fails where it ends without its summary: it was cut off on the way, and what is missing would go unseen', async () => {
+    for (const events of [[], [progress(1)]]) {
+      const client = await clientOf((call) => {
+        call.resume().on('end', () => {
+          for (const event of events) call.write(event);
+          call.end();
+        });
+      });
+      const error = await failureOf(collect(client.transcribeStream([new Uint8Array(8)])));
+      expect(error).to.include({ code: 'INTERNAL', reason: 'MALFORMED_ANSWER', attempts: 1 });
+      expect(error.message).to.contain('without its summary');
+    }
   });
 
   it('is retried only if the audio can be read again', async () => {
@@ -189,7 +203,7 @@ describe('a stream of speech', () => {
       else call.resume().on('end', () => finish(call, progress(3)));
     });
     const events = await collect(client.transcribeStream(() => [new Uint8Array(8)]));
-    expect(events).to.deep.equal([{ type: 'progress', processedSeconds: 3 }]);
+    expect(events[0]).to.deep.equal({ type: 'progress', processedSeconds: 3 });
     const error = await failureOf(collect(client.transcribeStream([new Uint8Array(8)])));
     expect(error).to.include({ code: 'UNAVAILABLE', reason: 'DRAINING', attempts: 1 });
     expect(calls).to.equal(3);
@@ -227,8 +241,9 @@ async function connected(client: InferenceClient): Promise<void> {
   expect(await failureOf(client.checkHealth())).to.include({ code: 'UNIMPLEMENTED' });
 }
 
-function finish(call: Call, last: TranscribeStreamResponse): void {
-  call.write(last);
+function finish(call: Call, ...events: readonly TranscribeStreamResponse[]): void {
+  for (const event of events) call.write(event);
+  call.write(create(TranscribeStreamResponseSchema, { message: { case: 'summary', value: { language: 'en' } } }));
   call.end();
 }
 

@@ -122,3 +122,10 @@ def live_speech(requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
     for partial in SPOKEN_LIVE:
         yield speech_pb2.TranscribeStreamResponse(partial=vars(partial)).SerializeToString()
     yield speech_pb2.TranscribeStreamResponse(segment={"text": " He was."}).SerializeToString()
+    yield speech_pb2.TranscribeStreamResponse(summary={}).SerializeToString()
+
+
+def cut_off(requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:
+    """A FakeServer's stream of which the end was lost on the way, its status OK nevertheless."""
+    all(requests)
+    yield speech_pb2.TranscribeStreamResponse(segment={"text": " He was."}).SerializeToString()

@@ -18,6 +18,7 @@ from support import (
     SPOKEN_LIVE,
     TWO_FACES,
     collecting,
+    cut_off,
     fake_server,
     live_speech,
     padded_flac,
@@ -30,6 +31,7 @@ from heimdex_client import (
     DeadlineExceededError,
     HeimdexError,
     ImageUnreadableError,
+    InternalError,
     RetryOptions,
     Segment,
     TranscribeSummary,
@@ -288,6 +290,13 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
                 events = [event async for event in client.transcribe_stream([b"audio"], live=True)]
         self.assertEqual(events[:2], SPOKEN_LIVE)
         self.assertIsInstance(events[2], Segment)
+
+    async def test_tells_that_a_stream_without_its_summary_was_cut_off(self) -> None:
+        with fake_server(stream=cut_off) as port:
+            async with AsyncHeimdexClient(f"127.0.0.1:{port}") as client:
+                with self.assertRaises(InternalError) as caught:
+                    _ = [event async for event in client.transcribe_stream(b"audio")]
+        self.assertEqual(caught.exception.reason, "MALFORMED_ANSWER")
 
     async def test_gives_a_silent_server_up(self) -> None:
         def stream(requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:

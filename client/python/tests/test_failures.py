@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import grpc
-from support import INFO, SPOKEN_LIVE, fake_server, http_proxy, live_speech, refuse
+from support import INFO, SPOKEN_LIVE, cut_off, fake_server, http_proxy, live_speech, refuse
 
 from heimdex_client import (
     ClientClosedError,
@@ -127,6 +127,16 @@ class StreamTest(unittest.TestCase):
                 list(client.transcribe_stream(b"audio", timeout=0.2))
             self.assertEqual(caught.exception.reason, "TIMEOUT")
             done.set()
+
+
+    def test_without_its_summary_was_cut_off(self) -> None:
+        with fake_server(stream=cut_off) as port, HeimdexClient(f"127.0.0.1:{port}") as client:
+            events = client.transcribe_stream(b"audio")
+            self.assertIsInstance(next(events), Segment)
+            with self.assertRaises(InternalError) as caught:
+                next(events)
+        self.assertEqual(caught.exception.reason, "MALFORMED_ANSWER")
+        self.assertIn("without its summary", caught.exception.message)
 
 
 class OtherVersionTest(unittest.TestCase):

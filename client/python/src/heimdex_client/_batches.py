@@ -11,10 +11,10 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from ._messages import made, plain, read_content
+from ._messages import made, malformed, plain, read_content
 from ._proto import common_pb2, embedding_pb2, faces_pb2
 from .answers import DetectedFaces, Embedding, Embeddings, FaceDetections, Limits, Model, Timing, vector_of
-from .errors import InternalError, ItemError, ModelMismatchError, make_error
+from .errors import ItemError, ModelMismatchError, make_error
 from .options import Content, Errors
 
 _T = TypeVar("_T")
@@ -144,7 +144,7 @@ def _embeddings(
 
     def embedding(found: common_pb2.Embedding) -> Embedding:
         if len(found.float32_le) != 4 * dimensions:
-            raise _malformed(method, f"a vector of {len(found.float32_le)} bytes for {dimensions} dimensions")
+            raise malformed(method, f"a vector of {len(found.float32_le)} bytes for {dimensions} dimensions")
         return Embedding(vector_of(found.float32_le), found.token_count, found.truncated)
 
     return Embeddings(_results(method, count, responses, raises, "embedding", embedding), dimensions, model, timing)
@@ -161,18 +161,14 @@ def _results(
             results.append(value(getattr(result, kind)))
             continue
         if found != "error":
-            raise _malformed(method, f"a result without {kind} or an error")
+            raise malformed(method, f"a result without {kind} or an error")
         error = make_error(result.error)
         if raises:
             raise error
         results.append(ItemError(len(results), error))
     if len(results) != count:
-        raise _malformed(method, f"{len(results)} results for {count} inputs")
+        raise malformed(method, f"{len(results)} results for {count} inputs")
     return tuple(results)
-
-
-def _malformed(method: str, what: str) -> InternalError:
-    return InternalError(f"malformed response to {method}: {what}", code="INTERNAL", reason="MALFORMED_ANSWER", method=method)
 
 
 def _provenance(responses: Sequence[Any]) -> tuple[Model, Timing]:

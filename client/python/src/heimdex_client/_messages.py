@@ -124,12 +124,21 @@ def stream_event(response: speech_pb2.TranscribeStreamResponse) -> answers.Trans
 def transcript_of(events: Sequence[answers.TranscribeEvent]) -> Transcript:
     """The whole answer of a stream's events; the summary is the last."""
     segments = tuple(event for event in events if isinstance(event, Segment))
-    summary = events[-1] if events else None
-    if not isinstance(summary, answers.TranscribeSummary):
-        raise InternalError("The stream ended without its summary", code="INTERNAL", method="TranscribeStream")
+    summary = events[-1]
+    assert isinstance(summary, answers.TranscribeSummary), "A stream without it has failed"
     text = "".join(segment.text for segment in segments).strip()
     fields = {field.name: getattr(summary, field.name) for field in dataclasses.fields(summary)}
     return Transcript(text=text, segments=segments, **fields)
+
+
+def malformed(method: str, what: str) -> InternalError:
+    return InternalError(f"malformed response to {method}: {what}", code="INTERNAL", reason="MALFORMED_ANSWER", method=method)
+
+
+def check_end(last: answers.TranscribeEvent | None) -> None:
+    """Raises the error of a stream that was cut off on the way: what is missing would go unseen."""
+    if not isinstance(last, answers.TranscribeSummary):
+        raise malformed("TranscribeStream", "it ended without its summary")
 
 
 SMALL_BYTES = 4 * 1024 * 1024

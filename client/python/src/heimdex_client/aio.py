@@ -182,7 +182,7 @@ class AsyncHeimdexClient(Client):
             metadata = self._settings.metadata()
             call = self._stub(method)(timeout=attempts.start(), metadata=metadata)
             feed = _Feed(call, start, audio)
-            answered = False
+            answered, last = False, None
             try:
                 while (response := await feed.read(silence)) is not grpc.aio.EOF:
                     if response is None:
@@ -192,10 +192,12 @@ class AsyncHeimdexClient(Client):
                         attempts.succeeded()
                     event = messages.stream_event(response)
                     if event is not None:
+                        last = event
                         yield event
-                if await call.code() is grpc.StatusCode.OK:
-                    return
-                raise await _failure(call)
+                if await call.code() is not grpc.StatusCode.OK:
+                    raise await _failure(call)
+                messages.check_end(last)
+                return
             except grpc.RpcError as failure:
                 error = await self._error(failure, method, attempts.count)
                 if answered or not is_repeatable(audio):

@@ -172,7 +172,7 @@ class HeimdexClient(Client):
             call = self._send(method, feed.requests(), attempts)
             watch = _SilenceWatch(silence, call.cancel)
             feed.watch(call.cancel, watch.touch)
-            answered = False
+            answered, last = False, None
             try:
                 while (response := watch.next(call)) is not None:
                     if not answered:
@@ -180,7 +180,9 @@ class HeimdexClient(Client):
                         attempts.succeeded()
                     event = messages.stream_event(response)
                     if event is not None:
+                        last = event
                         yield event
+                messages.check_end(last)
                 return
             except grpc.RpcError as failure:
                 if feed.error is not None:
