@@ -284,6 +284,17 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
                         pass
                 self.assertEqual(len(calls), 3)
 
+    async def test_does_not_retry_a_stream_where_the_server_asks_for_a_longer_wait_than_its_time_limit(self) -> None:
+        def stream(_requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+            yield from ()
+            refuse(context, grpc.StatusCode.UNAVAILABLE, "STARTING", retry_after_ms=10**14)
+
+        with fake_server(stream=stream) as port:
+            async with AsyncHeimdexClient(f"127.0.0.1:{port}") as client:
+                with self.assertRaises(UnavailableError):
+                    async for _event in client.transcribe_stream(b"audio"):
+                        pass
+
     async def test_gives_what_is_not_final_yet_of_live_speech(self) -> None:
         with fake_server(stream=live_speech) as port:
             async with AsyncHeimdexClient(f"127.0.0.1:{port}") as client:

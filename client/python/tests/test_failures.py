@@ -139,6 +139,16 @@ class StreamTest(unittest.TestCase):
         self.assertIn("without its summary", caught.exception.message)
 
 
+    def test_is_not_retried_where_the_server_asks_for_a_longer_wait_than_its_time_limit(self) -> None:
+        def stream(_requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+            yield from ()
+            refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", retry_after_ms=10**14)
+
+        with fake_server(stream=stream) as port, HeimdexClient(f"127.0.0.1:{port}") as client:
+            with self.assertRaises(QueueFullError):
+                list(client.transcribe_stream(b"audio"))
+
+
 class OtherVersionTest(unittest.TestCase):
     """A server of another version of the contract."""
 

@@ -202,7 +202,7 @@ class AsyncHeimdexClient(Client):
                 error = await self._error(failure, method, attempts.count)
                 if answered or not is_repeatable(audio):
                     raise error from failure
-                delay = attempts.delay(error)
+                delay = attempts.delay(error, silence)
             except asyncio.CancelledError as cancelled:
                 self._check_open(cancelled, method, attempts.count)
                 raise

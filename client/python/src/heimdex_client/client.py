@@ -192,7 +192,7 @@ class HeimdexClient(Client):
                 error = self._settings.error(failure, method, attempts.count)
                 if answered or not is_repeatable(audio):
                     raise error from failure
-                delay = attempts.delay(error)
+                delay = attempts.delay(error, silence)
             finally:
                 watch.stop()
                 call.cancel()

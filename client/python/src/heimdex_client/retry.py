@@ -74,11 +74,11 @@ class Attempts:
     def succeeded(self) -> None:
         self._budget.succeeded()
 
-    def delay(self, error: HeimdexError) -> float:
+    def delay(self, error: HeimdexError, longest: float | None = None) -> float:
         """Seconds to wait before the next attempt.
 
-        Raises the error where the call must not be sent again: it is final, the attempts or the budget are used up, or the
-        deadline would pass before the next attempt.
+        Raises the error where the call must not be sent again: it is final, the attempts or the budget are used up, the
+        deadline would pass before the next attempt, or the wait would take `longest`.
         """
         if self._failed is not None and error.reason == "TIMEOUT":
             error.message += f", after an attempt that failed: {self._failed}"
@@ -90,6 +90,8 @@ class Attempts:
         else:
             delay = random.random() * min(self._options.max_delay, self._options.initial_delay * 2 ** (self.count - 1))
         if self._deadline is not None and time.monotonic() + delay >= self._deadline:
+            raise error
+        if longest is not None and delay >= longest:
             raise error
         self._failed = error.message
         return delay
