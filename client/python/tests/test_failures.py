@@ -20,6 +20,7 @@ from heimdex_client import (
     QueueFullError,
     RetryOptions,
     Segment,
+    StartingError,
     UnavailableError,
     UnreachableError,
 )
@@ -56,6 +57,20 @@ class RetryTest(unittest.TestCase):
         error = make_error(status)
         self.assertIsInstance(error, QueueFullError)
         self.assertIsNone(error.retry_after)
+
+    def test_the_status_of_the_call_counts_where_its_details_have_another(self) -> None:
+        def unary(_request: bytes, context: Any) -> bytes:
+            details = status_pb2.Status()
+            details.details.add().Pack(error_details_pb2.ErrorInfo(reason="STARTING"))
+            context.set_trailing_metadata([("grpc-status-details-bin", details.SerializeToString())])
+            context.abort(grpc.StatusCode.UNAVAILABLE, "starting")
+            return b""
+
+        with fake_server(unary) as port, HeimdexClient(f"127.0.0.1:{port}", retry=QUICK) as client:
+            with self.assertRaises(StartingError) as caught:
+                client.server_info()
+        self.assertEqual((caught.exception.code, caught.exception.message), ("UNAVAILABLE", "starting"))
+        self.assertEqual(caught.exception.attempts, 5)
 
     def test_does_not_retry_anything_else(self) -> None:
         for code, reason in (

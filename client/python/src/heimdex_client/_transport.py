@@ -204,11 +204,13 @@ class Settings:
             # A write of grpc.aio met the end of its call, whose true status is then lost.
             code, details = grpc.StatusCode.UNAVAILABLE, "the server ended the call while it was sent"
         packed = next((value for key, value in failure.trailing_metadata() or () if key == "grpc-status-details-bin"), b"")
-        status = status_pb2.Status(code=code.value[0], message=details)
+        status = status_pb2.Status()
         try:
-            status = status_pb2.Status.FromString(packed) if packed else status
+            status.ParseFromString(packed)
         except DecodeError:
             pass
+        # The call's own code counts: a proxy may have changed it, or the server left it out here.
+        status.code, status.message = code.value[0], status.message or details
         reason, problem = None, None
         if not packed:
             if code is grpc.StatusCode.UNAVAILABLE and details.startswith("failed to connect"):
