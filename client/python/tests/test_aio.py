@@ -309,6 +309,13 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
                     _ = [event async for event in client.transcribe_stream(b"audio")]
         self.assertEqual(caught.exception.reason, "MALFORMED_ANSWER")
 
+    async def test_tells_that_a_call_without_a_message_has_failed_although_its_status_is_ok(self) -> None:
+        with fake_server(stream=lambda _requests, _context: iter(())) as port:
+            async with AsyncHeimdexClient(f"127.0.0.1:{port}") as client:
+                with self.assertRaises(InternalError) as caught:
+                    await client.server_info()
+        self.assertEqual(caught.exception.reason, "MALFORMED_ANSWER")
+
     async def test_gives_a_silent_server_up(self) -> None:
         def stream(requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:
             yield from (b"" for request in requests if request == b"never")

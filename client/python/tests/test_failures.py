@@ -189,6 +189,14 @@ class OtherVersionTest(unittest.TestCase):
             self.assertIn(why, caught.exception.message)
 
 
+    def test_a_call_without_a_message_is_an_error_although_its_status_is_ok(self) -> None:
+        with fake_server(stream=lambda _requests, _context: iter(())) as port, HeimdexClient(f"127.0.0.1:{port}") as client:
+            for call in (client.server_info, client.health, lambda: client.embed_texts(["a"]), lambda: client.transcribe(b"a")):
+                with self.assertRaises(InternalError) as caught:
+                    call()
+                self.assertEqual(caught.exception.reason, "MALFORMED_ANSWER")
+
+
 class ConnectionTest(unittest.TestCase):
     def test_a_call_without_an_answer_ends_at_its_time_limit_and_names_the_failure_before(self) -> None:
         done = threading.Event()

@@ -135,6 +135,13 @@ def malformed(method: str, what: str) -> InternalError:
     return InternalError(f"malformed response to {method}: {what}", code="INTERNAL", reason="MALFORMED_ANSWER", method=method)
 
 
+def received(method: str, answer: Any) -> Any:
+    """The answer of a unary call. gRPC for Python gives None for one without a message whose status is OK."""
+    if answer is None:
+        raise malformed(method, "it has no message")
+    return answer
+
+
 def check_end(last: answers.TranscribeEvent | None) -> None:
     """Raises the error of a stream that was cut off on the way: what is missing would go unseen."""
     if not isinstance(last, answers.TranscribeSummary):

@@ -148,7 +148,7 @@ class AsyncHeimdexClient(Client):
                 raise
             else:
                 attempts.succeeded()
-                return answer
+                return messages.received(method, answer)
             await self._pause(delay)
 
     @cached_property

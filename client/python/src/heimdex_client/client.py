@@ -142,7 +142,7 @@ class HeimdexClient(Client):
                 delay = attempts.delay(self._settings.error(failure, method, attempts.count))
             else:
                 attempts.succeeded()
-                return answer
+                return messages.received(method, answer)
             self._settings.closed.wait(delay)
 
     def _send(self, method: str, request: Any, attempts: Attempts) -> Any:
