@@ -117,6 +117,7 @@ function embeddings(
   const { model, timing } = provenance(answer);
   if (expectModel !== undefined && !sameModel(model, expectModel)) throw mismatch(method, expectModel, model);
   checkCount(method, count, answer.results.length);
+  for (const { result } of answer.results) checkLength(method, result, dimensions);
   const vectors = new Float32Array(count * dimensions);
   const results = answer.results.map((result, index) =>
     outcome(method, result, vectors.subarray(index * dimensions, (index + 1) * dimensions)),
@@ -129,9 +130,17 @@ function outcome(method: MethodName, { result }: EmbeddingResult, vector: Float3
   if (result.case === undefined) throw malformed(method, 'a result without a vector or an error');
   const { float32Le, values, tokenCount, truncated } = result.value;
   if (float32Le.byteLength === vector.byteLength) copyLittleEndian(float32Le, vector);
-  else if (values.length === vector.length) vector.set(values);
-  else throw malformed(method, `a vector without ${vector.length} values`);
+  else vector.set(values);
   return { ok: true, value: { vector, tokenCount, truncated } };
+}
+
+/** Before memory is taken for the vectors: the dimensions may be any number. */
+function checkLength(method: MethodName, result: EmbeddingResult['result'], dimensions: number): void {
+  if (result.case !== 'embedding') return;
+  const { float32Le, values } = result.value;
+  if (float32Le.byteLength !== 4 * dimensions && values.length !== dimensions) {
+    throw malformed(method, `a vector without ${dimensions} values`);
+  }
 }
 
 const hostIsLittleEndian = endianness() === 'LE';

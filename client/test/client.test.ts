@@ -94,6 +94,14 @@ describe('the client', () => {
     expect(error).to.include({ code: 'INTERNAL', reason: 'MALFORMED_ANSWER' });
   });
 
+  it('rejects vectors of another length than the dimensions before it takes memory for them', async () => {
+    const results = [...one.results, ...one.results];
+    const answer = create(EmbedTextResponseSchema, { ...one, results, dimensions: 2 ** 32 - 1 });
+    const { address } = await serve((_call, reply) => reply(null, answer));
+    const error = await failureOf(connect({ address }).embedText(['a', 'b']));
+    expect(error).to.include({ code: 'INTERNAL', reason: 'MALFORMED_ANSWER' });
+  });
+
   it('takes a status of health that a later server sends for unknown', async () => {
     const later = { status: 9 };
     const service = await startFakeService([
