@@ -6,6 +6,8 @@ import { usageError } from './cli-error.js';
 
 /** Checks before any work that a file can be created at `path`. Throws CliError with the reason. */
 export async function expectWritable(path: string): Promise<void> {
+  // As of a variable of a shell that is not set. Its directory would be the current one.
+  if (path === '') throw usageError('Expected the name of a file to write, got an empty one');
   const dir = dirname(path);
   try {
     if (!(await stat(dir)).isDirectory()) throw new Error(`${dir} is not a directory`);

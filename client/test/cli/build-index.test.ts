@@ -106,12 +106,13 @@ describe('heimdex index', () => {
   it('reports an unwritable index path before any work', async () => {
     await file('a.png', '1,0');
     for (const [index, reason] of [
-      [join(cli.dir, 'nowhere', 'p.index'), 'there is no directory'],
-      [join(cli.dir, 'a.png', 'p.index'), join(cli.dir, 'a.png is not a directory')],
+      [join(cli.dir, 'nowhere', 'p.index'), 'cannot be written: there is no directory'],
+      [join(cli.dir, 'a.png', 'p.index'), `cannot be written: ${join(cli.dir, 'a.png is not a directory')}`],
+      ['', 'Expected the name of a file to write, got an empty one'],
     ] as const) {
       const result = await run(['index', cli.dir, '--index', index]);
       expect(result.exitCode).to.equal(2);
-      expect(result.stderr).to.contain(`cannot be written: ${reason}`);
+      expect(result.stderr).to.contain(reason);
     }
     expect(cli.server.imageBatches).to.deep.equal([]);
   });
