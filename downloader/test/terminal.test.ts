@@ -112,6 +112,9 @@ describe('the command line', () => {
     expect(code(['download', 'x'])).to.match(/does not accept the argument "x"/);
     expect(code(['export'])).to.match(/export requires a FILE/);
     expect(code(['export', '-'])).to.equal('export');
+    expect(code(['export', ''])).to.match(/export requires a FILE/);
+    expect(code(['import', ''])).to.match(/import requires a FILE/);
+    expect(code(['--metrics-file', ''])).to.match(/--metrics-file requires a FILE/);
   });
 
   it('suggests the word that a misspelt command or option means', () => {

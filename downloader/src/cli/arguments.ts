@@ -127,6 +127,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
     );
   }
   assertAccepted(word, Object.keys(values), rest);
+  // As of a variable of a shell that is not set: found only when all work is done.
+  if (base.metricsFile === '') throw usageError('--metrics-file requires a FILE');
   return { ...base, command: word };
 }
 
@@ -143,7 +145,7 @@ function assertAccepted(word: CommandName, given: readonly string[], rest: reado
   }
   const expected = shape.argument === undefined ? 0 : 1;
   if (rest.length > expected) throw usageError(`${word} does not accept the argument "${rest[expected]}"`);
-  if (rest.length < expected) throw usageError(`${word} requires a ${shape.argument}`);
+  if (rest.length < expected || rest[0] === '') throw usageError(`${word} requires a ${shape.argument}`);
 }
 
 function isCommand(word: string): word is CommandName {
