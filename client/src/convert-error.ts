@@ -33,6 +33,8 @@ const PROXY_TIMEOUT = /^(Received HTTP status code 504|upstream request timeout|
 const HTTP_STATUS = /^Received HTTP status code (\d+)/;
 /** What grpc-js says of a stream that the other side has cancelled (CANCELLED), or reset otherwise (INTERNAL). */
 const RESET_THERE = /^(Call cancelled|Received RST_STREAM with code \d+( \(Internal server error\))?)$/;
+/** What grpc-js makes of its own error for a compression that it does not read: one without a status. */
+const COMPRESSED = 'undefined undefined: undefined';
 /** How gRPC implementations reject a message that exceeds the size limit. */
 const TOO_LARGE = /larger than max/;
 const DETAILS_KEY = 'grpc-status-details-bin';
@@ -49,10 +51,9 @@ export function errorOfItem(status: Status): InferenceClientError {
 export function errorOf(thrown: unknown, context: CallContext): InferenceClientError {
   if (thrown instanceof InferenceClientError) return inContext(thrown, context);
   if (!isServiceError(thrown)) {
-    return createError('INTERNAL', messageOf(thrown), {
-      ...context,
-      cause: thrown,
-    });
+    const message = messageOf(thrown);
+    const compressed = `Expected the answer of ${context.address} to be compressed with gzip, deflate or not at all, got another compression`;
+    return createError('INTERNAL', message === COMPRESSED ? compressed : message, { ...context, cause: thrown });
   }
   const code = statusCodeOf(thrown.code);
   const details = readDetails(detailsIn(thrown));

@@ -210,6 +210,21 @@ describe('a call of the client', () => {
     );
   });
 
+  it('says that an answer has a compression that it does not read', async () => {
+    const compressed = Buffer.from([1, 0, 0, 0, 1, 0]);
+    for (const encoding of [{}, { 'grpc-encoding': 'zstd' }]) {
+      const headers = { 'content-type': 'application/grpc', ...encoding };
+      const proxy = createHttp2Server().on('stream', (stream) => {
+        stream.respond(headers, { waitForTrailers: true });
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' })).end(compressed);
+      });
+      const address = await listen(proxy);
+      const error = await failureOf(connect({ address }).getServerInfo());
+      expect(error).to.include({ code: 'INTERNAL', attempts: 1 });
+      expect(error.message).to.contain(`Expected the answer of ${address} to be compressed with gzip`);
+    }
+  });
+
   it('is not sent again where a proxy has ended it at its time limit', async () => {
     const envoy = (said: string) => ({ 'content-type': 'application/grpc', 'grpc-status': 14, 'grpc-message': said });
     // As of nginx and HAProxy; as of Envoy for a route's timeout and for a stream that is idle.
