@@ -89,6 +89,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     tokens: security.tokens,
     memoryBytes: requestBytes,
     maxMessageBytes,
+    refused: (priority) => metrics.refused(priority),
     overload: (path, priority) => refusalOf(models, path, priority),
     refusing: (reason) => {
       if (reason === undefined) log.info('calls are admitted again');

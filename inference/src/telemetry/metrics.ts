@@ -19,7 +19,8 @@ export const METRICS = {
   heimdex_batch_items: 'Items per run, by model.',
   heimdex_items_total: 'Items run, by model.',
   heimdex_item_errors_total: 'Items of answered calls that failed individually, by method and reason (an error code).',
-  heimdex_refused_total: 'Calls refused because the queue was full, by model and priority.',
+  heimdex_refused_total:
+    'Calls refused because a queue, or the memory for requests, was full, by reason, priority and (queue) model.',
   heimdex_workers_ready: 'Ready workers, by model.',
   heimdex_worker_restarts_total: 'Restarts of lost workers, by model.',
   heimdex_model_load_seconds: 'Time to load and warm up the model at start, by model.',
@@ -79,7 +80,7 @@ export class Metrics {
   readonly #batchItems = this.#histogram('heimdex_batch_items', ['model'], BATCH_BUCKETS);
   readonly #items = this.#counter('heimdex_items_total', ['model']);
   readonly #itemErrors = this.#counter('heimdex_item_errors_total', ['method', 'reason']);
-  readonly #refused = this.#counter('heimdex_refused_total', ['model', 'priority']);
+  readonly #refused = this.#counter('heimdex_refused_total', ['model', 'priority', 'reason']);
 
   #reading: Promise<MetricsText> | undefined;
 
@@ -89,6 +90,7 @@ export class Metrics {
     for (const [method, reasons] of Object.entries(USUAL_ITEM_ERRORS)) {
       for (const reason of reasons) this.#itemErrors.inc({ method, reason }, 0);
     }
+    for (const priority of PRIORITIES) this.#refused.inc({ priority, reason: 'memory' }, 0);
   }
 
   /** Observer for the call tracker. */
@@ -105,11 +107,16 @@ export class Metrics {
     },
   };
 
+  /** Counts a call refused for lack of memory. */
+  refused(priority: Priority): void {
+    this.#refused.inc({ priority, reason: 'memory' });
+  }
+
   /** Returns the observer for a model's queue. */
   modelQueue(model: string): QueueObserver {
     // Initialized before the first event: a rate needs a zero to start from.
     this.#items.inc({ model }, 0);
-    for (const priority of PRIORITIES) this.#refused.inc({ model, priority }, 0);
+    for (const priority of PRIORITIES) this.#refused.inc({ model, priority, reason: 'queue' }, 0);
     return {
       batch: ({ size, runMs }) => {
         this.#batchItems.observe({ model }, size);
@@ -117,7 +124,7 @@ export class Metrics {
         this.#runSeconds.observe({ model }, runMs / 1000);
       },
       queued: (queueMs, priority) => this.#queueSeconds.observe({ model, priority }, queueMs / 1000),
-      refused: (priority) => this.#refused.inc({ model, priority }),
+      refused: (priority) => this.#refused.inc({ model, priority, reason: 'queue' }),
     };
   }
 

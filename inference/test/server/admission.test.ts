@@ -70,6 +70,8 @@ describe('memory for requests', () => {
         expect(code).to.be.oneOf(['unimplemented', '12', ...EXHAUSTED]);
       }
       await served();
+      const metrics = await (await fetch(`${fake.url}/metrics`)).text();
+      expect(metrics).to.match(/^heimdex_refused_total\{priority="interactive",reason="memory"\} [1-9]/m);
     });
   }
 

@@ -40,7 +40,7 @@ describe('a server with a full queue', () => {
     expect(refused).to.include({ code: 'RESOURCE_EXHAUSTED', reason: 'QUEUE_FULL' });
     expect(refused.retryMs).to.be.greaterThan(0);
     const metrics = await (await fetch(`${fake.url}/metrics`)).text();
-    expect(metrics).to.match(/^heimdex_refused_total\{model="bge-m3",priority="interactive"\} 2$/m);
+    expect(metrics).to.match(/^heimdex_refused_total\{model="bge-m3",priority="interactive",reason="queue"\} 2$/m);
     expect(metrics).to.match(
       /^heimdex_requests_total\{method="EmbedText",protocol="grpc",code="RESOURCE_EXHAUSTED"\} 2$/m,
     );
@@ -63,8 +63,8 @@ describe('a server with a full queue', () => {
     expect(twice.code).to.equal('resource_exhausted');
     expect((await fake.client.value(embedText, short)).results).to.have.length(1);
     const metrics = await (await fetch(`${fake.url}/metrics`)).text();
-    expect(metrics).to.match(/^heimdex_refused_total\{model="bge-m3",priority="bulk"\} 2$/m);
-    expect(metrics).to.match(/^heimdex_refused_total\{model="bge-m3",priority="interactive"\} 0$/m);
+    expect(metrics).to.match(/^heimdex_refused_total\{model="bge-m3",priority="bulk",reason="queue"\} 2$/m);
+    expect(metrics).to.match(/^heimdex_refused_total\{model="bge-m3",priority="interactive",reason="queue"\} 0$/m);
     for (const cancel of cancels) cancel();
     expect((await running).ok).to.equal(false);
   });

@@ -74,7 +74,8 @@ describe('admission', () => {
   });
 
   it('leaves a quarter of the memory to interactive calls, unless a bulk call is alone', () => {
-    const admission = admissionOf();
+    const refused: string[] = [];
+    const admission = admissionOf({ refused: (priority) => refused.push(priority) });
     const bulk = { ...ARRIVAL, header: (name: string) => (name === 'x-heimdex-priority' ? 'bulk' : undefined) };
     const receive = (arrival: Arrival, bytes: number) => {
       const call = admission.admit(arrival, UNARY);
@@ -90,6 +91,8 @@ describe('admission', () => {
     expect(fitting.code).to.equal(undefined);
     expect(receive(bulk, MIB).code).to.equal('QUEUE_FULL');
     expect(receive(ARRIVAL, 2 * MIB).code).to.equal(undefined);
+    expect(receive(ARRIVAL, 2 * MIB).code).to.equal('QUEUE_FULL');
+    expect(refused).to.deep.equal(['bulk', 'bulk', 'interactive']);
   });
 
   it('reserves little for a caller that announces much and sends nothing', () => {

@@ -20,7 +20,7 @@ import { InferenceError, serverDraining } from '../../errors.js';
 import type { Priority } from '../../priority.js';
 import type { Tokens } from '../auth/tokens.js';
 import { type Arrival, type CallTracker, deadlineExceeded, type OpenCall, priorityOf } from './call-tracker.js';
-import { CALL_BYTES, IncomingBody, outOfMemory } from './incoming-body.js';
+import { CALL_BYTES, IncomingBody } from './incoming-body.js';
 import { Intake } from './intake.js';
 import { MemoryPermits, type Permit } from './memory-permits.js';
 
@@ -40,6 +40,8 @@ const REQUEST_GRACE_MS = 10_000;
 /** Health reports it when no call at all was admitted for this long. */
 const FULL_MS = 10_000;
 const CHECK_INTERVAL_MS = 1000;
+/** RetryInfo delay of a call without memory. */
+const RETRY_MS = 1000;
 
 /** Bytes that all requests together may hold, given `limitBytes` for the server and its workers. */
 export function requestMemoryBytes(limitBytes: number): number {
@@ -58,6 +60,8 @@ export interface CallAdmissionOptions {
   /** Bytes that all calls may hold together. */
   readonly memoryBytes: number;
   readonly maxMessageBytes: number;
+  /** Called for each call that is refused for lack of memory. */
+  refused?(priority: Priority): void;
   /** Why any call of this path and priority would be refused, or undefined. */
   overload(path: string, priority: Priority): InferenceError | undefined;
   /**
@@ -141,10 +145,17 @@ export class CallAdmission {
   }
 
   #acquire(arrival: Arrival, kind: CallKind): Permit {
-    const permit = this.#permits.acquire(arrival.headerBytes + baseBytes(kind), priorityOf(arrival));
-    if (permit !== undefined) return permit;
+    const priority = priorityOf(arrival);
+    const permit = this.#permits.acquire(arrival.headerBytes + baseBytes(kind), priority);
+    if (permit === undefined) throw this.#outOfMemory(priority);
+    return permit;
+  }
+
+  #outOfMemory(priority: Priority): InferenceError {
     this.#watch();
-    throw outOfMemory();
+    this.#options.refused?.(priority);
+    const message = "The server's request memory is full. Retry later.";
+    return new InferenceError('QUEUE_FULL', message, { retryAfterMs: RETRY_MS });
   }
 
   close(): void {
@@ -153,10 +164,11 @@ export class CallAdmission {
 
   #incoming(
     permit: Permit | undefined,
-    { headerBytes }: Arrival,
+    arrival: Arrival,
     kind: CallKind,
     late: (error: InferenceError) => void,
   ): Incoming {
+    const { headerBytes } = arrival;
     const { streaming, small = false } = kind;
     const { maxMessageBytes, requestTimeoutMs = REQUEST_TIMEOUT_MS, requestGraceMs = REQUEST_GRACE_MS } = this.#options;
     const body = new IncomingBody({
@@ -170,6 +182,7 @@ export class CallAdmission {
         timeoutMs: streaming ? Number.POSITIVE_INFINITY : requestTimeoutMs,
         graceMs: requestGraceMs,
       },
+      outOfMemory: () => this.#outOfMemory(priorityOf(arrival)),
       late,
     });
     return {

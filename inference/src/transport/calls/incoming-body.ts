@@ -15,7 +15,6 @@ const FIRST_BYTES = 64 * KIB;
 const AHEAD = 4;
 /** While assembled, a message exists twice: in chunks and whole. */
 const COPIES = 2;
-const RETRY_MS = 1000;
 /** Minimum bytes per second of a body of unknown length. */
 const MIN_BYTES_PER_SECOND = 4 * KIB;
 
@@ -37,6 +36,8 @@ export interface IncomingBodyOptions {
   readonly baseBytes: number;
   readonly limits: BodyLimits;
   readonly intake: Intake;
+  /** Returns QUEUE_FULL, and counts it as a refusal. */
+  outOfMemory(): InferenceError;
   /** Called once when the body arrives too slowly. */
   late(error: InferenceError): void;
 }
@@ -68,7 +69,7 @@ export class IncomingBody {
   announce(bytes: number): void {
     const { permit, limits } = this.#options;
     if (bytes > limits.maxBytes) throw tooLarge(bytes, limits.maxBytes);
-    if (permit !== undefined && bytes * COPIES > permit.freeBytes + permit.bytes) throw outOfMemory();
+    if (permit !== undefined && bytes * COPIES > permit.freeBytes + permit.bytes) throw this.#options.outOfMemory();
     this.#announcedBytes = bytes;
     this.#receivedBytes = 0;
     this.#hold();
@@ -142,7 +143,7 @@ export class IncomingBody {
     if (permit === undefined || permit.resize(needed)) return;
     if (needed > permits.totalBytes && this.#retainedBytes > received) throw indexTooFar(permits.totalBytes);
     if (needed > permits.totalBytes) throw tooLarge(received + this.#unpackedBytes, permits.totalBytes / COPIES);
-    throw outOfMemory();
+    throw this.#options.outOfMemory();
   }
 
   /** Two checks in a row must find it late: after a stall of this process, received data is not counted yet. */
@@ -169,12 +170,6 @@ const INSTEAD = 'Send less per call; a long audio file goes through TranscribeSt
 function tooLarge(bytes: number, maxBytes: number): InferenceError {
   const message = `The message has ${bytes} bytes or more; the largest this server takes has ${Math.floor(maxBytes)}. ${INSTEAD}`;
   return new InferenceError('MESSAGE_TOO_LARGE', message);
-}
-
-/** The error of a call without memory. */
-export function outOfMemory(): InferenceError {
-  const message = "The server's request memory is full. Retry later.";
-  return new InferenceError('QUEUE_FULL', message, { retryAfterMs: RETRY_MS });
 }
 
 function indexTooFar(totalBytes: number): InferenceError {
