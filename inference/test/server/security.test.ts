@@ -130,11 +130,12 @@ describe('bearer tokens', () => {
     const path = join(dir, 'rotated-tokens');
     await writeFile(path, TOKEN);
     const tokens = new Tokens();
+    const events: string[] = [];
     const files: WatchedFiles = await watchFiles({
       paths: [path],
       apply: ([content]) => tokens.replace(String(content)),
-      changed: () => {},
-      failed: () => {},
+      changed: () => events.push('changed'),
+      failed: () => events.push('failed'),
     });
     try {
       await writeFile(path, SECOND_TOKEN);
@@ -143,6 +144,10 @@ describe('bearer tokens', () => {
       await writeFile(path, '');
       await files.check();
       expect(tokens.allow(`Bearer ${SECOND_TOKEN}`), 'an empty file changes nothing').to.equal(true);
+      await writeFile(path, SECOND_TOKEN);
+      await files.check();
+      await files.check();
+      expect(events, 'the file as it was before').to.deep.equal(['changed', 'failed', 'changed']);
     } finally {
       files.close();
     }

@@ -155,7 +155,7 @@ describe('TLS', () => {
     expect(String(error)).to.include(`TLS_CERT_FILE ${expired} expired at `);
   });
 
-  it('keeps the old certificate if the new one is not valid today, says so once, and takes over one that becomes valid', async () => {
+  it('keeps the old certificate if the new one is not valid today, says so once as when it expires, and takes over one that becomes valid', async () => {
     const [certPath, keyPath] = [join(dir, 'dated.crt'), join(dir, 'dated.key')];
     await copyFile(server.certPath, certPath);
     await copyFile(server.keyPath, keyPath);
@@ -164,6 +164,7 @@ describe('TLS', () => {
     const observer = {
       changed: () => void events.push('changed'),
       failed: (error: unknown) => void events.push(String(error)),
+      expired: (atMs: number) => void events.push(`expired at ${atMs}`),
     };
     const { validFrom, validTo } = new X509Certificate(server.cert);
     let nowMs = Date.parse(validFrom);
@@ -191,6 +192,12 @@ describe('TLS', () => {
       await dated.files.check();
       expect(events.slice(2)).to.deep.equal(['changed']);
       expect(await subject()).to.equal('caller');
+
+      const expiresAtMs = dated.expiresAtMs();
+      nowMs = expiresAtMs + 1000;
+      await dated.files.check();
+      await dated.files.check();
+      expect(events.slice(3)).to.deep.equal([`expired at ${expiresAtMs}`]);
     } finally {
       dated.files.close();
       dated.server.close();

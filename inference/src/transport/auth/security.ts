@@ -22,7 +22,10 @@ export async function openSecurity(
     changed: () => log.info({ what }, 'reloaded'),
     failed: (err: unknown) => log.error({ what, err }, 'reload failed; the previous one stays in use'),
   });
-  const tls = options.tls === undefined ? undefined : await createTlsServer(options.tls, observer('certificate'));
+  const expired = (atMs: number) =>
+    log.error({ expiredAt: new Date(atMs).toISOString() }, 'the certificate in use has expired: renew TLS_CERT_FILE');
+  const tls =
+    options.tls === undefined ? undefined : await createTlsServer(options.tls, { ...observer('certificate'), expired });
   const tokens = options.authTokensPath === undefined ? undefined : new Tokens();
   if (tokens === undefined || options.authTokensPath === undefined) {
     return { tls, tokens: undefined, close: () => tls?.files.close() };

@@ -10,6 +10,8 @@ import { type WatchedFiles, watchFiles } from './watched-file.js';
 export interface TlsObserver {
   changed(): void;
   failed(error: unknown): void;
+  /** Called once when the certificate in use has expired. */
+  expired?(atMs: number): void;
 }
 
 export interface TlsPort {
@@ -44,6 +46,7 @@ export async function createTlsServer(
   });
   server.on('tlsClientError', (_error, socket) => socket.destroy());
   let expiresAtMs = 0;
+  let expired = false;
   try {
     const files = await watchFiles({
       paths: clientCaPath === undefined ? [certPath, keyPath] : [certPath, keyPath, clientCaPath],
@@ -53,6 +56,12 @@ export async function createTlsServer(
         checkKey(cert, key, paths);
         server.setSecureContext({ cert, key, ...(ca === undefined ? {} : { ca }) });
         expiresAtMs = toMs;
+        expired = false;
+      },
+      checked: () => {
+        if (expired || nowMs() <= expiresAtMs) return;
+        expired = true;
+        observer.expired?.(expiresAtMs);
       },
       ...observer,
     });

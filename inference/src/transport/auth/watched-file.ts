@@ -17,8 +17,10 @@ export interface WatchOptions {
   apply(contents: readonly Buffer[]): void;
   /** Called when a change is unreadable or invalid: once for each problem in reading it, and once for invalid contents. */
   failed(error: unknown): void;
-  /** Called when a change has taken effect. */
+  /** Called when a change has taken effect, and when the files are as before one that did not. */
   changed(): void;
+  /** Called after each time that the files were compared. */
+  checked?(): void;
 }
 
 /** Applies the files' contents now and on every change. Rejects when the first attempt fails. */
@@ -40,15 +42,17 @@ export async function watchFiles(options: WatchOptions): Promise<WatchedFiles> {
       if (!equal(contents, applied)) {
         options.apply(contents);
         applied = contents;
-        options.changed();
-      }
+      } else if (reported === undefined) return;
       reported = undefined;
+      options.changed();
     } catch (error) {
       // Of what was read, the problem may tell the time: it differs at every poll.
       const problem = contents.length === 0 ? String(error) : '';
       if (problem === reported?.problem && equal(contents, reported.contents)) return;
       reported = { contents, problem };
       options.failed(error);
+    } finally {
+      options.checked?.();
     }
   };
   let reading = Promise.resolve();
