@@ -34,3 +34,6 @@ export class FatalError extends Error {
     super(message, options);
   }
 }
+
+/** Of a limit below which not even the modules of this program can be read. */
+export const TOO_FEW_FILES = 'too many open files: the limit (ulimit -n) is too low. Set 1024 or more.';

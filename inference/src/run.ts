@@ -7,7 +7,7 @@ import { chooseDevice } from './capacity/device.js';
 import { readMachine } from './capacity/machine.js';
 import { type Config, readConfig } from './config/config.js';
 import { helpText } from './config/help.js';
-import { EXIT_CODES, type ExitReason, FatalError } from './exit-codes.js';
+import { EXIT_CODES, type ExitReason, FatalError, TOO_FEW_FILES } from './exit-codes.js';
 import { type ConfiguredModel, findModels, verifyModels } from './models/find.js';
 import { prepare } from './prepare.js';
 import { compactHeap } from './process/garbage.js';
@@ -187,6 +187,9 @@ const SETTING_ERRORS: readonly CacheErrorCode[] = ['ENVIRONMENT_INVALID', 'MANIF
 
 function toFatal(error: unknown): { readonly reason: ExitReason; readonly message: string } {
   if (error instanceof FatalError) return error;
+  if (error instanceof Error && 'code' in error && error.code === 'EMFILE') {
+    return { reason: 'configuration', message: TOO_FEW_FILES };
+  }
   if (error instanceof CacheError) {
     return { reason: SETTING_ERRORS.includes(error.code) ? 'configuration' : 'models', message: error.message };
   }

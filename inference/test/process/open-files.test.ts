@@ -1,10 +1,13 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
+import { EXIT_CODES, TOO_FEW_FILES } from '../../src/exit-codes.js';
+import { VERSION } from '../../src/version.js';
+import { PROGRAM } from '../fixtures/server-process.js';
 import { imageFixture } from '../support/image-files.js';
 
 /** Leaves a few of the files that the limit allows, does what needs a thread, and prints the codes of its errors. */
-const PROGRAM = `
+const SCRIPT = `
 import { closeSync, openSync } from 'node:fs';
 const from = (path) => import(new URL(path, ${JSON.stringify(import.meta.url)}).href);
 const { DecoderThread } = await from('../../src/media/audio/decoder-thread.js');
@@ -45,10 +48,22 @@ describe('Without open files left', () => {
       '-c',
       'ulimit -n 128 && exec "$0" --input-type=module -e "$1" "$2"',
       process.execPath,
-      PROGRAM,
+      SCRIPT,
       imageFixture('x.bmp').toString('hex'),
     ];
     const { stdout } = await promisify(execFile)('sh', shell);
     expect(stdout).to.equal('QUEUE_FULL');
+  });
+
+  it('the program says which limit to raise, or needs no more', function () {
+    if (process.platform === 'win32') return this.skip();
+    const shell = ['-c', 'ulimit -n 64 && exec "$0" "$1" --version', process.execPath, PROGRAM];
+    const { status, stdout, stderr } = spawnSync('sh', shell, { encoding: 'utf8' });
+    // Node.js 24 reads one module at a time.
+    if (status === EXIT_CODES.ok) expect(stdout).to.equal(`${VERSION}\n`);
+    else {
+      expect(stderr).to.equal(`heimdex-inference: ${TOO_FEW_FILES}\n`);
+      expect(status).to.equal(EXIT_CODES.configuration);
+    }
   });
 });
