@@ -149,9 +149,13 @@ export class Dispatcher<Item, Result> {
     const cost = sumOfCosts(batch);
     // Without items that were refused or cancelled: they took less time than their cost, or none.
     let answeredCost = 0;
-    const count = (index: number, outcome: Outcome<Result> | undefined) => {
+    const settle = (index: number, outcome: Outcome<Result> | undefined, runMs: number) => {
       const entry = batch[index];
-      if (outcome?.ok === true && entry !== undefined && typical(entry.item.item)) answeredCost += entry.cost;
+      if (entry === undefined || settled.has(index)) return;
+      settled.add(index);
+      const { item: job, cost } = entry;
+      if (outcome?.ok === true && typical(job.item)) answeredCost += cost;
+      deliver(job, outcome, factsOf(job, runMs));
     };
     try {
       const answer = await executor.run(
@@ -161,23 +165,14 @@ export class Dispatcher<Item, Result> {
           preempting: running === undefined,
           poisonSuspect: jobs.length === 1 && jobs.some(({ attempts }) => attempts > 1),
           expectedMs: admission.runMs(cost),
-          settled: (index, outcome, runMs) => {
-            const job = jobs[index];
-            if (job === undefined || settled.has(index)) return;
-            settled.add(index);
-            count(index, outcome);
-            deliver(job, outcome, factsOf(job, runMs));
-          },
+          settled: settle,
         },
       );
-      for (const index of jobs.keys()) if (!settled.has(index)) count(index, answer.outcomes[index]);
+      for (const index of jobs.keys()) settle(index, answer.outcomes[index], answer.runMs);
       // Preempting batches are recorded separately. A worker is also busy during the transfer to it and back.
       const otherMs = running?.preemptedMs ?? 0;
       if (answeredCost > 0) admission.recordRun(answeredCost, Math.max(answer.runMs, now() - startedAtMs) - otherMs);
       observer.batch?.({ size: batch.length, cost, runMs: Math.max(0, answer.runMs - otherMs) });
-      for (const [index, job] of jobs.entries()) {
-        if (!settled.has(index)) deliver(job, answer.outcomes[index], factsOf(job, answer.runMs));
-      }
       return answer.runMs;
     } catch (error) {
       for (const [index, entry] of batch.entries()) if (!settled.has(index)) onFailed(entry, error, batch.length);
