@@ -6,7 +6,7 @@ import { findModels } from '../../src/models/find.js';
 import { LOADERS } from '../../src/models/loaders.js';
 import { preparedOptions } from '../../src/models/session/optimized/options.js';
 import type { GraphUse, OptimizedOptions } from '../../src/models/session/optimized/use.js';
-import { runProgram } from '../fixtures/server-process.js';
+import { runHere } from '../fixtures/server-process.js';
 import type { Volume } from '../fixtures/volume.js';
 import { CONTEXT, OPTIONS } from '../support/paths.js';
 
@@ -37,7 +37,7 @@ export async function formDirs(volume: Volume): Promise<string[]> {
 /** Runs `prepare` and returns its log messages. */
 export async function prepare(volume: Volume, env: Readonly<Record<string, string>>, minMb = '0'): Promise<string[]> {
   const settings = { HF_HUB_CACHE: volume.cacheDir, ...env };
-  const { code, stdout, stderr } = await runProgram(settings, ['prepare', '--min-mb', minMb]);
+  const { code, stdout, stderr } = await runHere(settings, ['prepare', '--min-mb', minMb]);
   expect(code, stderr).to.equal(0);
   return stdout
     .split('\n')

@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import { readConfig } from '../../src/config/config.js';
 import { FatalError } from '../../src/exit-codes.js';
 import { prepare as runPrepare } from '../../src/prepare.js';
-import { runProgram, startProgram } from '../fixtures/server-process.js';
+import { runHere, runProgram, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
 import { answers, formDirs, prepare, SIGLIP, VISION_ONLY } from './forms.js';
 
@@ -19,7 +19,7 @@ describe('a lock file that cannot be written', () => {
     try {
       const lock = join(volume.cacheDir, 'models--heimdex--siglip-pocket/refs/main/models.lock.json');
       const env = { HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY, MODELS_LOCK: lock };
-      const { code, stderr } = await runProgram(env, ['prepare', '--min-mb', '0']);
+      const { code, stderr } = await runHere(env, ['prepare', '--min-mb', '0']);
       expect(code, stderr).to.equal(3);
       expect(stderr).to.include('MODELS_LOCK');
     } finally {

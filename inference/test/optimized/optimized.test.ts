@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { optimizedDir } from '@heimdex/cache';
 import { expect } from 'chai';
 import { NOT_OPTIMIZED, NOT_RECORDED } from '../../src/models/session/optimized/use.js';
-import { runProgram, startProgram } from '../fixtures/server-process.js';
+import { runHere, startProgram } from '../fixtures/server-process.js';
 import { copyVolume, DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
 import { inRepository } from '../support/paths.js';
 import { answers, formDirs, prepare, SIGLIP, TEXTS, VISION_ONLY } from './forms.js';
@@ -152,7 +152,7 @@ describe('a volume without optimized models', () => {
   it('that is not writable causes a clear error', async () => {
     await writeFile(optimizedDir(volume.cacheDir), 'in the way');
     const env = { HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY };
-    const { code, stderr } = await runProgram(env, ['prepare']);
+    const { code, stderr } = await runHere(env, ['prepare']);
     expect(code).to.equal(3);
     expect(stderr).to.include('.prepared').and.include('needs write access to the volume');
   });

@@ -97,10 +97,11 @@ describe('audio files that arrive in chunks', () => {
     const long = Buffer.concat(Array.from({ length: 480 }, () => second));
     const raw = { encoding: 'pcm_s16le', sampleRateHz: RATE, channelCount: 1 } as const;
     const options = { raw, timeoutMs: 1000, headers: { 'x-request-id': 'late' } };
+    // The first large call asks for the server's limits, which would take a part of the deadline.
+    await client.transcribe(new Uint8Array(2 ** 20)).catch(() => undefined);
     const error = await client.transcribe(long, options).catch((reason: unknown) => reason);
     expect(error).to.include({ code: 'DEADLINE_EXCEEDED' });
-    // Before a large call the client asks for the server's limits.
-    const line = await server.logged(({ call, path }) => call === 'late' && /\/Transcribe$/.test(String(path)));
+    const line = await server.logged(({ call }) => call === 'late');
     expect(line.code).to.be.oneOf(['DEADLINE_EXCEEDED', 'CANCELLED']);
     expect((await unary(client, await readFile(join(DEMO, 'models.flac')), {})).text).to.match(/^every model/i);
     const metrics = await (await fetch(`${server.url}/metrics`)).text();

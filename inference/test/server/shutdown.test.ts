@@ -92,7 +92,7 @@ describe('a server that shuts down', () => {
   });
 
   it('continues to serve in its grace period while health reports NOT_SERVING', async () => {
-    const fake = await startFakeServer({ SHUTDOWN_GRACE_SECONDS: '0.5' });
+    const fake = await startFakeServer({ SHUTDOWN_GRACE_SECONDS: '2' });
     try {
       await fake.server.warm;
       const closing = fake.server.close();

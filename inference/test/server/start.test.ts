@@ -26,7 +26,7 @@ describe('the program', () => {
   });
 
   it('rejects an unknown option', async () => {
-    const { code, stderr } = await runProgram({}, ['--fast']);
+    const { code, stderr } = await runHere({}, ['--fast']);
     expect(code).to.equal(EXIT_CODES.configuration);
     expect(stderr).to.include('--fast').and.include('--help');
   });
