@@ -16,6 +16,8 @@ import { abortable, cancelSoon, onAbort } from './wait.js';
 /** Audio in chunks of any size, split anywhere. */
 export type AudioChunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
+type ChunkIterator = AsyncIterator<Uint8Array> | Iterator<Uint8Array>;
+
 /** Larger chunks are split, to stay below message limits and to keep back-pressure effective. */
 const CHUNK_BYTES = 64 * 1024;
 
@@ -40,7 +42,7 @@ export class OpenStream {
   constructor(
     stream: ClientDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>,
     start: TranscribeStart,
-    chunks: ChunkIterator,
+    audio: AudioChunks | (() => AudioChunks),
     idleTimeout: { readonly ms: number; readonly firstMs: number },
     signal: AbortSignal,
   ) {
@@ -51,7 +53,7 @@ export class OpenStream {
     this.#signal = signal;
     stream.on('error', () => undefined); // next() reports it; after the last next() it is irrelevant.
     onAbort(signal, this.#cancel);
-    void this.#send(start, chunks);
+    void this.#send(start, audio);
   }
 
   /**
@@ -77,8 +79,10 @@ export class OpenStream {
     this.#cancel();
   }
 
-  async #send(start: TranscribeStart, chunks: ChunkIterator): Promise<void> {
+  async #send(start: TranscribeStart, audio: AudioChunks | (() => AudioChunks)): Promise<void> {
+    let chunks: ChunkIterator | undefined;
     try {
+      chunks = this.#open(audio);
       await this.#write({ case: 'start', value: start });
       for (let chunk = await this.#read(chunks); chunk !== undefined; chunk = await this.#read(chunks)) {
         for (let at = 0; at < chunk.byteLength; at += CHUNK_BYTES) {
@@ -89,7 +93,21 @@ export class OpenStream {
       this.#stream.end();
     } catch {
       if (!this.#stopped.signal.aborted) this.#cancel();
-      void Promise.resolve(chunks.return?.()).catch(() => undefined);
+      void Promise.resolve(chunks?.return?.()).catch(() => undefined);
+    }
+  }
+
+  /** Opens the audio of one attempt. Throws if that fails, or if it is neither an iterable nor a function of one. */
+  #open(audio: AudioChunks | (() => AudioChunks)): ChunkIterator {
+    try {
+      const chunks: Partial<AsyncIterable<Uint8Array> & Iterable<Uint8Array>> =
+        typeof audio === 'function' ? audio() : audio;
+      const iterator = chunks?.[Symbol.asyncIterator]?.() ?? chunks?.[Symbol.iterator]?.();
+      if (iterator !== undefined) return iterator;
+      throw wrongType('audio', 'an iterable of Uint8Arrays, or a function that returns one', chunks);
+    } catch (cause) {
+      this.#failure = sourceFailed(cause);
+      throw cause;
     }
   }
 
@@ -137,22 +155,6 @@ export class OpenStream {
     clearTimeout(this.#idleTimer);
     this.#idleTimer = undefined;
     this.#startIdleTimer();
-  }
-}
-
-/** What reads chunks. */
-export type ChunkIterator = AsyncIterator<Uint8Array> | Iterator<Uint8Array>;
-
-/** Opens the audio of one attempt. Throws InferenceClientError if that fails, or if it is neither an iterable nor a function of one. */
-export function iteratorOf(audio: AudioChunks | (() => AudioChunks)): ChunkIterator {
-  try {
-    const chunks: Partial<AsyncIterable<Uint8Array> & Iterable<Uint8Array>> =
-      typeof audio === 'function' ? audio() : audio;
-    const iterator = chunks?.[Symbol.asyncIterator]?.() ?? chunks?.[Symbol.iterator]?.();
-    if (iterator !== undefined) return iterator;
-    throw wrongType('audio', 'an iterable of Uint8Arrays, or a function that returns one', chunks);
-  } catch (cause) {
-    throw sourceFailed(cause);
   }
 }
 

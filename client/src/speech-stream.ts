@@ -3,7 +3,7 @@ import * as contract from '@heimdex/gen';
 import { type Model, malformed, provenance, type Timing } from './answers.js';
 import { nowMs } from './clock.js';
 import { errorOf } from './convert-error.js';
-import { type AudioChunks, iteratorOf, OpenStream } from './open-stream.js';
+import { type AudioChunks, OpenStream } from './open-stream.js';
 import { type Plain, plain } from './plain.js';
 import { optionsMessage, rawMessage, type Segment, type TranscribeOptions } from './speech.js';
 import type { Caller } from './transport/caller.js';
@@ -57,15 +57,9 @@ export async function* transcribeStream(
       async ({ endpoint, metadata, deadlineMs }) => {
         // The time spent on connecting counts towards the first response.
         const leftMs = attempts > 0 ? idleTimeoutMs : Math.max(1, idleTimeoutMs - (nowMs() - startMs));
+        const duplex = endpoint.duplex(codec, metadata, deadlineMs);
         attempts += 1;
-        const chunks = iteratorOf(audio);
-        const opened = new OpenStream(
-          endpoint.duplex(codec, metadata, deadlineMs),
-          start,
-          chunks,
-          { ms: idleTimeoutMs, firstMs: leftMs },
-          scope.signal,
-        );
+        const opened = new OpenStream(duplex, start, audio, { ms: idleTimeoutMs, firstMs: leftMs }, scope.signal);
         return { stream: opened, first: await opened.next(), address: endpoint.address };
       },
     );

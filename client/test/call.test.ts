@@ -5,6 +5,7 @@ import type { AddressInfo, Server } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { expect } from 'chai';
+import { connected } from './support/connected.js';
 import { one, type Reply, useEmbedText } from './support/embed-text-service.js';
 import { failureOf } from './support/failure-of.js';
 import { deferred, failure } from './support/fake-service.js';
@@ -108,6 +109,7 @@ describe('a call of the client', () => {
       if (refusal !== undefined) reply(refusal);
     });
     const client = connect({ address, timeoutsMs: { EmbedText: 500 }, retry: { initialDelayMs: 1 } });
+    await connected(client);
     const error = await failureOf(client.embedText(['a']));
     expect(error).to.include({ code: 'DEADLINE_EXCEEDED', reason: 'TIMEOUT', method: 'EmbedText', attempts: 2 });
     expect(error.message).to.equal(
@@ -139,7 +141,8 @@ describe('a call of the client', () => {
 
     it('back, ends at its deadline', async () => {
       const { address } = await clockSet(-3_600_000, () => {});
-      const client = connect({ address, timeoutsMs: { EmbedText: 300 }, retry: { initialDelayMs: 1 } });
+      const client = connect({ address, timeoutsMs: { EmbedText: 500 }, retry: { initialDelayMs: 1 } });
+      await connected(client);
       expect(await failureOf(client.embedText(['a']))).to.include({ code: 'DEADLINE_EXCEEDED' });
     });
   });
@@ -292,7 +295,17 @@ describe('a call of the client', () => {
       });
       await client.embedText(['a']);
       offsetMs = 30_000; // The age at which addresses are looked up again.
+      let opened = 0;
+      const audio = {
+        [Symbol.iterator]: () => {
+          opened += 1;
+          return [new Uint8Array(8)].values();
+        },
+      };
+      const speech = failureOf(client.transcribeStream(audio).next());
       expect((await client.embedText(['a'])).results).to.have.length(1);
+      expect(await speech).to.include({ code: 'UNIMPLEMENTED' });
+      expect(opened).to.equal(1);
     } finally {
       performance.now = now;
     }

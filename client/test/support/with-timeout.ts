@@ -1,10 +1,10 @@
 /**
- * Runs a command whose call a server never answers, with the shortest `--timeout` in which the call arrives: without a connection the command
- * fails for another reason, and a busy machine takes longer for one.
+ * Runs a command or a call with the shortest timeout, in seconds, in which what must happen before it does: on a busy machine a connection
+ * alone may take longer than any fixed one.
  */
-export async function withTimeout<T>(run: (timeout: string) => Promise<T>, arrived: () => boolean): Promise<T> {
+export async function withTimeout<T>(run: (timeout: string) => Promise<T>, happened: () => boolean): Promise<T> {
   for (let seconds = 0.05; ; seconds *= 2) {
     const result = await run(seconds.toString());
-    if (arrived()) return result;
+    if (happened()) return result;
   }
 }
