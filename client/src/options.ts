@@ -101,13 +101,11 @@ export function timeLimitMs(name: MethodName, client: InferenceClientOptions, ca
 }
 
 /** Throws TypeError for a time that is not a number: a timer would fire after 1 ms. */
-export function checkTimes({ timeoutsMs, ...options }: InferenceClientOptions): void {
-  const { connectTimeoutMs, keepaliveTimeMs, keepaliveTimeoutMs } = options;
+export function checkTimes(options: InferenceClientOptions): void {
+  const { timeoutsMs, connectTimeoutMs, keepaliveTimeMs, keepaliveTimeoutMs } = options;
   const limits = Object.entries(timeoutsMs ?? {}).map(([name, value]) => [`timeoutsMs.${name}`, value] as const);
-  for (const [name, value] of [
-    ...limits,
-    ...Object.entries({ connectTimeoutMs, keepaliveTimeMs, keepaliveTimeoutMs }),
-  ]) {
+  const times = Object.entries({ connectTimeoutMs, keepaliveTimeMs, keepaliveTimeoutMs });
+  for (const [name, value] of [...limits, ...times]) {
     if (value !== undefined && !isTimeout(value)) {
       throw new TypeError(`Expected ${name} to be a number of milliseconds, got ${String(value)}`);
     }
@@ -167,8 +165,8 @@ export function retryOptions(given: Partial<RetryOptions> = {}): RetryOptions {
 /** Returns the gRPC channel options. */
 export function channelOptions(given: InferenceClientOptions): ChannelOptions {
   return {
-    'grpc.keepalive_time_ms': given.keepaliveTimeMs ?? 20_000,
-    'grpc.keepalive_timeout_ms': given.keepaliveTimeoutMs ?? 10_000,
+    'grpc.keepalive_time_ms': Math.min(given.keepaliveTimeMs ?? 20_000, MAX_TIMEOUT_MS),
+    'grpc.keepalive_timeout_ms': Math.min(given.keepaliveTimeoutMs ?? 10_000, MAX_TIMEOUT_MS),
     'grpc.max_receive_message_length': given.maxAnswerBytes ?? 64 * 1024 * 1024,
     'grpc.max_send_message_length': -1, // The server enforces its own limit and reports it.
     'grpc.initial_reconnect_backoff_ms': 200,

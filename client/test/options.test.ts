@@ -3,7 +3,7 @@ import type { sendUnaryData } from '@grpc/grpc-js';
 import { type EmbedTextResponse, EmbedTextResponseSchema, InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
 import { createInferenceClient, type InferenceClient, type InferenceClientOptions } from '../src/index.js';
-import { retryOptions } from '../src/options.js';
+import { channelOptions, retryOptions } from '../src/options.js';
 import { DEFAULT_RETRY, type RetryOptions } from '../src/retry.js';
 import { failureOf } from './support/failure-of.js';
 import { type FakeService, startFakeService } from './support/fake-service.js';
@@ -44,6 +44,10 @@ describe("the client's options", () => {
       await connect({ connectTimeoutMs: Number.POSITIVE_INFINITY }).embedText([], { timeoutMs });
       // gRPC encodes a deadline with at most eight digits, and rounds up.
       expect((deadlines.pop() ?? 0) - startMs).to.be.within(MAX_TIMEOUT_MS - 3_600_000, MAX_TIMEOUT_MS + 3_600_000);
+      expect(channelOptions({ keepaliveTimeMs: timeoutMs, keepaliveTimeoutMs: timeoutMs })).to.include({
+        'grpc.keepalive_time_ms': MAX_TIMEOUT_MS,
+        'grpc.keepalive_timeout_ms': MAX_TIMEOUT_MS,
+      });
     }
   });
 
