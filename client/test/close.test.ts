@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import net, { type AddressInfo } from 'node:net';
+import type { Socket } from 'node:net';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
+import { startSilentServer } from './support/silent-server.js';
 
 const CLIENT = new URL('../src/index.js', import.meta.url).href;
 
@@ -14,48 +15,34 @@ await client.getServerInfo().catch((error) => console.log(error.reason));
 client.close();
 `;
 
-/** Accepts connections and never says anything. */
-async function startSilentServer() {
-  const sockets: net.Socket[] = [];
-  const server = net.createServer((socket) => {
-    sockets.push(socket);
-    socket.on('error', () => {});
-    socket.resume();
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return { server, sockets, address: `127.0.0.1:${(server.address() as AddressInfo).port}` };
-}
-
 describe('close()', () => {
   for (const [what, scheme] of [
     ['a TLS handshake', 'https'],
     ['an HTTP/2 connection', 'http'],
   ] as const) {
     it(`ends ${what} that the server does not answer, and the process exits`, async () => {
-      const { server, sockets, address } = await startSilentServer();
+      const { sockets, address, close } = await startSilentServer();
       try {
         const args = ['--input-type=module', '--eval', CALLER, `${scheme}://${address}`];
         const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 30_000 });
         expect(stdout).to.equal('UNREACHABLE\n');
         expect(sockets).to.not.be.empty;
       } finally {
-        for (const socket of sockets) socket.destroy();
-        server.close();
+        close();
       }
     });
   }
 
   it('is seen by a server that has not answered the TLS handshake', async () => {
     const { createInferenceClient } = await import('../src/index.js');
-    const { server, address } = await startSilentServer();
+    const { server, address, close } = await startSilentServer();
     const client = createInferenceClient({ address: `https://${address}` });
     const accepted = once(server, 'connection');
     const call = client.getServerInfo().catch(() => undefined);
-    const [socket]: net.Socket[] = await accepted;
+    const [socket]: Socket[] = await accepted;
     const closed = once(socket ?? server, 'close');
     client.close();
     await Promise.all([call, closed]);
-    server.close();
+    close();
   });
 });

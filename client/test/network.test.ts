@@ -49,8 +49,8 @@ describe('a connection that goes silent', () => {
     const cable = await startCable(fake.address);
     const client = createInferenceClient({
       address: cable.address,
-      keepaliveTimeMs: 100,
-      keepaliveTimeoutMs: 100,
+      keepaliveTimeMs: 50,
+      keepaliveTimeoutMs: 500,
       retry: { maxAttempts: 1 },
     });
     try {

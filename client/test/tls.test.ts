@@ -86,6 +86,7 @@ describe('an encrypted connection', () => {
       const address = `https://127.0.0.1:${(named.address() as AddressInfo).port}`;
       const error = await failureOf(connect({ address, tls: { ca: ca.cert } }).getServerInfo());
       expect(error).to.include({ tlsProblem: 'CERTIFICATE_NAME' });
+      expect(error.message).to.include('IP: 127.0.0.1');
       expect(names).to.deep.equal([]);
     } finally {
       named.close();

@@ -12,6 +12,8 @@ export async function startSilentServer() {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
+    server,
+    sockets,
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     close: () => {
       for (const socket of sockets) socket.destroy();
