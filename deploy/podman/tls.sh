@@ -8,10 +8,11 @@ put() {
   mv "$TLS_DIR/$1.new" "$TLS_DIR/$1"
 }
 
-# Makes a new key and a certificate that no authority but itself has signed.
+# Makes a new key and a certificate that no authority has signed, as docs/containers.md does.
 new_certificate() {
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=heimdex \
-    -addext 'subjectAltName=DNS:localhost,DNS:model-service,IP:127.0.0.1' -keyout "$work/made.key" -out "$work/made.crt" 2>/dev/null
+    -addext basicConstraints=critical,CA:FALSE -addext 'subjectAltName=DNS:localhost,DNS:model-service,IP:127.0.0.1' \
+    -keyout "$work/made.key" -out "$work/made.crt" 2>/dev/null
   put tls.key <"$work/made.key"
   put tls.crt <"$work/made.crt"
 }
