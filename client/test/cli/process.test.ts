@@ -92,20 +92,19 @@ describe('the process heimdex', () => {
       if (calls === refused) call.emit('error', { code: 3, details: 'unreadable' });
     };
     const silent = await startFakeService([[InferenceService, { transcribeStream }]]);
+    const transcribe =
+      (...files: string[]) =>
+      (timeout: string) => {
+        calls = 0;
+        return heimdex(['transcribe', ...files, '--timeout', timeout], { address: silent.address });
+      };
     try {
-      const run = (...files: string[]) =>
-        withTimeout(
-          (timeout) => {
-            calls = 0;
-            return heimdex(['transcribe', ...files, '--timeout', timeout], { address: silent.address });
-          },
-          () => calls === files.length,
-        );
-      const one = await run(BIN);
+      const one = await withTimeout(transcribe(BIN), () => calls === 1);
       expect(one.exitCode).to.equal(4);
       expect(one.stderr).to.contain('TranscribeStream got no response').and.to.contain('--timeout SECONDS');
       refused = 1;
-      expect(await run(BIN, BIN)).to.deep.include({ exitCode: 1, stdout: '' });
+      const two = await withTimeout(transcribe(BIN, BIN), ({ stderr }) => calls === 2 && stderr.includes('unreadable'));
+      expect(two).to.deep.include({ exitCode: 1, stdout: '' });
     } finally {
       silent.close();
     }
