@@ -59,7 +59,7 @@ export async function startEmbeddedServer(variables: NodeJS.ProcessEnv = {}): Pr
     const [status] = await once(downloader, 'close');
     if (status !== 0) throw new Error(`heimdex-downloader ended with ${status}`);
     server = spawn('heimdex-inference', { env, stdio: 'ignore' });
-    const ready = spawnSync('heimdex', ['health', '--wait', '60'], { env, encoding: 'utf8' });
+    const ready = spawnSync('heimdex', ['health', '--wait', '100'], { env, encoding: 'utf8' });
     if (ready.status !== 0) throw new Error(`The server did not become ready: ${ready.stderr}`);
   } catch (error) {
     await close();

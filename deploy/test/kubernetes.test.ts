@@ -78,8 +78,7 @@ const RESTRICTED_VOLUMES = [
 ];
 
 for (const overlay of overlays) {
-  describe(`${DIR}/${overlay}`, function () {
-    this.timeout(30_000);
+  describe(`${DIR}/${overlay}`, () => {
     let resources: readonly Resource[];
     let pods: readonly PodSpec[];
     let server: PodSpec;
@@ -257,9 +256,7 @@ describe(`${DIR}/gpu`, () => {
   });
 });
 
-describe(DIR, function () {
-  this.timeout(60_000);
-
+describe(DIR, () => {
   for (const version of ['v1.30.0', 'v1.37.0']) {
     it(`has only fields known to Kubernetes ${version} and prometheus-operator`, function () {
       const schemas = `${process.env.HEIMDEX_TEST_SCHEMAS}/${version}`;

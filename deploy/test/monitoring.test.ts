@@ -39,9 +39,7 @@ const queries = dashboard.panels.flatMap(({ title, targets }) =>
 const [alerts] = parseYaml<RuleGroups>(read('deploy/monitoring/alerts.yaml'));
 const alertNames = alerts?.groups.flatMap(({ rules }) => rules.map(({ alert }) => alert)) ?? [];
 
-describe('deploy/monitoring', function () {
-  this.timeout(120_000);
-
+describe('deploy/monitoring', () => {
   describe('the dashboard', () => {
     it('has unique panel ids, no overlapping panels, and uses the selected data source', () => {
       const { panels } = dashboard;

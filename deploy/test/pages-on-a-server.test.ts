@@ -34,8 +34,7 @@ function commandsOf(page: string): string[] {
     .filter((line) => line !== '');
 }
 
-describe('the pages, on a real server', function () {
-  this.timeout(120_000);
+describe('the pages, on a real server', () => {
   let server: EmbeddedServer;
 
   before(async () => {

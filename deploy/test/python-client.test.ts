@@ -16,8 +16,7 @@ function imports(...modules: string[]): boolean {
   return spawnSync(PYTHON, ['-c', `import ${modules.join(', ')}`]).status === 0;
 }
 
-describe('the Python client', function () {
-  this.timeout(120_000);
+describe('the Python client', () => {
   let dir: string;
   let site: string;
   let served: EmbeddedServer;

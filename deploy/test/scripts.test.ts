@@ -9,9 +9,7 @@ function textsIn(dir: string, ...extensions: readonly string[]): readonly string
     .map((path) => read(`${dir}/${path}`));
 }
 
-describe('the scripts of deploy/', function () {
-  this.timeout(30_000);
-
+describe('the scripts of deploy/', () => {
   it('pass shellcheck', function () {
     if (!has('shellcheck', '--version')) {
       console.log('      shellcheck is not installed');

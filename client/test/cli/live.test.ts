@@ -54,8 +54,7 @@ interface LiveRun {
   output(): string;
 }
 
-describe('heimdex transcribe --live in a terminal', function () {
-  this.timeout(20_000);
+describe('heimdex transcribe --live in a terminal', () => {
   let service: FakeService;
   const runs: LiveRun[] = [];
   before(async function () {
