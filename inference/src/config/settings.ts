@@ -154,7 +154,7 @@ export const SERVER_VARIABLES = {
     default: 30,
     min: 0.1,
     max: 3600,
-    doc: 'Maximum queued work per model ahead of a call, in seconds at its measured speed; further calls are refused immediately with RESOURCE_EXHAUSTED. Bulk work does not count against interactive calls.',
+    doc: 'Maximum queued work per model, in seconds at its measured speed; further calls are refused immediately with RESOURCE_EXHAUSTED. Bulk work does not count against interactive calls.',
     example: '10',
   }),
   streamIdleSeconds: numberVariable({

@@ -3,9 +3,6 @@
  *
  * Only interactive work counts against an interactive call: bulk work, which it overtakes (fair-queue.ts), does not take its room. Against a
  * bulk call all work counts.
- *
- * A call's own time does not count: while small calls keep the queue nearly full, one whose time is most of the limit would never be admitted.
- * The admitted work exceeds the limit by one call at most.
  */
 import { InferenceError } from '../errors.js';
 import type { Priority } from '../priority.js';
@@ -14,7 +11,7 @@ import { Rate } from './rate.js';
 export interface AdmissionLimits {
   /** Maximum number of admitted, unfinished items that count against a call. */
   readonly maxItems: number;
-  /** Maximum time that the admitted work ahead of a call may need, estimated from the measured rate. */
+  /** Maximum time that the admitted work may need, estimated from the measured rate. */
   readonly maxWaitMs: number;
 }
 
@@ -34,9 +31,9 @@ interface Work {
 /** The capacity that a call holds. */
 export interface Permit {
   /**
-   * Tells the cost of an item that the call enqueues now. Returns an idempotent function that marks the item as done. The call
-   * holds the costs of its items that are not done; if they were unknown at admission, the costs of its queued items, and while it has
-   * none queued, the cost of the last one.
+   * Sets the cost of an item that the call enqueues now, if the cost was unknown at admission. Returns an idempotent function
+   * that marks the item as done. The call holds the sum of its queued items' costs; while it has none queued, the cost of the
+   * last one.
    */
   charge(cost: number): () => void;
   /** Releases the capacity. Idempotent. */
@@ -48,10 +45,12 @@ const MAX_RETRY_MS = 30_000;
 /** RetryInfo delay before the first measurement. */
 const UNKNOWN_RETRY_MS = 1000;
 /**
- * Maximum part of `maxWaitMs` reserved for a run in which other items may come first. The reserve is the measured mean run time, if
- * that is shorter. Without it, admitted work would start later than the limit.
+ * Maximum part of `maxWaitMs` reserved for the run itself, in which other items may come first. The reserve is the measured
+ * mean run time, if that is shorter. Without it, admitted work would finish later than the limit.
  */
 const RUN_RESERVE = 0.1;
+/** Growth of the minimum cost per call: small items may have stopped arriving. */
+const MIN_COST_GROWTH = 1.02;
 /** Weight of the newest item in the usual cost. */
 const NEWEST_WEIGHT = 0.2;
 
@@ -64,6 +63,8 @@ export class AdmissionController {
     bulk: { items: 0, cost: 0 },
   };
   #usualCost: number | undefined;
+  /** Approximate minimum cost per item of recent calls. */
+  #minCost: number | undefined;
 
   /** `name` is the model's name in messages. */
   constructor(name: string, limits: AdmissionLimits) {
@@ -82,13 +83,14 @@ export class AdmissionController {
   }
 
   /**
-   * Returns a permit, or throws QUEUE_FULL with a retry delay. While no work that counts is admitted, any call is: one with more items
-   * than the limit could never run otherwise.
+   * Returns a permit, or throws QUEUE_FULL with a retry delay. While no work that counts is admitted, any call is: one larger than
+   * the limits could never run otherwise.
    */
   acquire(request: PermitRequest, workers: number): Permit {
-    const refusal = this.#refusalOf(request, workers);
-    if (refusal !== undefined) throw refusal;
+    if (request.cost !== undefined) this.#recordItemCost(request.cost / request.items);
     let held = request.cost ?? this.#usualCost ?? 0;
+    const refusal = this.#refusalOf(request, held, workers);
+    if (refusal !== undefined) throw refusal;
     const admitted = this.#admitted[request.priority];
     admitted.items += request.items;
     admitted.cost += held;
@@ -101,14 +103,10 @@ export class AdmissionController {
     };
     return {
       charge: (cost) => {
+        if (request.cost !== undefined) return () => {};
+        this.#usualCost = this.#usualCost === undefined ? cost : movingAverage(cost, this.#usualCost);
         const item = { cost };
         queued.add(item);
-        if (request.cost !== undefined) {
-          return () => {
-            if (queued.delete(item)) hold(Math.max(0, held - cost));
-          };
-        }
-        this.#usualCost = this.#usualCost === undefined ? cost : movingAverage(cost, this.#usualCost);
         hold(sumOf(queued));
         return () => {
           if (queued.delete(item)) hold(queued.size === 0 ? cost : sumOf(queued));
@@ -123,9 +121,9 @@ export class AdmissionController {
     };
   }
 
-  /** Returns why even a call with one item would be refused now, or undefined. Used before the request is known. */
+  /** Returns why even a call with one small item would be refused now, or undefined. Used before the request is known. */
   refusal(priority: Priority, workers: number): InferenceError | undefined {
-    return this.#refusalOf({ items: 1, priority }, workers);
+    return this.#refusalOf({ items: 1, priority }, this.#minCost ?? this.#usualCost ?? 0, workers);
   }
 
   /** The admitted work that counts against a call of this priority. */
@@ -135,20 +133,23 @@ export class AdmissionController {
     return { items: interactive.items + bulk.items, cost: interactive.cost + bulk.cost };
   }
 
+  #recordItemCost(cost: number): void {
+    this.#minCost = Math.min(cost, (this.#minCost ?? cost) * MIN_COST_GROWTH);
+  }
+
   #refusalOf(
     { items, priority }: Pick<PermitRequest, 'items' | 'priority'>,
+    cost: number,
     workers: number,
   ): InferenceError | undefined {
     const counted = this.#countedFor(priority);
     if (counted.items === 0) return undefined;
     const { maxItems, maxWaitMs } = this.#limits;
     const runMs = Math.min(this.#rate.runMs, maxWaitMs * RUN_RESERVE);
-    const workMs = this.#rate.estimateMs(counted.cost, workers);
-    const waitMs = (workMs ?? 0) + runMs;
-    const excess = counted.items + items - maxItems;
-    if (excess <= 0 && waitMs <= maxWaitMs) return undefined;
-    const itemsMs = workMs === undefined ? UNKNOWN_RETRY_MS : workMs * Math.min(1, excess / counted.items);
-    const freeMs = Math.max(itemsMs, waitMs - maxWaitMs);
+    const waitMs = (this.#rate.estimateMs(counted.cost + cost, workers) ?? 0) + runMs;
+    const tooMany = counted.items + items > maxItems;
+    if (!tooMany && waitMs <= maxWaitMs) return undefined;
+    const freeMs = tooMany ? (this.#rate.estimateMs(cost, workers) ?? UNKNOWN_RETRY_MS) : waitMs - maxWaitMs;
     const retryAfterMs = Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, Math.ceil(freeMs)));
     const full = priority === 'bulk' ? 'full for bulk calls' : 'full';
     const message = `The queue of the ${this.#name} model is ${full}: ${counted.items} items, about ${Math.ceil(waitMs)} ms. Retry later.`;
