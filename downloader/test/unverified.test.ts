@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { lastLine, runHere } from './support/program.js';
 import { ENCODER, seededBytes } from './support/repositories.js';
 import { useHub } from './support/use-hub.js';
+import { withoutLinks } from './support/volume.js';
 
 describe('files without a hash on the volume', () => {
   const { dir, hub, env } = useHub();
@@ -25,16 +26,9 @@ describe('files without a hash on the volume', () => {
     hub.requests.clear();
   }
 
-  /** A cache as huggingface_hub leaves it where links are not supported: files in the snapshot, no blobs, no list of files. */
   async function filledWithoutLinks(): Promise<void> {
     await filled();
-    await cp(snapshot, `${snapshot}-copy`, { recursive: true, dereference: true });
-    for (const name of ['blobs', 'trees', 'snapshots']) {
-      if (name === 'snapshots') await rm(snapshot, { recursive: true });
-      else await rm(join(repo, name), { recursive: true, force: true });
-    }
-    await cp(`${snapshot}-copy`, snapshot, { recursive: true });
-    await rm(`${snapshot}-copy`, { recursive: true });
+    await withoutLinks(snapshot);
   }
 
   const locked = async (): Promise<Record<string, string>> => {

@@ -1,4 +1,4 @@
-import { cp, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { readCompiledModels } from '@heimdex/cache';
 import { expect } from 'chai';
@@ -7,7 +7,7 @@ import { verifiedHashes } from '../src/record-verified.js';
 import { bertRepository } from './support/checkpoints.js';
 import { lastLine, runHere } from './support/program.js';
 import { NAME, useCheckpoints } from './support/use-checkpoints.js';
-import { temporaryDir } from './support/volume.js';
+import { temporaryDir, withoutLinks } from './support/volume.js';
 
 describe('files whose bytes a run has read', () => {
   const dir = temporaryDir();
@@ -51,17 +51,8 @@ describe('a checkpoint that is to be compiled, and its small files', () => {
     requests().clear();
   });
 
-  /** As huggingface_hub leaves them where links are not supported. */
-  async function withoutLinks() {
-    const repository = dirname(dirname(snapshot()));
-    await cp(snapshot(), join(dir.path, 'copy'), { recursive: true, dereference: true });
-    for (const name of ['blobs', 'trees', 'snapshots'])
-      await rm(join(repository, name), { recursive: true, force: true });
-    await cp(join(dir.path, 'copy'), snapshot(), { recursive: true });
-  }
-
   it('are verified with hashes from the hub where none is on the volume, and not fetched', async () => {
-    await withoutLinks();
+    await withoutLinks(snapshot());
     await ok();
     expect(requests().filter({ kind: 'tree' })).to.have.length(1);
     expect(bytesAsked()).to.deep.equal([]);
@@ -69,7 +60,7 @@ describe('a checkpoint that is to be compiled, and its small files', () => {
   });
 
   it("are neither compiled nor changed where the checkpoint's bytes are not the hub's", async () => {
-    await withoutLinks();
+    await withoutLinks(snapshot());
     const bytes = await readFile(weights());
     bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
     await writeFile(weights(), bytes);
@@ -82,7 +73,7 @@ describe('a checkpoint that is to be compiled, and its small files', () => {
   });
 
   it('are compiled without a network, but not locked, and the checkpoint stays for a later look', async () => {
-    await withoutLinks();
+    await withoutLinks(snapshot());
     const { log } = await ok([], { HF_HUB_OFFLINE: '1', KEEP_CHECKPOINTS: 'false' });
     expect(log.find(({ event }) => event === 'not-verified')?.msg).to.include('model.safetensors');
     expect([await locked(), await compiled()]).to.deep.equal([false, 1]);

@@ -1,6 +1,6 @@
-import { mkdtemp, open, rm, stat } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Gives each test of a suite an empty directory and removes it afterwards. Call it inside `describe`. */
@@ -18,6 +18,17 @@ export function temporaryDir(): { readonly path: string } {
 /** Waits until another process has made a condition true. */
 export async function whenTrue(holds: () => Promise<boolean>): Promise<void> {
   while (!(await holds())) await delay(10);
+}
+
+/** Leaves a repository as huggingface_hub does where links are not supported: files in the snapshot, no blobs, no list of files. */
+export async function withoutLinks(snapshot: string): Promise<void> {
+  const repository = dirname(dirname(snapshot));
+  const copy = join(repository, 'copy');
+  await cp(snapshot, copy, { recursive: true, dereference: true });
+  for (const name of ['blobs', 'trees', 'snapshots'])
+    await rm(join(repository, name), { recursive: true, force: true });
+  await mkdir(dirname(snapshot));
+  await rename(copy, snapshot);
 }
 
 /** Turns one bit in the middle of a file, under the same time of change. */
