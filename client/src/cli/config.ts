@@ -70,6 +70,9 @@ export async function clientOptions(
 ): Promise<InferenceClientOptions> {
   const addresses = (options.address ?? env.address).split(',').map((address) => address.trim());
   const token = options.tokenFile === undefined ? env.token : (await readText(options.tokenFile, signal)).trim();
+  // An empty one would be sent, and refused as if none had been given.
+  if (options.tokenFile !== undefined && token === '')
+    throw usageError(`${options.tokenFile} is empty: expected a bearer token`);
   const tls = await tlsOptions(options, signal);
   return {
     addresses,

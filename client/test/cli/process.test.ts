@@ -121,6 +121,7 @@ describe('the process heimdex', () => {
     ['an invalid address', ['info', '--address', 'a b']],
     ['a certificate without its key', ['info', '--tls-cert', 'x']],
     ['a missing token file', ['info', '--token-file', '/nowhere/token']],
+    ['an empty token file', ['info', '--token-file', '/dev/null']],
   ];
   for (const [what, args] of invalid) {
     it(`rejects ${what} and exits with 2`, async () => {
