@@ -9,9 +9,7 @@ import { alike, expectSame, fromRoot, inParts, transcribe } from './read-audio.j
 
 const VIDEO = 'inference/test/audio/cases/ac3_first_aac_second.mp4';
 
-describe('AC-3', function () {
-  this.timeout(120_000);
-
+describe('AC-3', () => {
   it('decodes the sentence, whole and in chunks', async () => {
     const content = await fromRoot(VIDEO);
     const sentence = (await transcribe(await fromRoot('inference/test/audio/cases/quicktime_pcm.mov'))).samples;

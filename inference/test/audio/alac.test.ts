@@ -68,9 +68,7 @@ async function decodeOne(given: Setup, data: Uint8Array): Promise<{ blocks: read
   return { blocks, said: decoder.warnings.join() };
 }
 
-describe('ALAC', function () {
-  this.timeout(60_000);
-
+describe('ALAC', () => {
   it('matches ffmpeg, whole and in chunks', async () => {
     const content = new Uint8Array(await readFile(new URL('../../../test/audio/cases/alac.m4a', import.meta.url)));
     const whole = await transcribe(content);

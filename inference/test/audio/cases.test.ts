@@ -52,8 +52,7 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   'mp3_rate_change.mp3': { codec: 'MP3', least: 0.9, seconds: 5.98, at: [0, 2.99] },
 };
 
-describe('The cases', function () {
-  this.timeout(60_000);
+describe('The cases', () => {
   let sentence: Float32Array;
   before(async () => {
     // Lossless and surrounded by silence.
@@ -128,8 +127,7 @@ describe('The cases', function () {
   });
 });
 
-describe('Audio tracks', function () {
-  this.timeout(60_000);
+describe('Audio tracks', () => {
   const VIDEO = 'ac3_first_aac_second.mp4';
 
   it('are listed in a warning with the one that was used', async () => {

@@ -13,7 +13,6 @@ import { fixture } from './read-audio.js';
 describe('A decoder thread', () => {
   it('that is starved of CPU does not fail, from its start', async function () {
     if (process.platform !== 'linux') return this.skip();
-    this.timeout(60_000);
     const content = await fixture('speech-48k-stereo.vorbis.ogg');
     const decoded = (thread: DecoderThread) =>
       thread

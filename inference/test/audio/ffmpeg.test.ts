@@ -63,8 +63,7 @@ const LENGTH = 20_000;
 /** Half of the first frame of AAC at 8 kHz. */
 const ONSET = 1_024;
 
-describe('Audio files that ffmpeg makes', function () {
-  this.timeout(120_000);
+describe('Audio files that ffmpeg makes', () => {
   let dir: string | undefined;
   /** The input, and the same limited to the bandwidth of 8 kHz. */
   let source: Float32Array;

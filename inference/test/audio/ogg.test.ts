@@ -22,8 +22,7 @@ function pagesOf(content: Buffer): Buffer[] {
   return starts.map((start, index) => content.subarray(start, starts[index + 1] ?? content.length));
 }
 
-describe('The times of Ogg', function () {
-  this.timeout(60_000);
+describe('The times of Ogg', () => {
   let dir: string;
   let source: Float32Array;
   const speech = inRepository('demo/samples/speech/party.flac');

@@ -54,9 +54,7 @@ function blocksFile(body: Uint8Array, { tag, channels = 1, blockBytes = 256, bit
   return new Uint8Array(Buffer.concat([head, rest]));
 }
 
-describe('Telephone speech in WAV', function () {
-  this.timeout(60_000);
-
+describe('Telephone speech in WAV', () => {
   for (const [name, codec, seconds, hash] of [
     [
       'telephone_adpcm_ms.wav',

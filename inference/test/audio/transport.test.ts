@@ -18,9 +18,7 @@ function wrapped(packets: Uint8Array, before: number, after: number): Uint8Array
   return Buffer.concat(parts);
 }
 
-describe('MPEG-TS', function () {
-  this.timeout(60_000);
-
+describe('MPEG-TS', () => {
   it('with a timestamp before each packet, or a checksum after it, has the samples of the plain one', async () => {
     const video = await fromRoot(VIDEO);
     const plain = await transcribe(video);

@@ -19,9 +19,7 @@ const whole = (content: Iterable<Uint8Array>): Uint8Array => Buffer.concat([...c
 const asFloats = (chunks: readonly Int16Array[]): number[] =>
   chunks.flatMap((each) => [...each].map((sample) => sample / 32_768));
 
-describe('A video', function () {
-  this.timeout(120_000);
-
+describe('A video', () => {
   it('of a quarter of a gigabyte is read completely, with bounded memory', async () => {
     const chunks = Array.from({ length: 60 }, (_, index) => chunk(index));
     let highestBytes = 0;
@@ -171,8 +169,7 @@ describe('A video', function () {
   });
 });
 
-describe('A damaged video', function () {
-  this.timeout(120_000);
+describe('A damaged video', () => {
   const VIDEOS = [
     'fragmented_video_16k_pieces.mp4',
     'quicktime_pcm.mov',
@@ -217,8 +214,7 @@ describe('A damaged video', function () {
   }
 });
 
-describe('A stream of frames', function () {
-  this.timeout(30_000);
+describe('A stream of frames', () => {
   for (const name of ['video_h264_aac.mpegts', 'adts.aac']) {
     it(`is read after damage: ${name}`, async () => {
       const bytes = await fromRoot(`inference/test/audio/cases/${name}`);

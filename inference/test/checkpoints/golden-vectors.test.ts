@@ -46,8 +46,7 @@ for (const [precision, overflowSafe] of [
   ['int8', false],
   ['fp16', true],
 ] as const) {
-  describe(`trained checkpoints in ${precision}${overflowSafe ? '' : ' for CPUs with exact byte products'}`, function () {
-    this.timeout(120_000);
+  describe(`trained checkpoints in ${precision}${overflowSafe ? '' : ' for CPUs with exact byte products'}`, () => {
     const mark = (int8: number) => (precision === 'int8' ? int8 : 0.9999);
 
     before(function () {

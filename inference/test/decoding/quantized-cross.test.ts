@@ -27,8 +27,7 @@ function cosine(one: Float32Array, other: Float32Array): number {
   return dot(one, other) / Math.sqrt(dot(one, one) * dot(other, other));
 }
 
-describe('keys and values of the audio in 8 bits', function () {
-  this.timeout(30_000);
+describe('keys and values of the audio in 8 bits', () => {
   let compiled: CompiledRepository;
   let exact: Decoder;
   let quantized: Decoder;

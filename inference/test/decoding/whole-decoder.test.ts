@@ -22,8 +22,7 @@ const states = (seed: number) =>
 
 // What a GPU runs; here on the CPU, which computes half precision in float32.
 for (const precision of ['fp32', 'fp16', 'int8'] as const) {
-  describe(`a decoder that runs all tokens again, in ${precision}`, function () {
-    this.timeout(30_000);
+  describe(`a decoder that runs all tokens again, in ${precision}`, () => {
     let compiled: CompiledRepository;
     let cached: Decoder;
     let whole: Decoder;

@@ -29,8 +29,7 @@ const BYTES_PER_SECOND = 32_000;
 /** The server reads a quarter of a second at a time and ahead of that. No more is sent, so that each pass has the audio it has live. */
 const MAX_UNREAD_SECONDS = 0.7;
 
-describe('live speech with Whisper', function () {
-  this.timeout(120_000);
+describe('live speech with Whisper', () => {
   let server: ServerProcess;
   let stop: ServedVolume['stop'] | undefined;
   let client: GrpcClient;

@@ -248,9 +248,7 @@ describe('the official packages of OpenAI:', () => {
     });
   });
 
-  describe('the Python packages', function () {
-    this.timeout(120_000);
-
+  describe('the Python packages', () => {
     const ask = async (script: string): Promise<unknown> =>
       runPython(PYTHON, script, {
         PATH: process.env.PATH,

@@ -34,8 +34,7 @@ async function compileTiny(name: string, precision: 'int8' | 'fp32' = 'int8'): P
   return compileRepository({ name: `tiny/${name}`, files }, 'model.safetensors', { precision });
 }
 
-describe('optimized models of a compiled checkpoint', function () {
-  this.timeout(30_000);
+describe('optimized models of a compiled checkpoint', () => {
   let dir: string;
 
   before(function () {

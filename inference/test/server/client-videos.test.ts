@@ -36,8 +36,7 @@ async function answerOf(events: AsyncIterable<TranscribeEvent>) {
   throw new Error('expected a summary');
 }
 
-describe('Videos that the client reads from the disk', function () {
-  this.timeout(120_000);
+describe('Videos that the client reads from the disk', () => {
   let dir: string;
   let server: ServerProcess;
   let stop: ServedVolume['stop'] | undefined;

@@ -38,8 +38,7 @@ function partsOf(events: readonly SpeechEvent[]) {
   return { segments, summary: last.summary };
 }
 
-describe('Silero voice activity', function () {
-  this.timeout(60_000);
+describe('Silero voice activity', () => {
   const { signal } = new AbortController();
   let detector: VoiceActivityDetector;
 

@@ -33,9 +33,7 @@ class LongSound implements PcmSource {
   async close(): Promise<void> {}
 }
 
-describe('a long audio file', function () {
-  this.timeout(60_000);
-
+describe('a long audio file', () => {
   async function goThrough(source: LongSound, overrides: Partial<SpeechOptions>): Promise<number[]> {
     const submit = async (window: WhisperWindow): Promise<WhisperResult> => {
       expect(window.samples.length).to.be.at.most(30 * RATE);

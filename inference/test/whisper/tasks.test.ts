@@ -11,8 +11,7 @@ import { loadWhisper, transcribeWith, WHISPER_BASE, type WhisperModel, whisperFi
 
 const SAID = 'he was not an ill disposed young man';
 
-describe('the tasks of Whisper', function () {
-  this.timeout(60_000);
+describe('the tasks of Whisper', () => {
   let model: WhisperModel;
   let samples: Float32Array;
 

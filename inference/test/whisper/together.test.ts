@@ -7,8 +7,7 @@ import { decodeTogether, loadWhisper, WHISPER_BASE, type WhisperModel } from '..
 /** Every decoding falls back: of the short input, of the complete one, and the sampled one. */
 const NEVER_GOOD_ENOUGH = { ...SPEECH_OPTIONS, temperatures: [0, 0.4], logProbThreshold: 0 };
 
-describe('windows decoded together', function () {
-  this.timeout(120_000);
+describe('windows decoded together', () => {
   let model: WhisperModel;
   let speech: Float32Array;
   let party: Float32Array;

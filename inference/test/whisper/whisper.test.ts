@@ -42,8 +42,7 @@ async function longAudio(golden: GoldenSpeech): Promise<{ chunks: Float32Array[]
   return { chunks, said: said.join(' ') };
 }
 
-describe('Whisper base', function () {
-  this.timeout(120_000);
+describe('Whisper base', () => {
   let model: WhisperModel;
   let golden: GoldenSpeech;
 
