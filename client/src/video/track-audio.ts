@@ -1,3 +1,4 @@
+import { BACK_MAX_SECONDS, BEGINNING_SECONDS, clockJump, OVERLAP_MIN_SECONDS } from '@heimdex/common';
 import type { AudioCodec, EncodedPacket, OutputFormat } from 'mediabunny';
 import type { TrackInfo } from './choose-track.js';
 import type { ContainerKind } from './container-kind.js';
@@ -22,11 +23,6 @@ const PRE_SKIP_OFFSET = 10;
 const FRAGMENT_SECONDS = 1;
 /** MP4 timestamps must increase; the server treats smaller steps back as rounding. */
 const MAX_BACKWARD_SECONDS = 0.1;
-/** Larger steps back are jumps of the clock, which the server ignores: the audio goes on. */
-const CLOCK_BACKWARD_SECONDS = 1;
-/** Smaller ones are too if they lead to the beginning: of files that were joined, each begins at 0. */
-const RESTART_BACKWARD_SECONDS = 0.15;
-const BEGINNING_SECONDS = 0.1;
 
 /** Returns the container format for a codec, or undefined if none supports it. */
 export function formatFor(codec: AudioCodec | null, library: Mediabunny): OutputFormat | undefined {
@@ -74,12 +70,12 @@ export async function* trackAudio(
     let packet: EncodedPacket | null = await packets.getFirstPacket();
     while (packet !== null) {
       endSeconds = packet.timestamp + packet.duration;
+      // A jump of the clock, which the server ignores: the audio goes on.
       const backward = lastEnd - packet.timestamp - shift;
-      const least = packet.timestamp < BEGINNING_SECONDS ? RESTART_BACKWARD_SECONDS : CLOCK_BACKWARD_SECONDS;
+      const least = packet.timestamp < BEGINNING_SECONDS ? OVERLAP_MIN_SECONDS : BACK_MAX_SECONDS;
       if (edits === undefined && backward > least) {
         shift += backward;
-        const at = `${backward.toFixed(backward < 1 ? 2 : 0)} s at ${lastEnd.toFixed(2)} s`;
-        jumped(`The audio's clock jumps back by ${at}; the gap was ignored.`);
+        jumped(clockJump('back', backward, lastEnd));
       }
       const shifted = packet.timestamp + shift;
       lastEnd = shifted + packet.duration;

@@ -1,12 +1,14 @@
 /** Shared by the three programs. Logs are separate, in `@heimdex/common/log`: the client has none and does not install pino. */
 export * from './backoff.js';
 export * from './byte-units.js';
+export * from './clock-jumps.js';
 export * from './declared-duration.js';
 export * from './display-width.js';
 export * from './error-message.js';
 export * from './foreign-codecs.js';
 export * from './format.js';
 export * from './help.js';
+export * from './internal-track.js';
 export * from './json-object.js';
 export * from './make-dir.js';
 export * from './matroska-laces.js';

@@ -1,18 +1,12 @@
+import { BACK_MAX_SECONDS, BEGINNING_SECONDS, clockJump, OVERLAP_MIN_SECONDS } from '@heimdex/common';
+
 /**
  * Smaller holes are ignored: containers round times (Matroska to 1 ms), and those of a browser's recorder jitter by some 10 ms. What is
  * filled by mistake is at most that jitter in all, since every filling moves the end of the timeline. Two missing packets of AAC or
  * Opus (43 and 40 ms) are about as much.
  */
 export const HOLE_MIN_SECONDS = 0.04;
-/** Smaller overlaps are ignored: to drop them would lose speech, and a hole filled by jitter is followed by one. */
-const OVERLAP_MIN_SECONDS = 0.15;
-/**
- * Holes up to OVERLAP_MIN_SECONDS this early shift the clock instead: FFmpeg's fragmented MP4 moves the packet of the
- * encoder's delay, whose time is negative, to 0, and leaves a hole of some 0.1 s behind it.
- */
-const BEGINNING_SECONDS = 0.1;
-/** Larger jumps are discontinuities of the clock, not pauses. */
-const BACK_MAX_SECONDS = 1;
+/** Larger steps forward are jumps of the clock, not pauses. */
 const FORWARD_MAX_SECONDS = 3_600;
 
 /** Samples to output next: silence, then a part of the block. */
@@ -49,23 +43,17 @@ export class Timeline {
     if (timestampSeconds === undefined || !Number.isFinite(timestampSeconds)) return 0;
     const offset = timestampSeconds + this.#shiftSeconds - this.#seconds;
     if (!this.#begun && offset <= FORWARD_MAX_SECONDS) return offset;
+    // FFmpeg's fragmented MP4 moves the packet of the encoder's delay, whose time is negative, to 0, and leaves a hole of some 0.1 s behind it.
     if (this.#seconds < BEGINNING_SECONDS && Math.abs(offset) <= OVERLAP_MIN_SECONDS) {
       if (offset > HOLE_MIN_SECONDS) this.#shiftSeconds -= offset;
       return 0;
     }
     if (offset <= HOLE_MIN_SECONDS && offset >= -OVERLAP_MIN_SECONDS) return 0;
-    // Of files that were joined, each begins at 0: what follows one of less than a second is no overlap.
     const restarts = offset < 0 && Math.abs(timestampSeconds) < BEGINNING_SECONDS;
     if (!restarts && offset >= -BACK_MAX_SECONDS && offset <= FORWARD_MAX_SECONDS) return offset;
     this.#shiftSeconds -= offset;
-    const direction = offset < 0 ? 'back' : 'forward';
-    if (this.#begun && this.warnings.length === 0) {
-      const seconds = Math.abs(offset);
-      this.warnings.push(
-        `The audio's clock jumps ${direction} by ${seconds.toFixed(seconds < 1 ? 2 : 0)} s at ${this.#seconds.toFixed(2)} s; ` +
-          'the gap was ignored.',
-      );
-    }
+    if (this.#begun && this.warnings.length === 0)
+      this.warnings.push(clockJump(offset < 0 ? 'back' : 'forward', Math.abs(offset), this.#seconds));
     return 0;
   }
 }
