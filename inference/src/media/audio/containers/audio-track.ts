@@ -1,4 +1,11 @@
-import { foreignCodecName, isMpegAudio, keepLaceTimes, keepPcmPackets, limitSamples } from '@heimdex/common';
+import {
+  foreignCodecName,
+  internalTrackOf,
+  isMpegAudio,
+  keepLaceTimes,
+  keepPcmPackets,
+  limitSamples,
+} from '@heimdex/common';
 import type { AudioCodec, InputAudioTrack } from 'mediabunny';
 import { InferenceError } from '../../../errors.js';
 import { parseAacConfig } from '../decoders/aac-config.js';
@@ -113,19 +120,13 @@ export function trackText({ index, codecName, language }: AudioTrack): string {
 
 /** The library's internal access to a track of Matroska, in 1.61: it describes only the codecs it knows (`alac.test.ts` fails with another). */
 interface MatroskaTrack {
-  readonly internalTrack?: {
-    readonly codecPrivate?: Uint8Array | null;
-    /** Those of blocks; other kinds than header stripping do not come here. */
-    readonly decodingInstructions?: { readonly data: { readonly settings?: Uint8Array | null } | null }[];
-  };
-}
-
-function internalOf(input: InputAudioTrack): MatroskaTrack['internalTrack'] {
-  return (input as unknown as { readonly _backing: MatroskaTrack })._backing.internalTrack;
+  readonly codecPrivate?: Uint8Array | null;
+  /** Those of blocks; other kinds than header stripping do not come here. */
+  readonly decodingInstructions?: { readonly data: { readonly settings?: Uint8Array | null } | null }[];
 }
 
 function codecPrivateOf(input: InputAudioTrack): Uint8Array | undefined {
-  return internalOf(input)?.codecPrivate ?? undefined;
+  return internalTrackOf<MatroskaTrack>(input)?.codecPrivate ?? undefined;
 }
 
 /**
@@ -133,7 +134,7 @@ function codecPrivateOf(input: InputAudioTrack): Uint8Array | undefined {
  * each (RFC 9559, 5.1.4.1.31).
  */
 function takeStrippedHeader(input: InputAudioTrack): Uint8Array {
-  const instructions = internalOf(input)?.decodingInstructions?.splice(0) ?? [];
+  const instructions = internalTrackOf<MatroskaTrack>(input)?.decodingInstructions?.splice(0) ?? [];
   return joinAll(instructions.map(({ data }) => data?.settings ?? new Uint8Array(0)).reverse());
 }
 

@@ -1,3 +1,4 @@
+import { internalTrackOf } from '@heimdex/common';
 import type { EncodedPacket, InputAudioTrack } from 'mediabunny';
 import { opusPreSkip } from '../decoders/opus.js';
 import type { AudioPacket, PacketFormat } from '../decoders/packet-decoder.js';
@@ -94,8 +95,7 @@ const MDAT = 0x6d646174;
  * retained if it is long.
  */
 function passFragments(input: InputAudioTrack): void {
-  const demuxer = (input as unknown as { readonly _backing: { readonly internalTrack?: { demuxer: Mp4Demuxer } } })
-    ._backing.internalTrack?.demuxer;
+  const demuxer = internalTrackOf<{ readonly demuxer: Mp4Demuxer }>(input)?.demuxer;
   const readFragment = demuxer?.readFragment;
   if (demuxer === undefined || readFragment === undefined || Object.hasOwn(demuxer, 'readFragment')) return;
   const passed = new WeakSet<FragmentPosition>();
