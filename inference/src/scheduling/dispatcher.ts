@@ -153,8 +153,8 @@ export class Dispatcher<Item, Result> {
       const entry = batch[index];
       if (entry === undefined || settled.has(index)) return;
       settled.add(index);
-      const { item: job, cost } = entry;
-      if (outcome?.ok === true && typical(job.item)) answeredCost += cost;
+      const job = entry.item;
+      if (outcome?.ok === true && typical(job.item)) answeredCost += entry.cost;
       deliver(job, outcome, factsOf(job, runMs));
     };
     try {

@@ -132,8 +132,8 @@ export function readTiffDirectories(content: Uint8Array): readonly TiffDirectory
 }
 
 /**
- * The file with one directory alone, and its invalid values replaced by 1, upright and without a unit. libvips reads all of them to count them, and all that they refer to, before any time limit applies: 3,000 that
- * share a profile of 4 MB took 5 s.
+ * The file with one directory alone, and its invalid values replaced by 1, upright and without a unit. libvips reads all directories to
+ * count them, and all that they refer to, before any time limit applies: 3,000 that share a profile of 4 MB took 5 s.
  */
 export function withOneDirectory(
   content: Uint8Array,
