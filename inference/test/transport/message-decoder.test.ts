@@ -118,12 +118,15 @@ describe('large JSON', () => {
 
   it('whose thread dies of an error is answered with that error, and the next JSON is parsed by a new thread', async () => {
     const dying = `const { parentPort } = require('node:worker_threads');
-      parentPort.on('message', () => { throw new Error('out of memory'); });
+      parentPort.on('message', (message) => { if (message === 'die') throw new Error('out of memory'); });
       parentPort.postMessage('started');`;
     const programs = [dying, undefined];
     const thread = new JsonThread({ maxValues: 100, maxDepth: 8 }, () => {
       const source = programs.shift();
-      return source === undefined ? startThread(MAIN) : new Worker(source, { eval: true });
+      if (source === undefined) return startThread(MAIN);
+      const worker = new Worker(source, { eval: true });
+      // Not before it is known to have started: an error may overtake a message.
+      return worker.once('message', () => worker.postMessage('die'));
     });
     const parse = () => thread.toBinary(EmbedTextRequestSchema.typeName, bytesOf({ texts: ['a'] }), NEVER);
     try {
