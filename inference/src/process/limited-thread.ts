@@ -32,9 +32,9 @@ export class LimitedThread<Request, Answer extends { readonly kind: string }> {
   readonly #limit: WorkTimer;
   #tid: number | undefined;
   #started = false;
-  /** Whether it has a request that it has not answered yet. */
-  #working = false;
-  /** Told when it has answered or ended. */
+  /** Messages that it owes: its first, and the answer to its request. */
+  #owed = 1;
+  /** Told when it owes none, or has ended. */
   #rested: (() => void) | undefined;
   #ending: Promise<void> | undefined;
   #settle: ((answer: Answer | Promise<Answer>) => void) | undefined;
@@ -45,17 +45,17 @@ export class LimitedThread<Request, Answer extends { readonly kind: string }> {
     this.#worker = options.start();
     this.#limit = this.#startLimit();
     this.#worker.on('message', (message: Answer | ThreadStarted) => {
-      if (!isStarted(message)) {
-        this.#rest();
-        return this.#answered(message);
-      }
+      this.#owed -= 1;
+      if (this.#owed === 0) this.#rested?.();
+      if (!isStarted(message)) return this.#answered(message);
       this.#started = true;
       this.#tid = message.tid;
     });
     this.#worker.on('error', (error: Error) => this.#lose(error));
     this.#worker.on('messageerror', (error) => this.#lose(error));
     this.#worker.on('exit', () => {
-      this.#rest();
+      this.#owed = 0;
+      this.#rested?.();
       this.#lose('ended');
     });
   }
@@ -74,7 +74,7 @@ export class LimitedThread<Request, Answer extends { readonly kind: string }> {
         this.#worker.terminate().catch(() => undefined);
       });
       this.#settle = resolve;
-      this.#working = true;
+      this.#owed += 1;
       this.#worker.postMessage(request, transfer);
     });
   }
@@ -89,8 +89,8 @@ export class LimitedThread<Request, Answer extends { readonly kind: string }> {
   }
 
   /**
-   * Ends the thread; a pending request gets the answer of a lost one at once. The thread is terminated when it has answered: what it has open
-   * while it loads a library would stay open for ever. Idempotent.
+   * Ends the thread; a pending request gets the answer of a lost one at once. The thread is terminated when it has started or answered: what it
+   * has open while it loads its program or a library would stay open for ever. Idempotent.
    */
   end(): Promise<void> {
     this.#lose('closed');
@@ -99,7 +99,7 @@ export class LimitedThread<Request, Answer extends { readonly kind: string }> {
   }
 
   async #terminate(): Promise<void> {
-    if (this.#working) {
+    if (this.#owed > 0) {
       const limit = this.#startLimit();
       await new Promise<void>((resolve) => {
         this.#rested = resolve;
@@ -116,11 +116,6 @@ export class LimitedThread<Request, Answer extends { readonly kind: string }> {
       read: async () => (this.#tid === undefined ? readProcessWork(process.pid) : readThreadWork(this.#tid)),
       everyMs: sampleIntervalMs(this.#options.workMs),
     });
-  }
-
-  #rest(): void {
-    this.#working = false;
-    this.#rested?.();
   }
 
   #answered(answer: Answer | Promise<Answer>): void {
