@@ -1,3 +1,4 @@
+import { hasExactByteProducts } from '@heimdex/cache';
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
 import { architectureOf, pastName, presentName, uniformRecipe, WHISPER_VALUES } from '../src/index.js';
@@ -236,7 +237,9 @@ describe('compiled checkpoints', function () {
   }
 
   for (const overflowSafe of [false, true]) {
-    it(`is nearly exact if weights and activations have 16 bits, ${overflowSafe ? 'for any CPU' : 'for CPUs with exact byte products'}`, async () => {
+    it(`is nearly exact if weights and activations have 16 bits, ${overflowSafe ? 'for any CPU' : 'for CPUs with exact byte products'}`, async function () {
+      // Elsewhere its sums overflow.
+      if (!overflowSafe && !hasExactByteProducts()) return this.skip();
       const recipe = uniformRecipe('row3');
       for (const [family, dir, file] of FAMILIES.filter(([name]) => name !== 'whisper')) {
         const compiled = await CompiledCheckpoint.open(file, recipe, { overflowSafe });

@@ -41,7 +41,7 @@ describe('inputs of a product that are evened out', () => {
     const graph = new UnwrittenGraph();
     const count = rows.length / INPUTS;
     graph.input('x', 'float32', [count, INPUTS]);
-    const y = new Products(graph, false).multiply(
+    const y = new Products(graph, true).multiply(
       'x',
       'one',
       { values: () => weights, outputs: OUTPUTS, inputs: INPUTS },

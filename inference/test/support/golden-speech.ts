@@ -62,10 +62,9 @@ export async function expectGoldenSpeech(model: WhisperModel, golden: GoldenSpee
     const signs = (text: string | undefined) => text?.replace(/[\p{L}\p{N}' ]/gu, '') ?? '';
     words.forEach((word, index) => {
       const [start, end] = theirs[index] ?? [-9, -9];
-      // A pause belongs to the sign in it, or else to the word behind it: that word then begins earlier. Which of
-      // the two is a matter of one comma more or less.
-      const alike = signs(words[index - 1]?.text) === signs(theirs[index - 1]?.[2]);
-      off.push(alike ? Math.abs(word.startSeconds - start) : Math.abs(word.endSeconds - end));
+      // A pause belongs to the sign in it, or to the word behind it, which then begins earlier: a matter of the last digits.
+      const afterPause = signs(words[index - 1]?.text) !== '' || signs(theirs[index - 1]?.[2]) !== '';
+      off.push(Math.abs(afterPause ? word.endSeconds - end : word.startSeconds - start));
       expect(word.endSeconds).to.be.at.least(word.startSeconds);
       expect(word.probability).to.be.within(0, 1);
     });
