@@ -152,7 +152,11 @@ export class AdmissionController {
     const freeMs = tooMany ? (this.#rate.estimateMs(cost, workers) ?? UNKNOWN_RETRY_MS) : waitMs - maxWaitMs;
     const retryAfterMs = Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, Math.ceil(freeMs)));
     const full = priority === 'bulk' ? 'full for bulk calls' : 'full';
-    const message = `The queue of the ${this.#name} model is ${full}: ${counted.items} items, about ${Math.ceil(waitMs)} ms. Retry later.`;
+    const neverFits = items > maxItems || (this.#rate.estimateMs(cost, workers) ?? 0) + runMs > maxWaitMs;
+    const advice = neverFits
+      ? 'This call fits only while no other is admitted: divide it into smaller ones.'
+      : 'Retry later.';
+    const message = `The queue of the ${this.#name} model is ${full}: ${counted.items} items, about ${Math.ceil(waitMs)} ms. ${advice}`;
     return withoutStack(() => new InferenceError('QUEUE_FULL', message, { retryAfterMs }));
   }
 }

@@ -25,6 +25,22 @@ describe('ModelQueue admission', () => {
     expect(error.retryAfterMs).to.equal(500);
   });
 
+  it('says that a call larger than the limits is to be divided: it fits only while no other is admitted', async () => {
+    const { modelQueue, executor } = createModelQueue();
+    modelQueue.addExecutor(executor);
+    await measure({ modelQueue, executor }, '12345', 100);
+    modelQueue.admit(request);
+    for (const large of [
+      { items: 1, cost: 100 },
+      { items: 11, cost: 11 },
+    ]) {
+      expect(refusal(() => modelQueue.admit({ ...request, ...large })).message).to.include(
+        'divide it into smaller ones',
+      );
+    }
+    expect(refusal(() => modelQueue.admit({ ...request, items: 10, cost: 10 })).message).to.include('Retry later.');
+  });
+
   it('counts only interactive work against an interactive call, and all work against a bulk call', async () => {
     const refused: string[] = [];
     const { modelQueue, executor } = createModelQueue({
