@@ -189,6 +189,11 @@ describe('BMP images', () => {
       [{ bits: 24, width: 900, height: 900, pixels: BGR }, 'about 100 % of its pixels are missing'],
       [{ bits: 24, pixelsAt: 0xffff_fff0, pixels: BGR }, 'the file ends too early'],
       [{ bits: 24, pixelsAt: 3, pixels: BGR }, 'its header says that the pixels begin at byte 3'],
+      [
+        { bits: 16, compression: 3, masks: [0x51ed51ec, 0x7e0, 0x1f], pixels: BGR },
+        'masks that are no parts of a pixel',
+      ],
+      [{ bits: 32, compression: 3, masks: [0xff00, 0xff00, 0xff], pixels: BGR }, 'masks that are no parts of a pixel'],
       [{ bits: 24, pixels: BGR.slice(0, 9) }, 'the file ends too early: about 44 % of its pixels are missing'],
       [{ bits: 8, compression: 1, palette: SHOWN, pixels: [2, 1, 0] }, 'the file ends too early, within its pixels'],
       [{ bits: 8, compression: 1, palette: SHOWN, pixels: [0, 200, 1] }, 'the file ends too early, within its pixels'],

@@ -93,8 +93,21 @@ function masksOf(view: DataView, bits: number, compression: number, size: number
   const at = FILE_HEADER_BYTES + 40;
   const withAlpha = size >= 56 || compression === ALPHA_BITFIELDS;
   if (at + (withAlpha ? 16 : 12) > view.byteLength) throw new DamagedImage('the file ends within its header');
-  const mask = (index: number): number => view.getUint32(at + index * 4, true);
-  return [mask(0), mask(1), mask(2), withAlpha ? mask(3) : 0];
+  const mask = (index: number): number => view.getUint32(at + index * 4, true) & (bits === 16 ? 0xffff : -1);
+  const masks: BmpHeader['masks'] = [mask(0), mask(1), mask(2), withAlpha ? mask(3) : 0];
+  // ImageMagick 6 (-define bmp:subtype) writes pixels where its header promises masks.
+  if (
+    !masks.every(isOneRun) ||
+    masks.some((each, index) => masks.slice(0, index).some((other) => (each & other) !== 0))
+  ) {
+    throw new DamagedImage('its header has masks that are no parts of a pixel');
+  }
+  return masks;
+}
+
+function isOneRun(mask: number): boolean {
+  const carried = (mask | 0) + (mask & -mask);
+  return (carried & mask) === 0;
 }
 
 function profileOf(content: Uint8Array, size: number, field: (offset: number) => number): Uint8Array | undefined {
