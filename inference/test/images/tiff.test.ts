@@ -159,6 +159,13 @@ describe('TIFF images', () => {
     );
   });
 
+  it('are refused by name if several samples have fewer than 8 bits', async () => {
+    for (const bits of [1, 2, 4]) {
+      expect(await messageOf(page([0, 0, 0], { samples: 3, bits })), `${bits}`).to.contain('each of fewer than 8 bits');
+      expect(await firstPixel(page([0], { samples: 1, bits, photometric: 1 })), `${bits}`).to.deep.equal([0, 0, 0]);
+    }
+  });
+
   it('are refused by name if separate planes are tiled, or of grey and other samples', async () => {
     const planes: TiffTag = [284, 3, [2]];
     const tiles: readonly TiffTag[] = [planes, [322, 3, [16]], [323, 3, [16]]];

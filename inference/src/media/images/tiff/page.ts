@@ -182,6 +182,9 @@ function describe({ directory: { tags }, page, subifd }: Chosen): TiffPage {
     const kind = sampleFormat === 'float' ? 'floating-point samples of' : 'samples of';
     throw refuseImage('TIFF', `one with ${kind} ${[...bits].join(' and ')} bits`, CONVERT);
   }
+  if (bitsPerSample < 8 && samples > 1) {
+    throw refuseImage('TIFF', 'one with several samples a pixel, each of fewer than 8 bits', CONVERT);
+  }
   // libtiff takes any bits for black and white, and shows a black image.
   if (CCITT.includes(compression) && (samples > 1 || bitsPerSample > 1)) {
     throw refuseImage('TIFF', 'one with CCITT compression of more than black and white', CONVERT);
