@@ -82,9 +82,13 @@ export async function drawFaces(content: Uint8Array, detections: FaceDetections,
   }
 }
 
-/** Samples of 32 bits, which a TIFF may have, as the bytes that the server sees: sharp would cut them off at 255. */
+/**
+ * Samples of more bits as the bytes that the server sees: sharp would cut those of 32 off at 255, and leave the colours of 16 in Display P3, to
+ * which it converts them by their profile.
+ */
 async function withBytes(image: Sharp): Promise<Sharp> {
   const { depth, channels, space } = await image.metadata();
+  if (space === 'rgb16') return image.pipelineColourspace('srgb');
   if (depth !== 'uint' && depth !== 'float') return image;
   const factors = new Array<number>(channels).fill(depth === 'uint' ? 2 ** -24 : 255);
   const { data, info } = await image

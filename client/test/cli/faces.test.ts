@@ -108,6 +108,22 @@ describe('heimdex detect-faces', () => {
     }
   });
 
+  it('draws on an image of 16 bits a sample in the colours of its profile', async () => {
+    const wide = await sharp({ create: { width: 100, height: 200, channels: 3, background: { r: 200, g: 90, b: 40 } } })
+      .toColourspace('rgb16')
+      .withIccProfile('p3')
+      .png()
+      .toBuffer();
+    const drawn = join(cli.dir, 'drawn.png');
+    await run(['detect-faces', await file('wide.png', wide), '--draw', drawn]);
+    const { icc } = await sharp(drawn).metadata();
+    expect(icc).to.equal(undefined);
+    const [red = 0, green = 0, blue = 0] = (await sharp(drawn).removeAlpha().raw().toBuffer()).subarray(-3);
+    expect(red).to.be.closeTo(200, 1);
+    expect(green).to.be.closeTo(90, 1);
+    expect(blue).to.be.closeTo(40, 1);
+  });
+
   it('draws on what a named pipe gave, which cannot be read again', async function () {
     const png = await sharp({ create: { width: 100, height: 200, channels: 3, background: '#000' } })
       .png()
