@@ -6,7 +6,6 @@ import {
   booleanVariable,
   enumVariable,
   integerVariable,
-  isDecodable,
   type ModelEnvironment,
   misspeltVariables,
   numberVariable,
@@ -17,10 +16,10 @@ import {
   urlVariable,
 } from '@heimdex/cache';
 import { codeOf, isNotFound, MIB, messageOf } from '@heimdex/common';
-import { getProxyForUrl } from 'proxy-from-env';
 import { DownloaderError } from './errors.js';
 import { hasCredentials } from './transfer/answers.js';
 import type { ProxyFor } from './transfer/proxy.js';
+import { proxyEnvironment } from './transfer/proxy-environment.js';
 
 /** The downloader's own variables, in addition to those shared with the server. --help and the docs are generated from this table. */
 export const DOWNLOADER_VARIABLES = {
@@ -168,32 +167,11 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
     maxAttempts: own.maxAttempts,
     initialDelayMs: own.initialDelaySeconds * 1000,
     keepCheckpoints: own.keepCheckpoints,
-    proxyFor,
+    proxyFor: proxyEnvironment(env),
     npmEnvironment: env,
     log: { level: own.logLevel, format: own.logFormat },
     hints: misspeltVariables(env, DOWNLOADER_VARIABLES),
   };
-}
-
-/**
- * Reads HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY in either case, as proxy-from-env does.
- * Throws DownloaderError USAGE for an invalid proxy; its address may hold a password, so it is not shown.
- */
-function proxyFor(url: URL): URL | undefined {
-  const text = getProxyForUrl(url.href);
-  if (text === '') return undefined;
-  const proxy = URL.canParse(text) ? new URL(text) : undefined;
-  const isHttp = proxy?.protocol === 'http:' || proxy?.protocol === 'https:';
-  if (isHttp && isDecodable(proxy)) return proxy;
-  const came = isHttp
-    ? 'a user or a password with a % that is not written as %25'
-    : proxy === undefined
-      ? 'an invalid URL'
-      : `the unsupported scheme ${proxy.protocol}//`;
-  throw new DownloaderError(
-    'USAGE',
-    `${url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'} (or ALL_PROXY) must be a URL like http://host:port, got ${came}. Correct it, or add ${url.hostname} to NO_PROXY, then run: heimdex-downloader download`,
-  );
 }
 
 function hubHome(env: NodeJS.ProcessEnv): string {

@@ -27,15 +27,7 @@ describe('the way to the hub', () => {
   /** Runs in this process, except with NODE_EXTRA_CA_CERTS, which Node.js reads when it starts. */
   async function run(endpoint: string, more: NodeJS.ProcessEnv): Promise<ChildResult> {
     const env = testEnvironment(dir.path, endpoint, more);
-    if (more.NODE_EXTRA_CA_CERTS !== undefined) return runChild([], env);
-    // The proxy library reads the variables of the process.
-    const proxies = Object.entries(more).filter(([name]) => name.endsWith('_PROXY'));
-    Object.assign(process.env, Object.fromEntries(proxies));
-    try {
-      return await runHere([], env);
-    } finally {
-      for (const [name] of proxies) delete process.env[name];
-    }
+    return more.NODE_EXTRA_CA_CERTS === undefined ? runHere([], env) : runChild([], env);
   }
 
   it('leads through HTTP_PROXY', async () => {
@@ -49,6 +41,35 @@ describe('the way to the hub', () => {
     const result = await run(hub.url, { HTTP_PROXY: proxy.url, NO_PROXY: 'localhost,127.0.0.1' });
     expect(result.status, result.stderr).to.equal(0);
     expect(proxy.asked).to.deep.equal([]);
+  });
+
+  it('passes by the proxy for subdomains, ranges of addresses and ports in NO_PROXY, as in curl, Python and Go', () => {
+    for (const [exceptions, url, isExcepted] of [
+      ['corp.example', 'https://hub.corp.example', true],
+      ['.corp.example', 'https://corp.example', true],
+      ['*.Corp.example', 'https://hub.corp.example', true],
+      ['corp.example', 'https://mycorp.example', false],
+      ['corp.example.com', 'https://corp.example', false],
+      ['other, .svc', 'http://hub.models.svc:8080', true],
+      ['corp.example:443', 'https://hub.corp.example', true],
+      ['corp.example:8443', 'https://hub.corp.example', false],
+      ['10.0.0.0/8', 'http://10.1.2.3:8080', true],
+      ['10.0.0.0/8,0.0.0.0/64,::/0', 'http://11.1.2.3', false],
+      ['.3', 'http://10.1.2.3', false],
+      ['::1', 'http://[::1]:8080', true],
+      ['[::1]:8080', 'http://[::1]:8080', true],
+      ['[::1]:80', 'http://[::1]:8080', false],
+      ['fd00::/8', 'http://[fd12::3]', true],
+      ['a *', 'http://hub.example', true],
+      [',', 'http://hub.example', false],
+    ] as const) {
+      const { proxyFor } = loadConfig({
+        HTTP_PROXY: 'http://p:3128',
+        https_proxy: 'http://p:3128',
+        no_proxy: exceptions,
+      });
+      expect(proxyFor(new URL(url)) === undefined, `${exceptions} and ${url}`).to.equal(isExcepted);
+    }
   });
 
   it('reports a proxy that cannot be reached: exit 5', async () => {
@@ -171,7 +192,9 @@ describe('the way to the hub', () => {
     });
 
     it('leads through HTTPS_PROXY', async () => {
-      const result = await run(front.url, { NODE_EXTRA_CA_CERTS: front.caPath, HTTPS_PROXY: proxy.url });
+      // Without a scheme the proxy is reached over http.
+      const HTTPS_PROXY = new URL(proxy.url).host;
+      const result = await run(front.url, { NODE_EXTRA_CA_CERTS: front.caPath, HTTPS_PROXY });
       expect(result.status, result.stderr).to.equal(0);
       expect(new Set(proxy.asked)).to.deep.equal(new Set([new URL(front.url).host]));
     });
