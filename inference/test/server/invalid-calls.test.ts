@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import net from 'node:net';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createGrpcWebTransport } from '@connectrpc/connect-node';
@@ -102,5 +103,26 @@ describe('the port', () => {
       });
     }
     expect((await fetch(`${fake.url}/livez`)).status).to.equal(200);
+  });
+
+  it('reads on after an early answer, which the caller would lose if the connection were reset', async () => {
+    const rest = 'x'.repeat(1000);
+    for (const [path, status] of [
+      ['/v1/audio/transcriptions', 504],
+      ['/v1/sounds', 404],
+      ['/sounds', 404],
+      ['/livez', 405],
+    ] as const) {
+      const socket = net.connect(Number(new URL(fake.url).port), '127.0.0.1');
+      const head = `POST ${path} HTTP/1.1\r\nhost: x\r\nconnect-timeout-ms: 0\r\n`;
+      socket.write(`${head}content-length: ${rest.length}\r\n\r\n`);
+      let answers = String((await once(socket, 'data'))[0]);
+      socket.on('data', (chunk) => {
+        answers += chunk;
+      });
+      socket.write(`${rest}GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+      await once(socket, 'close');
+      expect(answers.match(/HTTP\/1\.1 \d+/g), path).to.deep.equal([`HTTP/1.1 ${status}`, 'HTTP/1.1 200']);
+    }
   });
 });

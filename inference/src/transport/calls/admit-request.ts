@@ -6,9 +6,6 @@ import type { AdmittedCall, CallAdmission } from './admission.js';
 import { type TimeoutHeader, timeoutMsOf } from './call-timeout.js';
 import type { Arrival, CallTracker, Protocol } from './call-tracker.js';
 
-/** How long a caller answered early may continue sending. If disconnected at once it might not read the response. */
-const LINGER_MS = 5000;
-
 /** A request and its admitted call. */
 export interface HttpRequest {
   readonly request: IncomingMessage;
@@ -33,7 +30,6 @@ export function admitRequest(
   response: ServerResponse,
   options: ArrivalOptions,
 ): AdmittedCall | undefined {
-  response.once('finish', () => linger(request));
   const arrival = arrivalOf(request, options);
   let call: AdmittedCall | undefined;
   try {
@@ -50,13 +46,6 @@ export function admitRequest(
   endWith(response, call);
   if (request.headers.expect !== undefined) response.writeContinue();
   return call;
-}
-
-/** Closes a connection whose request is not read to its end. */
-export function linger(request: IncomingMessage): void {
-  if (request.complete) return;
-  const timer = setTimeout(() => request.socket.destroy(), LINGER_MS);
-  request.once('end', () => clearTimeout(timer)).once('close', () => clearTimeout(timer));
 }
 
 function arrivalOf(request: IncomingMessage, { path, protocol, skipAccessLog }: ArrivalOptions): Arrival {

@@ -40,6 +40,8 @@ const TIMEOUTS: ConnectionTimeouts = {
  * the metrics, which blocked the server for a second, and whose answers, 25 KiB each, waited in memory behind one that takes long.
  */
 const MAX_PIPELINED = 32;
+/** How long a caller that was answered early may continue sending: disconnected at once, it might not read the answer. */
+const LINGER_MS = 5000;
 /** Above the limit, for connections accepted from the system's queue but not yet checked. */
 const SPARE_CONNECTIONS = 64;
 
@@ -152,6 +154,7 @@ function createWebServer(
     if (draining) closeAfter(response);
     const call = connections.begin(socket);
     request.once('end', call.arrived);
+    response.once('finish', () => linger(request));
     response.once('close', call.ended).once('close', () => {
       open.delete(response);
       unfinished.delete(response);
@@ -191,6 +194,13 @@ function createWebServer(
       for (const last of new Map([...unfinished].map((one) => [one.req.socket, one])).values()) closeAfter(last);
     },
   };
+}
+
+/** Closes a connection whose request is not read to its end. Until then Node.js discards what arrives of it. */
+function linger(request: http.IncomingMessage): void {
+  if (request.complete) return;
+  const timer = setTimeout(() => request.socket.destroy(), LINGER_MS);
+  request.once('end', () => clearTimeout(timer)).once('close', () => clearTimeout(timer));
 }
 
 /** Tells the caller that the connection ends with this response. */

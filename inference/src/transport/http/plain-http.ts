@@ -76,15 +76,11 @@ function sendJson(response: ServerResponse, status: number, body: unknown): void
   send(response, status, 'application/json; charset=utf-8', `${JSON.stringify(body)}\n`);
 }
 
-/** A response closes its connection when unread bytes of a body remain. */
 function send(response: ServerResponse, status: number, contentType: string, text: string): void {
-  const unread =
-    response.req.headers['transfer-encoding'] !== undefined || Number(response.req.headers['content-length'] ?? 0) > 0;
   response.writeHead(status, {
     'content-type': contentType,
     'content-length': Buffer.byteLength(text),
     'cache-control': 'no-store',
-    ...(unread ? { connection: 'close' } : {}),
   });
   response.end(text);
 }

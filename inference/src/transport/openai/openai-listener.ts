@@ -4,7 +4,7 @@ import type { Models } from '../../services/engine.js';
 import type { WireError } from '../../services/errors.js';
 import type { ServedService } from '../../services/service.js';
 import type { CallAdmission } from '../calls/admission.js';
-import { admitRequest, linger } from '../calls/admit-request.js';
+import { admitRequest } from '../calls/admit-request.js';
 import type { CallTracker } from '../calls/call-tracker.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
 import { assertEncoding } from './body-encoding.js';
@@ -54,7 +54,6 @@ export function createOpenAiListener(options: OpenAiOptions, next: RequestListen
     );
     const match = found.find(({ operation }) => operation.method === method);
     if (match !== undefined) return void answer(match.operation, match.rest, request, response, options, context);
-    response.once('finish', () => linger(request));
     const methods = page !== undefined ? ['GET'] : found.map(({ operation }) => operation.method);
     const allowed = methods.flatMap((one) => (one === 'GET' ? ['GET', 'HEAD'] : [one]));
     if (allowed.length > 0) response.setHeader('allow', allowed.join(', '));
@@ -132,13 +131,11 @@ function refuseUrl(request: IncomingMessage, response: ServerResponse, path: str
   send(response, allowed.length > 0 ? 405 : 404, JSON_TYPE, JSON.stringify({ error }));
 }
 
-/** A response ends its connection while unread bytes of a body are in the way. */
 function send(response: ServerResponse, status: number, contentType: string, body: string): void {
   response.writeHead(status, {
     'content-type': contentType,
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
-    ...(response.req.complete ? {} : { connection: 'close' }),
   });
   response.end(body);
 }

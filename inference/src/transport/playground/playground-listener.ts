@@ -43,8 +43,6 @@ export function createPlaygroundListener(next: RequestListener): RequestListener
       'content-security-policy': POLICY,
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
-      // A body is not read: its bytes must not be taken for the next request.
-      ...(request.complete || !hasBody(request.headers) ? {} : { connection: 'close' }),
     };
     if (request.headers['if-none-match'] === found.etag) {
       response.writeHead(304, headers).end();
@@ -57,10 +55,6 @@ export function createPlaygroundListener(next: RequestListener): RequestListener
     });
     response.end(found.body);
   };
-}
-
-function hasBody(headers: Readonly<Record<string, unknown>>): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 function asset(contentType: string, body: Buffer): Asset {
