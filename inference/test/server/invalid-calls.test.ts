@@ -89,12 +89,8 @@ describe('the port', () => {
     expect(await answerTo([request])).to.match(/^HTTP\/1\.1 400 /);
   });
 
-  it('survives bytes of no known protocol, and HTTP without a host', async () => {
-    for (const text of [
-      'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\ngarbage',
-      'garbage\r\n\r\n',
-      `POST /${SERVICE}/EmbedText HTTP/1.0\r\n\r\n`,
-    ]) {
+  it('survives bytes of no known protocol', async () => {
+    for (const text of ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\ngarbage', 'garbage\r\n\r\n']) {
       await new Promise<void>((resolve) => {
         const socket = net.connect(Number(new URL(fake.url).port), '127.0.0.1', () => socket.end(text));
         socket.on('close', () => resolve());
@@ -103,6 +99,15 @@ describe('the port', () => {
       });
     }
     expect((await fetch(`${fake.url}/livez`)).status).to.equal(200);
+  });
+
+  it('answers HTTP/1.0 without a host, and a host that no URL can have', async () => {
+    const body = JSON.stringify({ texts: ['a'], model: 'TEXT_MODEL_TEXT' });
+    const head = `connection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
+    for (const first of ['1.0', '1.1\r\nhost:', '1.1\r\nhost: [fe80::1%25eth0]:8001']) {
+      const answer = await answerTo([`POST /${SERVICE}/EmbedText HTTP/${first}\r\n${head}${body}`]);
+      expect(answer, first).to.match(/^HTTP\/1\.1 200 .*"results"/s);
+    }
   });
 
   it('reads on after an early answer, which the caller would lose if the connection were reset', async () => {

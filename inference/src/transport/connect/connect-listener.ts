@@ -74,13 +74,9 @@ export function createConnectListener(options: ConnectOptions): RequestListener 
     fallback: (request, response) => fallback(request as IncomingMessage, response as ServerResponse),
   });
   return (request, response) => {
-    try {
-      adapter(request, response);
-    } catch {
-      // The adapter throws for a request without a Host header, such as HTTP/1.0.
-      if (!response.headersSent) response.writeHead(400);
-      response.end();
-    }
+    // The adapter makes a URL with it, of which only the path is used, and throws where it is absent (HTTP/1.0) or not a URL's.
+    request.headers.host = 'host';
+    adapter(request, response);
   };
 }
 
