@@ -110,6 +110,12 @@ describe('the port', () => {
     }
   });
 
+  it('does not tell an HTTP/1.0 caller to continue', async () => {
+    const request = `POST /${SERVICE}/EmbedText HTTP/1.0\r\nexpect: 100-continue\r\ncontent-length: 2\r\n`;
+    const answer = await answerTo([`${request}content-type: application/json\r\n\r\n{}`]);
+    expect(answer).to.match(/^HTTP\/1\.1 501 /);
+  });
+
   it('reads on after an early answer, which the caller would lose if the connection were reset', async () => {
     const rest = 'x'.repeat(1000);
     for (const [path, status] of [

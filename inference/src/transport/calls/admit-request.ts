@@ -44,7 +44,8 @@ export function admitRequest(
     return undefined;
   }
   endWith(response, call);
-  if (request.headers.expect !== undefined) response.writeContinue();
+  // Of HTTP/1.0 it is to be ignored (RFC 9110, section 10.1.1).
+  if (request.headers.expect !== undefined && request.httpVersion !== '1.0') response.writeContinue();
   return call;
 }
 
