@@ -20,6 +20,8 @@ describe('the OpenAI API, when the queue is full', () => {
     if (full === undefined) throw new Error('no call was refused');
     expect(Number(full.headers.get('retry-after'))).to.be.at.least(1);
     expect(Number(full.headers.get('retry-after-ms'))).to.be.greaterThan(0);
+    const refused = fake.log.filter(({ msg, code }) => msg === 'call' && code === 'RESOURCE_EXHAUSTED');
+    expect(refused.map(({ call }) => call)).to.include(full.headers.get('x-request-id'));
     const { error } = (await full.json()) as Pick<Reply, 'error'>;
     expect([error.type, error.code]).to.deep.equal(['rate_limit_error', 'rate_limit_exceeded']);
     await Promise.all(responses.filter(({ bodyUsed }) => !bodyUsed).map((response) => response.text()));

@@ -118,7 +118,7 @@ export class CallTracker {
     // Each item of a batch listens to its call's signal; limits.max_batch_items bounds their number.
     setMaxListeners(0, controller.signal);
     const stats: CallStats = {};
-    const id = requestId(arrival);
+    const id = requestIdOf(arrival.header('x-request-id'));
     const deadlineAtMs = startedAtMs + arrival.timeoutMs;
     // Beyond the longest timer. The queue still honours the deadline.
     const timer =
@@ -178,7 +178,7 @@ export class CallTracker {
     const stats: CallStats = {};
     recordCause(stats, wire);
     this.#observe(arrival, stats, wire, 0);
-    this.#write(arrival, requestId(arrival), stats, wire, 0);
+    this.#write(arrival, requestIdOf(arrival.header('x-request-id')), stats, wire, 0);
     return wire;
   }
 
@@ -238,8 +238,8 @@ export function deadlineExceeded(): InferenceError {
   return new InferenceError('DEADLINE_EXCEEDED', 'The deadline passed before the answer was ready.');
 }
 
-function requestId(arrival: Pick<Arrival, 'header'>): string {
-  const given = arrival.header('x-request-id');
+/** The caller's `x-request-id` if it is usable, otherwise a new one. */
+export function requestIdOf(given: string | undefined): string {
   return given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
 }
 
