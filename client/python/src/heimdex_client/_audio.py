@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import io
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,8 +37,7 @@ def chunks_of(audio: AudioChunks) -> Iterator[bytes]:
         return parts_of(audio)
     if isinstance(audio, (str, os.PathLike)):
         return _path_chunks(audio)
-    read = getattr(audio, "read", None)
-    chunks: Iterable[bytes] = audio if read is None else _file_chunks(read)
+    chunks: Iterable[bytes] = _file_chunks(audio) if hasattr(audio, "read") else audio
     return (part for chunk in chunks for part in parts_of(chunk))
 
 
@@ -77,9 +77,11 @@ def parts_of(chunk: bytes | bytearray | memoryview[Any]) -> Iterator[bytes]:
 
 def _path_chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:
     with open(path, "rb") as file:
-        yield from _file_chunks(file.read)
+        yield from _file_chunks(file)
 
 
-def _file_chunks(read: Callable[[int], bytes]) -> Iterator[bytes]:
+def _file_chunks(file: Any) -> Iterator[bytes]:
+    # What a pipe has so far: live audio would wait until a whole chunk of it is spoken.
+    read = file.read1 if isinstance(file, io.BufferedReader) else file.read
     while chunk := read(CHUNK_BYTES):
         yield chunk
