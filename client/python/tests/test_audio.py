@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import unittest
 
 from heimdex_client._audio import chunks_of
+
+
+IMPATIENT = """
+import asyncio, contextlib, sys
+from heimdex_client._audio import async_chunks_of
+
+async def main():
+    chunks = async_chunks_of(sys.stdin.buffer)
+    assert await anext(chunks) == b"a word"
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(anext(chunks), 0.1)
+
+asyncio.run(main())
+"""
 
 
 class AudioTest(unittest.TestCase):
@@ -28,3 +44,10 @@ class AudioTest(unittest.TestCase):
             given.set()
             self.assertEqual([first, *chunks], [b"a word", b", another"])
         speaker.join()
+
+    def test_a_program_ends_while_its_standard_input_is_still_read(self) -> None:
+        with subprocess.Popen([sys.executable, "-c", IMPATIENT], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+            assert program.stdin is not None and program.stderr is not None
+            program.stdin.write(b"a word")
+            program.stdin.flush()
+            self.assertEqual((program.wait(60), program.stderr.read()), (0, b""))

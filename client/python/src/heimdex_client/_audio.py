@@ -6,9 +6,12 @@ import asyncio
 import inspect
 import io
 import os
+import select
+import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextvars import copy_context
+from queue import SimpleQueue
 from typing import Any
 
 from .options import Content
@@ -56,14 +59,39 @@ async def async_chunks_of(audio: AsyncAudioSource) -> AsyncIterator[bytes]:
             for part in parts_of(chunk):
                 yield part
         return
-    chunks = chunks_of(given)
-    # A thread of its own: asyncio's are few, and audio that is live, or waits, would keep them from everything else.
-    thread, context, loop = ThreadPoolExecutor(1), copy_context(), asyncio.get_running_loop()
+    chunks, thread, context = chunks_of(given), _Thread(), copy_context()
     try:
-        while (chunk := await loop.run_in_executor(thread, lambda: context.run(next, chunks, None))) is not None:
+        while (chunk := await thread.call(lambda: context.run(next, chunks, None))) is not None:
             yield chunk
     finally:
-        thread.shutdown(wait=False)
+        thread.end()
+
+
+class _Thread:
+    """Makes calls, one after another, in a thread of its own: asyncio's are few, and audio that is live, or waits, would keep them from
+    everything else. Unlike the thread of an executor, it does not keep the program from ending while a call waits."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def call(self, function: Callable[[], Any]) -> asyncio.Future[Any]:
+        future: Future[Any] = Future()
+        self._calls.put((future, function))
+        return asyncio.wrap_future(future)
+
+    def end(self) -> None:
+        self._calls.put(None)
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            future, function = call
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(function())
+            except BaseException as error:  # noqa: BLE001, it is raised where the call is awaited
+                future.set_exception(error)
 
 
 def parts_of(chunk: bytes | bytearray | memoryview[Any]) -> Iterator[bytes]:
@@ -83,5 +111,14 @@ def _path_chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:
 def _file_chunks(file: Any) -> Iterator[bytes]:
     # What a pipe has so far: live audio would wait until a whole chunk of it is spoken.
     read = file.read1 if isinstance(file, io.BufferedReader) else file.read
-    while chunk := read(CHUNK_BYTES):
+    wait = _wait_for(file)
+    while wait() and (chunk := read(CHUNK_BYTES)):
         yield chunk
+
+
+def _wait_for(file: Any) -> Callable[[], object]:
+    """A function that returns, true, when there is something to read, or the end. A thread that waits in a read of standard input holds
+    its lock, without which Python aborts at the end of the program."""
+    if getattr(file, "name", None) == "<stdin>" and os.name == "posix":
+        return lambda: select.select([file], [], [])
+    return lambda: True
