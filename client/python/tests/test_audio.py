@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import unittest
+from array import array
 
 from heimdex_client._audio import chunks_of
 
@@ -51,3 +52,14 @@ class AudioTest(unittest.TestCase):
             program.stdin.write(b"a word")
             program.stdin.flush()
             self.assertEqual((program.wait(60), program.stderr.read()), (0, b""))
+
+    def test_sends_an_array_of_samples_as_its_bytes(self) -> None:
+        samples = array("h", range(-5_000, 5_000))
+        for audio in (samples, [samples], memoryview(samples)):
+            parts = list(chunks_of(audio))  # type: ignore[arg-type]
+            self.assertEqual([len(part) for part in parts], [20_000])
+            self.assertEqual(parts[0], samples.tobytes())
+        # One of two channels, both, and no samples at all.
+        channels = memoryview(b"abcdef")
+        arrays = [channels[::2], channels.cast("B", [3, 2]), memoryview(array("f"))]
+        self.assertEqual(list(chunks_of(arrays)), [b"ace", b"abcdef"])  # type: ignore[arg-type]

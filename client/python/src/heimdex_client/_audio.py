@@ -36,12 +36,13 @@ def is_repeatable(audio: AsyncAudioSource) -> bool:
 
 def chunks_of(audio: AudioChunks) -> Iterator[bytes]:
     """The audio's bytes from its start, in parts that fit into a message."""
-    if isinstance(audio, (bytes, bytearray, memoryview)):
-        return parts_of(audio)
     if isinstance(audio, (str, os.PathLike)):
         return _path_chunks(audio)
-    chunks: Iterable[bytes] = _file_chunks(audio) if hasattr(audio, "read") else audio
-    return (part for chunk in chunks for part in parts_of(chunk))
+    if hasattr(audio, "read"):
+        return (part for chunk in _file_chunks(audio) for part in parts_of(chunk))
+    if _has_bytes(audio):  # An array of samples, too, which as an iterable would be a message a sample.
+        return parts_of(audio)
+    return (part for chunk in audio for part in parts_of(chunk))
 
 
 async def async_chunks_of(audio: AsyncAudioSource) -> AsyncIterator[bytes]:
@@ -94,12 +95,21 @@ class _Thread:
                 future.set_exception(error)
 
 
-def parts_of(chunk: bytes | bytearray | memoryview[Any]) -> Iterator[bytes]:
-    """A chunk in parts that fit into a message. Raises TypeError for what has no bytes."""
+def _has_bytes(given: Any) -> bool:
     try:
-        view = memoryview(chunk).cast("B")
+        memoryview(given)
     except TypeError:
-        raise TypeError(f"Expected audio in chunks of bytes, got {type(chunk).__name__}") from None
+        return False
+    return True
+
+
+def parts_of(chunk: Any) -> Iterator[bytes]:
+    """A chunk in parts that fit into a message. Raises TypeError for what has no bytes."""
+    if not _has_bytes(chunk):
+        raise TypeError(f"Expected audio in chunks of bytes, got {type(chunk).__name__}")
+    view = memoryview(chunk)
+    if view.format != "B" or view.ndim != 1 or not view.contiguous:
+        view = memoryview(view.tobytes())
     return (bytes(view[at : at + CHUNK_BYTES]) for at in range(0, len(view), CHUNK_BYTES))
 
 
