@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import unittest
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from support import ADDRESS, ELEPHANT, HEART, PENGUIN, SAID, SPEECH, TWO_FACES, collecting, fake_server, padded_flac
 
 from heimdex_client import (
+    Embedding,
     FaceDetections,
     FeatureDisabledError,
     HeimdexClient,
@@ -20,6 +22,7 @@ from heimdex_client import (
     TranscribeProgress,
     TranscribeSummary,
 )
+from heimdex_client.answers import vector_of
 
 
 def dot(one: Iterator[float], other: Iterator[float]) -> float:
@@ -99,6 +102,13 @@ class ClientTest(unittest.TestCase):
         for name, vector in zip(names, together.vectors, strict=True):
             alone = self.client.embed_texts([name]).vectors[0]
             self.assertGreater(dot(vector, alone), 0.9999)
+
+    def test_answers_can_be_compared_and_kept_in_a_set(self) -> None:
+        snow, other = Embedding(vector_of(bytes(8)), 1, False), Embedding(vector_of(b"vector.."), 1, False)
+        again = Embedding(vector_of(bytes(8)), 1, False)
+        self.assertEqual({snow, other, again}, {other, again})
+        self.assertNotEqual(snow, dataclasses.replace(again, truncated=True))
+        self.assertNotEqual(snow, snow.vector)
 
     def test_gives_the_error_of_an_item_as_a_value_or_raises_it(self) -> None:
         images = [ELEPHANT, b"no image", PENGUIN, HEART, ELEPHANT, b"none either"]

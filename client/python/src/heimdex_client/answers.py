@@ -138,6 +138,17 @@ class Embedding:
     token_count: int
     truncated: bool
 
+    def __eq__(self, other: object) -> bool:
+        # Arrays of numpy are compared number by number, and neither kind of array has a hash.
+        return isinstance(other, Embedding) and self._values == other._values
+
+    def __hash__(self) -> int:
+        return hash(self._values)
+
+    @property
+    def _values(self) -> tuple[bytes, int, bool]:
+        return self.vector.tobytes(), self.token_count, self.truncated
+
 
 _T = TypeVar("_T")
 
