@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { EXIT_CODES_HELP } from '../client/dist/src/cli/exit-codes.js';
 import { MODEL_VARIABLES } from '../downloader/cache/dist/src/index.js';
 import { DOWNLOADER_VARIABLES } from '../downloader/dist/src/config.js';
-import { ERROR_CODES, EXIT_STATUS } from '../downloader/dist/src/errors.js';
+import { ERROR_CODES, EXIT_DOCS, EXIT_STATUS } from '../downloader/dist/src/errors.js';
 import { CACHE_EXITS } from '../downloader/dist/src/run.js';
 import { SERVER_VARIABLES } from '../inference/dist/src/config/settings.js';
 import { ERROR_TABLE, GRPC_STATUS, HTTP_STATUS } from '../inference/dist/src/services/errors.js';
@@ -23,32 +23,12 @@ function table(head, rows) {
 }
 
 function variables(declared) {
-  const rows = Object.values(declared).map(({ name, defaultText, doc, expected }) => {
-    const values = expected.startsWith('one of ') ? ` ${expected.charAt(0).toUpperCase()}${expected.slice(1)}.` : '';
-    return [code(name), defaultText === undefined ? '' : code(defaultText), cell(doc) + cell(values)];
-  });
+  const rows = Object.values(declared).map(({ name, defaultText, doc }) => [
+    code(name),
+    defaultText === undefined ? '' : code(defaultText),
+    cell(doc),
+  ]);
   return table(['variable', 'default', 'meaning'], rows);
-}
-
-const DOWNLOADER_EXITS = {
-  ok: 'success',
-  unexpected: 'a bug (the log contains the stack trace), or a model that cannot be compiled or prepared here',
-  usage: 'a variable, an option or the manifest is invalid; nothing was attempted',
-  missing: 'a file is not on the volume, or the hub does not know the name',
-  auth: 'the hub requires a token, or the token lacks a permission',
-  network: 'the hub was not available until the retries ended; a later run resumes',
-  disk: 'the volume is full, unwritable or unreadable, or the output cannot be written; a later run resumes',
-  verification: 'hashes, sizes or names do not match',
-  unverified: 'no mismatch was found, but some files have no known hash',
-  interrupted: 'ended by a signal; a later run resumes',
-};
-
-/** Returns the description of an exit status. Throws Error if there is none. */
-function exitDescription(name) {
-  const description = DOWNLOADER_EXITS[name];
-  if (description === undefined)
-    throw new Error(`.ci/reference.js has no description of the downloader's exit "${name}"`);
-  return description;
 }
 
 const TABLES = {
@@ -60,7 +40,7 @@ const TABLES = {
       ['exit status', 'when', 'codes in the log'],
       Object.entries(EXIT_STATUS).map(([name, status]) => [
         code(status),
-        exitDescription(name),
+        EXIT_DOCS[name],
         Object.entries({ ...ERROR_CODES, ...CACHE_EXITS })
           .filter(([, exit]) => exit === name)
           .map(([error]) => code(error))

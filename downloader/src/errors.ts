@@ -3,30 +3,34 @@
  * both tables and a test compares them with these.
  */
 export const EXIT_STATUS = {
-  /** Success. */
   ok: 0,
-  /** A bug in the program. */
   unexpected: 1,
-  /** A variable, an option or the manifest is invalid: nothing was attempted. */
   usage: 2,
-  /** A file is not on the volume, or the hub does not know a name. */
   missing: 3,
-  /** The hub requires a token, or the token lacks a permission. */
   auth: 4,
-  /** The hub, or the network on the way to it, was unavailable until the retries ended. A later run resumes. */
   network: 5,
-  /** The volume is full, unwritable or unreadable. A later run resumes. */
   disk: 6,
-  /** Hashes, sizes or names do not match. */
   verification: 7,
-  /** No mismatch was found, but some files have no known hash. */
   unverified: 8,
-  /** Ended by a signal (SIGINT, SIGTERM). A later run resumes. */
   interrupted: 130,
 } as const;
 
 /** Name of an exit status. */
 export type ExitName = keyof typeof EXIT_STATUS;
+
+/** When each comes, in --help and docs/reference.md. */
+export const EXIT_DOCS: Readonly<Record<ExitName, string>> = {
+  ok: 'success',
+  unexpected: 'a bug (the log contains the stack trace), or a model that cannot be compiled or prepared here',
+  usage: 'a variable, an option or the manifest is invalid; nothing was attempted',
+  missing: 'a file is not on the volume, or the hub does not know the name',
+  auth: 'the hub requires a token, or the token lacks a permission',
+  network: 'the hub was not available until the retries ended; a later run resumes',
+  disk: 'the volume is full, unwritable or unreadable, or the output cannot be written; a later run resumes',
+  verification: 'hashes, sizes or names do not match',
+  unverified: 'no mismatch was found, but some files have no known hash',
+  interrupted: 'ended by a signal; a later run resumes',
+};
 
 /** Exit status of every error code. */
 export const ERROR_CODES = {

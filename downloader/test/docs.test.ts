@@ -49,7 +49,7 @@ describe('the documentation of the downloader', () => {
       ...Object.keys(COMMANDS),
       ...Object.keys(OPTIONS).map((name) => `--${name}`),
       ...Object.values(DOWNLOADER_VARIABLES).map(({ name }) => name),
-      ...Object.keys(EXIT_STATUS),
+      ...Object.values(EXIT_STATUS).map((status) => `\n  ${status} `),
       'MODELS_DIR',
       'NODE_EXTRA_CA_CERTS',
       'ALL_PROXY',
@@ -58,6 +58,12 @@ describe('the documentation of the downloader', () => {
     ];
     expect(names.filter((name) => !help.includes(name))).to.deep.equal([]);
     expect(help.split('\n').filter((line) => line.length > 120)).to.deep.equal([]);
+  });
+
+  it('says in --help which words a variable takes, and when an exit status comes', () => {
+    const help = helpText().replace(/\s+/g, ' ');
+    expect(help).to.include('Minimum log level. One of debug, info, warn, error, silent. Default: info.');
+    expect(help).to.include('8 no mismatch was found, but some files have no known hash');
   });
 
   it('ends the program for every error of the cache package in a documented way', () => {

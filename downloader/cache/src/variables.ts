@@ -8,7 +8,7 @@ import { CacheError } from './errors.js';
 /** One environment variable with a parsed `Value`. Create one with the functions below. */
 export interface Variable<Value> {
   readonly name: string;
-  /** Description of one or two sentences, with the unit. */
+  /** Description of one or two sentences, with the unit and the words to choose from. */
   readonly doc: string;
   /** The default for the docs; undefined if the unset state has its own meaning. */
   readonly defaultText: string | undefined;
@@ -107,8 +107,10 @@ export function enumVariable<const Word extends string>(
 export function enumVariable<const Word extends string>(
   declaration: Declaration & { readonly words: readonly Word[]; readonly default?: Word | undefined },
 ): Variable<Word | undefined> {
-  const expected = `one of ${declaration.words.join(', ')}`;
-  return variable(declaration, declaration.default, declaration.default, expected, (text) => {
+  const words = declaration.words.join(', ');
+  const expected = `one of ${words}`;
+  const described = { ...declaration, doc: `${declaration.doc} One of ${words}.` };
+  return variable(described, declaration.default, declaration.default, expected, (text) => {
     const word = declaration.words.find((candidate) => candidate.toLowerCase() === text.toLowerCase());
     return word === undefined ? bad(expected, text) : good(word);
   });
@@ -141,7 +143,7 @@ export function urlVariable(
  */
 export function originsVariable(declaration: Declaration): Variable<readonly string[]> {
   const expected = 'origins such as https://page.example:8080, separated by commas, or * for all';
-  return variable(declaration, [], '', expected, (text) => {
+  return variable(declaration, [], undefined, expected, (text) => {
     const origins: string[] = [];
     for (const item of text.split(',').map((part) => part.trim())) {
       if (item === '') continue;

@@ -1,7 +1,7 @@
 import { MODEL_VARIABLES } from '@heimdex/cache';
 import { helpEntry as entry, variableEntry } from '@heimdex/common';
 import { DOWNLOADER_VARIABLES } from '../config.js';
-import { EXIT_STATUS } from '../errors.js';
+import { EXIT_DOCS, EXIT_STATUS, type ExitName } from '../errors.js';
 import { COMMANDS, OPTIONS } from './arguments.js';
 
 /** Returns the text of --help. */
@@ -18,7 +18,8 @@ export function helpText(): string {
   const variables = [...Object.values(MODEL_VARIABLES), ...Object.values(DOWNLOADER_VARIABLES)].map((variable) =>
     variableEntry(variable, 26),
   );
-  const exits = Object.entries(EXIT_STATUS).map(([name, status]) => entry(String(status), name, 5));
+  const names = Object.keys(EXIT_STATUS) as ExitName[];
+  const exits = names.map((name) => entry(String(EXIT_STATUS[name]), EXIT_DOCS[name], 5));
   return [
     'Usage: heimdex-downloader [COMMAND] [FILE] [OPTIONS]',
     '',

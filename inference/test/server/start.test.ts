@@ -16,7 +16,9 @@ describe('the program', () => {
   it('prints its help', async () => {
     const { code, stdout } = await runProgram({}, ['--help']);
     expect(code).to.equal(EXIT_CODES.ok);
-    for (const word of ['ASR_MODEL', 'PORT', 'MAX_QUEUE', 'SIGTERM', 'Exit status']) expect(stdout).to.include(word);
+    for (const word of ['ASR_MODEL', 'PORT', 'MAX_QUEUE', 'SIGTERM', 'Exit status', 'One of full, quick.'])
+      expect(stdout).to.include(word);
+    expect(stdout).to.not.include('Default: .');
   });
 
   it('prints the version of the package', async () => {
