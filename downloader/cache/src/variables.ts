@@ -13,11 +13,9 @@ export interface Variable<Value> {
   /** The default for the docs; undefined if the unset state has its own meaning. */
   readonly defaultText: string | undefined;
   readonly example: string;
-  /** The expected values: `true or false`, `a whole number from 1 to 64`. */
-  readonly expected: string;
   /** True for tokens and keys: their values are never shown. */
   readonly secret: boolean;
-  /** Parses a text; a problem is half a sentence: `must be ..., got "..."`. */
+  /** Parses a text; a problem is half a sentence: `must be a whole number from 1 to 64, got "..."`. */
   parse(text: string): Parsed<Value>;
   /** The value if the variable is not set. */
   readonly fallback: Value;
@@ -49,7 +47,7 @@ export function stringVariable(
 export function stringVariable(
   declaration: Declaration & { readonly default?: string | undefined; readonly secret?: boolean },
 ): Variable<string | undefined> {
-  return variable(declaration, declaration.default, declaration.default, 'a text', (text) => good(text));
+  return variable(declaration, declaration.default, declaration.default, (text) => good(text));
 }
 
 const TRUE_WORDS = ['1', 'true', 'yes', 'on'];
@@ -58,7 +56,7 @@ const FALSE_WORDS = ['0', 'false', 'no', 'off'];
 /** true, 1, yes, on; false, 0, no, off; in any case, as in huggingface_hub. */
 export function booleanVariable(declaration: Declaration & { readonly default: boolean }): Variable<boolean> {
   const expected = 'true or false';
-  return variable(declaration, declaration.default, String(declaration.default), expected, (text) => {
+  return variable(declaration, declaration.default, String(declaration.default), (text) => {
     const word = text.toLowerCase();
     if (TRUE_WORDS.includes(word)) return good(true);
     if (FALSE_WORDS.includes(word)) return good(false);
@@ -79,7 +77,7 @@ export function integerVariable(
   const { min, max } = declaration;
   const expected = `a whole number from ${min} to ${max}`;
   const shown = declaration.default === undefined ? undefined : String(declaration.default);
-  return variable(declaration, declaration.default, shown, expected, (text) => {
+  return variable(declaration, declaration.default, shown, (text) => {
     const value = /^[+-]?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
     return value >= min && value <= max ? good(value) : bad(expected, text);
   });
@@ -91,7 +89,7 @@ export function numberVariable(
 ): Variable<number> {
   const { min, max } = declaration;
   const expected = `a number from ${min} to ${max}`;
-  return variable(declaration, declaration.default, String(declaration.default), expected, (text) => {
+  return variable(declaration, declaration.default, String(declaration.default), (text) => {
     const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
     return value >= min && value <= max ? good(value) : bad(expected, text);
   });
@@ -110,7 +108,7 @@ export function enumVariable<const Word extends string>(
   const words = declaration.words.join(', ');
   const expected = `one of ${words}`;
   const described = { ...declaration, doc: `${declaration.doc} One of ${words}.` };
-  return variable(described, declaration.default, declaration.default, expected, (text) => {
+  return variable(described, declaration.default, declaration.default, (text) => {
     const word = declaration.words.find((candidate) => candidate.toLowerCase() === text.toLowerCase());
     return word === undefined ? bad(expected, text) : good(word);
   });
@@ -123,7 +121,7 @@ export function urlVariable(
   declaration: Declaration & { readonly default?: string | undefined },
 ): Variable<string | undefined> {
   const expected = 'an http:// or https:// address';
-  return variable(declaration, declaration.default, declaration.default, expected, (text) => {
+  return variable(declaration, declaration.default, declaration.default, (text) => {
     const url = URL.canParse(text) ? new URL(text) : undefined;
     const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:';
     // Paths are put behind it. A query may hold a secret, and what is before it the first part of a password that has a # or ?.
@@ -143,7 +141,7 @@ export function urlVariable(
  */
 export function originsVariable(declaration: Declaration): Variable<readonly string[]> {
   const expected = 'origins such as https://page.example:8080, separated by commas, or * for all';
-  return variable(declaration, [], undefined, expected, (text) => {
+  return variable(declaration, [], undefined, (text) => {
     const origins: string[] = [];
     for (const item of text.split(',').map((part) => part.trim())) {
       if (item === '') continue;
@@ -224,11 +222,10 @@ function variable<Value>(
   declaration: Declaration & { readonly secret?: boolean },
   fallback: Value,
   defaultText: string | undefined,
-  expected: string,
   parse: (text: string) => Parsed<Value>,
 ): Variable<Value> {
   const { name, doc, example, secret = false } = declaration;
-  return { name, doc, example, secret, fallback, defaultText, expected, parse };
+  return { name, doc, example, secret, fallback, defaultText, parse };
 }
 
 function good<Value>(value: Value): Parsed<Value> {
