@@ -7,9 +7,10 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 
-const { PORT, TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE } = process.env;
+const { HOST = '', PORT, TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE } = process.env;
 const secure = Boolean(TLS_CERT_FILE);
-const address = `${secure ? 'https' : 'http'}://127.0.0.1:${PORT || 8001}/readyz`;
+const host = /^(0\.0\.0\.0|\[?::\]?)?$/.test(HOST) ? '127.0.0.1' : HOST.replace(/^\[?(.*:.*?)\]?$/, '[$1]');
+const address = `${secure ? 'https' : 'http'}://${host}:${PORT || 8001}/readyz`;
 
 function fail(reason) {
   console.error(`${address}: ${reason}`);

@@ -71,11 +71,11 @@ describe('the health check of the image', () => {
   let server: http.Server | https.Server;
   let status: number;
 
-  const listen = async (created: http.Server | https.Server): Promise<string> => {
+  const listen = async (created: http.Server | https.Server, host = '127.0.0.1'): Promise<string> => {
     server = created.on('request', (request: http.IncomingMessage, response: http.ServerResponse) => {
       response.writeHead(request.url === '/readyz' ? status : 404).end('{"status":"starting"}');
     });
-    server.listen(0, '127.0.0.1');
+    server.listen(0, host);
     await once(server, 'listening');
     return String((server.address() as AddressInfo).port);
   };
@@ -108,6 +108,15 @@ describe('the health check of the image', () => {
     expect(refused.errors).to.include('503 {"status":"starting"}');
     server.close();
     expect((await check({ PORT })).code).to.equal(1);
+  });
+
+  it('calls the address that the server listens on', async () => {
+    const PORT = await listen(http.createServer(), '127.0.0.2');
+    status = 200;
+    expect(await check({ PORT, HOST: '127.0.0.2' })).to.deep.equal({ code: 0, errors: '' });
+    expect((await check({ PORT: '1', HOST: '0.0.0.0' })).errors).to.include('http://127.0.0.1:1/readyz');
+    expect((await check({ PORT: '1', HOST: '::' })).errors).to.include('http://127.0.0.1:1/readyz');
+    expect((await check({ PORT: '1', HOST: '::1' })).errors).to.include('http://[::1]:1/readyz');
   });
 
   it('speaks TLS if the server does, with a certificate if callers must have one', async function () {

@@ -1,4 +1,4 @@
-import { formatBinaryBytes, formatBytes, formatCount, formatDuration, formatTimeLeft } from '@heimdex/common';
+import { formatBinaryBytes, formatBytes, formatCount, formatDuration, formatTimeLeft, hostPort } from '@heimdex/common';
 import { expect } from 'chai';
 import { parseArguments } from '../src/cli/arguments.js';
 import { metricsText } from '../src/metrics.js';
@@ -35,6 +35,7 @@ describe('words for people', () => {
     ]);
     expect([10, 3_400, 65_000].map(formatTimeLeft)).to.deep.equal(['1 s', '4 s', '1 min 05 s']);
     expect([formatCount(1, 'file'), formatCount(0, 'file')]).to.deep.equal(['1 file', '0 files']);
+    expect([hostPort('10.0.0.1', 8001), hostPort('::1', 8001)]).to.deep.equal(['10.0.0.1:8001', '[::1]:8001']);
   });
 });
 

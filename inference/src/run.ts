@@ -1,7 +1,7 @@
 /** The program, from its arguments to its exit status. */
 import { parseArgs } from 'node:util';
 import { CacheError, type CacheErrorCode } from '@heimdex/cache';
-import { MIB, messageOf, visibleLines } from '@heimdex/common';
+import { hostPort, MIB, messageOf, visibleLines } from '@heimdex/common';
 import type { Logger } from 'pino';
 import { chooseDevice } from './capacity/device.js';
 import { readMachine } from './capacity/machine.js';
@@ -84,7 +84,7 @@ async function serve(program: Program, settings: Config): Promise<void> {
   const { address, port } = server.address;
   log.info(
     { version: VERSION, volume: config.models.cacheDir, device: config.device },
-    `Listening on ${address}:${port}`,
+    `Listening on ${hostPort(address, port)}`,
   );
   try {
     await Promise.race([verify(server, models, config, { stop: program.stop, log }), stopped]);

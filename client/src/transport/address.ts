@@ -1,3 +1,5 @@
+import { hostPort } from '@heimdex/common';
+
 /** A parsed server address. */
 export interface ServerAddress {
   /**
@@ -35,7 +37,7 @@ export function parseAddress(text: string): ServerAddress {
     scheme?.startsWith('http') ? (rest ?? '').replace(/\/$/, '') : (rest ?? ''),
     text,
   );
-  const target = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const target = hostPort(host, port);
   return { target, dns: scheme === 'dns', host, port, tls: scheme === 'https' };
 }
 

@@ -1,4 +1,4 @@
-import { messageOf } from '@heimdex/common';
+import { hostPort, messageOf } from '@heimdex/common';
 import { createError, type InferenceClientError } from '../errors.js';
 import type { ServerAddress } from './address.js';
 import type { Endpoint } from './endpoint.js';
@@ -114,8 +114,7 @@ export class EndpointPool {
     const failures = new Map<string, unknown>();
     for (const { host, port } of this.#names) {
       try {
-        for (const ip of await this.#lookUpName(host))
-          found.set(ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`, host);
+        for (const ip of await this.#lookUpName(host)) found.set(hostPort(ip, port), host);
       } catch (error) {
         failures.set(host, error);
       }

@@ -1,4 +1,4 @@
-/** Formats sizes, times and counts for people. */
+/** Formats sizes, times, counts and addresses. */
 
 const UNITS = ['kB', 'MB', 'GB', 'TB'] as const;
 
@@ -37,6 +37,11 @@ export function formatDuration(ms: number): string {
 /** `1 file`, `5 files`. */
 export function formatCount(count: number, one: string): string {
   return `${count} ${one}${count === 1 ? '' : 's'}`;
+}
+
+/** `10.0.0.1:8001`, `[::1]:8001`. */
+export function hostPort(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 /** Formats remaining time in whole seconds: `3 s`, `4 min 05 s`. */

@@ -95,7 +95,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   );
   return {
     models,
-    host: values.host,
+    // In brackets, as in front of a port, it would be a name.
+    host: values.host.replace(/^\[(.*)\]$/, '$1'),
     port: values.port,
     log: { level: values.logLevel, format: values.logFormat },
     device: models.device === 'auto' ? 'cpu' : models.device,

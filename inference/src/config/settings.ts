@@ -45,7 +45,7 @@ export const SERVER_VARIABLES = {
   host: stringVariable({
     name: 'HOST',
     default: '0.0.0.0',
-    doc: 'Address to listen on.',
+    doc: 'Address to listen on; by default all of IPv4. For IPv6 as well, set :: instead.',
     example: '127.0.0.1',
   }),
   logLevel: enumVariable({

@@ -3,6 +3,7 @@ import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import grpc from '@grpc/grpc-js';
+import { hostPort } from '@heimdex/common';
 import { FatalError } from '../exit-codes.js';
 import type { ServedService } from '../services/service.js';
 import type { TlsPort } from './auth/tls.js';
@@ -144,13 +145,16 @@ function createWebListener(options: ListenAllOptions): RequestListener {
 
 function addressError({ host, port }: ListenAllOptions, error: unknown): FatalError {
   const { code, message } = error as NodeJS.ErrnoException;
+  const noAddress = `this machine has no address ${host}. Set HOST to one it has, or to 0.0.0.0 for all`;
   const reasons: Readonly<Record<string, string>> = {
     EADDRINUSE: `port ${port} is in use. Stop the process that uses it, or set PORT to another port`,
     EACCES: `port ${port} requires privileges. Set PORT to one above 1023`,
-    EADDRNOTAVAIL: `this machine has no address ${host}. Set HOST to one it has, or to 0.0.0.0 for all`,
+    EADDRNOTAVAIL: noAddress,
+    // A machine without IPv6.
+    EAFNOSUPPORT: noAddress,
     ENOTFOUND: `the name ${host} is not known. Set HOST to an address of this machine, or to 0.0.0.0 for all`,
   };
-  return new FatalError('address', `Cannot listen on ${host}:${port}: ${reasons[code ?? ''] ?? message}.`, {
+  return new FatalError('address', `Cannot listen on ${hostPort(host, port)}: ${reasons[code ?? ''] ?? message}.`, {
     cause: error,
   });
 }

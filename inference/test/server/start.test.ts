@@ -199,6 +199,14 @@ describe('an address', () => {
       const { code, stderr } = await runHere({ ...pocketEnv(volume), HOST: '192.0.2.1' });
       expect(code).to.equal(EXIT_CODES.address);
       expect(stderr).to.include('192.0.2.1').and.include('HOST');
+      // Of IPv6, with or without the brackets that it has in front of a port.
+      for (const HOST of ['2001:db8::1', '[2001:db8::1]']) {
+        const ended = await runHere({ ...pocketEnv(volume), HOST, PORT: '8001' });
+        expect(ended.code).to.equal(EXIT_CODES.address);
+        expect(ended.stderr).to.include(
+          'Cannot listen on [2001:db8::1]:8001: this machine has no address 2001:db8::1.',
+        );
+      }
     } finally {
       await volume.remove();
     }
