@@ -21,6 +21,7 @@ interface Container {
   readonly env?: readonly { readonly name: string; readonly value: string }[];
   readonly volumeMounts: readonly Mount[];
   readonly resources: { readonly limits?: { readonly memory?: string } };
+  readonly terminationMessagePolicy?: string;
   readonly securityContext: Readonly<Record<string, unknown>>;
   readonly startupProbe?: Probe & { readonly periodSeconds: number; readonly failureThreshold: number };
   readonly readinessProbe?: Probe;
@@ -114,6 +115,14 @@ for (const overlay of overlays) {
     it('limits the memory of every container', () => {
       const limits = pods.flatMap((pod) => [...(pod.initContainers ?? []), ...pod.containers]);
       expect(limits.filter(({ resources: { limits } }) => limits?.memory === undefined)).to.deep.equal([]);
+    });
+
+    it('has why a container ended in the status of the pod: the last line of its log, which is JSON', () => {
+      const all = pods.flatMap((pod) => [...(pod.initContainers ?? []), ...pod.containers]);
+      const silent = all.filter(({ terminationMessagePolicy }) => terminationMessagePolicy !== 'FallbackToLogsOnError');
+      expect(silent.map(({ name }) => name)).to.deep.equal([]);
+      const models = resources.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('models'));
+      expect(models?.data).to.include({ LOG_FORMAT: 'json' });
     });
 
     it('limits the server to the memory that compose gives it and the README names, or that its small models need', () => {
