@@ -119,7 +119,7 @@ describe('large JSON', () => {
   it('whose thread dies of an error is answered with that error, and the next JSON is parsed by a new thread', async () => {
     const dying = `const { parentPort } = require('node:worker_threads');
       parentPort.on('message', (message) => { if (message === 'die') throw new Error('out of memory'); });
-      parentPort.postMessage('started');`;
+      parentPort.postMessage({ kind: 'started' });`;
     const programs = [dying, undefined];
     const thread = new JsonThread({ maxValues: 100, maxDepth: 8 }, () => {
       const source = programs.shift();
@@ -137,6 +137,24 @@ describe('large JSON', () => {
     } finally {
       await thread.close();
     }
+  });
+
+  it('that is being parsed is refused when its thread is closed', async () => {
+    const late = `const { parentPort } = require('node:worker_threads');
+      parentPort.on('message', () => {
+        parentPort.postMessage({ kind: 'started' });
+        parentPort.postMessage({ kind: 'wrong', message: 'late' });
+      });`;
+    let error: Promise<unknown> | undefined;
+    await new Promise((resolve) => {
+      const thread = new JsonThread({ maxValues: 100, maxDepth: 8 }, () =>
+        new Worker(late, { eval: true }).once('message', () => resolve(thread.close())),
+      );
+      error = thread
+        .toBinary(EmbedTextRequestSchema.typeName, bytesOf({ texts: ['a'] }), NEVER)
+        .catch((reason) => reason);
+    });
+    expect(await error).to.have.property('message', 'the thread for JSON: closed');
   });
 
   it('is parsed by the next thread when the last one has ended', async () => {

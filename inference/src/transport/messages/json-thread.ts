@@ -4,6 +4,7 @@
  * memory. As for a model, bulk calls get a ninth of it while interactive ones wait: those of an index job would take seconds.
  */
 import type { Worker } from 'node:worker_threads';
+import { LimitedThread } from '../../process/limited-thread.js';
 import { Semaphore } from '../../semaphore.js';
 import type { Caller } from '../../services/call.js';
 import { noThread, startThread } from '../../start-thread.js';
@@ -16,20 +17,16 @@ export interface JsonJob {
   readonly limits: JsonLimits;
 }
 
-/** A response: the message in binary form, or the error in the text. */
-export type JsonOutcome = { readonly bytes: Uint8Array<ArrayBuffer> } | { readonly wrong: string };
-
-/** The thread's first message. */
-export const STARTED = 'started';
-
-/** The answer to a job. */
-interface Answer {
-  resolve(bytes: Uint8Array<ArrayBuffer>): void;
-  reject(error: unknown): void;
-}
+/** Its answer: the message in binary form, the error in the text, or why the thread ended. */
+export type JsonAnswer =
+  | { readonly kind: 'parsed'; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: 'wrong'; readonly message: string }
+  | { readonly kind: 'lost'; readonly error: Error };
 
 const PROGRAM = new URL('./json-thread-main.js', import.meta.url);
 const IDLE_MS = 5000;
+/** The longest text that JavaScript can hold, 512 MiB, takes a seventh of it. */
+const PARSE_WORK_MS = 60_000;
 
 /** The text is not such a message; the error message says why. */
 export class JsonError extends Error {
@@ -39,8 +36,7 @@ export class JsonError extends Error {
 export class JsonThread {
   readonly #limits: JsonLimits;
   readonly #turns = new Semaphore(1);
-  #worker: Worker | undefined;
-  #current: Answer | undefined;
+  #thread: LimitedThread<JsonJob, JsonAnswer> | undefined;
   #idle: NodeJS.Timeout | undefined;
   readonly #startThread: () => Worker;
 
@@ -68,50 +64,38 @@ export class JsonThread {
     });
   }
 
+  /** Ends the thread; a message that is being parsed rejects. The next message starts another one. */
   async close(): Promise<void> {
     clearTimeout(this.#idle);
-    const worker = this.#worker;
-    this.#worker = undefined;
-    await worker?.terminate();
+    await this.#thread?.end();
   }
 
   async #parse(job: JsonJob): Promise<Uint8Array<ArrayBuffer>> {
     clearTimeout(this.#idle);
     try {
-      this.#worker ??= this.#start();
-      const worker = this.#worker;
+      if (!this.#thread?.alive) this.#thread = this.#start();
+      this.#thread.ref();
       const { bytes } = job;
       // A view into a shared buffer is copied; an exclusive buffer is transferred.
       const alone = bytes.byteLength === bytes.buffer.byteLength || (bytes.buffer as ArrayBuffer).resizable;
-      return await new Promise((resolve, reject) => {
-        this.#current = { resolve, reject };
-        worker.postMessage(job, alone ? [bytes.buffer as ArrayBuffer] : []);
-      });
+      const answer = await this.#thread.ask(job, alone ? [bytes.buffer as ArrayBuffer] : []);
+      if (answer.kind === 'parsed') return answer.bytes;
+      throw answer.kind === 'wrong' ? new JsonError(answer.message) : answer.error;
     } finally {
+      this.#thread?.unref();
       this.#idle = setTimeout(() => void this.close(), IDLE_MS).unref();
     }
   }
 
-  #start(): Worker {
-    const worker = this.#startThread();
-    worker.unref();
-    let started = false;
-    worker.on('message', (outcome: JsonOutcome | typeof STARTED) => {
-      if (outcome === STARTED) {
-        started = true;
-        return;
-      }
-      if (this.#worker !== worker) return;
-      if ('wrong' in outcome) this.#current?.reject(new JsonError(outcome.wrong));
-      else this.#current?.resolve(outcome.bytes);
+  #start(): LimitedThread<JsonJob, JsonAnswer> {
+    return new LimitedThread<JsonJob, JsonAnswer>({
+      start: this.#startThread,
+      workMs: PARSE_WORK_MS,
+      notStarted: noThread,
+      lost: (loss) => ({
+        kind: 'lost',
+        error: loss instanceof Error ? loss : new Error(`the thread for JSON: ${loss}`),
+      }),
     });
-    const lost = (error: unknown) => {
-      if (this.#worker !== worker) return;
-      this.#worker = undefined;
-      this.#current?.reject(started ? error : noThread(error));
-    };
-    worker.on('error', lost);
-    worker.on('exit', (code) => lost(new Error(`the thread for JSON ended with ${code}`)));
-    return worker;
   }
 }
