@@ -87,6 +87,31 @@ describe('ModelQueue admission', () => {
     expect(() => modelQueue.admit(request)).not.to.throw();
   });
 
+  it('counts the whole time of a run that takes up to ten times as long as expected', async () => {
+    const { modelQueue, executor } = createModelQueue({ limits: { maxItems: 100, maxWaitMs: 10_000 } });
+    modelQueue.addExecutor(executor);
+    await measure({ modelQueue, executor }, '1', 1000);
+    await measure({ modelQueue, executor }, '1', 9000);
+    modelQueue.admit(request);
+    // About 5 s each, and 1 s as a reserve.
+    expect(refusal(() => modelQueue.admit(request)).retryAfterMs).to.be.within(1000, 1500);
+  });
+
+  it('counts an item once that is answered before the others of its run', async () => {
+    const { modelQueue, executor } = createModelQueue();
+    modelQueue.addExecutor(executor);
+    const admission = modelQueue.admit(request);
+    const done = admission.submit('12345', NEVER);
+    await settled();
+    executor.at(0).settle(0);
+    executor.at(0).answer(undefined, 100);
+    await done;
+    await settled();
+    admission.close();
+    modelQueue.admit({ ...request, cost: 45 });
+    expect(refusal(() => modelQueue.admit({ ...request, cost: 25 })).retryAfterMs).to.equal(500);
+  });
+
   it('estimates waits from the items that a run answered: refused ones take no time', async () => {
     const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
@@ -193,6 +218,16 @@ describe('ModelQueue admission', () => {
     const closed = full();
     closed.modelQueue.close(new InferenceError('DRAINING', 'closing'));
     expect(closed.modelQueue.refusal('interactive')).to.equal(undefined);
+  });
+
+  it('releases what a call holds, and not the work of the others', async () => {
+    const { modelQueue, executor } = createModelQueue();
+    modelQueue.addExecutor(executor);
+    await measure({ modelQueue, executor }, '12345', 100);
+    const first = modelQueue.admit({ ...request, cost: 25 });
+    modelQueue.admit({ ...request, cost: 15 });
+    first.close();
+    expect(refusal(() => modelQueue.admit({ ...request, cost: 45 })).retryAfterMs).to.equal(300);
   });
 
   it('releases capacity once when a call is closed repeatedly', () => {
