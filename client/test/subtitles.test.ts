@@ -77,6 +77,35 @@ describe('subtitles', () => {
     expect(made.flatMap(({ lines }) => lines).join('')).to.equal(text);
   });
 
+  for (const [language, text, lines] of [
+    [
+      'Japanese',
+      '今日は新しい検索サービスをご紹介したいと思います。',
+      ['今日は新しい検索サービスを', 'ご紹介したいと思います。'],
+    ],
+    [
+      'Chinese',
+      '大家好，今天我们来介绍一个新的搜索服务，谢谢大家。',
+      ['大家好，今天我们来介绍一个', '新的搜索服务，谢谢大家。'],
+    ],
+  ] as const) {
+    const letters = [...text].map((letter, at) => ({ text: letter, startSeconds: at / 10, endSeconds: at / 10 + 0.1 }));
+    for (const [timed, words] of [
+      ['not timed', []],
+      ['timed by letter', letters],
+    ] as const) {
+      it(`break text without spaces between its words, and before no closing sign: ${language}, ${timed}`, () => {
+        const made = cues('srt', [segment(text, 4, words)]);
+        expect(made).to.deep.equal([{ times: '00:00:00,000 --> 00:00:04,000', lines }]);
+      });
+    }
+  }
+
+  it('break text of signs at its spaces, also where it has the times of words', () => {
+    const made = cues('srt', [spoken(' ♪♪ ♪♪ (♪♪ ♪♪)')], { maxLineWidth: 6, maxLines: 1 });
+    expect(made.map(({ lines }) => lines)).to.deep.equal([['♪♪ ♪♪'], ['(♪♪'], ['♪♪)']]);
+  });
+
   it('keep an arrow in the text from being read as times', () => {
     expect(cues('srt', [segment('a --> b ---> c', 1)])[0]?.lines).to.deep.equal(['a -> b -> c']);
     expect(cues('vtt', [segment('a --> b & <c>', 1)])[0]?.lines).to.deep.equal(['a --&gt; b &amp; &lt;c&gt;']);

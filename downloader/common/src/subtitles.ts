@@ -99,7 +99,7 @@ export function formatSubtitles(
 function cuesOf(segment: SubtitleSegment, options: SubtitleOptions): Cue[] {
   const width = options.maxLineWidth ?? DEFAULT_LINE_WIDTH;
   const maxLines = options.maxLines ?? DEFAULT_LINES;
-  const words = wordsOf(segment, width);
+  const words = wordsOf(segment, width, options.highlightWords !== true);
   const total = widthOf(words);
   const count = Math.ceil(wrap(words, width).length / maxLines);
   const groups: SubtitleWord[][] = [];
@@ -119,13 +119,33 @@ function cuesOf(segment: SubtitleSegment, options: SubtitleOptions): Cue[] {
   }));
 }
 
-/** What a line may be broken between. A word that is wider than a line is cut, as text without spaces has to be. */
-function wordsOf(segment: SubtitleSegment, width: number): SubtitleWord[] {
+/** What a line may be broken between. A word that is wider than a line is cut, as text without spaces has to be: between its own words. */
+function wordsOf(segment: SubtitleSegment, width: number, joins: boolean): SubtitleWord[] {
   const { text, words, startSeconds, endSeconds } = segment;
-  const parts = words.length > 0 ? words : estimated(text, startSeconds, endSeconds);
+  const timed = joins ? joinedLetters(words) : words;
+  const parts = words.length > 0 ? timed : estimated(text, startSeconds, endSeconds);
   return parts
     .filter((word) => word.text.trim() !== '')
     .flatMap((word) => (columns(word.text) > width ? cut(word, width) : word));
+}
+
+/** Text without spaces has the times of its letters: here those of its words. */
+function joinedLetters(letters: readonly SubtitleWord[]): readonly SubtitleWord[] {
+  let at = 0;
+  const starts = new Set<number>();
+  for (const word of unspacedWords(letters.map(({ text }) => text).join(''))) {
+    starts.add(at);
+    at += word.length;
+  }
+  at = 0;
+  const words: SubtitleWord[] = [];
+  for (const letter of letters) {
+    const last = words.at(-1);
+    if (last === undefined || starts.has(at)) words.push(letter);
+    else words[words.length - 1] = { ...last, text: last.text + letter.text, endSeconds: letter.endSeconds };
+    at += letter.text.length;
+  }
+  return words;
 }
 
 function estimated(text: string, startSeconds: number, endSeconds: number): SubtitleWord[] {
@@ -137,19 +157,42 @@ function estimated(text: string, startSeconds: number, endSeconds: number): Subt
   }));
 }
 
-function cut(word: SubtitleWord, width: number): SubtitleWord[] {
-  const parts: string[] = [];
-  for (const { segment } of new Intl.Segmenter().segment(word.text)) {
-    const last = parts.at(-1);
-    if (last === undefined || columns(last + segment) > width) parts.push(segment);
-    else parts[parts.length - 1] = last + segment;
+function cut({ text, startSeconds, endSeconds }: SubtitleWord, width: number): SubtitleWord[] {
+  const perCharacter = (endSeconds - startSeconds) / text.length;
+  const parts = unspacedWords(text).flatMap((part) => (columns(part) > width ? linesOf(part, width) : part));
+  let at = 0;
+  return parts.map((part) => {
+    const from = at;
+    at += part.length;
+    return {
+      text: part,
+      startSeconds: startSeconds + from * perCharacter,
+      endSeconds: startSeconds + at * perCharacter,
+    };
+  });
+}
+
+/** The words of a text without spaces. A sign stays with the word before it, an opening one with the word behind it, as spaces do. */
+function unspacedWords(text: string): string[] {
+  const words: string[] = [];
+  let begun = true;
+  for (const { segment, isWordLike } of new Intl.Segmenter(undefined, { granularity: 'word' }).segment(text)) {
+    const begins: boolean = isWordLike ? !begun : /^\s/.test(segment) || (!begun && /^[\p{Ps}\p{Pi}]/u.test(segment));
+    if (begins || words.length === 0) words.push(segment);
+    else words[words.length - 1] += segment;
+    begun = !isWordLike && (begun || begins);
   }
-  const step = (word.endSeconds - word.startSeconds) / parts.length;
-  return parts.map((text, index) => ({
-    text,
-    startSeconds: word.startSeconds + index * step,
-    endSeconds: word.startSeconds + (index + 1) * step,
-  }));
+  return words;
+}
+
+function linesOf(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
+    const last = lines.at(-1);
+    if (last === undefined || columns(last + segment) > width) lines.push(segment);
+    else lines[lines.length - 1] = last + segment;
+  }
+  return lines;
 }
 
 /** Wraps into the same number of lines as `wrap`, of about equal width. */
