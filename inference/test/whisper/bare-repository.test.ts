@@ -11,8 +11,8 @@ import { WhisperTokenizer } from '../../src/models/whisper/vocabulary.js';
 import { koreanWhisper } from '../fixtures/fine-tunes.js';
 import { type CompiledRepository, compileRepository } from '../support/compiled.js';
 import { inRepository, inShared, needsShared } from '../support/paths.js';
-import { samplesOf } from '../support/speech.js';
-import { transcribeWith, WHISPER_BASE, type WhisperModel } from '../support/whisper.js';
+import { SPEECH_OPTIONS, samplesOf, windowOf } from '../support/speech.js';
+import { decodeTogether, transcribeWith, WHISPER_BASE, type WhisperModel } from '../support/whisper.js';
 
 const SMALL_FILES = ['generation_config.json', 'preprocessor_config.json', 'tokenizer_config.json'];
 
@@ -40,6 +40,14 @@ describe('a Whisper whose repository has config.json, tokenizer.json and its wei
         const events = await transcribeWith(model, samples, { timestamps: 'word', temperatures: [0] });
         const summary = events.at(-1);
         expect(summary?.type === 'summary' && summary.summary.language).to.be.oneOf(['ko', 'en', 'ja', 'de']);
+      });
+
+      it('takes no language from a window without speech: it is detected in the next one', async () => {
+        const samples = (await samplesOf(inRepository('demo/samples/speech/models.flac'))).subarray(0, 32_000);
+        // With these thresholds nothing is speech.
+        const options = { ...SPEECH_OPTIONS, temperatures: [0], noSpeechThreshold: 0, logProbThreshold: 0 };
+        const [decoded] = await decodeTogether(model, [windowOf(samples, { options, language: undefined })]);
+        expect(decoded).to.include({ language: undefined, languageProbability: 0 });
       });
     });
   }

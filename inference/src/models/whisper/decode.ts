@@ -129,10 +129,12 @@ export async function decodeWindow(
       ? Math.min(window.samples.length, Math.round(lastWordSeconds * SPEECH_SAMPLE_RATE_HZ))
       : split.advanceSamples;
   const segments = timedSegments(window, texts, worded);
+  // In music or noise a language may be as sure as it is wrong, and all that follows would be read as that language.
+  const { language, languageProbability } = silent ? givenLanguage(window.language) : task.detected;
   return {
     type: 'decode',
-    language: task.detected.language,
-    languageProbability: task.detected.languageProbability,
+    language,
+    languageProbability,
     segments: segments.map(
       ({ startSeconds, endSeconds, text, textTokens, words }, id): SpeechSegment => ({
         id,
