@@ -72,6 +72,17 @@ describe('images of every kind', () => {
     expect((await imageErrorOf(imageFixture('many_tiles.heic'), 200_000)).message).to.match(/HEIC of 512 x 544/);
   });
 
+  it('reads an AVIF whose first brand names no codec', async () => {
+    for (const name of ['premultiplied.avif', 'turned_alpha.avif']) {
+      const expected = await imageOf(imageFixture(name));
+      for (const brand of ['mif1', 'miaf']) {
+        const file = Buffer.from(imageFixture(name));
+        file.write(brand, 8, 'latin1');
+        expect(await imageOf(file), `${name} of ${brand}`).to.deep.equal(expected);
+      }
+    }
+  });
+
   it('turns the transparency of an AVIF with its colours, whatever its file says of it', async () => {
     // By avifenc 0.11: its right half is transparent, turned to the top.
     const image = await imageOf(imageFixture('turned_alpha.avif'));

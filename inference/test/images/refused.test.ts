@@ -62,6 +62,16 @@ describe('files that are no image of the formats', () => {
         `Expected a supported ${format} image, got an image sequence without a still image. Send its first frame as a still image.`,
       );
     }
+    for (const [property, codec] of [
+      ['avcC', 'H.264'],
+      ['vvcC', 'H.266'],
+      ['uncC', 'uncompressed pixels'],
+    ] as const) {
+      const meta = box('meta', Buffer.alloc(4), box('iprp', box('ipco', box('ispe', Buffer.alloc(12)), box(property))));
+      expect((await imageErrorOf(Buffer.concat([brands('mif1'), meta]))).message, property).to.equal(
+        `Expected a supported HEIC image, got a HEIF image with ${codec} inside. Send it as HEIC (HEVC), AVIF or JPEG.`,
+      );
+    }
   });
 
   it('are refused by name if a PNG is one of an iOS app', async () => {

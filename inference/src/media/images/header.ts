@@ -8,7 +8,7 @@ import { ascii, brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type I
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
 import { withGifEnd } from './gif-end.js';
 import { checkItems, hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
-import { factsOfLarge, type HeicFacts } from './heif-properties.js';
+import { codecOf, factsOfLarge, type HeicFacts } from './heif-properties.js';
 import { isOnItsSide, openTurned, type Turn, turnsOf, withoutTurns } from './heif-turns.js';
 import { isProfile } from './icc.js';
 import { beforePixels } from './jpeg-scans.js';
@@ -45,7 +45,6 @@ export interface ImageHeader {
 
 /** Maximum bytes of unpacked TIFF samples per allowed pixel. */
 const TIFF_BYTES_PER_PIXEL = 8;
-const HEIF_CODECS: Readonly<Record<string, string>> = { avc: 'H.264', vvc: 'H.266', jpeg: 'JPEG', j2k: 'JPEG 2000' };
 
 /**
  * Reads an image's header and checks its size. Throws an InferenceError: IMAGE_UNREADABLE when the bytes are not one of
@@ -174,9 +173,11 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
     throw refuseImage(format, 'an image sequence without a still image', 'Send its first frame as a still image.');
   }
   checkItems(content);
-  // Of an animated AVIF the still image is read, which is the first frame; libvips detects it by another brand.
-  const isAnimated = brandsOf(content)[0] === 'avis';
-  const readable = (bytes: Uint8Array): Uint8Array => withoutExif(isAnimated ? asStillAvif(bytes) : bytes);
+  const codec = codecOf(content) ?? 'HEVC';
+  if (codec !== 'AV1' && codec !== 'HEVC') {
+    throw refuseImage(format, `a HEIF image with ${codec} inside`, 'Send it as HEIC (HEVC), AVIF or JPEG.');
+  }
+  const readable = (bytes: Uint8Array): Uint8Array => withoutExif(codec === 'AV1' ? asStillAvif(bytes) : bytes);
   const plain = readable(content);
   const large = factsOfLarge(plain);
   if (large !== undefined) {
@@ -185,15 +186,9 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
   }
   const metadata = await openImage(plain).metadata();
   // libheif scales alpha to a cropped image.
-  const crops = metadata.hasAlpha === true && metadata.compression === 'av1';
+  const crops = metadata.hasAlpha === true && codec === 'AV1';
   const turns = needsOwnTurns(metadata) ? turnsOf(plain, crops) : [];
-  if (metadata.compression === 'hevc') {
-    return heicHeader({ ...metadata.autoOrient, profile: metadata.icc }, turns);
-  }
-  if (metadata.compression !== 'av1') {
-    const codec = HEIF_CODECS[metadata.compression ?? ''] ?? 'an unknown codec';
-    throw refuseImage(format, `a HEIF image with ${codec} inside`, 'Send it as HEIC (HEVC), AVIF or JPEG.');
-  }
+  if (codec === 'HEVC') return heicHeader({ ...metadata.autoOrient, profile: metadata.icc }, turns);
   const header = fromMetadata('AVIF', metadata);
   const { orientation, colours } = header;
   const upright = (bytes: Uint8Array): Sharp => openUpright(readable(bytes), colours, orientation);
@@ -238,7 +233,9 @@ async function openUnpremultiplied(opened: () => Sharp): Promise<Sharp> {
   return openRaw({ data, width: info.width, height: info.height, channels });
 }
 
+/** libvips knows the codec by the first brand alone, and no animation: of one the still image is read, which is the first frame. */
 function asStillAvif(content: Uint8Array): Uint8Array {
+  if (brandsOf(content)[0] === 'avif') return content;
   const copy = Buffer.from(content);
   copy.write('avif', 8, 'latin1');
   return copy;

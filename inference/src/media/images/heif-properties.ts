@@ -5,6 +5,15 @@ import { orNothing, viewOf } from './icc.js';
 /** libvips refuses files of more items. Photographs have as many tiles from 60 million pixels on: panoramas, telephones of 64 million pixels. */
 const MAX_VIPS_ITEMS = 256;
 const ICC_TYPES = ['prof', 'rICC'];
+/** Codecs by the property that every image of theirs has. */
+const CODECS: Readonly<Record<string, string>> = {
+  hvcC: 'HEVC',
+  av1C: 'AV1',
+  avcC: 'H.264',
+  vvcC: 'H.266',
+  j2kH: 'JPEG 2000',
+  uncC: 'uncompressed pixels',
+};
 
 /** What is known of a HEIC image without libvips. */
 export interface HeicFacts {
@@ -12,6 +21,12 @@ export interface HeicFacts {
   readonly width: number;
   readonly height: number;
   readonly profile: Uint8Array | undefined;
+}
+
+/** The codec of the primary image, or of the first of those that it is made of; undefined for others. A file's brands need not name it. */
+export function codecOf(content: Uint8Array): string | undefined {
+  const codecs = [...primaryProperties(content), ...allProperties(content)].map(({ type }) => CODECS[type]);
+  return codecs.find((codec) => codec !== undefined);
 }
 
 /** The facts of a HEIC image that has more items than libvips reads; undefined for others, and for those that cannot be read without it. */
