@@ -77,7 +77,9 @@ describe('the way to the hub', () => {
     await proxy.close();
     const result = await run(hub.url, { HTTP_PROXY: gone, DOWNLOAD_ATTEMPTS: '2' });
     expect(result.status, result.stderr).to.equal(5);
-    expect(result.stderr).to.include('proxy variables');
+    expect(result.stderr)
+      .to.include(`cannot be reached through the proxy ${new URL(gone).host} or`)
+      .and.include('proxy variables');
     proxy = await startProxy();
   });
 
@@ -205,13 +207,42 @@ describe('the way to the hub', () => {
     });
 
     it('is refused if the certificate is for another address, with and without a proxy: exit 5', async () => {
-      const other = await startTlsFront(dir.path, hub.url, hub.cdnUrl, 'DNS:localhost,IP:127.0.0.2');
+      const other = await startTlsFront(dir.path, hub.url, hub.cdnUrl, { ip: '127.0.0.2' });
       for (const way of [{ HTTPS_PROXY: proxy.url }, {}]) {
         const result = await run(other.numberUrl, { NODE_EXTRA_CA_CERTS: other.caPath, ...way });
         expect(result.status, result.stderr).to.equal(5);
         expect(result.stderr).to.include('ERR_TLS_CERT_ALTNAME_INVALID');
       }
       await other.close();
+    });
+
+    it('is refused immediately if the certificate is not valid yet, and the error names the clock: exit 5', async () => {
+      const future = await startTlsFront(dir.path, hub.url, hub.cdnUrl, { validFrom: new Date('2200-01-01') });
+      const result = await run(future.url, { NODE_EXTRA_CA_CERTS: future.caPath });
+      await future.close();
+      expect(result.status, result.stderr).to.equal(5);
+      expect(result.stderr)
+        .to.include('CERT_NOT_YET_VALID')
+        .and.include("this machine's clock")
+        .and.not.include('retrying');
+    });
+
+    it('is refused immediately if the other end has none, and the error names the proxy on the way: exit 5', async () => {
+      const direct = await run(hub.url.replace('http:', 'https:'), {});
+      expect(direct.status, direct.stderr).to.equal(5);
+      expect(direct.stderr).to.include('Write http:// instead of https://').and.not.include('retrying');
+      const HTTPS_PROXY = proxy.url.replace('http:', 'https:');
+      const result = await run(front.url, { HTTPS_PROXY });
+      expect(result.status, result.stderr).to.equal(5);
+      expect(result.stderr)
+        .to.include(`through the proxy ${new URL(proxy.url).host} over TLS`)
+        .and.not.include('retrying');
+    });
+
+    it('is refused if the certificate of a proxy is not trusted, and the error names the proxy: exit 5', async () => {
+      const result = await run('https://hub.invalid', { HTTPS_PROXY: front.url });
+      expect(result.status, result.stderr).to.equal(5);
+      expect(result.stderr).to.include(`of hub.invalid, or of the proxy ${new URL(front.url).host}, is not trusted`);
     });
 
     it('is never left for an unencrypted address', async () => {

@@ -51,6 +51,7 @@ export interface HttpOptions {
 /** TLS errors that no retry fixes. */
 const CERTIFICATE_CODES = new Set([
   'CERT_HAS_EXPIRED',
+  'CERT_NOT_YET_VALID',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'ERR_TLS_CERT_ALTNAME_INVALID',
   'SELF_SIGNED_CERT_IN_CHAIN',
@@ -58,6 +59,11 @@ const CERTIFICATE_CODES = new Set([
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
+
+/** Those of them that a wrong clock may cause. */
+const CLOCK_CODES = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
+/** The error of OpenSSL for an answer that is not TLS, such as that of an http server. */
+const NO_TLS = /wrong version number/i;
 
 /**
  * Opens the HTTP client. got is imported here, so that a run without requests does not load it. Its retries and timeouts are
@@ -82,7 +88,7 @@ export async function openHttp(options: HttpOptions): Promise<HttpClient> {
         decompress: false,
         retry: { limit: 0 },
       });
-      const body = new WatchedBody(stream, url, options.stallMs, signal);
+      const body = new WatchedBody(stream, url, options, signal);
       const answer = await body.answer();
       options.contact.onAnswer();
       return answer;
@@ -118,9 +124,10 @@ class WatchedBody {
   constructor(
     readonly stream: Readable,
     readonly url: URL,
-    stallMs: number,
+    readonly options: Pick<HttpOptions, 'stallMs' | 'proxyFor'>,
     readonly signal: AbortSignal,
   ) {
+    const { stallMs } = options;
     this.#timer = setTimeout(() => {
       if (this.#waiting) this.#fail(stallError(url, stallMs));
     }, stallMs);
@@ -172,7 +179,7 @@ class WatchedBody {
     try {
       return await pending;
     } catch (error) {
-      throw this.#failure ?? connectionError(this.url, error);
+      throw this.#failure ?? connectionError(this.url, this.options.proxyFor(this.url), error);
     } finally {
       this.#waiting = false;
     }
@@ -202,21 +209,31 @@ function stallError(url: URL, stallMs: number): TransientError {
   );
 }
 
-function connectionError(url: URL, error: unknown): Error {
+function connectionError(url: URL, proxy: URL | undefined, error: unknown): Error {
   const cause = error instanceof Error ? error.cause : undefined;
   if (cause instanceof ProxyRefusal) return proxyError(url, cause);
   const code = codeOf(error);
   if (code !== undefined && CERTIFICATE_CODES.has(code)) {
+    const whose = proxy?.protocol === 'https:' ? `${url.host}, or of the proxy ${proxy.host},` : url.host;
+    const advice = CLOCK_CODES.has(code)
+      ? "Check this machine's clock and the certificate, then run: heimdex-downloader download"
+      : 'If it was issued by your own authority, add its file: NODE_EXTRA_CA_CERTS=/path/ca.pem heimdex-downloader download';
+    return new DownloaderError('UNREACHABLE', `The certificate of ${whose} is not trusted (${code}). ${advice}`, {
+      cause: error,
+    });
+  }
+  const way = proxy === undefined ? '' : ` through the proxy ${proxy.host}`;
+  if (NO_TLS.test(messageOf(error))) {
     return new DownloaderError(
       'UNREACHABLE',
-      `The certificate of ${url.host} is not trusted (${code}). If it was issued by your own authority, add its file: NODE_EXTRA_CA_CERTS=/path/ca.pem heimdex-downloader download`,
+      `${url.host} was asked${way} over TLS and answered without it. Write http:// instead of https:// where it has no TLS: check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
       { cause: error },
     );
   }
   return new TransientError(
     new DownloaderError(
       'UNREACHABLE',
-      `${url.host} cannot be reached or closed the connection (${code ?? messageOf(error)}). Check the network, HF_ENDPOINT and the proxy variables, then run the command again: it resumes where it stopped.`,
+      `${url.host} cannot be reached${way} or closed the connection (${code ?? messageOf(error)}). Check the network, HF_ENDPOINT and the proxy variables, then run the command again: it resumes where it stopped.`,
       { cause: error },
     ),
     undefined,

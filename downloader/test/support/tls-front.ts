@@ -1,11 +1,10 @@
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { generate } from 'selfsigned';
 
 /** A hub behind TLS, with a certificate that only its own authority knows. */
 export interface TlsFront {
@@ -18,20 +17,37 @@ export interface TlsFront {
 }
 
 const CDN_PREFIX = '/__cdn';
+const HUNDRED_YEARS_MS = 100 * 365 * 86_400_000;
 
-/** Makes a certificate for `names` in a directory, and puts TLS in front of a hub and of the host it redirects to. */
+/**
+ * Makes a certificate in a directory, and puts TLS in front of a hub and of the host it redirects to.
+ *
+ * @param ip - The address that the certificate is for, besides localhost.
+ * @param validFrom - When the certificate begins to be valid.
+ */
 export async function startTlsFront(
   dir: string,
   hubUrl: string,
   cdnUrl: string,
-  names = 'DNS:localhost,IP:127.0.0.1',
+  { ip = '127.0.0.1', validFrom = new Date(0) } = {},
 ): Promise<TlsFront> {
-  const key = join(dir, 'key.pem');
   const caPath = join(dir, 'ca.pem');
-  const subject = ['-subj', '/CN=localhost', '-addext', `subjectAltName=${names}`];
-  const how = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-  await promisify(execFile)('openssl', [...how, '-keyout', key, '-out', caPath, ...subject]);
-  const server = createServer({ key: await readFile(key), cert: await readFile(caPath) }, (incoming, outgoing) => {
+  const altNames = [
+    { type: 2 as const, value: 'localhost' },
+    { type: 7 as const, ip },
+  ];
+  const { cert, private: key } = await generate([{ name: 'commonName', value: 'localhost' }], {
+    keyType: 'ec',
+    algorithm: 'sha256',
+    notBeforeDate: validFrom,
+    notAfterDate: new Date(validFrom.getTime() + HUNDRED_YEARS_MS),
+    extensions: [
+      { name: 'basicConstraints', cA: true, critical: true },
+      { name: 'subjectAltName', altNames },
+    ],
+  });
+  await writeFile(caPath, cert);
+  const server = createServer({ key, cert }, (incoming, outgoing) => {
     const path = incoming.url ?? '/';
     const target = path.startsWith(CDN_PREFIX) ? `${cdnUrl}${path.slice(CDN_PREFIX.length)}` : `${hubUrl}${path}`;
     const { host: _, ...headers } = incoming.headers;
