@@ -163,6 +163,9 @@ function originOf(text: string): string | undefined {
   return origin === 'null' ? written : origin;
 }
 
+/** A value in quotes, as docker's --env-file and kubectl's --from-env-file leave it. The path "/srv" would be below the working directory. */
+const QUOTED = /^(["']).*\1$/s;
+
 /**
  * Reads a table of variables. An empty or blank variable counts as not set, as in compose files with `${NAME:-}`. Throws
  * ENVIRONMENT_INVALID with every problem.
@@ -179,7 +182,9 @@ export function readVariables<const Table extends VariableTable>(
       values[key] = item.fallback;
       continue;
     }
-    const parsed = item.parse(text);
+    const parsed = QUOTED.test(text)
+      ? { ok: false as const, problem: "must not be in quotes, which docker's --env-file does not remove" }
+      : item.parse(text);
     if (parsed.ok) values[key] = parsed.value;
     else problems.push(`${item.name} ${parsed.problem}. Example: ${item.name}=${item.example}`);
   }

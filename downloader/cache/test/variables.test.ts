@@ -72,6 +72,18 @@ describe('variables', () => {
     expect(error.message).to.match(/^5 settings are wrong:\n {2}PORT must be/);
   });
 
+  it("rejects a value in quotes, as docker's --env-file leaves it, and does not show a secret", async () => {
+    const env = { TOKEN: '"abc"', PORT: "'1'", LEVEL: ' "" ', ENDPOINT: '"' };
+    const { problems } = await cacheErrorOf(() => readVariables(env, TABLE));
+    const quoted = "must not be in quotes, which docker's --env-file does not remove";
+    expect(problems).to.deep.equal([
+      `PORT ${quoted}. Example: PORT=8001`,
+      `LEVEL ${quoted}. Example: LEVEL=debug`,
+      'ENDPOINT must be an http:// or https:// address, got """. Example: ENDPOINT=http://hub',
+      `TOKEN ${quoted}. Example: TOKEN=abc`,
+    ]);
+  });
+
   for (const written of ['a.example', 'https://a.example/page', 'https://*.example', 'https://', 'https://...@c']) {
     it(`rejects an origin that no browser sends: ${written}`, async () => {
       const error = await cacheErrorOf(() => readVariables({ ORIGINS: `https://ok,${written}` }, TABLE));
