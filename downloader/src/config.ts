@@ -14,10 +14,11 @@ import {
   readVariables,
   stringVariable,
   urlVariable,
+  type VariableValues,
 } from '@heimdex/cache';
 import { codeOf, isNotFound, MIB, messageOf } from '@heimdex/common';
 import { DownloaderError } from './errors.js';
-import { hasCredentials } from './transfer/answers.js';
+import { hasCredentials, type Token } from './transfer/answers.js';
 import type { ProxyFor } from './transfer/proxy.js';
 import { proxyEnvironment } from './transfer/proxy-environment.js';
 
@@ -32,6 +33,12 @@ export const DOWNLOADER_VARIABLES = {
   token: stringVariable({
     name: 'HF_TOKEN',
     doc: 'Token for private or licensed repositories. Sent only to HF_ENDPOINT.',
+    example: 'hf_...',
+    secret: true,
+  }),
+  oldToken: stringVariable({
+    name: 'HUGGING_FACE_HUB_TOKEN',
+    doc: 'The old name of HF_TOKEN.',
     example: 'hf_...',
     secret: true,
   }),
@@ -115,7 +122,7 @@ export interface DownloaderConfig {
   readonly models: ModelEnvironment;
   readonly endpoint: URL;
   /** Reads the token on first use, so that a run without requests opens no token file. */
-  readonly token: () => string | undefined;
+  readonly token: () => Token | undefined;
   readonly connections: number;
   readonly filesAtOnce: number;
   readonly partBytes: number;
@@ -152,9 +159,10 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
     models,
     endpoint,
     token: () => {
-      if (!hasCredentials(endpoint)) return readToken(own.token, own.tokenPath, env);
-      const named = own.token === undefined ? 'HF_TOKEN_PATH' : 'HF_TOKEN';
-      if ((own.token ?? own.tokenPath) === undefined) return undefined;
+      const given = tokenOfVariables(own);
+      if (!hasCredentials(endpoint)) return given === undefined ? tokenOfFile(own.tokenPath, env) : checked(given);
+      if (given === undefined && own.tokenPath === undefined) return undefined;
+      const named = given?.from ?? 'HF_TOKEN_PATH';
       throw new DownloaderError(
         'USAGE',
         `HF_ENDPOINT has a user and a password, and ${named} is set: a request can have only one of them. Remove one of them, then run: heimdex-downloader download`,
@@ -181,18 +189,25 @@ function hubHome(env: NodeJS.ProcessEnv): string {
   return join(cache ? absolutePath(cache, env) : join(homedir(), '.cache'), 'huggingface');
 }
 
-/**
- * Throws DownloaderError USAGE for a token that is not a valid header value, which is not shown, and for a file that cannot be read;
- * only the default one may be missing or another user's.
- */
-function readToken(given: string | undefined, named: string | undefined, env: NodeJS.ProcessEnv): string | undefined {
-  const path = named === undefined ? join(hubHome(env), 'token') : absolutePath(named, env);
-  const token = given ?? readTokenFile(path, named === undefined);
-  if (token === undefined || /^[\x21-\x7e]+$/.test(token)) return token;
+function tokenOfVariables({ token, oldToken }: VariableValues<typeof DOWNLOADER_VARIABLES>): Token | undefined {
+  if (token !== undefined) return { value: token, from: 'HF_TOKEN' };
+  return oldToken === undefined ? undefined : { value: oldToken, from: 'HUGGING_FACE_HUB_TOKEN' };
+}
+
+/** Throws DownloaderError USAGE for a token that is not a valid header value, which is not shown. */
+function checked(token: Token): Token {
+  if (/^[\x21-\x7e]+$/.test(token.value)) return token;
   throw new DownloaderError(
     'USAGE',
-    `${given === undefined ? `The token in ${path}` : 'HF_TOKEN'} must be printable ASCII without blanks or line breaks. Correct it, then run: heimdex-downloader download`,
+    `The token in ${token.from} must be printable ASCII without blanks or line breaks. Correct it, then run: heimdex-downloader download`,
   );
+}
+
+/** Throws DownloaderError USAGE for a file that cannot be read; only the default one may be missing or another user's. */
+function tokenOfFile(named: string | undefined, env: NodeJS.ProcessEnv): Token | undefined {
+  const from = named === undefined ? join(hubHome(env), 'token') : absolutePath(named, env);
+  const value = readTokenFile(from, named === undefined);
+  return value === undefined ? undefined : checked({ value, from });
 }
 
 const NOT_ALLOWED = new Set(['EACCES', 'EPERM']);

@@ -163,6 +163,24 @@ describe('the way to the hub', () => {
     }
   });
 
+  it('takes the old name of HF_TOKEN, and says which token the hub rejects: exit 4', async () => {
+    await hub.publish({ ...speechRepository(), name: 'acme/private', private: true });
+    const HF_TOKEN_PATH = join(dir.path, 'old-token');
+    await writeFile(HF_TOKEN_PATH, 'hf_wrong');
+    const settings = { ASR_MODEL: 'acme/private', HF_TOKEN_PATH };
+    for (const [variables, from] of [
+      [{}, HF_TOKEN_PATH],
+      [{ HUGGING_FACE_HUB_TOKEN: 'hf_wrong' }, 'HUGGING_FACE_HUB_TOKEN'],
+      [{ HF_TOKEN: 'hf_wrong', HUGGING_FACE_HUB_TOKEN: TOKEN }, 'HF_TOKEN'],
+    ] as const) {
+      const result = await runHere([], env({ ...settings, ...variables }));
+      expect(result.status, result.stderr).to.equal(4);
+      expect(result.stderr).to.include(`The token in ${from} was rejected`);
+    }
+    const right = await runHere([], env({ ...settings, HUGGING_FACE_HUB_TOKEN: TOKEN }));
+    expect(right.status, right.stderr).to.equal(0);
+  });
+
   it('expands ~ and variables in the path of the token', async () => {
     await hub.publish({ ...speechRepository(), name: 'acme/private', private: true });
     await mkdir(join(dir.path, 'home', 'hf'), { recursive: true });

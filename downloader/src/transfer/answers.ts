@@ -3,11 +3,18 @@ import type { HttpAnswer } from './http.js';
 import { retryAfterOf } from './rate-limit.js';
 import { mayPass, TransientError } from './retry.js';
 
+/** A token of the hub. */
+export interface Token {
+  readonly value: string;
+  /** The variable or the file that it was read from, for messages. */
+  readonly from: string;
+}
+
 /** A host trusted with the token, and how to access it. */
 export interface Origin {
   readonly endpoint: URL;
   /** Sent only to the endpoint's own origin. */
-  readonly token: string | undefined;
+  readonly token: Token | undefined;
 }
 
 /** The requested resource, for messages. */
@@ -46,7 +53,7 @@ export function answerError(answer: HttpAnswer, target: RequestTarget, origin: O
     const licence =
       target.page === undefined
         ? ''
-        : ` If it requires accepting a licence, do so at ${target.page} with the account that owns HF_TOKEN.`;
+        : ` If it requires accepting a licence, do so at ${target.page} with the account that owns the token in ${origin.token?.from}.`;
     return new DownloaderError(
       'ACCESS_DENIED',
       `${host} refuses ${target.what} (403${reason === undefined ? '' : `, ${reason}`}).${detail}${licence} Then run: heimdex-downloader download`,
@@ -103,7 +110,7 @@ function authError(answer: HttpAnswer, target: RequestTarget, origin: Origin, de
   }
   const advice =
     origin.token !== undefined
-      ? 'The token in HF_TOKEN was rejected: create a new one with read access'
+      ? `The token in ${origin.token.from} was rejected: create a new one with read access`
       : 'It is private, requires accepting a licence, or is misspelt (the hub does not say which): check the name and set HF_TOKEN';
   return new DownloaderError(
     'AUTH_REQUIRED',

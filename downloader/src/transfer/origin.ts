@@ -12,7 +12,7 @@ const MAX_REDIRECTS = 8;
  */
 function authorization(url: URL, { endpoint, token }: Origin): Record<string, string> {
   if (url.origin !== endpoint.origin) return {};
-  if (token !== undefined) return { authorization: `Bearer ${token}` };
+  if (token !== undefined) return { authorization: `Bearer ${token.value}` };
   if (!hasCredentials(endpoint)) return {};
   const credentials = [endpoint.username, endpoint.password].map(decodeURIComponent).join(':');
   return { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` };
