@@ -2,9 +2,10 @@
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import net from 'node:net';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import grpc from '@grpc/grpc-js';
-import { EmbedTextRequestSchema, InferenceService, TextModel } from '@heimdex/gen';
+import { EmbedTextRequestSchema, ErrorInfoSchema, InferenceService, StatusSchema, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { EMBED_TEXT, envelope, FORMS, logged, ONE, ONE_JSON, post } from '../fixtures/embed-calls.js';
 import { startFakeServer } from '../fixtures/fake-server.js';
@@ -46,6 +47,31 @@ describe('a deadline beyond the timer limit', () => {
     );
     const { code } = await post(fake, EMBED_TEXT, 'json', Buffer.from(ONE_JSON), { 'connect-timeout-ms': '0' });
     expect(code).to.equal('deadline_exceeded');
+  });
+});
+
+describe('a deadline that passes', () => {
+  const fake = useFakeServer();
+
+  it('has the same error over native gRPC as over Connect, while the call arrives and while it runs', async () => {
+    const timeout = { 'connect-timeout-ms': '100' };
+    const texts = { texts: ['until cancelled'], model: TextModel.TEXT };
+    const message = toBinary(EmbedTextRequestSchema, create(EmbedTextRequestSchema, texts));
+    const connect = await fetch(`${fake.url}/${EMBED_TEXT}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/proto', ...timeout },
+      body: message,
+    });
+    const error = (await connect.json()) as { message: string; details: { debug: { reason: string } }[] };
+    expect(error.details.map(({ debug }) => debug.reason)).to.deep.equal(['DEADLINE_EXCEEDED']);
+    const never = { bytes: 3, until: new Promise<void>(() => {}) };
+    for (const held of [undefined, never]) {
+      const answer = await rawGrpc(fake.url, EMBED_TEXT, envelope(message), { 'grpc-timeout': '100m' }, held);
+      expect(answer['grpc-status']).to.equal('4');
+      expect(decodeURIComponent(String(answer['grpc-message']))).to.equal(error.message);
+      const status = fromBinary(StatusSchema, Buffer.from(String(answer['grpc-status-details-bin']), 'base64'));
+      expect(status.details.map((one) => anyUnpack(one, ErrorInfoSchema)?.reason)).to.deep.equal(['DEADLINE_EXCEEDED']);
+    }
   });
 });
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import http2 from 'node:http2';
 import { join } from 'node:path';
@@ -251,6 +252,29 @@ describe('speech with Moonshine', () => {
     call.write(START);
     const result = await received;
     expect(result.ok ? 'no error' : result.error.code).to.equal('DEADLINE_EXCEEDED');
+  });
+
+  it('tells the caller to stop sending when the deadline of a stream passes', async () => {
+    const session = http2.connect(server.url);
+    try {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': `/${transcribeStream.parent.typeName}/${transcribeStream.name}`,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+        'grpc-timeout': '100m',
+      });
+      let answer: http2.IncomingHttpHeaders = {};
+      stream.once('response', (headers) => {
+        answer = headers;
+      });
+      stream.resume();
+      await once(stream, 'close');
+      expect(answer).to.include({ 'grpc-status': '4' }).and.to.have.property('grpc-status-details-bin');
+      expect(stream.rstCode).to.equal(http2.constants.NGHTTP2_NO_ERROR);
+    } finally {
+      session.destroy();
+    }
   });
 
   it('ends a stream whose caller disconnected', async () => {

@@ -36,6 +36,7 @@ export interface ArrivingCallOptions {
 /** Private parts of grpc-js. The version is pinned, and tests fail if they differ. */
 interface Internals {
   readonly stream: ServerHttp2Stream;
+  readonly deadlineTimer: NodeJS.Timeout | null;
   decoder: { write(bytes: Buffer): Buffer[] };
   decompressMessage(message: Buffer, encoding: string): Buffer | Promise<Buffer>;
 }
@@ -88,13 +89,21 @@ export class ArrivingCall {
     });
     const original = internals.decompressMessage.bind(call);
     internals.decompressMessage = (message, encoding) => this.#unpack(message, encoding, original);
-    // Deadline, slow request or lost caller: without a handler, nothing else ends the call.
-    const { signal } = open?.call ?? {};
-    signal?.addEventListener('abort', () => {
-      if (!this.#taken) this.fail(signal.reason);
-    });
     // The handler of reflection would wait for ever.
     if (open === undefined) this.#idle = new IdleTimer(streamIdleMs, () => this.fail(idle(streamIdleMs)));
+    else this.#endAtAbort(open.call.signal);
+  }
+
+  /**
+   * Slow request or lost caller: without a handler, nothing else ends the call. Deadline: a handler may wait for a message. grpc-js's own
+   * timer would send a status without details, and would not end the upload.
+   */
+  #endAtAbort(signal: AbortSignal): void {
+    clearTimeout(internalsOf(this.#call).deadlineTimer ?? undefined);
+    signal.addEventListener('abort', () => {
+      const { reason } = signal;
+      if (!this.#taken || reason.code === 'DEADLINE_EXCEEDED') this.fail(reason);
+    });
   }
 
   readonly take = (): GrpcCall => {
