@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -11,6 +11,15 @@ const execute = promisify(execFile);
 /** A Python with grpcio and setuptools; .ci/peers makes one. */
 const PYTHON = process.env.HEIMDEX_TEST_PYTHON ?? 'python3';
 const PACKAGE = join(ROOT, 'client/python');
+
+/** A program that is checked with the package. */
+const CALLER = `
+from heimdex_client import HeimdexClient
+
+def speak(client: HeimdexClient, chunks: list[bytearray]) -> None:
+    client.transcribe_stream(chunks)
+    client.transcribe_stream([memoryview(chunk) for chunk in chunks])
+`;
 
 function imports(...modules: string[]): boolean {
   return spawnSync(PYTHON, ['-c', `import ${modules.join(', ')}`]).status === 0;
@@ -79,6 +88,8 @@ describe('the Python client', () => {
       console.log('      skipped: needs mypy (source .ci/peers)');
       this.skip();
     }
-    await execute(PYTHON, ['-m', 'mypy', '--cache-dir', join(dir, 'mypy')], { cwd: PACKAGE, env: process.env });
+    await writeFile(join(dir, 'caller.py'), CALLER);
+    const checked = ['-p', 'heimdex_client', '-m', 'caller', '--cache-dir', join(dir, 'mypy')];
+    await execute(PYTHON, ['-m', 'mypy', ...checked], { cwd: PACKAGE, env: { ...process.env, MYPYPATH: dir } });
   });
 });

@@ -62,4 +62,4 @@ class AudioTest(unittest.TestCase):
         # One of two channels, both, and no samples at all.
         channels = memoryview(b"abcdef")
         arrays = [channels[::2], channels.cast("B", [3, 2]), memoryview(array("f"))]
-        self.assertEqual(list(chunks_of(arrays)), [b"ace", b"abcdef"])  # type: ignore[arg-type]
+        self.assertEqual(list(chunks_of(arrays)), [b"ace", b"abcdef"])

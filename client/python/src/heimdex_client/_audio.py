@@ -12,17 +12,20 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from concurrent.futures import Future
 from contextvars import copy_context
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .options import Content
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 CHUNK_BYTES = 64 * 1024
 
-AudioChunks = Content | Iterable[bytes]
+AudioChunks = Content | Iterable["Buffer"]
 AudioSource = AudioChunks | Callable[[], AudioChunks]
 """What transcribe_stream takes: a file's bytes, its path, an open file, chunks of any size, or a function that gives one of these."""
 
-AsyncAudioSource = AudioSource | AsyncIterable[bytes] | Callable[[], AsyncIterable[bytes]]
+AsyncAudioSource = AudioSource | AsyncIterable["Buffer"] | Callable[[], AsyncIterable["Buffer"]]
 
 
 def is_repeatable(audio: AsyncAudioSource) -> bool:
