@@ -35,7 +35,7 @@ export interface CacheErrorDetails {
   /** The environment variable to change. */
   readonly variable?: string;
   /** The command that fixes it. */
-  readonly command?: string;
+  readonly command?: string | undefined;
   /** The individual problems if one error combines several. */
   readonly problems?: readonly string[];
   readonly cause?: unknown;

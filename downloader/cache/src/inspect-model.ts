@@ -13,7 +13,7 @@ import { inspectFile, isFile } from './inspect-file.js';
 import { isCommit, plainPath, pointerPath, refPath, repoPath, snapshotPath } from './layout.js';
 import { type LockedModel, lockedModel, lockRecord, type ModelsLock } from './lock-file.js';
 import type { ConfiguredModel, ModelFile } from './manifest-types.js';
-import { DOWNLOAD_COMMAND, modelProblem, unreadableProblem } from './model-problems.js';
+import { DOWNLOAD_COMMAND, modelProblem, permissionAdvice, unreadableProblem } from './model-problems.js';
 import { withStandIns } from './stand-ins.js';
 import { readTree, type Tree } from './tree-file.js';
 
@@ -139,10 +139,11 @@ async function cacheProblem(search: Search): Promise<CacheError | undefined> {
         { ...about, cause },
       );
     }
-    return new CacheError('CACHE_UNREADABLE', `The model cache ${cacheDir} cannot be read: ${messageOf(cause)}`, {
-      ...about,
-      cause,
-    });
+    return new CacheError(
+      'CACHE_UNREADABLE',
+      `The model cache ${cacheDir} cannot be read: ${messageOf(cause)}${permissionAdvice(cause)}`,
+      { ...about, cause },
+    );
   }
 }
 

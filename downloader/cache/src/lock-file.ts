@@ -7,6 +7,7 @@ import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { isCommit, isRepositoryName } from './layout.js';
 import { type ConfiguredModel, type Layout, ROLES, type Role, type Source } from './manifest-types.js';
+import { permissionAdvice } from './model-problems.js';
 import { type OptimizedRecord, parseOptimizedRecord, sortedOptimized } from './optimized-record.js';
 import { readText } from './read-text.js';
 import { replaceFile } from './replace-file.js';
@@ -104,11 +105,15 @@ export async function readLock(path: string): Promise<ModelsLock | undefined> {
     text = await readText(path);
   } catch (cause) {
     if (isNotFound(cause)) return undefined;
-    throw new CacheError('FILE_UNREADABLE', `The lock file ${path} cannot be read: ${messageOf(cause)}`, {
-      path,
-      variable: 'MODELS_LOCK',
-      cause,
-    });
+    throw new CacheError(
+      'FILE_UNREADABLE',
+      `The lock file ${path} cannot be read: ${messageOf(cause)}${permissionAdvice(cause)}`,
+      {
+        path,
+        variable: 'MODELS_LOCK',
+        cause,
+      },
+    );
   }
   return parseLock(text, path);
 }

@@ -1,6 +1,6 @@
 /** Errors about a model on the volume, each with the next step for the user. */
 
-import { messageOf } from '@heimdex/common';
+import { codeOf, messageOf } from '@heimdex/common';
 import { CacheError, type CacheErrorCode } from './errors.js';
 import type { FoundFile, FoundModel } from './found-model.js';
 import { hashOfBlobId } from './layout.js';
@@ -39,12 +39,22 @@ export function fileProblem(
   what: string,
   cause?: unknown,
 ): CacheError {
-  const command = code === 'FILE_HASH_WRONG' ? CHECK_COMMAND : DOWNLOAD_COMMAND;
+  const { role, id, variable, name } = model;
+  const mode = permissionAdvice(cause);
+  const command = mode !== '' ? undefined : code === 'FILE_HASH_WRONG' ? CHECK_COMMAND : DOWNLOAD_COMMAND;
+  const advice = command === undefined ? mode : `. Run ${command}, or change ${variable}`;
   return new CacheError(
     code,
-    `The ${model.role} model ${model.id} (${model.variable}=${model.name}) cannot be used: its file ${file} at ${path}: ${what}. Run ${command}, or change ${model.variable}`,
-    { role: model.role, model: model.id, file, path, variable: model.variable, command, cause },
+    `The ${role} model ${id} (${variable}=${name}) cannot be used: its file ${file} at ${path}: ${what}${advice}`,
+    { role, model: id, file, path, variable, command, cause },
   );
+}
+
+const READABLE_ADVICE = "Let this program's user read the volume (directories 755, files 644)";
+
+/** What to do about a file that is there and that this user may not read, as the end of a message; empty for other errors. */
+export function permissionAdvice(cause: unknown): string {
+  return ['EACCES', 'EPERM'].includes(codeOf(cause) ?? '') ? `. ${READABLE_ADVICE}` : '';
 }
 
 /** Creates the error for a model that is missing or not at its locked commit. */
@@ -68,7 +78,7 @@ export function unreadableProblem(model: ConfiguredModel, path: string, cause: u
   const { role, id, variable, name } = model;
   return new CacheError(
     'CACHE_UNREADABLE',
-    `The ${role} model ${id} (${variable}=${name}) cannot be looked up at ${path}: ${messageOf(cause)}. Let this program's user read the volume (directories 755, files 644)`,
+    `The ${role} model ${id} (${variable}=${name}) cannot be looked up at ${path}: ${messageOf(cause)}. ${READABLE_ADVICE}`,
     { role, model: id, path, variable, cause },
   );
 }

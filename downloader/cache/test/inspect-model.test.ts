@@ -2,6 +2,7 @@ import { chmod, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { inspectModel } from '../src/index.js';
+import { fileProblem } from '../src/model-problems.js';
 import { findModel } from './support/find-model.js';
 import {
   blobIdOf,
@@ -145,7 +146,23 @@ describe('finding a model', () => {
     if (process.getuid?.() === 0) return this.skip();
     await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
     await chmod(blob(WEIGHTS), 0);
-    expect((await cacheErrorOf(findModel(cache(), sentenceModel()))).code).to.equal('FILE_UNREADABLE');
+    const error = await cacheErrorOf(findModel(cache(), sentenceModel()));
+    expect(error.code).to.equal('FILE_UNREADABLE');
+    expect(error.message).to.not.include('heimdex-downloader');
+  });
+
+  it('does not advise to download a file that is there and that this user may not read', async () => {
+    const cause = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
+    const { message, command } = fileProblem(
+      sentenceModel(),
+      WEIGHTS,
+      blob(WEIGHTS),
+      'FILE_UNREADABLE',
+      cause.message,
+      cause,
+    );
+    expect(message).to.include("permission denied. Let this program's user read the volume");
+    expect([message.includes('heimdex-downloader'), command]).to.deep.equal([false, undefined]);
   });
 
   it('reports CACHE_UNREADABLE, and not that nothing is there, when a directory of the model is unreadable', async () => {
