@@ -20,7 +20,10 @@ interface Container {
   readonly envFrom?: readonly unknown[];
   readonly env?: readonly { readonly name: string; readonly value: string }[];
   readonly volumeMounts: readonly Mount[];
-  readonly resources: { readonly limits?: { readonly memory?: string } };
+  readonly resources: {
+    readonly limits?: { readonly memory?: string };
+    readonly requests?: Readonly<Record<string, string>>;
+  };
   readonly terminationMessagePolicy?: string;
   readonly securityContext: Readonly<Record<string, unknown>>;
   readonly startupProbe?: Probe & { readonly periodSeconds: number; readonly failureThreshold: number };
@@ -131,6 +134,12 @@ for (const overlay of overlays) {
       expect(composed).to.equal(stated);
       const limit = server.containers[0]?.resources.limits?.memory;
       expect(limit).to.equal(overlay === 'podman' ? '2Gi' : `${stated}Gi`);
+    });
+
+    it("asks for room on the node's disk if the models are in the pod, which is evicted first otherwise", () => {
+      const inPod = server.volumes.some(({ name, emptyDir }) => name === 'models' && emptyDir !== undefined);
+      const requests = (server.initContainers ?? []).map(({ resources }) => resources.requests?.['ephemeral-storage']);
+      expect(requests.filter((bytes) => bytes !== undefined)).to.have.lengthOf(inPod ? 1 : 0);
     });
 
     it('downloads the models, then prepares them', () => {
