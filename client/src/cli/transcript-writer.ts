@@ -35,7 +35,7 @@ export function transcriptWriter(
   format: TranscriptFormat,
   sink: TextSink,
   name: AudioName,
-  subtitles: SubtitleOptions = {},
+  subtitles: SubtitleOptions,
 ): TranscriptWriter {
   switch (format) {
     case 'text':

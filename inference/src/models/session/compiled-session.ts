@@ -43,7 +43,7 @@ export async function openChanged(
   path: string,
   { model, version }: ChangedGraph,
   options: SessionChoice,
-  arena = true,
+  arena: boolean,
 ): Promise<InferenceSession> {
   const read = () => ({
     facts: () => graphFacts(model),
