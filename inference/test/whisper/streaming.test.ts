@@ -89,6 +89,7 @@ describe('a long audio file', () => {
   for (const [name, overrides] of [
     ['window by window', {}],
     ['with voice activity', { vadFilter: true }],
+    ['with voice activity, several windows at a time', { vadFilter: true, conditionOnPreviousText: false }],
   ] as const) {
     it(`of silence tells how far it is, ${name}`, async () => {
       const progress = await goThrough(new LongSound(false), overrides);

@@ -44,10 +44,12 @@ describe('words', () => {
   });
 
   it('include their punctuation, and keep their own times', () => {
-    const merged = mergePunctuation([word(' "', 0, 1), word('You', 1, 2), word('.', 2, 5), word(' Yes', 5, 6)]);
+    const said = [word(' "', 0, 1), word('You', 1, 2), word('.', 2, 5), word(' Yes', 5, 6), word('"', 6, 7)];
+    const merged = mergePunctuation([...said, word(' No', 7, 8)]);
     expect(merged.map(({ text, startSeconds, endSeconds }) => [text, startSeconds, endSeconds])).to.deep.equal([
       [' "You.', 1, 2],
-      [' Yes', 5, 6],
+      [' Yes"', 5, 6],
+      [' No', 7, 8],
     ]);
   });
 
@@ -75,11 +77,13 @@ describe('words', () => {
   });
 
   it('do not last through the pause at the end of a sentence', () => {
-    const trimmed = trimAtSentences([word(' Yes', 0, 0.4), word('.', 0.4, 3), word(' No', 3, 9)], 0.8);
+    const said = [word(' Yes', 0, 0.4), word('.', 0.4, 3), word(' No', 3, 9), word('!', 9, 9.5)];
+    const trimmed = trimAtSentences(said, 0.8);
     expect(trimmed.map(({ startSeconds, endSeconds }) => [startSeconds, endSeconds])).to.deep.equal([
       [0, 0.4],
       [0.4, 1.2000000000000002],
       [8.2, 9],
+      [9, 9.5],
     ]);
   });
 
@@ -92,6 +96,31 @@ describe('words', () => {
     expect(settleEnds({ startSeconds: 0, endSeconds: 6 }, short, 0.3, 0).words[0]).to.include({ startSeconds: 0 });
     const behindPause = settleEnds({ startSeconds: 0, endSeconds: 6 }, short, 0.3, -2).words[0];
     expect(behindPause?.startSeconds).to.be.closeTo(0.3, 1e-9);
+    const both = [word(' Yes', 0, 4), word(' no', 4, 8)];
+    const { words } = settleEnds({ startSeconds: 0, endSeconds: 8 }, both, 0.5, 0);
+    expect(words.map(({ startSeconds, endSeconds }) => [startSeconds, endSeconds])).to.deep.equal([
+      [6, 7],
+      [7, 8],
+    ]);
+  });
+
+  it('take the time of their segment where they differ from it by more than half a second', () => {
+    const settle = (startSeconds: number, endSeconds: number, ...words: TimedWord[]) => {
+      const settled = settleEnds({ startSeconds, endSeconds }, words, 0.25, 9);
+      const times = settled.words.map((one) => [one.startSeconds, one.endSeconds]);
+      return [settled.startSeconds, settled.endSeconds, ...times];
+    };
+    expect(settle(2, 4, word(' a', 1, 3), word(' b', 3, 5))).to.deep.equal([2, 4, [2, 3], [3, 4]]);
+    expect(settle(1.5, 4.5, word(' a', 1, 3), word(' b', 3, 5))).to.deep.equal([1, 5, [1, 3], [3, 5]]);
+    // A word lasts at least as long as others.
+    expect(settle(2.875, 3.125, word(' a', 1, 3), word(' b', 3, 5))).to.deep.equal([
+      2.875,
+      3.125,
+      [2.75, 3],
+      [3, 3.25],
+    ]);
+    // A segment that ends before its word begins is wrong itself.
+    expect(settle(3.5, 2.5, word(' a', 1, 3), word(' b', 3, 5))).to.deep.equal([1, 5, [1, 3], [3, 5]]);
   });
 });
 

@@ -53,9 +53,9 @@ export async function beamSearch(
     logits = (row) => output.logits(row);
     beams = beams.map((beam, row) => ({ ...beam, row }));
   }
-  const unfinished = beams.map(({ tokens, logProb }) => ({ tokens, logProb, doubtful: false }));
+  const unfinished = beams.map(({ tokens, logProb }) => ({ tokens, logProb }));
   const [first, ...others] = [...finished, ...unfinished.slice(0, Math.max(0, options.beamSize - finished.length))];
-  if (first === undefined) return { tokens: [], logProb: Number.NEGATIVE_INFINITY, doubtful: false };
+  if (first === undefined) return { tokens: [], logProb: Number.NEGATIVE_INFINITY };
   const score = ({ logProb, tokens }: Hypothesis) => logProb / (tokens.length + 1) ** options.lengthPenalty;
   return others.reduce((best, one) => (score(one) > score(best) ? one : best), first);
 }
@@ -82,7 +82,7 @@ function grow(
   const finished: Hypothesis[] = [];
   for (const { beam, token, logProb } of candidates) {
     if (next.length >= options.beamSize) break;
-    if (token === options.endOfText) finished.push({ tokens: beam.tokens, logProb, doubtful: false });
+    if (token === options.endOfText) finished.push({ tokens: beam.tokens, logProb });
     else next.push({ tokens: [...beam.tokens, token], logProb, row: beam.row });
   }
   return { beams: next, finished };

@@ -167,7 +167,7 @@ export class DecodingTask {
       temperature,
       steady: this.#steady,
       echoes: isEndOf(text, this.#textBefore),
-      doubtful: hypothesis.doubtful,
+      doubtful: hypothesis.doubtful ?? false,
     };
   }
 

@@ -16,8 +16,8 @@ export interface Hypothesis {
   readonly tokens: readonly number[];
   /** Sum of the tokens' natural log-probabilities, including the end of text. */
   readonly logProb: number;
-  /** Decoding stopped at a word with a close rival. */
-  readonly doubtful: boolean;
+  /** Greedy search stopped at a word with a close rival. */
+  readonly doubtful?: boolean;
 }
 
 /**
