@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { SpeechOptions } from '../../src/models/speech/speech.js';
+import type { SpeechOptions, SpeechSegment } from '../../src/models/speech/speech.js';
 import { decodeWindow } from '../../src/models/whisper/decode.js';
 import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
 import type { DecodeResult, DecodeWindow } from '../../src/models/whisper/window.js';
@@ -7,6 +7,7 @@ import { CONTEXT } from '../support/paths.js';
 import { eventsOf, SPEECH_OPTIONS, sourceOf } from '../support/speech.js';
 
 const RATE = 16_000;
+const SAMPLES = Float32Array.from({ length: 100 * RATE }, (_, at) => at % 997);
 
 /** Windows that a worker was given for an audio file of 100 s; it says of each what `answer` says. */
 async function windowsOf(
@@ -29,9 +30,8 @@ async function windowsOf(
       ...answer(index),
     };
   };
-  const samples = Float32Array.from({ length: 100 * RATE }, (_, at) => at % 997);
   const options = { ...SPEECH_OPTIONS, ...overrides };
-  await eventsOf(transcribeWithWhisper(sourceOf(samples), options, submit, new AbortController().signal));
+  await eventsOf(transcribeWithWhisper(sourceOf(SAMPLES), options, submit, new AbortController().signal));
   return windows;
 }
 
@@ -50,6 +50,14 @@ function said(...tokens: readonly number[]): Partial<DecodeResult> {
     words: [],
   };
   return { segments: [segment], tokens: [tokens] };
+}
+
+/** A segment of one word a second, from and to seconds of its window. */
+function worded(startSeconds: number, endSeconds: number, probability: number): SpeechSegment {
+  const words = Array.from({ length: endSeconds - startSeconds }, (_, at) => {
+    return { text: ' word', startSeconds: startSeconds + at, endSeconds: startSeconds + at + 1, probability };
+  });
+  return { ...(said(1).segments?.[0] as SpeechSegment), startSeconds, endSeconds, words };
 }
 
 describe('an audio file whose windows have the text before them', () => {
@@ -87,6 +95,25 @@ describe('an audio file whose windows have the text before them', () => {
   it('has one language, the first detected', async () => {
     const windows = await windowsOf(() => ({ language: 'de' }));
     expect(windows.map(({ language }) => language)).to.deep.equal([undefined, 'de', 'de', 'de']);
+  });
+
+  it('goes on where the silence begins in which words were made up, if asked to', async () => {
+    const answers: readonly (readonly SpeechSegment[])[] = [
+      [worded(1, 4, 1), worded(12, 14, 0.1)],
+      // Its silence began in the window before.
+      [worded(3, 5, 0.1)],
+      [],
+      [],
+      // Nothing else can be in the rest of the audio.
+      [worded(3, 22, 0.1), worded(23, 24, 0.1)],
+    ];
+    const answer = (index: number) => ({ segments: answers[index] ?? [] });
+    const at = (...seconds: readonly number[]) => seconds.map((second) => (second * RATE) % 997);
+    const guarded = await windowsOf(answer, { hallucinationSilenceSeconds: 4 });
+    expect(guarded.map(({ samples }) => samples[0])).to.deep.equal(at(0, 12, 15, 45, 75));
+    expect(guarded.map(({ lastSpeechSeconds }) => lastSpeechSeconds)).to.deep.equal([0, -8, -11, -41, -71]);
+    const all = await windowsOf(answer);
+    expect(all.map(({ samples }) => samples[0])).to.deep.equal(at(0, 30, 60, 90));
   });
 
   it('is not done behind a silence in which a sound begins: the next window has it from its beginning', async () => {
