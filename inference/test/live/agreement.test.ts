@@ -53,6 +53,26 @@ describe('LocalAgreement', () => {
     }
   });
 
+  it('confirms words that are spaced in another way, as Korean words often are', () => {
+    const agreement = new LocalAgreement();
+    agreement.push(wordsOf('그는 할 수 있다고 말했'));
+    expect(textOf(agreement.push(wordsOf('그는 할수 있다고 말했다')))).to.equal('그는 할수 있다고');
+    expect(textOf(agreement.push(wordsOf('그는 할 수 있다고 말했다')))).to.equal('말했다');
+    agreement.push(wordsOf('그는 할 수 있다고 말했다 그 후'));
+    expect(textOf(agreement.push(wordsOf('그는 할 수 있다고 말했다 그후에는')))).to.equal('');
+  });
+
+  it('neither repeats nor loses a word behind confirmed ones that are spaced in another way', () => {
+    const ways = ['그는 할 수 있다', '그는 할수 있다', '그는 할 수있다', '그는 할수있다', '그는할 수 있다'];
+    for (const said of ways) {
+      for (const later of ways) {
+        expect(repeatedLength(wordsOf(said), wordsOf(`${later} 고`)), `${said}, ${later}`).to.equal(
+          wordsOf(later).length,
+        );
+      }
+    }
+  });
+
   it('keeps words that are said twice', () => {
     expect(repeatedLength(wordsOf('very'), wordsOf('very very good'))).to.equal(1);
     expect(repeatedLength(wordsOf('very very'), wordsOf('very very very'))).to.equal(2);

@@ -61,34 +61,62 @@ export function normalizedWord(text: string): string {
   return plain === '' ? text.trim() : plain;
 }
 
+/**
+ * Returns how many of the first words of `now` the last hypothesis has as well: the same letters that end with a word in both. Between two
+ * passes Korean words often get other spaces.
+ */
 function commonPrefix(before: readonly SpeechWord[], now: readonly SpeechWord[]): number {
-  const differs = now.findIndex((word, index) => {
-    const other = before[index];
-    return other === undefined || normalizedWord(other.text) !== normalizedWord(word.text);
-  });
-  return differs === -1 ? now.length : differs;
+  let agreed = 0;
+  let [taken, letters, others] = [0, '', ''];
+  for (const [index, { text }] of now.entries()) {
+    letters += normalizedWord(text);
+    for (; others.length < letters.length && taken < before.length; taken++) {
+      others += normalizedWord(before[taken]?.text ?? '');
+    }
+    if (!others.startsWith(letters)) break;
+    if (others === letters) agreed = index + 1;
+  }
+  return agreed;
+}
+
+/** Words that a hypothesis may write as one. */
+const MAX_JOINED = 3;
+
+/** For each word its letters, then with those of the word before it, and so on. */
+function joinedWords(words: readonly SpeechWord[]): readonly (readonly string[])[] {
+  const letters = words.map(({ text }) => normalizedWord(text));
+  return letters.map((_, index) =>
+    Array.from({ length: Math.min(MAX_JOINED, index + 1) }, (_, more) =>
+      letters.slice(index - more, index + 1).join(''),
+    ),
+  );
 }
 
 /**
  * Returns how many of the first words of `hypothesis` say the confirmed words again: the prefix with the smallest edit distance to
  * them, of equals one that ends with the same word, else the one nearest in length. A confirmed word that the hypothesis has
- * corrected is thus not said twice.
+ * corrected is thus not said twice. Other spaces between the same letters are no difference.
  */
 export function repeatedLength(confirmed: readonly SpeechWord[], hypothesis: readonly SpeechWord[]): number {
-  const words = hypothesis.map(({ text }) => normalizedWord(text));
-  let distances = Array.from({ length: words.length + 1 }, (_, index) => index);
-  for (const { text } of confirmed) {
-    const word = normalizedWord(text);
-    const next = [(distances[0] ?? 0) + 1];
-    for (const [index, other] of words.entries()) {
-      const replaced = (distances[index] ?? 0) + (word === other ? 0 : 1);
-      next.push(Math.min(replaced, (distances[index + 1] ?? 0) + 1, (next[index] ?? 0) + 1));
+  const said = joinedWords(confirmed);
+  const words = joinedWords(hypothesis);
+  const table = [[0, ...words.map((_, index) => index + 1)]];
+  const distance = (row: number, column: number) => table[row]?.[column] ?? Number.POSITIVE_INFINITY;
+  for (const [row, endings] of said.entries()) {
+    const line = [row + 1];
+    table.push(line);
+    for (const [column, others] of words.entries()) {
+      let least = 1 + Math.min(distance(row, column), distance(row, column + 1), distance(row + 1, column));
+      for (const [more, letters] of endings.entries()) {
+        const joined = others.indexOf(letters);
+        if (joined >= 0) least = Math.min(least, distance(row - more, column - joined));
+      }
+      line.push(least);
     }
-    distances = next;
   }
-  const last = normalizedWord(confirmed.at(-1)?.text ?? '');
+  const last = said.at(-1)?.[0];
   const tieBreak = (length: number) =>
-    (words[length - 1] === last ? 0 : 0.1) + Math.abs(length - confirmed.length) / 1e4;
-  const cost = (length: number) => (distances[length] ?? 0) + tieBreak(length);
-  return distances.reduce((best, _, length) => (cost(length) < cost(best) ? length : best), 0);
+    (words[length - 1]?.[0] === last ? 0 : 0.1) + Math.abs(length - confirmed.length) / 1e4;
+  const cost = (length: number) => distance(said.length, length) + tieBreak(length);
+  return [0, ...words.keys()].reduce((best, _, length) => (cost(length) < cost(best) ? length : best), 0);
 }
