@@ -50,6 +50,12 @@ describe('a Whisper whose fine-tune has added words', () => {
     expect(vocabulary.encode('김치찌개')).to.not.equal(tokens);
   });
 
+  it('knows them in hotwords whose letters are in parts, as in the file names of macOS', () => {
+    const tokens = textBefore(config, vocabulary, '국 김치찌개'.normalize('NFD'), []);
+    expect(tokens).to.deep.equal(textBefore(config, vocabulary, '국 김치찌개', []));
+    expect(tokens.at(-1)).to.equal(behind + 1);
+  });
+
   it('encodes of long hotwords only as much as the prompt has room for', () => {
     const hotwords = '국밥'.repeat(5000);
     let characters = 0;

@@ -39,9 +39,9 @@ function encodeStart(vocabulary: Vocabulary, text: string, limit: number): reado
   return tokens.length >= enough ? tokens : encodeText(vocabulary, text);
 }
 
-/** Encodes text the way the model sees words within speech: with a leading space. */
+/** Encodes text the way the model sees words within speech: with a leading space, and letters that are whole (Hangul syllables, umlauts). */
 export function encodeText(vocabulary: Vocabulary, text: string): readonly number[] {
-  const trimmed = text.trim();
+  const trimmed = text.normalize('NFC').trim();
   return trimmed === '' ? [] : vocabulary.encode(` ${trimmed}`);
 }
 
