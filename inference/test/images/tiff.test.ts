@@ -256,6 +256,16 @@ describe('TIFF images', () => {
     expect((await imageErrorOf(writeTiff([file]))).code).to.equal('IMAGE_UNREADABLE');
   });
 
+  it('are read in tiles of one sample a pixel, which some programs call a plane', async () => {
+    const grey = await sharp(Buffer.alloc(48 * 40, 90), { raw: { width: 48, height: 40, channels: 1 } })
+      .toColourspace('b-w')
+      .tiff({ compression: 'lzw', tile: true, tileWidth: 32, tileHeight: 16 })
+      .toBuffer();
+    const planes = grey.indexOf(Buffer.from([28, 1, 3, 0, 1, 0, 0, 0, 1, 0]));
+    grey[planes + 8] = 2;
+    expect(pixelAt(await imageOf(grey), 47, 39)).to.deep.equal([90, 90, 90]);
+  });
+
   it('are searched for their directories up to a number of entries, however many refer to the same bytes', () => {
     const small = (tags: readonly TiffTag[]): TiffPageFile => ({ tags, pixels: Buffer.alloc(0) });
     const many = Array.from({ length: 4_000 }, (): TiffTag => [258, 3, [8, 8, 8]]);
