@@ -1,3 +1,4 @@
+import { setDefaultAutoSelectFamilyAttemptTimeout } from 'node:net';
 import process from 'node:process';
 import { EXIT_STATUS } from './errors.js';
 import { run } from './run.js';
@@ -10,6 +11,9 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 
 // The server may run as another user and must be able to read these files: a strict umask would prevent it.
 process.umask(process.umask() & 0o022);
+
+// Of a host with several addresses Node.js gives each but the last 250 ms to connect: too little for a far host, or a lost packet.
+setDefaultAutoSelectFamilyAttemptTimeout(3_000);
 
 const { argv, env, stdin, stdout, stderr } = process;
 // The reader of `heimdex-downloader verify | head` has read enough: the work and the exit status are unaffected.
