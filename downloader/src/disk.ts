@@ -49,18 +49,29 @@ function remedyOf(error: unknown, code: string): string {
   return REMEDIES[code] ?? USUAL_REMEDY;
 }
 
-/** Converts a system error of the volume to a DownloaderError; returns any other error unchanged. */
-export function asDiskError(error: unknown, path?: string): unknown {
+/**
+ * Converts a system error of the volume to a DownloaderError; returns any other error unchanged.
+ *
+ * @param left - What is left after an error of a full volume, for its message.
+ */
+export function asDiskError(error: unknown, path?: string, left = 'Bytes received so far are kept'): unknown {
   const code = codeOf(error);
   if (error instanceof DownloaderError || code === undefined) return error;
   const named = pathOf(error);
   const where = path ?? named ?? 'The volume';
   if (FULL.has(code)) {
-    return new DownloaderError(
-      'DISK_FULL',
-      `The volume of ${where} is full (${code}). Bytes received so far are kept: free space (heimdex-downloader prune lists what no configured model needs), then run: heimdex-downloader download`,
-      { cause: error },
-    );
+    const [problem, remedy] =
+      code === 'EFBIG'
+        ? [
+            `${where} is larger than its file system (FAT: 4 GiB) or ulimit -f allows`,
+            'use another file system or raise the limit',
+          ]
+        : [
+            `The volume of ${where} is full`,
+            'free space (heimdex-downloader prune lists what no configured model needs)',
+          ];
+    const message = `${problem} (${code}). ${left}: ${remedy}, then run: heimdex-downloader download`;
+    return new DownloaderError('DISK_FULL', message, { cause: error });
   }
   if (REFUSED.has(code) || ((path ?? named) !== undefined && /^E[A-Z]+$/.test(code))) {
     return new DownloaderError(

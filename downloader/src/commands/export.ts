@@ -157,6 +157,6 @@ async function toFile(given: string, write: (out: NodeJS.WritableStream) => Prom
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw asDiskError(error, path);
+    throw asDiskError(error, path, 'The unfinished file was removed');
   }
 }
