@@ -42,6 +42,10 @@ describe('sources other than the hub', () => {
     web = createServer((request, response) => {
       if (request.url === '/weights.onnx') response.end(WEIGHTS);
       else if (request.url === '/config.json') response.end(CONFIG);
+      else if (request.url === '/moved.onnx')
+        // As nginx writes a decoded path: in UTF-8, of which Node.js takes each byte for a character.
+        response.writeHead(302, { location: Buffer.from('/모델/w.onnx').toString('latin1') }).end();
+      else if (request.url === encodeURI('/모델/w.onnx')) response.end(WEIGHTS);
       else if (request.url === '/busy.onnx') {
         response.statusCode = busy++ === 0 ? 503 : 200;
         response.end(WEIGHTS);
@@ -134,6 +138,10 @@ describe('sources other than the hub', () => {
     expect(lock.models[0].files.find((file: { path: string }) => file.path === 'weights.onnx').sizeBytes).to.equal(
       300_000,
     );
+  });
+
+  it('follows a redirect to a name in UTF-8', async () => {
+    await expectWhole(await environment([urlSource(undefined, 'moved.onnx')]));
   });
 
   it('advises no token for an address that requires a login, since none is sent there', async () => {

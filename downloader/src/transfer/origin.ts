@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { DownloaderError } from '../errors.js';
 import { answerError, hasCredentials, type Origin, type RequestTarget } from './answers.js';
 import type { HttpAnswer, HttpClient } from './http.js';
@@ -62,9 +63,10 @@ export function expectOk(answer: HttpAnswer, target: RequestTarget, origin: Orig
  * Throws DownloaderError REDIRECT_REFUSED for a target that is not http(s), or for a redirect from https to http.
  */
 function redirectTarget(answer: HttpAnswer): URL {
-  const location = answer.header('location');
-  const target =
-    location !== undefined && URL.canParse(location, answer.url.href) ? new URL(location, answer.url) : undefined;
+  // Node.js takes each byte of a header for a character, and some servers write UTF-8 there.
+  const bytes = Buffer.from(answer.header('location') ?? '', 'latin1');
+  const location = bytes.toString(isUtf8(bytes) ? 'utf8' : 'latin1');
+  const target = location !== '' && URL.canParse(location, answer.url.href) ? new URL(location, answer.url) : undefined;
   if (target === undefined) {
     const final = new DownloaderError(
       'ANSWER_INVALID',
