@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createGrpcWebTransport } from '@connectrpc/connect-node';
+import { MIB } from '@heimdex/common';
 import { ErrorInfoSchema, InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { useFakeServer } from '../fixtures/use-fake-server.js';
@@ -114,6 +115,22 @@ describe('the port', () => {
     const request = `POST /${SERVICE}/EmbedText HTTP/1.0\r\nexpect: 100-continue\r\ncontent-length: 2\r\n`;
     const answer = await answerTo([`${request}content-type: application/json\r\n\r\n{}`]);
     expect(answer).to.match(/^HTTP\/1\.1 501 /);
+  });
+
+  it('reads on after an early answer to a caller that wants the connection closed, such as nginx', async () => {
+    const rest = 'x'.repeat(4 * MIB);
+    for (const first of ['1.0', '1.1\r\nconnection: close']) {
+      for (const path of [`/${SERVICE}/EmbedText`, '/v1/audio/transcriptions', '/sounds']) {
+        const socket = net.connect({ port: Number(new URL(fake.url).port), host: '127.0.0.1', allowHalfOpen: true });
+        const head = `POST ${path} HTTP/${first}\r\nhost: x\r\nconnect-timeout-ms: 0\r\n`;
+        socket.write(`${head}content-length: ${rest.length}\r\n\r\n`);
+        const [answer] = await once(socket, 'data');
+        expect(String(answer), path).to.match(/^HTTP\/1\.1 [45]04 /);
+        socket.resume().end(rest);
+        // Rejects if the connection is reset.
+        await once(socket, 'close');
+      }
+    }
   });
 
   it('reads on after an early answer, which the caller would lose if the connection were reset', async () => {

@@ -40,7 +40,7 @@ const TIMEOUTS: ConnectionTimeouts = {
  * the metrics, which blocked the server for a second, and whose answers, 25 KiB each, waited in memory behind one that takes long.
  */
 const MAX_PIPELINED = 32;
-/** How long a caller that was answered early may continue sending: disconnected at once, it might not read the answer. */
+/** How long a caller that was answered early may continue sending. */
 const LINGER_MS = 5000;
 /** Above the limit, for connections accepted from the system's queue but not yet checked. */
 const SPARE_CONNECTIONS = 64;
@@ -147,14 +147,14 @@ function createWebServer(
     const { socket } = request;
     const open = responses.of(socket);
     if (open.size >= MAX_PIPELINED) socket.destroy();
-    // Node.js also reports the requests that follow in the same bytes.
-    if (socket.destroyed) return;
+    // Node.js also reports the requests that follow in the same bytes, or behind the last answer.
+    if (socket.destroyed || socket.writableEnded) return;
     open.add(response);
     unfinished.add(response);
     if (draining) closeAfter(response);
     const call = connections.begin(socket);
     request.once('end', call.arrived);
-    response.once('finish', () => linger(request));
+    response.prependOnceListener('finish', () => linger(request));
     response.once('close', call.ended).once('close', () => {
       open.delete(response);
       unfinished.delete(response);
@@ -196,11 +196,21 @@ function createWebServer(
   };
 }
 
-/** Closes a connection whose request is not read to its end. Until then Node.js discards what arrives of it. */
+/**
+ * A caller that is answered before its request is complete gets time to send the rest, which Node.js discards: a connection that is closed
+ * before is reset, and the caller may lose the answer. After a last answer (HTTP/1.0, connection: close) Node.js calls `destroySoon`.
+ */
 function linger(request: http.IncomingMessage): void {
   if (request.complete) return;
-  const timer = setTimeout(() => request.socket.destroy(), LINGER_MS);
-  request.once('end', () => clearTimeout(timer)).once('close', () => clearTimeout(timer));
+  const { socket } = request;
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.destroySoon = () => socket.end();
+  request
+    .once('end', () => {
+      Reflect.deleteProperty(socket, 'destroySoon');
+      if (socket.writableEnded) socket.destroySoon();
+    })
+    .once('close', () => clearTimeout(timer));
 }
 
 /** Tells the caller that the connection ends with this response. */
