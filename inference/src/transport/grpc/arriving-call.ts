@@ -15,6 +15,11 @@ import { FrameDecoder } from './whole-frames.js';
 
 /** Timeout of a response that is not read. */
 const UNREAD_MS = 120_000;
+/**
+ * How long the end of a request that was answered early is waited for. If it is already on its way, a reset comes after the stream has ended:
+ * nginx then fails the next call of the connection with 502.
+ */
+const END_UPLOAD_MS = 100;
 /** Compression flag and length: the prefix of a message. */
 const HEAD_BYTES = 5;
 /** grpc-js's name for a message that is not compressed. */
@@ -208,11 +213,11 @@ function statusOf(wire: WireError | undefined): Partial<grpc.StatusObject> {
 export function endUpload(stream: ServerHttp2Stream): void {
   // If other headers were sent before, the status is still being sent.
   if (stream.sentHeaders?.['grpc-status'] === undefined) return;
-  setImmediate(() => {
+  setTimeout(() => {
     const ended = stream.closed || stream.destroyed;
     if (ended || stream.state.state !== constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL) return;
     stream.close(constants.NGHTTP2_NO_ERROR);
-  });
+  }, END_UPLOAD_MS);
 }
 
 /** Otherwise grpc-js treats it as a call without a message and answers UNIMPLEMENTED. */
