@@ -33,7 +33,7 @@ export async function openTracing(options: TracingOptions, log: Logger): Promise
   const { resourceFromAttributes } = await import('@opentelemetry/resources');
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http');
   api.diag.setLogger({
-    error: (message) => log.warn({ tracing: message }, 'traces could not be sent'),
+    error: (report) => log.warn({ error: messageIn(report) }, 'traces could not be sent'),
     warn: (message) => log.debug({ tracing: message }, 'tracing'),
     info() {},
     debug() {},
@@ -75,6 +75,16 @@ export async function openTracing(options: TracingOptions, log: Logger): Promise
       });
     },
   };
+}
+
+/** The message of an error that the library reports as JSON, with its stack. */
+function messageIn(report: string): string {
+  try {
+    const { message } = JSON.parse(report) as { readonly message?: unknown };
+    return typeof message === 'string' ? message : report;
+  } catch {
+    return report;
+  }
 }
 
 const ERROR_STATUS: SpanStatusCode.ERROR = 2;

@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type net from 'node:net';
+import { PassThrough } from 'node:stream';
 import { InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
-import { parentOf } from '../../src/telemetry/tracing.js';
+import { pino } from 'pino';
+import { openTracing, parentOf } from '../../src/telemetry/tracing.js';
+import type { EndedCall } from '../../src/transport/calls/call-tracker.js';
 import { startFakeServer } from '../fixtures/fake-server.js';
 
 const { embedText } = InferenceService.method;
@@ -87,6 +90,24 @@ describe('traces', () => {
       await fake.close();
     }
     expect(JSON.stringify(fake.log)).to.include('traces were lost');
+  });
+
+  it('that the collector refuses are logged with its reason, in words', async () => {
+    const collector = http.createServer((_request, response) => response.writeHead(401).end()).listen(0, '127.0.0.1');
+    await once(collector, 'listening');
+    const endpoint = `http://127.0.0.1:${(collector.address() as net.AddressInfo).port}`;
+    const lines = new PassThrough();
+    const tracing = await openTracing({ endpoint, serviceName: 'test', version: '1' }, pino(lines));
+    try {
+      const call = { path: 'a/B', protocol: 'grpc', code: 'OK', startedAt: 0, endedAt: 1, stats: {} };
+      // As many as are sent at once, without waiting for more.
+      for (let count = 0; count < 512; count++) tracing.ended(call as EndedCall);
+      const [line] = await once(lines, 'data');
+      expect(JSON.parse(line)).to.include({ msg: 'traces could not be sent', error: 'Unauthorized' });
+    } finally {
+      await tracing.close();
+      collector.close();
+    }
   });
 
   it('start a new trace for an invalid header', () => {
