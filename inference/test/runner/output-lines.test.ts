@@ -21,6 +21,13 @@ describe("a worker's output", () => {
     }
   });
 
+  it('has no colours in the log, which the runtime gives its warnings', async () => {
+    const coloured = Buffer.from(
+      '\u001b[0;93m2026-11-28 01:25:07 [W:onnxruntime] Unknown CPU vendor\u001b[m\n\u001b[m\n',
+    );
+    expect(await linesOf([coloured])).to.deep.equal(['2026-11-28 01:25:07 [W:onnxruntime] Unknown CPU vendor']);
+  });
+
   it('is kept in part where a line does not end, and the lines after it are whole', async () => {
     const endless = Array.from({ length: 4 }, () => Buffer.alloc(64 * 1024, 'x'));
     const [first, ...others] = await linesOf([...endless, Buffer.from('\nnext')]);
