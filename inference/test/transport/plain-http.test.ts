@@ -29,6 +29,19 @@ describe('a plain HTTP request', () => {
     }
   });
 
+  it('of a browser to the root gets 404 with the variable that puts a page there', async () => {
+    const server = await startFakeServer();
+    try {
+      const errorOf = async (path: string) => (await (await fetch(server.url + path)).json()) as { error: string };
+      expect(await errorOf('/?x')).to.deep.equal({
+        error: 'Not found: GET /. With PLAYGROUND=true the server has a page to try it here',
+      });
+      expect(await errorOf('/x')).to.deep.equal({ error: 'Not found: GET /x' });
+    } finally {
+      await server.close();
+    }
+  });
+
   it('that fails in the server gets 500 without internals, and the error is logged', async () => {
     const lines: string[] = [];
     const listener = createPlainListener({

@@ -52,10 +52,8 @@ export function createPlainListener(options: PlainHttpOptions): RequestListener 
   return (request, response) => {
     const route = routes[pathOf(request)];
     if (route === undefined) {
-      const method = MOVED[pathOf(request)];
-      const use = ` Use POST /${InferenceService.typeName}/${method}, see docs/moving-from-the-python-service.md`;
-      const error = `Not found: ${request.method} ${pathOf(request)}${method === undefined ? '' : `.${use}`}`;
-      return sendJson(response, 404, { error });
+      const path = pathOf(request);
+      return sendJson(response, 404, { error: `Not found: ${request.method} ${path}${hintFor(path)}` });
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD');
@@ -66,6 +64,14 @@ export function createPlainListener(options: PlainHttpOptions): RequestListener 
       if (!response.headersSent) sendJson(response, 500, { error: 'Something is wrong in the server.' });
     });
   };
+}
+
+/** What the caller of a path that is not there may look for, as the end of the message. */
+function hintFor(path: string): string {
+  if (path === '/') return '. With PLAYGROUND=true the server has a page to try it here';
+  const method = MOVED[path];
+  if (method === undefined) return '';
+  return `. Use POST /${InferenceService.typeName}/${method}, see docs/moving-from-the-python-service.md`;
 }
 
 function pathOf(request: IncomingMessage): string {
