@@ -55,11 +55,12 @@ export async function verifyModel(model: FoundModel, options: VerifyOptions): Pr
 export async function verifyModels(models: readonly FoundModel[], options: VerifyOptions): Promise<VerifyResult[]> {
   const tallies = models.map((model) => new Tally(model));
   const checks: Check[] = [];
-  for (const [index, model] of models.entries()) {
+  for (const tally of tallies) {
+    const { model } = tally;
     for (const file of model.files) {
       const same = checks.find((check) => check.file.absolutePath === file.absolutePath && sameHash(check.file, file));
-      if (same === undefined) checks.push({ model, file, tallies: [tallies[index]].flatMap((tally) => tally ?? []) });
-      else same.tallies.push(...[tallies[index]].flatMap((tally) => tally ?? []));
+      if (same === undefined) checks.push({ model, file, tallies: [tally] });
+      else same.tallies.push(tally);
     }
   }
   // Largest first, so that no core is left with it at the end.
