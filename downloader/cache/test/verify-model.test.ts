@@ -35,7 +35,7 @@ describe('verifying a model', () => {
   it('reads every byte of a whole model and finds nothing', async () => {
     const seen: string[] = [];
     const result = await verifyModel(await found(), { level: 'full', onFile: (file) => seen.push(file.path) });
-    expect(result.problems).to.deep.equal([]);
+    expect([result.problems, result.unhashed, result.unread]).to.deep.equal([[], [], []]);
     expect([result.fileCount, result.bytesRead]).to.deep.equal([4, totalBytes]);
     expect(seen.sort()).to.deep.equal(Object.keys(SENTENCE_FILES).sort());
   });
@@ -121,6 +121,9 @@ describe('verifying a model', () => {
     const result = await verifyModel({ ...model, files }, { level: 'full' });
     expect(result.unhashed).to.have.length(4);
     expect(result.bytesRead).to.equal(0);
+    await rm(files[0]?.blobPath ?? '');
+    const { unhashed, problems } = await verifyModel({ ...model, files }, { level: 'full' });
+    expect([unhashed.length, problems.map(({ code }) => code)]).to.deep.equal([3, ['FILE_MISSING']]);
   });
 
   it('reads a file that two models share once, and tells both', async () => {
