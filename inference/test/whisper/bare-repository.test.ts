@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import type { HubRepository } from '@heimdex/hub';
 import { expect } from 'chai';
 import { readJsonObject } from '../../src/json.js';
+import { compressionRatio } from '../../src/models/decoding/compression-ratio.js';
 import { readWhisperConfig } from '../../src/models/whisper/config.js';
 import { generationDefaults } from '../../src/models/whisper/generation-defaults.js';
 import { load } from '../../src/models/whisper/model.js';
+import { TokenTexts } from '../../src/models/whisper/token-texts.js';
 import { WhisperTokenizer } from '../../src/models/whisper/vocabulary.js';
 import { koreanWhisper } from '../fixtures/fine-tunes.js';
 import { type CompiledRepository, compileRepository } from '../support/compiled.js';
@@ -40,6 +42,27 @@ describe('a Whisper whose repository has config.json, tokenizer.json and its wei
         const events = await transcribeWith(model, samples, { timestamps: 'word', temperatures: [0] });
         const summary = events.at(-1);
         expect(summary?.type === 'summary' && summary.summary.language).to.be.oneOf(['ko', 'en', 'ja', 'de']);
+      });
+
+      it('ends a text at half of its positions only where that repeats itself', async () => {
+        const samples = (await samplesOf(inRepository('demo/samples/speech/models.flac'))).subarray(0, 16_000);
+        const windows = [0, Number.POSITIVE_INFINITY].map((compressionRatioThreshold) => {
+          const options = {
+            ...SPEECH_OPTIONS,
+            timestamps: 'none',
+            temperatures: [0],
+            compressionRatioThreshold,
+          } as const;
+          return windowOf(samples, { options, language: 'ko' });
+        });
+        const decoded = await decodeTogether(model, windows);
+        const segments = decoded.map((one) => (one.type === 'decode' ? one.segments[0] : undefined));
+        expect(segments.map((one) => one?.tokens.length)).to.deep.equal([224, 443]);
+        const texts = TokenTexts.read((await WhisperTokenizer.open(compiled.files.dir)).json);
+        const ratioOf = (from: number, to?: number) =>
+          compressionRatio(texts?.decode(segments[1]?.tokens.slice(from, to) ?? []).trim() ?? '');
+        // That of a whole text grows with its length.
+        expect(segments[1]?.compressionRatio).to.equal(Math.max(ratioOf(0, 224), ratioOf(224)));
       });
 
       it('takes no language from a window without speech: it is detected in the next one', async () => {

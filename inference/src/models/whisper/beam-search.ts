@@ -10,7 +10,10 @@ interface Beam {
   readonly row: number;
 }
 
-export type BeamOptions = Pick<SearchOptions, 'processors' | 'endOfText' | 'maxTokens' | 'yieldToEventLoop'> & {
+export type BeamOptions = Pick<
+  SearchOptions,
+  'processors' | 'endOfText' | 'maxTokens' | 'repeats' | 'yieldToEventLoop'
+> & {
   /** Number of beams. */
   readonly beamSize: number;
   /** The search ends after `patience` x `beamSize` finished sequences. */
@@ -38,8 +41,9 @@ export async function beamSearch(
     const grown = grow(beams, logits, options);
     finished.push(...grown.finished.slice(0, enough - finished.length));
     beams = grown.beams;
-    const full = beams[0] === undefined || beams[0].tokens.length >= options.maxTokens;
-    if (full || finished.length >= enough) break;
+    const [best] = beams;
+    if (best === undefined || best.tokens.length >= options.maxTokens || finished.length >= enough) break;
+    if (options.repeats?.(best.tokens) === true) break;
     await options.yieldToEventLoop();
     state = exchangeStateRows(
       state,

@@ -37,6 +37,9 @@ export interface WhisperParts {
 /** Sequences sampled at temperatures above 0; best_of in the reference. */
 const SAMPLED_SEQUENCES = 5;
 
+/** Positions of a run that times words, besides their tokens: the four before a text without timestamps, and its end. */
+const AROUND_TEXT = 5;
+
 /** How a window is presented to the encoder. */
 export interface EncoderInput {
   /** Undefined: all positions, unmerged. */
@@ -139,13 +142,17 @@ export class DecodingTask {
   /** Decodes the window at one temperature. */
   async decode(temperature: number, index: number, stopWhenDoubtful: boolean): Promise<DecodingResult> {
     const { config, vocabulary, decoder } = this.#parts;
+    const { beamSize, patience, lengthPenalty, compressionRatioThreshold } = this.#window.options;
+    const half = config.textPositions / 2;
+    const ratioOf = (tokens: readonly number[]) => compressionRatio(vocabulary.decode(tokens).trim());
     const shared = {
       processors: this.#processors,
       endOfText: vocabulary.special.endOfText,
-      maxTokens: Math.min(config.textPositions / 2, config.textPositions - this.#prompted.state.length),
+      maxTokens: config.textPositions - Math.max(AROUND_TEXT, this.#prompted.state.length),
+      // The reference ends every text here, which is 20 s of a script with a token for each letter, such as Hindi or Thai.
+      repeats: (tokens: readonly number[]) => tokens.length === half && ratioOf(tokens) > compressionRatioThreshold,
       yieldToEventLoop: () => this.#context.yieldToEventLoop(),
     };
-    const { beamSize, patience, lengthPenalty } = this.#window.options;
     const search = () =>
       temperature === 0 && beamSize > 1
         ? beamSearch(decoder, this.#prompted, { ...shared, beamSize, patience, lengthPenalty })
@@ -163,7 +170,8 @@ export class DecodingTask {
       tokens: hypothesis.tokens,
       avgLogProb: meanLogProb(hypothesis),
       noSpeechProb: this.#prompted.noSpeechProb,
-      compressionRatio: compressionRatio(text),
+      // The ratio grows with a text's length, and its threshold is meant for one half.
+      compressionRatio: Math.max(ratioOf(hypothesis.tokens.slice(0, half)), ratioOf(hypothesis.tokens.slice(half))),
       temperature,
       steady: this.#steady,
       echoes: isEndOf(text, this.#textBefore),

@@ -32,6 +32,8 @@ export interface SearchOptions extends ItemContext {
   readonly endOfText: number;
   /** Maximum tokens of a transcript. */
   readonly maxTokens: number;
+  /** Whether a text only repeats itself: it ends there. */
+  readonly repeats?: (tokens: readonly number[]) => boolean;
   /** 0: always the most probable token. */
   readonly temperature: number;
   /** Sequences sampled in parallel; 1 at temperature 0. */
@@ -103,6 +105,6 @@ function choose(row: Row, logits: Float32Array, options: SearchOptions): void {
   if (token === options.endOfText || token < 0 || row.doubtful) row.done = true;
   else {
     row.tokens.push(token);
-    row.done = row.tokens.length >= options.maxTokens;
+    row.done = row.tokens.length >= options.maxTokens || options.repeats?.(row.tokens) === true;
   }
 }

@@ -749,7 +749,8 @@ export type Segment = Message<"heimdex.inference.v1.Segment"> & {
   avgLogProb: number;
 
   /**
-   * Length of the window's text divided by its compressed length (zlib). A value above 2.4 suggests repetition.
+   * Length of the window's text divided by its compressed length (zlib): of its first 224 tokens, or of the others if that is
+   * higher. A value above 2.4 suggests repetition.
    *
    * @generated from field: float compression_ratio = 7;
    */
@@ -826,7 +827,8 @@ export type SegmentJson = {
   avgLogProb?: number | "NaN" | "Infinity" | "-Infinity";
 
   /**
-   * Length of the window's text divided by its compressed length (zlib). A value above 2.4 suggests repetition.
+   * Length of the window's text divided by its compressed length (zlib): of its first 224 tokens, or of the others if that is
+   * higher. A value above 2.4 suggests repetition.
    *
    * @generated from field: float compression_ratio = 7;
    */
