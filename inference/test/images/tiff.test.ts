@@ -114,11 +114,13 @@ describe('TIFF images', () => {
     expect(await firstPixel(page([90, 7, 8], grey))).to.deep.equal([90, 90, 90]);
   });
 
-  it('are composited on white if the first extra sample is alpha', async () => {
+  it('are composited on white if the first extra sample is alpha, or is the only one and called nothing', async () => {
     const half = [...ORANGE, 128];
     const expected = [253, 192, 132];
     for (const file of [
       page(half, { samples: 4, more: [extra(2)] }),
+      page(half, { samples: 4 }),
+      page(wide(half), { samples: 4, bits: 32 }),
       page([...half, 9], { samples: 5, more: [extra(2, 0)] }),
       page([...half, 9, 9, 9], { samples: 7, more: [extra(2, 0, 0, 0)] }),
       page(wide(half), { samples: 4, bits: 32, more: [extra(2)] }),

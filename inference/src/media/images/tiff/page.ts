@@ -174,7 +174,9 @@ function describe({ directory: { tags }, page, subifd }: Chosen): TiffPage {
     const what = colourSamples === 1 ? 'of grey and other samples' : 'of tiles';
     throw refuseImage('TIFF', `one whose samples lie in separate planes ${what}`, 'Write it with interleaved samples.');
   }
-  const extra = tags.get(TAG.extraSamples) ?? [];
+  // OpenCV writes alpha without calling it so.
+  const isUnnamedAlpha = !tags.has(TAG.extraSamples) && samples === colourSamples + 1 && colourSamples <= 3;
+  const extra = isUnnamedAlpha ? [UNASSOCIATED] : (tags.get(TAG.extraSamples) ?? []);
   const bits = new Set((tags.get(TAG.bitsPerSample) ?? [1]).slice(0, samples));
   const [bitsPerSample = 1] = bits;
   const sampleFormat = formatOf(tags, samples, bitsPerSample);
