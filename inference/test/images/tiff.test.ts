@@ -177,6 +177,17 @@ describe('TIFF images', () => {
     expect(await messageOf(two(3))).to.contain('2 samples a pixel, one of them for a palette. Convert it');
   });
 
+  it('are refused by name if tiles with JPEG compression have other samples than colours', async () => {
+    const jpeg: readonly TiffTag[] = [
+      [259, 3, [7]],
+      [322, 3, [16]],
+      [323, 3, [16]],
+    ];
+    const message = /JPEG compression of alpha or other samples\. Write it in strips/;
+    expect(await messageOf(page([...ORANGE, 128], { samples: 4, more: [...jpeg, extra(2)] }))).to.match(message);
+    expect(await messageOf(page([90, 128], { samples: 2, photometric: 1, more: jpeg }))).to.match(message);
+  });
+
   it('are refused by name if colours of 32 bits are multiplied by alpha', async () => {
     const multiplied = page(wide([...ORANGE, 128]), { samples: 4, bits: 32, more: [extra(1)] });
     expect(await messageOf(multiplied)).to.contain('samples of 32 bits that are multiplied by alpha');

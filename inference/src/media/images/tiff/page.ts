@@ -187,6 +187,14 @@ function describe({ directory: { tags }, page, subifd }: Chosen): TiffPage {
   if (bitsPerSample < 8 && samples > 1) {
     throw refuseImage('TIFF', 'one with several samples a pixel, each of fewer than 8 bits', CONVERT);
   }
+  // libvips unpacks such tiles itself, and knows colours alone.
+  if (compression === JPEG && tags.has(TAG.tileWidth) && samples > colourSamples) {
+    throw refuseImage(
+      'TIFF',
+      'one in tiles with JPEG compression of alpha or other samples',
+      'Write it in strips, or with LZW or Deflate compression.',
+    );
+  }
   // libtiff takes any bits for black and white, and shows a black image.
   if (CCITT.includes(compression) && (samples > 1 || bitsPerSample > 1)) {
     throw refuseImage('TIFF', 'one with CCITT compression of more than black and white', CONVERT);
