@@ -150,15 +150,21 @@ describe('decoding images', () => {
   });
 
   it('describes content that is not an image', async () => {
-    const cases: readonly [Uint8Array, RegExp][] = [
+    const cases: [Uint8Array, RegExp][] = [
       [new Uint8Array(), /no bytes at all/],
       [Buffer.from('Hello, world'), /12 bytes of text beginning "Hello, world"/],
       [Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>'), /an SVG drawing/],
       [Buffer.from('%PDF-1.7\n'), /a PDF/],
+      [Buffer.from('data:image/png;base64,iVBORw0KGgo='), /34 bytes of text in base64: send the bytes/],
       [Buffer.from([1, 2, 3, 200]), /4 bytes beginning 010203c8 in hex/],
       [Buffer.from('RIFF\0\0\0\0WAVEfmt '), /a WAV audio/],
       [Buffer.from([0xff]), /1 byte beginning ff/],
     ];
+    const dots = sharp(Buffer.alloc(12), { raw: { width: 2, height: 2, channels: 3 } });
+    for (const format of ['jpeg', 'png', 'webp', 'gif'] as const) {
+      const encoded = (await dots.clone().toFormat(format).toBuffer()).toString('base64');
+      cases.push([Buffer.from(encoded), /bytes of text in base64: send the bytes/]);
+    }
     for (const [content, message] of cases) {
       const error = await imageErrorOf(content);
       expect(error.code).to.equal('IMAGE_UNREADABLE');

@@ -18,6 +18,8 @@ export function describeContent(content: Uint8Array): string {
 /** An SVG may begin with comments and declarations. */
 const TEXT_BYTES = 1_024;
 
+const IN_BASE64 = 'text in base64: send the bytes that it stands for';
+
 const KNOWN_OTHERS: readonly (readonly [at: number, signature: string, name: string])[] = [
   [0, '%PDF', 'a PDF'],
   [0, '%!PS', 'a PostScript file'],
@@ -83,4 +85,6 @@ const KNOWN_OTHERS: readonly (readonly [at: number, signature: string, name: str
     ),
   ),
   [0, '<?xml version="1.0"?><svg', 'an SVG drawing'],
+  // JPEG, PNG, WebP and GIF, encoded once more than JSON needs, or for gRPC, which needs no encoding.
+  ...['data:image/', '/9j/', 'iVBORw0KGgo', 'UklGR', 'R0lGOD'].map((start) => [0, start, IN_BASE64] as const),
 ];
