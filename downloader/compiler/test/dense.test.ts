@@ -116,13 +116,24 @@ describe('a layer behind the pooling of a sentence embedder', () => {
     expect(relativeError(made.vectors, expected({ ...made, bias }, ['mean'], true))).to.be.below(1e-5);
   });
 
-  it('may have no activation', async () => {
-    const made = await compiled(['cls'], { activation_function: 'torch.nn.modules.linear.Identity' });
-    expect(relativeError(made.vectors, expected(made, ['cls'], false))).to.be.below(1e-5);
-  });
+  for (const [name, tanh] of [
+    ['torch.nn.modules.linear.Identity', false],
+    ['torch.nn.Identity', false],
+    ['torch.nn.Tanh', true],
+  ] as const) {
+    it(`may have the activation ${name}`, async () => {
+      const made = await compiled(['cls'], { activation_function: name });
+      expect(relativeError(made.vectors, expected(made, ['cls'], tanh))).to.be.below(1e-5);
+    });
+  }
 
   for (const [what, pooling, more, named] of [
-    ['another activation', ['cls'], { activation_function: 'torch.nn.modules.activation.GELU' }, 'activation_function'],
+    [
+      'another activation',
+      ['cls'],
+      { activation_function: 'torch.nn.modules.activation.GELU' },
+      '.Tanh or torch.nn.modules.linear.Identity',
+    ],
     ['another number of inputs', ['cls'], { in_features: 7 }, 'in_features'],
     ['a sum with its own input', ['cls'], { use_residual: true }, 'use_residual'],
     ['another input', ['cls'], { module_input_name: 'token_embeddings' }, 'module_input_name'],

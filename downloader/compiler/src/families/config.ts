@@ -45,6 +45,14 @@ export class ConfigReader {
     return value;
   }
 
+  /** One of the known words. */
+  word<Word extends string>(name: string, known: readonly Word[], byDefault: Word): Word {
+    const value = this.config[name] ?? byDefault;
+    const found = known.find((word) => word === value);
+    if (found === undefined) throw this.#wrong(name, known.join(' or '), value);
+    return found;
+  }
+
   /** A list of one or more of the known words. */
   words<Word extends string>(name: string, known: readonly Word[]): readonly Word[] {
     const value = this.config[name];

@@ -38,7 +38,7 @@ export function pooledDense(layers: Layers, tokens: string, mask: string, width:
   config.expect('module_output_name', VECTOR);
   config.expect('use_residual', false);
   const outputs = config.count('out_features');
-  const activation = config.text('activation_function', TANH);
+  const activation = config.word('activation_function', ACTIVATIONS, ACTIVATIONS[0]);
   const name = `${DENSE}.linear`;
   const matrix = {
     values: () => layers.weights.take(`${name}.weight`, [outputs, inputs]),
@@ -51,14 +51,18 @@ export function pooledDense(layers: Layers, tokens: string, mask: string, width:
   const rows = graph.op('Concat', [pooled, one], { axis: 0 });
   const products = layers.products.multiply(rows, name, matrix, 'float32');
   const product = graph.op('Slice', [products, graph.integers(0), graph.integers(-1), graph.integers(0)]);
-  if (activation.endsWith('.Identity')) return product;
-  config.expect('activation_function', TANH, TANH);
-  return graph.op('Tanh', [product]);
+  return activation.endsWith('.Identity') ? product : graph.op('Tanh', [product]);
 }
 
 /** What sentence-transformers calls the pooled vector. */
 const VECTOR = 'sentence_embedding';
-const TANH = 'torch.nn.modules.activation.Tanh';
+/** As sentence-transformers writes them, and their short names, which it reads too. */
+const ACTIVATIONS = [
+  'torch.nn.modules.activation.Tanh',
+  'torch.nn.modules.linear.Identity',
+  'torch.nn.Tanh',
+  'torch.nn.Identity',
+] as const;
 const POOLINGS = ['cls', 'mean', 'max'] as const;
 
 interface Pooled {
