@@ -92,6 +92,14 @@ describe('the zip of a torch file', () => {
     expect(error.message).to.include('contiguous');
   });
 
+  it('is refused if it has tables but no tensors where a state dict is, by their names', async () => {
+    const zip = torchFile(TENSORS, { n_mels: 80 });
+    zip.write('other_state_dict', zip.indexOf('model_state_dict'));
+    const error = await refusal(() => openCheckpoint(dir.write('training.bin', zip)));
+    expect(error.code).to.equal('CHECKPOINT_UNSUPPORTED');
+    expect(error.message).to.include('training.bin to hold a state dict, got dims, other_state_dict. Save');
+  });
+
   it('is refused if it is missing, also in the case of a web page', async () => {
     for (const text of ['', '<html>not found</html>', 'PK\x03\x04 and nothing more']) {
       expect((await refusal(() => openCheckpoint(dir.write('page.pt', text)))).code).to.equal('CHECKPOINT_INVALID');

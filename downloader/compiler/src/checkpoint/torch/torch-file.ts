@@ -34,6 +34,10 @@ export function readTorchFile(path: string, file = 0): Checkpoint {
       if (typeof name !== 'string' || !isKind(tensor, 'tensor')) continue;
       tensors.set(name, entryOf(name, tensor, storages, file));
     }
+    if (tensors.size === 0) {
+      const names = [...state.keys()].filter((key) => typeof key === 'string').slice(0, 5);
+      throw noStateDict(basename(path), shown(names.join(', ')) || 'nothing');
+    }
     const dims = value instanceof Map ? value.get('dims') : undefined;
     return { files: [path], tensors, ...(dims instanceof Map ? { dims: numbersOf(dims) } : {}) };
   } finally {
@@ -119,9 +123,13 @@ function stateOf(value: Pickled, name: string): Map<Pickled, Pickled> {
     }
     return value;
   }
-  throw new CompilerError(
+  throw noStateDict(name, 'something else');
+}
+
+function noStateDict(name: string, found: string): CompilerError {
+  return new CompilerError(
     'CHECKPOINT_UNSUPPORTED',
-    `Expected ${name} to hold a state dict, got something else. Save model.state_dict().`,
+    `Expected ${name} to hold a state dict, got ${found}. Save model.state_dict().`,
   );
 }
 
