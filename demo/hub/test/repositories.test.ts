@@ -35,6 +35,18 @@ describe('repositories of the hub', () => {
     expect((await ask(headers.location ?? '')).body.toString()).to.equal('graph');
   });
 
+  it('may be clones of git, but not without their large files', async () => {
+    const clone = join(dir, 'org', 'clone');
+    await mkdir(join(clone, '.git'), { recursive: true });
+    await writeFile(join(clone, '.git', 'HEAD'), 'ref: refs/heads/main');
+    await writeFile(join(clone, 'config.json'), '{}');
+    const hub = await start({ dirs: [dir] });
+    expect([...hub.commit('org/clone').files.keys()]).to.deep.equal(['config.json']);
+    await writeFile(join(clone, 'a.onnx'), 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n');
+    const error = await start({ dirs: [dir] }).catch((cause: unknown) => cause);
+    expect(error).to.have.property('message').that.includes('git lfs pull').and.includes(join(clone, 'a.onnx'));
+  });
+
   it('have a commit that depends only on the files', async () => {
     const first = await start();
     const second = await start();

@@ -1,5 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { basename } from 'node:path';
 import { MIB } from '@heimdex/common';
+import { CompilerError } from '../errors.js';
 import type { DataType } from './data-types.js';
 
 /** Location of a tensor. */
@@ -34,6 +36,9 @@ export function shown(text: string): string {
   return text.length > 100 ? `${text.slice(0, 100)}...` : text;
 }
 
+/** How a pointer of Git LFS begins: what a clone has in the place of a file that was not fetched. */
+const LFS_POINTER = 'version https://git-lfs.github.com/spec/';
+
 /** A file with random access. */
 export class PositionedFile {
   readonly #descriptor: number;
@@ -42,6 +47,12 @@ export class PositionedFile {
   constructor(readonly path: string) {
     this.#descriptor = openSync(path, 'r');
     this.sizeBytes = fstatSync(this.#descriptor).size;
+    if (this.read(0, LFS_POINTER.length).toString('latin1') !== LFS_POINTER) return;
+    this.close();
+    throw new CompilerError(
+      'CHECKPOINT_INVALID',
+      `Expected ${basename(path)} to be weights, got a pointer of Git LFS. In the clone that it comes from, run: git lfs pull`,
+    );
   }
 
   /** Reads the bytes from `offset`; fewer only at the end of the file. */

@@ -56,6 +56,15 @@ describe('a safetensors file made to mislead', () => {
     });
   }
 
+  it('is called a pointer of Git LFS if it is one, as is a file of torch', async () => {
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 1234567\n`;
+    for (const name of ['m.safetensors', 'm.bin']) {
+      const error = await refusal(() => openCheckpoint(dir.write(name, Buffer.from(pointer))));
+      expect(error.code).to.equal('CHECKPOINT_INVALID');
+      expect(error.message).to.include(`Expected ${name} to be weights, got a pointer of Git LFS`);
+    }
+  });
+
   it('may have metadata of any names', () => {
     const header = `{"__metadata__":{"data_offsets":"a:b"},"a":${entry('[0,8]')}}`;
     expect(openCheckpoint(dir.write('m.safetensors', headed(header, EIGHT))).tensors.size).to.equal(1);
