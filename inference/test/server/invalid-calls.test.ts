@@ -46,6 +46,23 @@ describe('the port', () => {
       expect(error?.findDetails(ErrorInfoSchema).map(({ reason }) => reason)).to.deep.equal(['FEATURE_DISABLED']);
     });
 
+    it('say what is expected for a content type, a method of HTTP and a stream that cannot be', async () => {
+      // What `curl -d` sends.
+      const form = { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: '{}' };
+      const json = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' };
+      for (const [name, init, status, words] of [
+        ['EmbedText', form, 415, 'application/json'],
+        ['EmbedText', { method: 'GET' }, 405, 'POST'],
+        ['TranscribeStream', json, 505, 'HTTP/2'],
+      ] as const) {
+        const response = await fetch(`${fake.url}/${SERVICE}/${name}`, init);
+        expect([response.status, response.headers.get('content-type')]).to.deep.equal([status, 'application/json']);
+        const { code, message } = (await response.json()) as { code: string; message: string };
+        expect(code).to.equal('invalid_argument');
+        expect(message).to.include(words);
+      }
+    });
+
     it('are UNIMPLEMENTED for an unknown method', async () => {
       const missing = { ...method.embedText, name: 'EmbedSound' } as typeof method.embedText;
       expect((await fake.client.failure(missing, {})).code).to.equal('UNIMPLEMENTED');

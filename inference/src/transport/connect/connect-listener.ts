@@ -12,6 +12,8 @@ import {
   type MessageShape,
 } from '@bufbuild/protobuf';
 import {
+  Code,
+  ConnectError,
   type ConnectRouter,
   createContextKey,
   createContextValues,
@@ -19,11 +21,13 @@ import {
   type MethodImpl,
 } from '@connectrpc/connect';
 import {
+  createAsyncIterable,
   encodeEnvelope,
   type UniversalHandler,
   type UniversalServerRequest,
   type UniversalServerResponse,
 } from '@connectrpc/connect/protocol';
+import { errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { InferenceError } from '../../errors.js';
 import { ERROR_DETAIL_TYPES } from '../../services/errors.js';
@@ -39,6 +43,12 @@ import { toConnectError } from './error-response.js';
 const REQUEST = createContextKey<HttpRequest | undefined>(undefined, { description: 'the request and its call' });
 const MESSAGE = createContextKey<MessageShape<DescMessage> | undefined>(undefined, { description: 'its message' });
 const HTTP_OK = 200;
+/** connect-node answers these without a word. */
+const REFUSALS: ReadonlyMap<number, string> = new Map([
+  [405, 'A call is a POST.'],
+  [415, 'Expected content-type application/json, application/proto or application/grpc-web+proto.'],
+  [505, 'A stream that both sides send needs native gRPC, which is HTTP/2.'],
+]);
 const HTTP_NOT_IMPLEMENTED = 501;
 /** Flag of the gRPC-Web envelope that holds the status. */
 const TRAILERS = 0x80;
@@ -85,7 +95,7 @@ function readingMessages(handler: UniversalHandler, decoder: MessageDecoder): Un
   const { service, method, requestPath, allowedMethods, supportedContentType, protocolNames } = handler;
   const answer = async (request: UniversalServerRequest): Promise<UniversalServerResponse> => {
     const own = request.contextValues?.get(REQUEST);
-    if (own === undefined) return handler(request);
+    if (own === undefined) return explained(await handler(request));
     const header = headersFor(request.header);
     const response = await handler({ ...request, header, body: standIn(own, method, request, decoder) });
     const refused = (unimplemented: boolean) => {
@@ -94,9 +104,20 @@ function readingMessages(handler: UniversalHandler, decoder: MessageDecoder): Un
       else own.call.open.finish(invalidHeader(), unimplemented ? 'UNIMPLEMENTED' : 'INVALID_ARGUMENT');
     };
     if (method.methodKind === 'unary' && response.status !== HTTP_OK) refused(response.status === HTTP_NOT_IMPLEMENTED);
-    return response.body === undefined ? response : { ...response, body: counted(response.body, own.call, refused) };
+    return response.body === undefined
+      ? explained(response)
+      : { ...response, body: counted(response.body, own.call, refused) };
   };
   return Object.assign(answer, { service, method, requestPath, allowedMethods, supportedContentType, protocolNames });
+}
+
+function explained(response: UniversalServerResponse): UniversalServerResponse {
+  const message = REFUSALS.get(response.status);
+  if (message === undefined) return response;
+  const header = new Headers(response.header);
+  header.set('content-type', 'application/json');
+  const body = errorToJsonBytes(new ConnectError(message, Code.InvalidArgument), undefined);
+  return { ...response, header, body: createAsyncIterable([body]) };
 }
 
 /** Headers without those of the real body, and with timeouts limited to a timer's maximum. */
