@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import http from 'node:http';
 import net from 'node:net';
+import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createGrpcWebTransport } from '@connectrpc/connect-node';
 import { MIB } from '@heimdex/common';
@@ -96,6 +98,19 @@ describe('the port', () => {
       socket.on('close', () => resolve(answer));
     });
   }
+
+  it('compresses an answer by brotli at a fast quality, not at the best', async () => {
+    const body = JSON.stringify({ texts: Array(64).fill('a'), model: 'TEXT_MODEL_TEXT' });
+    const headers = { 'content-type': 'application/json', 'accept-encoding': 'br' };
+    const request = http.request(`${fake.url}/${SERVICE}/EmbedText`, { method: 'POST', headers }).end(body);
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    expect(response.headers['content-encoding']).to.equal('br');
+    const sent = Buffer.concat(await response.toArray());
+    const text = brotliDecompressSync(sent);
+    expect((JSON.parse(text.toString()) as { results: unknown[] }).results).to.have.length(64);
+    const fast = brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } });
+    expect(sent.equals(fast)).to.equal(true);
+  });
 
   it('accepts a connection whose first bytes arrive one by one', async () => {
     const request = 'GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n';
