@@ -60,6 +60,13 @@ describe('bearer tokens', () => {
     }
   });
 
+  it('are named as what is missing, in Connect and the OpenAI API', async () => {
+    for (const response of [await post({}), await fetch(`${fake.url}/v1/models`)]) {
+      expect([response.status, response.headers.get('www-authenticate')]).to.deep.equal([401, 'Bearer']);
+      await response.text();
+    }
+  });
+
   it('are required for reflection', async () => {
     const method = {
       ...Health.method.watch,

@@ -40,6 +40,8 @@ export function admitRequest(
     call?.close();
     const refusal = error as InferenceError;
     const wire = call === undefined ? callTracker.refuse(arrival, refusal) : call.open.finish(refusal);
+    // A 401 has it (RFC 9110, section 15.5.2): some clients, such as Java's, fail without.
+    if (wire?.status === 'UNAUTHENTICATED') response.setHeader('www-authenticate', 'Bearer');
     if (wire !== undefined) options.refuse(wire, refusal);
     return undefined;
   }
