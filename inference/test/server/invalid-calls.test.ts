@@ -117,6 +117,13 @@ describe('the port', () => {
     expect(await answerTo(request)).to.match(/^HTTP\/1\.1 200 /);
   });
 
+  it('keeps a connection for longer than proxies do, which would send a call on one that is just being closed', async () => {
+    const { headers } = await fetch(`${fake.url}/livez`);
+    const [, seconds] = /timeout=(\d+)/.exec(headers.get('keep-alive') ?? '') ?? [];
+    // AWS and nginx keep one for 60 s, Go's proxies for 90 or 120 s.
+    expect(Number(seconds)).to.be.greaterThan(120);
+  });
+
   it('refuses a request with two hosts, of which a proxy may have taken the other', async () => {
     const request = 'GET /livez HTTP/1.1\r\nhost: x\r\nHost: y\r\n\r\n';
     expect(await answerTo([request])).to.match(/^HTTP\/1\.1 400 /);

@@ -31,7 +31,8 @@ const TIMEOUTS: ConnectionTimeouts = {
   firstBytesMs: 10_000,
   headersMs: 15_000,
   requestMs: REQUEST_TIMEOUT_MS,
-  idleMs: 30_000,
+  // Longer than proxies keep one (60 to 120 s): a call that they send on a connection just being closed fails, and a POST is not sent again.
+  idleMs: 150_000,
   unreadMs: 120_000,
   lookEveryMs: 5000,
 };
