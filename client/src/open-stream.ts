@@ -14,7 +14,12 @@ import { wrongType } from './options.js';
 import { abortable, cancelSoon, onAbort } from './wait.js';
 
 /** Audio in chunks of any size, split anywhere. */
-export type AudioChunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+export type AudioChunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array> | WebStream;
+
+/** A ReadableStream, such as the body of a request: asynchronously iterable, as TypeScript 5 knows only with the library DOM.AsyncIterable. */
+interface WebStream {
+  getReader(): { read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }> };
+}
 
 type ChunkIterator = AsyncIterator<Uint8Array> | Iterator<Uint8Array>;
 
@@ -100,8 +105,9 @@ export class OpenStream {
   /** Opens the audio of one attempt. Throws if that fails, or if it is neither an iterable nor a function of one. */
   #open(audio: AudioChunks | (() => AudioChunks)): ChunkIterator {
     try {
-      const chunks: Partial<AsyncIterable<Uint8Array> & Iterable<Uint8Array>> =
-        typeof audio === 'function' ? audio() : audio;
+      const chunks = (typeof audio === 'function' ? audio() : audio) as Partial<
+        AsyncIterable<Uint8Array> & Iterable<Uint8Array>
+      >;
       const iterator = chunks?.[Symbol.asyncIterator]?.() ?? chunks?.[Symbol.iterator]?.();
       if (iterator !== undefined) return iterator;
       throw wrongType('audio', 'an iterable of Uint8Arrays, or a function that returns one', chunks);

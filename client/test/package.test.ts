@@ -25,6 +25,12 @@ try {
 } finally {
   client.close();
 }
+// As TypeScript 5 types the body of a request with the libraries that frameworks set.
+declare const body: {
+  getReader(options: { mode: 'byob' }): { read(view: ArrayBufferView): Promise<unknown> };
+  getReader(): { read(): Promise<{ done: false; value: Uint8Array } | { done: true; value: Uint8Array | undefined }> };
+};
+export const upload = () => client.transcribeStream(body);
 declare const process: { argv: string[] };
 declare const console: { log(...what: unknown[]): void };
 `;
