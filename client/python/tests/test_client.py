@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import tempfile
+import tracemalloc
 import unittest
 from collections.abc import Iterator
+from pathlib import Path
 
 from support import ADDRESS, ELEPHANT, HEART, PENGUIN, SAID, SPEECH, TWO_FACES, collecting, fake_server, padded_flac
 
@@ -48,6 +51,20 @@ class ClientTest(unittest.TestCase):
         transcript = self.client.transcribe(padded_flac(5 * 1024 * 1024))
         self.assertTrue(transcript.text.startswith(SAID), transcript.text)
         self.assertEqual(transcript.audio_track.codec, "FLAC")
+
+    def test_does_not_read_a_file_into_memory_that_is_larger_than_a_message(self) -> None:
+        size = 12 * 1024 * 1024
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "long.flac")
+            path.write_bytes(padded_flac(size))
+            tracemalloc.start()
+            try:
+                transcript = self.client.transcribe(path)
+                _now, most = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+        self.assertTrue(transcript.text.startswith(SAID), transcript.text)
+        self.assertLess(most, size / 2)
 
     def test_streams_segments_progress_and_a_summary_last(self) -> None:
         audio = SPEECH.read_bytes()

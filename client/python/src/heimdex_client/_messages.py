@@ -59,6 +59,14 @@ def read_content(content: Content) -> bytes:
     raise TypeError(f"Expected the bytes of a file, its path or the file opened with 'rb', got {found}")
 
 
+def sized(audio: Content) -> tuple[Content, int]:
+    """The audio and its bytes: in memory, but for the path of a file that may be too large for a message, and for memory as well."""
+    if isinstance(audio, (str, os.PathLike)) and (size := os.stat(audio).st_size) > SMALL_BYTES:
+        return audio, size
+    content = read_content(audio)
+    return content, len(content)
+
+
 def made(kind: Callable[..., _M], **fields: Any) -> _M:
     """The message of the fields. protobuf's errors about a value do not name its field; these do."""
     for name, value in fields.items():

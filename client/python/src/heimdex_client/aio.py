@@ -58,13 +58,14 @@ class AsyncHeimdexClient(Client):
         self, audio: Content, *, raw: RawAudio | None = None, timeout: float | None = None, **options: Unpack[TranscribeOptions]
     ) -> Transcript:
         """See HeimdexClient.transcribe."""
-        content = await asyncio.to_thread(messages.read_content, audio)
+        content, size = await asyncio.to_thread(messages.sized, audio)
         end = time.monotonic() + self._settings.timeout("Transcribe", timeout)
-        if len(content) > messages.SMALL_BYTES and len(content) > messages.room(await self._limits(end)):
+        if size > messages.SMALL_BYTES and size > messages.room(await self._limits(end)):
             start = messages.start_request(raw, options)
             events = self._stream(start, content, timeout=end - time.monotonic())
             return messages.transcript_of([event async for event in events])
-        request = messages.transcribe_request(content, raw, options)
+        whole = await asyncio.to_thread(messages.read_content, content)
+        request = messages.transcribe_request(whole, raw, options)
         return messages.plain(Transcript, await self._unary("Transcribe", request, end - time.monotonic()))
 
     def transcribe_stream(

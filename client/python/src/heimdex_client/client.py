@@ -55,13 +55,13 @@ class HeimdexClient(Client):
         self, audio: Content, *, raw: RawAudio | None = None, timeout: float | None = None, **options: Unpack[TranscribeOptions]
     ) -> Transcript:
         """Speech to text of one audio file: its bytes, its path or the open file. What is larger than one message may be is
-        sent as a stream. `raw` describes samples without a container."""
-        content = messages.read_content(audio)
+        sent as a stream, of a path without reading the whole file into memory. `raw` describes samples without a container."""
+        content, size = messages.sized(audio)
         end = time.monotonic() + self._settings.timeout("Transcribe", timeout)
-        if len(content) > messages.SMALL_BYTES and len(content) > messages.room(self._limits(end)):
+        if size > messages.SMALL_BYTES and size > messages.room(self._limits(end)):
             start = messages.start_request(raw, options)
             return messages.transcript_of(list(self._stream(start, content, timeout=end - time.monotonic())))
-        request = messages.transcribe_request(content, raw, options)
+        request = messages.transcribe_request(messages.read_content(content), raw, options)
         return messages.plain(Transcript, self._unary("Transcribe", request, end - time.monotonic()))
 
     def transcribe_stream(
