@@ -37,6 +37,7 @@ interface PodSpec {
   readonly containers: readonly Container[];
   readonly initContainers?: readonly Container[];
   readonly volumes: readonly Readonly<Record<string, unknown>>[];
+  readonly topologySpreadConstraints?: readonly { readonly matchLabelKeys?: readonly string[] }[];
 }
 
 interface Resource {
@@ -181,6 +182,11 @@ for (const overlay of overlays) {
       const [, hours] = /--for=condition=complete --timeout=(\d+)h/.exec(read('docs/kubernetes.md')) ?? [];
       const deadline = resources.find(({ kind }) => kind === 'Deployment')?.spec?.progressDeadlineSeconds;
       expect(deadline).to.be.at.least(Number(hours) * 3600 + periodSeconds * failureThreshold);
+    });
+
+    it('spreads the pods of one version: those that a rollout is about to end do not count', () => {
+      const keys = server.topologySpreadConstraints?.map(({ matchLabelKeys }) => matchLabelKeys);
+      expect(keys).to.deep.equal([['pod-template-hash'], ['pod-template-hash']]);
     });
 
     it('drains calls before it stops', () => {
