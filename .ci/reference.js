@@ -9,6 +9,7 @@ import { DOWNLOADER_VARIABLES } from '../downloader/dist/src/config.js';
 import { ERROR_CODES, EXIT_DOCS, EXIT_STATUS } from '../downloader/dist/src/errors.js';
 import { CACHE_EXITS } from '../downloader/dist/src/run.js';
 import { SERVER_VARIABLES } from '../inference/dist/src/config/settings.js';
+import { EXIT_CODES, EXIT_DOCS as SERVER_EXIT_DOCS } from '../inference/dist/src/exit-codes.js';
 import { ERROR_TABLE, GRPC_STATUS, HTTP_STATUS } from '../inference/dist/src/services/errors.js';
 
 const file = new URL('../docs/reference.md', import.meta.url);
@@ -46,6 +47,11 @@ const TABLES = {
           .map(([error]) => code(error))
           .join(' '),
       ]),
+    ),
+  'server exits': () =>
+    table(
+      ['exit status', 'name', 'when'],
+      Object.entries(EXIT_CODES).map(([name, status]) => [code(status), code(name), cell(SERVER_EXIT_DOCS[name])]),
     ),
   'client exits': () =>
     table(

@@ -1,11 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { EXIT_CODES } from '@heimdex/inference';
 import { expect } from 'chai';
 import { ROOT, read } from './support.js';
 
 const readme = read('README.md');
-const reference = read('docs/reference.md');
 const licences = read('LICENSES.md');
 
 /** The anchors of a page's headings, as GitHub makes them. */
@@ -45,15 +43,6 @@ describe('README.md', () => {
       expect(broken.map(([link]) => link)).to.deep.equal([]);
     });
   }
-
-  it("lists the server's exit statuses", () => {
-    const section = reference.slice(reference.indexOf('### heimdex-inference\n'), reference.indexOf('### heimdex\n'));
-    const listed = [...section.matchAll(/^\| `(\d+)` \| `(\w+)` \|/gm)].map(([, status, name]) => [
-      name,
-      Number(status),
-    ]);
-    expect(Object.fromEntries(listed)).to.deep.equal({ ...EXIT_CODES });
-  });
 
   it('lists exactly the production dependencies under the LGPL', () => {
     const { packages } = JSON.parse(read('package-lock.json')) as {

@@ -1,26 +1,31 @@
-/** Exit statuses. Documented in docs/reference.md; a test compares them. */
+/** Exit statuses. */
 export const EXIT_CODES = {
-  /** Success: SIGTERM or SIGINT after draining, --help, --version. */
   ok: 0,
-  /** A defect: the log has the stack. */
   unexpected: 1,
-  /** A variable or an option is invalid; the message names each. */
   configuration: 2,
-  /** A model file is missing, damaged or unreadable; the message names it and the remedy. */
   models: 3,
-  /** Listening on the address failed. */
   address: 4,
-  /** A model failed to load, or its processes keep dying while they start. */
   worker: 5,
-  /** The models do not fit into the available memory. */
   memory: 6,
-  /** The output of --help or --version could not be written. */
   output: 7,
-  /** A second signal ended the program while it drained. */
   interrupted: 130,
 } as const;
 
 export type ExitReason = keyof typeof EXIT_CODES;
+
+/** When each comes, in --help and docs/reference.md. */
+export const EXIT_DOCS: Readonly<Record<ExitReason, string>> = {
+  ok: 'success: SIGTERM or SIGINT after draining, `--help`, `--version`',
+  unexpected: 'a defect; the log has the stack',
+  configuration: 'a variable or an option is invalid; all of them are named at once',
+  models:
+    'a model file is missing, damaged or unreadable: run `heimdex-downloader download --check`; `prepare`: the volume cannot be written',
+  address: 'listening on HOST and PORT failed',
+  worker: 'a model failed to load, or its process keeps dying while it starts',
+  memory: 'the models do not fit into the available memory',
+  output: 'the output of `--help` or `--version` could not be written',
+  interrupted: 'ended by a second signal while draining',
+};
 
 /** An error that ends the program, with a message for its operator. run.ts maps it to an exit status. */
 export class FatalError extends Error {

@@ -1,26 +1,13 @@
 import { MODEL_VARIABLES } from '@heimdex/cache';
 import { helpEntry, variableEntry } from '@heimdex/common';
-import { EXIT_CODES } from '../exit-codes.js';
+import { EXIT_CODES, EXIT_DOCS, type ExitReason } from '../exit-codes.js';
 import { SERVER_VARIABLES } from './settings.js';
 
 const NAME_COLUMNS = 24;
 
-const EXIT_DOCS = {
-  ok: 'success',
-  unexpected: 'a defect; see the log',
-  configuration: 'a variable or an option is invalid',
-  models:
-    'a model file is missing, damaged or unreadable: run heimdex-downloader download --check; prepare: the volume is not writable',
-  address: 'listening on HOST and PORT failed',
-  worker: 'a model failed to load, or its process keeps dying while it starts',
-  memory: 'the models do not fit into the available memory',
-  output: 'the output could not be written',
-  interrupted: 'ended by a second signal',
-} as const satisfies Record<keyof typeof EXIT_CODES, string>;
-
 /** Returns the text of --help. */
 export function helpText(): string {
-  const names = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
+  const names = Object.keys(EXIT_CODES) as ExitReason[];
   return [
     'Usage: heimdex-inference [COMMAND] [OPTIONS]',
     '',
