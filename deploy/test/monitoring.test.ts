@@ -145,9 +145,10 @@ describe('deploy/monitoring', () => {
       type Rules = { readonly groups: readonly { readonly rules: readonly Rule[] }[] };
       type Rule = { readonly name: string; readonly health: string; readonly state: string };
       const rulesOf = (data: Rules) => data.groups.flatMap(({ rules }) => rules);
-      const { groups } = await ask<Rules>('/rules', (data) => rulesOf(data).every(({ health }) => health === 'ok'));
+      const { groups } = await ask<Rules>('/rules', (data) =>
+        rulesOf(data).every(({ health, state }) => health === 'ok' && state === 'inactive'),
+      );
       expect(rulesOf({ groups }).map(({ name }) => name)).to.deep.equal(alertNames);
-      expect(rulesOf({ groups }).map(({ state }) => state)).to.deep.equal(alertNames.map(() => 'inactive'));
     });
 
     it('counts calls', async () => {
