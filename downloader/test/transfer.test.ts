@@ -162,17 +162,20 @@ describe('retries', () => {
     expect(attempts).to.equal(1);
   });
 
-  it('end at once when they are stopped during a pause', async () => {
+  it('pause before the next attempt, and end at once when they are stopped meanwhile', async () => {
     const stop = new AbortController();
+    let attempts = 0;
     const waiting = withRetries(
       async () => {
+        attempts += 1;
         throw failure();
       },
       { ...policy, initialDelayMs: 3_600_000, maxDelayMs: 3_600_000 },
       stop.signal,
-      () => stop.abort(),
+      () => setImmediate(() => stop.abort()),
     ).catch((reason: unknown) => reason);
     expect(((await waiting) as Error).name).to.equal('AbortError');
+    expect(attempts).to.equal(1);
   });
 });
 
