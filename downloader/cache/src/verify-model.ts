@@ -101,31 +101,27 @@ class Tally {
 }
 
 async function checkFile(
-  check: Check,
+  { model, file, tallies }: Check,
   root: string | undefined,
   options: VerifyOptions,
   reader: Reader,
 ): Promise<void> {
-  const { model, file, tallies } = check;
-  const looked = await lookAgain(model, file);
-  let problem = looked.problem;
-  if (problem === undefined && isUnverified(file)) for (const tally of tallies) tally.unhashed.push(file.path);
   const { hash } = file;
+  const { sizeBytes, mtimeMs, problem: quick } = await lookAgain(model, file);
   const key = root === undefined ? undefined : verificationKey(root, file.blobPath);
   const noted = key === undefined ? undefined : options.verifications?.get(key);
-  const wanted = options.level === 'full' || (noted !== undefined && !holds(noted, file, looked.mtimeMs));
-  if (problem === undefined && hash !== undefined && wanted) {
-    problem = await reader.compare(model, file, hash);
-    for (const tally of tallies) tally.bytesRead += looked.sizeBytes;
-    if (problem === undefined && key !== undefined) {
-      const verification = { sizeBytes: looked.sizeBytes, mtimeMs: looked.mtimeMs, hash };
-      for (const tally of tallies) tally.verifications.set(key, verification);
+  const isWanted = options.level === 'full' || (noted !== undefined && !holds(noted, file, mtimeMs));
+  const compared = quick === undefined && isWanted ? hash : undefined;
+  const problem = compared === undefined ? quick : await reader.compare(model, file, compared);
+  for (const tally of tallies) {
+    if (problem !== undefined) tally.problems.push(problem);
+    if (compared !== undefined) tally.bytesRead += sizeBytes;
+    if (compared !== undefined && problem === undefined && key !== undefined) {
+      tally.verifications.set(key, { sizeBytes, mtimeMs, hash: compared });
     }
+    if (quick === undefined && isUnverified(file)) tally.unhashed.push(file.path);
+    else if (problem === undefined && !isWanted && noted === undefined) tally.unread.push(file.path);
   }
-  if (problem === undefined && !isUnverified(file) && !wanted && noted === undefined) {
-    for (const tally of tallies) tally.unread.push(file.path);
-  }
-  if (problem !== undefined) for (const tally of tallies) tally.problems.push(problem);
   options.onFile?.(file, problem);
 }
 
