@@ -25,9 +25,9 @@ describe('a permit', () => {
     ]);
   });
 
-  it('goes to a bulk call after eight interactive ones', async () => {
-    const order = await orderOf(['bulk', ...Array<Priority>(10).fill('interactive')]);
-    expect(order.indexOf('bulk')).to.equal(8);
+  it('goes to a bulk call after every eight interactive ones', async () => {
+    const order = await orderOf(['bulk', 'bulk', ...Array<Priority>(20).fill('interactive')]);
+    expect([order.indexOf('bulk'), order.lastIndexOf('bulk')]).to.deep.equal([8, 17]);
   });
 
   it('that is not waited for any more goes to the next', async () => {
