@@ -118,14 +118,12 @@ describe('live speech with Whisper', () => {
   });
 
   it('refuses options that cannot be combined with it, and unary calls', async () => {
-    for (const options of [{ vadFilter: true }, { clipStartSeconds: 1 }, { timestamps: 1 }, { task: 2 }]) {
-      const call = client.bidi(transcribeStream);
-      const received = gather<TranscribeStreamResponse>(call);
-      call.write(live(options));
-      call.end();
-      const result = await received;
-      expect(result.ok ? 'no error' : result.error.message).to.contain('options.live cannot be combined with');
-    }
+    const call = client.bidi(transcribeStream);
+    const received = gather<TranscribeStreamResponse>(call);
+    call.write(live({ vadFilter: true }));
+    call.end();
+    const result = await received;
+    expect(result.ok ? 'no error' : result.error.message).to.contain('options.live cannot be combined with');
     const failure = await client.failure(transcribe, { audio: { content, raw: RAW }, options: { live: true } });
     expect(failure.message).to.contain('TranscribeStream');
   });

@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { TranscribeOptionsSchema, type VadParametersSchema } from '@heimdex/gen';
+import { Timestamps, TranscribeOptionsSchema, TranscribeTask, type VadParametersSchema } from '@heimdex/gen';
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
 import { VAD_OPTIONS } from '../../src/models/speech/vad-options.js';
@@ -42,12 +42,47 @@ describe('parseSpeechOptions', () => {
     ['a negative time', { clipStartSeconds: -1 }, 'clip_start_seconds must be 0 or more, got -1'],
     ['an infinite time', { clipStartSeconds: Infinity }, 'clip_start_seconds must be a finite number, got Infinity'],
     ['a threshold of NaN', { logProbThreshold: NaN }, 'log_prob_threshold must be a finite number, got NaN'],
-  ] as const) {
+    ['a name of a language', { language: 'Korean' }, 'language must be an ISO 639-1 code such as "en", got "Korean"'],
+    [
+      'many temperatures',
+      { temperatures: Array<number>(17).fill(0) },
+      'temperatures must have at most 16 entries, got 17',
+    ],
+    ['a temperature above 1', { temperatures: [0, 1.5] }, 'temperatures[1] must be 0 to 1, got 1.5'],
+    [
+      'a clip that ends where it begins',
+      { clipStartSeconds: 2, clipEndSeconds: 2 },
+      'clip_end_seconds must be greater than clip_start_seconds (2), got 2',
+    ],
+    [
+      'a threshold of silence without word times',
+      { hallucinationSilenceThresholdSeconds: 2 },
+      'hallucination_silence_threshold_seconds needs timestamps WORD',
+    ],
+  ] satisfies [string, MessageInitShape<typeof TranscribeOptionsSchema>, string][]) {
     it(`rejects ${name}`, () => {
       const given = create(TranscribeOptionsSchema, options);
       expect(() => parseSpeechOptions(given)).to.throw(InferenceError, `options.${message}`);
     });
   }
+
+  it('accepts live speech, with options that it supports only', () => {
+    const parse = (options: MessageInitShape<typeof TranscribeOptionsSchema>) =>
+      parseSpeechOptions(create(TranscribeOptionsSchema, { ...options, live: true }));
+    expect(parse({ language: 'ko', timestamps: Timestamps.WORD, vadFilter: false }).live).to.equal(true);
+    for (const [options, name] of [
+      [{ task: TranscribeTask.TRANSLATE }, 'task TRANSLATE'],
+      [{ timestamps: Timestamps.NONE }, 'timestamps NONE'],
+      [{ vadFilter: true }, 'vad_filter, because live always detects pauses'],
+      [{ clipStartSeconds: 0 }, 'clip_start_seconds'],
+      [{ clipEndSeconds: 1 }, 'clip_end_seconds'],
+      [
+        { timestamps: Timestamps.WORD, hallucinationSilenceThresholdSeconds: 2 },
+        'hallucination_silence_threshold_seconds',
+      ],
+    ] as const)
+      expect(() => parse(options)).to.throw(InferenceError, `options.live cannot be combined with ${name}; leave`);
+  });
 
   describe('VAD parameters', () => {
     const parse = (vadParameters: MessageInitShape<typeof VadParametersSchema>, vadFilter = true) =>
