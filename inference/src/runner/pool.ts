@@ -67,9 +67,8 @@ export class Pool {
     this.#slots.push(this.#supervise(0));
   }
 
-  /** Starts the remaining workers, after the server is ready: they must not delay it. Idempotent. */
+  /** Starts the remaining workers, after the server is ready: they must not delay it; none once closed. Idempotent. */
   grow(): void {
-    if (this.#closing.signal.aborted) return;
     while (this.#slots.length < this.#options.workers) this.#slots.push(this.#supervise(this.#slots.length));
   }
 
