@@ -85,6 +85,6 @@ const KNOWN_OTHERS: readonly (readonly [at: number, signature: string, name: str
     ),
   ),
   [0, '<?xml version="1.0"?><svg', 'an SVG drawing'],
-  // JPEG, PNG, WebP and GIF, encoded once more than JSON needs, or for gRPC, which needs no encoding.
+  // JPEG, PNG, WebP and GIF in base64: encoded twice in JSON, or needlessly in gRPC.
   ...['data:image/', '/9j/', 'iVBORw0KGgo', 'UklGR', 'R0lGOD'].map((start) => [0, start, IN_BASE64] as const),
 ];
