@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
 import { blobLockPath, blobPath, type ContentHash, type FoundFile, plainPath } from '@heimdex/cache';
-import type { JsonObject } from '@heimdex/common';
+import { formatBytes, type JsonObject } from '@heimdex/common';
 import type { ModelState } from './cache-state.js';
 import type { RemoteFile, RemoteFiles } from './remote-files.js';
 import type { ByteSource } from './transfer/source.js';
@@ -145,6 +145,13 @@ export interface PlanTotals {
   readonly resumedBytes: number;
   readonly presentFiles: number;
   readonly presentBytes: number;
+}
+
+/** Formats the bytes to fetch, and how many files are not in them because their size is unknown. */
+export function fetchText(plan: Plan): string {
+  const { fetchBytes } = totalsOf(plan);
+  const unknown = plan.blobs.filter(({ action, sizeBytes }) => action === 'fetch' && sizeBytes === undefined).length;
+  return `${formatBytes(fetchBytes)}${unknown === 0 ? '' : ` (${unknown} of unknown size)`}`;
 }
 
 /** Sums up a plan. */

@@ -132,7 +132,9 @@ describe('sources other than the hub', () => {
   });
 
   it('fetches files from addresses, and their sizes if the manifest has none', async () => {
-    await expectWhole(await environment([urlSource()]));
+    const env = await environment([urlSource()]);
+    expect((await runHere(['plan'], env)).stdout).to.include('To fetch: 2 files, 0 B (2 of unknown size). ');
+    await expectWhole(env);
     const lock = JSON.parse(await readFile(join(dir.path, 'cache', 'models.lock.json'), 'utf8'));
     expect(lock.models[0]).to.include({ source: 'url' });
     expect(lock.models[0].files.find((file: { path: string }) => file.path === 'weights.onnx').sizeBytes).to.equal(

@@ -16,7 +16,7 @@ import { fetchBlobs, transferOptions } from '../fetch.js';
 import { lockEvents } from '../lock-events.js';
 import { lockFound, lockPublished, updateLock } from '../locked.js';
 import { NOTHING_FETCHED } from '../metrics.js';
-import { type Plan, totalsOf } from '../plan.js';
+import { fetchText, type Plan, totalsOf } from '../plan.js';
 import { type FetchTotals, startProgress } from '../progress/progress.js';
 import { assertLinks, Publisher, publishCacheTag } from '../publish.js';
 import { recordVerified, verifiedHashes } from '../record-verified.js';
@@ -161,7 +161,7 @@ async function carryOut(context: CommandContext, plan: Plan): Promise<FetchTotal
   const resumed = resumedBytes === 0 ? '' : `, resuming ${formatBytes(resumedBytes)} of an earlier run`;
   log.info(
     { event: 'start', files: fetchFiles, bytes: fetchBytes, cache: cacheDir },
-    `Fetching ${formatCount(fetchFiles, 'file')}, ${formatBytes(fetchBytes)}${resumed}, into ${cacheDir}`,
+    `Fetching ${formatCount(fetchFiles, 'file')}, ${fetchText(plan)}${resumed}, into ${cacheDir}`,
   );
   const progress = startProgress(plan, screen, log);
   const hashing = new HashThread();

@@ -4,7 +4,7 @@ import { readCacheState } from '../cache-state.js';
 import { compileLine, compileOfFetched, compileOfFound, type PlannedCompile } from '../compile/plan-compile.js';
 import { lackOfSpace } from '../disk.js';
 import { withListedFiles } from '../listed-files.js';
-import { type Plan, type PlannedBlob, type PlannedFile, totalsOf } from '../plan.js';
+import { fetchText, type Plan, type PlannedBlob, type PlannedFile, totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
 import { costsOf, howFilled, type PlanCosts } from '../turns.js';
 import type { CommandContext } from './context.js';
@@ -91,14 +91,14 @@ function words(plan: Plan, costs: PlanCosts): string {
     lines.push(compileLine(compile));
     if (compile.why === 'on the volume') lines.push(...smallFilesLine(files));
   }
-  const { fetchFiles, fetchBytes, presentFiles, presentBytes } = totalsOf(plan);
+  const { fetchFiles, presentFiles, presentBytes } = totalsOf(plan);
   if (costs.seconds > 0) {
     lines.push(
       `Compiling takes about ${formatTimeLeft(costs.seconds * 1000)}. The volume needs up to ${formatBytes(costs.peakBytes)} more during the run, and holds ${formatBytes(costs.endBytes)} more afterwards.`,
     );
   }
   const toFetch =
-    fetchFiles === 0 ? '0 bytes to fetch' : `To fetch: ${formatCount(fetchFiles, 'file')}, ${formatBytes(fetchBytes)}`;
+    fetchFiles === 0 ? '0 bytes to fetch' : `To fetch: ${formatCount(fetchFiles, 'file')}, ${fetchText(plan)}`;
   const next = plan.models.length + plan.compile.length === 0 ? '' : ' Next: heimdex-downloader download';
   lines.push(`${toFetch}. Present: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)}.${next}`);
   return `${lines.join('\n')}\n`;
