@@ -146,6 +146,22 @@ describe('manifest', () => {
     ]);
   });
 
+  it('requires every file that is not said to be optional', () => {
+    const files = [{ path: 'config.json' }, { path: 'notes.json', required: false }];
+    const model = resolveModel(parseManifest(manifestOf({ files }), 'x'), 'speech', 'me/mine');
+    expect(model.files.map(({ path, required }) => [path, required])).to.deep.equal([
+      ['config.json', true],
+      ['notes.json', false],
+      ['onnx/encoder.onnx', true],
+    ]);
+  });
+
+  it('of a later format is refused, by its schema too', () => {
+    const text = manifestOf({}).replace('"formatVersion":1', '"formatVersion":2');
+    expect(() => parseManifest(text, 'x')).to.throw('manifest.formatVersion must be 1, got 2');
+    expect(validate?.(JSON.parse(text))).to.equal(false);
+  });
+
   it('accepts an entry that is compiled and has its own files, as its schema does', () => {
     const text = manifestOf({ compiled: true, variants: { int8: [] }, defaultVariant: 'int8' });
     expect(parseManifest(text, 'x').entries[0]?.compiled).to.equal(true);
