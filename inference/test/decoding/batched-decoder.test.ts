@@ -116,6 +116,15 @@ describe('the batched decoder', () => {
     expect(decoder.runs).to.deep.equal([1, 2, 2, 1, 2, 2, 1]);
   });
 
+  it('runs at most eight together', async () => {
+    const decoder = new Adder();
+    const batchedDecoder = new BatchedDecoder(decoder);
+    const slots = Array.from({ length: 10 }, () => batchedDecoder.openSlot());
+    const scores = await Promise.all(slots.map((slot, index) => decode(slot, audioOf(index), [1], [2])));
+    expect(scores).to.deep.equal(slots.map((_, index) => [1000 * index + 1, 1000 * index + 3]));
+    expect(decoder.runs).to.deep.equal([8, 2, 8, 2]);
+  });
+
   it('never puts audio of different lengths into one run', async () => {
     const decoder = new Adder();
     const batchedDecoder = new BatchedDecoder(decoder);
