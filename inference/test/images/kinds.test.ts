@@ -72,10 +72,14 @@ describe('images of every kind', () => {
     expect((await imageErrorOf(imageFixture('many_tiles.heic'), 200_000)).message).to.match(/HEIC of 512 x 544/);
   });
 
-  it('reads an AVIF whose first brand names no codec', async () => {
-    for (const name of ['premultiplied.avif', 'turned_alpha.avif']) {
+  it('reads an AVIF or a HEIC whose first brand names no codec, or is one that libvips does not know', async () => {
+    for (const [name, brands] of [
+      ['premultiplied.avif', ['mif1', 'miaf']],
+      ['turned_alpha.avif', ['mif1', 'miaf']],
+      ['iphone_like.heic', ['mif1', 'mif2', 'hevx', 'msf1']],
+    ] as const) {
       const expected = await imageOf(imageFixture(name));
-      for (const brand of ['mif1', 'miaf']) {
+      for (const brand of brands) {
         const file = Buffer.from(imageFixture(name));
         file.write(brand, 8, 'latin1');
         expect(await imageOf(file), `${name} of ${brand}`).to.deep.equal(expected);

@@ -177,7 +177,7 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
   if (codec !== 'AV1' && codec !== 'HEVC') {
     throw refuseImage(format, `a HEIF image with ${codec} inside`, 'Send it as HEIC (HEVC), AVIF or JPEG.');
   }
-  const readable = (bytes: Uint8Array): Uint8Array => withoutExif(codec === 'AV1' ? asStillAvif(bytes) : bytes);
+  const readable = (bytes: Uint8Array): Uint8Array => withoutExif(withBrand(bytes, codec === 'AV1' ? 'avif' : 'heic'));
   const plain = readable(content);
   const large = factsOfLarge(plain);
   if (large !== undefined) {
@@ -233,11 +233,14 @@ async function openUnpremultiplied(opened: () => Sharp): Promise<Sharp> {
   return openRaw({ data, width: info.width, height: info.height, channels });
 }
 
-/** libvips knows the codec by the first brand alone, and no animation: of one the still image is read, which is the first frame. */
-function asStillAvif(content: Uint8Array): Uint8Array {
-  if (brandsOf(content)[0] === 'avif') return content;
+/**
+ * The file as a still image of a codec by its first brand. libvips knows no other sign of a codec, and not every brand. Of an animation the
+ * still image is read, which is the first frame.
+ */
+function withBrand(content: Uint8Array, brand: 'avif' | 'heic'): Uint8Array {
+  if (brandsOf(content)[0] === brand) return content;
   const copy = Buffer.from(content);
-  copy.write('avif', 8, 'latin1');
+  copy.write(brand, 8, 'latin1');
   return copy;
 }
 
