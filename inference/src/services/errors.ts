@@ -104,6 +104,8 @@ export interface WireError {
   readonly httpStatus: number;
   readonly message: string;
   readonly details: readonly ErrorDetail[];
+  /** When to retry, for HTTP's header. The details have it as RetryInfo. */
+  readonly retryAfterMs: number | undefined;
   /** For an INTERNAL error: the id in the message and the log. */
   readonly errorId: string | undefined;
   /** The cause, only for the log; undefined if there is none, and for INTERNAL errors, which are logged in full. */
@@ -148,7 +150,9 @@ function wire(reason: ErrorCode, text: string, extras: Extras, errorId?: string)
     details.push(detail(RetryInfoSchema, { retryDelay: toDuration(extras.retryAfterMs) }));
   }
   const grpcCode = GRPC_STATUS[status];
-  return { reason, status, grpcCode, httpStatus: HTTP_STATUS[status], message, details, errorId, cause: undefined };
+  const { retryAfterMs } = extras;
+  const httpStatus = HTTP_STATUS[status];
+  return { reason, status, grpcCode, httpStatus, message, details, retryAfterMs, errorId, cause: undefined };
 }
 
 function detail<Desc extends DetailType>(desc: Desc, value: MessageInitShape<Desc>): ErrorDetail {

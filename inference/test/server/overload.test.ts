@@ -48,6 +48,27 @@ describe('a server with a full queue', () => {
     expect((await running).ok).to.equal(false);
   });
 
+  it('says when to retry in the header of HTTP too, before the body is read and after', async () => {
+    const cancels: (() => void)[] = [];
+    const hold = { onStart: (cancel: () => void) => void cancels.push(cancel) };
+    const runs = [];
+    // One item leaves room for a call with one, not with two; two leave none.
+    for (const texts of [['x', 'y'], ['x']]) {
+      runs.push(fake.client.unary(embedText, { texts: ['until cancelled'], model: TextModel.TEXT }, hold));
+      await fake.client.value(InferenceService.method.getServerInfo, {});
+      const response = await fetch(`${fake.url}/${EMBED_TEXT}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ texts, model: 'TEXT_MODEL_TEXT' }),
+      });
+      await response.text();
+      expect(response.status).to.equal(429);
+      expect(Number(response.headers.get('retry-after'))).to.be.at.least(1);
+    }
+    for (const cancel of cancels) cancel();
+    await Promise.all(runs);
+  });
+
   it('of bulk work refuses bulk calls only, and answers interactive ones', async () => {
     const bulk = { headers: { 'x-heimdex-priority': 'bulk' } };
     const cancels: (() => void)[] = [];

@@ -4,6 +4,7 @@ import { encodeEnvelope } from '@connectrpc/connect/protocol';
 import { endStreamFlag, endStreamToJson, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import { setTrailerStatus, trailerFlag, trailerSerialize } from '@connectrpc/connect/protocol-grpc-web';
 import type { WireError } from '../../services/errors.js';
+import { retryAfter } from '../calls/retry-after.js';
 
 export interface ErrorResponse {
   readonly status: number;
@@ -22,7 +23,8 @@ export function errorResponse(contentType: string, wire: WireError): ErrorRespon
     const json = JSON.stringify(endStreamToJson(new Headers(), error, undefined));
     return answer(200, contentType, encodeEnvelope(endStreamFlag, new TextEncoder().encode(json)));
   }
-  return answer(wire.httpStatus, 'application/json', errorToJsonBytes(error, undefined));
+  const { status, headers, body } = answer(wire.httpStatus, 'application/json', errorToJsonBytes(error, undefined));
+  return { status, headers: { ...headers, ...retryAfter(wire) }, body };
 }
 
 function answer(status: number, contentType: string, body: Uint8Array): ErrorResponse {
@@ -32,5 +34,5 @@ function answer(status: number, contentType: string, body: Uint8Array): ErrorRes
 /** The error for connect-node; undefined: the call had already finished. */
 export function toConnectError(wire: WireError | undefined): ConnectError {
   if (wire === undefined) return new ConnectError('the call is over', Code.Aborted);
-  return new ConnectError(wire.message, wire.grpcCode, undefined, [...wire.details]);
+  return new ConnectError(wire.message, wire.grpcCode, retryAfter(wire), [...wire.details]);
 }

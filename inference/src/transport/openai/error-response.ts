@@ -1,6 +1,7 @@
 /** An error in OpenAI's form. Statuses come from the table of error codes; what OpenAI's clients expect otherwise is here. */
 import { type ErrorCode, InferenceError } from '../../errors.js';
 import type { WireError } from '../../services/errors.js';
+import { retryAfter } from '../calls/retry-after.js';
 import { UnsupportedEncoding } from './body-encoding.js';
 
 export interface OpenAiError {
@@ -54,8 +55,7 @@ export function statusOf({ reason, httpStatus }: WireError, error: unknown): num
 }
 
 /** When to come back, as HTTP says it and as OpenAI's clients read it first. */
-export function retryHeaders(error: unknown): Readonly<Record<string, string>> {
-  const ms = error instanceof InferenceError ? error.retryAfterMs : undefined;
-  if (ms === undefined) return {};
-  return { 'retry-after': String(Math.max(1, Math.ceil(ms / 1000))), 'retry-after-ms': String(Math.ceil(ms)) };
+export function retryHeaders(wire: WireError): Readonly<Record<string, string>> {
+  if (wire.retryAfterMs === undefined) return {};
+  return { ...retryAfter(wire), 'retry-after-ms': String(Math.ceil(wire.retryAfterMs)) };
 }

@@ -120,7 +120,7 @@ async function answer(
 }
 
 function sendError(response: ServerResponse, wire: WireError, error: unknown): void {
-  for (const [name, value] of Object.entries(retryHeaders(error))) response.setHeader(name, value);
+  for (const [name, value] of Object.entries(retryHeaders(wire))) response.setHeader(name, value);
   const body = JSON.stringify(toOpenAiError(wire, error));
   send(response, statusOf(wire, error), JSON_TYPE, body);
 }
