@@ -101,6 +101,20 @@ describe('subtitles', () => {
     }
   }
 
+  it('measure each word once: a day of speech is written in seconds', () => {
+    let reads = 0;
+    const words = Array.from({ length: 60 }, (_, at) => ({
+      get text() {
+        reads += 1;
+        return ' 서비스를';
+      },
+      startSeconds: at,
+      endSeconds: at + 1,
+    }));
+    expect(cues('srt', [segment(' 서비스를'.repeat(60), 60, words)])).to.have.length(8);
+    expect(reads / words.length).to.be.at.most(10);
+  });
+
   it('break text of signs at its spaces, also where it has the times of words', () => {
     const made = cues('srt', [spoken(' ♪♪ ♪♪ (♪♪ ♪♪)')], { maxLineWidth: 6, maxLines: 1 });
     expect(made.map(({ lines }) => lines)).to.deep.equal([['♪♪ ♪♪'], ['(♪♪'], ['♪♪)']]);

@@ -31,10 +31,17 @@ export const SUBTITLE_HEADERS = { srt: '', vtt: 'WEBVTT\n\n' } as const satisfie
 const DEFAULT_LINE_WIDTH = 42;
 const DEFAULT_LINES = 2;
 
+/** A word with its size, which is measured once. */
+interface MeasuredWord extends SubtitleWord {
+  readonly columns: number;
+  /** Columns of the space before it, which the first word of a line has not. */
+  readonly indent: number;
+}
+
 interface Cue {
   readonly startSeconds: number;
   readonly endSeconds: number;
-  readonly lines: readonly (readonly SubtitleWord[])[];
+  readonly lines: readonly (readonly MeasuredWord[])[];
 }
 
 /** Converts segments, one at a time, to the text of one file, after its header. */
@@ -102,7 +109,7 @@ function cuesOf(segment: SubtitleSegment, options: SubtitleOptions): Cue[] {
   const words = wordsOf(segment, width, options.highlightWords !== true);
   const total = widthOf(words);
   const count = Math.ceil(wrap(words, width).length / maxLines);
-  const groups: SubtitleWord[][] = [];
+  const groups: MeasuredWord[][] = [];
   let done = 0;
   for (const word of words) {
     const current = groups.at(-1);
@@ -120,13 +127,20 @@ function cuesOf(segment: SubtitleSegment, options: SubtitleOptions): Cue[] {
 }
 
 /** What a line may be broken between. A word that is wider than a line is cut, as text without spaces has to be: between its own words. */
-function wordsOf(segment: SubtitleSegment, width: number, joins: boolean): SubtitleWord[] {
+function wordsOf(segment: SubtitleSegment, width: number, joins: boolean): MeasuredWord[] {
   const { text, words, startSeconds, endSeconds } = segment;
   const timed = joins ? joinedLetters(words) : words;
   const parts = words.length > 0 ? timed : estimated(text, startSeconds, endSeconds);
   return parts
     .filter((word) => word.text.trim() !== '')
-    .flatMap((word) => (columns(word.text) > width ? cut(word, width) : word));
+    .map(measured)
+    .flatMap((word) => (word.indent + word.columns > width ? cut(word, width).map(measured) : word));
+}
+
+function measured(word: SubtitleWord): MeasuredWord {
+  const text = word.text.replaceAll(/\s+/g, ' ');
+  const trimmed = text.trimStart();
+  return { ...word, columns: displayWidth(trimmed), indent: text.length - trimmed.length };
 }
 
 /** Text without spaces has the times of its letters: here those of its words. */
@@ -159,7 +173,7 @@ function estimated(text: string, startSeconds: number, endSeconds: number): Subt
 
 function cut({ text, startSeconds, endSeconds }: SubtitleWord, width: number): SubtitleWord[] {
   const perCharacter = (endSeconds - startSeconds) / text.length;
-  const parts = unspacedWords(text).flatMap((part) => (columns(part) > width ? linesOf(part, width) : part));
+  const parts = unspacedWords(text).flatMap((part) => (displayWidth(part) > width ? linesOf(part, width) : part));
   let at = 0;
   return parts.map((part) => {
     const from = at;
@@ -172,11 +186,15 @@ function cut({ text, startSeconds, endSeconds }: SubtitleWord, width: number): S
   });
 }
 
+/** Made for the first text that needs it: every program imports this file. */
+let segmenter: Intl.Segmenter | undefined;
+
 /** The words of a text without spaces. A sign stays with the word before it, an opening one with the word behind it, as spaces do. */
 function unspacedWords(text: string): string[] {
   const words: string[] = [];
   let begun = true;
-  for (const { segment, isWordLike } of new Intl.Segmenter(undefined, { granularity: 'word' }).segment(text)) {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: 'word' });
+  for (const { segment, isWordLike } of segmenter.segment(text)) {
     const begins: boolean = isWordLike ? !begun : /^\s/.test(segment) || (!begun && /^[\p{Ps}\p{Pi}]/u.test(segment));
     if (begins || words.length === 0) words.push(segment);
     else words[words.length - 1] += segment;
@@ -189,14 +207,14 @@ function linesOf(text: string, width: number): string[] {
   const lines: string[] = [];
   for (const { segment } of new Intl.Segmenter().segment(text)) {
     const last = lines.at(-1);
-    if (last === undefined || columns(last + segment) > width) lines.push(segment);
+    if (last === undefined || displayWidth(last + segment) > width) lines.push(segment);
     else lines[lines.length - 1] = last + segment;
   }
   return lines;
 }
 
 /** Wraps into the same number of lines as `wrap`, of about equal width. */
-function balanced(words: readonly SubtitleWord[], width: number): SubtitleWord[][] {
+function balanced(words: readonly MeasuredWord[], width: number): MeasuredWord[][] {
   const { length } = wrap(words, width);
   for (let narrow = Math.ceil(widthOf(words) / Math.max(1, length)); narrow < width; narrow += 1) {
     const lines = wrap(words, narrow);
@@ -205,8 +223,8 @@ function balanced(words: readonly SubtitleWord[], width: number): SubtitleWord[]
   return wrap(words, width);
 }
 
-function wrap(words: readonly SubtitleWord[], width: number): SubtitleWord[][] {
-  const lines: SubtitleWord[][] = [];
+function wrap(words: readonly MeasuredWord[], width: number): MeasuredWord[][] {
+  const lines: MeasuredWord[][] = [];
   for (const word of words) {
     const line = lines.at(-1);
     if (line === undefined || widthOf([...line, word]) > width) lines.push([word]);
@@ -215,17 +233,8 @@ function wrap(words: readonly SubtitleWord[], width: number): SubtitleWord[][] {
   return lines;
 }
 
-function widthOf(words: readonly SubtitleWord[]): number {
-  return columns(
-    words
-      .map(({ text }) => text)
-      .join('')
-      .trim(),
-  );
-}
-
-function columns(text: string): number {
-  return displayWidth(text.replaceAll(/\s+/g, ' '));
+function widthOf(words: readonly MeasuredWord[]): number {
+  return words.reduce((sum, { indent, columns }) => sum + indent + columns, -(words[0]?.indent ?? 0));
 }
 
 /** A blank line would end the cue, and so might an arrow in SRT, which has no escapes. */
