@@ -213,16 +213,18 @@ describe('finding a model', () => {
     expect(error.message).to.include(sha256('mine')).and.to.include(sha256('yours'));
   });
 
-  it('does without an optional file, but not without external data that the repository has', async () => {
-    const files = [{ path: 'm.onnx' }, { path: 'm.onnx_data', required: false }, { path: 'x.json', required: false }];
-    const dir = await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'graph' });
-    expect((await findModel(cache(), modelWith(files))).files.map((file) => file.path)).to.deep.equal(['m.onnx']);
-    await mkdir(join(dir, 'trees'));
-    const list = { 'm.onnx_data': { size: 9, blob_id: COMMIT }, 'x.json': { size: 1, blob_id: COMMIT } };
-    await writeFile(join(dir, 'trees', `${COMMIT}.json`), JSON.stringify({ format_version: 1, files: list }));
-    const inspection = await inspectModel(cache(), modelWith(files));
-    expect(inspection.problems.map(({ code, file }) => [code, file])).to.deep.equal([['FILE_MISSING', 'm.onnx_data']]);
-  });
+  for (const data of ['m.onnx_data', 'm.onnx_data_1', 'm.onnx.data']) {
+    it(`does without an optional file, but not without external data that the repository has: ${data}`, async () => {
+      const files = [{ path: 'm.onnx' }, { path: data, required: false }, { path: 'x.json', required: false }];
+      const dir = await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'graph' });
+      expect((await findModel(cache(), modelWith(files))).files.map((file) => file.path)).to.deep.equal(['m.onnx']);
+      await mkdir(join(dir, 'trees'));
+      const list = { [data]: { size: 9, blob_id: COMMIT }, 'x.json': { size: 1, blob_id: COMMIT } };
+      await writeFile(join(dir, 'trees', `${COMMIT}.json`), JSON.stringify({ format_version: 1, files: list }));
+      const inspection = await inspectModel(cache(), modelWith(files));
+      expect(inspection.problems.map(({ code, file }) => [code, file])).to.deep.equal([['FILE_MISSING', data]]);
+    });
+  }
 
   it("follows the second link into Xet's shared store, and keeps the first link's name as the identity", async () => {
     await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);

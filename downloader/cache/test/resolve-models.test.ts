@@ -117,6 +117,18 @@ describe('resolving models', () => {
     expect(resolveModel(manifest, 'speech', 'somebody/whisper-korean:int8').compile?.precision).to.equal('int8');
   });
 
+  it('knows the external weights of a sentence embedder by the names of both exporters, optimum and torch', () => {
+    const manifest = loadManifest();
+    for (const [variant, graph] of [
+      ['fp32', 'onnx/model.onnx'],
+      ['fp16', 'onnx/model_fp16.onnx'],
+    ]) {
+      const { files } = resolveModel(manifest, 'text', `acme/own-export:${variant}`);
+      const optional = files.filter(({ required }) => !required).map(({ path }) => path);
+      expect(optional).to.include.members([`${graph}_data`, `${graph}.data`]);
+    }
+  });
+
   it('accepts a variant after a colon, in any case', () => {
     const manifest = loadManifest();
     expect(resolveModel(manifest, 'vision', 'heimdex/siglip-pocket').variant).to.equal('fp32');
