@@ -66,7 +66,9 @@ export function unusableWeights(configured: ConfiguredModel, tree: Tree, at: str
     ...(layouts.some(({ compile }) => compile !== undefined) ? [CHECKPOINT] : []),
     ...(exported.length === 0 ? [] : [`an ONNX export (${exported.join(', ')})`]),
   ];
-  const others = [...tree.keys()].some((path) => path.endsWith('.onnx')) ? 'variant or ' : '';
+  const graphs = [...tree.keys()].filter((path) => path.endsWith('.onnx'));
+  const got = graphs.length === 0 ? '' : `, got ${namesOf(graphs)}`;
+  const others = graphs.length === 0 ? '' : 'variant or ';
   const [base = '', variant] = name.split(':');
   // A variant of exports alone hides the checkpoint.
   const checkpoint =
@@ -76,8 +78,14 @@ export function unusableWeights(configured: ConfiguredModel, tree: Tree, at: str
     : 'Choose';
   return new DownloaderError(
     'NOT_FOUND',
-    `${at} has no weights that the ${role} model ${id} (${variable}=${name}) could use: expected ${wanted.join(' or ')}. ${instead} another ${others}model with ${variable}, then run: heimdex-downloader plan`,
+    `${at} has no weights that the ${role} model ${id} (${variable}=${name}) could use: expected ${wanted.join(' or ')}${got}. ${instead} another ${others}model with ${variable}, then run: heimdex-downloader plan`,
   );
+}
+
+/** Names for a message, the first three. */
+function namesOf(paths: readonly string[]): string {
+  const more = paths.length > 3 ? ` and ${paths.length - 3} more` : '';
+  return `${paths.slice(0, 3).join(', ')}${more}`;
 }
 
 const CHECKPOINT = 'a checkpoint (model.safetensors or pytorch_model.bin, or the index of either with all its shards)';

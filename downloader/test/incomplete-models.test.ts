@@ -146,4 +146,14 @@ describe('what a model lacks', () => {
         .and.include('Choose another model with TEXT_MODEL_NAME');
     });
   }
+
+  it('is told the graphs that it has if they are of another variant', async () => {
+    const graphs = ['onnx/model.onnx', 'onnx/model_O1.onnx', 'onnx/model_O2.onnx', 'onnx/model_O3.onnx'];
+    const files = sharded.filter(({ path }) => !path.startsWith('model'));
+    await publish({ name: 'acme/exported', files: [...files, ...graphs.map((path) => ({ path, bytes: '' }))] });
+    const said = await message([], { TEXT_MODEL_NAME: 'acme/exported' });
+    expect(said).to.include(
+      `(onnx/model_quantized.onnx), got ${graphs.slice(0, 3).join(', ')} and 1 more. Choose another variant or model`,
+    );
+  });
 });
