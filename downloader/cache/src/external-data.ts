@@ -2,3 +2,8 @@
 export function isExternalData(path: string): boolean {
   return /(_data(_\d+)?|\.onnx\.data)$/.test(path);
 }
+
+/** The same of one graph's weights, by its path. */
+export function isExternalDataOf(graph: string, path: string): boolean {
+  return path.startsWith(graph) && isExternalData(path);
+}

@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { isExternalDataOf } from './external-data.js';
 import type { FoundFile, FoundModel } from './found-model.js';
 import { lstatIfThere, namesIn } from './names-in.js';
 
@@ -14,13 +15,13 @@ export function optimizedDir(cacheDir: string): string {
 }
 
 /**
- * Returns what identifies the bytes of each graph of a model, external weights (`.onnx_data`) included: 64 hexadecimal digits by
+ * Returns what identifies the bytes of each graph of a model, external weights included: 64 hexadecimal digits by
  * the graph's absolute path. A graph without a known hash is omitted. Pure.
  */
 export function optimizedSources(model: Pick<FoundModel, 'files'>): ReadonlyMap<string, string> {
   const sources = new Map<string, string>();
   for (const graph of model.files.filter(({ weights }) => weights !== undefined)) {
-    const parts = [graph, ...model.files.filter(({ path }) => path.startsWith(`${graph.path}_data`))];
+    const parts = [graph, ...model.files.filter(({ path }) => isExternalDataOf(graph.path, path))];
     const lines = parts.map(({ hash }) => hash && `${hash.type}:${hash.value}`);
     if (!lines.includes(undefined)) sources.set(graph.absolutePath, sourceOf(graph, lines.join('\n')));
   }

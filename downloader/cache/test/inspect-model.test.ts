@@ -1,7 +1,7 @@
 import { chmod, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { inspectModel } from '../src/index.js';
+import { inspectModel, optimizedSources } from '../src/index.js';
 import { fileProblem } from '../src/model-problems.js';
 import { findModel } from './support/find-model.js';
 import {
@@ -223,6 +223,24 @@ describe('finding a model', () => {
       await writeFile(join(dir, 'trees', `${COMMIT}.json`), JSON.stringify({ format_version: 1, files: list }));
       const inspection = await inspectModel(cache(), modelWith(files));
       expect(inspection.problems.map(({ code, file }) => [code, file])).to.deep.equal([['FILE_MISSING', data]]);
+    });
+  }
+
+  for (const data of ['m.onnx_data', 'm.onnx.data']) {
+    it(`tells the optimized models of one graph with other external weights apart: ${data}`, async () => {
+      const files = [
+        { path: 'm.onnx', weights: 'model' as const },
+        { path: data, required: false },
+      ];
+      const sourcesWith = async (more: Record<string, string>) => {
+        await writeRepository(cache(), REPOSITORY, more);
+        return [...optimizedSources(await findModel(cache(), modelWith(files))).values()];
+      };
+      const [without] = await sourcesWith({ 'm.onnx': 'graph' });
+      const [withData] = await sourcesWith({ [data]: 'weights' });
+      expect(withData)
+        .to.match(/^[0-9a-f]{64}$/)
+        .and.not.equal(without);
     });
   }
 
