@@ -24,7 +24,7 @@ const codes = new Set();
 const attempts = [
   () => new DecoderThread().open({ format: 'flac', contentBytes: undefined }),
   () => new ImageThread().decode({ format: 'BMP', content: new Uint8Array(Buffer.from(bmp, 'hex')), width: 1, height: 1 }),
-  () => new JsonThread({}).toBinary('google.protobuf.Value', new Uint8Array(10), { signal: new AbortController().signal }),
+  () => new JsonThread({}).toBinary('google.protobuf.Value', new Uint8Array(Buffer.from('1')), { signal: new AbortController().signal }),
 ];
 for (const attempt of attempts) {
   for (const left of [0, 1, 3, 6, 12]) {
