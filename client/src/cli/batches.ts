@@ -86,8 +86,8 @@ async function callWithBatch<Value>(
   });
 }
 
-/** Returns the failure of a file that fits no message, even alone. Throws any other error. */
-function tooLarge(error: unknown, { length }: readonly Uint8Array[]): readonly [Outcome<never>] {
+/** Returns the failure of an item that fits no message, even alone. Throws any other error. */
+export function tooLarge(error: unknown, { length }: readonly unknown[]): readonly [Outcome<never>] {
   if (length === 1 && error instanceof MessageTooLargeError) return [{ ok: false, error }];
   throw error;
 }

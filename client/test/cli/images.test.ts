@@ -35,6 +35,23 @@ describe('heimdex', () => {
       expect(documents[2]).to.deep.include({ model: cli.server.model, dimensions: 2 });
     });
 
+    it('send long lines in calls that fit a message, and fail a line that fits none', async () => {
+      cli.server.maxMessageBytes = 2_097_152n;
+      const lines = [1.5e6, 1.5e6, 2.5e6, 3].map((length) => '1,0'.padEnd(length));
+      const result = await run(['embed-text', '--json'], { stdin: lines.join('\n') });
+      const documents = result.stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      expect(documents.map(({ vector, error }) => error?.reason ?? vector)).to.deep.equal([
+        [1, 0],
+        [1, 0],
+        'MESSAGE_TOO_LARGE',
+        [1, 0],
+      ]);
+      expect(result.exitCode).to.equal(1);
+    });
+
     it('reject a directory without images', async () => {
       const result = await run(['embed-image', cli.dir]);
       expect(result).to.include({ exitCode: 2 });

@@ -11,10 +11,14 @@ const ASCII = /^[\x20-\x7e]*$/;
 /** Made for the first text that needs it: every program and worker imports this file, and making it takes 8 ms. */
 let segmenter: Intl.Segmenter | undefined;
 
+function segments(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter();
+  return segmenter.segment(text);
+}
+
 /** Characters as people see them, combined marks included. */
 function charactersOf(text: string): string[] {
-  segmenter ??= new Intl.Segmenter();
-  return Array.from(segmenter.segment(text), ({ segment }) => segment);
+  return Array.from(segments(text), ({ segment }) => segment);
 }
 
 function widthOf(character: string): number {
@@ -40,14 +44,13 @@ export function endOfText(text: string, columns: number): string {
   return characters.slice(start).join('');
 }
 
-/** The longest beginning of a text that takes at most `columns`. */
+/** The longest beginning of a text that takes at most `columns`. The rest of a long text is not read: its every character takes its length. */
 export function startOfText(text: string, columns: number): string {
-  if (displayWidth(text) <= columns) return text;
+  if (ASCII.test(text)) return text.slice(0, Math.max(0, columns));
   let left = columns;
-  const characters = charactersOf(text);
-  const end = characters.findIndex((character) => {
-    left -= widthOf(character);
-    return left < 0;
-  });
-  return characters.slice(0, end).join('');
+  for (const { segment, index } of segments(text)) {
+    left -= widthOf(segment);
+    if (left < 0) return text.slice(0, index);
+  }
+  return text;
 }

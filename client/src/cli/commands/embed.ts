@@ -1,8 +1,8 @@
-import { startOfText, visible } from '@heimdex/common';
+import { formatCount, startOfText, visible } from '@heimdex/common';
 import { mapValues, modelName } from '../../answers.js';
 import type { Embedding, Embeddings } from '../../embedding.js';
 import { untilAborted } from '../../wait.js';
-import { callWithFiles, serverFacts } from '../batches.js';
+import { type BatchLimits, callWithFiles, serverFacts, tooLarge } from '../batches.js';
 import { CliError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
@@ -56,13 +56,17 @@ export function embedText(
 ): Promise<ExitCode> {
   return withClient(host, options, async (context) => {
     const { client, call } = context;
-    const { maxItems } = (await serverFacts(client, call)).limits;
+    const { limits } = await serverFacts(client, call);
     const { model, normalize, truncate } = options;
-    for await (const batch of inBatches(texts.length > 0 ? texts : linesOf(context), maxItems)) {
+    const embedded = async (batch: readonly string[]) => {
       const answer = await client.embedText(batch, { ...call, model, normalize, truncate });
-      for (const [index, outcome] of answer.results.entries()) {
+      return mapValues(answer.results, (embedding) => ({ embedding, answer }));
+    };
+    for await (const batch of inBatches(texts.length > 0 ? texts : linesOf(context), limits)) {
+      const outcomes = await embedded(batch).catch((error: unknown) => tooLarge(error, batch));
+      for (const [index, outcome] of outcomes.entries()) {
         const text = batch[index] ?? '';
-        if (outcome.ok) show(context, { text }, outcome.value, answer);
+        if (outcome.ok) show(context, { text }, outcome.value.embedding, outcome.value.answer);
         else context.fail(shortened(text), outcome.error, { text });
       }
     }
@@ -95,13 +99,23 @@ async function* linesOf({ terminal, signal }: CommandContext): AsyncGenerator<st
   if (line !== '') yield withoutReturn(line);
 }
 
-async function* inBatches(lines: Iterable<string> | AsyncIterable<string>, size: number): AsyncGenerator<string[]> {
-  let batch: string[] = [];
+async function* inBatches(
+  lines: Iterable<string> | AsyncIterable<string>,
+  { maxItems, maxBytes }: BatchLimits,
+): AsyncGenerator<string[]> {
+  const batch: string[] = [];
+  let bytes = 0;
   for await (const line of lines) {
+    const size = Buffer.byteLength(line);
+    if (batch.length > 0 && bytes + size > maxBytes) {
+      yield batch.splice(0);
+      bytes = 0;
+    }
     batch.push(line);
-    if (batch.length < size) continue;
-    yield batch;
-    batch = [];
+    bytes += size;
+    if (batch.length < maxItems) continue;
+    yield batch.splice(0);
+    bytes = 0;
   }
   if (batch.length > 0) yield batch;
 }
@@ -118,7 +132,7 @@ function show(
     return;
   }
   const name = visible('text' in input ? shortened(input.text) : input.file);
-  const tokens = 'text' in input ? `, ${tokenCount} tokens${truncated ? ' (truncated)' : ''}` : '';
+  const tokens = 'text' in input ? `, ${formatCount(tokenCount, 'token')}${truncated ? ' (truncated)' : ''}` : '';
   const about = `${vector.length} dimensions${tokens}, ${visible(modelName(model))}`;
   terminal.line(`${name}  ${preview(vector)}  ${terminal.out.dim(about)}`);
 }
