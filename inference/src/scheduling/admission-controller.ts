@@ -4,6 +4,7 @@
  * Only interactive work counts against an interactive call: bulk work, which it overtakes (fair-queue.ts), does not take its room. Against a
  * bulk call all work counts.
  */
+import { formatCount } from '@heimdex/common';
 import { InferenceError } from '../errors.js';
 import type { Priority } from '../priority.js';
 import { Rate } from './rate.js';
@@ -156,7 +157,7 @@ export class AdmissionController {
     const advice = neverFits
       ? 'This call fits only while no other is admitted: divide it into smaller ones.'
       : 'Retry later.';
-    const message = `The queue of the ${this.#name} model is ${full}: ${counted.items} items, about ${Math.ceil(waitMs)} ms. ${advice}`;
+    const message = `The queue of the ${this.#name} model is ${full}: ${formatCount(counted.items, 'item')}, about ${Math.ceil(waitMs)} ms. ${advice}`;
     return withoutStack(() => new InferenceError('QUEUE_FULL', message, { retryAfterMs }));
   }
 }
