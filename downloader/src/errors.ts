@@ -1,6 +1,6 @@
 /**
- * Exit statuses and error codes. Every failure has a stable code, and every code has one exit status; docs/reference.md lists
- * both tables and a test compares them with these.
+ * Exit statuses and error codes. Every failure has a stable code, and every code has one exit status; the
+ * tables of docs/reference.md are made from these.
  */
 export const EXIT_STATUS = {
   ok: 0,

@@ -1,4 +1,5 @@
 import { COMPILABLE_FAMILIES, type ConfiguredModel, chooseCheckpoint, type Tree } from '@heimdex/cache';
+import { formatFirst } from '@heimdex/common';
 import { hasWeights } from './checkpoint-source.js';
 import { DownloaderError } from './errors.js';
 
@@ -67,7 +68,7 @@ export function unusableWeights(configured: ConfiguredModel, tree: Tree, at: str
     ...(exported.length === 0 ? [] : [`an ONNX export (${exported.join(', ')})`]),
   ];
   const graphs = [...tree.keys()].filter((path) => path.endsWith('.onnx'));
-  const got = graphs.length === 0 ? '' : `, got ${namesOf(graphs)}`;
+  const got = graphs.length === 0 ? '' : `, got ${formatFirst(graphs, 3)}`;
   const others = graphs.length === 0 ? '' : 'variant or ';
   const [base = '', variant] = name.split(':');
   // A variant of exports alone hides the checkpoint.
@@ -80,12 +81,6 @@ export function unusableWeights(configured: ConfiguredModel, tree: Tree, at: str
     'NOT_FOUND',
     `${at} has no weights that the ${role} model ${id} (${variable}=${name}) could use: expected ${wanted.join(' or ')}${got}. ${instead} another ${others}model with ${variable}, then run: heimdex-downloader plan`,
   );
-}
-
-/** Names for a message, the first three. */
-function namesOf(paths: readonly string[]): string {
-  const more = paths.length > 3 ? ` and ${paths.length - 3} more` : '';
-  return `${paths.slice(0, 3).join(', ')}${more}`;
 }
 
 const CHECKPOINT = 'a checkpoint (model.safetensors or pytorch_model.bin, or the index of either with all its shards)';

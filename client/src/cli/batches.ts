@@ -54,7 +54,7 @@ export async function* callWithFiles<Value>(
 ): AsyncGenerator<FileOutcome<Value>, void, void> {
   const pending: Promise<readonly FileOutcome<Value>[]>[] = [];
   try {
-    for await (const batch of readBatches(paths, limits, signal)) {
+    for await (const batch of inBatches(readFiles(paths, signal), limits, sizeOf)) {
       const outcomes = callWithBatch(batch, call);
       outcomes.catch(() => undefined); // Awaited below; avoids an unhandled rejection until then.
       pending.push(outcomes);
@@ -69,6 +69,10 @@ export async function* callWithFiles<Value>(
 interface ReadFile {
   readonly path: string;
   readonly content: Uint8Array | InferenceClientError;
+}
+
+function sizeOf({ content }: ReadFile): number {
+  return content instanceof Uint8Array ? content.byteLength : 0;
 }
 
 async function callWithBatch<Value>(
@@ -92,25 +96,31 @@ export function tooLarge(error: unknown, { length }: readonly unknown[]): readon
   throw error;
 }
 
-async function* readBatches(
-  paths: readonly string[],
-  limits: BatchLimits,
-  signal: AbortSignal,
-): AsyncGenerator<readonly ReadFile[], void, void> {
-  let batch: ReadFile[] = [];
+/** Groups items for calls, each group as soon as it is full. An item that is larger than a call may be is alone. */
+export async function* inBatches<Item>(
+  items: Iterable<Item> | AsyncIterable<Item>,
+  { maxItems, maxBytes }: BatchLimits,
+  sizeOf: (item: Item) => number,
+): AsyncGenerator<readonly Item[], void, void> {
+  const batch: Item[] = [];
   let bytes = 0;
-  for (const path of paths) {
-    const content = await readInput(path, signal);
-    const size = content instanceof Uint8Array ? content.byteLength : 0;
-    if (batch.length > 0 && (batch.length >= limits.maxItems || bytes + size > limits.maxBytes)) {
-      yield batch;
-      batch = [];
+  for await (const item of items) {
+    const size = sizeOf(item);
+    if (batch.length > 0 && bytes + size > maxBytes) {
+      yield batch.splice(0);
       bytes = 0;
     }
-    batch.push({ path, content });
+    batch.push(item);
     bytes += size;
+    if (batch.length < maxItems) continue;
+    yield batch.splice(0);
+    bytes = 0;
   }
   if (batch.length > 0) yield batch;
+}
+
+async function* readFiles(paths: readonly string[], signal: AbortSignal): AsyncGenerator<ReadFile, void, void> {
+  for (const path of paths) yield { path, content: await readInput(path, signal) };
 }
 
 async function readInput(path: string, signal: AbortSignal): Promise<Uint8Array | InferenceClientError> {

@@ -39,6 +39,12 @@ export function formatCount(count: number, one: string): string {
   return `${count} ${one}${count === 1 ? '' : 's'}`;
 }
 
+/** The first names of a list, and how many there are besides: `a.onnx, b.onnx and 3 more`. */
+export function formatFirst(names: readonly string[], shown = 1): string {
+  const more = names.length > shown ? ` and ${names.length - shown} more` : '';
+  return `${names.slice(0, shown).join(', ')}${more}`;
+}
+
 /** `10.0.0.1:8001`, `[::1]:8001`. */
 export function hostPort(host: string, port: number): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;

@@ -1,4 +1,4 @@
-import { formatBytes, formatTimeLeft } from '@heimdex/common';
+import { formatBytes, formatFirst, formatTimeLeft } from '@heimdex/common';
 import type { CheckpointReason } from '../checkpoint-source.js';
 import type { CheckpointState, PlannedModel } from '../plan.js';
 import { checkpointBytes, estimateCompile, isHalfPrecision } from './estimate.js';
@@ -57,15 +57,11 @@ const REASONS = {
 /** Formats the compile step for `plan`. */
 export function compileLine(compile: PlannedCompile): string {
   const { why, bytes, seconds, diskBytes, precision } = compile;
-  return `  compile  ${nameOf(compile)}  ${formatBytes(bytes)}, ${REASONS[why]}; to ${precision} in about ${formatTimeLeft(seconds * 1000)}, up to ${formatBytes(diskBytes)} more on the volume`;
+  return `  compile  ${formatFirst(compile.from)}  ${formatBytes(bytes)}, ${REASONS[why]}; to ${precision} in about ${formatTimeLeft(seconds * 1000)}, up to ${formatBytes(diskBytes)} more on the volume`;
 }
 
 /** Formats the log message at the start of a compile. */
 export function compileStart(id: string, compile: PlannedCompile): string {
   const { bytes, seconds, precision } = compile;
-  return `Compiling ${id} from ${nameOf(compile)}, ${formatBytes(bytes)}, to ${precision}: about ${formatTimeLeft(seconds * 1000)}`;
-}
-
-function nameOf({ from: [first = '', ...more] }: PlannedCompile): string {
-  return more.length > 0 ? `${first} and ${more.length} more` : first;
+  return `Compiling ${id} from ${formatFirst(compile.from)}, ${formatBytes(bytes)}, to ${precision}: about ${formatTimeLeft(seconds * 1000)}`;
 }

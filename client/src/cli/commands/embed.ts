@@ -2,7 +2,7 @@ import { formatCount, startOfText, visible } from '@heimdex/common';
 import { mapValues, modelName } from '../../answers.js';
 import type { Embedding, Embeddings } from '../../embedding.js';
 import { untilAborted } from '../../wait.js';
-import { type BatchLimits, callWithFiles, serverFacts, tooLarge } from '../batches.js';
+import { callWithFiles, inBatches, serverFacts, tooLarge } from '../batches.js';
 import { CliError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
@@ -62,7 +62,7 @@ export function embedText(
       const answer = await client.embedText(batch, { ...call, model, normalize, truncate });
       return mapValues(answer.results, (embedding) => ({ embedding, answer }));
     };
-    for await (const batch of inBatches(texts.length > 0 ? texts : linesOf(context), limits)) {
+    for await (const batch of inBatches(texts.length > 0 ? texts : linesOf(context), limits, Buffer.byteLength)) {
       const outcomes = await embedded(batch).catch((error: unknown) => tooLarge(error, batch));
       for (const [index, outcome] of outcomes.entries()) {
         const text = batch[index] ?? '';
@@ -97,27 +97,6 @@ async function* linesOf({ terminal, signal }: CommandContext): AsyncGenerator<st
   }
   if (signal.aborted) throw new CliError('interrupted', EXIT_CODES.interrupted);
   if (line !== '') yield withoutReturn(line);
-}
-
-async function* inBatches(
-  lines: Iterable<string> | AsyncIterable<string>,
-  { maxItems, maxBytes }: BatchLimits,
-): AsyncGenerator<string[]> {
-  const batch: string[] = [];
-  let bytes = 0;
-  for await (const line of lines) {
-    const size = Buffer.byteLength(line);
-    if (batch.length > 0 && bytes + size > maxBytes) {
-      yield batch.splice(0);
-      bytes = 0;
-    }
-    batch.push(line);
-    bytes += size;
-    if (batch.length < maxItems) continue;
-    yield batch.splice(0);
-    bytes = 0;
-  }
-  if (batch.length > 0) yield batch;
 }
 
 function show(

@@ -1,3 +1,4 @@
+import { formatFirst } from '@heimdex/common';
 import { CompilerError } from '../errors.js';
 import { type Checkpoint, PositionedFile, shown, type TensorEntry } from './checkpoint.js';
 import { DATA_TYPES, toFloat32 } from './data-types.js';
@@ -84,10 +85,9 @@ export class Weights {
       (name) => !this.#used.has(name) && !patterns.some((pattern) => pattern.test(name)),
     );
     if (extra.length > 0) {
-      const more = extra.length > 1 ? ` and ${extra.length - 1} more` : '';
       throw new CompilerError(
         'TENSOR_UNEXPECTED',
-        `Expected the tensors that config.json describes, also got ${shown(extra[0] ?? '')}${more}. config.json belongs to another model, or the architecture is not supported.`,
+        `Expected the tensors that config.json describes, also got ${formatFirst(extra.map(shown))}. config.json belongs to another model, or the architecture is not supported.`,
       );
     }
   }
