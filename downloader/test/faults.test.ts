@@ -83,6 +83,13 @@ describe('a download through a bad network', () => {
       faults: [{ on: { server: 'cdn', file: ENCODER }, do: { type: 'expire' }, after: 3, times: 1 }],
     },
     {
+      name: 'an address that has expired by the answer 400, as of Google Cloud Storage and of S3 with a temporary key',
+      faults: [
+        { on: { server: 'cdn', file: ENCODER }, do: { type: 'status', status: 400 }, times: 1 },
+        { on: { server: 'cdn', file: ENCODER }, do: { type: 'status', status: 400 }, after: 4, times: 1 },
+      ],
+    },
+    {
       name: 'a slow but steady sender',
       faults: [{ on: onEncoder, do: { type: 'slow', partBytes: 100_000, pauseMs: 60 } }],
       env: { DOWNLOAD_STALL_SECONDS: '0.3', DOWNLOAD_PIECE_MIB: '16' },

@@ -5,7 +5,7 @@ import type { HttpAnswer, HttpClient } from './http.js';
 import { repositoryPage, resolveUrl } from './hub.js';
 import { expectOk, getFollowing } from './origin.js';
 import type { ByteRange } from './ranges.js';
-import { TransientError } from './retry.js';
+import { mayPass, TransientError } from './retry.js';
 import type { ByteSource, OpenedBytes } from './source.js';
 
 /** Address of one file on the hub. */
@@ -18,8 +18,8 @@ export interface HubFileAddress {
 
 /** Consecutive refusals of freshly signed addresses before the refusal is final. */
 const MAX_REFUSALS = 3;
-/** Statuses of a store for an expired address; most answer 403, some 401, 404 or 410. */
-const EXPIRED = new Set([401, 403, 404, 410]);
+/** Statuses of a store for an expired address; most answer 403, Google's (and S3 for an expired key) 400, some 401, 404 or 410. */
+const EXPIRED = new Set([400, 401, 403, 404, 410]);
 const GONE = new Set([404, 410]);
 
 /** The bytes of a file behind the hub's `resolve`, usually a redirect to a signed address that expires. */
@@ -66,7 +66,7 @@ export class HubFileSource implements ByteSource {
     return this.open(undefined, signal);
   }
 
-  /** Requests the signed address of an earlier request; undefined if there is none or it has expired. */
+  /** Requests the signed address of an earlier request; undefined if there is none or it is refused, as once it has expired. */
   async #openKnown(headers: Record<string, string>, signal: AbortSignal): Promise<HttpAnswer | undefined> {
     const location = this.#location;
     if (location === undefined) return undefined;
@@ -74,9 +74,7 @@ export class HubFileSource implements ByteSource {
     const answer = await http.get(location, headers, signal);
     if (answer.status >= 200 && answer.status < 300) return answer;
     answer.close();
-    if (answer.status >= 400 && !EXPIRED.has(answer.status) && answer.status !== 416) {
-      throw answerError(answer, this.#target, this.origin);
-    }
+    if (mayPass(answer.status)) throw answerError(answer, this.#target, this.origin);
     if (this.#location === location) this.#location = undefined;
     return undefined;
   }
