@@ -126,7 +126,7 @@ describe('retries', () => {
       contact.onRequest(performance.now() - 2_000);
       const work = async () => {
         attempts += 1;
-        throw new TransientError(new Error('no such host'), undefined, true);
+        throw new TransientError(new Error('no such host'), undefined, 'unreached');
       };
       await withRetries(work, { ...quick, contact }, signal).catch(() => {});
       return attempts;
@@ -135,6 +135,21 @@ describe('retries', () => {
     const reached = new FirstContact();
     reached.onAnswer();
     expect(await attemptsWith(reached)).to.equal(3);
+  });
+
+  it('go on after refusals of a busy server for as long as other connections receive bytes from it', async () => {
+    const contact = new FirstContact();
+    const attemptsWith = async (kind?: 'busy') => {
+      let attempts = 0;
+      const work = async () => {
+        attempts += 1;
+        if (attempts <= 10) contact.onProgress();
+        throw new TransientError(new Error('for now'), undefined, kind);
+      };
+      await withRetries(work, { ...quick, contact }, signal).catch(() => {});
+      return attempts;
+    };
+    expect([await attemptsWith('busy'), await attemptsWith()]).to.deep.equal([11, 3]);
   });
 
   it('restart the count after progress', async () => {

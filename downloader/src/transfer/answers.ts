@@ -43,6 +43,7 @@ export function answerError(answer: HttpAnswer, target: RequestTarget, origin: O
     return new TransientError(
       final,
       retryAfterOf((name) => answer.header(name), Date.now()),
+      limited || status === 503 ? 'busy' : undefined,
     );
   }
   const reason = answer.header('x-error-code');

@@ -44,7 +44,7 @@ export interface HttpOptions {
   readonly connections: number;
   readonly proxyFor: ProxyFor;
   readonly userAgent: string;
-  /** Notified of the first answer from any host. */
+  /** Notified of answers and received bytes of any host. */
   readonly contact: FirstContact;
 }
 
@@ -124,7 +124,7 @@ class WatchedBody {
   constructor(
     readonly stream: Readable,
     readonly url: URL,
-    readonly options: Pick<HttpOptions, 'stallMs' | 'proxyFor'>,
+    readonly options: Pick<HttpOptions, 'stallMs' | 'proxyFor' | 'contact'>,
     readonly signal: AbortSignal,
   ) {
     const { stallMs } = options;
@@ -164,6 +164,7 @@ class WatchedBody {
       for (;;) {
         const next = await this.#watched(iterator.next());
         if (next.done === true) return;
+        this.options.contact.onProgress();
         yield next.value;
       }
     } finally {
@@ -237,7 +238,7 @@ function connectionError(url: URL, proxy: URL | undefined, error: unknown): Erro
       { cause: error },
     ),
     undefined,
-    isUnreached(code),
+    isUnreached(code) ? 'unreached' : undefined,
   );
 }
 

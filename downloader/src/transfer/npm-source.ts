@@ -145,7 +145,7 @@ export class NpmFileSource implements ByteSource {
       `${what}. Check the registry in npm's settings (npm config get registry), then run: heimdex-downloader download`,
       { cause: error },
     );
-    return new TransientError(final, undefined, isUnreached(code));
+    return new TransientError(final, undefined, isUnreached(code) ? 'unreached' : undefined);
   }
 }
 

@@ -53,6 +53,7 @@ const FIRST_CONTACT_MS = 2_000;
 export class FirstContact {
   #reached = false;
   #sinceMs: number | undefined;
+  #progress = 0;
 
   /** Records a request. */
   onRequest(nowMs: number): void {
@@ -62,6 +63,16 @@ export class FirstContact {
   /** Records an answer. */
   onAnswer(): void {
     this.#reached = true;
+  }
+
+  /** Records received bytes. */
+  onProgress(): void {
+    this.#progress += 1;
+  }
+
+  /** Grows as bytes are received over any connection. */
+  get progress(): number {
+    return this.#progress;
   }
 
   /** Returns the milliseconds left for further attempts after no host was reached; Infinity once any host was. */
@@ -89,8 +100,8 @@ export class TransientError extends Error {
     readonly final: Error,
     /** The delay requested by the server. */
     readonly retryAfterMs?: number,
-    /** No host was reached: see FirstContact. */
-    readonly unreached = false,
+    /** `unreached`: no host was reached, see FirstContact. `busy`: the server answered that it has too many requests or connections. */
+    readonly kind?: 'unreached' | 'busy',
   ) {
     super(final.message, { cause: final });
   }
@@ -129,7 +140,8 @@ export function retryText({ error, delayMs }: RetryNotice): string {
 
 /**
  * Runs `work` until it succeeds, fails permanently (any error but TransientError), or has failed `options.maxAttempts` times without
- * progress; then throws the TransientError's `final`.
+ * progress; then throws the TransientError's `final`. A server that takes fewer connections than there are has a turn for each once others
+ * have their bytes: its refusals are not final as long as the run receives any.
  * Throws AbortError when `signal` fires, also during a delay.
  */
 export async function withRetries<T>(
@@ -138,25 +150,28 @@ export async function withRetries<T>(
   signal: AbortSignal,
   onRetry: (notice: RetryNotice) => void = () => {},
 ): Promise<T> {
+  const { contact } = options;
   let failures = 0;
+  let before = contact?.progress;
   for (;;) {
     signal.throwIfAborted();
     const progressed = () => {
       failures = 0;
     };
-    options.contact?.onRequest(performance.now());
+    contact?.onRequest(performance.now());
     try {
       const result = await work({ progressed });
-      options.contact?.onAnswer();
+      contact?.onAnswer();
       return result;
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;
       signal.throwIfAborted();
       failures += 1;
-      if (failures >= options.maxAttempts) throw error.final;
-      const leftMs = error.unreached
-        ? (options.contact?.leftMs(performance.now()) ?? Number.POSITIVE_INFINITY)
-        : Number.POSITIVE_INFINITY;
+      const hasTurn = error.kind === 'busy' && contact?.progress !== before;
+      before = contact?.progress;
+      if (failures >= options.maxAttempts && !hasTurn) throw error.final;
+      const leftMs =
+        (error.kind === 'unreached' ? contact?.leftMs(performance.now()) : undefined) ?? Number.POSITIVE_INFINITY;
       if (leftMs === 0) throw error.final;
       const delayMs = Math.min(leftMs, retryDelayMs(options, failures, error.retryAfterMs));
       onRetry({ error: error.final, failures, delayMs });
