@@ -1,4 +1,4 @@
-import { open, rm, symlink } from 'node:fs/promises';
+import { open, rm, symlink, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { lastLine, runHere } from './support/program.js';
@@ -101,6 +101,16 @@ describe('heimdex-downloader plan and verify', () => {
     await damage(encoderPath());
     expect((await runHere([], env())).status).to.equal(0);
     expect((await runHere(['verify'], env())).status).to.equal(7);
+    const repaired = await runHere(['download', '--check'], env());
+    expect(repaired.status, repaired.stderr).to.equal(0);
+    expect((await runHere(['verify'], env())).status).to.equal(0);
+  });
+
+  it('download --check fetches a blob that was cut off before the lock file recorded its size, which nothing else on the volume says', async () => {
+    await runHere([], env());
+    await truncate(encoderPath(), 699_999);
+    await rm(join(dir.path, 'cache', 'models.lock.json'));
+    expect((await runHere([], env())).status).to.equal(0);
     const repaired = await runHere(['download', '--check'], env());
     expect(repaired.status, repaired.stderr).to.equal(0);
     expect((await runHere(['verify'], env())).status).to.equal(0);
