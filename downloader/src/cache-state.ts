@@ -132,9 +132,8 @@ async function damagedFiles(
   lock: ModelsLock | undefined,
   signal: AbortSignal,
 ): Promise<Set<string>> {
-  const { found, configured, revision = '' } = inspection;
   // Also of a model that lacks others, or is not compiled.
-  const present = found?.files ?? inspection.files.flatMap((file) => file.found ?? []);
+  const { present, configured, revision = '' } = inspection;
   const files = [...present, ...ownCheckpoint(inspection, lock)];
   const model = { ...configured, revision, weights: {}, files };
   const { problems } = await verifyModel(model, { level: 'full', signal });

@@ -173,9 +173,8 @@ export function totalsOf(plan: Plan): PlanTotals {
     }
   }
   for (const { inspection } of [...plan.complete, ...plan.compile]) {
-    const { found, files, checkpoint } = inspection;
-    const there = found?.files ?? files.flatMap((file) => file.found ?? []);
-    for (const file of [...there, ...(checkpoint?.files ?? [])]) {
+    const { present, checkpoint } = inspection;
+    for (const file of [...present, ...(checkpoint?.files ?? [])]) {
       presentFiles += 1;
       presentBytes += file.sizeBytes;
     }

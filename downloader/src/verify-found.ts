@@ -39,12 +39,11 @@ export async function verifyFound(
   const unverified: UnverifiedModel[] = [];
   const models: ModelState[] = [];
   for (const state of cacheState.models) {
-    const { found, files: inspected, checkpoint } = state.inspection;
+    const { found, present: files, checkpoint } = state.inspection;
     if (found === undefined ? !needsOnlyCompiling(state) : state.locked !== undefined) {
       models.push(state);
       continue;
     }
-    const files = found?.files ?? inspected.flatMap((file) => file.found ?? []);
     const weights = checkpoint?.files ?? [];
     const damaged = new Set(state.damaged);
     for (const file of files.filter((file) => !isUnverified(file))) {

@@ -30,6 +30,14 @@ describe('a compiled model', () => {
     expect(bytesAsked()).to.deep.equal([]);
   });
 
+  it('is read by download --check also if a small file is missing', async () => {
+    await filled();
+    await flip(join((await compiled()).path, 'model.onnx_data'));
+    await rm(join(snapshot(), 'config.json'));
+    await ok(['download', '--check']);
+    await ok(['verify']);
+  });
+
   it('has its checkpoint verified with it, and fetched again if a byte is wrong', async () => {
     await filled();
     const weights = join(snapshot(), 'model.safetensors');

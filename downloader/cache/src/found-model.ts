@@ -70,6 +70,8 @@ export interface ModelInspection {
   /** Commit of the inspected snapshot; undefined if unknown. For a plain file its sha256 if it is present. */
   readonly revision: string | undefined;
   readonly files: readonly FileInspection[];
+  /** The files that are there, compiled ones too: all of the model if it has no problems. */
+  readonly present: readonly FoundFile[];
   /** Empty if the model is usable. */
   readonly problems: readonly CacheError[];
   /** Set if there are no problems. */

@@ -76,6 +76,7 @@ async function inspectAs(
       repository: firstLocation?.repository ?? configured.id,
       revision: undefined,
       files: [],
+      present: [],
       problems,
       found: undefined,
     };
@@ -178,7 +179,8 @@ async function inspectSnapshots(
   const { configured } = search;
   const lone = await loneCheckpointProblem(search.cacheDir, configured);
   const problems = [unreadable ?? lone ?? modelMissing(search, lookedAt)];
-  return { configured, repository: first.repository, revision: undefined, files: [], problems, found: undefined };
+  const nothing = { revision: undefined, files: [], present: [], found: undefined };
+  return { configured, repository: first.repository, problems, ...nothing };
 }
 
 async function inspectSnapshot(search: Search, repository: string, commit: string): Promise<ModelInspection> {
@@ -250,7 +252,7 @@ function inspectionOf(
 ): ModelInspection {
   const { configured } = search;
   const problems = [...files.flatMap((file) => file.problem ?? []), ...(weights?.problems ?? [])];
-  const found = [...files.flatMap((file) => file.found ?? []), ...(weights?.files ?? [])];
+  const present = [...files.flatMap(({ found }) => found ?? []), ...(weights?.files ?? [])];
   const checkpoint = weights?.checkpoint === undefined ? {} : { checkpoint: weights.checkpoint };
   const compiled = weights?.model === undefined || weights.problems.length > 0 ? {} : { compiled: true };
   const model: FoundModel | undefined =
@@ -267,12 +269,12 @@ function inspectionOf(
           variant: configured.variant,
           dir,
           weights: Object.fromEntries(
-            found.flatMap((file) => (file.weights === undefined ? [] : [[file.weights, file.absolutePath]])),
+            present.flatMap((file) => (file.weights === undefined ? [] : [[file.weights, file.absolutePath]])),
           ),
-          files: found,
+          files: present,
           ...(weights?.model === undefined ? {} : { compiled: weights.model.manifest }),
         };
-  return { configured, repository, revision, files, problems, found: model, ...compiled, ...checkpoint };
+  return { configured, repository, revision, files, present, problems, found: model, ...compiled, ...checkpoint };
 }
 
 function modelMissing(search: Search, path: string): CacheError {
