@@ -40,6 +40,8 @@ interface PodSpec {
   readonly topologySpreadConstraints?: readonly { readonly matchLabelKeys?: readonly string[] }[];
 }
 
+type Labels = Readonly<Record<string, string>>;
+
 interface Resource {
   readonly kind: string;
   readonly metadata: { readonly name: string };
@@ -48,7 +50,9 @@ interface Resource {
     readonly replicas?: number;
     readonly progressDeadlineSeconds?: number;
     readonly endpoints?: readonly Readonly<Record<string, unknown>>[];
-    readonly template?: { readonly spec: PodSpec };
+    /** Of a Service the labels themselves. */
+    readonly selector?: Labels & { readonly matchLabels?: Labels };
+    readonly template?: { readonly metadata?: { readonly labels: Labels }; readonly spec: PodSpec };
     readonly egress?: readonly unknown[];
     readonly policyTypes?: readonly string[];
   };
@@ -277,6 +281,21 @@ describe(`${DIR}/gpu`, () => {
     const resources = parseYaml<Resource>(rendered('gpu'));
     const devices = resources.flatMap(({ kind, data }) => (kind === 'ConfigMap' ? [data?.DEVICE] : []));
     expect(devices).to.deep.equal(['cuda']);
+  });
+
+  it('has pods that nothing of the CPU pods beside them selects: a pod of two disruption budgets cannot be evicted', function () {
+    if (!hasKubectl()) this.skip();
+    const [cpu, gpu] = ['shared-volume', 'gpu'].map((overlay) => parseYaml<Resource>(rendered(overlay)));
+    const selecting = (resources: readonly Resource[] = [], labels: Labels = {}) =>
+      resources
+        .filter(({ spec: { selector } = {} }) => {
+          const wanted = Object.entries(selector?.matchLabels ?? selector ?? {});
+          return wanted.length > 0 && wanted.every(([name, value]) => labels[name] === value);
+        })
+        .map(({ kind }) => kind);
+    const labels = gpu?.find(({ kind }) => kind === 'Deployment')?.spec?.template?.metadata?.labels;
+    expect(selecting(gpu, labels)).to.have.members(['Deployment', 'Service', 'Service', 'PodDisruptionBudget']);
+    expect(selecting(cpu, labels)).to.deep.equal([]);
   });
 });
 
