@@ -143,7 +143,7 @@ export class Dispatcher<Item, Result> {
     this.#runs += 1;
     const id = this.#runs;
     const factsOf = (job: Job<Item, Result>, runMs: number): RunFacts => {
-      return { id, queueMs: startedAtMs - job.submittedAtMs, runMs, batchSize: batch.length };
+      return { id, startedAtMs, queueMs: startedAtMs - job.submittedAtMs, runMs, batchSize: batch.length };
     };
     const settled = new Set<number>();
     const cost = sumOfCosts(batch);

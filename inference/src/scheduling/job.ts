@@ -12,6 +12,8 @@ export interface Done<Result> {
 export interface RunFacts {
   /** Equal for all items of one run. */
   readonly id: number;
+  /** On the clock of the queue: performance.now() in the server. */
+  readonly startedAtMs: number;
   readonly queueMs: number;
   readonly runMs: number;
   readonly batchSize: number;

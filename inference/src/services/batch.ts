@@ -1,10 +1,9 @@
 /** Runs the items of a call through a model's queue: each item gets its own result or error. */
 import { type ErrorCode, InferenceError } from '../errors.js';
-import type { RunFacts } from '../scheduling/job.js';
 import type { Call } from './call.js';
 import type { ServedModel } from './engine.js';
 import type { WireError } from './errors.js';
-import { CallTiming } from './timing.js';
+import { CallTiming, type Timing } from './timing.js';
 
 export type ItemResult<Result> =
   | { readonly ok: true; readonly value: Result }
@@ -12,7 +11,7 @@ export type ItemResult<Result> =
 
 export interface BatchResult<Result> {
   readonly results: readonly ItemResult<Result>[];
-  readonly timing: Omit<RunFacts, 'id'>;
+  readonly timing: Timing;
 }
 
 /** Errors of the call, not of an item: the caller no longer waits. */
@@ -40,17 +39,17 @@ export async function runBatch<Item, Result>(
   const admission = modelQueue.admit({ items: items.length, cost, priority, deadlineAtMs });
   try {
     const settled = await Promise.allSettled(items.map((item) => admission.submit(item, signal)));
+    const timing = new CallTiming(call);
+    for (const entry of settled) if (entry.status === 'fulfilled') timing.record(entry.value.run);
     const failures = settled.flatMap((entry) => (entry.status === 'rejected' ? [entry.reason] : []));
     throwCallError(failures, items.length);
     call.stats.itemErrors = failures.length;
     if (failures.length > 0) call.stats.itemErrorReasons = countByReason(failures);
-    const timing = new CallTiming();
     const results = settled.map((entry): ItemResult<Result> => {
       if (entry.status === 'rejected') return { ok: false, error: call.wireError(entry.reason) };
-      timing.record(entry.value.run);
       return { ok: true, value: entry.value.value as Result };
     });
-    return { results, timing: timing.finish(call) };
+    return { results, timing: timing.finish() };
   } finally {
     admission.close();
   }

@@ -1,6 +1,7 @@
 /** The context of a call, independent of its protocol. */
 import type { ErrorCode } from '../errors.js';
 import type { Priority } from '../priority.js';
+import type { RunFacts } from '../scheduling/job.js';
 import type { WireError } from './errors.js';
 
 /** What decides how long a call waits for decompression and parsing, before it is queued. */
@@ -17,6 +18,8 @@ export interface CallStats {
   queueMs?: number;
   runMs?: number;
   batchSize?: number;
+  /** Of the items answered so far, by their ids. For traces, not for the log. */
+  runs?: Map<number, RunFacts>;
   /** The id of an error in the answer that is logged as a defect. */
   errorId?: string;
   /** The first few causes of the call's and its items' errors, such as library messages. Never sent to a caller. */

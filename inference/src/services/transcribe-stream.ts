@@ -37,7 +37,7 @@ export function transcribeStream(
       audioTrack: start.options?.audioTrack,
       options: parseSpeechOptions(start.options),
     };
-    const timing = new CallTiming();
+    const timing = new CallTiming(call);
     try {
       for await (const event of transcribeAudio(model, limits, audioFile, call, timing)) {
         audio.decoding();
@@ -135,7 +135,7 @@ function toResponse(event: SpeechEvent<AudioSummary>, model: ServedModel, timing
       return { message: { case: 'progress', value: { processedSeconds: roundTime(event.processedSeconds) } } };
     case 'summary': {
       call.stats.items = event.summary.durationSeconds;
-      const summary = { ...event.summary, model: toModel(model), timing: timing.finish(call) };
+      const summary = { ...event.summary, model: toModel(model), timing: timing.finish() };
       return { message: { case: 'summary', value: summary } };
     }
   }

@@ -25,7 +25,7 @@ export function transcribe(
     const raw = parseRawAudio('audio.raw', request.audio?.raw);
     const options = parseSpeechOptions(request.options);
     if (options.live) throw invalid('options.live', 'needs TranscribeStream: Transcribe has no partial results');
-    const timing = new CallTiming();
+    const timing = new CallTiming(call);
     const audioFile = { content, raw, audioTrack: request.options?.audioTrack, options };
     const segments: SpeechSegment[] = [];
     let summary: AudioSummary | undefined;
@@ -43,7 +43,7 @@ export function transcribe(
       ...summary,
       segments: segments.map(toSegment),
       model: toModel(model),
-      timing: timing.finish(call),
+      timing: timing.finish(),
     };
   };
 }

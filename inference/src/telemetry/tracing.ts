@@ -1,7 +1,7 @@
 /**
- * OpenTelemetry traces, off unless an endpoint is configured: one span per call, with child spans for its time in the queue and
- * its runs. Continues the caller's trace (W3C `traceparent`). Spans are created from the statistics of the ended call: without
- * tracing there is no overhead, and no library is loaded.
+ * OpenTelemetry traces, off unless an endpoint is configured: one span per call, with child spans for each of its runs and the
+ * time in the queue before it. Continues the caller's trace (W3C `traceparent`). Spans are created from the statistics of the ended
+ * call: without tracing there is no overhead, and no library is loaded.
  */
 import type { Attributes, SpanStatusCode } from '@opentelemetry/api';
 import type { Logger } from 'pino';
@@ -25,6 +25,8 @@ const CLOSE_TIMEOUT_MS = 3000;
 const EXPORT_TIMEOUT_MS = 10_000;
 /** Maximum queued spans while the collector does not answer; further spans are dropped. */
 const MAX_QUEUED_SPANS = 4096;
+/** Runs of a call that have spans: the windows of hours of audio would take the place of other calls' spans. */
+const MAX_RUNS = 100;
 
 /** Loads the libraries and creates the exporter. An unavailable collector is logged and never affects a call. */
 export async function openTracing(options: TracingOptions, log: Logger): Promise<Tracing> {
@@ -57,12 +59,16 @@ export async function openTracing(options: TracingOptions, log: Logger): Promise
       );
       if (call.code !== 'OK') span.setStatus({ code: ERROR_STATUS, message: call.code });
       const inside = api.trace.setSpan(root, span);
-      const queueEnd = call.startedAt + (call.stats.queueMs ?? 0);
-      if (call.stats.runMs !== undefined) {
-        tracer.startSpan('queue', { startTime: call.startedAt }, inside).end(queueEnd);
-        tracer.startSpan('run', { startTime: queueEnd }, inside).end(queueEnd + call.stats.runMs);
-      }
       span.end(call.endedAt);
+      // The call has just ended.
+      const epochMs = call.endedAt - performance.now();
+      const runs = [...(call.stats.runs?.values() ?? [])].slice(0, MAX_RUNS);
+      for (const { startedAtMs, queueMs, runMs, batchSize } of runs) {
+        const startTime = epochMs + startedAtMs;
+        tracer.startSpan('queue', { startTime: startTime - queueMs }, inside).end(startTime);
+        const attributes = { 'heimdex.batch_size': batchSize };
+        tracer.startSpan('run', { startTime, attributes }, inside).end(startTime + runMs);
+      }
     },
     async close() {
       // The exporter tries again for longer, and says nothing meanwhile.

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type net from 'node:net';
 import { PassThrough } from 'node:stream';
+import { json, text } from 'node:stream/consumers';
 import { InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { pino } from 'pino';
@@ -18,6 +19,8 @@ interface Span {
   readonly traceId: string;
   readonly spanId: string;
   readonly parentSpanId?: string;
+  readonly startTimeUnixNano: string;
+  readonly endTimeUnixNano: string;
   readonly attributes: readonly { readonly key: string; readonly value: { readonly stringValue?: string } }[];
 }
 
@@ -25,9 +28,7 @@ interface Span {
 async function startCollector() {
   const spans: Span[] = [];
   const server = http.createServer(async (request, response) => {
-    let text = '';
-    for await (const chunk of request) text += chunk;
-    const body = JSON.parse(text) as { resourceSpans: { scopeSpans: { spans: Span[] }[] }[] };
+    const body = (await json(request)) as { resourceSpans: { scopeSpans: { spans: Span[] }[] }[] };
     for (const { scopeSpans } of body.resourceSpans) for (const scope of scopeSpans) spans.push(...scope.spans);
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
   });
@@ -52,6 +53,49 @@ describe('traces', () => {
     expect(call).to.include({ traceId: TRACE_ID, parentSpanId: SPAN_ID });
     const below = collector.spans.filter(({ parentSpanId }) => parentSpanId === call?.spanId).map(({ name }) => name);
     expect(below).to.have.members(['queue', 'run']);
+  });
+
+  it('have the times of every run: after the request has arrived, and within the call', async () => {
+    const collector = await startCollector();
+    const fake = await startFakeServer({
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      BATCH_TEXT: '1',
+      WORKERS_TEXT: '2',
+    });
+    let arrivedAtMs = 0;
+    try {
+      await fake.loaded(2);
+      const headers = { 'content-type': 'application/json' };
+      const request = http.request(`${fake.url}/${embedText.parent.typeName}/EmbedText`, { method: 'POST', headers });
+      request.write('{"model": "TEXT_MODEL_TEXT", "texts": ["slow a", "slow b", ');
+      const begun = async () => (await (await fetch(`${fake.url}/metrics`)).text()).includes('requests_in_progress 1');
+      while (!(await begun()));
+      arrivedAtMs = Date.now();
+      request.end('"slow c", "slow d"]}');
+      const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+      expect(await text(response)).to.include('"embedding"');
+    } finally {
+      await fake.close();
+      collector.close();
+    }
+    // A clock of milliseconds, rounded down.
+    const times = ({ startTimeUnixNano, endTimeUnixNano }: Span) =>
+      [startTimeUnixNano, endTimeUnixNano].map((nanoseconds) => Number(nanoseconds) / 1e6 - arrivedAtMs);
+    const call = collector.spans.find(({ name }) => name.endsWith('/EmbedText'));
+    if (call === undefined) throw new Error('Expected a span of the call');
+    const below = collector.spans.filter(({ parentSpanId }) => parentSpanId === call.spanId);
+    expect(below.map(({ name }) => name)).to.deep.equal([
+      'queue',
+      'run',
+      'queue',
+      'run',
+      'queue',
+      'run',
+      'queue',
+      'run',
+    ]);
+    expect(Math.min(...below.flatMap(times))).to.be.at.least(-2);
+    expect(Math.max(...below.flatMap(times))).to.be.at.most(Math.max(...times(call)) + 2);
   });
 
   it('name the protocol of a call', async () => {

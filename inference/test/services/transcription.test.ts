@@ -18,11 +18,17 @@ describe('the transcription of a call that is cancelled', () => {
     };
     const model = { family: 'whisper', modelQueue: { admit } } as unknown as ServedModel;
     const caller = new AbortController();
-    const call = { signal: caller.signal, priority: 'interactive', deadlineAtMs: Number.POSITIVE_INFINITY } as Call;
+    const stats = {};
+    const call = {
+      signal: caller.signal,
+      priority: 'interactive',
+      deadlineAtMs: Number.POSITIVE_INFINITY,
+      stats,
+    } as Call;
     const content = createReadStream(inRepository('demo/samples/speech/party.flac'));
     const audioFile = { content, raw: undefined, audioTrack: undefined, options: parseSpeechOptions(undefined) };
     const limits = { maxAudioSeconds: 60 } as ServiceLimits;
-    const events = transcribeAudio(model, limits, audioFile, call, new CallTiming());
+    const events = transcribeAudio(model, limits, audioFile, call, new CallTiming(call));
     const failed = errorOf(events.next());
     expect(places).to.equal(1);
     caller.abort(new InferenceError('CANCELLED', 'gone'));

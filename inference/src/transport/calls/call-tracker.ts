@@ -249,7 +249,7 @@ export function priorityOf(arrival: Pick<Arrival, 'header'>): Priority {
   return PRIORITIES.find((priority) => priority === given) ?? 'interactive';
 }
 
-function roundedStats(stats: CallStats): Record<string, unknown> {
+function roundedStats({ runs: _, ...stats }: CallStats): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(stats).map(([name, value]) => [name, typeof value === 'number' ? rounded(value) : value]),
   );
