@@ -24,7 +24,7 @@ export const DEFAULT_TIMEOUTS_MS = {
 /** The names of all methods. */
 export const METHODS = Object.keys(DEFAULT_TIMEOUTS_MS) as readonly MethodName[];
 
-/** `bulk` work yields to `interactive` work, the server's default. */
+/** `bulk` work yields to `interactive` work, the server's default, and waits for room in a full queue until its timeout. */
 export type Priority = 'interactive' | 'bulk';
 
 /** TLS settings. Every certificate and key is PEM, as text or bytes. */

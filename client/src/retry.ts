@@ -3,7 +3,7 @@ import type { InferenceClientError } from './errors.js';
 
 /** Retry settings. */
 export interface RetryOptions {
-  /** Maximum attempts per call. 1: no retries. Default 5. */
+  /** Maximum attempts per call, except of a bulk call that waits for a full queue. 1: no retries. Default 5. */
   readonly maxAttempts: number;
   /** Upper bound of the first delay, in milliseconds; it doubles with each attempt. Default 200. */
   readonly initialDelayMs: number;

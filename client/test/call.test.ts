@@ -77,6 +77,19 @@ describe('a call of the client', () => {
     expect((times[1] ?? 0) - (times[0] ?? 0)).to.be.at.least(59);
   });
 
+  it('at low priority waits while the queue is full, however often it is refused, unless retries are off', async () => {
+    let refusals = 0;
+    const { address } = await serve((_call, reply) => {
+      refusals += 1;
+      if (refusals === 20) return reply(null, one);
+      reply(failure(status.RESOURCE_EXHAUSTED, 'full', { reason: 'QUEUE_FULL', retryAfterMs: 1 }));
+    });
+    await connect({ address, priority: 'bulk' }).embedText(['a']);
+    const once = connect({ address, retry: { maxAttempts: 1 } });
+    const error = await failureOf(once.embedText(['a'], { priority: 'bulk' }));
+    expect(error).to.include({ reason: 'QUEUE_FULL', attempts: 1 });
+  });
+
   it('does not wait for a delay beyond the deadline', async () => {
     const { address } = await serve((_call, reply) => {
       reply(failure(status.RESOURCE_EXHAUSTED, 'full', { reason: 'QUEUE_FULL', retryAfterMs: 3_600_000 }));

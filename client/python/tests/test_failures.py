@@ -95,6 +95,21 @@ class RetryTest(unittest.TestCase):
         with self.assertRaises(QueueFullError):
             attempts.delay(error)
 
+    def test_of_a_bulk_call_wait_for_a_full_queue_until_its_time_limit(self) -> None:
+        full = QueueFullError("full", code="RESOURCE_EXHAUSTED", reason="QUEUE_FULL", retry_after=0.01)
+        attempts = Attempts(RetryOptions(), RetryBudget(5), 600, bulk=True)
+        for _ in range(100):
+            attempts.start()
+            self.assertLess(attempts.delay(full), 1)
+        with self.assertRaises(QueueFullError):
+            Attempts(RetryOptions(), RetryBudget(5), 0, bulk=True).delay(full)
+        with self.assertRaises(QueueFullError):
+            Attempts(RetryOptions(), RetryBudget(5), None, bulk=True).delay(full, longest=0.01)
+        once = Attempts(RetryOptions(max_attempts=1), RetryBudget(1), 600, bulk=True)
+        once.start()
+        with self.assertRaises(QueueFullError):
+            once.delay(full)
+
     def test_a_budget_over_all_calls_ends_retries(self) -> None:
         budget = RetryBudget(5)
         self.assertEqual([budget.failed() for _ in range(5)], [True] * 4 + [False])

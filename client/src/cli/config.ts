@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
-import type { InferenceClientOptions, TlsOptions } from '../options.js';
+import { DEFAULT_TIMEOUTS_MS, type InferenceClientOptions, type TlsOptions } from '../options.js';
 import { DEFAULT_ADDRESS } from '../transport/connect.js';
 import { usageError } from './cli-error.js';
 import { readNeeded } from './read-file.js';
@@ -59,6 +59,13 @@ export function commonOptions(): Option[] {
   return [json, ...connection.map((option) => option.helpGroup('Connection:'))];
 }
 
+/** Of calls that may wait for other work: as long as one that transcribes a file. */
+const BULK_TIMEOUTS_MS = {
+  EmbedImage: DEFAULT_TIMEOUTS_MS.Transcribe,
+  EmbedText: DEFAULT_TIMEOUTS_MS.Transcribe,
+  DetectFaces: DEFAULT_TIMEOUTS_MS.Transcribe,
+};
+
 /**
  * Returns the client options for one command.
  * Throws CliError if a file cannot be read, and as a call does when the signal fires.
@@ -79,7 +86,7 @@ export async function clientOptions(
     retry: { maxAttempts: 4, initialDelayMs: 100 }, // Report an unreachable server quickly in interactive use.
     ...(token !== undefined && { token }),
     ...(tls !== undefined && { tls }),
-    ...(options.bulk === true && { priority: 'bulk' }),
+    ...(options.bulk === true && { priority: 'bulk', timeoutsMs: BULK_TIMEOUTS_MS }),
   };
 }
 

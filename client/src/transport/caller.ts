@@ -121,7 +121,8 @@ export class Caller {
     const tried = new Set<Endpoint>();
     const context = { method: plan.name, address: '', attempts: 0, failed: undefined as string | undefined };
     const connectDeadlineMs = () => Math.min(plan.deadlineMs, nowMs() + (plan.connectMs ?? Number.POSITIVE_INFINITY));
-    let lastMs = connectDeadlineMs();
+    const firstMs = connectDeadlineMs();
+    let lastMs = firstMs;
     for (;;) {
       try {
         const readyMs = Math.min(lastMs, nowMs() + (this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS));
@@ -143,8 +144,9 @@ export class Caller {
       } catch (thrown) {
         if (scope.signal.aborted) throw scope.error(plan.name);
         const error = errorOf(thrown, context);
-        const delayMs = plan.mayRetry?.() === false ? undefined : this.#delayMs(error, context, tried);
-        if (delayMs === undefined || nowMs() + delayMs >= lastMs) {
+        const waits = this.#waits(error, plan.call);
+        const delayMs = plan.mayRetry?.() === false ? undefined : this.#delayMs(error, context, tried, waits);
+        if (delayMs === undefined || nowMs() + delayMs >= (waits ? firstMs : lastMs)) {
           throw await this.#explained(error, plan.deadlineMs, scope, plan.name);
         }
         context.failed = error.message;
@@ -226,7 +228,17 @@ export class Caller {
     return this.#pool.endpoints.filter((endpoint) => !tried.has(endpoint) && endpoint.rank(nowMs()) < 2);
   }
 
-  #delayMs(error: InferenceClientError, context: CallContext, tried: Set<Endpoint>): number | undefined {
+  /** Whether a call waits for room in a full queue, however often it is refused: work that yields to other work does not fail for that. */
+  #waits({ reason }: InferenceClientError, { priority = this.#options.priority }: CallOptions): boolean {
+    return reason === 'QUEUE_FULL' && priority === 'bulk' && this.#retry.maxAttempts > 1;
+  }
+
+  #delayMs(
+    error: InferenceClientError,
+    context: CallContext,
+    tried: Set<Endpoint>,
+    waits: boolean,
+  ): number | undefined {
     if (!isRetryable(error)) return undefined;
     const endpoint = this.#pool.endpoints.find(({ address }) => address === context.address);
     if (endpoint !== undefined) {
@@ -235,8 +247,9 @@ export class Caller {
     }
     const otherAvailable = this.#untried(tried).length > 0;
     const moves = otherAvailable && NOT_TAKEN.has(error.reason ?? '');
-    if (!moves && !this.#budget.recordFailure()) return undefined;
-    const delayMs = retryDelayMs(error, context.attempts, this.#retry, Math.random());
+    if (!waits && !moves && !this.#budget.recordFailure()) return undefined;
+    const options = waits ? { ...this.#retry, maxAttempts: Number.POSITIVE_INFINITY } : this.#retry;
+    const delayMs = retryDelayMs(error, context.attempts, options, Math.random());
     return delayMs !== undefined && otherAvailable ? 0 : delayMs;
   }
 }

@@ -187,7 +187,7 @@ class Settings:
         return max(0.0, min(self.timeout("GetServerInfo", None), end - time.monotonic()))
 
     def attempts(self, timeout: float | None) -> Attempts:
-        return Attempts(self.retry, self.budget, timeout)
+        return Attempts(self.retry, self.budget, timeout, self.priority == "bulk")
 
     def closed_error(self, method: str, attempts: int = 0) -> ClientClosedError:
         message = f"The client of {self.target} was closed"

@@ -35,7 +35,8 @@ class HeimdexClient(Client):
     tls: True or TlsOptions: encrypt. Default: only where the address begins with https://.
     token: sent as a bearer token; a function is asked before each attempt.
     retry: UNAVAILABLE is retried, RESOURCE_EXHAUSTED when the server says when, both within one budget.
-    timeouts: seconds by rpc; see DEFAULT_TIMEOUTS. headers: metadata of every call. priority: "bulk" yields to others.
+    timeouts: seconds by rpc; see DEFAULT_TIMEOUTS. headers: metadata of every call. priority: "bulk" yields to others,
+    and waits for room in a full queue until its time limit.
     """
 
     _grpc: ClassVar[Any] = grpc

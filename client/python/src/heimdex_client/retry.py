@@ -12,7 +12,8 @@ from .errors import HeimdexError
 
 @dataclass(frozen=True)
 class RetryOptions:
-    """How often a call is sent at most (1: no retries), and the back-off of this side's own choice, in seconds."""
+    """How often a call is sent at most (1: no retries), except of a bulk call that waits for a full queue, and the back-off of
+    this side's own choice, in seconds."""
 
     max_attempts: int = 5
     initial_delay: float = 0.2
@@ -59,10 +60,12 @@ class RetryBudget:
 class Attempts:
     """The attempts of one call within one deadline."""
 
-    def __init__(self, options: RetryOptions, budget: RetryBudget, timeout: float | None) -> None:
+    def __init__(self, options: RetryOptions, budget: RetryBudget, timeout: float | None, bulk: bool = False) -> None:
         self._options = options
         self._budget = budget
-        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._bulk = bulk
+        self._begin = time.monotonic()
+        self._deadline = None if timeout is None else self._begin + timeout
         self._failed: str | None = None
         self.count = 0
 
@@ -78,12 +81,16 @@ class Attempts:
         """Seconds to wait before the next attempt.
 
         Raises the error where the call must not be sent again: it is final, the attempts or the budget are used up, the
-        deadline would pass before the next attempt, or the wait would take `longest`.
+        deadline would pass before the next attempt, or the wait would take `longest`. A bulk call waits for room in a full
+        queue however often it is refused: work that yields to other work does not fail for that.
         """
         if self._failed is not None and error.reason == "TIMEOUT":
             error.message += f", after an attempt that failed: {self._failed}"
             error.args = (error.message,)
-        if not is_retryable(error) or not self._budget.failed() or self.count >= self._options.max_attempts:
+        waits = self._bulk and error.reason == "QUEUE_FULL" and self._options.max_attempts > 1
+        if not is_retryable(error):
+            raise error
+        if not waits and (not self._budget.failed() or self.count >= self._options.max_attempts):
             raise error
         if error.retry_after is not None:
             delay = error.retry_after * (1 + _RETRY_AFTER_SPREAD * random.random())
@@ -91,7 +98,8 @@ class Attempts:
             delay = random.random() * min(self._options.max_delay, self._options.initial_delay * 2 ** (self.count - 1))
         if self._deadline is not None and time.monotonic() + delay >= self._deadline:
             raise error
-        if longest is not None and delay >= longest:
+        waited = time.monotonic() - self._begin if waits else 0
+        if longest is not None and waited + delay >= longest:
             raise error
         self._failed = error.message
         return delay
