@@ -110,6 +110,13 @@ describe('images of every kind', () => {
     });
   });
 
+  it('shows the black and white of a grey AVIF whose levels are those of video', async () => {
+    // By avifenc 0.11 (--yuv 400 --range limited): three bars of 0, 128 and 255.
+    const image = await imageOf(imageFixture('grey_limited.avif'));
+    const bars = [8, 24, 40].map((x) => pixelAt(image, x, 8));
+    expect(bars).to.deep.equal([0, 128, 255].map((level) => [level, level, level]));
+  });
+
   it('maps floats from 0 to 1 to black to white', async () => {
     const image = await imageOf(imageFixture('float_grey_0_1.tif'));
     expect(pixelAt(image, 0, 0)).to.deep.equal([78, 78, 78]);

@@ -44,6 +44,13 @@ export function matrixOf(profile: Uint8Array, tags: ReadonlyMap<string, number>)
   return rows as unknown as Matrix;
 }
 
+/** Converts the levels of video, 16 for black to 235 for white, to 0 to 255. */
+export function stretchLevels(pixels: Uint8Array): void {
+  pixels.forEach((level, at) => {
+    pixels[at] = Math.min(255, Math.max(0, Math.round(((level - 16) * 255) / 219)));
+  });
+}
+
 function convert(pixels: Uint8Array, rows: Matrix, [red, green, blue]: readonly [Curve, Curve, Curve]): void {
   const [[rr, rg, rb], [gr, gg, gb], [br, bg, bb]] = rows;
   encoding ??= encodingTable();

@@ -1,14 +1,14 @@
 import type { Metadata, Sharp } from 'sharp';
 import { InferenceError } from '../../errors.js';
 import { readBmpHeader } from './bmp/header.js';
-import { type ColourConversion, srgbConversion } from './colours.js';
+import { type ColourConversion, srgbConversion, stretchLevels } from './colours.js';
 import { checkImageSize, DamagedImage, imageUnreadable, refuseImage } from './errors.js';
 import { checkExif } from './exif.js';
 import { ascii, brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
 import { withGifEnd } from './gif-end.js';
 import { checkItems, hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
-import { codecOf, factsOfLarge, type HeicFacts } from './heif-properties.js';
+import { codecOf, factsOfLarge, type HeicFacts, isLimitedGrey } from './heif-properties.js';
 import { isOnItsSide, openTurned, type Turn, turnsOf, withoutTurns } from './heif-turns.js';
 import { isProfile } from './icc.js';
 import { beforePixels } from './jpeg-scans.js';
@@ -189,7 +189,8 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
   const crops = metadata.hasAlpha === true && codec === 'AV1';
   const turns = needsOwnTurns(metadata) ? turnsOf(plain, crops) : [];
   if (codec === 'HEVC') return heicHeader({ ...metadata.autoOrient, profile: metadata.icc }, turns);
-  const header = fromMetadata('AVIF', metadata);
+  const read = fromMetadata('AVIF', metadata);
+  const header = isLimitedGrey(content) ? { ...read, toSrgb: stretched(read.toSrgb) } : read;
   const { orientation, colours } = header;
   const upright = (bytes: Uint8Array): Sharp => openUpright(readable(bytes), colours, orientation);
   if (!header.opaque && isPremultiplied(content)) {
@@ -198,6 +199,14 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
   return plain === content && turns.length === 0
     ? header
     : withTurns({ ...header, load: async (bytes) => upright(bytes) }, turns);
+}
+
+/** libheif leaves the levels of grey as they are stored. */
+function stretched(toSrgb: ColourConversion | undefined): ColourConversion {
+  return (pixels) => {
+    stretchLevels(pixels);
+    toSrgb?.(pixels);
+  };
 }
 
 /** Of an image shown as `facts` say; `turns`: those that its decoder does not see. */

@@ -5,6 +5,7 @@ import { orNothing, viewOf } from './icc.js';
 /** libvips refuses files of more items. Photographs have as many tiles from 60 million pixels on: panoramas, telephones of 64 million pixels. */
 const MAX_VIPS_ITEMS = 256;
 const ICC_TYPES = ['prof', 'rICC'];
+const FULL_RANGE = 0x80;
 /** Codecs by the property that every image of theirs has. */
 const CODECS: Readonly<Record<string, string>> = {
   hvcC: 'HEVC',
@@ -27,6 +28,19 @@ export interface HeicFacts {
 export function codecOf(content: Uint8Array): string | undefined {
   const codecs = [...primaryProperties(content), ...allProperties(content)].map(({ type }) => CODECS[type]);
   return codecs.find((codec) => codec !== undefined);
+}
+
+/**
+ * Whether the primary image is grey, and black is 16 and white 235, as in video. Layout: ISO/IEC 23008-12, section 6.5.6 (`pixi`); ISO/IEC
+ * 14496-12, section 12.1.5 (`colr`).
+ */
+export function isLimitedGrey(content: Uint8Array): boolean {
+  const view = viewOf(content);
+  const properties = primaryProperties(content);
+  const samples = properties.find(({ type }) => type === 'pixi');
+  const levels = properties.find(({ type, start }) => type === 'colr' && ascii(content, start, start + 4) === 'nclx');
+  if (samples === undefined || levels === undefined) return false;
+  return view.getUint8(samples.start + FULL_BOX_BYTES) === 1 && (view.getUint8(levels.start + 10) & FULL_RANGE) === 0;
 }
 
 /** The facts of a HEIC image that has more items than libvips reads; undefined for others, and for those that cannot be read without it. */
