@@ -179,7 +179,8 @@ describe('YuNet', () => {
     }
   });
 
-  it('finds small faces of a large image in tiles if all faces are requested', async () => {
+  /** A face of some two thirds of `side` pixels, with what is around it. */
+  async function smallFace(side: number): Promise<Buffer> {
     const [found] = await free.run([face(await readFile(`${FACES}/faces_1.png`))], CONTEXT);
     const { box } = value(found).faces[0] as Face;
     const cut = {
@@ -188,7 +189,34 @@ describe('YuNet', () => {
       width: Math.round(box.width + 80),
       height: Math.round(box.height + 80),
     };
-    const small = await sharp(`${FACES}/faces_1.png`).extract(cut).resize(42).png().toBuffer();
+    return await sharp(`${FACES}/faces_1.png`).extract(cut).resize(side).png().toBuffer();
+  }
+
+  it('finds faces that are too small in an image by enlarging the places where they may be', async () => {
+    const small = await smallFace(16);
+    // Too large to be searched for traces of faces, too small for tiles.
+    const content = await sharp({ create: { width: 900, height: 450, channels: 3, background: '#dcd2c8' } })
+      .composite([
+        { input: small, left: 100, top: 100 },
+        { input: small, left: 603, top: 301 },
+      ])
+      .png()
+      .toBuffer();
+    const { faces } = value((await free.run([face(content)], CONTEXT))[0]);
+    const middles = faces.map(({ box: { x, y, width, height } }) => [x + width / 2, y + height / 2]);
+    const [left, right] = middles.sort(([one = 0], [other = 0]) => one - other);
+    expect(faces.length).to.equal(2);
+    for (const [middle, x, y] of [
+      [left, 108, 108],
+      [right, 611, 309],
+    ] as const) {
+      expect(middle?.[0]).to.be.closeTo(x, 3);
+      expect(middle?.[1]).to.be.closeTo(y, 3);
+    }
+  });
+
+  it('finds small faces of a large image in tiles if all faces are requested', async () => {
+    const small = await smallFace(42);
     const positions = [
       [100, 100],
       [1000, 990],
