@@ -44,6 +44,22 @@ describe('a checkpoint in the lock file whose branch has moved', () => {
     });
   }
 
+  for (const [what, move] of [
+    ['has been moved', () => ok(['update'], { MODELS_LOCK: join(dir.path, 'other.json') })],
+    [
+      'has been removed',
+      () => rm(join(dir.path, 'cache', `models--${NAME.replace('/', '--')}`, 'refs'), { recursive: true }),
+    ],
+  ] as const) {
+    it(`stays at its locked commit when it only has to be compiled and the branch of the volume ${what} by another program`, async () => {
+      await move();
+      await rm(join(dir.path, 'cache', '.compiled'), { recursive: true });
+      await ok();
+      expect(await readFile(lockPath, 'utf8')).to.equal(first);
+      await ok(['verify']);
+    });
+  }
+
   it('follows the branch when update runs', async () => {
     await ok(['update']);
     expect(revisionIn(await readFile(lockPath, 'utf8'))).not.to.equal(revisionIn(first));

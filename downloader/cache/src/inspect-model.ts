@@ -22,6 +22,8 @@ export interface InspectOptions {
   readonly lock?: ModelsLock | undefined;
   /** A lock that is not required, but knows the hashes of removed checkpoints. Default: `lock`. */
   readonly known?: ModelsLock | undefined;
+  /** The commit to look at. Default: the locked one, or else that of the branch on the volume. */
+  readonly commit?: string | undefined;
   /** The variable that names the cache, for messages. Default `HF_HUB_CACHE`. */
   readonly cacheDirVariable?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -67,7 +69,10 @@ async function inspectAs(
   };
   options.signal?.throwIfAborted();
   const missing = await cacheProblem(search);
-  const locations = repositoriesOf(configured, search.locked);
+  const { commit } = options;
+  const locations = repositoriesOf(configured, search.locked).map((location) =>
+    commit === undefined ? location : { ...location, revision: commit },
+  );
   const [firstLocation] = locations;
   if (missing !== undefined || firstLocation === undefined) {
     const problems = missing === undefined ? [modelMissing(search, repoPath(cacheDir, configured.id))] : [missing];

@@ -16,7 +16,7 @@ import { fetchBlobs, transferOptions } from '../fetch.js';
 import { lockEvents } from '../lock-events.js';
 import { lockFound, lockPublished, updateLock } from '../locked.js';
 import { NOTHING_FETCHED } from '../metrics.js';
-import { fetchText, type Plan, totalsOf } from '../plan.js';
+import { fetchText, type Plan, type PlannedModel, totalsOf } from '../plan.js';
 import { type FetchTotals, startProgress } from '../progress/progress.js';
 import { assertLinks, Publisher, publishCacheTag } from '../publish.js';
 import { recordVerified, verifiedHashes } from '../record-verified.js';
@@ -62,18 +62,15 @@ async function dropCheckpoints(
   notLocked: ReadonlySet<ConfiguredModel>,
 ): Promise<void> {
   const fetched = new Set(plan.blobs.filter(({ action }) => action === 'fetch').map(({ finalPath }) => finalPath));
-  // For a name that may mean two layouts, the plan has the repository's actual one.
-  const models = [...plan.models.map(({ remoteFiles }) => remoteFiles.state), ...plan.compile, ...plan.complete];
-  for (const { configured } of models) {
+  for (const model of [...plan.models.map(asFetched), ...[...plan.compile, ...plan.complete].map(asFound)]) {
+    const { configured } = model;
     if (configured.compile === undefined || notLocked.has(configured)) continue;
     // A volume without a checkpoint may be read-only, and needs no lock.
-    const { found, checkpoint } = (await readState(context, configured)).inspection;
+    const { found, checkpoint } = (await readState(context, model)).inspection;
     if (found?.compiled === undefined || checkpoint === undefined) continue;
     const { dropCheckpoint } = await import('../compile/drop-checkpoints.js');
     // Another process may be compiling from it, or has removed it meanwhile.
-    await underLock(context, configured, async () =>
-      dropCheckpoint(context, await readState(context, configured), fetched),
-    );
+    await underLock(context, configured, async () => dropCheckpoint(context, await readState(context, model), fetched));
   }
 }
 
@@ -84,24 +81,24 @@ async function compileAll(
   cacheState: CacheState,
   notLocked: ReadonlySet<ConfiguredModel>,
 ): Promise<{ readonly locked: readonly LockedModel[]; readonly models: number }> {
-  const fetched = plan.models.map(({ remoteFiles }) => remoteFiles.state.configured);
   const alsoKnown = await compiledAtAnother(plan, context.signal);
-  const toCompile = [...fetched, ...plan.compile.map(({ configured }) => configured)].filter(
-    ({ compile }) => compile !== undefined,
+  const toCompile = [...plan.models.map(asFetched), ...plan.compile.map(asFound)].filter(
+    ({ configured }) => configured.compile !== undefined,
   );
   if (toCompile.length === 0) return { locked: [], models: 0 };
   const { compileModel } = await import('../compile/compile-models.js');
   const verified = await verifiedHashes(plan);
   const locked: LockedModel[] = [];
   let models = 0;
-  for (const configured of toCompile) {
+  for (const model of toCompile) {
+    const { configured } = model;
     const done = await underLock(context, configured, async ({ isAlone }) => {
-      const state = await readState(context, configured, alsoKnown);
+      const state = await readState(context, model, alsoKnown);
       if (state.inspection.found === undefined || isDamaged(cacheState, configured)) {
         await compileModel(context, state, verified, isAlone);
         models += 1;
       }
-      return readState(context, configured, alsoKnown);
+      return readState(context, model, alsoKnown);
     });
     const [problem] = done.inspection.problems;
     if (problem !== undefined) throw problem;
@@ -139,15 +136,32 @@ async function underLock<T>(
   return whileHeld(lock, () => work(lock));
 }
 
-/** Reads the current state of a model on the volume, which need not be that of the lock file. */
+/**
+ * A model of a plan at its commit, which need not be that of the lock file, or of the branch on the volume: another program may have moved it.
+ * For a name that may mean two layouts, the plan has the repository's actual one.
+ */
+interface ModelAtCommit {
+  readonly configured: ConfiguredModel;
+  readonly commit: string | undefined;
+}
+
+function asFetched({ remoteFiles: { state, commit } }: PlannedModel): ModelAtCommit {
+  return { configured: state.configured, commit };
+}
+
+function asFound({ configured, inspection }: ModelState): ModelAtCommit {
+  return { configured, commit: inspection.revision };
+}
+
+/** Reads the current state of a model on the volume. */
 async function readState(
   { config, signal }: CommandContext,
-  configured: ConfiguredModel,
+  { configured, commit }: ModelAtCommit,
   alsoKnown: readonly LockedModel[] = [],
 ): Promise<ModelState> {
   const { cacheDir, cacheDirVariable, lockPath } = config.models;
   const known = withLockedModels(await readLock(lockPath), alsoKnown);
-  const inspection = await inspectModel(cacheDir, configured, { known, cacheDirVariable, signal });
+  const inspection = await inspectModel(cacheDir, configured, { known, commit, cacheDirVariable, signal });
   return { configured, locked: undefined, inspection, damaged: new Set() };
 }
 
