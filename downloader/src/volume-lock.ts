@@ -10,8 +10,10 @@ import { lockEvents } from './lock-events.js';
 export async function whileNonePrunes<T>(context: CommandContext, work: () => Promise<T>): Promise<T> {
   // On a volume that cannot be written nothing is fetched either; that error says what for.
   const lock = await acquire(context, 'shared').catch(() => undefined);
-  context.signal.throwIfAborted();
-  return whileHeld(lock, work);
+  return whileHeld(lock, () => {
+    context.signal.throwIfAborted();
+    return work();
+  });
 }
 
 /** Runs what removes models while no process fetches, compiles or imports any. Throws DownloaderError DISK_FAILED, DISK_FULL. */
