@@ -131,9 +131,8 @@ function planBlob(
 function sameBlob(found: FoundFile, remoteFiles: RemoteFiles, hash: ContentHash): boolean {
   // A plain file has no blob name to compare.
   if (remoteFiles.commit === undefined) return found.hash?.type === hash.type && found.hash.value === hash.value;
-  // The lock file will record the sha256 of the bytes on disk, so they are read before they are trusted.
-  const nameIsEnough = hash.type === 'sha256' || remoteFiles.state.locked !== undefined;
-  return nameIsEnough && found.blobId === hash.value;
+  // The lock file has the sha256 of the bytes: they are read to be locked, and before that to be trusted.
+  return hash.type === 'sha256' && found.blobId === hash.value;
 }
 
 /** Costs of a plan. */

@@ -1,5 +1,5 @@
-import { open, rm, symlink, truncate } from 'node:fs/promises';
-import { join } from 'node:path';
+import { open, realpath, rm, symlink, truncate } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { lastLine, runHere } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY } from './support/repositories.js';
@@ -113,6 +113,16 @@ describe('heimdex-downloader plan and verify', () => {
     expect((await runHere([], env())).status).to.equal(0);
     const repaired = await runHere(['download', '--check'], env());
     expect(repaired.status, repaired.stderr).to.equal(0);
+    expect((await runHere(['verify'], env())).status).to.equal(0);
+  });
+
+  it('download fetches a damaged small file of a locked model again if it has to fetch another one: it reads them to lock them', async () => {
+    await runHere([], env());
+    const tokenizer = join(dirname(dirname(encoderPath())), 'tokenizer.json');
+    await damage(tokenizer);
+    await rm(await realpath(encoderPath()));
+    const result = await runHere([], env());
+    expect(result.status, result.stderr).to.equal(0);
     expect((await runHere(['verify'], env())).status).to.equal(0);
   });
 
