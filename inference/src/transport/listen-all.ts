@@ -75,6 +75,7 @@ export async function listenAll(options: ListenAllOptions): Promise<PortListener
     },
   );
   addReflection(native, services);
+  const plain = createPlainListener(options.plain);
   watchStreams(native, {
     began: (stream) => {
       const socket = stream.session?.socket;
@@ -82,6 +83,7 @@ export async function listenAll(options: ListenAllOptions): Promise<PortListener
       const call = connections.begin(socket);
       stream.once('end', call.arrived).once('close', call.ended);
     },
+    probed: plain,
   });
   const injector = native.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   const listener = await listen({
@@ -91,7 +93,7 @@ export async function listenAll(options: ListenAllOptions): Promise<PortListener
     maxConnections,
     tls: options.tls?.server,
     http2: (socket) => injector.injectConnection(socket),
-    http1: createWebListener(options),
+    http1: createWebListener(options, plain),
   }).catch((error: unknown) => {
     throw addressError(options, error);
   });
@@ -124,10 +126,9 @@ export async function listenAll(options: ListenAllOptions): Promise<PortListener
 }
 
 /** HTTP/1.1: CORS first, then the OpenAI API, Connect and gRPC-Web, plain GETs. */
-function createWebListener(options: ListenAllOptions): RequestListener {
+function createWebListener(options: ListenAllOptions, fallback: RequestListener): RequestListener {
   const { services, callTracker, admission, decoder, corsOrigins, maxMessageBytes } = options;
   const { listener, callOf } = httpCalls(services, admission, callTracker);
-  const fallback = createPlainListener(options.plain);
   const calls = listener(createConnectListener({ services, maxMessageBytes, decoder, callOf, fallback }));
   const { openAi } = options;
   const api = openAi === undefined ? calls : createOpenAiListener({ ...options, ...openAi }, calls);

@@ -179,7 +179,7 @@ describe('malicious callers', () => {
   it('that use no supported protocol get a response or a closed connection', async () => {
     const session = http2.connect(fake.url);
     session.on('error', () => {});
-    const stream = session.request({ ':method': 'GET', ':path': '/health' });
+    const stream = session.request({ ':method': 'GET', ':path': '/docs' });
     const [headers] = await once(stream, 'response');
     expect(headers[':status']).to.equal(415);
     session.destroy();

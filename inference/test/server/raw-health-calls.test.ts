@@ -1,5 +1,8 @@
 /** Calls whose HTTP/2 frames are written here: a client of gRPC would not send them. */
+import { once } from 'node:events';
+import http2 from 'node:http2';
 import net from 'node:net';
+import { text } from 'node:stream/consumers';
 import { Health } from '@heimdex/gen';
 import { expect } from 'chai';
 import { startFakeServer } from '../fixtures/fake-server.js';
@@ -51,6 +54,48 @@ describe('a call that is answered before its end', () => {
     };
     // It is waited for some time only, in which this process may stand still.
     expect((await wasReset()) && (await wasReset()) && (await wasReset())).to.equal(false);
+  });
+});
+
+describe('GET over HTTP/2', () => {
+  const fake = useFakeServer();
+  let session: http2.ClientHttp2Session;
+
+  beforeEach(() => {
+    session = http2.connect(fake.url);
+  });
+  afterEach(() => session.destroy());
+
+  const get = async (
+    path: string,
+    headers: http2.OutgoingHttpHeaders = {},
+    options?: http2.ClientSessionRequestOptions,
+  ) => {
+    const stream = session.request({ ':path': path, ...headers }, options);
+    const [answer] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders];
+    return [answer[':status'], await text(stream)];
+  };
+
+  it('of a health path is answered as over HTTP/1.1: a proxy that sends gRPC to the port checks its health the same way', async () => {
+    await fake.loaded(1);
+    for (const path of ['/livez', '/readyz?x']) {
+      const response = await fetch(fake.url + path);
+      expect(await get(path)).to.deep.equal([response.status, await response.text()]);
+    }
+    expect(JSON.parse(String((await get('/health'))[1]))).to.include({ status: 'healthy' });
+    expect(await get('/readyz', { ':method': 'HEAD' })).to.deep.equal([200, '']);
+    fake.server.state.refuse('for the proxy');
+    try {
+      expect((await get('/readyz'))[0]).to.equal(503);
+    } finally {
+      fake.server.state.refuse(undefined);
+    }
+  });
+
+  it('of another path, by another method or with a body is not', async () => {
+    for (const path of ['/metrics', '/', '/docs']) expect(await get(path)).to.deep.equal([415, '']);
+    expect(await get('/readyz', { ':method': 'POST' })).to.deep.equal([415, '']);
+    expect(await get('/readyz', {}, { endStream: false })).to.deep.equal([415, '']);
   });
 });
 

@@ -1,7 +1,8 @@
 /** Hooks into grpc-js's HTTP/2 server, for which it has no API. */
-import type http2 from 'node:http2';
+import http2 from 'node:http2';
 import type grpc from '@grpc/grpc-js';
 import { timeoutMsOf, withinTimers } from '../calls/call-timeout.js';
+import { Probes } from './probes.js';
 
 /**
  * grpc-js creates its HTTP/2 servers with this private method. The version is pinned, and tests fail if it is not
@@ -14,18 +15,24 @@ interface MakesServers {
 export interface StreamObserver {
   /** A call began on the connection. */
   began(stream: http2.ServerHttp2Stream): void;
+  /** GET or HEAD of a health path, without a body. */
+  probed(request: http2.Http2ServerRequest, response: http2.Http2ServerResponse): void;
 }
+
+/** Proxies check the health of a server over the protocol of its calls. Other paths, such as the metrics, have long answers. */
+const HEALTH_PATH = /^\/(health|livez|readyz)(\?|$)/;
 
 /** grpc-js refuses it, and shows it. Of 100000000H it would read the last eight digits: a timeout that has passed. */
 const MALFORMED = 'malformed, expected up to eight digits and a unit';
 
 /**
- * Runs for each stream before grpc-js, which gets only those that are still open. Shortens timeouts above the longest timer: grpc-js
+ * Runs for each stream before grpc-js, which gets only those that are still open and no health check of plain HTTP. Shortens timeouts above the longest timer: grpc-js
  * truncates them to 32 bits, so that a month would expire at once.
  */
 export function watchStreams(server: grpc.Server, observer: StreamObserver): void {
   const makes = server as unknown as MakesServers;
   const create = makes.createHttp2Server.bind(server);
+  const probes = new Probes();
   makes.createHttp2Server = (credentials) => {
     const made = create(credentials);
     made.prependListener('session', endLater);
@@ -40,10 +47,20 @@ export function watchStreams(server: grpc.Server, observer: StreamObserver): voi
         headers['grpc-timeout'] = isValid ? withinTimers('grpc-timeout', timeout) : MALFORMED;
       }
       observer.began(stream);
+      if (isProbe(stream, headers)) {
+        probes.add(stream);
+        const request = new http2.Http2ServerRequest(stream, headers, {}, []);
+        return observer.probed(request.resume(), new http2.Http2ServerResponse(stream));
+      }
       for (const listener of listeners) listener.call(made, stream, headers, ...others);
     });
     return made;
   };
+}
+
+function isProbe(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders): boolean {
+  const { ':method': method = '', ':path': path = '' } = headers;
+  return stream.endAfterHeaders && ['GET', 'HEAD'].includes(method) && HEALTH_PATH.test(path);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Plain HTTP: health for people and probes. */
 
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { GIB } from '@heimdex/common';
 import { InferenceService } from '@heimdex/gen';
 import type { Logger } from 'pino';
@@ -17,6 +17,16 @@ export interface PlainHttpOptions {
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
+type PlainRequest = Pick<IncomingMessage, 'method' | 'url'>;
+
+/** Of HTTP/1.1 or HTTP/2. */
+interface PlainResponse {
+  readonly headersSent: boolean;
+  setHeader(name: string, value: string): unknown;
+  writeHead(status: number, headers: OutgoingHttpHeaders): unknown;
+  end(text: string): unknown;
+}
+
 /** Routes of the Python service, and the methods that callers of them need. */
 const MOVED: Readonly<Record<string, string>> = {
   '/asr/transcribe': 'Transcribe',
@@ -25,8 +35,10 @@ const MOVED: Readonly<Record<string, string>> = {
   '/face/detect': 'DetectFaces',
 };
 
-export function createPlainListener(options: PlainHttpOptions): RequestListener {
-  const routes: Readonly<Record<string, (response: ServerResponse) => Promise<void>>> = {
+export function createPlainListener(
+  options: PlainHttpOptions,
+): (request: PlainRequest, response: PlainResponse) => void {
+  const routes: Readonly<Record<string, (response: PlainResponse) => Promise<void>>> = {
     '/health': async (response) => {
       const { status, reason, modelsLoaded } = options.state.report();
       const body = {
@@ -74,15 +86,15 @@ function hintFor(path: string): string {
   return `. Use POST /${InferenceService.typeName}/${method}, see docs/moving-from-the-python-service.md`;
 }
 
-function pathOf(request: IncomingMessage): string {
+function pathOf(request: PlainRequest): string {
   return (request.url ?? '/').split('?', 1)[0]?.slice(0, 200) ?? '/';
 }
 
-function sendJson(response: ServerResponse, status: number, body: unknown): void {
+function sendJson(response: PlainResponse, status: number, body: unknown): void {
   send(response, status, 'application/json; charset=utf-8', `${JSON.stringify(body)}\n`);
 }
 
-function send(response: ServerResponse, status: number, contentType: string, text: string): void {
+function send(response: PlainResponse, status: number, contentType: string, text: string): void {
   response.writeHead(status, {
     'content-type': contentType,
     'content-length': Buffer.byteLength(text),
