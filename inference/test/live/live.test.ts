@@ -131,15 +131,20 @@ describe('live speech', () => {
     expect(segmentsOf(events)).to.have.length(2);
   });
 
-  it('has the language of the first utterance that is complete', async () => {
-    const words = [...said(1, 'One two three.'), ...said(4, 'Four.')];
-    const { passes, events } = await live(6, words, ({ last }) => ({ language: last ? 'ko' : 'ja' }));
-    const given = passes.map(({ last, language }) => [last, language]);
-    expect(given.slice(0, 2)).to.deep.equal([
-      [false, undefined],
-      [false, undefined],
-    ]);
-    expect(given.at(-1)).to.deep.equal([true, 'ko']);
+  it('has the language of its first three seconds of complete utterances, not of a first word', async () => {
+    const words = [...said(1, 'One.'), ...said(3, 'Two three four five six seven.'), ...said(8, 'Eight.')];
+    const { passes, events } = await live(10, words, ({ last, startSeconds }) => ({
+      language: startSeconds < 2 || !last ? 'ja' : 'ko',
+      languageProbability: 1,
+    }));
+    const given = passes.map(({ startSeconds, language }) => ({ startSeconds, language }));
+    const [before, after] = [
+      given.filter((pass) => pass.startSeconds < 7),
+      given.filter((pass) => pass.startSeconds > 7),
+    ];
+    expect(before.map(({ language }) => language)).to.deep.equal(before.map(() => undefined));
+    expect(after.map(({ language }) => language)).to.deep.equal(after.map(() => 'ko'));
+    expect(after).not.to.deep.equal([]);
     expect(events.at(-1)).to.have.nested.property('summary.language', 'ko');
   });
 });

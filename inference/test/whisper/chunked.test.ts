@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { PcmSource } from '../../src/media/audio/pcm.js';
-import type { SpeechEvent, SpeechOptions } from '../../src/models/speech/speech.js';
+import type { SpeechEvent, SpeechOptions, SpeechSegment } from '../../src/models/speech/speech.js';
 import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
 import type { DecodeResult, DecodeWindow, WhisperResult, WhisperWindow } from '../../src/models/whisper/window.js';
 import { eventsOf, SPEECH_OPTIONS, sourceOf } from '../support/speech.js';
@@ -18,6 +18,11 @@ function sound(seconds: number, steady: (second: number) => boolean = () => fals
   return samples;
 }
 
+function segment(startSeconds: number, endSeconds: number, tokens: readonly number[] = []): SpeechSegment {
+  const scores = { avgLogProb: 0, compressionRatio: 1, noSpeechProb: 0, temperature: 0 };
+  return { id: 0, startSeconds, endSeconds, text: ` ${tokens.join()}`, tokens, ...scores, words: [] };
+}
+
 /** A worker that returns one segment per window, from its start to its end, and says how many windows waited with it. */
 class Worker {
   readonly windows: DecodeWindow[] = [];
@@ -33,23 +38,11 @@ class Worker {
     this.most = Math.max(this.most, this.#waiting);
     await new Promise((resolve) => setImmediate(resolve));
     this.#waiting -= 1;
-    const segment = {
-      id: 0,
-      startSeconds: 0,
-      endSeconds: window.samples.length / RATE,
-      text: ` ${index}`,
-      tokens: [index],
-      avgLogProb: 0,
-      compressionRatio: 1,
-      noSpeechProb: 0,
-      temperature: 0,
-      words: [],
-    };
     return {
       type: 'decode',
       language: window.language ?? 'en',
       languageProbability: window.language === undefined ? 0.75 : 1,
-      segments: [segment],
+      segments: [segment(0, window.samples.length / RATE, [index])],
       advanceSamples: window.samples.length,
       tokensBefore: [],
       tokens: [[index]],
@@ -128,6 +121,18 @@ describe('an audio file whose windows do not depend on each other', () => {
     expect(after?.from).to.be.closeTo(44.9, 0.11);
     expect((after?.to ?? 0) - (after?.from ?? 0)).to.be.above(24);
     expect(segmentsOf(events).at(-1)?.to).to.equal(100);
+  });
+
+  it('does not take the language of a single word for that of the whole audio', async () => {
+    const worker = new Worker(({ language, samples }, index) =>
+      index === 0
+        ? { language: 'ja', segments: [segment(0, 2)] }
+        : { language: language ?? 'ko', segments: [segment(0, samples.length / RATE)] },
+    );
+    const events = await transcribe(worker, sourceOf(sound(270)));
+    expect(worker.windows.slice(9).every(({ language }) => language === 'ko')).to.equal(true);
+    expect(worker.windows.some(({ language }) => language === 'ja')).to.equal(false);
+    expect(events.at(-1)).to.have.nested.property('summary.language', 'ko');
   });
 
   it('uses the first detected language', async () => {

@@ -36,7 +36,7 @@ async function windowsOf(
 }
 
 /** A text of one segment, and its number of tokens. */
-function said(...tokens: readonly number[]): Partial<DecodeResult> {
+function said(...tokens: readonly number[]): Pick<DecodeResult, 'segments' | 'tokens'> {
   const segment = {
     id: 0,
     startSeconds: 0,
@@ -57,7 +57,7 @@ function worded(startSeconds: number, endSeconds: number, probability: number): 
   const words = Array.from({ length: endSeconds - startSeconds }, (_, at) => {
     return { text: ' word', startSeconds: startSeconds + at, endSeconds: startSeconds + at + 1, probability };
   });
-  return { ...(said(1).segments?.[0] as SpeechSegment), startSeconds, endSeconds, words };
+  return { ...(said(1).segments[0] as SpeechSegment), startSeconds, endSeconds, words };
 }
 
 describe('an audio file whose windows have the text before them', () => {
@@ -92,9 +92,10 @@ describe('an audio file whose windows have the text before them', () => {
     expect(windows.map(({ samples }) => samples.length / RATE)).to.deep.equal([30, 30, 30, 25]);
   });
 
-  it('has one language, the first detected', async () => {
-    const windows = await windowsOf(() => ({ language: 'de' }));
-    expect(windows.map(({ language }) => language)).to.deep.equal([undefined, 'de', 'de', 'de']);
+  it('has one language, the first detected in more than a word or two', async () => {
+    const languages = ['ja', 'ko', 'en', 'zh'];
+    const windows = await windowsOf((index) => ({ language: languages[index], segments: [worded(0, index + 2, 1)] }));
+    expect(windows.map(({ language }) => language)).to.deep.equal([undefined, undefined, 'ko', 'ko']);
   });
 
   it('goes on where the silence begins in which words were made up, if asked to', async () => {

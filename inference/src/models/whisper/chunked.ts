@@ -2,6 +2,7 @@ import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { SampleBuffer } from '../speech/sample-buffer.js';
 import type { SpeechEvent, SpeechSegment } from '../speech/speech.js';
 import type { OpenedSpeech } from '../speech/speech-source.js';
+import { SpokenLanguage } from '../speech/spoken-language.js';
 import { givenLanguage, Transcript } from '../speech/transcript.js';
 import { WINDOW_SAMPLES } from './length.js';
 import { cutInPause, endOfSpeech, leadingSilence } from './pauses.js';
@@ -36,23 +37,23 @@ export async function* transcribeChunked(
 ): AsyncGenerator<SpeechEvent, void, void> {
   const { audio } = speech;
   const transcript = new Transcript(speech);
-  let detected = givenLanguage(transcription.options.language);
+  const language = new SpokenLanguage(transcription.options.language);
   for await (const chunks of gather(audio, transcription.options.initialPrompt)) {
     if (chunks.length === 0) yield transcript.silence();
-    const known = detected.language;
+    const known = language.final;
     const transcribed = await Promise.all(chunks.map((chunk) => transcribeChunk(transcription, chunk, known)));
     for (const [index, chunk] of chunks.entries()) {
       let part = transcribed[index] as TranscribedWindow;
-      if (detected.language === undefined) detected = part;
-      // The first detected language applies to the whole audio.
-      else if (part.language !== undefined && part.language !== detected.language) {
-        part = await transcribeChunk(transcription, chunk, detected.language);
+      // It may have become certain by a chunk of this group.
+      if (language.final !== undefined && part.language !== undefined && part.language !== language.final) {
+        part = await transcribeChunk(transcription, chunk, language.final);
       }
+      language.add(part, part.segments);
       if (chunk.open) audio.drop(part.advanceSamples);
       yield* transcript.part(part.segments, chunk.startSeconds + part.advanceSamples / SPEECH_SAMPLE_RATE_HZ);
     }
   }
-  yield transcript.summary(detected);
+  yield transcript.summary(language.detected);
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { SpeechEvent } from '../speech/speech.js';
 import type { OpenedSpeech } from '../speech/speech-source.js';
-import { givenLanguage, Transcript } from '../speech/transcript.js';
+import { SpokenLanguage } from '../speech/spoken-language.js';
+import { Transcript } from '../speech/transcript.js';
 import { WINDOW_SAMPLES } from './length.js';
 import { type Transcription, transcribeWindow } from './transcribe-window.js';
 
@@ -19,7 +20,7 @@ export async function* transcribeSequentially(
 ): AsyncGenerator<SpeechEvent, void, void> {
   const { audio } = speech;
   const transcript = new Transcript(speech);
-  let detected = givenLanguage(transcription.options.language);
+  const language = new SpokenLanguage(transcription.options.language);
   let promptText = transcription.options.initialPrompt;
   let before: readonly number[] = [];
   let lastSpeechSeconds = 0;
@@ -33,7 +34,7 @@ export async function* transcribeSequentially(
     }
     const transcribed = await transcribeWindow(transcription, {
       samples: audio.peek(WINDOW_SAMPLES),
-      language: detected.language,
+      language: language.final,
       promptTokens: promptText === undefined ? before : [],
       promptText,
       speechEnd: undefined,
@@ -42,7 +43,7 @@ export async function* transcribeSequentially(
       lastSpeechSeconds,
       endSeconds: audio.endSeconds,
     });
-    if (detected.language === undefined) detected = transcribed;
+    language.add(transcribed, transcribed.segments);
     before = transcribed.temperature > RESET_ABOVE_TEMPERATURE ? [] : transcribed.tokens.slice(-KEPT_TOKENS);
     promptText = undefined;
     seed += 1;
@@ -50,5 +51,5 @@ export async function* transcribeSequentially(
     audio.drop(transcribed.advanceSamples);
     yield* transcript.part(transcribed.segments, audio.startSeconds);
   }
-  yield transcript.summary(detected);
+  yield transcript.summary(language.detected);
 }

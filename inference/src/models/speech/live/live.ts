@@ -4,7 +4,8 @@ import { STEP_SAMPLES } from '../../silero/speech-timestamps.js';
 import type { VadState } from '../../silero/window.js';
 import type { SpeechEvent } from '../speech.js';
 import type { SubmitVad } from '../speech-source.js';
-import { type DetectedLanguage, givenLanguage } from '../transcript.js';
+import { SpokenLanguage } from '../spoken-language.js';
+import type { DetectedLanguage } from '../transcript.js';
 import { type HypothesisWord, LocalAgreement } from './agreement.js';
 import { Finals } from './finals.js';
 import { LiveBuffer } from './live-buffer.js';
@@ -68,14 +69,12 @@ class LiveSpeech {
   #passedTo = 0;
   #speechSamples = 0;
   #partial = '';
-  #detected: DetectedLanguage;
-  #isLanguageFinal: boolean;
+  readonly #language: SpokenLanguage;
 
   constructor(source: PcmSource, transcription: LiveTranscription) {
     this.#transcription = transcription;
     this.#buffer = new LiveBuffer(source, transcription.signal);
-    this.#detected = givenLanguage(transcription.language);
-    this.#isLanguageFinal = transcription.language !== undefined;
+    this.#language = new SpokenLanguage(transcription.language);
   }
 
   /** Reads and checks the next audio, and decodes where it is time. */
@@ -96,8 +95,8 @@ class LiveSpeech {
     return {
       type: 'summary',
       summary: {
-        language: this.#detected.language ?? 'en',
-        languageProbability: this.#detected.languageProbability,
+        language: this.#language.detected.language ?? 'en',
+        languageProbability: this.#language.detected.languageProbability,
         durationSeconds: this.#buffer.end / SPEECH_SAMPLE_RATE_HZ,
         speechSeconds: this.#speechSamples / SPEECH_SAMPLE_RATE_HZ,
       },
@@ -159,18 +158,16 @@ class LiveSpeech {
   }
 
   async #decode(end: number, last: boolean): Promise<readonly HypothesisWord[]> {
-    const { words, language, languageProbability } = await this.#transcription.decode({
+    const hypothesis = await this.#transcription.decode({
       samples: this.#buffer.upTo(end),
       startSeconds: this.#buffer.startSeconds,
       textBefore: this.#finals.textBefore,
-      language: this.#isLanguageFinal ? this.#detected.language : undefined,
+      language: this.#language.final,
       last,
     });
-    if (this.#isLanguageFinal || language === undefined) return words;
-    this.#detected = { language, languageProbability };
-    // A second of speech may be mistaken for another language: decided once an utterance is complete.
-    this.#isLanguageFinal = last && words.length > 0;
-    return words;
+    // A part of an utterance may be taken for another language than all of it.
+    if (last) this.#language.add(hypothesis, hypothesis.words);
+    return hypothesis.words;
   }
 
   *#emit(words: readonly HypothesisWord[], pending: readonly HypothesisWord[]): Generator<SpeechEvent, void, void> {
