@@ -122,6 +122,15 @@ describe('words', () => {
     // A segment that ends before its word begins is wrong itself.
     expect(settle(3.5, 2.5, word(' a', 1, 3), word(' b', 3, 5))).to.deep.equal([1, 5, [1, 3], [3, 5]]);
   });
+
+  it('never reach into the words of the segments before and after theirs', () => {
+    const own = [word(' a', 2, 2.6), word(' b', 3, 3.6)];
+    const { words } = settleEnds({ startSeconds: 2.55, endSeconds: 3.05 }, own, 0.7, 2);
+    expect(words.map(({ startSeconds, endSeconds }) => [startSeconds, endSeconds])).to.deep.equal([
+      [2, 2.6],
+      [3, 3.6],
+    ]);
+  });
 });
 
 describe('alignment', () => {

@@ -157,12 +157,12 @@ export function settleEnds(
     first.startSeconds = Math.max(0, first.endSeconds - longest);
   }
   if (startSeconds < first.endSeconds && startSeconds - 0.5 > first.startSeconds) {
-    first.startSeconds = Math.max(0, Math.min(first.endSeconds - medianSeconds, startSeconds));
+    first.startSeconds = Math.max(first.startSeconds, Math.min(first.endSeconds - medianSeconds, startSeconds));
   } else {
     startSeconds = first.startSeconds;
   }
   if (endSeconds > last.startSeconds && endSeconds + 0.5 < last.endSeconds) {
-    last.endSeconds = Math.max(last.startSeconds + medianSeconds, endSeconds);
+    last.endSeconds = Math.min(last.endSeconds, Math.max(last.startSeconds + medianSeconds, endSeconds));
   } else {
     endSeconds = last.endSeconds;
   }
