@@ -190,7 +190,7 @@ describe('A damaged audio file', () => {
     const frame = (await fromRoot('inference/test/audio/cases/adts.aac')).subarray(0, 513);
     const decoder = await createAacDecoder(
       { codec: 'aac', sampleRateHz: 44_100, channelCount: 1, description: undefined },
-      2,
+      { splits: 60, jumpsBack: 2 },
     );
     const at = (timestampSeconds: number) => decoder.decode({ data: frame, timestampSeconds, durationSeconds: 0.02 });
     for (const seconds of [1, 0.5, 0.6, 0.5]) await at(seconds);

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { createAacDecoder } from '../../src/media/audio/decoders/aac.js';
 import { findTransportLayout } from '../../src/media/audio/transport-layout.js';
 import { inRepository } from '../support/paths.js';
 import { alike, expectSame, fromRoot, inParts, transcribe } from './read-audio.js';
@@ -128,19 +129,51 @@ describe('AAC without a container', () => {
     expect(warnings.join()).to.match(/^\d+ bytes of the AAC \(ADTS\) file are damaged and were skipped\.$/);
   });
 
+  it('loses only the frames that are damaged, in however many positions', async () => {
+    const frames = framesOf(await fromRoot('inference/test/audio/cases/adts.aac'));
+    const format = { codec: 'aac', sampleRateHz: 16_000, channelCount: 1, description: undefined } as const;
+    const decoder = await createAacDecoder(format, { splits: 5, jumpsBack: 0 });
+    for (const [index, frame] of frames.entries())
+      await decoder.decode({ data: index % 20 === 10 ? noiseFor(frame, index) : frame, ...timesOf(index) });
+    const blocks = await decoder.flush();
+    expect(blocks.reduce((sum, { channels }) => sum + (channels[0]?.length ?? 0), 0)).to.equal(48 * 1_024);
+    expect(decoder.warnings).to.deep.equal(['6 damaged AAC frames were replaced by silence.']);
+    decoder.close();
+  });
+
+  it('whose times come closer than its frames last is cut where they are 0.15 s behind, as other codecs are', async () => {
+    const frames = framesOf(await fromRoot('inference/test/audio/cases/adts.aac'));
+    const format = { codec: 'aac', sampleRateHz: 16_000, channelCount: 1, description: undefined } as const;
+    const decoder = await createAacDecoder(format);
+    // FFmpeg joins a file that begins with what its edit list leaves out like this.
+    for (const [index, data] of frames.entries())
+      await decoder.decode({ data, ...timesOf(index < 10 ? index : index < 20 ? 10 + index * 1e-4 : index - 9.9) });
+    const blocks = await decoder.flush();
+    expect(blocks.at(-1)?.timestampSeconds).to.be.within(10 * 0.064, 11 * 0.064);
+    decoder.close();
+  });
+
   it('is read up to where it is damaged in too many positions', async () => {
     const frames = framesOf(await fromRoot('inference/test/audio/cases/adts.aac'));
     const good = Array.from({ length: 300 }, (_, index) => frames[index % frames.length] as Uint8Array);
-    const bad = good.map((frame, index) => {
-      const noise = Uint8Array.from(frame);
-      for (let at = 7; at < noise.length; at++) noise[at] = (at * 7_919 + index * 104_729) >> 3;
-      return noise;
-    });
+    const bad = good.map(noiseFor);
     const { samples, warnings } = await transcribe(Buffer.concat([...good, ...bad]));
     expect(samples.length / 1_024).to.be.above(299);
     expect(warnings.join()).to.contain('damaged');
   });
 });
+
+/** A frame with the header of another. */
+function noiseFor(frame: Uint8Array, index: number): Uint8Array {
+  const noise = Uint8Array.from(frame);
+  for (let at = 7; at < noise.length; at++) noise[at] = (at * 7_919 + index * 104_729) >> 3;
+  return noise;
+}
+
+/** The times of a frame at 16 kHz. */
+function timesOf(index: number): { readonly timestampSeconds: number; readonly durationSeconds: number } {
+  return { timestampSeconds: index * 0.064, durationSeconds: 0.064 };
+}
 
 function framesOf(content: Uint8Array): Uint8Array[] {
   const frames: Uint8Array[] = [];

@@ -1,3 +1,4 @@
+import { OVERLAP_MIN_SECONDS } from '@heimdex/common';
 import { InferenceError } from '../../../errors.js';
 import { adtsContent } from '../adts.js';
 import { HOLE_MIN_SECONDS } from '../timeline.js';
@@ -20,26 +21,30 @@ const FIRST_SEGMENT_FRAMES = 200;
 /** Maximum samples per segment, of all channels: a few tens of megabytes. */
 const SEGMENT_FRAMES = 1_300;
 const MANY_CHANNELS_SEGMENT_FRAMES = 400;
-/** A damaged segment is bisected down to this many frames, which become silence; at most that many times per audio file. */
+/** A damaged segment is bisected down to this many frames, which become silence; at most that many times without one that is good. */
 const DAMAGED_FRAMES = 4;
 const SPLITS_MAX = 60;
 /** Segments bisected at a beginning of SBR, per audio file: some ten for each. */
 const SBR_SPLITS_MAX = 400;
 
-/** Times that go back, per audio file. Each begins a segment, whose samples may all be before those already read. */
+/**
+ * Times that go back, or come closer than the frames last, per audio file. Each begins a segment, whose samples may all be before those
+ * already read.
+ */
 const JUMPS_BACK_MAX = 4_000;
+const LIMITS = { splits: SPLITS_MAX, jumpsBack: JUMPS_BACK_MAX };
 
 /** SBR begins within a segment: FFmpeg then returns twice the samples at a rate that it does not tell. */
 class SbrBegins extends Error {}
 
 /**
  * Creates a decoder of AAC-LC and HE-AAC: FFmpeg as WebAssembly, which decodes files. Frames are decoded in segments, each as an
- * ADTS stream with the preceding frames; the result equals that of one long stream. A segment ends at its maximum length or at a
- * gap in the times, independent of how the audio arrives.
+ * ADTS stream with the preceding frames; the result equals that of one long stream. A segment ends at its maximum length, at a
+ * gap in the times or where they overlap, independent of how the audio arrives.
  */
-export async function createAacDecoder(format: PacketFormat, maxJumpsBack = JUMPS_BACK_MAX): Promise<PacketDecoder> {
+export async function createAacDecoder(format: PacketFormat, limits = LIMITS): Promise<PacketDecoder> {
   const config = format.description === undefined ? undefined : parseAacConfig(format.description);
-  return new AacDecoder(await loadAacLibrary(), config, maxJumpsBack);
+  return new AacDecoder(await loadAacLibrary(), config, limits);
 }
 
 class AacDecoder implements PacketDecoder {
@@ -63,7 +68,7 @@ class AacDecoder implements PacketDecoder {
   constructor(
     private readonly open: (content: ArrayBuffer) => Promise<AacAudio>,
     private readonly config: AacConfig | undefined,
-    private readonly maxJumpsBack: number,
+    private readonly limits: typeof LIMITS,
   ) {}
 
   get warnings(): readonly string[] {
@@ -141,15 +146,16 @@ class AacDecoder implements PacketDecoder {
     const [first] = this.#packets;
     const last = this.#packets.at(-1);
     if (first === undefined || last === undefined) return false;
-    const goesBack = packet.timestampSeconds < last.timestampSeconds;
-    if (goesBack) this.#countJumpBack();
     const endSeconds = first.timestampSeconds + (this.#packets.length * FRAME_SAMPLES) / config.coreRateHz;
-    return !sameConfig(this.#config, config) || goesBack || packet.timestampSeconds > endSeconds + HOLE_MIN_SECONDS;
+    const offset = packet.timestampSeconds - endSeconds;
+    const goesBack = packet.timestampSeconds < last.timestampSeconds || offset < -OVERLAP_MIN_SECONDS;
+    if (goesBack) this.#countJumpBack();
+    return !sameConfig(this.#config, config) || goesBack || offset > HOLE_MIN_SECONDS;
   }
 
   #countJumpBack(): void {
     this.#jumpsBack += 1;
-    if (this.#jumpsBack <= this.maxJumpsBack) return;
+    if (this.#jumpsBack <= this.limits.jumpsBack) return;
     throw new InferenceError('AUDIO_UNREADABLE', 'The times of the AAC go back in too many positions.');
   }
 
@@ -160,12 +166,13 @@ class AacDecoder implements PacketDecoder {
     if (this.#failure !== undefined) return [];
     try {
       const block = await this.#decodeSegment(frames, config);
+      this.#splits = 0;
       this.#before = [...this.#before, ...frames].slice(-WARM_UP_FRAMES);
       return [block];
     } catch (error) {
       if (error instanceof SbrBegins) return this.#decodeBeforeAndAfterSbr(frames, config);
       this.#splits += 1;
-      if (this.#splits > SPLITS_MAX) {
+      if (this.#splits > this.limits.splits) {
         // What was decoded before is good.
         this.#failure ??= new InferenceError('AUDIO_UNREADABLE', 'The AAC is damaged in too many positions.', {
           cause: error,
