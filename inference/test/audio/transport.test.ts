@@ -19,6 +19,13 @@ function wrapped(packets: Uint8Array, before: number, after: number): Uint8Array
   return Buffer.concat(parts);
 }
 
+/** A packet with a section of a table, whose checksum nobody reads. */
+function sectionPacket(pid: number, section: readonly number[]): Uint8Array {
+  const packet = new Uint8Array(PACKET_BYTES).fill(0xff);
+  packet.set([0x47, 0x40 | (pid >> 8), pid & 0xff, 0x10, 0, ...section]);
+  return packet;
+}
+
 describe('MPEG-TS', () => {
   it('with a timestamp before each packet, or a checksum after it, has the samples of the plain one', async () => {
     const video = await fromRoot(VIDEO);
@@ -37,6 +44,21 @@ describe('MPEG-TS', () => {
       expect((await transcribe(content)).samples).to.deep.equal(plain.samples);
     }
     expect(findTransportLayout(new Uint8Array(8_192))).to.equal(undefined);
+  });
+
+  it('with several programs is read as the first that has audio', async () => {
+    const video = await fromRoot(VIDEO);
+    const plain = await transcribe(video);
+    // Network information, a program of video alone, that of the audio, and one without a map.
+    const programs = [0, 16, 7, 0xe200, 1, 0xf000, 9, 0xe300].flatMap((value) => [value >> 8, value & 0xff]);
+    const list = sectionPacket(0, [0, 0xb0, programs.length + 9, 0, 1, 0xc1, 0, 0, ...programs]);
+    const map = sectionPacket(0x200, [2, 0xb0, 18, 0, 7, 0xc1, 0, 0, 0xe0, 0, 0xf0, 0, 27, 0xe2, 1, 0xf0, 0]);
+    const others = Buffer.concat([video.subarray(0, PACKET_BYTES), list, map, video.subarray(2 * PACKET_BYTES)]);
+    for (const content of [others, inParts(others, PACKET_BYTES)]) {
+      const { samples, warnings } = await transcribe(content);
+      expect(samples).to.deep.equal(plain.samples);
+      expect(warnings).to.deep.equal(['The MPEG-TS lists 3 programs; the first with audio was used.']);
+    }
   });
 
   it('is read with the audio that FFmpeg writes into M2TS as private data, or by a number of Blu-ray', async function () {

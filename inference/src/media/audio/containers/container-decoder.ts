@@ -71,7 +71,12 @@ export class ContainerDecoder implements Decoder {
   }
 
   get warnings(): readonly string[] {
-    return [...(this.#chosen?.warnings ?? []), ...this.#warnings, ...(this.#decoder?.warnings ?? [])];
+    return [
+      ...(this.#chosen?.warnings ?? []),
+      ...(this.#resync?.warnings ?? []),
+      ...this.#warnings,
+      ...(this.#decoder?.warnings ?? []),
+    ];
   }
 
   get finished(): boolean {
@@ -84,16 +89,19 @@ export class ContainerDecoder implements Decoder {
 
   async push(chunk: Uint8Array): Promise<readonly TimedBlock[]> {
     this.#resync ??= this.#container.resync?.(chunk);
-    const bytes = this.#resync?.push(chunk) ?? chunk;
-    if (this.#head !== undefined && this.#head.length < CHUNK_BYTES) this.#head = joinBytes(this.#head, bytes);
-    this.#source.push(bytes);
+    this.#feed(this.#resync?.push(chunk) ?? chunk);
     return this.more();
   }
 
   async finish(): Promise<readonly TimedBlock[]> {
-    if (this.#resync !== undefined) this.#source.push(this.#resync.end());
+    if (this.#resync !== undefined) this.#feed(this.#resync.end());
     this.#source.end();
     return this.more();
+  }
+
+  #feed(bytes: Uint8Array): void {
+    if (this.#head !== undefined && this.#head.length < CHUNK_BYTES) this.#head = joinBytes(this.#head, bytes);
+    this.#source.push(bytes);
   }
 
   /** Returns the next blocks, or none if the demuxer needs more bytes. */

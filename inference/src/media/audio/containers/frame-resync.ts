@@ -10,6 +10,8 @@ export type FrameLengthAt = (bytes: Uint8Array, offset: number) => number | unde
 export interface Resync {
   /** Bytes of damage so far. */
   readonly droppedBytes: number;
+  /** For the caller, of what it left out. */
+  readonly warnings?: readonly string[];
   /** Adds bytes and returns those that are decided about. */
   push(chunk: Uint8Array): Uint8Array;
   /** Returns the rest at the end. */

@@ -21,7 +21,7 @@ const REGISTRATIONS: Readonly<Record<string, string>> = {
 
 /** Returns the names of the unsupported audio that the program maps of the first packets list, to name it in an error. */
 export function unsupportedTransportAudio(packets: Uint8Array): readonly string[] {
-  const names = mapsIn(packets).flatMap(({ section, at }) => streamsOf(section, at).map(nameOf));
+  const names = mapsIn(packets).flatMap((map) => streamsOf(map).map(nameOf));
   return [...new Set(names.filter((name) => name !== undefined))];
 }
 

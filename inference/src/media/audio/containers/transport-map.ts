@@ -12,13 +12,29 @@ const MPEG_AUDIO = 3;
 /** E-AC-3 of Blu-ray and of ATSC. */
 const BLU_RAY_EAC3 = 132;
 const ATSC_EAC3 = 135;
+const AUDIO: ReadonlySet<number> = new Set([MPEG_AUDIO, 4, AAC, 129, BLU_RAY_EAC3, ATSC_EAC3]);
+/** Tags of the descriptors of AC-3 and E-AC-3. */
+const DVB_AUDIO: ReadonlySet<number> = new Set([0x6a, 0x7a]);
+const PROGRAM_MAP = 2;
+const NO_TABLE = 0xff;
+/** The number that a list of programs gives network information. */
+const NO_PROGRAM = 0;
 /** Tag of the descriptor that names private data in four letters. */
 export const REGISTRATION_TAG = 5;
 const BLU_RAY_REGISTRATION = 'HDMV';
 
-/** A program map: its section without the checksum, and where it is. */
-interface ProgramMap {
+/** A section of a table without its checksum, and where it is. */
+interface Section {
+  readonly pid: number;
   readonly section: Buffer;
+  readonly at: number;
+}
+type ProgramMap = Section;
+
+interface ListedProgram {
+  readonly number: number;
+  readonly mapPid: number;
+  /** Offset of its number. */
   readonly at: number;
 }
 
@@ -33,24 +49,35 @@ export interface StreamEntry {
   readonly at: number;
 }
 
-/** Returns the program maps. Only sections that lie within a packet are read, as nearly all do. */
-export function mapsIn(packets: Uint8Array): readonly ProgramMap[] {
-  const pids = new Set<number>();
-  const maps: ProgramMap[] = [];
-  for (let at = 0; at + PACKET_BYTES <= packets.length; at += PACKET_BYTES) {
-    const packet = packetAt(packets, at);
-    const start = sectionStart(packet);
-    const section = start === undefined ? undefined : sectionAt(packet, start);
-    if (start === undefined || section === undefined) continue;
-    const pid = pidOf(packet);
-    if (pid === 0 && section[0] === 0) for (const map of programMaps(section)) pids.add(map);
-    if (pids.has(pid) && section[0] === 2) maps.push({ section, at: at + start });
-  }
-  return maps;
+/** A byte to write instead of another. */
+interface Change {
+  readonly at: number;
+  readonly byte: number;
 }
 
-/** Returns the streams of a map, which is at an offset. */
-export function streamsOf(section: Buffer, mapAt: number): readonly StreamEntry[] {
+/** Returns the program maps. */
+export function mapsIn(packets: Uint8Array): readonly ProgramMap[] {
+  const sections = sectionsIn(packets);
+  const pids = new Set(programsIn(sections).map(({ mapPid }) => mapPid));
+  return sections.filter(({ pid, section }) => pids.has(pid) && section[0] === PROGRAM_MAP);
+}
+
+/** Returns the programs that the lists of a stream name, with the offset of each one's number. */
+function programsIn(sections: readonly Section[]): readonly ListedProgram[] {
+  const programs: ListedProgram[] = [];
+  for (const { pid, section, at } of sections) {
+    if (pid !== 0 || section[0] !== 0) continue;
+    for (let entry = 8; entry + 4 <= section.length; entry += 4) {
+      const number = section.readUInt16BE(entry);
+      const mapPid = section.readUInt16BE(entry + 2) & 0x1fff;
+      if (number !== NO_PROGRAM) programs.push({ number, mapPid, at: at + entry });
+    }
+  }
+  return programs;
+}
+
+/** Returns the streams of a map. */
+export function streamsOf({ section, at: mapAt }: ProgramMap): readonly StreamEntry[] {
   if (section.length < 12) return [];
   const streams: StreamEntry[] = [];
   const programEnd = 12 + (section.readUInt16BE(10) & 0x0fff);
@@ -65,24 +92,47 @@ export function streamsOf(section: Buffer, mapAt: number): readonly StreamEntry[
   return streams;
 }
 
-/**
- * Returns the stream types to write instead, by their offsets: of private data that is AAC in ADTS frames or MPEG audio by its
- * first bytes, and of E-AC-3 by Blu-ray's number. Undefined: more packets are needed.
- */
-export function audioWithoutName(
-  packets: Uint8Array,
-): readonly { readonly at: number; readonly streamType: number }[] | undefined {
-  const [map] = mapsIn(packets);
+/** The program that is read. */
+interface Program {
+  readonly map: ProgramMap;
+  /** How many are listed. */
+  readonly programCount: number;
+  /** What hides the others from the demuxer, which refuses several. */
+  readonly changes: readonly Change[];
+}
+
+/** Returns the only program, or the first with audio; `complete`: or else the first. Undefined: more packets are needed. */
+export function firstProgram(packets: Uint8Array, complete: boolean): Program | undefined {
+  const maps = mapsIn(packets);
+  const programs = programsIn(sectionsIn(packets));
+  const programCount = new Set(programs.map(({ number }) => number)).size;
+  const first = complete || programCount < 2 ? maps[0] : undefined;
+  const map = maps.find((each) => streamsOf(each).some(isAudio)) ?? first;
   if (map === undefined) return undefined;
-  const changes: { at: number; streamType: number }[] = [];
-  for (const { type, pid, descriptors, bluRay, at } of streamsOf(map.section, map.at)) {
-    if (bluRay && type === BLU_RAY_EAC3) changes.push({ at, streamType: ATSC_EAC3 });
+  if (programCount < 2) return { map, programCount, changes: [] };
+  const others = programs.filter(({ number }) => number !== numberOf(map));
+  const otherMaps = maps.filter((each) => numberOf(each) !== numberOf(map));
+  const changes = [
+    ...others.flatMap(({ at }) => [at, at + 1].map((each) => ({ at: each, byte: NO_PROGRAM }))),
+    ...otherMaps.map(({ at }) => ({ at, byte: NO_TABLE })),
+  ];
+  return { map, programCount, changes };
+}
+
+/**
+ * Returns the stream types to write instead in a map: of private data that is AAC in ADTS frames or MPEG audio by its first bytes, and of
+ * E-AC-3 by Blu-ray's number. Undefined: more packets are needed.
+ */
+export function audioWithoutName(packets: Uint8Array, map: ProgramMap): readonly Change[] | undefined {
+  const changes: Change[] = [];
+  for (const { type, pid, descriptors, bluRay, at } of streamsOf(map)) {
+    if (bluRay && type === BLU_RAY_EAC3) changes.push({ at, byte: ATSC_EAC3 });
     if (type !== PRIVATE_DATA || hasName(descriptors)) continue;
     const begins = payloadOf(packets, pid);
     if (begins === undefined) return undefined;
     // The whole header counts: FLAC begins like AAC, and the demuxer fails on what is neither.
-    if (typeof adtsLengthAt(begins, 0) === 'number') changes.push({ at, streamType: AAC });
-    else if (frameLength(begins, 0) !== undefined) changes.push({ at, streamType: MPEG_AUDIO });
+    if (typeof adtsLengthAt(begins, 0) === 'number') changes.push({ at, byte: AAC });
+    else if (frameLength(begins, 0) !== undefined) changes.push({ at, byte: MPEG_AUDIO });
   }
   return changes;
 }
@@ -94,6 +144,12 @@ export function* descriptorsIn(bytes: Buffer): Iterable<{ readonly tag: number; 
     yield { tag: bytes[at] ?? 0, content: bytes.subarray(at + 2, end) };
     at = end;
   }
+}
+
+/** Whether this is audio that the demuxer may read. */
+function isAudio({ type, descriptors }: StreamEntry): boolean {
+  if (type !== PRIVATE_DATA) return AUDIO.has(type);
+  return !hasName(descriptors) || [...descriptorsIn(descriptors)].some(({ tag }) => DVB_AUDIO.has(tag));
 }
 
 /** A registration or a descriptor of DVB says what private data is. */
@@ -135,6 +191,23 @@ function payloadStart(packet: Buffer): number | undefined {
   return control === 3 ? 5 + (packet[4] ?? 0) : 4;
 }
 
+/** Returns the sections that lie within a packet, as nearly all do. */
+function sectionsIn(packets: Uint8Array): readonly Section[] {
+  const sections: Section[] = [];
+  for (let at = 0; at + PACKET_BYTES <= packets.length; at += PACKET_BYTES) {
+    const packet = packetAt(packets, at);
+    const start = sectionStart(packet);
+    const section = start === undefined ? undefined : sectionAt(packet, start);
+    if (start !== undefined && section !== undefined) sections.push({ pid: pidOf(packet), section, at: at + start });
+  }
+  return sections;
+}
+
+/** The number of a map's program. */
+function numberOf({ section }: ProgramMap): number {
+  return section.readUInt16BE(3);
+}
+
 /** Where a section begins in a packet; undefined if none does. */
 function sectionStart(packet: Buffer): number | undefined {
   const pointer = payloadStart(packet);
@@ -147,10 +220,4 @@ function sectionStart(packet: Buffer): number | undefined {
 function sectionAt(packet: Buffer, start: number): Buffer | undefined {
   const end = start + 3 + (packet.readUInt16BE(start + 1) & 0x0fff) - 4;
   return end <= packet.length && end > start + 8 ? packet.subarray(start, end) : undefined;
-}
-
-function programMaps(section: Buffer): number[] {
-  const pids: number[] = [];
-  for (let at = 8; at + 4 <= section.length; at += 4) pids.push(section.readUInt16BE(at + 2) & 0x1fff);
-  return pids;
 }

@@ -2,17 +2,18 @@ import { joinBytes } from '../decoders/samples.js';
 import { transportLayout } from '../transport-layout.js';
 import { AdtsMark } from './adts-mark.js';
 import { FrameResync, type Resync, transportLengthAt } from './frame-resync.js';
-import { AAC, audioWithoutName, contentAt, mapsIn, streamsOf } from './transport-map.js';
+import { AAC, audioWithoutName, contentAt, firstProgram, mapsIn, streamsOf } from './transport-map.js';
 
 const PACKET_BYTES = 188;
 /** Program maps come several times a second; the audio they map begins soon after. */
 const HELD_MAX_BYTES = 1_048_576;
 
 /**
- * Passes the packets of an MPEG-TS in their plain form of 188 bytes, without damage between them, and names the audio in the
- * program map that FFmpeg writes into M2TS as private data: Blu-ray has no AAC and no MP3.
+ * Passes the packets of an MPEG-TS in their plain form of 188 bytes, without damage between them, with the first program that has audio
+ * alone, and names the audio in its map that FFmpeg writes into M2TS as private data: Blu-ray has no AAC and no MP3.
  */
 export class TransportResync implements Resync {
+  readonly warnings: string[] = [];
   readonly #frames: FrameResync;
   readonly #first: number;
   readonly #stride: number;
@@ -51,14 +52,18 @@ export class TransportResync implements Resync {
   #named(packets: Uint8Array, ended: boolean): Uint8Array {
     if (this.#held === undefined) return this.#marked(packets);
     const held = joinBytes(this.#held, packets);
-    const changes = audioWithoutName(held);
-    if (changes === undefined && !ended && held.length < HELD_MAX_BYTES) {
+    const complete = ended || held.length >= HELD_MAX_BYTES;
+    const program = firstProgram(held, complete);
+    const changes = program && audioWithoutName(held, program.map);
+    if (changes === undefined && !complete) {
       this.#held = held;
       return new Uint8Array(0);
     }
     this.#held = undefined;
-    for (const { at, streamType } of changes ?? []) held[at] = streamType;
-    const streams = mapsIn(held).flatMap(({ section, at }) => streamsOf(section, at));
+    for (const { at, byte } of [...(program?.changes ?? []), ...(changes ?? [])]) held[at] = byte;
+    if (program !== undefined && program.programCount > 1)
+      this.warnings.push(`The MPEG-TS lists ${program.programCount} programs; the first with audio was used.`);
+    const streams = mapsIn(held).flatMap(streamsOf);
     for (const { type, pid } of streams) if (type === AAC) this.#aac.set(pid, new AdtsMark());
     return this.#marked(held);
   }
