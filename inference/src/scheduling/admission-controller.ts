@@ -32,9 +32,9 @@ interface Work {
 /** The capacity that a call holds. */
 export interface Permit {
   /**
-   * Sets the cost of an item that the call enqueues now, if the cost was unknown at admission. Returns an idempotent function
-   * that marks the item as done. The call holds the sum of its queued items' costs; while it has none queued, the cost of the
-   * last one.
+   * The call enqueues an item of this cost. Returns an idempotent function that marks the item as done. Of a call whose cost was known at
+   * admission, it is then no longer held. A call of unknown cost holds the sum of its queued items' costs; while it has none queued, the
+   * cost of the last one.
    */
   charge(cost: number): () => void;
   /** Releases the capacity. Idempotent. */
@@ -93,30 +93,36 @@ export class AdmissionController {
     const refusal = this.#refusalOf(request, held, workers);
     if (refusal !== undefined) throw refusal;
     const admitted = this.#admitted[request.priority];
-    admitted.items += request.items;
+    const isKnown = request.cost !== undefined;
+    let { items } = request;
+    admitted.items += items;
     admitted.cost += held;
     let open = true;
     const queued = new Set<{ readonly cost: number }>();
     const hold = (cost: number) => {
-      if (!open) return;
       admitted.cost += cost - held;
       held = cost;
     };
     return {
       charge: (cost) => {
-        if (request.cost !== undefined) return () => {};
-        this.#usualCost = this.#usualCost === undefined ? cost : movingAverage(cost, this.#usualCost);
         const item = { cost };
         queued.add(item);
-        hold(sumOf(queued));
+        if (!isKnown && open) {
+          this.#usualCost = this.#usualCost === undefined ? cost : movingAverage(cost, this.#usualCost);
+          hold(sumOf(queued));
+        }
         return () => {
-          if (queued.delete(item)) hold(queued.size === 0 ? cost : sumOf(queued));
+          if (!queued.delete(item) || !open) return;
+          if (!isKnown) return hold(queued.size === 0 ? cost : sumOf(queued));
+          items -= 1;
+          admitted.items -= 1;
+          hold(Math.max(0, held - cost));
         };
       },
       release: () => {
         if (!open) return;
         open = false;
-        admitted.items -= request.items;
+        admitted.items -= items;
         admitted.cost = admitted.items === 0 ? 0 : admitted.cost - held;
       },
     };

@@ -187,6 +187,27 @@ describe('ModelQueue admission', () => {
     audioFile.close();
   });
 
+  it('counts the items of a call only until each is finished, whether or not it succeeded', async () => {
+    const { modelQueue, executor } = createModelQueue();
+    modelQueue.addExecutor(executor);
+    await measure({ modelQueue, executor }, '12345', 100);
+    // 5 characters take 100 ms: with the reserve for a run, the call fills the second that is the limit.
+    const large = modelQueue.admit({ ...request, items: 9, cost: 45 });
+    const first = ['good', 'broken'].map((word) => large.submit(word.padEnd(20), NEVER).catch(() => undefined));
+    expect(refusal(() => modelQueue.admit({ ...request, cost: 5 })).retryAfterMs).to.equal(100);
+    await settled();
+    const failure = { ok: false, error: new InferenceError('IMAGE_UNREADABLE', 'broken') } as const;
+    executor.at(-1).answer([{ ok: true, value: '' }, failure], 400);
+    await Promise.all(first);
+    // 5 are left.
+    modelQueue.admit({ ...request, cost: 35 }).close();
+    expect(refusal(() => modelQueue.admit({ ...request, cost: 50 })).retryAfterMs).to.equal(200);
+    expect(refusal(() => modelQueue.admit({ ...request, items: 4 })).message).to.include('full: 7 items');
+    large.close();
+    modelQueue.admit({ ...request, items: 10, cost: 45 });
+    expect(refusal(() => modelQueue.admit(request)).message).to.include('full: 10 items');
+  });
+
   it('refuses an unknown request only if even a small one would not fit', async () => {
     const { modelQueue, executor } = createModelQueue({
       cost: (item) => Number(item),
