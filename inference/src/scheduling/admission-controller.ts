@@ -154,9 +154,14 @@ export class AdmissionController {
     const { maxItems, maxWaitMs } = this.#limits;
     const runMs = Math.min(this.#rate.runMs, maxWaitMs * RUN_RESERVE);
     const waitMs = (this.#rate.estimateMs(counted.cost + cost, workers) ?? 0) + runMs;
-    const tooMany = counted.items + items > maxItems;
-    if (!tooMany && waitMs <= maxWaitMs) return undefined;
-    const freeMs = tooMany ? (this.#rate.estimateMs(cost, workers) ?? UNKNOWN_RETRY_MS) : waitMs - maxWaitMs;
+    const excessItems = counted.items + items - maxItems;
+    if (excessItems <= 0 && waitMs <= maxWaitMs) return undefined;
+    // Until enough of the counted work is done; when all of it is, any call is admitted.
+    const doneMs = this.#rate.estimateMs(counted.cost, workers);
+    const freeMs =
+      doneMs === undefined
+        ? UNKNOWN_RETRY_MS
+        : Math.min(doneMs, Math.max(waitMs - maxWaitMs, (doneMs * excessItems) / counted.items));
     const retryAfterMs = Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, Math.ceil(freeMs)));
     const full = priority === 'bulk' ? 'full for bulk calls' : 'full';
     const neverFits = items > maxItems || (this.#rate.estimateMs(cost, workers) ?? 0) + runMs > maxWaitMs;

@@ -25,6 +25,16 @@ describe('ModelQueue admission', () => {
     expect(error.retryAfterMs).to.equal(500);
   });
 
+  it('tells a caller to come back when enough of the others is done, however little work his own call is', async () => {
+    const { modelQueue, executor } = createModelQueue();
+    modelQueue.addExecutor(executor);
+    await measure({ modelQueue, executor }, '12345', 100);
+    modelQueue.admit({ ...request, items: 10, cost: 40 });
+    // 40 take 800 ms: five of ten items half of it, and when all are done any call is admitted.
+    expect(refusal(() => modelQueue.admit({ ...request, items: 5 })).retryAfterMs).to.equal(400);
+    expect(refusal(() => modelQueue.admit({ ...request, cost: 1000 })).retryAfterMs).to.equal(800);
+  });
+
   it('says that a call larger than the limits is to be divided: it fits only while no other is admitted', async () => {
     const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
@@ -201,7 +211,7 @@ describe('ModelQueue admission', () => {
     await Promise.all(first);
     // 5 are left.
     modelQueue.admit({ ...request, cost: 35 }).close();
-    expect(refusal(() => modelQueue.admit({ ...request, cost: 50 })).retryAfterMs).to.equal(200);
+    expect(refusal(() => modelQueue.admit({ ...request, cost: 50 })).code).to.equal('QUEUE_FULL');
     expect(refusal(() => modelQueue.admit({ ...request, items: 4 })).message).to.include('full: 7 items');
     large.close();
     modelQueue.admit({ ...request, items: 10, cost: 45 });
