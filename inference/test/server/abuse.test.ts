@@ -179,9 +179,20 @@ describe('malicious callers', () => {
   it('that use no supported protocol get a response or a closed connection', async () => {
     const session = http2.connect(fake.url);
     session.on('error', () => {});
-    const stream = session.request({ ':method': 'GET', ':path': '/docs' });
-    const [headers] = await once(stream, 'response');
-    expect(headers[':status']).to.equal(415);
+    const call = { ':method': 'POST', ':path': `/${InferenceService.typeName}/GetServerInfo`, te: 'trailers' };
+    const types = [
+      'application/grpc-web+proto',
+      'application/grpc-web-text',
+      'application/grpc+json',
+      'application/json',
+    ];
+    const requests = [{ ':path': '/docs' }, ...types.map((type) => ({ ...call, 'content-type': type }))];
+    for (const request of requests) {
+      const stream = session.request(request, { endStream: false }).end(Buffer.alloc(5));
+      const [headers] = await once(stream, 'response');
+      expect(headers[':status'], JSON.stringify(request)).to.equal(415);
+      stream.destroy();
+    }
     session.destroy();
   });
 });

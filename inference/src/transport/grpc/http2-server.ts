@@ -19,6 +19,9 @@ export interface StreamObserver {
   probed(request: http2.Http2ServerRequest, response: http2.Http2ServerResponse): void;
 }
 
+/** gRPC-Web, which goes over HTTP/1.1, and a codec that is not spoken here. */
+const OTHER_TYPES = /^application\/grpc(-web|\+json)/;
+
 /** Proxies check the health of a server over the protocol of its calls. Other paths, such as the metrics, have long answers. */
 const HEALTH_PATH = /^\/(health|livez|readyz)(\?|$)/;
 
@@ -26,8 +29,8 @@ const HEALTH_PATH = /^\/(health|livez|readyz)(\?|$)/;
 const MALFORMED = 'malformed, expected up to eight digits and a unit';
 
 /**
- * Runs for each stream before grpc-js, which gets only those that are still open and no health check of plain HTTP. Shortens timeouts above the longest timer: grpc-js
- * truncates them to 32 bits, so that a month would expire at once.
+ * Runs for each stream before grpc-js, which gets only those that are still open and no health check of plain HTTP. Shortens timeouts
+ * above the longest timer: grpc-js truncates them to 32 bits, so that a month would expire at once.
  */
 export function watchStreams(server: grpc.Server, observer: StreamObserver): void {
   const makes = server as unknown as MakesServers;
@@ -46,6 +49,8 @@ export function watchStreams(server: grpc.Server, observer: StreamObserver): voi
         const isValid = Number.isFinite(timeoutMsOf('grpc-timeout', timeout));
         headers['grpc-timeout'] = isValid ? withinTimers('grpc-timeout', timeout) : MALFORMED;
       }
+      // grpc-js would answer in the framing of native gRPC with protobuf, which the caller cannot read. Without a type it answers 415.
+      if (OTHER_TYPES.test(headers['content-type'] ?? '')) delete headers['content-type'];
       observer.began(stream);
       if (isProbe(stream, headers)) {
         probes.add(stream);
