@@ -39,6 +39,20 @@ describe('Audio of an unsupported kind', () => {
       .and.not.to.contain('ffmpeg');
   });
 
+  it('is not to be converted where a video has no sound', async () => {
+    // The audio becomes a track of another kind: in the handler of MP4, in the TrackType of Matroska.
+    for (const [name, audio, other] of [
+      ['video_opus_in.mp4', 'soun', 'subt'],
+      ['video_h264_aac.mkv', '\x83\x81\x02', '\x83\x81\x11'],
+    ] as const) {
+      const content = Buffer.from(await fromRoot(`inference/test/audio/cases/${name}`));
+      content.write(other, content.indexOf(audio, 0, 'latin1'), 'latin1');
+      const error = await refusal(content);
+      expect(error.code, name).to.equal('AUDIO_UNREADABLE');
+      expect(error.message, name).to.contain('has no audio track').and.not.to.contain('ffmpeg');
+    }
+  });
+
   it('is named if it is AAC with several blocks in each frame, alone and in MPEG-TS', async () => {
     for (const name of ['adts.aac', 'video_h264_aac.mpegts']) {
       const content = Buffer.from(await fromRoot(`inference/test/audio/cases/${name}`));

@@ -22,9 +22,12 @@ export function chooseTrack(
   unknown: readonly string[] = [],
 ): ChosenTrack {
   if (tracks.length === 0) {
+    // Most often a video without sound, of which a conversion would only say the same.
     const found =
-      unknown.length === 0 ? 'has no audio track of a known kind' : `has only unsupported audio: ${unknown.join(', ')}`;
-    throw new InferenceError('AUDIO_UNREADABLE', `The ${container} file ${found}. ${CONVERT_ADVICE}`);
+      unknown.length === 0
+        ? 'has no audio track of a known kind: there is nothing to transcribe.'
+        : `has only unsupported audio: ${unknown.join(', ')}. ${CONVERT_ADVICE}`;
+    throw new InferenceError('AUDIO_UNREADABLE', `The ${container} file ${found}`);
   }
   if (requested !== undefined) {
     const track = tracks[requested];
