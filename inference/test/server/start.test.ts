@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, copyFile, mkdtemp, readdir, readFile, rename, rm, truncate, unlink, writeFile } from 'node:fs/promises';
@@ -7,7 +8,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
 import { NO_FACES, pocketEnv, pocketVolume } from '../fixtures/pocket.js';
-import { runHere, runProgram, startProgram } from '../fixtures/server-process.js';
+import { PROGRAM, runHere, runProgram, startProgram } from '../fixtures/server-process.js';
 import { ROOT, type Volume } from '../fixtures/volume.js';
 
 const SIGLIP = 'heimdex/siglip-pocket';
@@ -25,6 +26,26 @@ describe('the program', () => {
     const manifest = JSON.parse(await readFile(join(ROOT, 'inference/package.json'), 'utf8')) as { version: string };
     const { code, stdout } = await runProgram({}, ['--version']);
     expect([code, stdout]).to.deep.equal([EXIT_CODES.ok, `${manifest.version}\n`]);
+  });
+
+  it('says that an older Node.js is too old, before it starts on it', async () => {
+    // NODE_OPTIONS takes double quotes away.
+    const older = "data:text/javascript,Object.defineProperty(process,'versions',{value:{node:'18.20.8'}})";
+    const { code, stderr } = await runProgram({ NODE_OPTIONS: `--import=${older}` }, ['--version']);
+    expect(stderr).to.equal('heimdex-inference needs Node.js 20 or later; this is 18.20.8\n');
+    expect(code).to.equal(EXIT_CODES.configuration);
+  });
+
+  it('says that it is not built yet', async () => {
+    const scratch = await mkdtemp(join(tmpdir(), 'heimdex-test-'));
+    try {
+      await copyFile(PROGRAM, join(scratch, 'program.mjs'));
+      const { status, stderr } = spawnSync(process.execPath, [join(scratch, 'program.mjs')], { encoding: 'utf8' });
+      expect(stderr).to.include('not built').and.include('npm run build');
+      expect(status).to.equal(EXIT_CODES.unexpected);
+    } finally {
+      await rm(scratch, { recursive: true });
+    }
   });
 
   it('rejects an unknown option', async () => {
