@@ -53,5 +53,5 @@ RUN chown -R 1000:1000 /app/models
 USER 1000:1000
 EXPOSE 8001
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=180s --retries=3 CMD ["node", "/app/deploy/images/healthcheck.js"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=600s --retries=3 CMD ["node", "/app/deploy/images/healthcheck.js"]
 ENTRYPOINT ["node", "--max-semi-space-size=16", "/app/inference/bin/heimdex-inference.js"]

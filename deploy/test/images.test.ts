@@ -1,8 +1,13 @@
 import { posix } from 'node:path';
 import { expect } from 'chai';
-import { read } from './support.js';
+import { parseYaml, read } from './support.js';
 
 const readJson = (path: string): unknown => JSON.parse(read(path));
+
+interface Probe {
+  readonly periodSeconds: number;
+  readonly failureThreshold: number;
+}
 
 interface RootPackage {
   readonly workspaces: readonly string[];
@@ -111,6 +116,17 @@ for (const name of ['downloader', 'inference'] as const) {
       );
       expect(refused).to.deep.equal([]);
     });
+  });
+}
+
+for (const path of ['deploy/inference.Dockerfile', 'deploy/inference.cuda.Dockerfile']) {
+  it(`${path} gives the models as long to load as Kubernetes does: of an unhealthy server compose starts no gateway`, () => {
+    const [deployment] = parseYaml<{ spec: { template: { spec: { containers: [{ startupProbe: Probe }] } } } }>(
+      read('deploy/kubernetes/base/deployment.yaml'),
+    );
+    const { periodSeconds = 0, failureThreshold = 0 } = deployment?.spec.template.spec.containers[0].startupProbe ?? {};
+    const [, seconds] = /--start-period=(\d+)s/.exec(read(path)) ?? [];
+    expect(Number(seconds)).to.equal(periodSeconds * failureThreshold);
   });
 }
 
