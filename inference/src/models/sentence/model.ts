@@ -69,9 +69,8 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
 
   /** Determines the vectors' dimensions with a first run, because not every graph declares them. */
   async measure(): Promise<void> {
-    const { ids } = tokenizeText('warm', this.#tokenizer, this.#recipe);
-    // A tokenizer of other letters has no tokens for it.
-    const [vector] = await this.#network.run(packTexts([ids.length === 0 ? [0] : ids], 0));
+    // Any network has token 0; the tokens of a word may be none, or not the network's.
+    const [vector] = await this.#network.run(packTexts([[0]], 0));
     this.#dimensions = vector?.slice(0, this.#recipe.dimensions).length ?? 0;
   }
 
