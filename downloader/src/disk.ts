@@ -73,7 +73,7 @@ export function asDiskError(error: unknown, path?: string, left = 'Bytes receive
     const message = `${problem} (${code}). ${left}: ${remedy}, then run: heimdex-downloader download`;
     return new DownloaderError('DISK_FULL', message, { cause: error });
   }
-  if (REFUSED.has(code) || ((path ?? named) !== undefined && /^E[A-Z]+$/.test(code))) {
+  if (REFUSED.has(code) || ((path ?? named) !== undefined && /^(E[A-Z]+|Unknown system error -\d+)$/.test(code))) {
     return new DownloaderError(
       'DISK_FAILED',
       `${where} cannot be used: ${messageOf(error)}. ${remedyOf(error, code)}; then run: heimdex-downloader download`,

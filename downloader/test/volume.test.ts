@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { promises } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -147,6 +148,21 @@ describe('a volume', () => {
       const failed = Object.assign(new Error(`${code}: write`), { code, syscall: 'write' });
       expect(asDiskError(failed, '/volume/blobs/x')).to.include({ code: 'DISK_FAILED' });
       expect(asDiskError(failed)).to.equal(failed);
+    });
+  }
+
+  // Node.js throws them so.
+  for (const [number, code, name] of [
+    [constants.errno.EDQUOT, 'DISK_FULL', 'EDQUOT'],
+    [constants.errno.ESTALE, 'DISK_FAILED', 'ESTALE'],
+    [117, 'DISK_FAILED', 'Unknown system error -117'],
+  ] as const) {
+    it(`that fails by an error which has no name in Node.js is not a bug: ${name}`, () => {
+      const unnamed = `Unknown system error -${number}`;
+      const failed = Object.assign(new Error(`${unnamed}: ${unnamed}, write`), { code: unnamed, syscall: 'write' });
+      const error = asDiskError(failed, '/volume/blobs/x');
+      expect(error).to.include({ code });
+      expect(messageOf(error)).to.match(new RegExp(code === 'DISK_FULL' ? `\\(${name}\\)` : `: ${name}, write\\.`));
     });
   }
 
