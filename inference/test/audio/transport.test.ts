@@ -46,6 +46,24 @@ describe('MPEG-TS', () => {
     expect(findTransportLayout(new Uint8Array(8_192))).to.equal(undefined);
   });
 
+  it('with packets of data (PES) that have no time of their own is read to its end', async () => {
+    const video = await fromRoot(VIDEO);
+    const plain = await transcribe(video);
+    const untimed = Buffer.from(video);
+    let begun = 0;
+    for (let at = 0; at < untimed.length; at += PACKET_BYTES) {
+      const packet = untimed.subarray(at, at + PACKET_BYTES);
+      const header = packet.indexOf('000001c0', 'hex');
+      if (packet.readUInt16BE(1) !== 0x4101 || begun++ % 3 === 0) continue;
+      packet[header + 7] = (packet[header + 7] ?? 0) & 0x3f;
+    }
+    expect(begun).to.be.above(3);
+    const { samples, warnings } = await transcribe(inParts(untimed, 1_000));
+    expect(samples.length).to.equal(plain.samples.length);
+    expect(alike(samples, plain.samples, 4).value).to.be.above(0.999);
+    expect(warnings).to.deep.equal([]);
+  });
+
   it('with several programs is read as the first that has audio', async () => {
     const video = await fromRoot(VIDEO);
     const plain = await transcribe(video);

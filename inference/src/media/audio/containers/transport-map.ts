@@ -3,7 +3,7 @@
 import { frameLength } from '../mpeg-frames.js';
 import { adtsLengthAt } from './frame-resync.js';
 
-const PACKET_BYTES = 188;
+export const PACKET_BYTES = 188;
 const SYNC = 0x47;
 /** Stream type of data that its descriptors may name. */
 export const PRIVATE_DATA = 6;
@@ -167,7 +167,8 @@ function payloadOf(packets: Uint8Array, pid: number): Buffer | undefined {
   return undefined;
 }
 
-function packetAt(packets: Uint8Array, at: number): Buffer {
+/** A packet at an offset, as a view. */
+export function packetAt(packets: Uint8Array, at: number): Buffer {
   return Buffer.from(packets.buffer, packets.byteOffset + at, PACKET_BYTES);
 }
 
@@ -185,7 +186,7 @@ function pidOf(packet: Buffer): number {
 }
 
 /** Where a packet's payload begins; undefined if it has none, or the rest of an earlier one. */
-function payloadStart(packet: Buffer): number | undefined {
+export function payloadStart(packet: Buffer): number | undefined {
   const control = ((packet[3] ?? 0) >> 4) & 3;
   if (packet[0] !== SYNC || ((packet[1] ?? 0) & 0x40) === 0 || (control & 1) === 0) return undefined;
   return control === 3 ? 5 + (packet[4] ?? 0) : 4;

@@ -2,15 +2,16 @@ import { joinBytes } from '../decoders/samples.js';
 import { transportLayout } from '../transport-layout.js';
 import { AdtsMark } from './adts-mark.js';
 import { FrameResync, type Resync, transportLengthAt } from './frame-resync.js';
-import { AAC, audioWithoutName, contentAt, firstProgram, mapsIn, streamsOf } from './transport-map.js';
+import { AAC, audioWithoutName, contentAt, firstProgram, mapsIn, PACKET_BYTES, streamsOf } from './transport-map.js';
+import { joinUntimed } from './transport-times.js';
 
-const PACKET_BYTES = 188;
 /** Program maps come several times a second; the audio they map begins soon after. */
 const HELD_MAX_BYTES = 1_048_576;
 
 /**
- * Passes the packets of an MPEG-TS in their plain form of 188 bytes, without damage between them, with the first program that has audio
- * alone, and names the audio in its map that FFmpeg writes into M2TS as private data: Blu-ray has no AAC and no MP3.
+ * Passes the packets of an MPEG-TS in their plain form of 188 bytes, without damage between them, as the demuxer reads them: with the first
+ * program that has audio alone, with a time in each packet of data, and with a name for audio that FFmpeg writes into M2TS as private
+ * data, for Blu-ray has no AAC and no MP3.
  */
 export class TransportResync implements Resync {
   readonly warnings: string[] = [];
@@ -37,12 +38,12 @@ export class TransportResync implements Resync {
 
   end(): Uint8Array {
     const rest = this.#frames.end();
-    return this.#named(rest.subarray(this.#first, this.#first + PACKET_BYTES), true);
+    return this.#named(rest.slice(this.#first, this.#first + PACKET_BYTES), true);
   }
 
-  /** Removes what is around the packets. */
+  /** Copies the packets without what is around them. */
   #plain(frames: Uint8Array): Uint8Array {
-    if (this.#stride === PACKET_BYTES) return frames;
+    if (this.#stride === PACKET_BYTES) return new Uint8Array(frames);
     const packets = new Uint8Array((frames.length / this.#stride) * PACKET_BYTES);
     for (let from = this.#first, to = 0; to < packets.length; from += this.#stride, to += PACKET_BYTES)
       packets.set(frames.subarray(from, from + PACKET_BYTES), to);
@@ -50,6 +51,7 @@ export class TransportResync implements Resync {
   }
 
   #named(packets: Uint8Array, ended: boolean): Uint8Array {
+    joinUntimed(packets);
     if (this.#held === undefined) return this.#marked(packets);
     const held = joinBytes(this.#held, packets);
     const complete = ended || held.length >= HELD_MAX_BYTES;
@@ -69,12 +71,10 @@ export class TransportResync implements Resync {
   }
 
   #marked(packets: Uint8Array): Uint8Array {
-    if (this.#aac.size === 0) return packets;
-    const copy = new Uint8Array(packets);
-    for (let at = 0; at + PACKET_BYTES <= copy.length; at += PACKET_BYTES) {
-      const { pid, content } = contentAt(copy, at);
+    for (let at = 0; at + PACKET_BYTES <= packets.length && this.#aac.size > 0; at += PACKET_BYTES) {
+      const { pid, content } = contentAt(packets, at);
       this.#aac.get(pid)?.mark(content);
     }
-    return copy;
+    return packets;
   }
 }
