@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { InferenceError } from '../../src/errors.js';
-import { checkItems, withoutExif } from '../../src/media/images/heif-boxes.js';
+import { withoutExif } from '../../src/media/images/heif-boxes.js';
+import { checkItems, checkParts } from '../../src/media/images/heif-limits.js';
 import { configureImageDecoding, decodeImage, decodePixels, readImageHeader } from '../../src/media/images/index.js';
 import { readablePng } from '../../src/media/images/png-chunks.js';
 import { limitWasmMemory } from '../../src/media/images/thread/wasm-memory.js';
@@ -21,6 +22,16 @@ const FILES = [
 /** Words of the libraries inside. */
 const INTERNAL =
   /vips|libheif|libde265|jxl_oxide|wasm|rust|sharp|null|undefined|unreachable|tiff2|buffer|RuntimeError|\bat \//i;
+
+/** A box of an ISO base media file. */
+function box(type: string, ...parts: readonly Buffer[]): Buffer {
+  const content = Buffer.concat(parts);
+  return Buffer.concat([number(4, 8 + content.length), Buffer.from(type), content]);
+}
+
+function number(bytes: number, value: number): Buffer {
+  return Buffer.from(value.toString(16).padStart(bytes * 2, '0'), 'hex');
+}
 
 describe('damaged images', () => {
   before(() => configureImageDecoding());
@@ -155,13 +166,6 @@ describe('damaged images', () => {
   });
 
   it('refuses a HEIF image whose items share its bytes, of which libheif would copy gigabytes', async () => {
-    const box = (type: string, ...parts: readonly Buffer[]) => {
-      const content = Buffer.concat(parts);
-      const size = Buffer.alloc(4);
-      size.writeUInt32BE(8 + content.length);
-      return Buffer.concat([size, Buffer.from(type), content]);
-    };
-    const number = (bytes: number, value: number) => Buffer.from(value.toString(16).padStart(bytes * 2, '0'), 'hex');
     for (const [version, lengthBytes] of [
       [0, 4],
       [1, 8],
@@ -187,6 +191,39 @@ describe('damaged images', () => {
       .toBuffer();
     avif.writeUInt32BE(avif.length * 5, avif.indexOf('iloc') + 26);
     expect((await imageErrorOf(avif)).message).to.contain('its parts together are many times as long as the file');
+  });
+
+  it('refuses a HEIF image made of many more pixels than an image has, or of many frames, all of which libheif decodes', async () => {
+    for (const [version, idBytes] of [
+      [0, 2],
+      [1, 4],
+    ] as const) {
+      /** Item 1 is made of `tiles` times item 2, of 100 x 100 pixels. */
+      const file = (tiles: number): Buffer => {
+        const size = box('ispe', number(4, 0), number(4, 100), number(4, 100));
+        const uses = box('ipma', Buffer.from([version, 0, 0, 0]), number(4, 1), number(idBytes, 2), Buffer.of(1, 1));
+        const ids = Array.from({ length: tiles }, () => number(idBytes, 2));
+        const parts = box('dimg', number(idBytes, 1), number(2, tiles), ...ids);
+        const references = box('iref', Buffer.from([version, 0, 0, 0]), parts);
+        return box('meta', Buffer.alloc(4), box('iprp', box('ipco', size), uses), references);
+      };
+      expect(() => checkParts(file(4), 10_000), String(version)).to.not.throw();
+      expect(() => checkParts(file(5), 10_000), String(version)).to.throw('many times the pixels of an image');
+    }
+    const avif = await sharp({ create: { width: 16, height: 16, channels: 3, background: '#456' } })
+      .avif()
+      .toBuffer();
+    const place = avif.indexOf('iloc') + 16;
+    const frame = avif.subarray(avif.readUInt32BE(place));
+    /** Of one frame and `more` behind it, within the same item. */
+    const withFrames = (more: number): Buffer => {
+      const longer = Buffer.concat([avif, ...Array.from({ length: more }, () => frame)]);
+      longer.writeUInt32BE(frame.length * (more + 1), place + 10);
+      longer.writeUInt32BE(frame.length * (more + 1) + 8, longer.lastIndexOf('mdat') - 4);
+      return longer;
+    };
+    expect(await imageOf(withFrames(3))).to.deep.equal(await imageOf(avif));
+    expect((await imageErrorOf(withFrames(8))).message).to.contain('it has more frames than an image');
   });
 
   it("hides a PNG's compressed text from libpng, which would keep 8 GB of it", async () => {

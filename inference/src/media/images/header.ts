@@ -7,7 +7,8 @@ import { checkExif } from './exif.js';
 import { ascii, brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
 import { withGifEnd } from './gif-end.js';
-import { checkItems, hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
+import { hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
+import { checkItems, checkParts } from './heif-limits.js';
 import { codecOf, factsOfLarge, type HeicFacts, isLimitedGrey } from './heif-properties.js';
 import { isOnItsSide, openTurned, type Turn, turnsOf, withoutTurns } from './heif-turns.js';
 import { isProfile } from './icc.js';
@@ -61,6 +62,7 @@ export async function readImageHeader(content: Uint8Array, maxPixels: number): P
     if (WITH_EXIF.includes(format)) checkExif(format === 'JPEG' ? beforePixels(content) : content);
     const header = await readerOf(format)(content, maxPixels);
     checkImageSize(header.format, header.width, header.height, maxPixels);
+    if (format === 'AVIF' || format === 'HEIC') checkParts(content, maxPixels);
     return header;
   } catch (cause) {
     throw imageUnreadable(format, content, cause);

@@ -1,13 +1,10 @@
 import { DamagedImage } from './errors.js';
 import { ascii } from './formats.js';
-import { orNothing, viewOf } from './icc.js';
+import { viewOf } from './icc.js';
 
 const MAX_BOXES = 1_000;
 /** Version and flags, before the boxes inside `meta` and `iref`. */
 export const FULL_BOX_BYTES = 4;
-
-/** Items that share bytes are rare: the length of all items is at most this many times that of the file. */
-const MAX_SHARED = 4;
 
 export interface Box {
   readonly type: string;
@@ -47,50 +44,12 @@ export function withoutExif(content: Uint8Array): Uint8Array {
   return copy ?? content;
 }
 
-/**
- * Throws DamagedImage if the items of a HEIF image together are many times as long as the file, because they share its bytes. libheif copies all
- * that are no images, before any time limit applies: a file of 1 MB took 4 GB. Layout: ISO/IEC 14496-12, section 8.11.3 (`iloc`).
- */
-export function checkItems(content: Uint8Array): void {
-  let bytes = 0;
-  for (const meta of boxes(content, 'meta', 0, content.length)) {
-    for (const { start, end } of boxes(content, 'iloc', meta.start + FULL_BOX_BYTES, meta.end)) {
-      bytes += orNothing(() => itemBytes(viewOf(content.subarray(start, end)))) ?? 0;
-    }
-  }
-  if (bytes > content.length * MAX_SHARED)
-    throw new DamagedImage('its parts together are many times as long as the file');
-}
-
-/** The length of all items in an `iloc` box, without its header. Throws a RangeError where it ends too early. */
-function itemBytes(iloc: DataView): number {
-  const version = iloc.getUint8(0);
-  const sizes = [4, 4, 5, 5].map((at, half) => (iloc.getUint8(at) >> (half % 2 === 0 ? 4 : 0)) & 15);
-  const [offsetBytes = 0, lengthBytes = 0, baseBytes = 0] = sizes;
-  const extentBytes = (version === 0 ? 0 : (sizes[3] ?? 0)) + offsetBytes + lengthBytes;
-  // Its extents have no length.
-  if (lengthBytes === 0) return 0;
-  const idBytes = version < 2 ? 2 : 4;
-  const count = idBytes === 2 ? iloc.getUint16(6) : iloc.getUint32(6);
-  let at = 6 + idBytes;
-  let bytes = 0;
-  for (let item = 0; item < count; item += 1) {
-    at += idBytes + (version === 0 ? 0 : 2) + 2 + baseBytes;
-    const end = at + 2 + iloc.getUint16(at) * extentBytes;
-    for (at += 2; at < end; at += extentBytes) {
-      const length = at + extentBytes - lengthBytes;
-      bytes += lengthBytes === 8 ? Number(iloc.getBigUint64(length)) : iloc.getUint32(length);
-    }
-  }
-  return bytes;
-}
-
 export function findBox(content: Uint8Array, type: string, from: number, to: number): Box | undefined {
   for (const box of boxes(content, type, from, to)) return box;
   return undefined;
 }
 
-function* boxes(content: Uint8Array, type: string, from: number, to: number): Iterable<Box> {
+export function* boxes(content: Uint8Array, type: string, from: number, to: number): Iterable<Box> {
   for (const box of allBoxes(content, from, to)) if (box.type === type) yield box;
 }
 

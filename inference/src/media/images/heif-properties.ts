@@ -1,9 +1,12 @@
+import { DamagedImage } from './errors.js';
 import { ascii } from './formats.js';
-import { allBoxes, type Box, FULL_BOX_BYTES, findBox } from './heif-boxes.js';
+import { allBoxes, type Box, boxes, FULL_BOX_BYTES, findBox } from './heif-boxes.js';
 import { orNothing, viewOf } from './icc.js';
 
 /** libvips refuses files of more items. Photographs have as many tiles from 60 million pixels on: panoramas, telephones of 64 million pixels. */
 const MAX_VIPS_ITEMS = 256;
+/** Maximum items of a file, and images that others are made of. Decoders read 1,000. */
+export const MAX_ITEMS = 10_000;
 const ICC_TYPES = ['prof', 'rICC'];
 const FULL_RANGE = 0x80;
 /** Codecs by the property that every image of theirs has. */
@@ -78,14 +81,33 @@ export function primaryProperties(content: Uint8Array): readonly Box[] {
   const view = viewOf(content);
   const meta = findBox(content, 'meta', 0, content.length);
   const primary = meta && findBox(content, 'pitm', meta.start + FULL_BOX_BYTES, meta.end);
-  const container = containerOf(content);
-  const uses = container && findBox(content, 'ipma', container.start, container.end);
-  if (primary === undefined || uses === undefined) return [];
+  if (primary === undefined) return [];
   const id = view.getUint8(primary.start) === 0 ? view.getUint16(primary.start + 4) : view.getUint32(primary.start + 4);
-  const indices = orNothing(() => usedProperties(viewOf(content.subarray(uses.start, uses.end)), id)) ?? [];
-  const all = allProperties(content);
-  // Indices begin with 1.
-  return indices.flatMap((index) => all[index - 1] ?? []);
+  return propertiesByItem(content, meta as Box).get(id) ?? [];
+}
+
+/** The properties of each item of a `meta` box, in their order. Throws DamagedImage above MAX_ITEMS. */
+export function propertiesByItem(content: Uint8Array, meta: Box): ReadonlyMap<number, readonly Box[]> {
+  const items = new Map<number, readonly Box[]>();
+  const container = findBox(content, 'iprp', meta.start + FULL_BOX_BYTES, meta.end);
+  const properties = container && findBox(content, 'ipco', container.start, container.end);
+  if (properties === undefined) return items;
+  const all = [...allBoxes(content, properties.start, properties.end)];
+  for (const { start, end } of boxes(content, 'ipma', (container as Box).start, (container as Box).end)) {
+    orNothing(() => {
+      for (const { id, indices } of usesOf(viewOf(content.subarray(start, end)))) {
+        if (items.size === MAX_ITEMS) throw new DamagedImage('it has more parts than an image');
+        // Indices begin with 1.
+        if (!items.has(id))
+          items.set(
+            id,
+            indices.flatMap((index) => all[index - 1] ?? []),
+          );
+      }
+      return undefined;
+    });
+  }
+  return items;
 }
 
 /** The properties of all images. */
@@ -100,8 +122,8 @@ function containerOf(content: Uint8Array): Box | undefined {
   return meta && findBox(content, 'iprp', meta.start + FULL_BOX_BYTES, meta.end);
 }
 
-/** The indices of an item's properties, in an `ipma` box without its header. Throws a RangeError where it ends too early. */
-function usedProperties(uses: DataView, wanted: number): readonly number[] {
+/** The indices of each item's properties, in an `ipma` box without its header. Throws a RangeError where it ends too early. */
+function* usesOf(uses: DataView): Iterable<{ readonly id: number; readonly indices: readonly number[] }> {
   const idBytes = uses.getUint8(0) === 0 ? 2 : 4;
   const indexBytes = (uses.getUint8(3) & 1) === 0 ? 1 : 2;
   const count = uses.getUint32(4);
@@ -112,9 +134,7 @@ function usedProperties(uses: DataView, wanted: number): readonly number[] {
     const end = first + uses.getUint8(first - 1) * indexBytes;
     // The highest bit says that a reader must know the property.
     const index = (from: number) => (indexBytes === 1 ? uses.getUint8(from) & 0x7f : uses.getUint16(from) & 0x7fff);
-    if (id === wanted)
-      return Array.from({ length: (end - first) / indexBytes }, (_, n) => index(first + n * indexBytes));
+    yield { id, indices: Array.from({ length: (end - first) / indexBytes }, (_, n) => index(first + n * indexBytes)) };
     at = end;
   }
-  return [];
 }
