@@ -31,6 +31,10 @@ export const ACCEPTED_FORMATS_TEXT =
 /** What to do with audio that cannot be decoded. */
 export const CONVERT_ADVICE = 'Convert it: `ffmpeg -i IN -vn -c:a flac OUT.flac`.';
 
+/** What sends a file whose audio cannot be decoded as it arrives. The clients in other languages send the file as it is. */
+export const ONLY_AUDIO_ADVICE =
+  'or use `heimdex transcribe FILE` (in TypeScript transcribeFile), which sends only the audio track';
+
 /** Format of samples without a container: little endian, interleaved channels. */
 export interface RawAudioFormat {
   readonly encoding: 'pcm-s16le' | 'pcm-f32le';

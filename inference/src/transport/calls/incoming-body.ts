@@ -4,6 +4,7 @@
  */
 import { KIB } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
+import { ONLY_AUDIO_ADVICE } from '../../media/audio/formats.js';
 import type { Intake, Source } from './intake.js';
 import type { MemoryPermits, Permit } from './memory-permits.js';
 
@@ -176,6 +177,6 @@ function indexTooFar(totalBytes: number): InferenceError {
   return new InferenceError(
     'MESSAGE_TOO_LARGE',
     `This audio needs more than the ${totalBytes} bytes of memory for requests before it can be decoded. Write the file with its ` +
-      'index first (ffmpeg -movflags +faststart), or let the client read the file: it sends only the audio track.',
+      `index first (ffmpeg -movflags +faststart), ${ONLY_AUDIO_ADVICE}.`,
   );
 }

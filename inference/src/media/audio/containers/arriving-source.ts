@@ -1,5 +1,6 @@
 import { RepeatedReads } from '@heimdex/common';
 import { InferenceError } from '../../../errors.js';
+import { ONLY_AUDIO_ADVICE } from '../formats.js';
 import { mediabunny } from './mediabunny.js';
 
 /** Maximum size of a demuxer's read: packets, clusters and indexes are smaller; a header with a larger size is wrong. */
@@ -130,8 +131,7 @@ export class ArrivingSource extends mediabunny.Source {
     if (!this.#opening) this.#release(start - KEPT_BEHIND_BYTES);
     if (start < this.#floor) {
       throw unusable(
-        'its audio is not in chronological order and cannot be read as it arrives. Write it with `-movflags +faststart`, or ' +
-          'let the client read the file: it sends only the audio track',
+        `its audio is not in chronological order and cannot be read as it arrives. Write it with \`-movflags +faststart\`, ${ONLY_AUDIO_ADVICE}`,
       );
     }
     this.#readEnd = Math.max(this.#readEnd, end);

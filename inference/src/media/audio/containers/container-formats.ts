@@ -1,6 +1,6 @@
 import { MIB } from '@heimdex/common';
 import type { InputFormat } from 'mediabunny';
-import type { PacketContainer } from '../formats.js';
+import { ONLY_AUDIO_ADVICE, type PacketContainer } from '../formats.js';
 import { AdtsResync } from './adts-mark.js';
 import type { ArrivingSourceOptions } from './arriving-source.js';
 import { ClusterResync } from './cluster-resync.js';
@@ -59,8 +59,7 @@ export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat
       openingMaxBytes: INDEX_LAST_MAX_BYTES,
       beyondOpening:
         `its index (moov) is after its media, beyond the first ${INDEX_LAST_MAX_BYTES / MIB} MiB. ` +
-        'Move it to the front (`ffmpeg -i IN -c copy -movflags +faststart OUT`), or let the client read the video from disk: it ' +
-        'sends only the audio track',
+        `Move it to the front (\`ffmpeg -i IN -c copy -movflags +faststart OUT\`), ${ONLY_AUDIO_ADVICE}`,
       padLastRead: false,
     },
     broadcastClock: false,
