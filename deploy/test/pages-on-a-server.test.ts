@@ -108,8 +108,8 @@ describe('the pages, on a real server', () => {
     await execute(process.execPath, [tsc, ...options.split(' '), ...names], { cwd: server.dir });
     const outputs: string[] = [];
     for (const name of names) outputs.push(await runNode(name.replace('.ts', '.js')));
-    const [transcribe, batches, streams, video, errors] = outputs;
-    expect(outputs).to.have.length(5);
+    const [transcribe, batches, streams, video, errors, restart] = outputs;
+    expect(outputs).to.have.length(6);
     expect(transcribe).to.match(/^You can search a video by the words/);
     expect(batches)
       .to.contain('24 images, 192 dimensions, by heimdex/siglip-pocket')
@@ -117,6 +117,7 @@ describe('the pages, on a real server', () => {
     expect(streams).to.match(/You can search[\s\S]*6\.13 s of en/);
     expect(video).to.match(/ask not what your country can do for you/i);
     expect(errors).to.match(/^INVALID_ARGUMENT INVALID_ARGUMENT texts\n/);
+    expect(restart).to.equal('192 dimensions\n');
   });
 
   it('docs/client.md has commands that print the documented output', async () => {
