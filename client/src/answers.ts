@@ -14,11 +14,16 @@ export type Outcome<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly error: InferenceClientError };
 
-/** Returns the values of a batch in which every item must have succeeded. Throws the first failed item's InferenceClientError. */
+/**
+ * Returns the values of a batch in which every item must have succeeded. Throws the first failed item's InferenceClientError; of several items
+ * its message begins with the place of that one, such as `results[3]: `.
+ */
 export function valuesOf<Value>(outcomes: readonly Outcome<Value>[]): Value[] {
-  return outcomes.map((outcome) => {
-    if (!outcome.ok) throw outcome.error;
-    return outcome.value;
+  return outcomes.map((outcome, index) => {
+    if (outcome.ok) return outcome.value;
+    const { error } = outcome;
+    if (outcomes.length === 1) throw error;
+    throw createError(error.code, `results[${index}]: ${error.message}`, { ...error });
   });
 }
 

@@ -14,7 +14,7 @@ import {
   VectorEncoding,
 } from '@heimdex/gen';
 import { expect } from 'chai';
-import { createInferenceClient, InferenceClientError } from '../src/index.js';
+import { createInferenceClient, InferenceClientError, InvalidArgumentError, valuesOf } from '../src/index.js';
 import { bytesOf, model, one, useEmbedText } from './support/embed-text-service.js';
 import { failureOf } from './support/failure-of.js';
 import { detailsOf, startFakeService } from './support/fake-service.js';
@@ -77,6 +77,11 @@ describe('the client', () => {
       reason: 'TEXT_TOO_LONG',
       message: 'too long',
     });
+    // Which of the items failed would go unseen in what is thrown for all of them.
+    expect(() => valuesOf(results))
+      .to.throw(InvalidArgumentError, /^results\[1\]: too long$/)
+      .and.include({ reason: 'TEXT_TOO_LONG', field: 'texts[1]' });
+    expect(() => valuesOf(results.slice(1))).to.throw(InvalidArgumentError, /^too long$/);
   });
 
   it('rejects vectors of another model than expected', async () => {

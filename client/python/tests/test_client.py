@@ -134,10 +134,14 @@ class ClientTest(unittest.TestCase):
         self.assertEqual([item.index for item in broken], [1, 5])
         self.assertIsInstance(broken[0].error, ImageUnreadableError)
         self.assertEqual(broken[0].error.reason, "IMAGE_UNREADABLE")
-        with self.assertRaises(ImageUnreadableError):
+        with self.assertRaisesRegex(ImageUnreadableError, r"^results\[1\]: Expected an image"):
             _ = answer.vectors
-        with self.assertRaises(ImageUnreadableError):
+        with self.assertRaisesRegex(ImageUnreadableError, r"^results\[1\]: Expected an image") as caught:
             self.client.embed_images(images, errors="raise")
+        self.assertEqual((caught.exception.code, caught.exception.reason), ("INVALID_ARGUMENT", "IMAGE_UNREADABLE"))
+        self.assertRegex(broken[0].error.message, "^Expected an image")
+        with self.assertRaisesRegex(ImageUnreadableError, "^Expected an image"):
+            self.client.embed_images([b"no image"], errors="raise")
 
     def test_detects_faces(self) -> None:
         answer = self.client.detect_faces([TWO_FACES, ELEPHANT, io.BytesIO(b"nothing")])

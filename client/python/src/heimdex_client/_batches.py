@@ -162,10 +162,10 @@ def _results(
             continue
         if found != "error":
             raise malformed(method, f"a result without {kind} or an error")
-        error = make_error(result.error)
+        failed = ItemError(len(results), make_error(result.error))
         if raises:
-            raise error
-        results.append(ItemError(len(results), error))
+            raise failed.among(count)
+        results.append(failed)
     if len(results) != count:
         raise malformed(method, f"{len(results)} results for {count} inputs")
     return tuple(results)

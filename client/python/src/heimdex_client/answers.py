@@ -157,7 +157,7 @@ def _values(results: tuple[_T | ItemError, ...]) -> list[_T]:
     values: list[_T] = []
     for result in results:
         if isinstance(result, ItemError):
-            raise result.error
+            raise result.among(len(results))
         values.append(result)
     return values
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -178,6 +179,15 @@ class ItemError:
 
     index: int
     error: HeimdexError
+
+    def among(self, count: int) -> HeimdexError:
+        """The error to raise for all items: of several, its message begins with the place of this one, such as "results[3]: "."""
+        if count == 1:
+            return self.error
+        error = copy.copy(self.error)
+        error.message = f"results[{self.index}]: {error.message}"
+        error.args = (error.message,)
+        return error
 
 
 def make_error(
