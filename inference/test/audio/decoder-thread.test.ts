@@ -56,9 +56,15 @@ describe('A decoder thread', () => {
     const before = openScripts();
     for (let ended = 0; ended < 5; ended += 1) {
       const thread = new DecoderThread();
-      // Its program's own files, after those of Node.js.
-      while (openScripts().length === before.length) await turn();
+      let hasStarted = false;
+      const opened = thread.open({ format: 'ogg', contentBytes: undefined }).then(
+        () => (hasStarted = true),
+        () => {},
+      );
+      // Its program's own files, after those of Node.js. Node.js 24 reads one at a time, and none may be seen before the thread has started.
+      while (!hasStarted && openScripts().length === before.length) await turn();
       await thread.end();
+      await opened;
     }
     expect(openScripts()).to.deep.equal(before);
   });
