@@ -113,6 +113,23 @@ describe('an audio file whose windows do not depend on each other', () => {
     expect(starts).to.deep.equal([...starts].sort((one, other) => one - other));
   });
 
+  it('has sentences once whose times were too early, so that they are found again in the rest of the chunk', async () => {
+    const said = (text: string, from: number, to: number) => ({ ...segment(from, to), text });
+    const answers = [
+      { segments: [said(' One.', 0, 4), said(' Two.', 4, 7), said(' Three.', 7, 10)], advanceSamples: 10 * RATE },
+      { segments: [said(' Two.', 2, 5), said(' Three.', 5, 8)], advanceSamples: 8 * RATE },
+      // The same word again is said again.
+      { segments: [said(' Three.', 1, 4)], advanceSamples: 7 * RATE },
+    ];
+    const events = await transcribe(new Worker((_, index) => answers[index] ?? {}), sourceOf(sound(25)));
+    expect(segmentsOf(events)).to.deep.equal([
+      { from: 0, to: 4, id: 0 },
+      { from: 12, to: 15, id: 1 },
+      { from: 15, to: 18, id: 2 },
+      { from: 19, to: 22, id: 3 },
+    ]);
+  });
+
   it('begins a chunk shortly before its speech, with a whole window from there', async () => {
     const worker = new Worker();
     const samples = sound(100).fill(0, 6 * RATE, 45 * RATE);

@@ -129,6 +129,7 @@ async function transcribeChunk(
       endSeconds,
     });
     if (detected.language === undefined) detected = transcribed;
+    segments.length -= mistimed(segments, transcribed.segments);
     segments.push(...transcribed.segments);
     ({ lastSpeechSeconds } = transcribed);
     promptText = undefined;
@@ -137,6 +138,16 @@ async function transcribeChunk(
   } while (!open && speechEnd - at > MIN_REST_SAMPLES);
   const { language, languageProbability } = detected;
   return { ...transcribed, language, languageProbability, segments, advanceSamples: open ? at : samples.length };
+}
+
+/**
+ * Number of the last segments that are said again by all of what is left of their chunk, at least two. Behind noise, Whisper can give a text
+ * the time of the noise: the text is complete, and what is left of the chunk has its last sentences again, at their true times.
+ */
+function mistimed(segments: readonly SpeechSegment[], rest: readonly SpeechSegment[]): number {
+  const last = segments.slice(-rest.length);
+  const isSame = rest.length >= 2 && rest.every(({ text }, index) => text === last[index]?.text);
+  return isSame ? rest.length : 0;
 }
 
 /** Whether a promise settles within a time limit. The result stays with the promise's owner. */
