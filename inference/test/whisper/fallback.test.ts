@@ -6,6 +6,7 @@ import {
   type DecodingResult,
   isEndOf,
   isSilence,
+  mayBeMisled,
   mayHoldNoSpeech,
   needsFallback,
 } from '../../src/models/whisper/fallback.js';
@@ -62,6 +63,16 @@ describe('the temperature fallback', () => {
     expect(isSilence(results, LIMITS)).to.equal(true);
     expect(needsFallback(results, LIMITS)).to.equal(false);
     expect(isSilence({ ...results, noSpeechProb: 0.5 }, LIMITS)).to.equal(false);
+  });
+
+  it('doubts the text before a window where a result only repeats its end, however sure the model is', () => {
+    const [own, echo] = [result(-0.3, 0.01), { ...result(-0.3, 0.01), echoes: true }];
+    expect(mayBeMisled(echo, echo, false, LIMITS)).to.equal(true);
+    expect(mayBeMisled(own, own, false, LIMITS)).to.equal(false);
+    // A higher temperature has found other words.
+    expect(mayBeMisled(result(-0.3, 0.01, 5), own, false, LIMITS)).to.equal(false);
+    expect(mayBeMisled(result(-0.3, 0.01, 5), undefined, false, LIMITS)).to.equal(true);
+    expect(mayBeMisled(echo, undefined, true, LIMITS)).to.equal(true);
   });
 
   it('compares the end of a text by words, in any script', () => {

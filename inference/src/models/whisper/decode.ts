@@ -8,9 +8,9 @@ import {
   bestOfFailed,
   type DecodingResult,
   isSilence,
+  mayBeMisled,
   mayHoldNoSpeech,
   needsFallback,
-  repeats,
 } from './fallback.js';
 import { type Layout, mergedSilence, WINDOW_SAMPLES } from './length.js';
 import { LEFT_OVER_INDEX } from './logits-processors.js';
@@ -97,9 +97,8 @@ async function chooseResult(parts: WhisperParts, window: DecodeWindow, context: 
   const passed = needsFallback(last, options) ? undefined : last;
   const best = passed ?? bestOfFailed(results, options);
   const silent = isSilence(best, options) || allSuggestSilence(results, beforeSilence, options);
-  // The text before a window, above all one that repeats itself, can make the model repeat it whatever is said. The reference returns the
-  // repetition, and here half a minute of speech passed for silence.
-  if (before.length > 0 && (silent || passed === undefined) && repeats(first, options)) {
+  // The reference returns the repetition.
+  if (before.length > 0 && mayBeMisled(first, passed, silent, options)) {
     const alone = await open({}, []);
     const again = await alone.decode(firstTemperature, results.length, false);
     if (!needsFallback(again, options) && !isSilence(again, options)) {

@@ -71,8 +71,21 @@ export function allSuggestSilence(
 }
 
 /** Whether a result repeats itself, or the end of the text before it. */
-export function repeats(result: DecodingResult, limits: Thresholds): boolean {
+function repeats(result: DecodingResult, limits: Thresholds): boolean {
   return result.compressionRatio > limits.compressionRatioThreshold || result.echoes;
+}
+
+/**
+ * Whether the text before a window may have misled the model, if there is any: the first result repeats it, or itself, and nothing better was
+ * found. A text that repeats itself can make the model sure of the repetition, whatever is said: half a minute of speech passed for silence.
+ */
+export function mayBeMisled(
+  first: DecodingResult,
+  passed: DecodingResult | undefined,
+  silent: boolean,
+  limits: Thresholds,
+): boolean {
+  return repeats(first, limits) && (silent || passed === undefined || passed.echoes);
 }
 
 /** Whether the text may be hallucinated: it needs fallback, or the no-speech probability exceeds half its threshold. */
