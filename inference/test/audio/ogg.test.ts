@@ -110,26 +110,18 @@ describe('Streams of audio at the same time in Ogg', () => {
   });
 });
 
-describe('Tags of Opus in Ogg', () => {
-  it('may need several pages, as with a cover image', async () => {
-    const content = Buffer.from(await fixture('speech-16k-mono.opus'));
-    const alone = await transcribe(content);
-    const [first = Buffer.alloc(0), tags = Buffer.alloc(0), ...others] = pagesOf(content);
-    const cover = Buffer.concat([tags.subarray(27 + (tags[26] ?? 0)), Buffer.alloc(150_000, 0x55)]);
-    const pages: Buffer[] = [];
-    for (let at = 0; at < cover.length; at += 255 * 255) {
-      const part = cover.subarray(at, at + 255 * 255);
-      const sizes = Array.from({ length: Math.min(255, Math.floor(part.length / 255) + 1) }, (_, index) =>
-        Math.min(255, part.length - index * 255),
-      );
-      const head = Buffer.concat([tags.subarray(0, 26), Buffer.from([sizes.length, ...sizes])]);
-      head[5] = at === 0 ? 0 : 1;
-      if (at + part.length < cover.length) head.fill(0xff, 6, 14);
-      pages.push(Buffer.concat([head, part]));
-    }
-    for (const [index, page] of [...pages, ...others].entries()) withChecksum(page.fill(index + 1, 18, 19));
-    expectSame(await transcribe(Buffer.concat([first, ...pages, ...others])), alone);
-  });
+describe('Tags in Ogg', () => {
+  for (const name of ['speech-16k-mono.opus', 'speech-48k-stereo.vorbis.ogg'])
+    it(`may need several pages, as with a cover image: ${name}`, async () => {
+      const content = Buffer.from(await fixture(name));
+      const alone = await transcribe(content);
+      const [first = Buffer.alloc(0), headers = Buffer.alloc(0), ...others] = pagesOf(content);
+      const [tags = Buffer.alloc(0), ...setup] = packetsOf(headers);
+      const pages = pagesWith(headers, [Buffer.concat([tags, Buffer.alloc(200_000, 0x55)]), ...setup]);
+      expect(pages.length).to.equal(4);
+      for (const [index, page] of [...pages, ...others].entries()) withChecksum(page.fill(index + 1, 18, 19));
+      expectSame(await transcribe(Buffer.concat([first, ...pages, ...others])), alone);
+    });
 });
 
 describe('FLAC in Ogg as before 2004, which VLC still writes', () => {
@@ -162,6 +154,28 @@ describe('The headers of Vorbis in MP4', () => {
     expect((await errorOf(damaged)).message).to.equal('The Vorbis headers are damaged.');
   });
 });
+
+/** Packets in pages that are as long as they can be, with the header of another page. */
+function pagesWith(header: Buffer, packets: readonly Buffer[]): readonly Buffer[] {
+  const sizes = packets.flatMap(({ length }) => [...Array(Math.floor(length / 255)).fill(255), length % 255]);
+  const content = Buffer.concat(packets);
+  const pages: Buffer[] = [];
+  let start = 0;
+  for (let at = 0; at < sizes.length; at += 255) {
+    const own = sizes.slice(at, at + 255);
+    const end = start + own.reduce((sum, size) => sum + size, 0);
+    const page = Buffer.concat([
+      header.subarray(0, 26),
+      Buffer.from([own.length, ...own]),
+      content.subarray(start, end),
+    ]);
+    page[5] = at === 0 ? 0 : 1;
+    if (own.every((size) => size === 255)) page.fill(0xff, 6, 14);
+    pages.push(page);
+    start = end;
+  }
+  return pages;
+}
 
 /** The packets that lie within a page. */
 function packetsOf(page: Buffer = Buffer.alloc(0)): readonly Buffer[] {

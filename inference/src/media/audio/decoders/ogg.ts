@@ -16,8 +16,8 @@ import {
 /** Small, because a page of 282 bytes can have 255 packets of up to 8,192 samples per channel. */
 const CHUNK_BYTES = 1_024;
 
-/** What the second packet of Opus begins with. */
-const OPUS_TAGS = 'OpusTags';
+/** What the second packet begins with; of FLAC, the library reads it. */
+const TAGS: Readonly<Partial<Record<OggCodec, string>>> = { opus: 'OpusTags', vorbis: '\x03vorbis' };
 
 interface WasmOgg {
   readonly ready: Promise<void>;
@@ -68,7 +68,7 @@ export class OggDecoder implements Decoder {
   #lostSeconds = 0;
   #first: OggCodec | undefined;
   #streams = 0;
-  #inOpusTags = false;
+  #inTags = false;
 
   constructor(private readonly maxStreams = STREAMS_MAX) {}
 
@@ -83,7 +83,8 @@ export class OggDecoder implements Decoder {
       if (begins !== undefined) blocks.push(...(await this.#begin(begins, bytes)));
       if (this.#stream === undefined) continue;
       const data = this.#stream.codec === 'plainFlac' ? contentOf(bytes) : bytes;
-      if (!this.#isOfOpusTags(bytes)) blocks.push(...this.#take(await this.#stream.wasm.decode(data), page));
+      if (!this.#isUnreadTags(this.#stream.codec, bytes))
+        blocks.push(...this.#take(await this.#stream.wasm.decode(data), page));
       this.#stream.times?.next(page);
     }
     return blocks;
@@ -110,7 +111,7 @@ export class OggDecoder implements Decoder {
   /** Starts a stream, after flushing the previous one. */
   async #begin(codec: OggCodec, page: Uint8Array): Promise<readonly DecodedBlock[]> {
     const blocks = await this.#end();
-    this.#inOpusTags = false;
+    this.#inTags = false;
     this.#streams += 1;
     checkStreams(this.#streams, this.maxStreams);
     const wasm: WasmOgg = await LIBRARIES[codec]();
@@ -121,12 +122,17 @@ export class OggDecoder implements Decoder {
     return blocks;
   }
 
-  /** The library takes what follows the first page of Opus's tags for audio: a cover image makes them long. */
-  #isOfOpusTags(page: Uint8Array): boolean {
-    const begin = Buffer.from(contentOf(page).subarray(0, OPUS_TAGS.length)).toString('latin1') === OPUS_TAGS;
-    const isOfTags = begin || this.#inOpusTags;
-    this.#inOpusTags = isOfTags && !endsPacket(page);
-    return isOfTags;
+  /**
+   * Whether a page is of the tags, which a cover image makes long, and is not for the library. It takes what follows the first page of Opus's
+   * for audio; of Vorbis it copies all it has with each page, and needs the last, where the setup begins.
+   */
+  #isUnreadTags(codec: OggCodec, page: Uint8Array): boolean {
+    const tags = TAGS[codec];
+    if (tags === undefined) return false;
+    const begins = Buffer.from(contentOf(page).subarray(0, tags.length)).toString('latin1') === tags;
+    const isOfTags = begins || this.#inTags;
+    this.#inTags = isOfTags && !endsPacket(page);
+    return codec === 'opus' ? isOfTags : !begins && this.#inTags;
   }
 
   async #end(): Promise<readonly DecodedBlock[]> {
