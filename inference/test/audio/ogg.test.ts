@@ -111,7 +111,7 @@ describe('Streams of audio at the same time in Ogg', () => {
 });
 
 describe('Tags in Ogg', () => {
-  for (const name of ['speech-16k-mono.opus', 'speech-48k-stereo.vorbis.ogg'])
+  for (const name of ['speech-16k-mono.opus', 'speech-48k-stereo.vorbis.ogg', 'speech-48k-mono.flac.ogg'])
     it(`may need several pages, as with a cover image: ${name}`, async () => {
       const content = Buffer.from(await fixture(name));
       const alone = await transcribe(content);

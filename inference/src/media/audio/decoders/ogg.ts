@@ -16,8 +16,14 @@ import {
 /** Small, because a page of 282 bytes can have 255 packets of up to 8,192 samples per channel. */
 const CHUNK_BYTES = 1_024;
 
-/** What the second packet begins with; of FLAC, the library reads it. */
-const TAGS: Readonly<Partial<Record<OggCodec, string>>> = { opus: 'OpusTags', vorbis: '\x03vorbis' };
+/** What a packet of tags begins with; of FLAC also one with an image, each the last metadata or not. */
+const TAGS: Readonly<Partial<Record<OggCodec, readonly string[]>>> = {
+  opus: ['OpusTags'],
+  vorbis: ['\x03vorbis'],
+  flac: ['\x04', '\x84', '\x06', '\x86'],
+};
+/** In the flags of a page: it begins within a packet. */
+const CONTINUED = 1;
 
 interface WasmOgg {
   readonly ready: Promise<void>;
@@ -124,12 +130,13 @@ export class OggDecoder implements Decoder {
 
   /**
    * Whether a page is of the tags, which a cover image makes long, and is not for the library. It takes what follows the first page of Opus's
-   * for audio; of Vorbis it copies all it has with each page, and needs the last, where the setup begins.
+   * for audio; of the others it copies all it has with each page, and needs the last, where the setup of Vorbis begins.
    */
   #isUnreadTags(codec: OggCodec, page: Uint8Array): boolean {
     const tags = TAGS[codec];
     if (tags === undefined) return false;
-    const begins = Buffer.from(contentOf(page).subarray(0, tags.length)).toString('latin1') === tags;
+    const start = Buffer.from(contentOf(page).subarray(0, 8)).toString('latin1');
+    const begins = ((page[5] ?? 0) & CONTINUED) === 0 && tags.some((magic) => start.startsWith(magic));
     const isOfTags = begins || this.#inTags;
     this.#inTags = isOfTags && !endsPacket(page);
     return codec === 'opus' ? isOfTags : !begins && this.#inTags;
