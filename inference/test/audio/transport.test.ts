@@ -64,6 +64,24 @@ describe('MPEG-TS', () => {
     expect(warnings).to.deep.equal([]);
   });
 
+  it('with a program map in several packets, which others lie between, is read', async () => {
+    const video = await fromRoot(VIDEO);
+    const plain = await transcribe(video);
+    const descriptor = [0x80, 200, ...new Uint8Array(200)];
+    const streams = [27, 0xe1, 0, 0xf0, 0, 15, 0xe1, 1, 0xf0, 0];
+    const map = [2, 0xb0, 0, 0, 1, 0xc1, 0, 0, 0xe1, 0, 0xf0, descriptor.length, ...descriptor, ...streams];
+    map[2] = map.length + 1;
+    const begin = sectionPacket(0x1000, map.slice(0, 183));
+    const rest = sectionPacket(0x1000, map.slice(183));
+    // It goes on, without the byte that tells where a section begins.
+    rest[1] = 0x10;
+    rest.copyWithin(4, 5);
+    const [replaced, other] = [2 * PACKET_BYTES, 4 * PACKET_BYTES];
+    const before = [video.subarray(0, replaced), begin, video.subarray(replaced + PACKET_BYTES, other)];
+    const content = Buffer.concat([...before, rest, video.subarray(other)]);
+    expect((await transcribe(content)).samples).to.deep.equal(plain.samples);
+  });
+
   it('with several programs is read as the first that has audio', async () => {
     const video = await fromRoot(VIDEO);
     const plain = await transcribe(video);

@@ -92,6 +92,26 @@ export function streamsOf({ section, at: mapAt }: ProgramMap): readonly StreamEn
   return streams;
 }
 
+/** Puts the packets of each program map that has several next to each other: the demuxer takes another packet for its end. */
+export function gatherMaps(packets: Uint8Array): void {
+  for (let at = 0; at + PACKET_BYTES <= packets.length; at += PACKET_BYTES) {
+    const packet = packetAt(packets, at);
+    const start = sectionStart(packet);
+    if (start === undefined || packet[start] !== PROGRAM_MAP) continue;
+    let missing = sectionBytes(packet, start) - (PACKET_BYTES - start);
+    let end = at + PACKET_BYTES;
+    for (let next = end; missing > 0 && next + PACKET_BYTES <= packets.length; next += PACKET_BYTES) {
+      const other = packetAt(packets, next);
+      if (pidOf(other) !== pidOf(packet)) continue;
+      if (payloadStart(other) !== undefined) break;
+      const part = packets.slice(next, next + PACKET_BYTES);
+      packets.copyWithin(end + PACKET_BYTES, end, next).set(part, end);
+      missing -= PACKET_BYTES - 4;
+      end += PACKET_BYTES;
+    }
+  }
+}
+
 /** The program that is read. */
 interface Program {
   readonly map: ProgramMap;
@@ -217,8 +237,13 @@ function sectionStart(packet: Buffer): number | undefined {
   return start + 3 > packet.length ? undefined : start;
 }
 
+/** The length of a section that begins in a packet. */
+function sectionBytes(packet: Buffer, start: number): number {
+  return 3 + (packet.readUInt16BE(start + 1) & 0x0fff);
+}
+
 /** A section without its checksum; undefined if not all of it is in the packet. */
 function sectionAt(packet: Buffer, start: number): Buffer | undefined {
-  const end = start + 3 + (packet.readUInt16BE(start + 1) & 0x0fff) - 4;
+  const end = start + sectionBytes(packet, start) - 4;
   return end <= packet.length && end > start + 8 ? packet.subarray(start, end) : undefined;
 }

@@ -2,7 +2,16 @@ import { joinBytes } from '../decoders/samples.js';
 import { transportLayout } from '../transport-layout.js';
 import { AdtsMark } from './adts-mark.js';
 import { FrameResync, type Resync, transportLengthAt } from './frame-resync.js';
-import { AAC, audioWithoutName, contentAt, firstProgram, mapsIn, PACKET_BYTES, streamsOf } from './transport-map.js';
+import {
+  AAC,
+  audioWithoutName,
+  contentAt,
+  firstProgram,
+  gatherMaps,
+  mapsIn,
+  PACKET_BYTES,
+  streamsOf,
+} from './transport-map.js';
 import { joinUntimed } from './transport-times.js';
 
 /** Program maps come several times a second; the audio they map begins soon after. */
@@ -54,6 +63,7 @@ export class TransportResync implements Resync {
     joinUntimed(packets);
     if (this.#held === undefined) return this.#marked(packets);
     const held = joinBytes(this.#held, packets);
+    gatherMaps(held);
     const complete = ended || held.length >= HELD_MAX_BYTES;
     const program = firstProgram(held, complete);
     const changes = program && audioWithoutName(held, program.map);
