@@ -65,6 +65,16 @@ describe('Audio of an unsupported kind', () => {
     }
   });
 
+  it('is named if it is MPEG-TS with encrypted packets', async () => {
+    const video = Uint8Array.from(await fromRoot('inference/test/audio/cases/video_h264_aac.mpegts'));
+    // All but the tables: the packets of data have other bits and the mark.
+    for (let at = 3 * 188; at < video.length; at += 188) {
+      video[at + 3] = (video[at + 3] ?? 0) | 0x80;
+      for (let byte = at + 4; byte < at + 188; byte++) video[byte] = (video[byte] ?? 0) ^ 0x5a;
+    }
+    expect((await refusal(video)).message).to.equal('The MPEG-TS file cannot be read: it is encrypted.');
+  });
+
   it('is named if it is AAC in LATM frames, alone and in MPEG-TS, whole and in chunks', async () => {
     const alone = await refusal(await fromRoot('inference/test/audio/cases/he_aac.loas'));
     expect(alone.message).to.contain('AAC in LOAS/LATM frames').and.to.contain(CONVERT);

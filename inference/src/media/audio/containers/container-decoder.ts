@@ -178,6 +178,8 @@ export class ContainerDecoder implements Decoder {
     try {
       return await describeTracks(this.#input, this.#source, this.#container);
     } catch (error) {
+      if (this.#container.isEncrypted?.(this.#head ?? new Uint8Array(0)) === true)
+        throw this.#unreadable(error, 'it is encrypted.');
       const reason = SEVERAL_BLOCKS.test(String(error))
         ? `its AAC has several blocks of samples in a frame, which is not supported. ${CONVERT_ADVICE}`
         : 'its index is missing or damaged. Send the complete file.';

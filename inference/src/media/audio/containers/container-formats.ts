@@ -8,6 +8,7 @@ import type { Resync } from './frame-resync.js';
 import { unsupportedMatroskaAudio } from './matroska-encodings.js';
 import { mediabunny } from './mediabunny.js';
 import { unsupportedTransportAudio } from './transport-audio.js';
+import { isScrambled } from './transport-map.js';
 import { TransportResync } from './transport-resync.js';
 
 /** Maximum bytes buffered for a file with its index at the end. */
@@ -36,6 +37,8 @@ export interface ContainerFormat {
   readonly resync?: (head: Uint8Array) => Resync;
   /** Names the audio that the demuxer leaves out, from the first bytes that it gets. */
   readonly unsupportedAudio?: (head: Uint8Array) => readonly string[];
+  /** Whether content that begins like this is encrypted, which the demuxer takes for damage. */
+  readonly isEncrypted?: (head: Uint8Array) => boolean;
   /** Times are relative to the earliest of all tracks, as in players: a broadcast's clock starts anywhere. */
   readonly broadcastClock: boolean;
   /** It has an index in a `moov` box. */
@@ -85,6 +88,7 @@ export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat
     input: () => new mediabunny.MpegTsInputFormat(),
     resync: (head) => new TransportResync(head),
     unsupportedAudio: unsupportedTransportAudio,
+    isEncrypted: isScrambled,
     source: { openingMaxBytes: TRACKS_WITHIN_BYTES, beyondOpening: tracksMissing, padLastRead: false },
     broadcastClock: true,
     hasMoov: false,

@@ -5,6 +5,8 @@ import { adtsLengthAt } from './frame-resync.js';
 
 export const PACKET_BYTES = 188;
 const SYNC = 0x47;
+/** In the fourth byte of a packet. */
+const SCRAMBLED = 0xc0;
 /** Stream type of data that its descriptors may name. */
 export const PRIVATE_DATA = 6;
 export const AAC = 15;
@@ -199,6 +201,14 @@ export function contentAt(packets: Uint8Array, at: number): { readonly pid: numb
   const start = (control & 1) === 0 ? PACKET_BYTES : control === 3 ? 5 + (packet[4] ?? 0) : 4;
   const begins = ((packet[1] ?? 0) & 0x40) !== 0;
   return { pid: pidOf(packet), content: packet.subarray(begins ? start + 9 + (packet[start + 8] ?? 0) : start) };
+}
+
+/** Whether most packets are scrambled, as those of pay television. */
+export function isScrambled(packets: Uint8Array): boolean {
+  let scrambled = 0;
+  for (let at = 0; at + PACKET_BYTES <= packets.length; at += PACKET_BYTES)
+    if (((packets[at + 3] ?? 0) & SCRAMBLED) !== 0) scrambled += 1;
+  return scrambled > packets.length / PACKET_BYTES / 2;
 }
 
 function pidOf(packet: Buffer): number {
