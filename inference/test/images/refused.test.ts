@@ -44,7 +44,7 @@ describe('files that are no image of the formats', () => {
     });
   }
 
-  it('are refused by name if a HEIF file has no still image, or another codec', async () => {
+  it('are refused by name if a HEIF file has no still image, another codec, or more tiles than its decoder reads', async () => {
     const box = (type: string, ...parts: readonly Uint8Array[]): Buffer => {
       const body = Buffer.concat(parts);
       const head = Buffer.alloc(8);
@@ -72,6 +72,12 @@ describe('files that are no image of the formats', () => {
         `Expected a supported HEIC image, got a HEIF image with ${codec} inside. Send it as HEIC (HEVC), AVIF or JPEG.`,
       );
     }
+    // As avifenc -g 16x16 writes it.
+    const tiles = box('iinf', Buffer.of(0, 0, 0, 0, 1, 1));
+    const meta = box('meta', Buffer.alloc(4), tiles, box('iprp', box('ipco', box('av1C'))));
+    expect((await imageErrorOf(Buffer.concat([brands('avif'), meta]))).message).to.equal(
+      'Expected a supported AVIF image, got one of 257 tiles and other parts. Write it with at most 256 of them.',
+    );
   });
 
   it('are refused by name if a PNG is one of an iOS app', async () => {

@@ -9,7 +9,7 @@ import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
 import { withGifEnd } from './gif-end.js';
 import { hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
 import { checkItems, checkParts } from './heif-limits.js';
-import { codecOf, factsOfLarge, type HeicFacts, isLimitedGrey } from './heif-properties.js';
+import { codecOf, countItems, factsOfLarge, type HeicFacts, isLimitedGrey, MAX_VIPS_ITEMS } from './heif-properties.js';
 import { isOnItsSide, openTurned, type Turn, turnsOf, withoutTurns } from './heif-turns.js';
 import { isProfile } from './icc.js';
 import { beforePixels } from './jpeg-scans.js';
@@ -185,6 +185,14 @@ async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise
   if (large !== undefined) {
     const all = turnsOf(plain, false);
     return heicHeader({ ...large, ...swappedIf(isOnItsSide(all), large) }, needsOwnTurns(large) ? all : []);
+  }
+  const items = countItems(plain);
+  if (items > MAX_VIPS_ITEMS) {
+    throw refuseImage(
+      format,
+      `one of ${items} tiles and other parts`,
+      `Write it with at most ${MAX_VIPS_ITEMS} of them.`,
+    );
   }
   const metadata = await openImage(plain).metadata();
   // libheif scales alpha to a cropped image.

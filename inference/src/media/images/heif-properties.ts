@@ -4,7 +4,7 @@ import { allBoxes, type Box, boxes, FULL_BOX_BYTES, findBox } from './heif-boxes
 import { orNothing, viewOf } from './icc.js';
 
 /** libvips refuses files of more items. Photographs have as many tiles from 60 million pixels on: panoramas, telephones of 64 million pixels. */
-const MAX_VIPS_ITEMS = 256;
+export const MAX_VIPS_ITEMS = 256;
 /** Maximum items of a file, and images that others are made of. Decoders read 1,000. */
 export const MAX_ITEMS = 10_000;
 const ICC_TYPES = ['prof', 'rICC'];
@@ -48,10 +48,7 @@ export function isLimitedGrey(content: Uint8Array): boolean {
 
 /** The facts of a HEIC image that has more items than libvips reads; undefined for others, and for those that cannot be read without it. */
 export function factsOfLarge(content: Uint8Array): HeicFacts | undefined {
-  const meta = findBox(content, 'meta', 0, content.length);
-  const items = meta && findBox(content, 'iinf', meta.start + FULL_BOX_BYTES, meta.end);
-  if (items === undefined || countOf(viewOf(content.subarray(items.start, items.end))) <= MAX_VIPS_ITEMS)
-    return undefined;
+  if (countItems(content) <= MAX_VIPS_ITEMS) return undefined;
   const all = allProperties(content);
   const types = all.map(({ type }) => type);
   const properties = primaryProperties(content);
@@ -71,9 +68,13 @@ export function factsOfLarge(content: Uint8Array): HeicFacts | undefined {
   };
 }
 
-/** The number of items in an `iinf` box, without its header. */
-function countOf(items: DataView): number {
-  return items.getUint8(0) === 0 ? items.getUint16(4) : items.getUint32(4);
+/** The number of images of a file, and of everything else that is stored with them. */
+export function countItems(content: Uint8Array): number {
+  const meta = findBox(content, 'meta', 0, content.length);
+  const items = meta && findBox(content, 'iinf', meta.start + FULL_BOX_BYTES, meta.end);
+  if (items === undefined) return 0;
+  const view = viewOf(content);
+  return view.getUint8(items.start) === 0 ? view.getUint16(items.start + 4) : view.getUint32(items.start + 4);
 }
 
 /** The properties of a HEIF file's primary image, in their order. Layout: ISO/IEC 23008-12, section 9.3; ISO/IEC 14496-12, section 8.11.4 (`pitm`). */
