@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, posix } from 'node:path';
 import {
   COMPILED_MANIFEST_NAME,
@@ -14,6 +14,7 @@ import {
   compilerVersion,
   DENSE_DIR,
   type FoundCheckpoint,
+  type FoundFile,
   formatCompiledManifest,
   hasExactByteProducts,
   hashFile,
@@ -67,6 +68,7 @@ export async function compileModel(
   const repositoryDir = compiledRepositoryPath(cacheDir, repository);
   const startedMs = performance.now();
   log.info({ event: 'compile', model: configured.id, bytes: compile.bytes }, compileStart(configured.id, compile));
+  const stamps = await stampsOf(checkpoint);
   const sources = await verifySources(checkpoint, verified, signal);
   const key: CompiledKey = {
     compiler: compilerVersion({ modelType: String(network.model_type), sources }),
@@ -90,6 +92,10 @@ export async function compileModel(
       precision: precisionOf(key.precision),
       overflowSafe: key.overflowSafe,
     });
+    // One that another process removed meanwhile was read to its end.
+    const now = await stampsOf(checkpoint).catch(() => stamps);
+    const written = checkpoint.files.find((_, index) => now[index] !== stamps[index]);
+    if (written !== undefined) throw writtenMeanwhile(written);
     const graphs = model.graphs.map(({ role, files, recipe, cosine }) => ({ role, cosine, recipe, files }));
     const { modelType } = model;
     const final = await publish(temporary, repositoryDir, { ...key, repository, commit: revision, modelType, graphs });
@@ -130,6 +136,19 @@ async function publish(dir: string, repositoryDir: string, manifest: CompiledMan
   const final = join(repositoryDir, compiledKeyName(manifest));
   await replaceDir(dir, final);
   return final;
+}
+
+/** Size and time of each file of a checkpoint: the compiler reads them after their hashes, which name what it makes. */
+async function stampsOf({ files }: FoundCheckpoint): Promise<readonly string[]> {
+  const stats = await Promise.all(files.map(({ blobPath }) => stat(blobPath, { bigint: true })));
+  return stats.map(({ size, mtimeNs }) => `${size} ${mtimeNs}`);
+}
+
+function writtenMeanwhile({ blobPath }: FoundFile): DownloaderError {
+  return new DownloaderError(
+    'COMPILE_FAILED',
+    `${blobPath} was written to while it was compiled. When it is complete, run: heimdex-downloader download`,
+  );
 }
 
 /** Reads every byte of the checkpoint and compares its sha256 with the known hash before compiling. */
