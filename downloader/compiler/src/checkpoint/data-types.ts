@@ -32,9 +32,14 @@ export function toFloat32(type: DataType, bytes: Uint8Array, name: string): Floa
   if (type === 'F64') return Float32Array.from(new Float64Array(buffer, byteOffset, byteLength / 8));
   if (type === 'BF16') return fromBfloat16(new Uint16Array(buffer, byteOffset, byteLength / 2));
   if (type === 'F16') return fromFloat16(new Uint16Array(buffer, byteOffset, byteLength / 2));
-  throw new CompilerError(
+  throw otherType(name, type);
+}
+
+/** The error of a tensor that is not of floats. */
+export function otherType(name: string, type: string): CompilerError {
+  return new CompilerError(
     'CHECKPOINT_UNSUPPORTED',
-    `Expected tensor ${name} to be of F64, F32, F16 or BF16, got ${type}. If its weights were quantized (bitsandbytes, GPTQ), choose the model that they were made from.`,
+    `Expected tensor ${name} to be of F64, F32, F16 or BF16, got ${type}. If its weights were quantized (bitsandbytes, GPTQ, FP8), choose the model that they were made from.`,
   );
 }
 

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { isObject, type JsonObject, parseForeignJson } from '@heimdex/common';
 import { CompilerError } from '../errors.js';
 import { elementCount, MAX_CONTENTS_BYTES, PositionedFile, shown, type TensorEntry } from './checkpoint.js';
-import { DATA_TYPES, isDataType } from './data-types.js';
+import { DATA_TYPES, isDataType, otherType } from './data-types.js';
 
 /**
  * Reads the table of contents of a safetensors file: eight bytes with the header's length, the header (JSON), the tensors. Throws
@@ -44,7 +44,7 @@ function entriesOf(opened: PositionedFile, file: number): ReadonlyMap<string, Te
   const tensors = new Map<string, TensorEntry>();
   for (const [tensor, described] of Object.entries(header)) {
     if (tensor === '__metadata__') continue;
-    const entry = { ...entryOf(tensor, described, name, invalid), file };
+    const entry = { ...entryOf(tensor, described, invalid), file };
     const offset = base + entry.offset;
     if (entry.offset < 0 || offset + entry.sizeBytes > opened.sizeBytes)
       throw invalid(`tensor ${shown(tensor)} beyond the end of the file`);
@@ -66,7 +66,6 @@ function entriesOf(opened: PositionedFile, file: number): ReadonlyMap<string, Te
 function entryOf(
   tensor: string,
   described: unknown,
-  name: string,
   invalid: (found: string) => CompilerError,
 ): Omit<TensorEntry, 'file'> {
   if (!isObject(described)) throw invalid(`no JSON object for tensor ${shown(tensor)}`);
@@ -74,12 +73,7 @@ function entryOf(
   if (!isNumbers(shape) || !isNumbers(offsets) || offsets.length !== 2 || typeof dtype !== 'string') {
     throw invalid(`no dtype, shape and data_offsets for tensor ${shown(tensor)}`);
   }
-  if (!isDataType(dtype)) {
-    throw new CompilerError(
-      'CHECKPOINT_UNSUPPORTED',
-      `Expected tensor ${shown(tensor)} of ${name} to be of F64, F32, F16 or BF16, got ${shown(dtype)}.`,
-    );
-  }
+  if (!isDataType(dtype)) throw otherType(shown(tensor), shown(dtype));
   const [offset = 0, end = 0] = offsets;
   const sizeBytes = elementCount(shape) * DATA_TYPES[dtype];
   if (end - offset !== sizeBytes) {
