@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type { HubSource, ModelFile } from '@heimdex/cache';
 import type { ModelState } from './cache-state.js';
 import { DownloaderError } from './errors.js';
@@ -19,6 +20,11 @@ export function goneCommit(
   );
 }
 
+/** How a tokenizer.json is made for a model that has none. */
+export function tokenizerAdvice(id: string): string {
+  return `In transformers AutoTokenizer.from_pretrained("${id}").save_pretrained(DIR) writes one, where the tokenizer has that form (BertJapaneseTokenizer and PhobertTokenizer have not)`;
+}
+
 /** The error for a file that a repository does not have and a model needs. */
 export function fileUnknown(
   { configured }: Pick<ModelState, 'configured'>,
@@ -26,8 +32,9 @@ export function fileUnknown(
   commit: string,
   file: Pick<ModelFile, 'path'>,
 ): DownloaderError {
+  const advice = posix.basename(file.path) === 'tokenizer.json' ? ` ${tokenizerAdvice(source.repository)}.` : '';
   return new DownloaderError(
     'NOT_FOUND',
-    `${source.repository} has no ${file.path} at ${commit.slice(0, 8)}, which the ${configured.role} model ${configured.id} (${configured.variable}=${configured.name}, ${configured.variant}) needs. Choose another variant or model with ${configured.variable}, then run: heimdex-downloader plan`,
+    `${source.repository} has no ${file.path} at ${commit.slice(0, 8)}, which the ${configured.role} model ${configured.id} (${configured.variable}=${configured.name}, ${configured.variant}) needs.${advice} Choose another variant or model with ${configured.variable}, then run: heimdex-downloader plan`,
   );
 }

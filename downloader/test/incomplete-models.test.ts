@@ -147,6 +147,14 @@ describe('what a model lacks', () => {
     });
   }
 
+  it('is told how a tokenizer.json is made if it has none, and nothing names its tokenizer', async () => {
+    await publish({ name: 'acme/untold', files: sharded.filter(({ path }) => !path.startsWith('tokenizer')) });
+    expect(await message([], { TEXT_MODEL_NAME: 'acme/untold' }))
+      .to.include('acme/untold has no tokenizer.json')
+      .and.include('AutoTokenizer.from_pretrained("acme/untold").save_pretrained(DIR) writes one')
+      .and.include('Choose another variant or model with TEXT_MODEL_NAME');
+  });
+
   it('is told the graphs that it has if they are of another variant', async () => {
     const graphs = ['onnx/model.onnx', 'onnx/model_O1.onnx', 'onnx/model_O2.onnx', 'onnx/model_O3.onnx'];
     const files = sharded.filter(({ path }) => !path.startsWith('model'));

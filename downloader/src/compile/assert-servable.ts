@@ -15,6 +15,7 @@ import {
   unknownComponents,
 } from '@heimdex/cache';
 import { type JsonObject, objectAt } from '@heimdex/common';
+import { tokenizerAdvice } from '../remote-errors.js';
 import { cannotCompile, refusing } from './cannot-compile.js';
 import { readObject, type SmallFiles } from './small-json.js';
 
@@ -35,7 +36,7 @@ export async function assertTokenizer(configured: ConfiguredModel, config: JsonO
   if (typeof name !== 'string' || name === '' || isSlowTokenizer(name)) return;
   throw cannotCompile(
     configured,
-    `its tokenizer is a ${name}, and it has no tokenizer.json. In transformers AutoTokenizer.from_pretrained("${configured.id}").save_pretrained(DIR) writes one, where the tokenizer has that form (BertJapaneseTokenizer and PhobertTokenizer have not)`,
+    `its tokenizer is a ${name}, and it has no tokenizer.json. ${tokenizerAdvice(configured.id)}`,
   );
 }
 
