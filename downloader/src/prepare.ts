@@ -77,9 +77,11 @@ function offlineError(lacking: readonly ModelState[], environment: CacheState['e
   );
 }
 
-/** Lists what a model lacks, one line per file. */
+/** Lists what a model lacks, one line per file, or why that is not known. */
 export function missingLines({ configured, inspection, damaged }: ModelState): string[] {
   const name = `${configured.role} ${configured.id}`;
+  const unreadable = inspection.problems.find(({ code }) => code === 'CACHE_UNREADABLE');
+  if (unreadable !== undefined) return [unreadable.message];
   if (inspection.found === undefined && inspection.files.length === 0) {
     const required = withStandIns(configured.files, () => false).filter((file) => file.required);
     const weights = configured.compile === undefined ? [] : ['model.safetensors, or another form of its checkpoint'];

@@ -1,4 +1,4 @@
-import { copyFile, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type CompiledManifest, compiledKeyName, formatCompiledManifest } from '@heimdex/cache';
 import { expect } from 'chai';
@@ -41,6 +41,18 @@ describe('what a model lacks', () => {
     expect(await message([], { ...(await whisperEnvironment()), HF_HUB_OFFLINE: '1' }))
       .to.match(/: config\.json/)
       .and.match(/: model\.safetensors/);
+  });
+
+  it('is not said of a model that cannot be looked up: the error is', async () => {
+    await filled();
+    const refs = join(dirname(dirname(snapshot())), 'refs');
+    await rm(refs, { recursive: true });
+    await symlink(refs, refs);
+    await rm(join(dir.path, 'cache', 'models.lock.json'));
+    for (const argv of [['download'], ['export', join(dir.path, 'models.tar')]]) {
+      const said = await message(argv, { HF_HUB_OFFLINE: '1' });
+      expect(said).to.include('ELOOP').and.not.include('tokenizer.json');
+    }
   });
 
   for (const [name, what, change, expected] of [
