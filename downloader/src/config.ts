@@ -134,7 +134,6 @@ export interface DownloaderConfig {
   readonly proxyFor: ProxyFor;
   /** The environment for npm's own settings: `npm_config_registry` and similar, HOME for `.npmrc`. */
   readonly npmEnvironment: NodeJS.ProcessEnv;
-  readonly log: LogConfig;
   /** Warnings about variables that look misspelt. */
   readonly hints: readonly string[];
 }
@@ -143,6 +142,16 @@ export interface DownloaderConfig {
 export interface LogConfig {
   readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly format: 'auto' | 'human' | 'json';
+}
+
+/** Reads the log's options, also of an environment that is wrong elsewhere; the defaults if one of them is wrong itself. */
+export function logConfig(env: NodeJS.ProcessEnv): LogConfig {
+  const { logLevel: level, logFormat: format } = DOWNLOADER_VARIABLES;
+  try {
+    return readVariables(env, { level, format });
+  } catch {
+    return { level: level.fallback, format: format.fallback };
+  }
 }
 
 /**
@@ -177,7 +186,6 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
     keepCheckpoints: own.keepCheckpoints,
     proxyFor: proxyEnvironment(env),
     npmEnvironment: env,
-    log: { level: own.logLevel, format: own.logFormat },
     hints: misspeltVariables(env, DOWNLOADER_VARIABLES),
   };
 }

@@ -3,7 +3,7 @@ import { CacheError, type CacheErrorCode } from '@heimdex/cache';
 import { messageOf, visibleLines } from '@heimdex/common';
 import { type Arguments, type CommandName, parseArguments } from './cli/arguments.js';
 import type { CommandContext } from './commands/context.js';
-import { loadConfig } from './config.js';
+import { loadConfig, logConfig } from './config.js';
 import { asDiskError } from './disk.js';
 import { DownloaderError, EXIT_STATUS, type ExitName } from './errors.js';
 import { type Logger, openLog } from './log.js';
@@ -34,18 +34,17 @@ export async function run(options: RunOptions): Promise<number> {
     if (args.command === 'version') return printed(options, `${VERSION}\n`);
     return await runCommand(args.command, args, options, screen);
   } catch (error) {
-    return report(error, options.signal, openLog({ level: 'info', format: 'auto' }, screen));
+    return report(error, options.signal, openLog(logConfig(options.env), screen));
   }
 }
 
 async function runCommand(command: CommandName, args: Arguments, options: RunOptions, screen: Screen): Promise<number> {
   const startedMs = performance.now();
-  let log = openLog({ level: 'info', format: 'auto' }, screen);
+  const log = openLog(logConfig(options.env), screen);
   let figures: RunFigures = {};
   let exitStatus: number = EXIT_STATUS.ok;
   try {
     const config = loadConfig(options.env);
-    log = openLog(config.log, screen);
     const count = (more: RunFigures) => {
       figures = sumOf(figures, more);
     };

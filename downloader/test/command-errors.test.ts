@@ -166,6 +166,14 @@ describe('an error of a command', () => {
     expect(await metrics({ ASR_MODEL: 'acme/missing' })).to.match(/_fetched_files\{command="download"\} 0/);
   });
 
+  it('is written in the format of LOG_FORMAT also for a wrong setting and an unknown command', async () => {
+    const human = async (argv: readonly string[], more: NodeJS.ProcessEnv = {}) =>
+      (await runHere(argv, env({ LOG_FORMAT: 'human', ...more }))).stderr;
+    expect(await human([], { HF_ENDPOINT: 'nowhere' })).to.match(/^error: A setting is wrong:\n {2}HF_ENDPOINT /);
+    expect(await human(['dowload'])).to.match(/^error: Unknown command/);
+    expect(JSON.parse(await human([], { LOG_LEVEL: 'loud' }))).to.include({ code: 'ENVIRONMENT_INVALID' });
+  });
+
   it('for a compressed archive says how to decompress it', async () => {
     await ok();
     const tar = await runHere(['export', '-'], env());

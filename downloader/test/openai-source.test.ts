@@ -8,7 +8,7 @@ import { parseArguments } from '../src/cli/arguments.js';
 import type { CommandContext } from '../src/commands/context.js';
 import { download } from '../src/commands/download.js';
 import { plan } from '../src/commands/plan.js';
-import { loadConfig } from '../src/config.js';
+import { loadConfig, logConfig } from '../src/config.js';
 import { openLog } from '../src/log.js';
 import { openScreen } from '../src/progress/screen.js';
 import { openRemote } from '../src/remote.js';
@@ -66,7 +66,7 @@ describe("OpenAI's own file, at its address", () => {
     });
     const config = loadConfig(env);
     const screen = openScreen(new Writable({ write: (_chunk, _encoding, done) => done() }));
-    const log = openLog(config.log, screen);
+    const log = openLog(logConfig({}), screen);
     const remote = openRemote(config, 'test', {
       onRetry: ({ error }) => told.push(`retry: ${error.message}`),
       onSourceFailed: (_model, source, error) => told.push(`${source} failed: ${error.message}`),
