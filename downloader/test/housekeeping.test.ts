@@ -140,6 +140,17 @@ describe('keeping a volume', () => {
       expect(await lockText()).to.equal(before);
     });
 
+    it('fetches an optional file of an unchanged model, which the lock file names', async () => {
+      const { files } = speechRepository();
+      const optional = { path: 'special_tokens_map.json', bytes: '{}' };
+      const { sha } = await hub.publish({ name: SPEECH_REPOSITORY, files: [...files, optional] });
+      await ok([]);
+      await rm(join(cache, `models--${SPEECH_REPOSITORY.replace('/', '--')}`, 'snapshots', sha, optional.path));
+      expect((await runHere(['verify'], env())).status).to.equal(3);
+      expect(await ok(['update'])).to.match(/^No changes: .* The volume lacks files of 1 model: 0 B to fetch\.$/m);
+      await ok(['verify']);
+    });
+
     it('is refused offline', async () => {
       expect((await runHere(['update'], env({ HF_HUB_OFFLINE: '1' }))).status).to.equal(3);
     });

@@ -48,9 +48,10 @@ async function compareAndFetch(context: CommandContext): Promise<RunFigures> {
   const compared: ModelChange[] = [];
   for (const model of complete.models) compared.push(await changeOf(model, cacheState.lock, signal));
   const changes = compared.filter(hasChanged);
-  const plan = withoutSettled(complete, new Set(changes.map(({ model }) => model)));
   // Also of models that have not changed: files may have been removed.
-  const lacking = cacheState.models.filter((model) => !isComplete(model));
+  const incomplete = complete.models.filter(isIncomplete);
+  const lacking = incomplete.map(({ remoteFiles }) => remoteFiles.state);
+  const plan = withoutSettled(complete, new Set([...changes.map(({ model }) => model), ...incomplete]));
   if (!args.json) print(words(changes, lacking, totalsOf(plan).fetchBytes));
   const isDone = args.dryRun || changes.length + lacking.length === 0;
   const totals = isDone ? undefined : await downloadInTurn(context, cacheState, plan);
@@ -66,10 +67,17 @@ async function compareAndFetch(context: CommandContext): Promise<RunFigures> {
   return { ...totals, models, reusedBytes: totalsOf(plan).presentBytes + totals.resumedBytes };
 }
 
-/** Drops unchanged compiled models: they no longer need their checkpoint, which may have been removed from the volume. */
-function withoutSettled(plan: Plan, changed: ReadonlySet<PlannedModel>): Plan {
+/** Whether a model lacks a file that it is to have: its repository has it, though another one may not. */
+function isIncomplete({ remoteFiles: { state }, files }: PlannedModel): boolean {
+  const isMissing = (path: string) =>
+    state.inspection.files.some(({ file, found }) => file.path === path && found === undefined);
+  return !isComplete(state) || files.some(({ offered }) => isMissing(offered.file.path));
+}
+
+/** Drops unchanged compiled models that lack nothing: they no longer need their checkpoint, which may have been removed from the volume. */
+function withoutSettled(plan: Plan, wanted: ReadonlySet<PlannedModel>): Plan {
   const isSettled = (model: PlannedModel) =>
-    !changed.has(model) && model.remoteFiles.state.inspection.found?.compiled !== undefined;
+    !wanted.has(model) && model.remoteFiles.state.inspection.found?.compiled !== undefined;
   const models = plan.models.filter((model) => !isSettled(model));
   const needed = new Set(models.flatMap(({ files }) => files.map(({ blob }) => blob)));
   return { ...plan, models, blobs: plan.blobs.filter((blob) => needed.has(blob)) };
