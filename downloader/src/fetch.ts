@@ -4,12 +4,13 @@ import pLimit from 'p-limit';
 import { acquireLock, whileHeld } from './blob-lock.js';
 import type { DownloaderConfig } from './config.js';
 import { asDiskError, fileSize, makeDirOf } from './disk.js';
-import { combineFailures, DownloaderError } from './errors.js';
 import type { PlannedBlob } from './plan.js';
+import { fromAnySource } from './transfer/any-source.js';
 import { askSize } from './transfer/ask-size.js';
 import { removeLeftovers } from './transfer/leftovers.js';
 import type { OpenHasher } from './transfer/prefix-hasher.js';
 import type { RetryNotice, RetryOptions } from './transfer/retry.js';
+import type { ByteSource } from './transfer/source.js';
 import { transferFile } from './transfer/transfer.js';
 import type { TransferOptions } from './transfer/transfer-options.js';
 
@@ -115,7 +116,9 @@ async function downloadLocked(
   signal: AbortSignal,
 ): Promise<BlobOutcome> {
   const there = await fileSize(blob.finalPath);
-  const sizeBytes = blob.sizeBytes ?? (await askSources(blob, options, events, signal));
+  // Neither the manifest nor a tree list may have it.
+  const ask = (source: ByteSource) => askSize(source, options.retry, signal, (notice) => events.onRetry(blob, notice));
+  const sizeBytes = blob.sizeBytes ?? (await fromAnySource(`the size of ${blob.label}`, blob.sources, ask, signal));
   events.onStart(blob, sizeBytes);
   // The previous holder of the lock may have fetched the file; its bytes are verified first.
   if (there === sizeBytes && (await isVerified(blob, signal))) {
@@ -151,24 +154,4 @@ async function isVerified(blob: PlannedBlob, signal: AbortSignal): Promise<boole
     signal.throwIfAborted();
     throw asDiskError(error, blob.finalPath);
   }
-}
-
-/** Requests the size from the sources if neither the manifest nor a tree list contains it. */
-async function askSources(
-  blob: PlannedBlob,
-  options: TransferOptions,
-  events: FetchEvents,
-  signal: AbortSignal,
-): Promise<number> {
-  const failures: DownloaderError[] = [];
-  for (const source of blob.sources) {
-    try {
-      return await askSize(source, options.retry, signal, (notice) => events.onRetry(blob, notice));
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof DownloaderError)) throw error;
-      failures.push(error);
-    }
-  }
-  throw combineFailures(`the size of ${blob.label}`, failures);
 }

@@ -1,6 +1,7 @@
 import type { ContentHash } from '@heimdex/cache';
 import { asDiskError } from '../disk.js';
-import { combineFailures, DownloaderError } from '../errors.js';
+import { DownloaderError } from '../errors.js';
+import { fromAnySource } from './any-source.js';
 import { PartFetcher } from './part-fetcher.js';
 import { PartialFile } from './partial-file.js';
 import type { ByteSource } from './source.js';
@@ -25,43 +26,18 @@ export interface TransferResult {
 
 /** Maximum answers of the wrong size and complete fetches with wrong bytes, together. */
 const MAX_MISMATCHES = 2;
-/** Errors of a source after which another source may succeed. */
-const TRY_NEXT = new Set([
-  'UNREACHABLE',
-  'STALLED',
-  'RATE_LIMITED',
-  'SERVER_FAILED',
-  'ANSWER_INVALID',
-  'NOT_FOUND',
-  'AUTH_REQUIRED',
-  'ACCESS_DENIED',
-  'REDIRECT_REFUSED',
-  'SIZE_MISMATCH',
-  'HASH_MISMATCH',
-]);
-
 /**
  * Fetches a file, verifies its bytes and renames it to its final name; nothing else ever appears there. On failure the received
  * bytes stay for the next run.
  * Throws DownloaderError; AbortError (the signal's reason) when the signal fires.
  */
-export async function transferFile(
+export function transferFile(
   job: TransferJob,
   options: TransferOptions,
   events: TransferEvents,
   signal: AbortSignal,
 ): Promise<TransferResult> {
-  const failures: DownloaderError[] = [];
-  for (const source of job.sources) {
-    try {
-      return await transferFrom(source, job, options, events, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof DownloaderError) || !TRY_NEXT.has(error.code)) throw error;
-      failures.push(error);
-    }
-  }
-  throw combineFailures(job.label, failures);
+  return fromAnySource(job.label, job.sources, (source) => transferFrom(source, job, options, events, signal), signal);
 }
 
 async function transferFrom(
