@@ -255,6 +255,21 @@ describe('one port', () => {
     expect(JSON.stringify(server.log)).not.to.include('secret text');
   });
 
+  it('names the log line of a call in its answer over HTTP, of one that fails as well', async () => {
+    const calls = [
+      ['application/json', '{"texts":["a"]}', { 'x-request-id': 'test-request-8' }],
+      ['application/json', '{"texts":[]}', {}],
+      ['application/json', '{"texts":[]}', { 'connect-timeout-ms': '0' }],
+      ['application/grpc-web+proto', '\0\0\0\0\0', {}],
+    ] as const;
+    for (const [type, body, headers] of calls) {
+      const options = { method: 'POST', body, headers: { 'content-type': type, ...headers } };
+      const id = (await fetch(`${server.url}/${SERVICE}/EmbedText`, options)).headers.get('x-request-id');
+      expect(id).to.match('x-request-id' in headers ? /^test-request-8$/ : /^[\da-f-]{36}$/);
+      await server.logged((entry) => entry.call === id);
+    }
+  });
+
   it('accepts the largest batch without a warning of the runtime', async () => {
     const texts = Array.from({ length: 256 }, (_, index) => `text number ${index}`);
     const { results } = await client.value(method.embedText, { texts }, { headers: { 'x-request-id': 'largest' } });

@@ -4,7 +4,7 @@ import { InferenceError } from '../../errors.js';
 import type { WireError } from '../../services/errors.js';
 import type { AdmittedCall, CallAdmission } from './admission.js';
 import { type TimeoutHeader, timeoutMsOf } from './call-timeout.js';
-import type { Arrival, CallTracker, Protocol } from './call-tracker.js';
+import { type Arrival, type CallTracker, type Protocol, requestIdOf } from './call-tracker.js';
 
 /** A request and its admitted call. */
 export interface HttpRequest {
@@ -30,11 +30,15 @@ export function admitRequest(
   response: ServerResponse,
   options: ArrivalOptions,
 ): AdmittedCall | undefined {
+  // Set before, as the answer of a refused call has the id of its log line as well.
+  const { headers } = request;
+  headers['x-request-id'] = requestIdOf(headers['x-request-id']?.toString());
+  response.setHeader('x-request-id', headers['x-request-id']);
   const arrival = arrivalOf(request, options);
   let call: AdmittedCall | undefined;
   try {
     call = admission.admit(arrival, { streaming: false });
-    const length = request.headers['content-length'];
+    const length = headers['content-length'];
     if (length !== undefined) call.body.announce(Math.max(0, Number(length) - options.envelopeBytes));
   } catch (error) {
     call?.close();

@@ -5,7 +5,7 @@ import type { WireError } from '../../services/errors.js';
 import type { ServedService } from '../../services/service.js';
 import type { CallAdmission } from '../calls/admission.js';
 import { admitRequest } from '../calls/admit-request.js';
-import { type CallTracker, requestIdOf } from '../calls/call-tracker.js';
+import type { CallTracker } from '../calls/call-tracker.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
 import { assertEncoding } from './body-encoding.js';
 import { DOCS_POLICY, docsPage } from './docs-page.js';
@@ -82,10 +82,6 @@ async function answer(
   options: OpenAiOptions,
   context: OpenAiContext,
 ): Promise<void> {
-  // Set before, as the answer of a refused call has the id of its log line as well.
-  const { headers } = request;
-  headers['x-request-id'] = requestIdOf(headers['x-request-id']?.toString());
-  response.setHeader('x-request-id', headers['x-request-id']);
   const call = admitRequest(options, request, response, {
     path: operation.rpc,
     protocol: 'openai',
