@@ -18,6 +18,7 @@ import {
 import { expect } from 'chai';
 import { GrpcClient, gather } from '../fixtures/grpc-client.js';
 import { pocketServer } from '../fixtures/pocket.js';
+import { rawGrpc } from '../fixtures/raw-grpc.js';
 import type { ServerProcess } from '../fixtures/server-process.js';
 import { COMMIT, DEMO_MODELS } from '../fixtures/volume.js';
 
@@ -266,6 +267,21 @@ describe('one port', () => {
       const options = { method: 'POST', body, headers: { 'content-type': type, ...headers } };
       const id = (await fetch(`${server.url}/${SERVICE}/EmbedText`, options)).headers.get('x-request-id');
       expect(id).to.match('x-request-id' in headers ? /^test-request-8$/ : /^[\da-f-]{36}$/);
+      await server.logged((entry) => entry.call === id);
+    }
+  });
+
+  it('names the log line of a call in the trailers of gRPC, of one that fails or is refused as well', async () => {
+    const message = Buffer.from([0, 0, 0, 0, 3, 10, 1, ...Buffer.from('a')]);
+    const calls = [
+      [message, { 'x-request-id': 'test-request-9' }],
+      [Buffer.alloc(5), {}],
+      [message, { 'grpc-timeout': '0n' }],
+      [Buffer.from([0, 255, 255, 255, 255]), {}],
+    ] as const;
+    for (const [body, headers] of calls) {
+      const id = (await rawGrpc(server.url, `${SERVICE}/EmbedText`, body, headers))['x-request-id'];
+      expect(id).to.match('x-request-id' in headers ? /^test-request-9$/ : /^[\da-f-]{36}$/);
       await server.logged((entry) => entry.call === id);
     }
   });

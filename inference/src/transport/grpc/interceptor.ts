@@ -6,11 +6,13 @@ import grpc from '@grpc/grpc-js';
 import type { InferenceError } from '../../errors.js';
 import type { ServedService } from '../../services/service.js';
 import type { CallAdmission } from '../calls/admission.js';
-import type { CallTracker } from '../calls/call-tracker.js';
+import { type CallTracker, requestIdOf } from '../calls/call-tracker.js';
 import { ArrivingCall, type ArrivingCallOptions, endUpload, type GrpcCall, internalsOf } from './arriving-call.js';
 import { widenWindows } from './flow-window.js';
 import { Probes } from './probes.js';
 import { toGrpcStatus } from './status.js';
+
+const REQUEST_ID = 'x-request-id';
 
 export interface GrpcCallsOptions extends ArrivingCallOptions {
   readonly services: readonly ServedService[];
@@ -49,6 +51,7 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, pass) => {
+            if (skipAccessLog.get(path) === false) nameLogLine(call, metadata);
             const header = (name: string) => metadata.get(name)[0]?.toString();
             const arrival = {
               path,
@@ -103,6 +106,18 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
       if (take === undefined) throw new Error('a handler was called for a call that was not admitted');
       return take();
     },
+  };
+}
+
+/** The status has the id of the call's log line: the caller's, or a new one. */
+function nameLogLine(call: grpc.ServerInterceptingCallInterface, given: grpc.Metadata): void {
+  const id = requestIdOf(given.get(REQUEST_ID)[0]?.toString());
+  given.set(REQUEST_ID, id);
+  const send = call.sendStatus.bind(call);
+  call.sendStatus = (status) => {
+    const metadata = status.metadata ?? new grpc.Metadata();
+    metadata.set(REQUEST_ID, id);
+    send({ ...status, metadata });
   };
 }
 
