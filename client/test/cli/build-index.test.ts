@@ -67,6 +67,16 @@ describe('heimdex index', () => {
     expect(result.stderr).to.match(/b\.png: The EmbedImage request has .* the server accepts 1048576 per message/);
   });
 
+  it('waits for a model that is still loading, which the server does not list yet', async () => {
+    await file('a.png', '1,0');
+    cli.server.loadingCalls = 2;
+    expect(await figures(join(cli.dir, 'p.index'))).to.include({ embedded: 1 });
+    cli.server.loadingCalls = Number.POSITIVE_INFINITY;
+    const refused = await run(['index', cli.dir, '--index', join(cli.dir, 'p.index')]);
+    expect(refused).to.include({ exitCode: 3 });
+    expect(refused.stderr).to.contain('still loading').and.to.contain('heimdex health');
+  });
+
   it('saves partial progress on a failure and resumes from it', async () => {
     const index = join(cli.dir, 'p.index');
     for (const name of ['a', 'b', 'c', 'd', 'e']) await file(`${name}.png`, '1,0');

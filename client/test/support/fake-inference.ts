@@ -42,6 +42,8 @@ export interface FakeInference extends FakeService {
   model: { id: string; revision: string; variant: string };
   health: Serving;
   maxMessageBytes: bigint;
+  /** Calls of EmbedImage that find its model still loading. */
+  loadingCalls: number;
   /** Calls of GetServerInfo. */
   infos: number;
   /** Batch sizes of EmbedImage, in the order of the calls. */
@@ -66,6 +68,7 @@ export async function startFakeInference(): Promise<FakeInference> {
     model: { id: 'org/name', revision: 'a'.repeat(40), variant: 'q8' },
     health: Serving.SERVING,
     maxMessageBytes: 67_108_864n,
+    loadingCalls: 0,
     infos: 0,
     imageBatches: [] as number[],
     healthChecks: [] as string[],
@@ -74,9 +77,9 @@ export async function startFakeInference(): Promise<FakeInference> {
 
   const getServerInfo: Unary<unknown, GetServerInfoResponse> = (_call, reply) => {
     state.infos += 1;
-    const models = [
-      { role: 'vision', model: state.model, dimensions: 2, device: 'cpu', family: 'siglip', memoryBytes: 83_886_080n },
-    ];
+    const { model } = state;
+    const vision = { role: 'vision', model, dimensions: 2, device: 'cpu', family: 'siglip', memoryBytes: 83_886_080n };
+    const models = state.loadingCalls > 0 ? [] : [vision];
     const limits = { maxMessageBytes: state.maxMessageBytes, maxBatchItems: MAX_BATCH_ITEMS, maxAudioSeconds: 7200 };
     reply(
       null,
@@ -90,6 +93,11 @@ export async function startFakeInference(): Promise<FakeInference> {
     );
   };
   const embedImage: Unary<EmbedImageRequest, EmbedImageResponse> = ({ request }, reply) => {
+    if (state.loadingCalls > 0) {
+      state.loadingCalls -= 1;
+      reply(failure(status.UNAVAILABLE, 'still loading', { reason: 'STARTING', retryAfterMs: 1 }));
+      return;
+    }
     state.imageBatches.push(request.images.length);
     if (request.images.some(({ content }) => Buffer.from(content).toString() === 'forbidden')) {
       reply(failure(status.PERMISSION_DENIED, 'not for you'));

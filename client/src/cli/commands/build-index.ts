@@ -2,10 +2,10 @@ import { formatCount, formatTimeLeft, visible } from '@heimdex/common';
 import { assembleIndex, type IndexEntry, otherEntries, planIndex } from '../../search/build-index.js';
 import { type ImageIndex, ImageIndexError, readImageIndex, writeImageIndex } from '../../search/image-index.js';
 import { callWithFiles, serverFacts } from '../batches.js';
-import { CliError, usageError } from '../cli-error.js';
+import { usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
-import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
+import type { ExitCode } from '../exit-codes.js';
 import { findImages } from '../images.js';
 import { bar } from '../table.js';
 import { expectWritable } from '../writable.js';
@@ -25,9 +25,10 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
   return withClient(host, { bulk: true, ...options }, async (context) => {
     const { client, call, terminal } = context;
     await expectWritable(options.index);
-    const { limits, visionModel: model } = await serverFacts(client, call);
-    if (model === undefined)
-      throw new CliError('The server has no image model loaded (VISION_MODEL_NAME)', EXIT_CODES.failed);
+    const { limits, visionModel } = await serverFacts(client, call);
+    // One that is still loading is not listed: a call waits for it, or says that there is none.
+    const { model } =
+      visionModel === undefined ? await client.embedImage([new Uint8Array()], call) : { model: visionModel };
     const existing = await existingIndex(options.index);
     const plan = await planIndex(await findImages(paths), options.index, existing, model);
     if (plan.otherModel)
