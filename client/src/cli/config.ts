@@ -10,8 +10,10 @@ export interface CliEnvironment {
   readonly address: string;
   /** HEIMDEX_TOKEN: bearer token. */
   readonly token: string | undefined;
-  /** NO_COLOR: any value disables colour (no-color.org). */
+  /** NO_COLOR: any value disables colour (no-color.org). A dumb terminal has none. */
   readonly plain: boolean;
+  /** TERM=dumb: the terminal knows no sequences, as in Emacs. */
+  readonly dumb: boolean;
   /** HEIMDEX_DEBUG: any value adds stack traces to error messages. */
   readonly debug: boolean;
 }
@@ -19,10 +21,12 @@ export interface CliEnvironment {
 /** Reads the environment variables. No other file of the client does. */
 export function readEnvironment(env: NodeJS.ProcessEnv): CliEnvironment {
   const given = (name: string) => (env[name] === undefined || env[name] === '' ? undefined : env[name]);
+  const dumb = env.TERM === 'dumb';
   return {
     address: given('HEIMDEX_ADDRESS') ?? DEFAULT_ADDRESS,
     token: given('HEIMDEX_TOKEN'),
-    plain: given('NO_COLOR') !== undefined,
+    plain: given('NO_COLOR') !== undefined || dumb,
+    dumb,
     debug: given('HEIMDEX_DEBUG') !== undefined,
   };
 }

@@ -2,23 +2,24 @@
 
 import { createReadStream, fstatSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { readEnvironment } from './config.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { runCli } from './program.js';
 import { ERASE_LINE } from './terminal.js';
 
 /** Runs the command line of this process. */
 export async function main(): Promise<void> {
+  const { stdout, stderr, env } = process;
   Object.assign(process, { noDeprecation: true }); // Deprecation warnings of libraries do not concern the user.
   const interrupted = new AbortController();
   const stop = () => {
     if (!interrupted.signal.aborted) return interrupted.abort();
     // Exit immediately on the second signal, without the progress line.
-    if (process.stderr.isTTY) process.stderr.write(ERASE_LINE);
+    if (stderr.isTTY && !readEnvironment(env).dumb) stderr.write(ERASE_LINE);
     process.exit(EXIT_CODES.interrupted);
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
-  const { stdout, stderr, env } = process;
   stderr.on('error', () => undefined); // Nowhere left to report it.
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(EXIT_CODES.ok); // The reader closed the pipe, as `head` does.

@@ -30,7 +30,7 @@ export interface CliRun extends CliStreams {
 /** Runs `heimdex` with arguments (without the program name) and returns its exit code. Never rejects. */
 export async function runCli(args: readonly string[], run: CliRun): Promise<ExitCode> {
   const environment = readEnvironment(run.env);
-  const terminal = new Terminal(run, environment.plain);
+  const terminal = new Terminal(run, environment);
   const outcome: { exitCode: ExitCode } = { exitCode: EXIT_CODES.ok };
   const program = buildProgram({ terminal, environment, signal: run.signal }, (exitCode) => {
     outcome.exitCode = exitCode;

@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { escaped, startOfText, visible } from '@heimdex/common';
 import pc from 'picocolors';
+import type { CliEnvironment } from './config.js';
 import { toJson } from './to-json.js';
 
 /** An output stream that may be a terminal. */
@@ -34,27 +35,29 @@ export class Terminal {
   readonly live: boolean;
   readonly #stdout: OutputStream;
   readonly #stderr: OutputStream;
+  /** Whether there is a progress line. */
+  readonly #redraws: boolean;
   #status = false;
   #statusMs = 0;
 
-  /** @param plain disables colour */
-  constructor({ stdin, stdout, stderr }: CliStreams, plain: boolean) {
+  constructor({ stdin, stdout, stderr }: CliStreams, { plain, dumb }: Pick<CliEnvironment, 'plain' | 'dumb'>) {
     this.stdin = stdin;
     this.#stdout = stdout;
     this.#stderr = stderr;
     this.live = stdout.isTTY === true;
+    this.#redraws = stderr.isTTY === true && !dumb;
     this.out = pc.createColors(!plain && stdout.isTTY === true);
     this.err = pc.createColors(!plain && stderr.isTTY === true);
   }
 
-  /** Columns of standard output. Default 80. */
+  /** Columns of standard output. Default 80, also of a terminal without a known size (docker run -t), which reports 0. */
   get columns(): number {
-    return this.#stdout.columns ?? 80;
+    return this.#stdout.columns || 80;
   }
 
   /** Columns of the progress line: a line as wide as the terminal would go on in the next one. */
   get statusColumns(): number {
-    return Math.max(1, (this.#stderr.columns ?? 80) - 1);
+    return Math.max(1, (this.#stderr.columns || 80) - 1);
   }
 
   /** Writes a chunk of the result, without colours. Control characters are escaped. */
@@ -83,7 +86,7 @@ export class Terminal {
   /** Shows a progress line that the next one replaces, rate-limited, only on a terminal. */
   status(text: string): void {
     const nowMs = performance.now();
-    if (this.#stderr.isTTY !== true || (this.#status && nowMs - this.#statusMs < STATUS_INTERVAL_MS)) return;
+    if (!this.#redraws || (this.#status && nowMs - this.#statusMs < STATUS_INTERVAL_MS)) return;
     this.#statusMs = nowMs;
     this.#stderr.write(ERASE_LINE + startOfText(visible(text), this.statusColumns));
     this.#status = true;

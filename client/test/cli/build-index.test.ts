@@ -44,6 +44,14 @@ describe('heimdex index', () => {
     expect(await figures(index)).to.deep.equal({ images: 1, embedded: 1, unchanged: 0, gone: 0 });
   });
 
+  it('shows its progress on a terminal, but not on one that knows no sequences', async () => {
+    await file('a.png', '1,0');
+    const command = ['index', cli.dir, '--index', join(cli.dir, 'p.index')];
+    expect((await run(command, { terminal: true, columns: 0 })).stderr).to.contain('1 of 1 image');
+    await file('b.png', '1,0');
+    expect((await run(command, { terminal: true, env: { TERM: 'dumb' } })).stderr).to.equal('');
+  });
+
   it('skips failed images and writes the others', async () => {
     await file('a.png', '1,0');
     await file('b.png', 'bad');

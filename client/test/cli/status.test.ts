@@ -26,6 +26,16 @@ describe('heimdex', () => {
       expect(models[0]).to.include({ role: 'vision', family: 'siglip' });
     });
 
+    it('have no colour on a terminal that knows no sequences', async () => {
+      const sequence = '\u001b[';
+      expect((await run(['health'], { terminal: true })).stdout).to.contain(sequence);
+      expect((await run(['health'], { terminal: true, env: { TERM: 'dumb' } })).stdout).to.not.contain(sequence);
+    });
+
+    it('show every column on a terminal of unknown width that has room for them in 80 characters', async () => {
+      expect((await run(['models'], { terminal: true, columns: 0 })).stdout).to.contain('FAMILY');
+    });
+
     it('accept the common options before the command, and prefer those after it', async () => {
       expect(JSON.parse((await run(['--json', 'info'])).stdout)).to.include({ version: '9.9.9' });
       expect((await run(['-a', '127.0.0.1:1', '--timeout', '1', 'health'])).exitCode).to.equal(3);

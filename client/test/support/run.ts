@@ -17,12 +17,14 @@ export interface CommandInput {
   readonly signal?: AbortSignal;
   /** Both outputs are terminals, 100 characters wide. */
   readonly terminal?: boolean;
+  /** Another width of these; 0: unknown, as of docker run -t. */
+  readonly columns?: number;
 }
 
 /** Runs `heimdex` in this process. */
 export async function heimdex(args: readonly string[], input: CommandInput = {}): Promise<CommandResult> {
-  const stdout = capture(input.terminal === true, input.watch);
-  const stderr = capture(input.terminal === true);
+  const stdout = capture(input, input.watch);
+  const stderr = capture(input);
   const exitCode = await runCli(args, {
     stdin: Readable.from(typeof input.stdin === 'string' ? [Buffer.from(input.stdin)] : (input.stdin ?? [])),
     stdout: stdout.stream,
@@ -33,7 +35,7 @@ export async function heimdex(args: readonly string[], input: CommandInput = {})
   return { exitCode, stdout: stdout.text(), stderr: stderr.text() };
 }
 
-function capture(terminal: boolean, watch?: (text: string) => void) {
+function capture({ terminal = false, columns = 100 }: CommandInput, watch?: (text: string) => void) {
   const chunks: Buffer[] = [];
   const stream = new PassThrough();
   stream.on('data', (chunk: Buffer) => {
@@ -41,7 +43,7 @@ function capture(terminal: boolean, watch?: (text: string) => void) {
     watch?.(Buffer.concat(chunks).toString());
   });
   return {
-    stream: Object.assign(stream, { isTTY: terminal, columns: 100 }),
+    stream: Object.assign(stream, { isTTY: terminal, columns }),
     text: () => Buffer.concat(chunks).toString(),
   };
 }
