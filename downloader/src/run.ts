@@ -27,7 +27,7 @@ export interface RunOptions {
 
 /** Runs the program and returns its exit status. Never throws. */
 export async function run(options: RunOptions): Promise<number> {
-  const screen = openScreen(options.stderr);
+  const screen = openScreen(options.stderr, options.env);
   try {
     const args = parseArguments(options.argv);
     if (args.command === 'help') return printed(options, (await import('./cli/help.js')).helpText());

@@ -85,12 +85,18 @@ describe('progress', () => {
     expect(written).to.deep.equal(['one\ntwo\n', '\u001b[2A\u001b[0Ja log line\none\ntwo\n', '\u001b[2A\u001b[0J']);
   });
 
-  it('draws nothing without a terminal', () => {
-    const written: string[] = [];
-    const screen = openScreen({ write: (text: string) => written.push(text) > 0 });
-    screen.draw(['one']);
-    screen.write('a log line\n');
-    expect(written).to.deep.equal(['a log line\n']);
+  it('draws nothing without a terminal, or on one that knows no sequences', () => {
+    for (const [isTTY, term] of [
+      [false, 'xterm'],
+      [true, 'dumb'],
+    ] as const) {
+      const written: string[] = [];
+      const screen = openScreen({ isTTY, write: (text: string) => written.push(text) > 0 }, { TERM: term });
+      screen.draw(['one']);
+      screen.write('a log line\n');
+      expect(written).to.deep.equal(['a log line\n']);
+      expect(screen).to.include({ isTTY, draws: false });
+    }
   });
 });
 

@@ -25,7 +25,7 @@ export class CompileProgress {
   onStep({ role, phase, share, graph, graphs }: CompileStep): void {
     const { words, begin, length } = PHASES[phase];
     const name = `${role} (${graph} of ${graphs}): ${words}`;
-    if (this.#screen.isTTY) {
+    if (this.#screen.draws) {
       const done = (graph - 1 + begin + length * share) / graphs;
       this.#screen.draw([barLine({ name, haveBytes: done, sizeBytes: 1, suffix: '' }, this.#screen.columns)]);
     } else if (share === 0) {

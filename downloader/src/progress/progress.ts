@@ -66,8 +66,8 @@ class FetchFollower implements Progress {
   }
 
   start(): void {
-    const show = this.#screen.isTTY ? () => this.#draw() : () => this.#line();
-    this.#timer = setInterval(show, this.#screen.isTTY ? DRAW_MS : LINE_MS);
+    const show = this.#screen.draws ? () => this.#draw() : () => this.#line();
+    this.#timer = setInterval(show, this.#screen.draws ? DRAW_MS : LINE_MS);
     this.#timer.unref();
   }
 
