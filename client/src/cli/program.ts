@@ -185,7 +185,7 @@ function addServerCommands(command: AddCommand, host: CliHost, done: Done): void
     .argument('[method]', 'a single method, such as EmbedImage')
     .option('--service <name>', 'a method, or any service name: heimdex.inference.v1.InferenceService/EmbedImage')
     .option('--wait <seconds>', 'wait until serving, at most this long', positive)
-    .addOption(new Option('--watch', 'show each change until interrupted').conflicts('wait'))
+    .addOption(new Option('--watch', 'show each change until interrupted or the server stops').conflicts('wait'))
     .action(async (method: string | undefined, options: HealthCommandOptions) =>
       done(await health(host, method, options)),
     );
