@@ -17,6 +17,8 @@ const ATSC_EAC3 = 135;
 const AUDIO: ReadonlySet<number> = new Set([MPEG_AUDIO, 4, AAC, 129, BLU_RAY_EAC3, ATSC_EAC3]);
 /** Tags of the descriptors of AC-3 and E-AC-3. */
 const DVB_AUDIO: ReadonlySet<number> = new Set([0x6a, 0x7a]);
+/** The numbers of tables. */
+const PROGRAM_LIST = 0;
 const PROGRAM_MAP = 2;
 const NO_TABLE = 0xff;
 /** The number that a list of programs gives network information. */
@@ -64,16 +66,14 @@ export function mapsIn(packets: Uint8Array): readonly ProgramMap[] {
   return sections.filter(({ pid, section }) => pids.has(pid) && section[0] === PROGRAM_MAP);
 }
 
-/** Returns the programs that the lists of a stream name, with the offset of each one's number. */
+/** Returns the programs of the first list, with the offset of each one's number: the demuxer reads no other. */
 function programsIn(sections: readonly Section[]): readonly ListedProgram[] {
+  const list = sections.find(({ pid, section }) => pid === 0 && section[0] === PROGRAM_LIST);
   const programs: ListedProgram[] = [];
-  for (const { pid, section, at } of sections) {
-    if (pid !== 0 || section[0] !== 0) continue;
-    for (let entry = 8; entry + 4 <= section.length; entry += 4) {
-      const number = section.readUInt16BE(entry);
-      const mapPid = section.readUInt16BE(entry + 2) & 0x1fff;
-      if (number !== NO_PROGRAM) programs.push({ number, mapPid, at: at + entry });
-    }
+  for (let entry = 8; list !== undefined && entry + 4 <= list.section.length; entry += 4) {
+    const number = list.section.readUInt16BE(entry);
+    const mapPid = list.section.readUInt16BE(entry + 2) & 0x1fff;
+    if (number !== NO_PROGRAM) programs.push({ number, mapPid, at: list.at + entry });
   }
   return programs;
 }
@@ -127,7 +127,7 @@ interface Program {
 export function firstProgram(packets: Uint8Array, complete: boolean): Program | undefined {
   const maps = mapsIn(packets);
   const programs = programsIn(sectionsIn(packets));
-  const programCount = new Set(programs.map(({ number }) => number)).size;
+  const { length: programCount } = programs;
   const first = complete || programCount < 2 ? maps[0] : undefined;
   const map = maps.find((each) => streamsOf(each).some(isAudio)) ?? first;
   if (map === undefined) return undefined;
