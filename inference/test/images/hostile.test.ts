@@ -186,6 +186,9 @@ describe('damaged images', () => {
       expect(() => checkItems(file(3)), String(version)).to.not.throw();
       expect(() => checkItems(file(6)), String(version)).to.throw('many times as long as the file');
     }
+    // 65,535 extents of each of a million items, which take no bytes.
+    const empty = box('iloc', Buffer.of(2, 0, 0, 0, 0, 0), number(4, 1_000_000), Buffer.alloc(10_000_000, 255));
+    expect(() => checkItems(box('meta', Buffer.alloc(4), empty))).to.not.throw();
     const avif = await sharp({ create: { width: 16, height: 16, channels: 3, background: '#456' } })
       .avif()
       .toBuffer();

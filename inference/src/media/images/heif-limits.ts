@@ -117,6 +117,8 @@ function* readExtents(iloc: DataView, inside: number): Iterable<Extent> {
   const version = iloc.getUint8(0);
   const [offsetBytes, lengthBytes] = [iloc.getUint8(4) >> 4, iloc.getUint8(4) & 15];
   const [baseBytes, indexBytes] = [iloc.getUint8(5) >> 4, version === 0 ? 0 : iloc.getUint8(5) & 15];
+  // Extents without a length may take no bytes themselves: any number of them.
+  if (lengthBytes === 0) return;
   let at = 6;
   const next = (bytes: number): number => {
     at += bytes;
