@@ -82,6 +82,9 @@ describe('a call of the client', () => {
     const { address } = await serve((_call, reply) => {
       refusals += 1;
       if (refusals === 20) return reply(null, one);
+      // A refusal is not an attempt: a failure of another kind is retried as of a call that never waited.
+      if (refusals === 10)
+        return reply(failure(status.UNAVAILABLE, 'lost', { reason: 'WORKER_LOST', retryAfterMs: 1 }));
       reply(failure(status.RESOURCE_EXHAUSTED, 'full', { reason: 'QUEUE_FULL', retryAfterMs: 1 }));
     });
     await connect({ address, priority: 'bulk' }).embedText(['a']);

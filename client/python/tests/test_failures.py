@@ -23,6 +23,7 @@ from heimdex_client import (
     StartingError,
     UnavailableError,
     UnreachableError,
+    WorkerLostError,
 )
 from heimdex_client._proto import embedding_pb2, error_details_pb2, health_pb2, speech_pb2, status_pb2
 from heimdex_client.errors import make_error
@@ -101,6 +102,13 @@ class RetryTest(unittest.TestCase):
         for _ in range(100):
             attempts.start()
             self.assertLess(attempts.delay(full), 1)
+        lost = WorkerLostError("lost", code="UNAVAILABLE", reason="WORKER_LOST")
+        for _ in range(RetryOptions.max_attempts - 1):
+            attempts.start()
+            attempts.delay(lost)
+        attempts.start()
+        with self.assertRaises(WorkerLostError):
+            attempts.delay(lost)
         with self.assertRaises(QueueFullError):
             Attempts(RetryOptions(), RetryBudget(5), 0, bulk=True).delay(full)
         with self.assertRaises(QueueFullError):

@@ -4,7 +4,7 @@ import type { Metadata } from '@grpc/grpc-js';
 import { messageOf } from '@heimdex/common';
 import { GetServerInfoRequestSchema, InferenceService } from '@heimdex/gen';
 import { nowMs } from '../clock.js';
-import { type CallContext, errorOf } from '../convert-error.js';
+import { errorOf } from '../convert-error.js';
 import { createError, InferenceClientError, invalidOption } from '../errors.js';
 import { MESSAGE_TOO_LARGE, MIN_MAX_MESSAGE_BYTES, tooLargeMessage } from '../message-limit.js';
 import {
@@ -123,6 +123,7 @@ export class Caller {
     const connectDeadlineMs = () => Math.min(plan.deadlineMs, nowMs() + (plan.connectMs ?? Number.POSITIVE_INFINITY));
     const firstMs = connectDeadlineMs();
     let lastMs = firstMs;
+    let refusals = 0; // By a full queue for whose room the call waits: no attempts.
     for (;;) {
       try {
         const readyMs = Math.min(lastMs, nowMs() + (this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS));
@@ -145,7 +146,9 @@ export class Caller {
         if (scope.signal.aborted) throw scope.error(plan.name);
         const error = errorOf(thrown, context);
         const waits = this.#waits(error, plan.call);
-        const delayMs = plan.mayRetry?.() === false ? undefined : this.#delayMs(error, context, tried, waits);
+        if (waits) refusals += 1;
+        const failures = context.attempts - refusals;
+        const delayMs = plan.mayRetry?.() === false ? undefined : this.#delayMs(error, failures, tried, waits);
         if (delayMs === undefined || nowMs() + delayMs >= (waits ? firstMs : lastMs)) {
           throw await this.#explained(error, plan.deadlineMs, scope, plan.name);
         }
@@ -233,14 +236,9 @@ export class Caller {
     return reason === 'QUEUE_FULL' && priority === 'bulk' && this.#retry.maxAttempts > 1;
   }
 
-  #delayMs(
-    error: InferenceClientError,
-    context: CallContext,
-    tried: Set<Endpoint>,
-    waits: boolean,
-  ): number | undefined {
+  #delayMs(error: InferenceClientError, failures: number, tried: Set<Endpoint>, waits: boolean): number | undefined {
     if (!isRetryable(error)) return undefined;
-    const endpoint = this.#pool.endpoints.find(({ address }) => address === context.address);
+    const endpoint = this.#pool.endpoints.find(({ address }) => address === error.address);
     if (endpoint !== undefined) {
       tried.add(endpoint);
       if (error.code === 'UNAVAILABLE') this.#pool.recordFailure(endpoint);
@@ -248,8 +246,7 @@ export class Caller {
     const otherAvailable = this.#untried(tried).length > 0;
     const moves = otherAvailable && NOT_TAKEN.has(error.reason ?? '');
     if (!waits && !moves && !this.#budget.recordFailure()) return undefined;
-    const options = waits ? { ...this.#retry, maxAttempts: Number.POSITIVE_INFINITY } : this.#retry;
-    const delayMs = retryDelayMs(error, context.attempts, options, Math.random());
+    const delayMs = retryDelayMs(error, failures, this.#retry, Math.random());
     return delayMs !== undefined && otherAvailable ? 0 : delayMs;
   }
 }

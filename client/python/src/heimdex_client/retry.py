@@ -67,6 +67,7 @@ class Attempts:
         self._begin = time.monotonic()
         self._deadline = None if timeout is None else self._begin + timeout
         self._failed: str | None = None
+        self._refusals = 0  # By a full queue for whose room the call waits: no attempts.
         self.count = 0
 
     def start(self) -> float | None:
@@ -88,14 +89,16 @@ class Attempts:
             error.message += f", after an attempt that failed: {self._failed}"
             error.args = (error.message,)
         waits = self._bulk and error.reason == "QUEUE_FULL" and self._options.max_attempts > 1
+        self._refusals += waits
+        failures = self.count - self._refusals
         if not is_retryable(error):
             raise error
-        if not waits and (not self._budget.failed() or self.count >= self._options.max_attempts):
+        if not waits and (not self._budget.failed() or failures >= self._options.max_attempts):
             raise error
         if error.retry_after is not None:
             delay = error.retry_after * (1 + _RETRY_AFTER_SPREAD * random.random())
         else:
-            delay = random.random() * min(self._options.max_delay, self._options.initial_delay * 2 ** (self.count - 1))
+            delay = random.random() * min(self._options.max_delay, self._options.initial_delay * 2 ** (failures - 1))
         if self._deadline is not None and time.monotonic() + delay >= self._deadline:
             raise error
         waited = time.monotonic() - self._begin if waits else 0
