@@ -52,7 +52,9 @@ export function commonOptions(): Option[] {
       '-a, --address <address>',
       'server address; several separated by commas, or dns:///name:port (HEIMDEX_ADDRESS, default localhost:8001)',
     ),
-    new Option('--timeout <seconds>', 'timeout per call; of transcribe, the longest time without a result').argParser(positive),
+    new Option('--timeout <seconds>', 'timeout per call; of transcribe, the longest time without a result').argParser(
+      positive,
+    ),
     new Option('--bulk', 'run at low priority'),
     new Option('--tls', 'use TLS'),
     new Option('--tls-ca <file>', 'trusted certificate authorities (PEM)'),
