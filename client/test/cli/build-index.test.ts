@@ -85,6 +85,15 @@ describe('heimdex index', () => {
     expect(refused.stderr).to.contain('still loading').and.to.contain('heimdex health');
   });
 
+  it('lets its calls, which yield to others, wait as long as the transcription of a file may take, unless told otherwise', async () => {
+    const [beginMs, minuteMs] = [Date.now(), 60_000];
+    await file('a.png', '1,0');
+    await figures(join(cli.dir, 'p.index'));
+    expect(cli.server.imageDeadlineMs).to.be.greaterThan(beginMs + 9 * minuteMs);
+    await figures(join(cli.dir, 'other.index'), '--timeout', '60');
+    expect(cli.server.imageDeadlineMs).to.be.lessThan(Date.now() + 2 * minuteMs);
+  });
+
   it('saves partial progress on a failure and resumes from it', async () => {
     const index = join(cli.dir, 'p.index');
     for (const name of ['a', 'b', 'c', 'd', 'e']) await file(`${name}.png`, '1,0');

@@ -48,6 +48,8 @@ export interface FakeInference extends FakeService {
   infos: number;
   /** Batch sizes of EmbedImage, in the order of the calls. */
   readonly imageBatches: number[];
+  /** When the last call of EmbedImage was to have ended, by Date.now(). */
+  imageDeadlineMs: number;
   /** The service names of health checks, in order. */
   readonly healthChecks: string[];
   readonly starts: TranscribeStreamRequest['message'][];
@@ -71,6 +73,7 @@ export async function startFakeInference(): Promise<FakeInference> {
     loadingCalls: 0,
     infos: 0,
     imageBatches: [] as number[],
+    imageDeadlineMs: 0,
     healthChecks: [] as string[],
     starts: [] as TranscribeStreamRequest['message'][],
   };
@@ -92,7 +95,9 @@ export async function startFakeInference(): Promise<FakeInference> {
       }),
     );
   };
-  const embedImage: Unary<EmbedImageRequest, EmbedImageResponse> = ({ request }, reply) => {
+  const embedImage: Unary<EmbedImageRequest, EmbedImageResponse> = (call, reply) => {
+    const { request } = call;
+    state.imageDeadlineMs = Number(call.getDeadline());
     if (state.loadingCalls > 0) {
       state.loadingCalls -= 1;
       reply(failure(status.UNAVAILABLE, 'still loading', { reason: 'STARTING', retryAfterMs: 1 }));
