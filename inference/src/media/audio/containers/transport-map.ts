@@ -1,5 +1,6 @@
 /** Reads the program maps of an MPEG-TS (ISO 13818-1), in packets of 188 bytes. */
 
+import { joinAll } from '../decoders/samples.js';
 import { frameLength } from '../mpeg-frames.js';
 import { adtsLengthAt } from './frame-resync.js';
 
@@ -94,24 +95,29 @@ export function streamsOf({ section, at: mapAt }: ProgramMap): readonly StreamEn
   return streams;
 }
 
-/** Puts the packets of each program map that has several next to each other: the demuxer takes another packet for its end. */
-export function gatherMaps(packets: Uint8Array): void {
-  for (let at = 0; at + PACKET_BYTES <= packets.length; at += PACKET_BYTES) {
+/** Returns packets with those of each program map next to each other: the demuxer takes another packet for its end. */
+export function gatherMaps(packets: Uint8Array): Uint8Array {
+  const groups: Uint8Array[][] = [];
+  const maps = new Map<number, { readonly group: Uint8Array[]; missingBytes: number }>();
+  let at = 0;
+  for (; at + PACKET_BYTES <= packets.length; at += PACKET_BYTES) {
     const packet = packetAt(packets, at);
-    const start = sectionStart(packet);
-    if (start === undefined || packet[start] !== PROGRAM_MAP) continue;
-    let missing = sectionBytes(packet, start) - (PACKET_BYTES - start);
-    let end = at + PACKET_BYTES;
-    for (let next = end; missing > 0 && next + PACKET_BYTES <= packets.length; next += PACKET_BYTES) {
-      const other = packetAt(packets, next);
-      if (pidOf(other) !== pidOf(packet)) continue;
-      if (payloadStart(other) !== undefined) break;
-      const part = packets.slice(next, next + PACKET_BYTES);
-      packets.copyWithin(end + PACKET_BYTES, end, next).set(part, end);
-      missing -= PACKET_BYTES - 4;
-      end += PACKET_BYTES;
+    const pid = pidOf(packet);
+    const begins = payloadStart(packet) !== undefined;
+    const map = maps.get(pid);
+    if (map !== undefined && map.missingBytes > 0 && !begins) {
+      map.group.push(packet);
+      map.missingBytes -= PACKET_BYTES - 4;
+      continue;
     }
+    const group = [packet];
+    groups.push(group);
+    if (begins) maps.delete(pid);
+    const start = sectionStart(packet);
+    if (start !== undefined && packet[start] === PROGRAM_MAP)
+      maps.set(pid, { group, missingBytes: sectionBytes(packet, start) - (PACKET_BYTES - start) });
   }
+  return joinAll([...groups.flat(), packets.subarray(at)]);
 }
 
 /** The program that is read. */

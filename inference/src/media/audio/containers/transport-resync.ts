@@ -62,8 +62,7 @@ export class TransportResync implements Resync {
   #named(packets: Uint8Array, ended: boolean): Uint8Array {
     joinUntimed(packets);
     if (this.#held === undefined) return this.#marked(packets);
-    const held = joinBytes(this.#held, packets);
-    gatherMaps(held);
+    const held = gatherMaps(joinBytes(this.#held, packets));
     const complete = ended || held.length >= HELD_MAX_BYTES;
     const program = firstProgram(held, complete);
     const changes = program && audioWithoutName(held, program.map);
