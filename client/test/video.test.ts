@@ -142,6 +142,24 @@ describe('Files given to transcribeFile', () => {
     ]);
   });
 
+  it('are sent without their video if they are an MPEG-TS of several programs, which only the server reads', async () => {
+    const path = join(dir, 'programs.mpegts');
+    const content = await readFile(join(CASES, 'video_h264_aac.mpegts'));
+    const single = await openVideo(join(CASES, 'video_h264_aac.mpegts'), undefined);
+    // The list of programs is the second packet.
+    content.writeUInt8(content.readUInt8(188 + 7) + 4, 188 + 7);
+    content.write('0002e200', 188 + 17, 'hex');
+    await writeFile(path, content);
+    const bytesOf = async (video: typeof single) => {
+      let bytes = 0;
+      for await (const chunk of video?.chunks() ?? []) bytes += chunk.length;
+      return bytes;
+    };
+    expect(await bytesOf(await openVideo(path, undefined)))
+      .to.equal(await bytesOf(single))
+      .and.to.be.within(1, content.length - 1);
+  });
+
   it('are sent unchanged if a Matroska has only unknown elements', async () => {
     const path = join(dir, 'unknown.webm');
     const content = Buffer.from(`1a45dfa3874282847765626d1853806790${'55'.repeat(16)}`, 'hex');

@@ -83,6 +83,11 @@ async function headOf(file: FileHandle): Promise<Uint8Array> {
 }
 
 async function audioOf(path: string, video: Video, requested: number | undefined): Promise<ExtractedAudio | undefined> {
+  if (video.kind === 'mpeg-ts') {
+    // The server reads more of them than the library: those of several programs.
+    const layout = transportLayoutOf(video.head);
+    return layout && { chunks: () => transportAudio(path, layout), trackIndex: undefined, warnings: [] };
+  }
   // Loaded on demand: most callers send no video.
   const library = await import('mediabunny');
   // The server reports unsupported content. Keep a log level that the program has set itself.
@@ -94,15 +99,11 @@ async function audioOf(path: string, video: Video, requested: number | undefined
     const audioTracks = await Promise.all((await input.getAudioTracks()).map(trackInfoOf));
     const large = video.kind === 'mp4' && video.sizeBytes > MAX_AUDIO_FILE_BYTES;
     // The library does not list video codecs that it does not know: see isMostlyOther.
-    const hasVideo = video.kind === 'mpeg-ts' || videoTracks.length > 0 || large;
+    const hasVideo = videoTracks.length > 0 || large;
     if (audioTracks.length === 0) return undefined;
     const chosen = chooseTrack(audioTracks, requested);
     if (chosen !== undefined) splitChunks(chosen.track.input);
     if (!hasVideo && !(await isMostlyOther(chosen, video.sizeBytes))) return undefined;
-    if (video.kind === 'mpeg-ts') {
-      const layout = transportLayoutOf(video.head);
-      return layout && { chunks: () => transportAudio(path, layout), trackIndex: undefined, warnings: [] };
-    }
     if (chosen === undefined || formatFor(chosen.track.codec, library) === undefined) return undefined;
     if ((await chosen.track.input.getDecoderConfig()) === null) return undefined;
     if (video.kind === 'matroska') {
@@ -165,10 +166,10 @@ async function trackAt(input: Input, index: number): Promise<TrackInfo> {
 }
 
 function openInput(library: Mediabunny, path: string): Input {
-  const { QTFF, MP4, WEBM, MATROSKA, MPEG_TS } = library;
+  const { QTFF, MP4, WEBM, MATROSKA } = library;
   const source = new library.FilePathSource(path);
   endSearches(source as unknown as InternalSource);
-  return new library.Input({ formats: [MP4, QTFF, WEBM, MATROSKA, MPEG_TS], source });
+  return new library.Input({ formats: [MP4, QTFF, WEBM, MATROSKA], source });
 }
 
 /** The library's internal source interface, in 1.61. */
