@@ -268,13 +268,13 @@ describe('a compile', function () {
     });
   }
 
-  /** Changes one bit of the checkpoint on the volume. */
+  /** Changes one bit of the checkpoint on the volume, in place: a compiler that reads it meanwhile never finds it cut off. */
   async function changeCheckpoint(): Promise<void> {
     const snapshot = join(cache, 'models--acme--german-bert', 'snapshots', hub.commit(NAME).sha);
     const path = join(snapshot, 'model.safetensors');
     const bytes = await readFile(path);
     bytes.writeUInt8(bytes.readUInt8(bytes.length - 9) ^ 1, bytes.length - 9);
-    await writeFile(path, bytes);
+    await writeFile(path, bytes, { flag: 'r+' });
   }
 
   it('of a file that changes meanwhile leaves nothing: its hash was that of other bytes', async () => {
