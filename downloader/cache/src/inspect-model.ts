@@ -75,16 +75,8 @@ async function inspectAs(
   );
   const [firstLocation] = locations;
   if (missing !== undefined || firstLocation === undefined) {
-    const problems = missing === undefined ? [modelMissing(search, repoPath(cacheDir, configured.id))] : [missing];
-    return {
-      configured,
-      repository: firstLocation?.repository ?? configured.id,
-      revision: undefined,
-      files: [],
-      present: [],
-      problems,
-      found: undefined,
-    };
+    const problem = missing ?? modelMissing(search, repoPath(cacheDir, configured.id));
+    return nothingFound(configured, firstLocation?.repository ?? configured.id, problem);
   }
   return configured.layout === 'plain'
     ? inspectPlain(search, locations)
@@ -183,9 +175,11 @@ async function inspectSnapshots(
   if (best !== undefined) return best;
   const { configured } = search;
   const lone = await loneCheckpointProblem(search.cacheDir, configured);
-  const problems = [unreadable ?? lone ?? modelMissing(search, lookedAt)];
-  const nothing = { revision: undefined, files: [], present: [], found: undefined };
-  return { configured, repository: first.repository, problems, ...nothing };
+  return nothingFound(configured, first.repository, unreadable ?? lone ?? modelMissing(search, lookedAt));
+}
+
+function nothingFound(configured: ConfiguredModel, repository: string, problem: CacheError): ModelInspection {
+  return { configured, repository, revision: undefined, files: [], present: [], problems: [problem], found: undefined };
 }
 
 async function inspectSnapshot(search: Search, repository: string, commit: string): Promise<ModelInspection> {

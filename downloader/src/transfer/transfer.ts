@@ -26,6 +26,7 @@ export interface TransferResult {
 
 /** Maximum answers of the wrong size and complete fetches with wrong bytes, together. */
 const MAX_MISMATCHES = 2;
+
 /**
  * Fetches a file, verifies its bytes and renames it to its final name; nothing else ever appears there. On failure the received
  * bytes stay for the next run.
