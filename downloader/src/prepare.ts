@@ -13,14 +13,17 @@ import { resumableBytes } from './transfer/leftovers.js';
 
 /**
  * Plans the download. Complete models cost no request.
- * Throws CacheError PATH_UNSAFE for a link out of the cache; DownloaderError OFFLINE with all missing files if requests are
- * forbidden; errors of the sources otherwise.
+ * Throws CacheError PATH_UNSAFE for a link out of the cache; if requests are forbidden, DownloaderError OFFLINE with all missing files, or
+ * CacheError CACHE_UNREADABLE; errors of the sources otherwise.
  */
 export async function preparePlan(cacheState: CacheState, remote: Remote, signal: AbortSignal): Promise<Plan> {
   const complete = cacheState.models.filter(isComplete);
   const compile = await Promise.all(cacheState.models.filter(needsOnlyCompiling).map(withConfig));
   const lacking = cacheState.models.filter(needsFetching);
-  if (lacking.length > 0 && isOffline(cacheState.environment)) throw offlineError(lacking, cacheState.environment);
+  if (lacking.length > 0 && isOffline(cacheState.environment)) {
+    assertReadable(lacking);
+    throw offlineError(lacking, cacheState.environment);
+  }
   return planFor(cacheState, { complete, compile }, lacking, remote, signal);
 }
 
@@ -77,11 +80,16 @@ function offlineError(lacking: readonly ModelState[], environment: CacheState['e
   );
 }
 
-/** Lists what a model lacks, one line per file, or why that is not known. */
+/** Throws the CacheError of a model that cannot be looked up: what it lacks is unknown, and fetching it again would not help. */
+export function assertReadable(models: readonly ModelState[]): void {
+  const problems = models.flatMap(({ inspection }) => inspection.problems);
+  const unreadable = problems.find(({ code }) => code === 'CACHE_UNREADABLE');
+  if (unreadable !== undefined) throw unreadable;
+}
+
+/** Lists what a model lacks, one line per file. */
 export function missingLines({ configured, inspection, damaged }: ModelState): string[] {
   const name = `${configured.role} ${configured.id}`;
-  const unreadable = inspection.problems.find(({ code }) => code === 'CACHE_UNREADABLE');
-  if (unreadable !== undefined) return [unreadable.message];
   if (inspection.found === undefined && inspection.files.length === 0) {
     const required = withStandIns(configured.files, () => false).filter((file) => file.required);
     const weights = configured.compile === undefined ? [] : ['model.safetensors, or another form of its checkpoint'];

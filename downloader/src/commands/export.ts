@@ -12,7 +12,7 @@ import { asDiskError, makeDirOf, outputPath } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { lockFound } from '../locked.js';
 import type { RunFigures } from '../metrics.js';
-import { missingLines } from '../prepare.js';
+import { assertReadable, missingLines } from '../prepare.js';
 import type { CommandContext } from './context.js';
 
 /** Writes the configured models to one tar file. */
@@ -58,6 +58,7 @@ async function assertFile(path: string, stdout: CommandContext['stdout']): Promi
 function assertComplete(cacheState: CacheState): void {
   const lacking = cacheState.models.filter((model) => !isComplete(model));
   if (lacking.length === 0) return;
+  assertReadable(lacking);
   const lines = lacking.flatMap((model) => missingLines(model).map((line) => `  ${line}`));
   throw new DownloaderError(
     'MODEL_INCOMPLETE',
