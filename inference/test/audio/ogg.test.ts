@@ -111,6 +111,15 @@ describe('Streams of audio at the same time in Ogg', () => {
 });
 
 describe('Tags in Ogg', () => {
+  it('whose last page is missing end where the sound begins', async () => {
+    const content = Buffer.from(await fixture('speech-16k-mono.opus'));
+    const alone = await transcribe(content);
+    const [first = Buffer.alloc(0), tags = Buffer.alloc(0), ...others] = pagesOf(content);
+    const pages = pagesWith(tags, [Buffer.concat([...packetsOf(tags), Buffer.alloc(100_000, 0x55)])]).slice(0, -1);
+    for (const page of pages) withChecksum(page);
+    expect((await transcribe(Buffer.concat([first, ...pages, ...others]))).samples).to.deep.equal(alone.samples);
+  });
+
   for (const name of ['speech-16k-mono.opus', 'speech-48k-stereo.vorbis.ogg', 'speech-48k-mono.flac.ogg'])
     it(`may need several pages, as with a cover image: ${name}`, async () => {
       const content = Buffer.from(await fixture(name));

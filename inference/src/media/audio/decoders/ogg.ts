@@ -136,10 +136,10 @@ export class OggDecoder implements Decoder {
     const tags = TAGS[codec];
     if (tags === undefined) return false;
     const start = Buffer.from(contentOf(page).subarray(0, 8)).toString('latin1');
-    const begins = ((page[5] ?? 0) & CONTINUED) === 0 && tags.some((magic) => start.startsWith(magic));
-    const isOfTags = begins || this.#inTags;
+    const goesOn = ((page[5] ?? 0) & CONTINUED) !== 0;
+    const isOfTags = goesOn ? this.#inTags : tags.some((magic) => start.startsWith(magic));
     this.#inTags = isOfTags && !endsPacket(page);
-    return codec === 'opus' ? isOfTags : !begins && this.#inTags;
+    return codec === 'opus' ? isOfTags : goesOn && this.#inTags;
   }
 
   async #end(): Promise<readonly DecodedBlock[]> {
