@@ -19,8 +19,8 @@ const HELD_MAX_BYTES = 1_048_576;
 
 /**
  * Passes the packets of an MPEG-TS in their plain form of 188 bytes, without damage between them, as the demuxer reads them: with the first
- * program that has audio alone, with a time in each packet of data, and with a name for audio that FFmpeg writes into M2TS as private
- * data, for Blu-ray has no AAC and no MP3.
+ * program that has audio alone, its map in one piece, a time in each packet of data, and a name for audio that FFmpeg writes into M2TS as
+ * private data, for Blu-ray has no AAC and no MP3.
  */
 export class TransportResync implements Resync {
   readonly warnings: string[] = [];
