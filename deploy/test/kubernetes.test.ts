@@ -37,7 +37,10 @@ interface PodSpec {
   readonly containers: readonly Container[];
   readonly initContainers?: readonly Container[];
   readonly volumes: readonly Readonly<Record<string, unknown>>[];
-  readonly topologySpreadConstraints?: readonly { readonly matchLabelKeys?: readonly string[] }[];
+  readonly topologySpreadConstraints?: readonly {
+    readonly matchLabelKeys?: readonly string[];
+    readonly labelSelector?: { readonly matchLabels: Labels };
+  }[];
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -52,6 +55,7 @@ interface Resource {
     readonly endpoints?: readonly Readonly<Record<string, unknown>>[];
     /** Of a Service the labels themselves. */
     readonly selector?: Labels & { readonly matchLabels?: Labels };
+    readonly podSelector?: { readonly matchLabels?: Labels };
     readonly template?: { readonly metadata?: { readonly labels: Labels }; readonly spec: PodSpec };
     readonly egress?: readonly unknown[];
     readonly policyTypes?: readonly string[];
@@ -288,14 +292,17 @@ describe(`${DIR}/gpu`, () => {
     const [cpu, gpu] = ['shared-volume', 'gpu'].map((overlay) => parseYaml<Resource>(rendered(overlay)));
     const selecting = (resources: readonly Resource[] = [], labels: Labels = {}) =>
       resources
-        .filter(({ spec: { selector } = {} }) => {
-          const wanted = Object.entries(selector?.matchLabels ?? selector ?? {});
+        .filter(({ spec: { podSelector, selector } = {} }) => {
+          const wanted = Object.entries(podSelector?.matchLabels ?? selector?.matchLabels ?? selector ?? {});
           return wanted.length > 0 && wanted.every(([name, value]) => labels[name] === value);
         })
         .map(({ kind }) => kind);
-    const labels = gpu?.find(({ kind }) => kind === 'Deployment')?.spec?.template?.metadata?.labels;
-    expect(selecting(gpu, labels)).to.have.members(['Deployment', 'Service', 'Service', 'PodDisruptionBudget']);
-    expect(selecting(cpu, labels)).to.deep.equal([]);
+    const { metadata, spec } = gpu?.find(({ kind }) => kind === 'Deployment')?.spec?.template ?? {};
+    const own = ['Deployment', 'Service', 'Service', 'PodDisruptionBudget', 'NetworkPolicy'];
+    expect(selecting(gpu, metadata?.labels)).to.have.members(own);
+    expect(selecting(cpu, metadata?.labels)).to.deep.equal([]);
+    const spread = spec?.topologySpreadConstraints?.map(({ labelSelector }) => labelSelector?.matchLabels);
+    expect(spread).to.deep.equal([metadata?.labels, metadata?.labels]);
   });
 });
 
