@@ -77,7 +77,10 @@ describe('A video', () => {
     }
     const error = await refusal(counted());
     expect(error.code).to.equal('AUDIO_UNREADABLE');
-    expect(error.message).to.contain('256 MiB').and.to.contain('-movflags +faststart').and.to.contain('client');
+    expect(error.message)
+      .to.contain('256 MiB')
+      .and.to.contain('-movflags +faststart')
+      .and.to.contain('heimdex transcribe');
     expect(came).to.be.below(4 * MIB);
   });
 
