@@ -63,7 +63,10 @@ describe('ModelQueue after a failed run', () => {
     const [first, second] = ['a', 'b'].map((item) => admission.submit(item, NEVER));
     await settled();
     executor.at(0).settle(1);
-    expect(await second).to.deep.equal({ value: 'b early', run: { id: 1, queueMs: 0, runMs: 3, batchSize: 2 } });
+    expect(await second).to.deep.equal({
+      value: 'b early',
+      run: { id: 1, startedAtMs: 0, queueMs: 0, runMs: 3, batchSize: 2 },
+    });
     executor.at(0).answer();
     expect((await first)?.value).to.equal('A');
     expect((await second)?.value).to.equal('b early');

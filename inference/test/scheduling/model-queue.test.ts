@@ -11,7 +11,10 @@ describe('ModelQueue', () => {
     await settled();
     clock.nowMs = 5;
     executor.at(0).answer();
-    expect(await done).to.deep.equal({ value: 'ONE', run: { id: 1, queueMs: 0, runMs: 10, batchSize: 1 } });
+    expect(await done).to.deep.equal({
+      value: 'ONE',
+      run: { id: 1, startedAtMs: 0, queueMs: 0, runMs: 10, batchSize: 1 },
+    });
   });
 
   it('batches the items that arrive during a run into the next one', async () => {
