@@ -101,7 +101,9 @@ async function chooseResult(parts: WhisperParts, window: DecodeWindow, context: 
   if (before.length > 0 && mayBeMisled(first, passed, silent, options)) {
     const alone = await open({}, []);
     const again = await alone.decode(firstTemperature, results.length, false);
-    if (!needsFallback(again, options) && !isSilence(again, options)) {
+    // A name may be all that is said, and the text before the window have its spelling.
+    const saysMore = silent || passed === undefined || again.tokens.length > 2 * passed.tokens.length;
+    if (saysMore && !needsFallback(again, options) && !isSilence(again, options)) {
       return { task: alone, best: again, silent: false, before: [], temperature: again.temperature };
     }
   }
