@@ -18,9 +18,11 @@ function sound(seconds: number, steady: (second: number) => boolean = () => fals
   return samples;
 }
 
+/** A segment whose every second has a word. */
 function segment(startSeconds: number, endSeconds: number, tokens: readonly number[] = []): SpeechSegment {
   const scores = { avgLogProb: 0, compressionRatio: 1, noSpeechProb: 0, temperature: 0 };
-  return { id: 0, startSeconds, endSeconds, text: ` ${tokens.join()}`, tokens, ...scores, words: [] };
+  const text = ' word'.repeat(Math.ceil(endSeconds - startSeconds));
+  return { id: 0, startSeconds, endSeconds, text, tokens, ...scores, words: [] };
 }
 
 /** A worker that returns one segment per window, from its start to its end, and says how many windows waited with it. */

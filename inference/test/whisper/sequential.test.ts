@@ -57,7 +57,8 @@ function worded(startSeconds: number, endSeconds: number, probability: number): 
   const words = Array.from({ length: endSeconds - startSeconds }, (_, at) => {
     return { text: ' word', startSeconds: startSeconds + at, endSeconds: startSeconds + at + 1, probability };
   });
-  return { ...(said(1).segments[0] as SpeechSegment), startSeconds, endSeconds, words };
+  const text = words.map((word) => word.text).join('');
+  return { ...(said(1).segments[0] as SpeechSegment), startSeconds, endSeconds, text, words };
 }
 
 describe('an audio file whose windows have the text before them', () => {
@@ -96,6 +97,10 @@ describe('an audio file whose windows have the text before them', () => {
     const languages = ['ja', 'ko', 'en', 'zh'];
     const windows = await windowsOf((index) => ({ language: languages[index], segments: [worded(0, index + 2, 1)] }));
     expect(windows.map(({ language }) => language)).to.deep.equal([undefined, undefined, 'ko', 'ko']);
+    // A word that has no end has the time of all of its window.
+    const endless = { ...worded(0, 1, 1), endSeconds: 30 };
+    const others = await windowsOf((index) => ({ language: languages[index], segments: [endless] }));
+    expect(others.map(({ language }) => language)).to.deep.equal([undefined, undefined, undefined, undefined]);
   });
 
   it('goes on where the silence begins in which words were made up, if asked to', async () => {

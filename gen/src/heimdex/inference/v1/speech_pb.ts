@@ -139,7 +139,7 @@ export const AudioInputSchema: GenMessage<AudioInput, {jsonType: AudioInputJson}
  */
 export type TranscribeOptions = Message<"heimdex.inference.v1.TranscribeOptions"> & {
   /**
-   * ISO 639-1 code such as "en" or "de". Absent: detected from the first 30 seconds. Unknown to the model: INVALID_ARGUMENT.
+   * ISO 639-1 code such as "en" or "de". Absent: detected in the first seconds of speech. Unknown to the model: INVALID_ARGUMENT.
    *
    * @generated from field: optional string language = 1;
    */
@@ -297,7 +297,7 @@ export type TranscribeOptions = Message<"heimdex.inference.v1.TranscribeOptions"
  */
 export type TranscribeOptionsJson = {
   /**
-   * ISO 639-1 code such as "en" or "de". Absent: detected from the first 30 seconds. Unknown to the model: INVALID_ARGUMENT.
+   * ISO 639-1 code such as "en" or "de". Absent: detected in the first seconds of speech. Unknown to the model: INVALID_ARGUMENT.
    *
    * @generated from field: optional string language = 1;
    */
