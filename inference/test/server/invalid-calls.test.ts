@@ -48,12 +48,15 @@ describe('the port', () => {
       expect(error?.findDetails(ErrorInfoSchema).map(({ reason }) => reason)).to.deep.equal(['FEATURE_DISABLED']);
     });
 
-    it('say what is expected for a content type, a method of HTTP and a stream that cannot be', async () => {
+    it('say what is expected for a content type, a method of HTTP and a stream that cannot be, in the log as well', async () => {
       // What `curl -d` sends.
       const form = { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: '{}' };
       const json = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' };
+      // Of a client that speaks HTTP/1.1 in TLS where it may, such as connect-go's.
+      const native = { method: 'POST', headers: { 'content-type': 'application/grpc' }, body: '{}' };
       for (const [name, init, status, words] of [
         ['EmbedText', form, 415, 'application/json'],
+        ['EmbedText', native, 415, 'HTTP/2'],
         ['EmbedText', { method: 'GET' }, 405, 'POST'],
         ['TranscribeStream', json, 505, 'HTTP/2'],
       ] as const) {
@@ -62,6 +65,9 @@ describe('the port', () => {
         const { code, message } = (await response.json()) as { code: string; message: string };
         expect(code).to.equal('invalid_argument');
         expect(message).to.include(words);
+        const line = fake.log.find(({ call }) => call === response.headers.get('x-request-id'));
+        // A GET is not a call.
+        expect(line?.error).to.equal(status === 405 ? undefined : message);
       }
     });
 

@@ -23,7 +23,7 @@ export interface TlsPort {
 
 /**
  * HTTP/1.1 comes first: clients that offer both (browsers, curl) must get it, because gRPC-Web and plain HTTP use it.
- * Native gRPC clients offer only h2.
+ * Native gRPC clients offer only h2; the few that offer both, such as connect-go, are told to (see connect-listener.ts).
  */
 const PROTOCOLS = ['http/1.1', 'h2'];
 const HANDSHAKE_TIMEOUT_MS = 10_000;

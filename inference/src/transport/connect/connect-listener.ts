@@ -52,12 +52,17 @@ const brotli: typeof compressionBrotli = {
 const REQUEST = createContextKey<HttpRequest | undefined>(undefined, { description: 'the request and its call' });
 const MESSAGE = createContextKey<MessageShape<DescMessage> | undefined>(undefined, { description: 'its message' });
 const HTTP_OK = 200;
+const UNSUPPORTED_TYPE = 415;
 /** connect-node answers these without a word. */
 const REFUSALS: ReadonlyMap<number, string> = new Map([
   [405, 'A call is a POST.'],
-  [415, 'Expected content-type application/json, application/proto or application/grpc-web+proto.'],
+  [UNSUPPORTED_TYPE, 'Expected content-type application/json, application/proto or application/grpc-web+proto.'],
   [505, 'A stream that both sides send needs native gRPC, which is HTTP/2.'],
 ]);
+/** Behind a proxy, or of a client that offers HTTP/1.1 as well in TLS, which comes first there. */
+const NEEDS_HTTP2 =
+  'Native gRPC needs HTTP/2, and this came over HTTP/1.1. In TLS a client or a proxy has to offer h2 alone.';
+const NATIVE_GRPC = /^application\/grpc(?!-web)/;
 const HTTP_NOT_IMPLEMENTED = 501;
 /** Flag of the gRPC-Web envelope that holds the status. */
 const TRAILERS = 0x80;
@@ -105,24 +110,35 @@ function readingMessages(handler: UniversalHandler, decoder: MessageDecoder): Un
   const { service, method, requestPath, allowedMethods, supportedContentType, protocolNames } = handler;
   const answer = async (request: UniversalServerRequest): Promise<UniversalServerResponse> => {
     const own = request.contextValues?.get(REQUEST);
-    if (own === undefined) return explained(await handler(request));
+    if (own === undefined) {
+      const response = await handler(request);
+      return explained(response, refusalOf(request, response));
+    }
     const header = headersFor(request.header);
     const response = await handler({ ...request, header, body: standIn(own, method, request, decoder) });
+    const refusal = refusalOf(request, response);
+    if (refusal !== undefined) {
+      own.call.open.finish(new InferenceError('INVALID_ARGUMENT', refusal));
+      return explained(response, refusal);
+    }
     const refused = (unimplemented: boolean) => {
       // Without a message connect-node did not read the body; with one, the method has answered.
       if (request.contextValues?.get(MESSAGE) !== undefined) own.call.open.finish(unsendable());
       else own.call.open.finish(invalidHeader(), unimplemented ? 'UNIMPLEMENTED' : 'INVALID_ARGUMENT');
     };
     if (method.methodKind === 'unary' && response.status !== HTTP_OK) refused(response.status === HTTP_NOT_IMPLEMENTED);
-    return response.body === undefined
-      ? explained(response)
-      : { ...response, body: counted(response.body, own.call, refused) };
+    return response.body === undefined ? response : { ...response, body: counted(response.body, own.call, refused) };
   };
   return Object.assign(answer, { service, method, requestPath, allowedMethods, supportedContentType, protocolNames });
 }
 
-function explained(response: UniversalServerResponse): UniversalServerResponse {
-  const message = REFUSALS.get(response.status);
+/** Why a request has no answer of a method, or undefined. */
+function refusalOf({ header }: UniversalServerRequest, { status }: UniversalServerResponse): string | undefined {
+  const isNative = status === UNSUPPORTED_TYPE && NATIVE_GRPC.test(header.get('content-type') ?? '');
+  return isNative ? NEEDS_HTTP2 : REFUSALS.get(status);
+}
+
+function explained(response: UniversalServerResponse, message: string | undefined): UniversalServerResponse {
   if (message === undefined) return response;
   const header = new Headers(response.header);
   header.set('content-type', 'application/json');
