@@ -1,6 +1,6 @@
 /**
  * Calls of the page to the server that it comes from: the Connect protocol in JSON, with the types of the contract. Fields with default
- * values are absent.
+ * values are absent. Addresses are relative to the page's, which a proxy may have below a path.
  */
 import type { MessageJsonType } from '@bufbuild/protobuf';
 import type { InferenceService } from '@heimdex/gen';
@@ -29,7 +29,7 @@ export async function call<Name extends MethodName>(method: Name, request: Reque
   const unreachable = (cause: unknown) => {
     throw new CallError('unreachable', `The server cannot be reached: is it still running? (${String(cause)})`);
   };
-  const response = await fetch(`/heimdex.inference.v1.InferenceService/${method}`, {
+  const response = await fetch(`heimdex.inference.v1.InferenceService/${method}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...(token === '' ? {} : { authorization: `Bearer ${token}` }) },
     body: JSON.stringify(request),

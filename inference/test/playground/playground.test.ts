@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { pcm16, wavFile } from '../audio/wav-file.js';
@@ -62,9 +65,10 @@ describe('the page to try the server', () => {
     expect(named.filter((tag) => !tag.includes(' role='))).to.deep.equal([]);
   });
 
-  describe('in Chromium', () => {
+  describe('in Chromium, behind a proxy that has it below a path', () => {
     let volume: Volume | undefined;
     let server: ServerProcess | undefined;
+    let proxy: Proxy | undefined;
     let page: Page;
     before(async function () {
       const program = findChromium();
@@ -80,7 +84,8 @@ describe('the page to try the server', () => {
       const said = await samplesOf(join(SAMPLES, 'speech/search.flac'));
       const microphone = join(volume.cacheDir, 'microphone.wav');
       await writeFile(microphone, wavFile(pcm16(said.subarray(0, 2.5 * 16_000))));
-      page = await openPage(program, `${server.url}/`, [
+      proxy = await startProxy('/heimdex/try', server.url);
+      page = await openPage(program, `${proxy.url}/`, [
         '--use-fake-device-for-media-stream',
         '--use-fake-ui-for-media-stream',
         `--use-file-for-fake-audio-capture=${microphone}%noloop`,
@@ -89,6 +94,7 @@ describe('the page to try the server', () => {
     });
     after(async () => {
       await page?.close();
+      proxy?.close();
       await server?.stop('SIGKILL');
       await volume?.remove();
     });
@@ -372,7 +378,7 @@ describe('the page to try the server', () => {
     it('has no errors but the refusals above, and asks nobody but the server', async () => {
       const refusals = /"source":"network".*status of 40[01]/;
       expect(page.errors.filter((error) => !refusals.test(JSON.stringify(error)))).to.deep.equal([]);
-      const own = server?.url ?? '';
+      const own = `${proxy?.url}/`;
       const outside = page.requests.filter((url) => !/^(data:|blob:)/.test(url) && !url.startsWith(own));
       expect(outside).to.deep.equal([]);
       for (const value of process.env.HEIMDEX_TEST_SCREENSHOTS === undefined ? [] : ['light', 'dark']) {
@@ -383,6 +389,33 @@ describe('the page to try the server', () => {
     });
   });
 });
+
+interface Proxy {
+  readonly url: string;
+  close(): void;
+}
+
+/** Passes requests below the path on, without it. */
+async function startProxy(path: string, target: string): Promise<Proxy> {
+  const server = http.createServer((request, response) => {
+    const { url = '', method, headers } = request;
+    if (!url.startsWith(`${path}/`)) return void response.writeHead(404).end();
+    const onward = http.request(target + url.slice(path.length), { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
+    });
+    onward.on('error', () => response.destroy());
+    request.pipe(onward);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const close = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return { url: `http://127.0.0.1:${port}${path}`, close };
+}
 
 /** A volume of the embedded models: speech, images with texts, faces. */
 function volumeOfDemo(): Promise<Volume> {

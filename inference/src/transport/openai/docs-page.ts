@@ -24,7 +24,7 @@ export function docsPage(operations: readonly Operation[], version: string): str
 <style>${STYLE}</style></head>
 <body><main>
 <h1>Heimdex inference: OpenAI API</h1>
-<p>Version ${escaped(version)}. The same as OpenAPI: <a href="/openapi.json">/openapi.json</a>. Where the server wants tokens, send
+<p>Version ${escaped(version)}. The same as OpenAPI: <a href="openapi.json">/openapi.json</a>. Where the server wants tokens, send
 <code>Authorization: Bearer TOKEN</code>.</p>
 ${operations.map(section).join('\n')}
 </main></body>

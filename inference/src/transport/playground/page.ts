@@ -1,4 +1,7 @@
-/** The page's document and style. Its scripts are compiled from inference/playground. */
+/**
+ * The page's document and style. Its scripts are compiled from inference/playground. Addresses are relative: a proxy may have the server
+ * below a path of its own.
+ */
 
 /** Formats that some browsers do not count as images, audio or video are named. */
 const IMAGES = 'image/*,.heic,.heif,.jxl';
@@ -7,8 +10,8 @@ const AUDIO = 'audio/*,video/*,.mkv,.flac,.opus,.ts';
 export const PAGE = `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Heimdex inference</title>
-<link rel="icon" href="data:,"><link rel="stylesheet" href="/playground/style.css">
-<script type="module" src="/playground/main.js"></script></head>
+<link rel="icon" href="data:,"><link rel="stylesheet" href="playground/style.css">
+<script type="module" src="playground/main.js"></script></head>
 <body><main>
 <h1>Heimdex inference</h1>
 <p id="status" role="status">Connecting …</p>
