@@ -31,8 +31,9 @@ const LAST_ERROR = /Last error: (?:Error: )?(.*?)(?: \(\d{4}-[^)]*\))?(?:\. Reso
 const PROXY_TIMEOUT = /^(Received HTTP status code 504|upstream request timeout|stream timeout)$/;
 /** What grpc-js says of an answer that is not gRPC. */
 const HTTP_STATUS = /^Received HTTP status code (\d+)/;
-/** What grpc-js says of a stream that the other side has cancelled (CANCELLED), or reset otherwise (INTERNAL). */
-const RESET_THERE = /^(Call cancelled|Received RST_STREAM with code \d+( \(Internal server error\))?)$/;
+/** What grpc-js says of a stream that the other side has cancelled (CANCELLED), reset otherwise, or ended without trailers (INTERNAL). */
+const ENDED_THERE =
+  /^(Call cancelled|Received RST_STREAM with code \d+( \((Internal server error|Call ended without gRPC status)\))?)$/;
 /** What grpc-js makes of its own error for a compression that it does not read: one without a status. */
 const COMPRESSED = 'undefined undefined: undefined';
 /** How gRPC implementations reject a message that exceeds the size limit. */
@@ -113,7 +114,7 @@ function explain(code: StatusCode, error: ServiceError, context: CallContext) {
     };
   }
   // What this side cancels has the reason of its scope.
-  if (RESET_THERE.test(error.details)) {
+  if (ENDED_THERE.test(error.details)) {
     const who = 'a proxy that limits the time of a call or does not pass on gRPC, or another program';
     return { reason: undefined, message: `${context.address} ended the call without a status: ${who}` };
   }

@@ -1,6 +1,6 @@
 import { getEventListeners, once } from 'node:events';
 import { createServer } from 'node:http';
-import { constants, createServer as createHttp2Server } from 'node:http2';
+import { constants, createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Server } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
@@ -258,11 +258,17 @@ describe('a call of the client', () => {
 
   it('says that what answers has ended the call, as a proxy may', async () => {
     const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR } = constants;
-    for (const [reset, code] of [
-      [NGHTTP2_CANCEL, 'CANCELLED'],
-      [NGHTTP2_INTERNAL_ERROR, 'INTERNAL'],
+    const resetBy = (code: number) => (stream: ServerHttp2Stream) => stream.close(code);
+    const endWithoutTrailers = (stream: ServerHttp2Stream) => {
+      stream.respond({ 'content-type': 'application/grpc' });
+      stream.end(Buffer.alloc(5));
+    };
+    for (const [end, code] of [
+      [resetBy(NGHTTP2_CANCEL), 'CANCELLED'],
+      [resetBy(NGHTTP2_INTERNAL_ERROR), 'INTERNAL'],
+      [endWithoutTrailers, 'INTERNAL'],
     ] as const) {
-      const proxy = createHttp2Server().on('stream', (stream) => stream.on('error', () => undefined).close(reset));
+      const proxy = createHttp2Server().on('stream', (stream) => end(stream.on('error', () => undefined)));
       const address = await listen(proxy);
       const error = await failureOf(connect({ address }).getServerInfo());
       expect(error).to.include({ code, reason: undefined });

@@ -72,10 +72,21 @@ def fake_server(
 
 @contextmanager
 def http_proxy(status: str) -> Iterator[int]:
-    """A port whose answer to a call is an HTTP status, as of a proxy that does not pass on gRPC; "RST 8": it resets the call."""
+    """
+    A port whose answer to a call is an HTTP status, as of a proxy that does not pass on gRPC; "RST 8": it resets the call;
+    "no trailers": it ends the answer as HTTP/1.1 does, without a status.
+    """
 
     def frame(kind: int, flags: int, stream: int, body: bytes = b"") -> bytes:
         return len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
+
+    def answer_on(stream: int) -> bytes:
+        if status == "no trailers":
+            return frame(1, 4, stream, b"\x88\x0f\x10\x10application/grpc") + frame(0, 1, stream, bytes(5))
+        if status.startswith("RST "):
+            return frame(3, 0, stream, int(status[4:]).to_bytes(4, "big"))
+        # HEADERS that end the stream: 0x08 is the name :status.
+        return frame(1, 5, stream, b"\x08\x03" + status.encode())
 
     def answer() -> None:
         connection, _ = listener.accept()
@@ -84,14 +95,8 @@ def http_proxy(status: str) -> Iterator[int]:
             connection.sendall(frame(4, 0, 0))  # SETTINGS
             while head := reader.read(9):
                 reader.read(int.from_bytes(head[:3], "big"))
-                if head[3] != 1:
-                    continue
-                # HEADERS are answered by RST_STREAM, or by HEADERS that end the stream: 0x08 is the name :status.
-                reset = status.removeprefix("RST ")
-                kind, flags, body = (
-                    (3, 0, int(reset).to_bytes(4, "big")) if reset != status else (1, 5, b"\x08\x03" + status.encode())
-                )
-                connection.sendall(frame(kind, flags, int.from_bytes(head[5:], "big"), body))
+                if head[3] == 1:  # HEADERS
+                    connection.sendall(answer_on(int.from_bytes(head[5:], "big")))
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=answer)

@@ -234,7 +234,8 @@ class Settings:
         if found := _HTTP_STATUS.match(details):
             who = "another program, or a proxy that refuses the call, cannot reach the server or does not pass on gRPC"
             return f"Expected gRPC from {self.target}, got HTTP status {found[1]}: {who}", None
-        if code in (grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL) and "Received RST_STREAM" in details:
+        reset = code in (grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL) and "Received RST_STREAM" in details
+        if reset or "END_STREAM flag received" in details:  # The latter: it ended without trailers.
             who = "a proxy that limits the time of a call or does not pass on gRPC, or another program"
             return f"{self.target} ended the call without a status: {who}", None
         if code is grpc.StatusCode.UNAVAILABLE:
