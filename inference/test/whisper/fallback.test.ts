@@ -3,6 +3,7 @@ import { compressionRatio } from '../../src/models/decoding/compression-ratio.js
 import {
   allSuggestSilence,
   bestOfFailed,
+  corrects,
   type DecodingResult,
   isEndOf,
   isSilence,
@@ -73,6 +74,15 @@ describe('the temperature fallback', () => {
     expect(mayBeMisled(result(-0.3, 0.01, 5), own, false, LIMITS)).to.equal(false);
     expect(mayBeMisled(result(-0.3, 0.01, 5), undefined, false, LIMITS)).to.equal(true);
     expect(mayBeMisled(echo, undefined, true, LIMITS)).to.equal(true);
+  });
+
+  it('takes what is decoded without the text before a window only where it says more, as that text may have the right spelling', () => {
+    const saying = (count: number) => ({ ...result(-0.3, 0.01), tokens: Array.from({ length: count }, (_, at) => at) });
+    expect(corrects(saying(8), saying(4), LIMITS)).to.equal(false);
+    expect(corrects(saying(9), saying(4), LIMITS)).to.equal(true);
+    expect(corrects(saying(1), undefined, LIMITS)).to.equal(true);
+    expect(corrects({ ...saying(9), avgLogProb: -1.2 }, undefined, LIMITS)).to.equal(false);
+    expect(corrects({ ...saying(9), avgLogProb: -1.2, noSpeechProb: 0.9 }, saying(4), LIMITS)).to.equal(false);
   });
 
   it('compares the end of a text by words, in any script', () => {

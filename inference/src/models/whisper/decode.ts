@@ -6,6 +6,7 @@ import { DecodingTask, type EncoderInput, type WhisperParts } from './decoding-t
 import {
   allSuggestSilence,
   bestOfFailed,
+  corrects,
   type DecodingResult,
   isSilence,
   mayBeMisled,
@@ -101,9 +102,7 @@ async function chooseResult(parts: WhisperParts, window: DecodeWindow, context: 
   if (before.length > 0 && mayBeMisled(first, passed, silent, options)) {
     const alone = await open({}, []);
     const again = await alone.decode(firstTemperature, results.length, false);
-    // A name may be all that is said, and the text before the window have its spelling.
-    const saysMore = silent || passed === undefined || again.tokens.length > 2 * passed.tokens.length;
-    if (saysMore && !needsFallback(again, options) && !isSilence(again, options)) {
+    if (corrects(again, silent ? undefined : passed, options)) {
       return { task: alone, best: again, silent: false, before: [], temperature: again.temperature };
     }
   }

@@ -88,6 +88,16 @@ export function mayBeMisled(
   return repeats(first, limits) && (silent || passed === undefined || passed.echoes);
 }
 
+/**
+ * Whether the result without the text before a window replaces the one with it, which may have misled the model (`misled`; undefined where that
+ * one failed or passed for silence). A name may be all that is said, and the text before the window have its spelling: so the result without
+ * that text must have more than twice as many tokens.
+ */
+export function corrects(alone: DecodingResult, misled: DecodingResult | undefined, limits: Thresholds): boolean {
+  if (needsFallback(alone, limits) || isSilence(alone, limits)) return false;
+  return misled === undefined || alone.tokens.length > 2 * misled.tokens.length;
+}
+
 /** Whether the text may be hallucinated: it needs fallback, or the no-speech probability exceeds half its threshold. */
 export function mayHoldNoSpeech(result: DecodingResult, limits: Thresholds): boolean {
   return needsFallback(result, limits) || result.noSpeechProb > limits.noSpeechThreshold / 2;
