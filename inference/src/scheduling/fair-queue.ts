@@ -66,12 +66,10 @@ export class FairQueue<Item> {
   };
   /** Virtual time between the classes: the start of the last batch taken. */
   #now = 0;
-  #cost = 0;
-  #size = 0;
 
   /** Number of waiting entries. */
   get size(): number {
-    return this.#size;
+    return this.sizeOf('interactive') + this.sizeOf('bulk');
   }
 
   /** Number of waiting entries of a class. */
@@ -81,7 +79,8 @@ export class FairQueue<Item> {
 
   /** Sum of the waiting entries' costs. */
   get cost(): number {
-    return this.#cost;
+    const waiting = PRIORITIES.flatMap((priority) => this.#classes[priority].waiting);
+    return waiting.reduce((sum, { entry }) => sum + entry.cost, 0);
   }
 
   /** Adds an entry after the others of its flow. */
@@ -91,8 +90,6 @@ export class FairQueue<Item> {
     const start = Math.max(own.now, entry.flow.finish);
     entry.flow.finish = start + entry.cost;
     insert(own.waiting, { entry, start });
-    this.#cost += entry.cost;
-    this.#size += 1;
   }
 
   /** Puts an entry whose run failed at the front of its class. */
@@ -100,8 +97,6 @@ export class FairQueue<Item> {
     const own = this.#classes[entry.flow.priority];
     if (own.waiting.length === 0) this.#wake(own);
     own.waiting.unshift({ entry, start: Math.min(own.now, own.waiting[0]?.start ?? own.now) });
-    this.#cost += entry.cost;
-    this.#size += 1;
   }
 
   /** Removes an abandoned entry. Returns false if it is not in the queue. */
@@ -110,7 +105,6 @@ export class FairQueue<Item> {
     const index = waiting.findIndex((candidate) => candidate.entry === entry);
     if (index < 0) return false;
     waiting.splice(index, 1);
-    this.#forget(entry);
     return true;
   }
 
@@ -140,8 +134,6 @@ export class FairQueue<Item> {
   /** Removes and returns all entries, in no particular order. */
   drain(): readonly Entry<Item>[] {
     const all = PRIORITIES.flatMap((priority) => this.#classes[priority].waiting.splice(0));
-    this.#cost = 0;
-    this.#size = 0;
     return all.map(({ entry }) => entry);
   }
 
@@ -189,30 +181,16 @@ export class FairQueue<Item> {
     // before the next item of a call with many, which would never end.
     const flows = new Set([...batch, ...own.waiting.map(({ entry }) => entry)].map(({ flow }) => flow)).size;
     own.now += batch.reduce((sum, { cost }) => sum + cost, 0) / (flows + 1);
-    for (const entry of batch) {
-      this.#forget(entry);
-      own.served += entry.cost / WEIGHTS[entry.flow.priority];
-    }
+    for (const entry of batch) own.served += entry.cost / WEIGHTS[entry.flow.priority];
   }
 
   #takeExpired(nowMs: number): Entry<Item>[] {
-    const expired: Entry<Item>[] = [];
-    for (const priority of PRIORITIES) {
+    return PRIORITIES.flatMap((priority) => {
       const own = this.#classes[priority];
-      if (!own.waiting.some(({ entry }) => entry.deadlineAtMs <= nowMs)) continue;
-      own.waiting = own.waiting.filter(({ entry }) => {
-        if (entry.deadlineAtMs > nowMs) return true;
-        expired.push(entry);
-        this.#forget(entry);
-        return false;
-      });
-    }
-    return expired;
-  }
-
-  #forget(entry: Entry<Item>): void {
-    this.#size -= 1;
-    this.#cost = this.#size === 0 ? 0 : this.#cost - entry.cost;
+      const expired = own.waiting.filter(({ entry }) => entry.deadlineAtMs <= nowMs);
+      if (expired.length > 0) own.waiting = own.waiting.filter(({ entry }) => entry.deadlineAtMs > nowMs);
+      return expired.map(({ entry }) => entry);
+    });
   }
 }
 
