@@ -32,7 +32,7 @@ interface Work {
 /** The capacity that a call holds. */
 export interface Permit {
   /**
-   * The call enqueues an item of this cost. Returns an idempotent function that marks the item as done. Of a call whose cost was known at
+   * The call enqueues an item of this cost. Returns a function to call once, when the item is done. Of a call whose cost was known at
    * admission, it is then no longer held. A call of unknown cost holds the sum of its queued items' costs; while it has none queued, the
    * cost of the last one.
    */
@@ -98,22 +98,25 @@ export class AdmissionController {
     admitted.items += items;
     admitted.cost += held;
     let open = true;
-    const queued = new Set<{ readonly cost: number }>();
+    let queued = 0;
+    let queuedCost = 0;
     const hold = (cost: number) => {
       admitted.cost += cost - held;
       held = cost;
     };
     return {
       charge: (cost) => {
-        const item = { cost };
-        queued.add(item);
+        queued += 1;
+        queuedCost += cost;
         if (!isKnown && open) {
           this.#usualCost = this.#usualCost === undefined ? cost : movingAverage(cost, this.#usualCost);
-          hold(sumOf(queued));
+          hold(queuedCost);
         }
         return () => {
-          if (!queued.delete(item) || !open) return;
-          if (!isKnown) return hold(queued.size === 0 ? cost : sumOf(queued));
+          queued -= 1;
+          queuedCost = queued === 0 ? 0 : queuedCost - cost;
+          if (!open) return;
+          if (!isKnown) return hold(queued === 0 ? cost : queuedCost);
           items -= 1;
           admitted.items -= 1;
           hold(Math.max(0, held - cost));
@@ -182,12 +185,6 @@ function withoutStack<T>(create: () => T): T {
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
   }
-}
-
-function sumOf(items: Iterable<{ readonly cost: number }>): number {
-  let sum = 0;
-  for (const { cost } of items) sum += cost;
-  return sum;
 }
 
 function movingAverage(newest: number, previous: number): number {
