@@ -1,7 +1,7 @@
 /** Jobs of a model queue: items that wait for a run, and their outcomes. */
 import { InferenceError } from '../errors.js';
 import type { Outcome } from '../models/model.js';
-import type { Entry, Flow } from './fair-queue.js';
+import type { Entry } from './fair-queue.js';
 
 /** The result of an item and the facts of its run. */
 export interface Done<Result> {
@@ -17,15 +17,6 @@ export interface RunFacts {
   readonly queueMs: number;
   readonly runMs: number;
   readonly batchSize: number;
-}
-
-/** An item to enqueue. */
-export interface Submission<Item> {
-  readonly item: Item;
-  readonly cost: number;
-  readonly signal: AbortSignal;
-  readonly flow: Flow;
-  readonly deadlineAtMs: number;
 }
 
 /** An item in the queue or in a run, with the callbacks of its caller. */

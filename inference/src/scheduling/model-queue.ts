@@ -8,7 +8,7 @@ import { AdmissionController, type AdmissionLimits, type Permit, type PermitRequ
 import { Dispatcher, type QueueObserver } from './dispatcher.js';
 import type { Executor } from './executor.js';
 import { type BatchLimits, type Entry, FairQueue, Flow } from './fair-queue.js';
-import { type Done, deadlineExceeded, type Job, type Submission, workerLostTwice } from './job.js';
+import { type Done, deadlineExceeded, type Job, workerLostTwice } from './job.js';
 import { mayPreempt, preemptionBudget } from './preemption.js';
 
 export interface ModelQueueOptions<Item> {
@@ -113,7 +113,10 @@ export class ModelQueue<Item, Result> {
     return {
       submit: (item, signal) => {
         const cost = this.cost(item);
-        return this.#submit({ item, cost, signal, flow, deadlineAtMs }).finally(permit.charge(cost));
+        const kind = this.#options.kind(item);
+        const alone = this.#options.alone?.(item) ?? false;
+        const submitted = this.#submit(item, signal, { flow, cost, kind, deadlineAtMs, alone });
+        return submitted.finally(permit.charge(cost));
       },
       close: () => permit.release(),
     };
@@ -153,7 +156,7 @@ export class ModelQueue<Item, Result> {
     }
   }
 
-  #submit({ item, cost, signal, flow, deadlineAtMs }: Submission<Item>): Promise<Done<Result>> {
+  #submit(item: Item, signal: AbortSignal, order: Omit<Entry<unknown>, 'item'>): Promise<Done<Result>> {
     return new Promise<Done<Result>>((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       if (this.#closed) return reject(serverDraining());
@@ -177,16 +180,8 @@ export class ModelQueue<Item, Result> {
         reject: settle(reject),
       };
       signal.addEventListener('abort', abandon, { once: true });
-      const entry = {
-        item: job,
-        flow,
-        cost,
-        kind: this.#options.kind(item),
-        deadlineAtMs,
-        alone: this.#options.alone?.(item) ?? false,
-      };
-      job.entry = entry;
-      this.#fairQueue.push(entry);
+      job.entry = { ...order, item: job };
+      this.#fairQueue.push(job.entry);
       this.#schedulePump();
     });
   }
