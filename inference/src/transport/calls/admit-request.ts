@@ -4,7 +4,7 @@ import { InferenceError } from '../../errors.js';
 import type { WireError } from '../../services/errors.js';
 import type { AdmittedCall, CallAdmission } from './admission.js';
 import { type TimeoutHeader, timeoutMsOf } from './call-timeout.js';
-import { type Arrival, type CallTracker, type Protocol, requestIdOf } from './call-tracker.js';
+import { type Arrival, type CallTracker, type Protocol, REQUEST_ID, requestIdOf } from './call-tracker.js';
 
 /** A request and its admitted call. */
 export interface HttpRequest {
@@ -32,8 +32,9 @@ export function admitRequest(
 ): AdmittedCall | undefined {
   // Set before, as the answer of a refused call has the id of its log line as well.
   const { headers } = request;
-  headers['x-request-id'] = requestIdOf(headers['x-request-id']?.toString());
-  response.setHeader('x-request-id', headers['x-request-id']);
+  const id = requestIdOf(headers[REQUEST_ID]?.toString());
+  headers[REQUEST_ID] = id;
+  response.setHeader(REQUEST_ID, id);
   const arrival = arrivalOf(request, options);
   let call: AdmittedCall | undefined;
   try {

@@ -47,11 +47,6 @@ export interface CallObserver {
   ended?(call: EndedCall): void;
 }
 
-/** The protocol of an HTTP/1.1 call, by content type. */
-export function protocolOf(contentType: string | null | undefined): Protocol {
-  return contentType?.startsWith('application/grpc-web') === true ? 'grpc-web' : 'connect';
-}
-
 export interface OpenCall {
   readonly call: Call;
   /** The caller is gone. No effect on a finished call. */
@@ -65,7 +60,9 @@ export interface OpenCall {
   finish(error?: unknown, status?: GrpcStatusName): WireError | undefined;
 }
 
-const REQUEST_ID = /^[\w.:-]{1,128}$/;
+/** The header with the id of a call's log line, of requests and answers. */
+export const REQUEST_ID = 'x-request-id';
+const USABLE_ID = /^[\w.:-]{1,128}$/;
 
 export class CallTracker {
   readonly #log: Logger;
@@ -118,7 +115,7 @@ export class CallTracker {
     // Each item of a batch listens to its call's signal; limits.max_batch_items bounds their number.
     setMaxListeners(0, controller.signal);
     const stats: CallStats = {};
-    const id = requestIdOf(arrival.header('x-request-id'));
+    const id = requestIdOf(arrival.header(REQUEST_ID));
     const deadlineAtMs = startedAtMs + arrival.timeoutMs;
     // Beyond the longest timer. The queue still honours the deadline.
     const timer =
@@ -173,21 +170,16 @@ export class CallTracker {
   }
 
   /** A call refused at its start: counted and logged like any other; returns the error to send to the caller. */
-  refuse(arrival: Omit<Arrival, 'timeoutMs' | 'skipAccessLog' | 'headerBytes'>, error: InferenceError): WireError {
+  refuse(arrival: Arrival, error: InferenceError): WireError {
     const wire = toWireError(error);
     const stats: CallStats = {};
     recordCause(stats, wire);
     this.#observe(arrival, stats, wire, 0);
-    this.#write(arrival, requestIdOf(arrival.header('x-request-id')), stats, wire, 0);
+    this.#write(arrival, requestIdOf(arrival.header(REQUEST_ID)), stats, wire, 0);
     return wire;
   }
 
-  #observe(
-    { path, protocol, header }: Pick<Arrival, 'path' | 'protocol' | 'header'>,
-    stats: CallStats,
-    wire: WireError | undefined,
-    ms: number,
-  ): void {
+  #observe({ path, protocol, header }: Arrival, stats: CallStats, wire: WireError | undefined, ms: number): void {
     const endedAt = Date.now();
     this.#observer.ended?.({
       path,
@@ -207,7 +199,7 @@ export class CallTracker {
   }
 
   #write(
-    { path, protocol, peer }: Pick<Arrival, 'path' | 'protocol' | 'peer'>,
+    { path, protocol, peer }: Arrival,
     id: string,
     stats: CallStats,
     wire: WireError | undefined,
@@ -240,11 +232,11 @@ export function deadlineExceeded(): InferenceError {
 
 /** The caller's `x-request-id` if it is usable, otherwise a new one. */
 export function requestIdOf(given: string | undefined): string {
-  return given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
+  return given !== undefined && USABLE_ID.test(given) ? given : randomUUID();
 }
 
 /** From `x-heimdex-priority`: anything but `bulk` is interactive. The first counts, and HTTP/1.1 joins several by commas. */
-export function priorityOf(arrival: Pick<Arrival, 'header'>): Priority {
+export function priorityOf(arrival: Arrival): Priority {
   const given = arrival.header('x-heimdex-priority')?.split(',', 1)[0]?.trim().toLowerCase();
   return PRIORITIES.find((priority) => priority === given) ?? 'interactive';
 }

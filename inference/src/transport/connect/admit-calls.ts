@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestListener } from 'node:http';
 import type { ServedMethod, ServedService } from '../../services/service.js';
 import type { CallAdmission } from '../calls/admission.js';
 import { admitRequest, type HttpRequest } from '../calls/admit-request.js';
-import { type CallTracker, protocolOf } from '../calls/call-tracker.js';
+import type { CallTracker } from '../calls/call-tracker.js';
 import { bodyFormOf } from '../messages/request-message.js';
 import { errorResponse } from './error-response.js';
 
@@ -37,14 +37,14 @@ export function httpCalls(
         response.setHeader('allow', 'POST');
         return next(request, response);
       }
-      const contentType = request.headers['content-type'];
+      const contentType = request.headers['content-type'] ?? '';
       const call = admitRequest({ admission, callTracker }, request, response, {
         path: served.method.path,
-        protocol: protocolOf(contentType),
+        protocol: contentType.startsWith('application/grpc-web') ? 'grpc-web' : 'connect',
         skipAccessLog: served.skipAccessLog,
         envelopeBytes: bodyFormOf(request).enveloped ? ENVELOPE_BYTES : 0,
         refuse: (wire) => {
-          const { status, headers, body } = errorResponse(contentType ?? '', wire);
+          const { status, headers, body } = errorResponse(contentType, wire);
           response.writeHead(status, { ...headers });
           response.end(body);
         },

@@ -6,13 +6,11 @@ import grpc from '@grpc/grpc-js';
 import type { InferenceError } from '../../errors.js';
 import type { ServedService } from '../../services/service.js';
 import type { CallAdmission } from '../calls/admission.js';
-import { type CallTracker, requestIdOf } from '../calls/call-tracker.js';
+import { type CallTracker, REQUEST_ID, requestIdOf } from '../calls/call-tracker.js';
 import { ArrivingCall, type ArrivingCallOptions, endUpload, type GrpcCall, internalsOf } from './arriving-call.js';
 import { widenWindows } from './flow-window.js';
 import { Probes } from './probes.js';
 import { toGrpcStatus } from './status.js';
-
-const REQUEST_ID = 'x-request-id';
 
 export interface GrpcCallsOptions extends ArrivingCallOptions {
   readonly services: readonly ServedService[];

@@ -1,10 +1,11 @@
 /** CORS: web pages may call only from configured origins. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { cors } from '@connectrpc/connect';
+import { REQUEST_ID } from '../calls/call-tracker.js';
 
 const MAX_AGE_SECONDS = 3600;
 /** In addition to those of gRPC-Web and Connect. */
-const OWN_HEADERS = ['authorization', 'x-request-id', 'x-heimdex-priority'];
+const OWN_HEADERS = ['authorization', REQUEST_ID, 'x-heimdex-priority'];
 /** Headers of OpenAI's browser client. */
 const OPENAI_HEADERS = [
   ...['openai-beta', 'openai-organization', 'openai-project'],
@@ -21,7 +22,7 @@ const OPENAI_HEADERS = [
   ].map((name) => `x-stainless-${name}`),
 ];
 /** Of its responses. */
-const EXPOSED_HEADERS = ['x-request-id', 'retry-after', 'retry-after-ms'];
+const EXPOSED_HEADERS = [REQUEST_ID, 'retry-after', 'retry-after-ms'];
 
 /**
  * Answers a preflight and adds headers to other responses. Returns true when the request is answered. `origins` may
