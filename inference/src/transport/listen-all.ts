@@ -116,7 +116,6 @@ export async function listenAll(options: ListenAllOptions): Promise<PortListener
       await Promise.race([closed, sleep(graceMs)]);
       listener.destroy();
       native.forceShutdown();
-      options.tls?.files.close();
       admission.close();
       endCollection();
       await decoder.close();

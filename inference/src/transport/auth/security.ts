@@ -24,13 +24,10 @@ export async function openSecurity(
   });
   const expired = (atMs: number) =>
     log.error({ expiredAt: new Date(atMs).toISOString() }, 'the certificate in use has expired: renew TLS_CERT_FILE');
-  const tls =
-    options.tls === undefined ? undefined : await createTlsServer(options.tls, { ...observer('certificate'), expired });
-  const tokens = options.authTokensPath === undefined ? undefined : new Tokens();
-  if (tokens === undefined || options.authTokensPath === undefined) {
-    return { tls, tokens: undefined, close: () => tls?.files.close() };
-  }
-  const path = options.authTokensPath;
+  const { tls: certificate, authTokensPath: path } = options;
+  const tls = certificate && (await createTlsServer(certificate, { ...observer('certificate'), expired }));
+  if (path === undefined) return { tls, tokens: undefined, close: () => tls?.files.close() };
+  const tokens = new Tokens();
   try {
     const files = await watchFiles({
       paths: [path],

@@ -4,10 +4,9 @@ import type { ServedMethod, ServedService } from '../../services/service.js';
 import type { CallAdmission } from '../calls/admission.js';
 import { admitRequest, type HttpRequest } from '../calls/admit-request.js';
 import type { CallTracker } from '../calls/call-tracker.js';
+import { ENVELOPE_BYTES } from '../messages/message-buffer.js';
 import { bodyFormOf } from '../messages/request-message.js';
 import { errorResponse } from './error-response.js';
-
-const ENVELOPE_BYTES = 5;
 
 export interface HttpCalls {
   /** Admits a request and passes it to `next`, or answers it. Paths that are not methods go to `next` unchanged. */

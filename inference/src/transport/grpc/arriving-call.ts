@@ -10,6 +10,7 @@ import { toWireError, type WireError } from '../../services/errors.js';
 import type { AdmittedCall, Incoming } from '../calls/admission.js';
 import { cancelled, type OpenCall } from '../calls/call-tracker.js';
 import { type Decompressor, isGrpcEncoding } from '../messages/decompress.js';
+import { ENVELOPE_BYTES } from '../messages/message-buffer.js';
 import { toGrpcStatus } from './status.js';
 import { FrameDecoder } from './whole-frames.js';
 
@@ -20,8 +21,6 @@ const UNREAD_MS = 120_000;
  * nginx then fails the next call of the connection with 502.
  */
 const END_UPLOAD_MS = 100;
-/** Compression flag and length: the prefix of a message. */
-const HEAD_BYTES = 5;
 /** grpc-js's name for a message that is not compressed. */
 const UNCOMPRESSED = 'identity';
 const UNKNOWN_COMPRESSION = 'The message is marked as compressed, and no grpc-encoding header says how.';
@@ -167,7 +166,7 @@ export class ArrivingCall {
     try {
       if (encoding === UNCOMPRESSED && message[0] !== 0) throw new Error(`flags ${message[0]}`);
       const bytes =
-        encoding === UNCOMPRESSED ? message.subarray(HEAD_BYTES) : await this.#decompress(message, encoding, original);
+        encoding === UNCOMPRESSED ? message.subarray(ENVELOPE_BYTES) : await this.#decompress(message, encoding, original);
       this.incoming.body.keep(bytes.byteLength);
       return bytes;
     } catch (error) {
@@ -192,7 +191,7 @@ export class ArrivingCall {
     if (this.#stream.closed) this.#gone.abort(cancelled());
     const { body } = this.incoming;
     const priority = this.#open?.call.priority ?? 'interactive';
-    return this.#decompressor.unpack(message.subarray(HEAD_BYTES), encoding, body, {
+    return this.#decompressor.unpack(message.subarray(ENVELOPE_BYTES), encoding, body, {
       signal: this.#gone.signal,
       priority,
     });

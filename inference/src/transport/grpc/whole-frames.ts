@@ -3,10 +3,7 @@
  * ended with a complete message. Replaces grpc-js's decoder, which keeps chunks until a message is complete and
  * silently drops an incomplete one at the end: truncated audio would look complete.
  */
-import { MessageBuffer } from '../messages/message-buffer.js';
-
-/** Compression flag and message length: the prefix of each message. */
-const HEAD_BYTES = 5;
+import { ENVELOPE_BYTES, MessageBuffer } from '../messages/message-buffer.js';
 
 export interface FrameObserver {
   /** A message of this length begins. */
@@ -17,7 +14,7 @@ export interface FrameObserver {
 
 export class FrameDecoder {
   readonly #observer: FrameObserver;
-  readonly #head = Buffer.alloc(HEAD_BYTES);
+  readonly #head = Buffer.alloc(ENVELOPE_BYTES);
   #headBytes = 0;
   #missingBytes = 0;
   #message = new MessageBuffer(0);
@@ -41,15 +38,15 @@ export class FrameDecoder {
     const messages: Buffer[] = [];
     let at = 0;
     while (at < bytes.byteLength) {
-      if (this.#headBytes < HEAD_BYTES) {
-        const taken = bytes.subarray(at, at + HEAD_BYTES - this.#headBytes);
+      if (this.#headBytes < ENVELOPE_BYTES) {
+        const taken = bytes.subarray(at, at + ENVELOPE_BYTES - this.#headBytes);
         this.#head.set(taken, this.#headBytes);
         this.#headBytes += taken.byteLength;
         at += taken.byteLength;
-        if (this.#headBytes < HEAD_BYTES) return messages;
+        if (this.#headBytes < ENVELOPE_BYTES) return messages;
         this.#missingBytes = this.#head.readUInt32BE(1);
         this.#observer.began(this.#missingBytes);
-        this.#message = new MessageBuffer(HEAD_BYTES + this.#missingBytes);
+        this.#message = new MessageBuffer(ENVELOPE_BYTES + this.#missingBytes);
         this.#message.push(Buffer.from(this.#head));
       }
       const taken = bytes.subarray(at, at + this.#missingBytes);

@@ -9,6 +9,9 @@
  */
 import { MIB } from '@heimdex/common';
 
+/** Flags and length: the prefix of a message of gRPC, gRPC-Web and Connect's streams. */
+export const ENVELOPE_BYTES = 5;
+
 /** Up to this size chunks are kept and concatenated at the end. */
 const SMALL_BYTES = MIB;
 /** Of chunks smaller than this on average no more than MAX_CHUNKS are kept: a caller may send byte by byte, and each chunk has an object. */

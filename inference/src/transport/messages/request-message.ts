@@ -6,11 +6,9 @@ import type { AdmittedCall } from '../calls/admission.js';
 import type { HttpRequest } from '../calls/admit-request.js';
 import type { IncomingBody } from '../calls/incoming-body.js';
 import { type Encoding, isEncoding } from './decompress.js';
-import { MessageBuffer } from './message-buffer.js';
+import { ENVELOPE_BYTES, MessageBuffer } from './message-buffer.js';
 import type { MessageDecoder } from './message-decoder.js';
 
-/** Flags and length: the prefix of a message in a stream. */
-const ENVELOPE_BYTES = 5;
 const COMPRESSED = 1;
 
 /** The encoding of a request's body. */
