@@ -44,7 +44,7 @@ class Adder {
         rows,
         length,
         audioPositions: transcribed.dims[1] ?? 0,
-        chunked: false,
+        inPlace: false,
       },
       attentions: new Map(),
       logits: (row) =>

@@ -85,7 +85,7 @@ for (const { make, writing, kept } of MAKES) {
 
     it('is the one that is meant', async () => {
       const { state } = await decoder.start(transcribed(1), [tokens(2)]);
-      expect(state.chunked).to.equal(kept);
+      expect(state.inPlace).to.equal(kept);
     });
 
     it('returns the same step by step as for all tokens at once, over several blocks of capacity', async () => {

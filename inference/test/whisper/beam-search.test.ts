@@ -48,7 +48,7 @@ function stateOf(histories: readonly number[]): DecoderState {
     'past_key_values.0.decoder.key': new Tensor('float32', Float32Array.from(histories), [rows, 1, 1, 1]),
     'past_key_values.0.encoder.key': new Tensor('float32', new Float32Array(rows).fill(7), [rows, 1, 1, 1]),
   };
-  return { cache, rows, length: 1, audioPositions: 1, chunked: false };
+  return { cache, rows, length: 1, audioPositions: 1, inPlace: false };
 }
 
 function historiesOf(state: DecoderState): number[] {

@@ -76,10 +76,6 @@ export class CompiledDecoder implements Decoder {
     return layersOf(this.#sizes);
   }
 
-  /**
-   * Begins a sequence per audio; all prompts have the same length. Returns logits for `positions` of the prompt,
-   * default the last.
-   */
   async start(
     { states, logCounts }: EncodedAudio,
     prompts: readonly (readonly number[])[],
@@ -88,19 +84,18 @@ export class CompiledDecoder implements Decoder {
   ): Promise<DecoderOutput> {
     const audios = states.dims[0] ?? 1;
     const length = prompts[0]?.length ?? 0;
-    const transcribed: Record<string, Tensor> = { [LOG_COUNTS]: logCounts ?? onePositionEach(audios) };
-    for (const [name, value] of Object.entries(await this.#keysAndValues(states))) transcribed[inputOf(name)] = value;
-    const feeds = { ...transcribed, ...firstRun(this.#sizes, prompts.length, length) };
+    const audio: Record<string, Tensor> = { [LOG_COUNTS]: logCounts ?? onePositionEach(audios) };
+    for (const [name, value] of Object.entries(await this.#keysAndValues(states))) audio[inputOf(name)] = value;
+    const feeds = { ...audio, ...firstRun(this.#sizes, prompts.length, length) };
     const outputs = await this.#run(feeds, prompts, positions, attentionLayers);
-    const cache: Record<string, Tensor> = { ...transcribed };
+    const cache: Record<string, Tensor> = { ...audio };
     for (const name of cacheInputs(this.#sizes, ['decoder'])) {
       cache[name] = withCapacity(outputs[outputOf(name)] as Tensor, length);
     }
-    const state = { cache, rows: prompts.length, length, audioPositions: states.dims[1] ?? 0, chunked: true };
+    const state = { cache, rows: prompts.length, length, audioPositions: states.dims[1] ?? 0, inPlace: true };
     return outputFrom(outputs, state, positions.length, attentionLayers);
   }
 
-  /** Appends one token to every sequence. */
   async step(state: DecoderState, tokens: readonly number[]): Promise<DecoderOutput> {
     const [firstKeys = ''] = cacheInputs({ layerCount: 1 });
     const capacity = state.cache[firstKeys]?.dims[2] ?? 0;

@@ -28,10 +28,10 @@ export interface DecoderState {
   /** Positions of the encoder's output. */
   readonly audioPositions: number;
   /**
-   * Whether the encoder's keys and values have one row per audio instead of one per sequence, and the decoder's have
-   * spare capacity.
+   * Whether the cache stays in place between steps: the encoder's keys and values have one row per audio instead of one
+   * per sequence, and the decoder's have spare capacity.
    */
-  readonly chunked: boolean;
+  readonly inPlace: boolean;
   /** Number of leading tokens that all sequences share, if known. */
   readonly inCommon?: number | undefined;
 }

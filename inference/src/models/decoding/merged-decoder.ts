@@ -112,7 +112,7 @@ export class MergedDecoder implements Decoder {
     );
     const length = prompts[0]?.length ?? 0;
     const audioPositions = states.dims[1] ?? 0;
-    const state = { cache: weights, rows: prompts.length, length, audioPositions, chunked: this.#inPlace };
+    const state = { cache: weights, rows: prompts.length, length, audioPositions, inPlace: this.#inPlace };
     return this.#output(outputs, state, positions, length, attentionLayers);
   }
 

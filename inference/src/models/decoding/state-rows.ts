@@ -12,7 +12,7 @@ export function selectRows(state: DecoderState, rows: readonly number[]): Decode
   const cache = Object.fromEntries(
     Object.entries(state.cache).map(([name, tensor]) => {
       // Sequences that share an audio have no row each.
-      if (state.chunked && name.includes('.encoder.')) return [name, tensor];
+      if (state.inPlace && name.includes('.encoder.')) return [name, tensor];
       const size = tensor.size / state.rows;
       const data = tensor.data as Float32Array;
       const dims = [rows.length, ...tensor.dims.slice(1)];
@@ -35,7 +35,7 @@ export function selectRows(state: DecoderState, rows: readonly number[]): Decode
  */
 export function exchangeStateRows(state: DecoderState, rows: readonly number[]): DecoderState {
   const { inCommon, length } = state;
-  if (!state.chunked || inCommon === undefined || rows.length !== state.rows) return selectRows(state, rows);
+  if (!state.inPlace || inCommon === undefined || rows.length !== state.rows) return selectRows(state, rows);
   for (const [name, tensor] of Object.entries(state.cache)) {
     if (!name.includes('.encoder.')) exchangeRows(tensor, rows, inCommon, length);
   }
@@ -124,7 +124,7 @@ function lieBehindEachOther(parts: readonly Numbers[]): boolean {
 function tensorWithRoom(state: DecoderState, name: string): Tensor {
   const tensor = tensorOf(state, name);
   const isEven = name.includes('.encoder.') || tensor.dims[2] === capacityFor(state.length);
-  return !state.chunked || isEven ? tensor : withCapacity(tensor, state.length);
+  return !state.inPlace || isEven ? tensor : withCapacity(tensor, state.length);
 }
 
 function tensorOf(state: DecoderState, name: string): Tensor {

@@ -58,7 +58,7 @@ export class WholeDecoder implements Decoder {
       [LOG_COUNTS]: logCounts ?? onePositionEach(audios),
       [TOKENS]: withCapacity(tokens, length),
     };
-    const state = { cache, rows: prompts.length, length, audioPositions: states.dims[1] ?? 0, chunked: true };
+    const state = { cache, rows: prompts.length, length, audioPositions: states.dims[1] ?? 0, inPlace: true };
     return this.#run(state, positions, attentionLayers);
   }
 

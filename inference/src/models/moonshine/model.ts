@@ -1,4 +1,4 @@
-import { readJsonObject } from '../../json.js';
+import { numberAt, readJsonObject } from '../../json.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { ItemContext, LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { runItem, UNCANCELLED } from '../outcomes.js';
@@ -23,10 +23,7 @@ export async function load(
   const tokenizerConfig = await readBeside(files.dir, decoder, 'tokenizer_config.json');
   const textOf = tokensToText(await readJsonObject(tokenizerPath), tokenizerConfig);
   const config = await readBeside(files.dir, decoder, 'config.json');
-  const number = (name: string, otherwise: number) => {
-    const value = config[name];
-    return typeof value === 'number' ? value : otherwise;
-  };
+  const number = (name: string, otherwise: number) => numberAt(config, name) ?? otherwise;
   const tokens = { start: number('decoder_start_token_id', 1), end: number('eos_token_id', 2) };
   // Defaults for config.json: the sizes of Moonshine tiny.
   const headCount = number('decoder_num_key_value_heads', 8);
