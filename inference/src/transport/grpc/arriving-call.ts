@@ -166,7 +166,9 @@ export class ArrivingCall {
     try {
       if (encoding === UNCOMPRESSED && message[0] !== 0) throw new Error(`flags ${message[0]}`);
       const bytes =
-        encoding === UNCOMPRESSED ? message.subarray(ENVELOPE_BYTES) : await this.#decompress(message, encoding, original);
+        encoding === UNCOMPRESSED
+          ? message.subarray(ENVELOPE_BYTES)
+          : await this.#decompress(message, encoding, original);
       this.incoming.body.keep(bytes.byteLength);
       return bytes;
     } catch (error) {

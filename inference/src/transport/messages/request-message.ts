@@ -8,6 +8,7 @@ import type { IncomingBody } from '../calls/incoming-body.js';
 import { type Encoding, isEncoding } from './decompress.js';
 import { ENVELOPE_BYTES, MessageBuffer } from './message-buffer.js';
 import type { MessageDecoder } from './message-decoder.js';
+import { receiveBody } from './receive-body.js';
 
 const COMPRESSED = 1;
 
@@ -43,14 +44,15 @@ export function bodyFormOf({ headers }: Pick<IncomingMessage, 'headers'>): BodyF
  * Rejects with an InferenceError for an invalid message or lack of memory; with the call's reason when it has ended.
  */
 export async function readMessage(
-  { request, call }: HttpRequest,
+  exchange: HttpRequest,
   desc: DescMessage,
   decoder: MessageDecoder,
 ): Promise<MessageShape<DescMessage>> {
+  const { request, call } = exchange;
   const form = bodyFormOf(request);
   const { body, open } = call;
   const { signal } = open.call;
-  const raw = await readBody(request, new Meter(body, form.enveloped), signal).finally(() => body.end());
+  const raw = await readBody(exchange, new Meter(body, form.enveloped));
   const { content, compressed } = form.enveloped
     ? openEnvelope(raw)
     : { content: raw, compressed: form.encoding !== undefined };
@@ -88,46 +90,25 @@ class Meter {
     }
     this.#body.receive(rest.byteLength);
   }
-
-  pace(chunk: Buffer, request: IncomingMessage): void {
-    this.#body.pace(chunk.byteLength, request);
-  }
 }
 
-function readBody(request: IncomingMessage, meter: Meter, signal: AbortSignal): Promise<Buffer> {
+function readBody(exchange: HttpRequest, meter: Meter): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const message = new MessageBuffer(meter.maxBytes);
-    const forget = () => {
-      request.off('data', push).off('end', end).off('error', gone).off('close', gone);
-      signal.removeEventListener('abort', abort);
-    };
-    const fail = (error: unknown) => {
-      forget();
-      message.clear();
-      // Discards the rest of the body, so that the response does not wait for it.
-      request.on('error', () => {}).on('data', (chunk) => meter.pace(chunk, request));
-      reject(error);
-    };
-    const push = (chunk: Buffer) => {
-      try {
+    const arriving = receiveBody(exchange, {
+      push: (chunk) => {
         meter.push(chunk);
         message.push(chunk);
-        meter.pace(chunk, request);
-      } catch (error) {
-        fail(error);
-      }
-    };
-    const end = () => {
-      forget();
+      },
+      failed: (error) => {
+        message.clear();
+        reject(error);
+      },
+    });
+    exchange.request.once('end', () => {
+      arriving.done();
       resolve(message.take());
-    };
-    const gone = () =>
-      fail(new InferenceError('CANCELLED', 'The caller disconnected before its request was complete.'));
-    const abort = () => fail(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) return abort();
-    if (request.destroyed && !request.complete) return gone();
-    request.on('data', push).on('end', end).on('error', gone).on('close', gone);
+    });
   });
 }
 

@@ -6,6 +6,7 @@ import { KIB, messageOf } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
 import type { HttpRequest } from '../calls/admit-request.js';
 import { MessageBuffer } from '../messages/message-buffer.js';
+import { receiveBody } from '../messages/receive-body.js';
 import { invalidParameter } from './parameters.js';
 
 const MAX_FIELDS = 64;
@@ -26,51 +27,29 @@ export interface Form {
 }
 
 /** Rejects with INVALID_ARGUMENT for what is no such form, MESSAGE_TOO_LARGE or QUEUE_FULL; with the call's reason when it is over. */
-export function readForm({ request, call }: HttpRequest, fileField: string): Promise<Form> {
-  const { body, open } = call;
-  const { signal } = open.call;
+export function readForm(exchange: HttpRequest, fileField: string): Promise<Form> {
+  const { request, call } = exchange;
+  const { body } = call;
   return new Promise<Form>((resolve, reject) => {
     const parser = parserOf(request, body.maxBytes);
     const content = new MessageBuffer(body.maxBytes);
-    const abort = () => fail(signal.reason);
-    const gone = () => fail(new InferenceError('CANCELLED', 'The caller gave up before its request was whole.'));
-    const close = () => (request.complete ? undefined : gone());
-    const pace = (chunk: Buffer) => body.pace(chunk.byteLength, request);
-    const count = (chunk: Buffer) => {
-      try {
-        body.receive(chunk.byteLength);
-        pace(chunk);
-      } catch (error) {
-        fail(error);
-      }
-    };
-    const forget = () => {
-      request.off('data', count).off('error', gone).off('close', close);
-      signal.removeEventListener('abort', abort);
-    };
-    const fail = (error: unknown) => {
-      forget();
-      content.clear();
-      // Discard the rest of the body: the answer must not wait behind it.
-      request.unpipe(parser);
-      request
-        .on('error', () => {})
-        .on('data', pace)
-        .resume();
-      reject(error);
-    };
+    request.pipe(parser);
+    const arriving = receiveBody(exchange, {
+      push: (chunk) => body.receive(chunk.byteLength),
+      failed: (error) => {
+        request.unpipe(parser);
+        content.clear();
+        reject(error);
+      },
+    });
     collectParts(parser, fileField, content, {
-      failed: fail,
+      failed: arriving.fail,
       done: (form) => {
-        forget();
+        arriving.done();
         resolve(form);
       },
     });
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) return abort();
-    if (request.destroyed && !request.complete) return gone();
-    request.on('data', count).on('error', gone).on('close', close).pipe(parser);
-  }).finally(() => body.end());
+  });
 }
 
 /** Collects the parts that the parser finds, the file's bytes in `content`. */
