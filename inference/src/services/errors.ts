@@ -167,7 +167,7 @@ function toDuration(ms: number) {
 /** Returns well-formed Unicode (header encoding throws on a lone surrogate) of bounded length. */
 function clean(text: string): string {
   const cut = text.length > MAX_MESSAGE_CHARACTERS ? `${text.slice(0, MAX_MESSAGE_CHARACTERS)}...` : text;
-  return cut.replace(/\p{Surrogate}/gu, '\uFFFD');
+  return cut.toWellFormed();
 }
 
 /** Converts a wire error to google.rpc.Status, for an item of a batch and for gRPC's status details. */

@@ -72,7 +72,8 @@ export function createTokenizer(
     encode(text, limit) {
       const maxIds = Math.max(0, limit - source.before.length - source.after.length);
       const read = keepsEnd ? text.slice(-MAX_CHARACTERS) : text.slice(0, MAX_CHARACTERS);
-      const whole = wellFormed(read);
+      // As in a conversion to UTF-8: unpaired surrogates are replaced.
+      const whole = read.toWellFormed();
       const ids = keepsEnd ? source.lastIdsOf(whole, maxIds) : source.idsOf(whole, maxIds);
       const kept = keepsEnd ? ids.slice(Math.max(0, ids.length - maxIds)) : ids.slice(0, maxIds);
       return {
@@ -88,11 +89,6 @@ function lowersCase(normalizer: unknown): boolean {
   if (!isObject(normalizer)) return false;
   const { type, normalizers } = normalizer;
   return type === 'Lowercase' || (Array.isArray(normalizers) && normalizers.some((one) => one?.type === 'Lowercase'));
-}
-
-/** Replaces lone surrogates by the replacement character, as in a conversion to UTF-8. */
-function wellFormed(text: string): string {
-  return text.replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
 function padId(json: JsonObject, config: JsonObject): number | undefined {
