@@ -24,9 +24,6 @@ import type { MessageDecoder } from './messages/message-decoder.js';
 import { createOpenAiListener, type OpenAiOptions } from './openai/openai-listener.js';
 import { createPlaygroundListener } from './playground/playground-listener.js';
 
-/** Per connection. */
-const MAX_CONCURRENT_STREAMS = 1000;
-
 export interface ListenAllOptions {
   readonly host: string;
   readonly port: number;
@@ -61,20 +58,10 @@ export interface PortListener {
 
 /** Rejects with a FatalError when it cannot listen on the address. */
 export async function listenAll(options: ListenAllOptions): Promise<PortListener> {
-  const { services, callTracker, maxMessageBytes } = options;
   const { admission, decoder, maxConnections } = options;
   const connections = new Connections(maxConnections);
-  const native = createGrpcServer(
-    services,
-    { callTracker, admission, decoder },
-    {
-      maxMessageBytes,
-      maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
-      maxConnectionAgeMs: options.maxConnectionAgeMs,
-      streamIdleMs: options.streamIdleMs,
-    },
-  );
-  addReflection(native, services);
+  const native = createGrpcServer(options);
+  addReflection(native, options.services);
   const plain = createPlainListener(options.plain);
   watchStreams(native, {
     began: (stream) => {

@@ -17,9 +17,9 @@ describe('the headers of a gRPC call', () => {
     const callTracker = new CallTracker(pino({ level: 'silent' }));
     const admission = admissionOf({ callTracker });
     const decoder = new MessageDecoder({ maxValues: 10, maxDepth: 2, maxTextBytes: MIB });
-    const limits = { maxMessageBytes: MIB, maxConcurrentStreams: 10, maxConnectionAgeMs: 0, streamIdleMs: 1000 };
+    const limits = { maxMessageBytes: MIB, maxConnectionAgeMs: 0, streamIdleMs: 1000 };
     const service = defineService(Health, { check: () => ({}), list: () => ({}), async *watch() {} });
-    const server = createGrpcServer([service], { callTracker, admission, decoder }, limits);
+    const server = createGrpcServer({ services: [service], callTracker, admission, decoder, ...limits });
     const bind = promisify(server.bindAsync.bind(server));
     const session = http2.connect(
       `http://127.0.0.1:${await bind('127.0.0.1:0', grpc.ServerCredentials.createInsecure())}`,

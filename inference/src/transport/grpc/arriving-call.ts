@@ -33,7 +33,7 @@ export interface GrpcCall extends AdmittedCall {
 
 export interface ArrivingCallOptions {
   readonly decompressor: Decompressor;
-  /** Idle timeout of a caller of reflection. */
+  /** Idle timeout of a caller that does not read a stream's responses, and of one of reflection. */
   readonly streamIdleMs: number;
 }
 

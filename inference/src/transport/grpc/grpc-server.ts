@@ -11,15 +11,8 @@ import type { GrpcCall } from './arriving-call.js';
 import { type GrpcCalls, type GrpcCallsOptions, grpcCalls } from './interceptor.js';
 import { toGrpcStatus } from './status.js';
 
-export interface GrpcLimits {
-  /** Maximum message size, in and out. */
-  readonly maxMessageBytes: number;
-  readonly maxConcurrentStreams: number;
-  /** Age at which connections are closed gracefully, so that callers spread over new servers. 0: never. */
-  readonly maxConnectionAgeMs: number;
-  /** Idle timeout of a caller that does not read a stream's responses. */
-  readonly streamIdleMs: number;
-}
+/** Per connection. */
+const MAX_CONCURRENT_STREAMS = 1000;
 
 /** Requests arrive as bytes and the handler decodes them, so that an invalid message gets a clear error. */
 type AnyUnary = grpc.ServerUnaryCall<Buffer, Uint8Array>;
@@ -27,8 +20,12 @@ type AnyServerStream = grpc.ServerWritableStream<Buffer, Uint8Array>;
 type AnyBidi = grpc.ServerDuplexStream<Buffer, Uint8Array>;
 type AnyCall = EventEmitter & Pick<AnyUnary, 'metadata'>;
 
-export interface GrpcOptions extends Pick<GrpcCallsOptions, 'admission' | 'callTracker'> {
+export interface GrpcOptions extends Omit<GrpcCallsOptions, 'decompressor'> {
   readonly decoder: MessageDecoder;
+  /** Maximum message size, in and out. */
+  readonly maxMessageBytes: number;
+  /** Age at which connections are closed gracefully, so that callers spread over new servers. 0: never. */
+  readonly maxConnectionAgeMs: number;
 }
 
 /** The dependencies of a handler. */
@@ -43,24 +40,20 @@ interface Context {
 // It prints headers that it cannot take, whole and not as a line of the log: a token as well.
 grpc.setLogVerbosity(grpc.logVerbosity.NONE);
 
-export function createGrpcServer(
-  services: readonly ServedService[],
-  { admission, callTracker, decoder }: GrpcOptions,
-  limits: GrpcLimits,
-): grpc.Server {
-  const { streamIdleMs } = limits;
-  const calls = grpcCalls({ services, admission, callTracker, decompressor: decoder.decompressor, streamIdleMs });
-  const context = { calls, decoder, idleMs: streamIdleMs, maxBytes: limits.maxMessageBytes };
+export function createGrpcServer(options: GrpcOptions): grpc.Server {
+  const { services, decoder, maxMessageBytes, maxConnectionAgeMs } = options;
+  const calls = grpcCalls({ ...options, decompressor: decoder.decompressor });
+  const context = { calls, decoder, idleMs: options.streamIdleMs, maxBytes: maxMessageBytes };
   const server = new grpc.Server({
-    'grpc.max_receive_message_length': limits.maxMessageBytes,
-    'grpc.max_send_message_length': limits.maxMessageBytes,
-    'grpc.max_concurrent_streams': limits.maxConcurrentStreams,
+    'grpc.max_receive_message_length': maxMessageBytes,
+    'grpc.max_send_message_length': maxMessageBytes,
+    'grpc.max_concurrent_streams': MAX_CONCURRENT_STREAMS,
     // A dead peer is detected within 90 seconds.
     'grpc.keepalive_time_ms': 60_000,
     'grpc.keepalive_timeout_ms': 20_000,
     'grpc.max_connection_idle_ms': 30 * 60_000,
     'grpc.enable_channelz': 0,
-    ...(limits.maxConnectionAgeMs > 0 ? { 'grpc.max_connection_age_ms': limits.maxConnectionAgeMs } : {}),
+    ...(maxConnectionAgeMs > 0 ? { 'grpc.max_connection_age_ms': maxConnectionAgeMs } : {}),
     interceptors: [calls.interceptor],
   });
   for (const service of services) server.addService(definition(service), implementation(service, context));
