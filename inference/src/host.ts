@@ -60,11 +60,8 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
   const healthName = spec.healthName(files.id);
   const { workers, threads, batchCost } = options.size;
   const modelQueue = new ModelQueue<unknown, unknown>({
+    ...spec,
     name: healthName,
-    cost: (item) => spec.cost(item as never),
-    kind: (item) => spec.kind?.(item as never) ?? '',
-    alone: (item) => spec.alone?.(item as never) ?? false,
-    typical: (item) => spec.typical?.(item as never) ?? true,
     limits: { maxItems: config.limits.maxQueue, maxWaitMs: config.limits.maxQueueMs },
     batch: { maxItems: 1, maxCost: batchCost, maxPadding: spec.batch.maxPadding },
     now: () => performance.now(),

@@ -3,6 +3,7 @@
  * load, queued items run in batches. Knows neither processes nor protocols.
  */
 import { InferenceError, serverDraining } from '../errors.js';
+import type { FamilySpec } from '../models/model.js';
 import type { Priority } from '../priority.js';
 import { AdmissionController, type AdmissionLimits, type Permit, type PermitRequest } from './admission-controller.js';
 import { Dispatcher, type QueueObserver } from './dispatcher.js';
@@ -11,15 +12,9 @@ import { type BatchLimits, type Entry, FairQueue, Flow } from './fair-queue.js';
 import { type Done, deadlineExceeded, type Job, workerLostTwice } from './job.js';
 import { mayPreempt, preemptionBudget } from './preemption.js';
 
-export interface ModelQueueOptions<Item> {
+export interface ModelQueueOptions<Item> extends Pick<FamilySpec<Item>, 'cost' | 'kind' | 'alone' | 'typical'> {
   /** The model's name in messages. */
   readonly name: string;
-  readonly cost: (item: Item) => number;
-  readonly kind: (item: Item) => string;
-  /** Whether an item runs alone because a batch saves nothing. Absent: none does. */
-  readonly alone?: (item: Item) => boolean;
-  /** Whether the time of an item tells how long others of its cost take. Absent: it does. */
-  readonly typical?: (item: Item) => boolean;
   readonly limits: AdmissionLimits;
   readonly batch: BatchLimits;
   /** Monotonic milliseconds. */
@@ -65,7 +60,7 @@ export class ModelQueue<Item, Result> {
       now: options.now,
       observer: options.observer ?? {},
       admission: this.#admission,
-      typical: options.typical ?? (() => true),
+      typical: (item) => options.typical?.(item) ?? true,
       onFailed: (entry, error, batchSize) => this.#failed(entry, error, batchSize),
       onAvailable: () => this.#schedulePump(),
     });
@@ -113,7 +108,7 @@ export class ModelQueue<Item, Result> {
     return {
       submit: (item, signal) => {
         const cost = this.cost(item);
-        const kind = this.#options.kind(item);
+        const kind = this.#options.kind?.(item) ?? '';
         const alone = this.#options.alone?.(item) ?? false;
         const submitted = this.#submit(item, signal, { flow, cost, kind, deadlineAtMs, alone });
         return submitted.finally(permit.charge(cost));
