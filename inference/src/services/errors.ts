@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
 import { create } from '@bufbuild/protobuf';
-import { anyPack, anyUnpack, DurationSchema, durationMs } from '@bufbuild/protobuf/wkt';
+import { anyPack, anyUnpack, durationFromMs, durationMs } from '@bufbuild/protobuf/wkt';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema, type Status, StatusSchema } from '@heimdex/gen';
 import { causeText, ERROR_CODES, type ErrorCode, InferenceError } from '../errors.js';
 
@@ -138,30 +138,25 @@ interface Extras {
   readonly retryAfterMs?: number | undefined;
 }
 
-function wire(reason: ErrorCode, text: string, extras: Extras, errorId?: string): WireError {
+function wire(reason: ErrorCode, text: string, { field, retryAfterMs }: Extras, errorId?: string): WireError {
   const { status } = ERROR_TABLE[reason];
   const message = clean(text);
   const details: ErrorDetail[] = [detail(ErrorInfoSchema, { reason, domain: ERROR_DOMAIN })];
-  if (extras.field !== undefined) {
-    const fieldViolations = [{ field: clean(extras.field), description: message, reason }];
+  if (field !== undefined) {
+    const fieldViolations = [{ field: clean(field), description: message, reason }];
     details.push(detail(BadRequestSchema, { fieldViolations }));
   }
-  if (extras.retryAfterMs !== undefined) {
-    details.push(detail(RetryInfoSchema, { retryDelay: toDuration(extras.retryAfterMs) }));
+  if (retryAfterMs !== undefined) {
+    const retryDelay = durationFromMs(Math.max(1, Math.ceil(retryAfterMs)));
+    details.push(detail(RetryInfoSchema, { retryDelay }));
   }
   const grpcCode = GRPC_STATUS[status];
-  const { retryAfterMs } = extras;
   const httpStatus = HTTP_STATUS[status];
   return { reason, status, grpcCode, httpStatus, message, details, retryAfterMs, errorId, cause: undefined };
 }
 
 function detail<Desc extends DetailType>(desc: Desc, value: MessageInitShape<Desc>): ErrorDetail {
   return { desc, value: value as MessageInitShape<DescMessage> };
-}
-
-function toDuration(ms: number) {
-  const whole = Math.max(1, Math.ceil(ms));
-  return create(DurationSchema, { seconds: BigInt(Math.floor(whole / 1000)), nanos: (whole % 1000) * 1_000_000 });
 }
 
 /** Returns well-formed Unicode (header encoding throws on a lone surrogate) of bounded length. */
