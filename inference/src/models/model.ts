@@ -31,7 +31,7 @@ export type WeightsForm = 'plain' | 'overflow-safe';
 
 export interface LoadOptions {
   readonly device: 'cpu' | 'cuda';
-  /** Threads per run. Default 1: one thread per session and one session per core is fastest (see README). */
+  /** Threads per run. */
   readonly threads: number;
   /** Threads of a run while others need the cores too. Default: `threads`. */
   readonly sharedThreads?: number;

@@ -46,15 +46,10 @@ export class MergedDecoder implements Decoder {
   readonly batchInvariant: boolean;
   readonly crossValueBytes = 4;
 
-  private constructor(
-    session: InferenceSession,
-    sizes: DecoderSizes,
-    choosesPositions: boolean,
-    batchInvariant: boolean,
-  ) {
+  private constructor(session: InferenceSession, sizes: DecoderSizes, batchInvariant: boolean) {
     this.#session = session;
     this.#sizes = sizes;
-    this.#choosesPositions = choosesPositions;
+    this.#choosesPositions = session.inputNames.includes(LOGIT_POSITIONS);
     this.#inPlace = session.inputNames.includes(PAST_LENGTH);
     this.batchInvariant = batchInvariant;
     const empty = new Tensor('float32', new Float32Array(0), [1, sizes.headCount, 0, sizes.headSize]);
@@ -64,7 +59,6 @@ export class MergedDecoder implements Decoder {
   /** Throws when the graph at `path` lacks the inputs and outputs of such a decoder. */
   static async open(path: string, sizes: DecoderSizes, options: LoadOptions): Promise<MergedDecoder> {
     const { session, facts } = await openTransformedSession(path, options, DECODER_TRANSFORM);
-    const choosesPositions = session.inputNames.includes(LOGIT_POSITIONS);
     const cache = cacheInputs(sizes);
     const expected = ['input_ids', 'encoder_hidden_states', 'use_cache_branch', ...cache];
     const missing = [
@@ -77,7 +71,7 @@ export class MergedDecoder implements Decoder {
         `Expected ${path} to be a merged decoder of ${sizes.layerCount} layers, got none with ${missing[0]}.`,
       );
     }
-    return new MergedDecoder(session, sizes, choosesPositions, isBatchInvariant(facts));
+    return new MergedDecoder(session, sizes, isBatchInvariant(facts));
   }
 
   get hasProportionalAttention(): boolean {

@@ -3,13 +3,9 @@
  * keeps load information from unauthorized callers, and makes free checks before those that acquire something:
  *
  * 1. token (UNAUTHENTICATED),
- *
  * 2. draining (DRAINING),
- *
  * 3. deadline (DEADLINE_EXCEEDED),
- *
  * 4. queues of the models it may use (QUEUE_FULL),
- *
  * 5. memory: a permit for a call's fixed part (QUEUE_FULL). The body acquires more as it arrives; see incoming-body.ts.
  *
  * Health checks pass all of them, so probes are answered under any load. Their messages are small; grpc/probes.ts limits their number. Only one
