@@ -74,11 +74,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   };
   const tracing =
     config.tracing === undefined ? undefined : await openTracing({ ...config.tracing, version: VERSION }, log);
-  const callTracker = new CallTracker(log, {
-    ended: (call) => {
-      metrics.calls.ended?.(call);
-      tracing?.ended(call);
-    },
+  const callTracker = new CallTracker(log, (call) => {
+    metrics.ended(call);
+    tracing?.ended(call);
   });
   const security = await openSecurity(config.security, log);
   const requestBytes = requestMemoryBytes(memoryLimitBytes);

@@ -3,7 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { ErrorCode } from '../errors.js';
 import { PRIORITIES, type Priority } from '../priority.js';
 import type { QueueObserver } from '../scheduling/dispatcher.js';
-import type { CallObserver } from '../transport/calls/call-tracker.js';
+import type { EndedCall } from '../transport/calls/call-tracker.js';
 import type { Traffic } from '../transport/http/listener.js';
 
 /** Name and help of each metric; Node.js's own metrics (`nodejs_*`, `process_*`) are added to them. */
@@ -93,19 +93,17 @@ export class Metrics {
     for (const priority of PRIORITIES) this.#refused.inc({ priority, reason: 'memory' }, 0);
   }
 
-  /** Observer for the call tracker. */
-  readonly calls: CallObserver = {
-    ended: ({ path, protocol, code, seconds, stats }) => {
-      const method = path.slice(path.lastIndexOf('/') + 1);
-      this.#requests.inc({ method, protocol, code });
-      if (stats.errorId !== undefined) this.#defects.inc({ method });
-      this.#requestSeconds.observe({ method }, seconds);
-      // Methods and reasons are those of the contract: a few dozen combinations at most.
-      for (const [reason, count] of Object.entries(stats.itemErrorReasons ?? {})) {
-        this.#itemErrors.inc({ method, reason }, count);
-      }
-    },
-  };
+  /** Counts a call of any method, health included. */
+  ended({ path, protocol, code, seconds, stats }: EndedCall): void {
+    const method = path.slice(path.lastIndexOf('/') + 1);
+    this.#requests.inc({ method, protocol, code });
+    if (stats.errorId !== undefined) this.#defects.inc({ method });
+    this.#requestSeconds.observe({ method }, seconds);
+    // Methods and reasons are those of the contract: a few dozen combinations at most.
+    for (const [reason, count] of Object.entries(stats.itemErrorReasons ?? {})) {
+      this.#itemErrors.inc({ method, reason }, count);
+    }
+  }
 
   /** Counts a call refused for lack of memory. */
   refused(priority: Priority): void {

@@ -42,11 +42,6 @@ export interface EndedCall {
   readonly traceparent: string | undefined;
 }
 
-export interface CallObserver {
-  /** Of all calls, health included. */
-  ended?(call: EndedCall): void;
-}
-
 export interface OpenCall {
   readonly call: Call;
   /** The caller is gone. No effect on a finished call. */
@@ -66,15 +61,16 @@ const USABLE_ID = /^[\w.:-]{1,128}$/;
 
 export class CallTracker {
   readonly #log: Logger;
-  readonly #observer: CallObserver;
+  readonly #ended: (call: EndedCall) => void;
   readonly #open = new Set<AbortController>();
   readonly #idle = new Set<() => void>();
   #draining = false;
   #busy = 0;
 
-  constructor(log: Logger, observer: CallObserver = {}) {
+  /** `ended` is told of every call, health included. */
+  constructor(log: Logger, ended: (call: EndedCall) => void = () => {}) {
     this.#log = log;
-    this.#observer = observer;
+    this.#ended = ended;
   }
 
   /** Calls in progress, except health. */
@@ -181,7 +177,7 @@ export class CallTracker {
 
   #observe({ path, protocol, header }: Arrival, stats: CallStats, wire: WireError | undefined, ms: number): void {
     const endedAt = Date.now();
-    this.#observer.ended?.({
+    this.#ended({
       path,
       protocol,
       code: wire?.status ?? 'OK',
