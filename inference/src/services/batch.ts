@@ -1,6 +1,6 @@
 /** Runs the items of a call through a model's queue: each item gets its own result or error. */
 import { type ErrorCode, InferenceError } from '../errors.js';
-import type { Call } from './call.js';
+import type { Call, CallStats } from './call.js';
 import type { ServedModel } from './engine.js';
 import type { WireError } from './errors.js';
 import { CallTiming, type Timing } from './timing.js';
@@ -26,14 +26,15 @@ const SERVER_ERRORS: readonly ErrorCode[] = [
   'INTERNAL',
 ];
 
-/** Runs all items. Throws errors of the call as a whole. */
+/** Runs all items, of which a call may have several batches. Throws errors of the call as a whole. */
 export async function runBatch<Item, Result>(
   model: ServedModel,
   items: readonly Item[],
   call: Call,
 ): Promise<BatchResult<Result>> {
   const { modelQueue } = model;
-  call.stats.items = items.length;
+  const { stats } = call;
+  stats.items = (stats.items ?? 0) + items.length;
   const cost = items.reduce((sum, item) => sum + modelQueue.cost(item), 0);
   const { priority, deadlineAtMs, signal } = call;
   const admission = modelQueue.admit({ items: items.length, cost, priority, deadlineAtMs });
@@ -43,8 +44,8 @@ export async function runBatch<Item, Result>(
     for (const entry of settled) if (entry.status === 'fulfilled') timing.record(entry.value.run);
     const failures = settled.flatMap((entry) => (entry.status === 'rejected' ? [entry.reason] : []));
     throwCallError(failures, items.length);
-    call.stats.itemErrors = failures.length;
-    if (failures.length > 0) call.stats.itemErrorReasons = countByReason(failures);
+    stats.itemErrors = (stats.itemErrors ?? 0) + failures.length;
+    if (failures.length > 0) stats.itemErrorReasons = countByReason(failures, stats.itemErrorReasons);
     const results = settled.map((entry): ItemResult<Result> => {
       if (entry.status === 'rejected') return { ok: false, error: call.wireError(entry.reason) };
       return { ok: true, value: entry.value.value as Result };
@@ -61,8 +62,8 @@ function throwCallError(failures: readonly unknown[], items: number): void {
   if (failures.length === items && failures.every((error) => SERVER_ERRORS.includes(codeOf(error)))) throw failures[0];
 }
 
-function countByReason(failures: readonly unknown[]): Partial<Record<ErrorCode, number>> {
-  const counts: Partial<Record<ErrorCode, number>> = {};
+function countByReason(failures: readonly unknown[], before: CallStats['itemErrorReasons']) {
+  const counts: Partial<Record<ErrorCode, number>> = { ...before };
   for (const code of failures.map(codeOf)) counts[code] = (counts[code] ?? 0) + 1;
   return counts;
 }

@@ -141,7 +141,6 @@ async function embed(
   const model = isTextModel ? TextModel.TEXT : TextModel.VISION;
   const fromTexts = texts.length === 0 ? [] : (await rpcs.unary(embedText, { texts, model, encoding }, own)).results;
   const fromImages = images.length === 0 ? [] : (await rpcs.unary(embedImage, { images, encoding }, own)).results;
-  own.stats.items = inputs.length;
   const [textResults, imageResults] = [fromTexts.values(), fromImages.values()];
   return isImage.map((one) => (one ? imageResults : textResults).next().value as EmbeddingResult);
 }
