@@ -79,8 +79,13 @@ async function serve(program: Program, settings: Config): Promise<void> {
   // Imported late: errors in the settings or the volume are reported without waiting for it.
   const { startServer } = await import('./server.js');
   const stopped = aborted(program.stop);
-  const failure = new Failure();
-  const server = await startServer({ config, models, machine: readMachine(), log, failed: failure.raise });
+  let failed: (error: FatalError) => void = () => {};
+  const failure = new Promise<never>((_resolve, reject) => {
+    failed = reject;
+  });
+  // Avoids an unhandled rejection if the server fails before anyone awaits it.
+  failure.catch(() => {});
+  const server = await startServer({ config, models, machine: readMachine(), log, failed });
   const { address, port } = server.address;
   log.info(
     { version: VERSION, volume: config.models.cacheDir, device: config.device },
@@ -89,9 +94,9 @@ async function serve(program: Program, settings: Config): Promise<void> {
   try {
     await Promise.race([verify(server, models, config, { stop: program.stop, log }), stopped]);
     // Once, while the models load: what the start has left is a quarter of this process's memory.
-    await Promise.race([Promise.all([server.warm, compactHeap()]), failure.raised, stopped]);
+    await Promise.race([Promise.all([server.warm, compactHeap()]), failure, stopped]);
     if (!program.stop.aborted) log.info({ models: server.state.report().modelsLoaded }, 'Ready');
-    await Promise.race([failure.raised, stopped]);
+    await Promise.race([failure, stopped]);
   } catch (error) {
     await server.abort();
     throw error;
@@ -119,19 +124,6 @@ async function verify(
     );
   }
   server.state.filesVerified();
-}
-
-/** A fatal error raised by the running server. */
-class Failure {
-  raise: (error: FatalError) => void = () => {};
-  readonly raised = new Promise<never>((_resolve, reject) => {
-    this.raise = reject;
-  });
-
-  constructor() {
-    // Avoids an unhandled rejection if it is raised before anyone awaits it.
-    this.raised.catch(() => {});
-  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

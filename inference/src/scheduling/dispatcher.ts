@@ -5,7 +5,7 @@ import type { Priority } from '../priority.js';
 import type { AdmissionController } from './admission-controller.js';
 import type { Executor } from './executor.js';
 import type { Entry } from './fair-queue.js';
-import { deliver, type Job, type RunFacts } from './job.js';
+import { deliver, type Job } from './job.js';
 import type { Preemptible } from './preemption.js';
 
 /** Callbacks for the metrics. */
@@ -142,9 +142,6 @@ export class Dispatcher<Item, Result> {
     }
     this.#runs += 1;
     const id = this.#runs;
-    const factsOf = (job: Job<Item, Result>, runMs: number): RunFacts => {
-      return { id, startedAtMs, queueMs: startedAtMs - job.submittedAtMs, runMs, batchSize: batch.length };
-    };
     const settled = new Set<number>();
     const cost = sumOfCosts(batch);
     // Without items that were refused or cancelled: they took less time than their cost, or none.
@@ -155,7 +152,8 @@ export class Dispatcher<Item, Result> {
       settled.add(index);
       const job = entry.item;
       if (outcome?.ok === true && typical(job.item)) answeredCost += entry.cost;
-      deliver(job, outcome, factsOf(job, runMs));
+      const queueMs = startedAtMs - job.submittedAtMs;
+      deliver(job, outcome, { id, startedAtMs, queueMs, runMs, batchSize: batch.length });
     };
     try {
       const answer = await executor.run(

@@ -1,7 +1,7 @@
 /** The server's health state: the single source for gRPC health, GET /health and the probes. */
 import { InferenceService } from '@heimdex/gen';
 import type { Role } from '../models/roles.js';
-import type { Models } from './engine.js';
+import type { Models, ServedModel } from './engine.js';
 import { enabledMethods, METHOD_ROLES } from './features.js';
 
 export type ServerStatus = 'starting' | 'healthy' | 'unhealthy' | 'draining';
@@ -65,21 +65,17 @@ export class ServerState {
 
   report(): ServerReport {
     const models = [...this.#models.values()];
-    const modelsLoaded = models.filter(({ modelQueue }) => modelQueue.workers > 0).map(({ healthName }) => healthName);
-    if (this.#draining) return { status: 'draining', reason: 'the server is shutting down', modelsLoaded };
-    if (this.#refusing !== undefined) return { status: 'unhealthy', reason: this.#refusing, modelsLoaded };
+    const namesOf = (some: readonly ServedModel[]) => some.map(({ healthName }) => healthName);
+    const modelsLoaded = namesOf(models.filter(({ modelQueue }) => modelQueue.workers > 0));
+    const report = (status: ServerStatus, reason: string) => ({ status, reason, modelsLoaded });
+    if (this.#draining) return report('draining', 'the server is shutting down');
+    if (this.#refusing !== undefined) return report('unhealthy', this.#refusing);
     const missing = models.filter(({ modelQueue }) => modelQueue.workers === 0);
     const lost = missing.filter(({ role }) => this.#everReady.has(role));
-    if (lost.length > 0) {
-      const names = lost.map(({ healthName }) => healthName).join(', ');
-      return { status: 'unhealthy', reason: `restarting: ${names}`, modelsLoaded };
-    }
-    if (missing.length > 0) {
-      const names = missing.map(({ healthName }) => healthName).join(', ');
-      return { status: 'starting', reason: `still loading: ${names}`, modelsLoaded };
-    }
-    if (!this.#filesVerified) return { status: 'starting', reason: 'still verifying the model files', modelsLoaded };
-    return { status: 'healthy', reason: '', modelsLoaded };
+    if (lost.length > 0) return report('unhealthy', `restarting: ${namesOf(lost).join(', ')}`);
+    if (missing.length > 0) return report('starting', `still loading: ${namesOf(missing).join(', ')}`);
+    if (!this.#filesVerified) return report('starting', 'still verifying the model files');
+    return report('healthy', '');
   }
 
   /** Returns the health service names with whether each can be served now. */
