@@ -84,9 +84,7 @@ export async function describeTrack(
   if (indexed?.encrypted === true) {
     return { ...track, codecName: `encrypted ${codecName}`, isDefault, format: undefined, refusal: undefined };
   }
-  if (own === undefined || PACKET_CODECS[own].create === undefined) {
-    return { ...track, isDefault, format: undefined, refusal: undefined };
-  }
+  if (own === undefined) return { ...track, isDefault, format: undefined, refusal: undefined };
   try {
     if (encoding !== undefined) keepPcmPackets(input);
     const config = codec === null ? null : await input.getDecoderConfig();

@@ -1,5 +1,5 @@
 import { InferenceError } from '../../../errors.js';
-import { decodedCodecsText } from '../decoders/codecs.js';
+import { CODECS_TEXT } from '../decoders/codecs.js';
 import type { PacketFormat } from '../decoders/packet-decoder.js';
 import { CONVERT_ADVICE } from '../formats.js';
 import { type AudioTrack, trackText } from './audio-track.js';
@@ -61,8 +61,7 @@ function notDecoded(track: AudioTrack, tracks: readonly AudioTrack[], container:
   const others = tracks.filter(({ format }) => format !== undefined).map(trackText);
   const advice = others.length === 0 ? CONVERT_ADVICE : `Choose another with audio_track: ${others.join(', ')}.`;
   const subject = tracks.length === 1 ? 'The audio' : `Audio track ${track.index}`;
-  const reason =
-    track.refusal?.message ?? `${track.codecName} is not supported; supported codecs: ${decodedCodecsText()}.`;
+  const reason = track.refusal?.message ?? `${track.codecName} is not supported; supported codecs: ${CODECS_TEXT}.`;
   return new InferenceError(
     'AUDIO_UNREADABLE',
     `${subject} of the ${container} file cannot be decoded: ${reason} ${advice}`,

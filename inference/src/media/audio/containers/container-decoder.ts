@@ -138,8 +138,7 @@ export class ContainerDecoder implements Decoder {
     const chosen = chooseTrack(index.tracks, this.wantedTrack, this.#container.name, unknown);
     this.#chosen = chosen;
     this.#head = undefined;
-    const decoder = await PACKET_CODECS[chosen.format.codec].create?.(chosen.format);
-    if (decoder === undefined) throw new InferenceError('INTERNAL', 'A track without a decoder was selected.');
+    const decoder = await PACKET_CODECS[chosen.format.codec].create(chosen.format);
     this.#decoder = decoder;
     splitChunks(chosen.track.input);
     const edits = EditList.of(index.mp4?.tracks.get(chosen.track.id));
@@ -148,7 +147,7 @@ export class ContainerDecoder implements Decoder {
     }
     // The header's duration is that of the longest track: it is the audio's only if there is a single track.
     const indexed = index.mp4?.fragmented === false || (this.#container.lengthInHeader && index.trackCount === 1);
-    if (indexed) this.#declaredSeconds = await this.#durationOf(chosen);
+    if (indexed) this.#declaredSeconds = (await declaredDuration(chosen.track.input)) ?? undefined;
     const delay = this.#container.countsOpusDelay ? opusDelaySeconds(chosen.format) : 0;
     const shiftSeconds = edits.offsetSeconds - index.originSeconds - delay;
     const place = (blocks: readonly TimedBlock[]) =>
@@ -185,10 +184,6 @@ export class ContainerDecoder implements Decoder {
         : 'its index is missing or damaged. Send the complete file.';
       throw this.#unreadable(error, reason);
     }
-  }
-
-  async #durationOf({ track }: ChosenTrack): Promise<number | undefined> {
-    return (await declaredDuration(track.input)) ?? undefined;
   }
 
   /** Hides the library's message from the caller. */

@@ -10,9 +10,9 @@ import type { CreatePacketDecoder, PacketCodec } from './packet-decoder.js';
 import { createPcmDecoder } from './pcm.js';
 import { createVorbisDecoder } from './vorbis.js';
 
-/** Name and decoder of each codec; undefined decoder: unsupported, named in the error. */
+/** Name and decoder of each codec. */
 export const PACKET_CODECS: Readonly<
-  Record<PacketCodec, { readonly name: string; readonly create: CreatePacketDecoder | undefined }>
+  Record<PacketCodec, { readonly name: string; readonly create: CreatePacketDecoder }>
 > = {
   aac: { name: 'AAC', create: createAacDecoder },
   opus: { name: 'Opus', create: createOpusDecoder },
@@ -28,10 +28,7 @@ export const PACKET_CODECS: Readonly<
   gsm: { name: 'GSM 6.10', create: createGsmDecoder },
 };
 
-/** Returns the supported codecs, for messages to the caller. */
-export function decodedCodecsText(): string {
-  return Object.values(PACKET_CODECS)
-    .filter(({ create }) => create !== undefined)
-    .map(({ name }) => name)
-    .join(', ');
-}
+/** The codecs, for messages to the caller. */
+export const CODECS_TEXT = Object.values(PACKET_CODECS)
+  .map(({ name }) => name)
+  .join(', ');

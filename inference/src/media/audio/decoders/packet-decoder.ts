@@ -1,7 +1,7 @@
 import type { DecodedBlock } from './decoder.js';
 import type { SampleEncoding } from './samples.js';
 
-/** Codecs of packets. A codec without a decoder is rejected by its name. */
+/** Codecs of packets. */
 export type PacketCodec =
   | 'aac'
   | 'opus'

@@ -117,8 +117,7 @@ function encodingOf(tag: number, bits: number): SampleEncoding {
 }
 
 function decodedWavCodecs(): string {
-  const codecs = [...new Set(Object.values(PACKET_TAGS))].map((codec) => PACKET_CODECS[codec]);
-  return codecs.flatMap(({ name, create }) => (create === undefined ? [] : [name])).join(', ');
+  return [...new Set(Object.values(PACKET_TAGS))].map((codec) => PACKET_CODECS[codec].name).join(', ');
 }
 
 function unreadable(reason: string): InferenceError {

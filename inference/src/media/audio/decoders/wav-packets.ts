@@ -1,5 +1,3 @@
-import { InferenceError } from '../../../errors.js';
-import { CONVERT_ADVICE } from '../formats.js';
 import { PACKET_CODECS } from './codecs.js';
 import type { DecodedBlock } from './decoder.js';
 import type { PacketDecoder } from './packet-decoder.js';
@@ -21,23 +19,10 @@ export class WavPackets {
     this.#packetBytes = blockBytes * Math.max(1, Math.floor(PACKET_BYTES / blockBytes));
   }
 
-  /** Creates the packetizer. Throws AUDIO_UNREADABLE with the name of an unsupported codec. */
-  static async create({
-    codec,
-    codecName,
-    channelCount,
-    sampleRateHz,
-    blockBytes,
-    body,
-  }: WavFormat): Promise<WavPackets> {
-    const create = PACKET_CODECS[codec].create;
-    if (create === undefined) {
-      throw new InferenceError(
-        'AUDIO_UNREADABLE',
-        `The WAV contains ${codecName}, which is not supported. ${CONVERT_ADVICE}`,
-      );
-    }
-    return new WavPackets(await create({ codec, sampleRateHz, channelCount, description: body }), blockBytes);
+  /** Throws AUDIO_UNREADABLE with the name of an unsupported variant of the codec. */
+  static async create({ codec, channelCount, sampleRateHz, blockBytes, body }: WavFormat): Promise<WavPackets> {
+    const decoder = await PACKET_CODECS[codec].create({ codec, sampleRateHz, channelCount, description: body });
+    return new WavPackets(decoder, blockBytes);
   }
 
   get warnings(): readonly string[] {
