@@ -5,6 +5,7 @@ import type { AudioTrackInfo } from './formats.js';
 import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
 import { SampleQueue } from './sample-queue.js';
 import type { DecodeAnswer } from './session.js';
+import { audioUnreadable } from './undecodable.js';
 
 /** Maximum number of samples decoded ahead of the reader. */
 const AHEAD_SAMPLES = 5 * SPEECH_SAMPLE_RATE_HZ;
@@ -56,7 +57,7 @@ export class DecodedSource implements PcmSource {
     if (this.#queue.length > 0) return;
     if (!this.#failed) {
       const warnings = this.#warnings.map((warning) => ` ${warning}`).join('');
-      throw new InferenceError('AUDIO_UNREADABLE', `The audio has no samples that could be decoded.${warnings}`);
+      throw audioUnreadable(`The audio has no samples that could be decoded.${warnings}`);
     }
     const tooLong = this.#failure instanceof InferenceError && this.#failure.code === 'AUDIO_TOO_LONG';
     if (!tooLong) throw this.#failure;
@@ -129,8 +130,7 @@ export class DecodedSource implements PcmSource {
   #endAtGarbage(silentBytesMax: number): void {
     const megabytes = silentBytesMax / 1_048_576;
     const message = `${megabytes} consecutive MiB had nothing that could be decoded`;
-    if (this.#decodedSamples === 0)
-      return this.#fail(new InferenceError('AUDIO_UNREADABLE', `The audio is unreadable: ${message}.`));
+    if (this.#decodedSamples === 0) return this.#fail(audioUnreadable(`The audio is unreadable: ${message}.`));
     this.#warnings = [...this.#warnings, `Decoding stopped early: ${message}.`];
     this.#end();
   }

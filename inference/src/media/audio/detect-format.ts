@@ -1,8 +1,9 @@
-import { InferenceError } from '../../errors.js';
+import type { InferenceError } from '../../errors.js';
 import { OGG_MAGICS } from './decoders/ogg-pages.js';
 import { ACCEPTED_FORMATS_TEXT, type AudioContainer, CONVERT_ADVICE } from './formats.js';
 import { hasAdtsFrames, hasMpegFrames, haveSeveralBlocks, isAdts } from './mpeg-frames.js';
 import { findTransportLayout } from './transport-layout.js';
+import { audioUnreadable } from './undecodable.js';
 
 /** Number of bytes examined: enough to detect every format. */
 const HEAD_BYTES = 8_192;
@@ -76,7 +77,7 @@ const OGG_START = 'OggS\x00\x02';
  */
 export function detectFormat(head: Uint8Array, complete: boolean, tagBytes: number): AudioContainer | undefined {
   if (head.length === 0 && complete) {
-    throw new InferenceError('AUDIO_UNREADABLE', `The audio is empty. Accepted formats: ${ACCEPTED_FORMATS_TEXT}.`);
+    throw audioUnreadable(`The audio is empty. Accepted formats: ${ACCEPTED_FORMATS_TEXT}.`);
   }
   if (head.length < HEAD_MIN_BYTES && !complete) return undefined;
   const text = latin1(head);
@@ -139,8 +140,7 @@ function leadingZeros(head: Uint8Array): number {
 }
 
 function notAccepted(what: string, advice = ''): InferenceError {
-  return new InferenceError(
-    'AUDIO_UNREADABLE',
+  return audioUnreadable(
     `Unsupported audio format: this looks like ${what}. Accepted formats: ${ACCEPTED_FORMATS_TEXT}; ` +
       `samples without a container need \`raw\`.${advice}`,
   );

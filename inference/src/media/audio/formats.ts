@@ -58,3 +58,12 @@ export interface AudioTrackInfo {
 export const SAMPLE_RATE_MIN_HZ = 1_000;
 export const SAMPLE_RATE_MAX_HZ = 384_000;
 export const CHANNELS_MAX = 32;
+
+/** Why a header's channels or rate are not accepted; undefined if they are. */
+export function unsupportedFormat(channelCount: number, sampleRateHz: number): string | undefined {
+  if (!(channelCount >= 1 && channelCount <= CHANNELS_MAX)) {
+    return `unsupported channel count ${channelCount}, expected 1 to ${CHANNELS_MAX}`;
+  }
+  if (sampleRateHz >= SAMPLE_RATE_MIN_HZ && sampleRateHz <= SAMPLE_RATE_MAX_HZ) return undefined;
+  return `unsupported sample rate ${sampleRateHz} Hz, expected ${SAMPLE_RATE_MIN_HZ} to ${SAMPLE_RATE_MAX_HZ}`;
+}

@@ -11,6 +11,7 @@ import { CHANNELS_MAX, type RawAudioFormat, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_
 import { canDecodeInline, createInlineDecoder } from './inline-decoder.js';
 import type { PcmSource } from './pcm.js';
 import { TAG_HEADER_BYTES, tagLength } from './tags.js';
+import { audioUnreadable } from './undecodable.js';
 
 export { AUDIO_FORMATS, type AudioFormat, type AudioTrackInfo, type RawAudioFormat } from './formats.js';
 
@@ -93,7 +94,7 @@ async function readHead(bytes: ByteSource, raw: RawAudioFormat | undefined): Pro
     const part = await bytes.next();
     if (part === undefined && head.length === 0 && tagBytes > 0) {
       const message = 'The audio ends with the tag at its beginning. Send the complete file.';
-      throw new InferenceError('AUDIO_UNREADABLE', message);
+      throw audioUnreadable(message);
     }
     if (part !== undefined) head = head.length === 0 ? part : joinBytes(head, part);
     const examined = headBytes(head);

@@ -12,11 +12,15 @@ const EXHAUSTED: readonly unknown[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'];
 export function undecodable(error: unknown): InferenceError {
   if (error instanceof InferenceError) return error;
   if (EXHAUSTED.includes(codeOf(error))) return noThread(error);
-  return new InferenceError(
-    'AUDIO_UNREADABLE',
+  return audioUnreadable(
     'The audio could not be decoded. It may be damaged, truncated or of an unsupported kind; a player or FFmpeg can tell which.',
-    { cause: error },
+    error,
   );
+}
+
+/** An error of the caller's audio; `cause`: of a library, for the log. */
+export function audioUnreadable(message: string, cause?: unknown): InferenceError {
+  return new InferenceError('AUDIO_UNREADABLE', message, { cause });
 }
 
 /** Whether a decoder refused its content by itself. What a library that threw left behind is unknown: it is the cause of its error. */
@@ -26,5 +30,5 @@ export function isRefusal(error: unknown): boolean {
 
 /** The error of a header that cannot be used; `name` is the format's or codec's in messages. */
 export function unusableHeader(name: string, reason: string): InferenceError {
-  return new InferenceError('AUDIO_UNREADABLE', `Unusable ${name} header: ${reason}.`);
+  return audioUnreadable(`Unusable ${name} header: ${reason}.`);
 }

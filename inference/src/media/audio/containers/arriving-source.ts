@@ -1,6 +1,7 @@
 import { RepeatedReads } from '@heimdex/common';
-import { InferenceError } from '../../../errors.js';
+import type { InferenceError } from '../../../errors.js';
 import { ONLY_AUDIO_ADVICE } from '../formats.js';
+import { audioUnreadable } from '../undecodable.js';
 import { mediabunny } from './mediabunny.js';
 
 /** Maximum size of a demuxer's read: packets, clusters and indexes are smaller; a header with a larger size is wrong. */
@@ -220,5 +221,5 @@ function viewOf(bytes: Uint8Array): DataView {
 }
 
 function unusable(reason: string): InferenceError {
-  return new InferenceError('AUDIO_UNREADABLE', `The audio cannot be read: ${reason}.`);
+  return audioUnreadable(`The audio cannot be read: ${reason}.`);
 }

@@ -12,7 +12,8 @@ import { parseAacConfig } from '../decoders/aac-config.js';
 import { PACKET_CODECS } from '../decoders/codecs.js';
 import type { PacketCodec, PacketFormat } from '../decoders/packet-decoder.js';
 import { joinAll, type SampleEncoding } from '../decoders/samples.js';
-import { CHANNELS_MAX, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from '../formats.js';
+import { unsupportedFormat } from '../formats.js';
+import { audioUnreadable } from '../undecodable.js';
 import type { IndexedTrack } from './mp4-index.js';
 
 /** An audio track of a container. */
@@ -104,9 +105,7 @@ export async function describeTrack(
     return { ...track, isDefault, format, refusal: undefined };
   } catch (error) {
     const refusal =
-      error instanceof InferenceError
-        ? error
-        : new InferenceError('AUDIO_UNREADABLE', 'Its codec configuration is damaged.', { cause: error });
+      error instanceof InferenceError ? error : audioUnreadable('Its codec configuration is damaged.', error);
     return { ...track, isDefault, format: undefined, refusal };
   }
 }
@@ -161,23 +160,12 @@ const STRIPPED_MAX_BYTES = 1_024;
 
 function checkStrippedHeader({ length }: Uint8Array): void {
   if (length <= STRIPPED_MAX_BYTES) return;
-  throw new InferenceError(
-    'AUDIO_UNREADABLE',
-    `Its frames share a header of ${length} bytes, expected at most ${STRIPPED_MAX_BYTES}.`,
-  );
+  throw audioUnreadable(`Its frames share a header of ${length} bytes, expected at most ${STRIPPED_MAX_BYTES}.`);
 }
 
 function checkFormat(format: PacketFormat): void {
-  const { sampleRateHz, channelCount } = format;
-  const refused = (reason: string) => new InferenceError('AUDIO_UNREADABLE', `${reason}.`);
-  if (!(channelCount >= 1 && channelCount <= CHANNELS_MAX)) {
-    throw refused(`Unsupported channel count ${channelCount}, expected 1 to ${CHANNELS_MAX}`);
-  }
-  if (!(sampleRateHz >= SAMPLE_RATE_MIN_HZ && sampleRateHz <= SAMPLE_RATE_MAX_HZ)) {
-    throw refused(
-      `Unsupported sample rate ${sampleRateHz} Hz, expected ${SAMPLE_RATE_MIN_HZ} to ${SAMPLE_RATE_MAX_HZ}`,
-    );
-  }
+  const unsupported = unsupportedFormat(format.channelCount, format.sampleRateHz);
+  if (unsupported !== undefined) throw audioUnreadable(`${unsupported}.`);
   if (format.codec === 'aac' && format.description !== undefined) parseAacConfig(format.description);
 }
 

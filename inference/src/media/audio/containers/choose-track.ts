@@ -2,6 +2,7 @@ import { InferenceError } from '../../../errors.js';
 import { CODECS_TEXT } from '../decoders/codecs.js';
 import type { PacketFormat } from '../decoders/packet-decoder.js';
 import { CONVERT_ADVICE } from '../formats.js';
+import { audioUnreadable } from '../undecodable.js';
 import { type AudioTrack, trackText } from './audio-track.js';
 
 export interface ChosenTrack {
@@ -27,7 +28,7 @@ export function chooseTrack(
       unknown.length === 0
         ? 'has no audio track of a known kind: there is nothing to transcribe.'
         : `has only unsupported audio: ${unknown.join(', ')}. ${CONVERT_ADVICE}`;
-    throw new InferenceError('AUDIO_UNREADABLE', `The ${container} file ${found}`);
+    throw audioUnreadable(`The ${container} file ${found}`);
   }
   if (requested !== undefined) {
     const track = tracks[requested];
@@ -62,8 +63,5 @@ function notDecoded(track: AudioTrack, tracks: readonly AudioTrack[], container:
   const advice = others.length === 0 ? CONVERT_ADVICE : `Choose another with audio_track: ${others.join(', ')}.`;
   const subject = tracks.length === 1 ? 'The audio' : `Audio track ${track.index}`;
   const reason = track.refusal?.message ?? `${track.codecName} is not supported; supported codecs: ${CODECS_TEXT}.`;
-  return new InferenceError(
-    'AUDIO_UNREADABLE',
-    `${subject} of the ${container} file cannot be decoded: ${reason} ${advice}`,
-  );
+  return audioUnreadable(`${subject} of the ${container} file cannot be decoded: ${reason} ${advice}`);
 }

@@ -6,6 +6,7 @@ import type { Decoder } from '../decoders/decoder.js';
 import type { PacketDecoder, TimedBlock } from '../decoders/packet-decoder.js';
 import { joinBytes } from '../decoders/samples.js';
 import { type AudioTrackInfo, CONVERT_ADVICE, type PacketContainer } from '../formats.js';
+import { audioUnreadable } from '../undecodable.js';
 import { ArrivingSource } from './arriving-source.js';
 import { type ChosenTrack, chooseTrack } from './choose-track.js';
 import { CONTAINER_FORMATS, type ContainerFormat } from './container-formats.js';
@@ -189,9 +190,7 @@ export class ContainerDecoder implements Decoder {
   /** Hides the library's message from the caller. */
   #unreadable(error: unknown, reason: string): InferenceError {
     if (error instanceof InferenceError) return error;
-    return new InferenceError('AUDIO_UNREADABLE', `The ${this.#container.name} file cannot be read: ${reason}`, {
-      cause: error,
-    });
+    return audioUnreadable(`The ${this.#container.name} file cannot be read: ${reason}`, error);
   }
 
   /** The library treats damage as the end of the file; the source tells whether it was the end. */

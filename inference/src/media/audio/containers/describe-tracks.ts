@@ -1,5 +1,5 @@
 import type { Input } from 'mediabunny';
-import { InferenceError } from '../../../errors.js';
+import { audioUnreadable } from '../undecodable.js';
 import type { ArrivingSource } from './arriving-source.js';
 import { type AudioTrack, describeTrack } from './audio-track.js';
 import type { ContainerFormat } from './container-formats.js';
@@ -26,8 +26,7 @@ export async function describeTracks(
 ): Promise<TrackIndex> {
   const moov = container.hasMoov ? await findMoov(source) : undefined;
   if (container.hasMoov && moov === undefined) {
-    throw new InferenceError(
-      'AUDIO_UNREADABLE',
+    throw audioUnreadable(
       `The ${container.name} file cannot be read: its index (moov) is missing or damaged. Send the complete file.`,
     );
   }
@@ -49,8 +48,6 @@ async function audioTracksOf(input: Input, mp4: Mp4Index | undefined, container:
   } catch (error) {
     // The library fails on some kinds of encryption.
     if (![...(mp4?.tracks.values() ?? [])].some(({ encrypted }) => encrypted)) throw error;
-    throw new InferenceError('AUDIO_UNREADABLE', `The audio of the ${container.name} file is encrypted.`, {
-      cause: error,
-    });
+    throw audioUnreadable(`The audio of the ${container.name} file is encrypted.`, error);
   }
 }

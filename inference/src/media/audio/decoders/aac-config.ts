@@ -1,5 +1,5 @@
-import { InferenceError } from '../../../errors.js';
 import { ADTS_HEADER_BYTES, readAdtsHeader } from '../adts.js';
+import { audioUnreadable } from '../undecodable.js';
 import { readProgramConfig } from './aac-program-config.js';
 import { BitReader } from './bit-reader.js';
 
@@ -50,7 +50,7 @@ export function parseAacConfig(bytes: Uint8Array): AacConfig {
   if (objectType < TYPE_MAIN || objectType > TYPE_LTP || coreRateHz === undefined) {
     const name = TYPE_NAMES[outer];
     const kind = name ?? `Unknown kind of AAC (object type ${outer}, rate index ${rateIndex})`;
-    throw new InferenceError('AUDIO_UNREADABLE', `${kind} is not supported; AAC-LC and HE-AAC are.`);
+    throw audioUnreadable(`${kind} is not supported; AAC-LC and HE-AAC are.`);
   }
   const programConfig = channelConfiguration === 0 ? programConfigIn(bytes) : undefined;
   return { objectType, rateIndex, channelConfiguration, programConfig, coreRateHz };

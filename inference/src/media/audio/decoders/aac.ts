@@ -1,7 +1,8 @@
 import { OVERLAP_MIN_SECONDS } from '@heimdex/common';
-import { InferenceError } from '../../../errors.js';
+import type { InferenceError } from '../../../errors.js';
 import { adtsContent } from '../adts.js';
 import { HOLE_MIN_SECONDS } from '../timeline.js';
+import { audioUnreadable } from '../undecodable.js';
 import { AAC_FRAME_MAX_BYTES, type AacConfig, adtsHeader, parseAacConfig, parseAdtsHeader } from './aac-config.js';
 import { type AacAudio, loadAacLibrary } from './aac-library.js';
 import { beginsWithProgramConfig, programConfigOf } from './aac-program-config.js';
@@ -156,7 +157,7 @@ class AacDecoder implements PacketDecoder {
   #countJumpBack(): void {
     this.#jumpsBack += 1;
     if (this.#jumpsBack <= this.limits.jumpsBack) return;
-    throw new InferenceError('AUDIO_UNREADABLE', 'The times of the AAC go back in too many positions.');
+    throw audioUnreadable('The times of the AAC go back in too many positions.');
   }
 
   async #decodeFrames(
@@ -174,9 +175,7 @@ class AacDecoder implements PacketDecoder {
       this.#splits += 1;
       if (this.#splits > this.limits.splits) {
         // What was decoded before is good.
-        this.#failure ??= new InferenceError('AUDIO_UNREADABLE', 'The AAC is damaged in too many positions.', {
-          cause: error,
-        });
+        this.#failure ??= audioUnreadable('The AAC is damaged in too many positions.', error);
         return [];
       }
       if (frames.length <= DAMAGED_FRAMES) {
@@ -202,7 +201,7 @@ class AacDecoder implements PacketDecoder {
   ): Promise<readonly Omit<TimedBlock, 'timestampSeconds'>[]> {
     this.#sbrSplits += 1;
     if (this.#sbrSplits > SBR_SPLITS_MAX) {
-      throw new InferenceError('AUDIO_UNREADABLE', 'The AAC changes between AAC-LC and HE-AAC in too many positions.');
+      throw audioUnreadable('The AAC changes between AAC-LC and HE-AAC in too many positions.');
     }
     if (frames.length === 1) {
       this.#before = [];
@@ -270,8 +269,7 @@ class AacDecoder implements PacketDecoder {
 }
 
 function withoutLayout(): InferenceError {
-  return new InferenceError(
-    'AUDIO_UNREADABLE',
+  return audioUnreadable(
     'AAC with channel configuration 0 is not supported without a program config element, which lists its channels.',
   );
 }

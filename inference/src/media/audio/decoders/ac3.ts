@@ -1,5 +1,5 @@
 import { InferenceError } from '../../../errors.js';
-import { CHANNELS_MAX, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from '../formats.js';
+import { unsupportedFormat } from '../formats.js';
 import { type Ac3Library, loadAc3Library } from './ac3-library.js';
 import type { DecodedBlock } from './decoder.js';
 import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
@@ -57,8 +57,7 @@ function decodeFrame(library: Ac3Library, context: number, frame: Uint8Array): D
   const count = library._get_decoded_sample_count(context);
   if (library._get_decoded_format(context) !== PLANES_OF_FLOATS || count < 1 || count > FRAME_MAX_SAMPLES)
     return undefined;
-  if (channelCount < 1 || channelCount > CHANNELS_MAX) return undefined;
-  if (sampleRateHz < SAMPLE_RATE_MIN_HZ || sampleRateHz > SAMPLE_RATE_MAX_HZ) return undefined;
+  if (unsupportedFormat(channelCount, sampleRateHz) !== undefined) return undefined;
   const channels = Array.from({ length: channelCount }, (_, channel) => {
     const from = library._get_decoded_plane_ptr(context, channel);
     return new Float32Array(library.HEAPU8.slice(from, from + 4 * count).buffer);

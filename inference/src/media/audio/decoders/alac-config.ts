@@ -1,5 +1,6 @@
-import { InferenceError } from '../../../errors.js';
-import { CHANNELS_MAX, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from '../formats.js';
+import type { InferenceError } from '../../../errors.js';
+import { unsupportedFormat } from '../formats.js';
+import { audioUnreadable } from '../undecodable.js';
 import type { PacketFormat } from './packet-decoder.js';
 
 /** The used fields of Apple's ALACSpecificConfig. */
@@ -47,15 +48,11 @@ export function readAlacConfig({ description, sampleRateHz: claimedRateHz }: Pac
   if (!BIT_DEPTHS.includes(bitDepth))
     throw unreadable(`unsupported bit depth ${bitDepth}, expected ${BIT_DEPTHS.join(', ')}`);
   if (limit < 1 || limit > LIMIT_MAX) throw unreadable(`invalid Rice limit ${limit}, expected 1 to ${LIMIT_MAX}`);
-  if (channelCount < 1 || channelCount > CHANNELS_MAX) {
-    throw unreadable(`unsupported channel count ${channelCount}, expected 1 to ${CHANNELS_MAX}`);
-  }
-  if (sampleRateHz < SAMPLE_RATE_MIN_HZ || sampleRateHz > SAMPLE_RATE_MAX_HZ) {
-    throw unreadable(`invalid sample rate ${sampleRateHz} Hz`);
-  }
+  const unsupported = unsupportedFormat(channelCount, sampleRateHz);
+  if (unsupported !== undefined) throw unreadable(unsupported);
   return config;
 }
 
 function unreadable(reason: string): InferenceError {
-  return new InferenceError('AUDIO_UNREADABLE', `Invalid ALAC configuration: ${reason}.`);
+  return audioUnreadable(`Invalid ALAC configuration: ${reason}.`);
 }

@@ -1,5 +1,5 @@
 import { MIB } from '@heimdex/common';
-import { InferenceError } from '../../../errors.js';
+import { audioUnreadable } from '../undecodable.js';
 import { joinBytes } from './samples.js';
 
 /** An Ogg page (RFC 3533) has a 27-byte header, the sizes of its segments, and the segments. */
@@ -89,7 +89,7 @@ export class OggPages {
   #countWrong(bytes: number): void {
     this.#wrongBytes += bytes;
     if (this.#wrongBytes <= WRONG_BYTES_MIN + WRONG_BYTES_FACTOR * this.#skippedBytes) return;
-    throw new InferenceError('AUDIO_UNREADABLE', 'The Ogg file is damaged in too many positions.');
+    throw audioUnreadable('The Ogg file is damaged in too many positions.');
   }
 
   /** Returns where the next page may begin: at its magic number, or at the end of the bytes, if that may be a part of it. */

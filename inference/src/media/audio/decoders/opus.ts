@@ -1,4 +1,4 @@
-import { InferenceError } from '../../../errors.js';
+import { audioUnreadable } from '../undecodable.js';
 import type { PacketDecoder, PacketFormat } from './packet-decoder.js';
 import { blockOf, wasmPacketDecoder } from './wasm.js';
 
@@ -59,10 +59,7 @@ function parseOpusHead({ description, channelCount }: PacketFormat): OpusHead {
   const family = view.getUint8(18);
   if (family === 0 && (channels === 1 || channels === 2)) return monoOrStereo(channels, gain);
   if (channels < 1 || description.length < MAPPING_OFFSET + channels) {
-    throw new InferenceError(
-      'AUDIO_UNREADABLE',
-      `Unsupported Opus header: ${channels} channels of mapping family ${family}.`,
-    );
+    throw audioUnreadable(`Unsupported Opus header: ${channels} channels of mapping family ${family}.`);
   }
   return {
     channels,

@@ -1,4 +1,4 @@
-import { InferenceError } from '../../../errors.js';
+import { audioUnreadable } from '../undecodable.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { bytesPerSecond, type PcmHeader, type ReadPcmHeader, SIZE_DOUBTFUL } from './pcm-headers.js';
 import { joinAll, SampleReader } from './samples.js';
@@ -50,10 +50,7 @@ export class PcmFileDecoder implements Decoder {
     const blocks = this.#header === undefined ? this.#begin() : [];
     const header = this.#header;
     if (header === undefined) {
-      throw new InferenceError(
-        'AUDIO_UNREADABLE',
-        `The ${this.name} ends before its samples begin. Send the complete file.`,
-      );
+      throw audioUnreadable(`The ${this.name} ends before its samples begin. Send the complete file.`);
     }
     const restBytes = this.#reader?.restBytes ?? 0;
     if (header.dataBytes !== undefined && header.dataBytes < SIZE_DOUBTFUL && this.#leftBytes > 0) {
@@ -75,8 +72,7 @@ export class PcmFileDecoder implements Decoder {
     this.#enoughBytes = Math.min(2 * bytes.length, HEADER_MAX_BYTES + 1);
     const header = this.readHeader(new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
     if (header === undefined && bytes.length > HEADER_MAX_BYTES) {
-      throw new InferenceError(
-        'AUDIO_UNREADABLE',
+      throw audioUnreadable(
         `The samples of the ${this.name} begin after more than ${HEADER_MAX_BYTES / 1_024 / 1_024} MiB.`,
       );
     }

@@ -1,6 +1,6 @@
-import { InferenceError } from '../../../errors.js';
-import { CHANNELS_MAX, CONVERT_ADVICE, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from '../formats.js';
-import { unusableHeader } from '../undecodable.js';
+import type { InferenceError } from '../../../errors.js';
+import { CONVERT_ADVICE, unsupportedFormat } from '../formats.js';
+import { audioUnreadable, unusableHeader } from '../undecodable.js';
 import { type SampleEncoding, sampleBytes } from './samples.js';
 
 /** The header of a file with uncompressed samples. */
@@ -171,15 +171,8 @@ type Claimed = { readonly [Field in keyof PcmHeader]: PcmHeader[Field] | undefin
 
 function checked(name: string, header: Claimed): PcmHeader {
   const { encoding, channelCount = 0, sampleRateHz = 0, dataOffset = 0, dataBytes } = header;
-  if (channelCount < 1 || channelCount > CHANNELS_MAX) {
-    throw unusableHeader(name, `unsupported channel count ${channelCount}, expected 1 to ${CHANNELS_MAX}`);
-  }
-  if (!(sampleRateHz >= SAMPLE_RATE_MIN_HZ && sampleRateHz <= SAMPLE_RATE_MAX_HZ)) {
-    throw unusableHeader(
-      name,
-      `unsupported sample rate ${sampleRateHz} Hz, expected ${SAMPLE_RATE_MIN_HZ} to ${SAMPLE_RATE_MAX_HZ}`,
-    );
-  }
+  const unsupported = unsupportedFormat(channelCount, sampleRateHz);
+  if (unsupported !== undefined) throw unusableHeader(name, unsupported);
   if (encoding === undefined) throw unusableHeader(name, 'it has no format');
   return { encoding, channelCount, sampleRateHz: Math.round(sampleRateHz), dataOffset, dataBytes };
 }
@@ -200,8 +193,7 @@ function textAt(view: DataView, at: number): string {
 }
 
 function unsupported(name: string, what: string): InferenceError {
-  return new InferenceError(
-    'AUDIO_UNREADABLE',
+  return audioUnreadable(
     `The ${name} file contains ${what}, which is not supported in ${name}; PCM, float, A-law and mu-law are. ${CONVERT_ADVICE}`,
   );
 }

@@ -1,4 +1,4 @@
-import { InferenceError } from '../../../errors.js';
+import { audioUnreadable } from '../undecodable.js';
 import type { PacketDecoder, PacketFormat } from './packet-decoder.js';
 import { type WasmDecoded, type WithErrors, wasmPacketDecoder } from './wasm.js';
 
@@ -35,7 +35,7 @@ function vorbisHeaders(description: Uint8Array | undefined): Headers {
   const bytes = description ?? new Uint8Array(0);
   const headers = bytes[0] === 0 && bytes[1] === IDENTIFICATION_BYTES ? sizedHeaders(bytes) : lacedHeaders(bytes);
   const sound = headers.every((header, index) => header[0] === 2 * index + 1 && header.length <= PACKET_MAX_BYTES);
-  if (!sound) throw new InferenceError('AUDIO_UNREADABLE', 'The Vorbis headers are damaged.');
+  if (!sound) throw audioUnreadable('The Vorbis headers are damaged.');
   return headers;
 }
 

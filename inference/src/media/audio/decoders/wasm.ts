@@ -1,4 +1,4 @@
-import { InferenceError } from '../../../errors.js';
+import { audioUnreadable } from '../undecodable.js';
 import type { DecodedBlock } from './decoder.js';
 import type { PacketDecoder } from './packet-decoder.js';
 
@@ -8,7 +8,7 @@ export const STREAMS_MAX = 10_000;
 /** Throws AUDIO_UNREADABLE for more streams than `max`. */
 export function checkStreams(count: number, max: number): void {
   if (count <= max) return;
-  throw new InferenceError('AUDIO_UNREADABLE', `The audio has more than ${max} streams, one after another.`);
+  throw audioUnreadable(`The audio has more than ${max} streams, one after another.`);
 }
 
 /** The result of the decoders of the wasm-audio-decoders family. */

@@ -1,6 +1,6 @@
-import { InferenceError } from '../../../errors.js';
-import { CHANNELS_MAX, CONVERT_ADVICE, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from '../formats.js';
-import { unusableHeader } from '../undecodable.js';
+import type { InferenceError } from '../../../errors.js';
+import { CONVERT_ADVICE, unsupportedFormat } from '../formats.js';
+import { audioUnreadable, unusableHeader } from '../undecodable.js';
 import { PACKET_CODECS } from './codecs.js';
 import type { PacketCodec } from './packet-decoder.js';
 import { type SampleEncoding, sampleBytes } from './samples.js';
@@ -58,14 +58,8 @@ export function parseWavFormat(body: Uint8Array): WavFormat {
   const sampleRateHz = view.getUint32(4, true);
   const frameBytes = view.getUint16(12, true);
   const bits = view.getUint16(14, true);
-  if (channelCount < 1 || channelCount > CHANNELS_MAX) {
-    throw unreadable(`unsupported channel count ${channelCount}, expected 1 to ${CHANNELS_MAX}`);
-  }
-  if (sampleRateHz < SAMPLE_RATE_MIN_HZ || sampleRateHz > SAMPLE_RATE_MAX_HZ) {
-    throw unreadable(
-      `unsupported sample rate ${sampleRateHz} Hz, expected ${SAMPLE_RATE_MIN_HZ} to ${SAMPLE_RATE_MAX_HZ}`,
-    );
-  }
+  const unsupported = unsupportedFormat(channelCount, sampleRateHz);
+  if (unsupported !== undefined) throw unreadable(unsupported);
   // WAVE_FORMAT_EXTENSIBLE has the original tag in the first two bytes of its GUID.
   const outer = view.getUint16(0, true);
   const tag = outer === TAG_EXTENSIBLE && body.length >= 26 ? view.getUint16(24, true) : outer;
@@ -110,8 +104,7 @@ function encodingOf(tag: number, bits: number): SampleEncoding {
   if (tag === 7 && bits === 8) return 'ulaw';
   const name = TAG_NAMES[tag];
   const label = name === undefined ? `encoding ${tag}` : `${name} (encoding ${tag})`;
-  throw new InferenceError(
-    'AUDIO_UNREADABLE',
+  throw audioUnreadable(
     `The WAV file contains ${label} of ${bits} bits, which is not supported. Supported are PCM of 8 to 32 bits, float of 32 or 64, A-law, mu-law, ${decodedWavCodecs()}. ${CONVERT_ADVICE}`,
   );
 }

@@ -1,5 +1,5 @@
-import { InferenceError } from '../../../errors.js';
 import type { AudioTrackInfo } from '../formats.js';
+import { audioUnreadable } from '../undecodable.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { SIZE_DOUBTFUL, SIZE_UNKNOWN } from './pcm-headers.js';
 import { joinBytes, SampleReader } from './samples.js';
@@ -85,7 +85,7 @@ export class WavDecoder implements Decoder {
         this.#warnings.push(`The last ${restBytes} bytes are not a complete frame.`);
       }
     } else if (this.#state !== 'after') {
-      throw new InferenceError('AUDIO_UNREADABLE', 'The WAV ends before its samples begin. Send the complete file.');
+      throw audioUnreadable('The WAV ends before its samples begin. Send the complete file.');
     }
     return blocks;
   }
@@ -148,8 +148,7 @@ export class WavDecoder implements Decoder {
     if (this.#chunkId === 'data') return this.#enterData();
     if (this.#chunkId === 'fmt ' || this.#chunkId === 'ds64') {
       if (this.#chunkBytes > HEADER_CHUNK_MAX_BYTES) {
-        throw new InferenceError(
-          'AUDIO_UNREADABLE',
+        throw audioUnreadable(
           `The WAV header is damaged: its '${this.#chunkId.trim()}' chunk has ${this.#chunkBytes} bytes.`,
         );
       }
@@ -174,10 +173,7 @@ export class WavDecoder implements Decoder {
 
   #enterData(): void {
     if (this.#format === undefined) {
-      throw new InferenceError(
-        'AUDIO_UNREADABLE',
-        "The WAV content has no 'fmt' chunk before its samples; it is damaged.",
-      );
+      throw audioUnreadable("The WAV content has no 'fmt' chunk before its samples; it is damaged.");
     }
     this.#dataBytes = this.#declaredBytes();
     this.#leftBytes = this.#dataBytes ?? Number.POSITIVE_INFINITY;
