@@ -4,7 +4,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { WavDecoder } from '../../src/media/audio/decoders/wav.js';
+import { PcmFileDecoder } from '../../src/media/audio/decoders/pcm-file.js';
+import { readWavHeader } from '../../src/media/audio/decoders/wav.js';
 import { expectSame, inParts, refusal, transcribe } from './read-audio.js';
 import { chunk } from './wav-file.js';
 
@@ -18,7 +19,7 @@ async function caseOf(name: string): Promise<Uint8Array> {
 
 /** The decoded samples before mixing and resampling, interleaved in 16 bits. */
 async function samplesOf(content: Uint8Array): Promise<Buffer> {
-  const decoder = new WavDecoder(content.length);
+  const decoder = new PcmFileDecoder('WAV', readWavHeader(), content.length);
   const blocks = [...(await decoder.push(content)), ...(await decoder.finish())];
   decoder.close();
   const samples = blocks.flatMap(({ channels }) =>

@@ -7,7 +7,7 @@ import { OggDecoder } from './ogg.js';
 import { PcmFileDecoder } from './pcm-file.js';
 import { readAiffHeader, readAuHeader, readCafHeader } from './pcm-headers.js';
 import { RawDecoder } from './raw.js';
-import { WavDecoder } from './wav.js';
+import { readWavHeader } from './wav.js';
 
 /** The detected format and the options of the decoder. */
 export interface DecoderChoice {
@@ -19,13 +19,13 @@ export interface DecoderChoice {
 }
 
 const CREATORS = {
-  wav: async ({ contentBytes }) => new WavDecoder(contentBytes),
+  wav: async ({ contentBytes }) => new PcmFileDecoder('WAV', readWavHeader(), contentBytes),
   flac: () => FlacDecoder.create(),
   mp3: () => Mp3Decoder.create(),
   ogg: async () => new OggDecoder(),
-  aiff: async ({ contentBytes }) => new PcmFileDecoder('AIFF', readAiffHeader, contentBytes),
-  au: async ({ contentBytes }) => new PcmFileDecoder('AU', readAuHeader, contentBytes),
-  caf: async ({ contentBytes }) => new PcmFileDecoder('CAF', readCafHeader, contentBytes),
+  aiff: async ({ contentBytes }) => new PcmFileDecoder('AIFF', readAiffHeader(), contentBytes),
+  au: async ({ contentBytes }) => new PcmFileDecoder('AU', readAuHeader(), contentBytes),
+  caf: async ({ contentBytes }) => new PcmFileDecoder('CAF', readCafHeader(), contentBytes),
   mp4: ({ audioTrack }) => containerDecoder('mp4', audioTrack),
   matroska: ({ audioTrack }) => containerDecoder('matroska', audioTrack),
   'mpeg-ts': ({ audioTrack }) => containerDecoder('mpeg-ts', audioTrack),

@@ -1,21 +1,30 @@
 import type { InferenceError } from '../../../errors.js';
 import { CONVERT_ADVICE, unsupportedFormat } from '../formats.js';
 import { audioUnreadable, unusableHeader } from '../undecodable.js';
-import { type SampleEncoding, sampleBytes } from './samples.js';
+import type { SampleEncoding } from './samples.js';
+import type { WavPacketFormat } from './wav-packets.js';
 
-/** The header of a file with uncompressed samples. */
-export interface PcmHeader {
-  readonly encoding: SampleEncoding;
+/** The format of a file's samples. */
+export interface PcmFormat {
+  /** Undefined: they are in packets. */
+  readonly encoding: SampleEncoding | undefined;
+  readonly packets?: WavPacketFormat;
   readonly channelCount: number;
   readonly sampleRateHz: number;
-  /** Offset of the samples in the file. */
-  readonly dataOffset: number;
+  readonly warning?: string;
+}
+
+/** The header of a file with samples. */
+export interface PcmHeader extends PcmFormat {
   /** Size of the samples; undefined: until the end of the file. */
   readonly dataBytes: number | undefined;
 }
 
-/** Parses the header in the first bytes of a file; undefined if more are needed. Throws AUDIO_UNREADABLE. */
-export type ReadPcmHeader = (head: DataView) => PcmHeader | undefined;
+/**
+ * Reads a file up to its samples: yields the number of bytes that it needs next, or, as a negative number, of those to leave out. Throws
+ * AUDIO_UNREADABLE.
+ */
+export type HeaderReader = Generator<number, PcmHeader, DataView>;
 
 const AU_HEADER_BYTES = 24;
 /** Sizes that writers to a pipe leave: SoX this or more, in WAV 0x7FFFF000 or more, others SIZE_UNKNOWN. */
@@ -34,16 +43,18 @@ const AU_ENCODINGS: Readonly<Record<number, SampleEncoding>> = {
 };
 
 /** Sun and NeXT AU (`.snd`): six numbers, then a comment up to the samples. */
-export const readAuHeader: ReadPcmHeader = (head) => {
-  if (head.byteLength < AU_HEADER_BYTES) return undefined;
+export function* readAuHeader(): HeaderReader {
+  const head = yield AU_HEADER_BYTES;
   const [dataOffset, size, code, sampleRateHz, channelCount] = [4, 8, 12, 16, 20].map((at) => head.getUint32(at));
   if (dataOffset === undefined || dataOffset < AU_HEADER_BYTES)
     throw unusableHeader('AU', `its samples begin at ${dataOffset}`);
   const encoding = AU_ENCODINGS[code ?? 0];
   if (encoding === undefined) throw unsupported('AU', `encoding ${code}`);
   const dataBytes = size === SIZE_UNKNOWN ? undefined : size;
-  return checked('AU', { encoding, channelCount, sampleRateHz, dataOffset, dataBytes });
-};
+  const header = checked('AU', { encoding, channelCount, sampleRateHz, dataBytes });
+  yield AU_HEADER_BYTES - dataOffset;
+  return header;
+}
 
 const AIFF_HEADER_BYTES = 12;
 /** Uncompressed kinds of AIFF-C with a fixed encoding; the others depend on the bits per sample. */
@@ -64,34 +75,36 @@ const AIFC_BIG_ENDIAN = new Set(['NONE', 'twos']);
 const AIFC_LITTLE_ENDIAN = 'sowt';
 
 /** AIFF and AIFF-C (Apple, 1989 and 1991): chunks, of which `COMM` has the format and `SSND` the samples. */
-export const readAiffHeader: ReadPcmHeader = (head) => {
-  let format: Pick<PcmHeader, 'encoding' | 'channelCount' | 'sampleRateHz'> | undefined;
-  for (let at = AIFF_HEADER_BYTES; at + 8 <= head.byteLength; ) {
-    const id = textAt(head, at);
-    const size = head.getUint32(at + 4);
-    const body = at + 8;
+export function* readAiffHeader(): HeaderReader {
+  let format: PcmFormat | undefined;
+  yield -AIFF_HEADER_BYTES;
+  for (;;) {
+    const head = yield 8;
+    const id = textAt(head, 0);
+    const size = head.getUint32(4);
+    let readBytes = 0;
     if (id === 'COMM') {
       if (size < 18) throw unusableHeader('AIFF', `its COMM chunk has ${size} bytes, expected at least 18`);
-      if (body + Math.min(size, 22) > head.byteLength) return undefined;
-      const kind = size < 22 ? 'NONE' : textAt(head, body + 18);
+      readBytes = Math.min(size, 22);
+      const body = yield readBytes;
+      const kind = size < 22 ? 'NONE' : textAt(body, 18);
       format = {
-        encoding: aiffEncoding(kind, head.getUint16(body + 6)),
-        channelCount: head.getUint16(body),
-        sampleRateHz: extendedAt(head, body + 8),
+        encoding: aiffEncoding(kind, body.getUint16(6)),
+        channelCount: body.getUint16(0),
+        sampleRateHz: extendedAt(body, 8),
       };
     }
     if (id === 'SSND') {
       if (format === undefined) throw unusableHeader('AIFF', 'its COMM chunk is missing, or after the samples');
-      if (body + 8 > head.byteLength) return undefined;
-      const skipped = 8 + head.getUint32(body);
+      const offset = (yield 8).getUint32(0);
       // A writer to a pipe leaves 0.
-      const dataBytes = size === 0 ? undefined : Math.max(0, size - skipped);
-      return checked('AIFF', { ...format, dataOffset: body + skipped, dataBytes });
+      const header = checked('AIFF', { ...format, dataBytes: size === 0 ? undefined : Math.max(0, size - 8 - offset) });
+      yield -offset;
+      return header;
     }
-    at = body + size + (size % 2);
+    yield readBytes - size - (size % 2);
   }
-  return undefined;
-};
+}
 
 function aiffEncoding(kind: string, bits: number): SampleEncoding {
   const encoding = AIFC_ENCODINGS[kind];
@@ -102,40 +115,44 @@ function aiffEncoding(kind: string, bits: number): SampleEncoding {
 }
 
 const CAF_HEADER_BYTES = 8;
+const CAF_DESC_BYTES = 32;
 const CAF_FLOAT = 1;
 const CAF_LITTLE_ENDIAN = 2;
 const CAF_NAMES: Readonly<Record<string, string>> = { 'aac ': 'AAC', alac: 'ALAC', ima4: 'IMA ADPCM', opus: 'Opus' };
 
 /** Core Audio Format (Apple): chunks with sizes of 64 bits, of which `desc` has the format and `data` the samples. */
-export const readCafHeader: ReadPcmHeader = (head) => {
-  let format: Pick<PcmHeader, 'encoding' | 'channelCount' | 'sampleRateHz'> | undefined;
-  for (let at = CAF_HEADER_BYTES; at + 12 <= head.byteLength; ) {
-    const id = textAt(head, at);
-    const size = Number(head.getBigInt64(at + 4));
-    const body = at + 12;
-    if (id === 'desc') {
-      if (body + 32 > head.byteLength) return undefined;
-      format = {
-        encoding: cafEncoding({
-          kind: textAt(head, body + 8),
-          flags: head.getUint32(body + 12),
-          bits: head.getUint32(body + 28),
-          containerBytes: head.getUint32(body + 16) / head.getUint32(body + 20) / head.getUint32(body + 24),
-        }),
-        channelCount: head.getUint32(body + 24),
-        sampleRateHz: head.getFloat64(body),
-      };
-    }
+export function* readCafHeader(): HeaderReader {
+  let format: PcmFormat | undefined;
+  yield -CAF_HEADER_BYTES;
+  for (;;) {
+    const head = yield 12;
+    const id = textAt(head, 0);
+    const size = Number(head.getBigInt64(4));
     if (id === 'data') {
       if (format === undefined) throw unusableHeader('CAF', 'its desc chunk is missing');
       // The first four bytes count the edits. A size of -1 means until the end, and libsndfile leaves 4 in a pipe.
-      return checked('CAF', { ...format, dataOffset: body + 4, dataBytes: size <= 4 ? undefined : size - 4 });
+      yield -4;
+      return checked('CAF', { ...format, dataBytes: size <= 4 ? undefined : size - 4 });
     }
     if (size < 0) throw unusableHeader('CAF', `its ${id.replace(/[^\x20-\x7e]/g, '?')} chunk has a size of ${size}`);
-    at = body + size;
+    if (id === 'desc') {
+      if (size < CAF_DESC_BYTES)
+        throw unusableHeader('CAF', `its desc chunk has ${size} bytes, expected ${CAF_DESC_BYTES}`);
+      const body = yield CAF_DESC_BYTES;
+      format = {
+        encoding: cafEncoding({
+          kind: textAt(body, 8),
+          flags: body.getUint32(12),
+          bits: body.getUint32(28),
+          containerBytes: body.getUint32(16) / body.getUint32(20) / body.getUint32(24),
+        }),
+        channelCount: body.getUint32(24),
+        sampleRateHz: body.getFloat64(0),
+      };
+    }
+    yield (id === 'desc' ? CAF_DESC_BYTES : 0) - size;
   }
-  return undefined;
-};
+}
 
 interface CafFormat {
   readonly kind: string;
@@ -170,16 +187,11 @@ function integerOf(name: string, bits: number, order: 'be' | ''): SampleEncoding
 type Claimed = { readonly [Field in keyof PcmHeader]: PcmHeader[Field] | undefined };
 
 function checked(name: string, header: Claimed): PcmHeader {
-  const { encoding, channelCount = 0, sampleRateHz = 0, dataOffset = 0, dataBytes } = header;
+  const { encoding, channelCount = 0, sampleRateHz = 0, dataBytes } = header;
   const unsupported = unsupportedFormat(channelCount, sampleRateHz);
   if (unsupported !== undefined) throw unusableHeader(name, unsupported);
   if (encoding === undefined) throw unusableHeader(name, 'it has no format');
-  return { encoding, channelCount, sampleRateHz: Math.round(sampleRateHz), dataOffset, dataBytes };
-}
-
-/** Returns the bytes of a second. */
-export function bytesPerSecond({ encoding, channelCount, sampleRateHz }: PcmHeader): number {
-  return sampleBytes(encoding) * channelCount * sampleRateHz;
+  return { encoding, channelCount, sampleRateHz: Math.round(sampleRateHz), dataBytes };
 }
 
 /** Returns an 80-bit extended float (IEEE 754): sign and exponent, then a mantissa with its integer bit. */
@@ -188,7 +200,8 @@ function extendedAt(view: DataView, at: number): number {
   return Number(view.getBigUint64(at + 2)) * 2 ** exponent;
 }
 
-function textAt(view: DataView, at: number): string {
+/** The four letters at an offset. */
+export function textAt(view: DataView, at: number): string {
   return String.fromCharCode(...[0, 1, 2, 3].map((offset) => view.getUint8(at + offset)));
 }
 

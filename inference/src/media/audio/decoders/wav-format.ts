@@ -3,25 +3,8 @@ import { CONVERT_ADVICE, unsupportedFormat } from '../formats.js';
 import { audioUnreadable, unusableHeader } from '../undecodable.js';
 import { PACKET_CODECS } from './codecs.js';
 import type { PacketCodec } from './packet-decoder.js';
+import type { PcmFormat } from './pcm-headers.js';
 import { type SampleEncoding, sampleBytes } from './samples.js';
-
-/** The format in a `fmt ` chunk. */
-export interface WavFormat {
-  readonly codec: PacketCodec;
-  /** Codec name in messages. */
-  readonly codecName: string;
-  /** Sample encoding; undefined if `codec` is not PCM. */
-  readonly encoding: SampleEncoding | undefined;
-  /** Size of a PCM frame, or of a block of the other codecs. */
-  readonly blockBytes: number;
-  /** The whole chunk, with the codec-specific fields. */
-  readonly body: Uint8Array;
-  readonly channelCount: number;
-  readonly sampleRateHz: number;
-  /** 0 if unknown. */
-  readonly bytesPerSecond: number;
-  readonly warning: string | undefined;
-}
 
 const TAG_EXTENSIBLE = 0xfffe;
 /** Tags (RFC 2361) of packet codecs. */
@@ -50,8 +33,8 @@ const TAG_NAMES: Readonly<Record<number, string>> = {
   61868: 'FLAC',
 };
 
-/** Parses the chunk's body. Throws AUDIO_UNREADABLE for an unsupported encoding or implausible values. */
-export function parseWavFormat(body: Uint8Array): WavFormat {
+/** Parses the body of a `fmt ` chunk. Throws AUDIO_UNREADABLE for an unsupported encoding or implausible values. */
+export function parseWavFormat(body: Uint8Array): PcmFormat {
   if (body.length < 16) throw unreadable(`its 'fmt' chunk has ${body.length} bytes, expected at least 16`);
   const view = new DataView(body.buffer, body.byteOffset, body.length);
   const channelCount = view.getUint16(2, true);
@@ -66,28 +49,17 @@ export function parseWavFormat(body: Uint8Array): WavFormat {
   const codec = PACKET_TAGS[tag];
   if (codec !== undefined) {
     if (frameBytes === 0) throw unreadable(`the block size of ${PACKET_CODECS[codec].name} is 0`);
-    const common = { codec, codecName: PACKET_CODECS[codec].name, encoding: undefined, channelCount, sampleRateHz };
-    // What the header says of bytes per second is often wrong, and not needed.
-    return { ...common, blockBytes: frameBytes, body: body.slice(), bytesPerSecond: 0, warning: undefined };
+    const packets = { codec, blockBytes: frameBytes, description: body.slice() };
+    return { encoding: undefined, packets, channelCount, sampleRateHz };
   }
   // Samples of up to 24 bits in four bytes use the upper bits: the header says so twice.
   const inFourBytes = frameBytes === 4 * channelCount && view.getUint32(8, true) === frameBytes * sampleRateHz;
   const encoding = encodingOf(tag, tag === 1 && bits > 16 && inFourBytes ? 32 : bits);
   const trueFrameBytes = sampleBytes(encoding) * channelCount;
-  return {
-    codec: 'pcm',
-    codecName: 'PCM',
-    encoding,
-    blockBytes: trueFrameBytes,
-    body,
-    channelCount,
-    sampleRateHz,
-    bytesPerSecond: trueFrameBytes * sampleRateHz,
-    warning:
-      frameBytes === trueFrameBytes || frameBytes === 0
-        ? undefined
-        : `The WAV header declares ${frameBytes} bytes per frame, but its other fields imply ${trueFrameBytes}; the latter was used.`,
-  };
+  const format = { encoding, channelCount, sampleRateHz };
+  if (frameBytes === trueFrameBytes || frameBytes === 0) return format;
+  const warning = `The WAV header declares ${frameBytes} bytes per frame, but its other fields imply ${trueFrameBytes}; the latter was used.`;
+  return { ...format, warning };
 }
 
 function encodingOf(tag: number, bits: number): SampleEncoding {

@@ -1,11 +1,18 @@
 import { PACKET_CODECS } from './codecs.js';
 import type { DecodedBlock } from './decoder.js';
-import type { PacketDecoder } from './packet-decoder.js';
+import type { PacketCodec, PacketDecoder, PacketFormat } from './packet-decoder.js';
 import { joinBytes } from './samples.js';
-import type { WavFormat } from './wav-format.js';
 
 /** Bytes per packet: a few hundred milliseconds of telephone speech. */
 const PACKET_BYTES = 2_048;
+
+/** The format of the compressed data of a WAV. */
+export interface WavPacketFormat {
+  readonly codec: PacketCodec;
+  readonly blockBytes: number;
+  /** The whole `fmt ` chunk. */
+  readonly description: Uint8Array;
+}
 
 /** Splits the compressed data of a WAV into packets of complete blocks, independent of how it arrives. */
 export class WavPackets {
@@ -20,9 +27,8 @@ export class WavPackets {
   }
 
   /** Throws AUDIO_UNREADABLE with the name of an unsupported variant of the codec. */
-  static async create({ codec, channelCount, sampleRateHz, blockBytes, body }: WavFormat): Promise<WavPackets> {
-    const decoder = await PACKET_CODECS[codec].create({ codec, sampleRateHz, channelCount, description: body });
-    return new WavPackets(decoder, blockBytes);
+  static async create(format: WavPacketFormat & PacketFormat): Promise<WavPackets> {
+    return new WavPackets(await PACKET_CODECS[format.codec].create(format), format.blockBytes);
   }
 
   get warnings(): readonly string[] {
