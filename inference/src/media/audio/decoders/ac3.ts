@@ -2,8 +2,14 @@ import { InferenceError } from '../../../errors.js';
 import { unsupportedFormat } from '../formats.js';
 import { type Ac3Library, loadAc3Library } from './ac3-library.js';
 import type { DecodedBlock } from './decoder.js';
-import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
-import { ErrorCount } from './wasm.js';
+import type { ErrorCount } from './error-count.js';
+import {
+  type AudioPacket,
+  type PacketDecoder,
+  type PacketFormat,
+  packetDecoder,
+  type TimedBlock,
+} from './packet-decoder.js';
 
 /** FFmpeg's sample format of planar floats. */
 const PLANES_OF_FLOATS = 8;
@@ -18,32 +24,24 @@ export async function createAc3Decoder({ codec }: PacketFormat): Promise<PacketD
   const library = await loadAc3Library();
   const context = library._init_decoder(codec === 'eac3' ? 1 : 0);
   if (context === 0) throw new InferenceError('INTERNAL', 'The AC-3 decoder did not start.');
-  const damaged = new ErrorCount();
-  let open = true;
-  return {
-    get warnings() {
-      return damaged.warnings(codec === 'eac3' ? 'E-AC-3' : 'AC-3');
-    },
-    decode: async ({ data, timestampSeconds }: AudioPacket): Promise<readonly TimedBlock[]> => {
-      const blocks: TimedBlock[] = [];
-      let seconds = timestampSeconds;
-      for (const frame of codec === 'eac3' ? independentFrames(data) : [data]) {
-        const block = decodeFrame(library, context, frame);
-        if (block === undefined) {
-          damaged.add([frame.length]);
-          continue;
-        }
-        blocks.push({ ...block, timestampSeconds: seconds });
-        seconds += (block.channels[0]?.length ?? 0) / block.sampleRateHz;
+  const decode = async (
+    { data, timestampSeconds }: AudioPacket,
+    damaged: ErrorCount,
+  ): Promise<readonly TimedBlock[]> => {
+    const blocks: TimedBlock[] = [];
+    let seconds = timestampSeconds;
+    for (const frame of codec === 'eac3' ? independentFrames(data) : [data]) {
+      const block = decodeFrame(library, context, frame);
+      if (block === undefined) {
+        damaged.add([frame.length]);
+        continue;
       }
-      return blocks;
-    },
-    flush: async () => [],
-    close: () => {
-      if (open) library._close_decoder(context);
-      open = false;
-    },
+      blocks.push({ ...block, timestampSeconds: seconds });
+      seconds += (block.channels[0]?.length ?? 0) / block.sampleRateHz;
+    }
+    return blocks;
   };
+  return packetDecoder(codec === 'eac3' ? 'E-AC-3' : 'AC-3', decode, () => library._close_decoder(context));
 }
 
 function decodeFrame(library: Ac3Library, context: number, frame: Uint8Array): DecodedBlock | undefined {

@@ -1,8 +1,9 @@
 import type { FLACDecoder as WasmFlac } from '@wasm-audio-decoders/flac';
 import type { DecodedBlock } from './decoder.js';
+import { ErrorCount } from './error-count.js';
 import { type FlacFrame, FlacFrames } from './flac-frames.js';
 import { joinBytes } from './samples.js';
-import { ErrorCount, flacBlockOf } from './wasm.js';
+import { flacBlockOf } from './wasm.js';
 
 /** Size of `fLaC`, the 4-byte block header, and STREAMINFO. */
 const STREAM_INFO_BYTES = 42;

@@ -1,17 +1,10 @@
 import type { AudioTrackInfo } from '../formats.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
+import { ErrorCount } from './error-count.js';
 import { contentOf, endsPacket, type OggCodec, type OggPage, OggPages } from './ogg-pages.js';
 import { OggTimes, OPUS_HEAD_OFFSET } from './ogg-times.js';
 import { opusGain, withGain } from './opus.js';
-import {
-  blockOf,
-  checkStreams,
-  ErrorCount,
-  flacBlockOf,
-  STREAMS_MAX,
-  type WasmDecoded,
-  type WithErrors,
-} from './wasm.js';
+import { blockOf, checkStreams, flacBlockOf, STREAMS_MAX, type WasmDecoded, type WithErrors } from './wasm.js';
 
 /** Small, because a page of 282 bytes can have 255 packets of up to 8,192 samples per channel. */
 const CHUNK_BYTES = 1_024;

@@ -1,4 +1,5 @@
 import type { DecodedBlock } from './decoder.js';
+import { ErrorCount } from './error-count.js';
 import type { SampleEncoding } from './samples.js';
 
 /** Codecs of packets. */
@@ -66,3 +67,24 @@ export interface PacketDecoder {
 
 /** Loads the codec's library. Throws InferenceError AUDIO_UNREADABLE with the name of an unsupported variant. */
 export type CreatePacketDecoder = (format: PacketFormat) => Promise<PacketDecoder>;
+
+/** A decoder that returns the blocks of each packet at once. `name`: in warnings; `free`: called once. */
+export function packetDecoder(
+  name: string,
+  decode: (packet: AudioPacket, damaged: ErrorCount) => Promise<readonly TimedBlock[]>,
+  free = () => {},
+): PacketDecoder {
+  const damaged = new ErrorCount();
+  let open = true;
+  return {
+    get warnings() {
+      return damaged.warnings(name);
+    },
+    decode: (packet) => decode(packet, damaged),
+    flush: async () => [],
+    close: () => {
+      if (open) free();
+      open = false;
+    },
+  };
+}

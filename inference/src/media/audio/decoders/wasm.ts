@@ -1,6 +1,7 @@
 import { audioUnreadable } from '../undecodable.js';
 import type { DecodedBlock } from './decoder.js';
-import type { PacketDecoder } from './packet-decoder.js';
+import type { ErrorCount } from './error-count.js';
+import { type AudioPacket, type PacketDecoder, packetDecoder } from './packet-decoder.js';
 
 /** Maximum streams of a file, one after another. Each has a decoder of its own, which takes some milliseconds; a radio's has one per song. */
 export const STREAMS_MAX = 10_000;
@@ -39,20 +40,6 @@ export function flacBlockOf(decoded: FlacDecoded): readonly DecodedBlock[] {
   return blockOf({ ...decoded, channelData });
 }
 
-/** Counts a decoder's errors and reports them to the caller as one warning, without the library's messages. */
-export class ErrorCount {
-  #count = 0;
-
-  add(errors: readonly unknown[]): void {
-    this.#count += errors.length;
-  }
-
-  warnings(format: string): readonly string[] {
-    if (this.#count === 0) return [];
-    return [`${this.#count} damaged ${format} frames were skipped.`];
-  }
-}
-
 export type WithErrors<Decoded> = Decoded & { readonly errors: readonly unknown[] };
 
 /** A decoder of packets by a library of that family. `decode` returns undefined for a packet that it skips. */
@@ -62,22 +49,11 @@ export function wasmPacketDecoder<Decoded extends WasmDecoded>(
   decode: (data: Uint8Array) => WithErrors<Decoded> | undefined | Promise<WithErrors<Decoded>>,
   toBlocks: (decoded: Decoded) => readonly DecodedBlock[] = blockOf,
 ): PacketDecoder {
-  const errors = new ErrorCount();
-  let open = true;
-  return {
-    get warnings() {
-      return errors.warnings(format);
-    },
-    decode: async ({ data, timestampSeconds }) => {
-      const decoded = data.length === 0 ? undefined : await decode(data);
-      if (decoded === undefined) return [];
-      errors.add(decoded.errors);
-      return toBlocks(decoded).map((block) => ({ ...block, timestampSeconds }));
-    },
-    flush: async () => [],
-    close: () => {
-      if (open) wasm.free();
-      open = false;
-    },
+  const decodeOne = async ({ data, timestampSeconds }: AudioPacket, errors: ErrorCount) => {
+    const decoded = data.length === 0 ? undefined : await decode(data);
+    if (decoded === undefined) return [];
+    errors.add(decoded.errors);
+    return toBlocks(decoded).map((block) => ({ ...block, timestampSeconds }));
   };
+  return packetDecoder(format, decodeOne, () => wasm.free());
 }

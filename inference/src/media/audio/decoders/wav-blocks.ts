@@ -1,6 +1,5 @@
 import { unusableHeader } from '../undecodable.js';
-import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
-import { ErrorCount } from './wasm.js';
+import { type PacketDecoder, type PacketFormat, packetDecoder } from './packet-decoder.js';
 
 /** A codec with fixed-size blocks. */
 export interface BlockCodec {
@@ -45,32 +44,24 @@ export function readBlockFormat({ description }: PacketFormat, name: string): Bl
 /** Creates a decoder of packets of one or more blocks. Damaged blocks are counted and become silence. */
 export function createBlockDecoder(codec: BlockCodec, format: PacketFormat): PacketDecoder {
   const { name, blockBytes, blockSamples, decode } = codec;
-  const damaged = new ErrorCount();
   const { channelCount, sampleRateHz } = format;
   const silence = Array.from({ length: channelCount }, () => new Int16Array(blockSamples));
-  return {
-    get warnings() {
-      return damaged.warnings(name);
-    },
-    decode: async ({ data, timestampSeconds }: AudioPacket): Promise<readonly TimedBlock[]> => {
-      const decoded: (readonly Int16Array[])[] = [];
-      for (let offset = 0; offset < data.length; offset += blockBytes) {
-        const block = data.subarray(offset, offset + blockBytes);
-        const samples = decode(block);
-        if (samples !== undefined) decoded.push(samples);
-        // SoX counts the byte that makes the chunk even.
-        else if (block.length > 1) damaged.add([offset]);
-        if (samples === undefined && block.length === blockBytes) decoded.push(silence);
-      }
-      if (decoded.length === 0) return [];
-      const channels = Array.from({ length: channelCount }, (_, channel) =>
-        joined(decoded.map((samples) => samples[channel] ?? new Int16Array(0))),
-      );
-      return [{ channels, sampleRateHz, timestampSeconds }];
-    },
-    flush: async () => [],
-    close: () => {},
-  };
+  return packetDecoder(name, async ({ data, timestampSeconds }, damaged) => {
+    const decoded: (readonly Int16Array[])[] = [];
+    for (let offset = 0; offset < data.length; offset += blockBytes) {
+      const block = data.subarray(offset, offset + blockBytes);
+      const samples = decode(block);
+      if (samples !== undefined) decoded.push(samples);
+      // SoX counts the byte that makes the chunk even.
+      else if (block.length > 1) damaged.add([offset]);
+      if (samples === undefined && block.length === blockBytes) decoded.push(silence);
+    }
+    if (decoded.length === 0) return [];
+    const channels = Array.from({ length: channelCount }, (_, channel) =>
+      joined(decoded.map((samples) => samples[channel] ?? new Int16Array(0))),
+    );
+    return [{ channels, sampleRateHz, timestampSeconds }];
+  });
 }
 
 function joined(parts: readonly Int16Array[]): Float32Array {
