@@ -19,8 +19,14 @@ export interface StreamObserver {
   probed(request: http2.Http2ServerRequest, response: http2.Http2ServerResponse): void;
 }
 
-/** gRPC-Web, which goes over HTTP/1.1, and a codec that is not spoken here. */
-const OTHER_TYPES = /^application\/grpc(-web|\+json)/;
+/** Of native gRPC in protobuf. grpc-js would take gRPC-Web and other codecs for it, and answer what their callers cannot read. */
+const GRPC_TYPE = /^application\/grpc(\+proto)?\s*(;|$)/;
+/** In Connect's form, whose clients show the message. */
+const REFUSAL = JSON.stringify({
+  code: 'invalid_argument',
+  message: 'Over HTTP/2 this port takes native gRPC in protobuf and GETs of health. Send anything else over HTTP/1.1.',
+});
+const REFUSAL_HEADERS = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(REFUSAL) };
 
 /** Proxies check the health of a server over the protocol of its calls. Other paths, such as the metrics, have long answers. */
 const HEALTH_PATH = /^\/(health|livez|readyz)(\?|$)/;
@@ -29,7 +35,7 @@ const HEALTH_PATH = /^\/(health|livez|readyz)(\?|$)/;
 const MALFORMED = 'malformed, expected up to eight digits and a unit';
 
 /**
- * Runs for each stream before grpc-js, which gets only those that are still open and no health check of plain HTTP. Shortens timeouts
+ * Runs for each stream before grpc-js, which gets only those that are still open and of native gRPC. Shortens timeouts
  * above the longest timer: grpc-js truncates them to 32 bits, so that a month would expire at once.
  */
 export function watchStreams(server: grpc.Server, observer: StreamObserver): void {
@@ -49,13 +55,13 @@ export function watchStreams(server: grpc.Server, observer: StreamObserver): voi
         const isValid = Number.isFinite(timeoutMsOf('grpc-timeout', timeout));
         headers['grpc-timeout'] = isValid ? withinTimers('grpc-timeout', timeout) : MALFORMED;
       }
-      // grpc-js would answer in the framing of native gRPC with protobuf, which the caller cannot read. Without a type it answers 415.
-      if (OTHER_TYPES.test(headers['content-type'] ?? '')) delete headers['content-type'];
       observer.began(stream);
-      if (isProbe(stream, headers)) {
+      if (!GRPC_TYPE.test(headers['content-type'] ?? '')) {
         probes.add(stream);
         const request = new http2.Http2ServerRequest(stream, headers, {}, []);
-        return observer.probed(request.resume(), new http2.Http2ServerResponse(stream));
+        const response = new http2.Http2ServerResponse(stream);
+        if (isProbe(stream, headers)) return observer.probed(request.resume(), response);
+        return void response.writeHead(415, REFUSAL_HEADERS).end(REFUSAL);
       }
       for (const listener of listeners) listener.call(made, stream, headers, ...others);
     });
