@@ -34,21 +34,6 @@ const REMEDIES: Readonly<Record<string, string>> = {
 };
 const USUAL_REMEDY = 'The downloader needs a volume that it can read and write: check its path, owner and mount';
 
-/** How file systems without symbolic links refuse one: FAT and some network shares, FUSE. */
-const NO_LINKS = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS']);
-
-/** Whether a system error says that the file system has no symbolic links. */
-export function lacksLinks(error: unknown): boolean {
-  const isLink = error instanceof Error && 'syscall' in error && error.syscall === 'symlink';
-  return isLink && NO_LINKS.has(codeOf(error) ?? '');
-}
-
-function remedyOf(error: unknown, code: string): string {
-  if (lacksLinks(error))
-    return "The volume's file system has no symbolic links, which a hub cache consists of: use another one (for CIFS mount it with mfsymlinks)";
-  return REMEDIES[code] ?? USUAL_REMEDY;
-}
-
 /**
  * Converts a system error of the volume to a DownloaderError; returns any other error unchanged.
  *
@@ -76,7 +61,7 @@ export function asDiskError(error: unknown, path?: string, left = 'Bytes receive
   if (REFUSED.has(code) || ((path ?? named) !== undefined && /^(E[A-Z]+|Unknown system error -\d+)$/.test(code))) {
     return new DownloaderError(
       'DISK_FAILED',
-      `${where} cannot be used: ${messageOf(error)}. ${remedyOf(error, code)}; then run: heimdex-downloader download`,
+      `${where} cannot be used: ${messageOf(error)}. ${REMEDIES[code] ?? USUAL_REMEDY}; then run: heimdex-downloader download`,
       { cause: error },
     );
   }

@@ -18,8 +18,9 @@ import {
   temporaryPath,
   treePath,
 } from '@heimdex/cache';
-import { codeOf } from '@heimdex/common';
-import { asDiskError, lacksLinks, makeDir, makeDirOf } from './disk.js';
+import { codeOf, messageOf } from '@heimdex/common';
+import { asDiskError, makeDir, makeDirOf } from './disk.js';
+import { DownloaderError } from './errors.js';
 import type { PlannedBlob, PlannedModel } from './plan.js';
 
 /** Publishes each model of a plan as soon as its last blob is present, even if another model fails. */
@@ -111,16 +112,36 @@ export async function publishCompiled(cacheDir: string, manifest: CompiledManife
 }
 
 /**
- * A volume without symbolic links is refused before gigabytes are received.
+ * A volume whose file system has no relative symbolic links is refused before gigabytes are received.
  * Throws DownloaderError DISK_FAILED.
  */
 export async function assertLinks(cacheDir: string): Promise<void> {
   const path = temporaryPath(join(cacheDir, CACHEDIR_TAG_NAME));
   try {
-    await symlink(CACHEDIR_TAG_NAME, path);
+    await symlink(`../${CACHEDIR_TAG_NAME}`, path);
+    // sshfs makes links with `..` in them, and does not read them.
+    await readlink(path);
   } catch (error) {
-    // Any other error is that of what has to be written, which need not be here.
-    if (lacksLinks(error)) throw asDiskError(error, cacheDir);
+    // Each file system has its own code for it. Where no file can be written either, the error is that of what has to be written,
+    // which need not be here.
+    if (!(await canWrite(cacheDir))) return;
+    throw new DownloaderError(
+      'DISK_FAILED',
+      `${cacheDir} cannot be used: ${messageOf(error)}. A hub cache consists of relative symbolic links, but the volume's file system has no symbolic links, or its mount refuses them: use another one, or mount it with them (CIFS: mfsymlinks; sshfs: no_contain_symlinks); then run: heimdex-downloader download`,
+      { cause: error },
+    );
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+async function canWrite(dir: string): Promise<boolean> {
+  const path = temporaryPath(join(dir, CACHEDIR_TAG_NAME));
+  try {
+    await writeFile(path, '', { flag: 'wx' });
+    return true;
+  } catch {
+    return false;
   } finally {
     await rm(path, { force: true });
   }
