@@ -34,7 +34,7 @@ export interface ArrivingSourceOptions {
   /** Error message if the index is beyond that. */
   readonly beyondOpening: string;
   /** A read across the end of the content returns the available bytes, padded with zeros. */
-  readonly padLastRead: boolean;
+  readonly padLastRead?: true;
 }
 
 /**
@@ -166,7 +166,7 @@ export class ArrivingSource extends mediabunny.Source {
     if (start !== this.#receivedBytes) this.#cutAt = start;
     if (start >= this.#receivedBytes) return null;
     // The reader repeats a range that may be shorter at the same position, now that the size is known.
-    if (!this.#options.padLastRead || end - start <= MAY_BE_SHORTER_BYTES) return null;
+    if (this.#options.padLastRead !== true || end - start <= MAY_BE_SHORTER_BYTES) return null;
     const bytes = new Uint8Array(end - start);
     const there = this.#gather(start, this.#receivedBytes);
     bytes.set(there.bytes.subarray(start - there.offset, this.#receivedBytes - there.offset));

@@ -147,7 +147,8 @@ export class ContainerDecoder implements Decoder {
       this.#warnings.push('The edit list repeats or reorders parts; they were read once, in the order of the media.');
     }
     // The header's duration is that of the longest track: it is the audio's only if there is a single track.
-    const indexed = index.mp4?.fragmented === false || (this.#container.lengthInHeader && index.trackCount === 1);
+    const indexed =
+      index.mp4?.fragmented === false || (this.#container.lengthInHeader === true && index.trackCount === 1);
     if (indexed) this.#declaredSeconds = (await declaredDuration(chosen.track.input)) ?? undefined;
     const delay = this.#container.countsOpusDelay ? opusDelaySeconds(chosen.format) : 0;
     const shiftSeconds = edits.offsetSeconds - index.originSeconds - delay;

@@ -40,18 +40,21 @@ export interface ContainerFormat {
   /** Whether content that begins like this is encrypted, which the demuxer takes for damage. */
   readonly isEncrypted?: (head: Uint8Array) => boolean;
   /** Times are relative to the earliest of all tracks, as in players: a broadcast's clock starts anywhere. */
-  readonly broadcastClock: boolean;
+  readonly broadcastClock?: true;
   /** It has an index in a `moov` box. */
-  readonly hasMoov: boolean;
+  readonly hasMoov?: true;
   /** The demuxer reads everything: unread bytes were unreadable. */
-  readonly readsToEnd: boolean;
+  readonly readsToEnd?: true;
   /** Its header has the duration of the longest track. */
-  readonly lengthInHeader: boolean;
+  readonly lengthInHeader?: true;
   /** Timestamps include Opus's pre-skip samples. */
-  readonly countsOpusDelay: boolean;
+  readonly countsOpusDelay?: true;
 }
 
-const tracksMissing = `no track begins within the first ${TRACKS_WITHIN_BYTES / MIB} MiB`;
+const TRACKS_FIRST: ArrivingSourceOptions = {
+  openingMaxBytes: TRACKS_WITHIN_BYTES,
+  beyondOpening: `no track begins within the first ${TRACKS_WITHIN_BYTES / MIB} MiB`,
+};
 
 /** The properties of each container. */
 export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat>> = {
@@ -63,23 +66,16 @@ export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat
       beyondOpening:
         `its index (moov) is after its media, beyond the first ${INDEX_LAST_MAX_BYTES / MIB} MiB. ` +
         `Move it to the front (\`ffmpeg -i IN -c copy -movflags +faststart OUT\`), ${ONLY_AUDIO_ADVICE}`,
-      padLastRead: false,
     },
-    broadcastClock: false,
     hasMoov: true,
     readsToEnd: true,
-    lengthInHeader: false,
-    countsOpusDelay: false,
   },
   matroska: {
     name: 'WebM or Matroska',
     input: () => new AnyMatroska(),
     resync: () => new ClusterResync(),
     unsupportedAudio: unsupportedMatroskaAudio,
-    source: { openingMaxBytes: TRACKS_WITHIN_BYTES, beyondOpening: tracksMissing, padLastRead: true },
-    broadcastClock: false,
-    hasMoov: false,
-    readsToEnd: false,
+    source: { ...TRACKS_FIRST, padLastRead: true },
     lengthInHeader: true,
     countsOpusDelay: true,
   },
@@ -89,22 +85,15 @@ export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat
     resync: (head) => new TransportResync(head),
     unsupportedAudio: unsupportedTransportAudio,
     isEncrypted: isScrambled,
-    source: { openingMaxBytes: TRACKS_WITHIN_BYTES, beyondOpening: tracksMissing, padLastRead: false },
+    source: TRACKS_FIRST,
     broadcastClock: true,
-    hasMoov: false,
     readsToEnd: true,
-    lengthInHeader: false,
-    countsOpusDelay: false,
   },
   adts: {
     name: 'AAC (ADTS)',
     input: () => new mediabunny.AdtsInputFormat(),
     resync: () => new AdtsResync(),
-    source: { openingMaxBytes: TRACKS_WITHIN_BYTES, beyondOpening: tracksMissing, padLastRead: false },
-    broadcastClock: false,
-    hasMoov: false,
+    source: TRACKS_FIRST,
     readsToEnd: true,
-    lengthInHeader: false,
-    countsOpusDelay: false,
   },
 };
