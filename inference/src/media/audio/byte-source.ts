@@ -1,4 +1,4 @@
-import { joinBytes } from './decoders/samples.js';
+import { joinBytes } from '../bytes.js';
 
 /** Maximum size of a chunk. */
 const MAX_CHUNK_BYTES = 65_536;

@@ -1,4 +1,5 @@
 import type { InferenceError } from '../../errors.js';
+import { latin1 } from '../bytes.js';
 import { OGG_MAGICS } from './decoders/ogg-pages.js';
 import { ACCEPTED_FORMATS_TEXT, type AudioContainer, CONVERT_ADVICE } from './formats.js';
 import { hasAdtsFrames, hasMpegFrames, haveSeveralBlocks, isAdts } from './mpeg-frames.js';
@@ -170,8 +171,4 @@ function looksLikeText(head: Uint8Array): boolean {
   } catch {
     return false;
   }
-}
-
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }

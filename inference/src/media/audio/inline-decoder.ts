@@ -1,3 +1,4 @@
+import { viewOf } from '../bytes.js';
 import type { DecoderHost } from './decoder-host.js';
 import { createDecoder, type DecoderChoice } from './decoders/create.js';
 import { SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
@@ -16,7 +17,7 @@ export function canDecodeInline(format: DecoderChoice['format'], head: Uint8Arra
     return format.sampleRateHz === SPEECH_SAMPLE_RATE_HZ && format.channelCount <= MAX_INLINE_CHANNELS;
   }
   if (format !== 'wav' || head.length < 28) return false;
-  const view = new DataView(head.buffer, head.byteOffset, head.length);
+  const view = viewOf(head);
   // Requires `fmt ` as the first chunk, as nearly every writer does. WAV codecs other than PCM are decoded in the thread.
   return (
     INLINE_TAGS.has(tagOf(view)) &&

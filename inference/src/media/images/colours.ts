@@ -1,5 +1,5 @@
-import { ascii } from './formats.js';
-import { orNothing, tagsOf, viewOf } from './icc.js';
+import { latin1, viewOf } from '../bytes.js';
+import { orNothing, tagsOf } from './icc.js';
 
 /** Converts RGB bytes from a profile's colours to sRGB, in place. */
 export type ColourConversion = (pixels: Uint8Array) => void;
@@ -25,7 +25,7 @@ const STEPS = 16_384;
  */
 export function srgbConversion(profile: Uint8Array): ColourConversion | undefined {
   return orNothing(() => {
-    if (ascii(profile, 16, 20) !== 'RGB ' || ascii(profile, 20, 24) !== 'XYZ ') return undefined;
+    if (latin1(profile, 16, 20) !== 'RGB ' || latin1(profile, 20, 24) !== 'XYZ ') return undefined;
     const tags = tagsOf(profile);
     // Tables take precedence over the matrix where a profile has both.
     if ([...tags.keys()].some((tag) => /^(A2B|B2A|D2B)/.test(tag))) return undefined;
@@ -102,7 +102,7 @@ export function curvesOf(profile: Uint8Array, tags: ReadonlyMap<string, number>)
 function curveAt(profile: Uint8Array, offset: number | undefined): Curve | undefined {
   if (offset === undefined) return undefined;
   const view = viewOf(profile);
-  switch (ascii(profile, offset, offset + 4)) {
+  switch (latin1(profile, offset, offset + 4)) {
     case 'curv':
       return byByte(sampledCurve(view, offset));
     case 'para': {
@@ -155,7 +155,7 @@ function parametricCurve(view: DataView, offset: number): ((value: number) => nu
 }
 
 function xyzAt(profile: Uint8Array, offset: number | undefined): Triple | undefined {
-  if (offset === undefined || ascii(profile, offset, offset + 4) !== 'XYZ ') return undefined;
+  if (offset === undefined || latin1(profile, offset, offset + 4) !== 'XYZ ') return undefined;
   const view = viewOf(profile);
   const number = (index: number): number => view.getInt32(offset + 8 + index * 4) / 65_536;
   return [number(0), number(1), number(2)];

@@ -1,5 +1,5 @@
+import { viewOf } from '../bytes.js';
 import { DamagedImage } from './errors.js';
-import { viewOf } from './icc.js';
 
 /** What EXIF data begins with: a byte order and 42, as TIFF does. */
 const HEADERS = [Buffer.from('II*\0', 'latin1'), Buffer.from('MM\0*', 'latin1')];

@@ -1,3 +1,4 @@
+import { latin1, viewOf } from '../bytes.js';
 /** The `image_formats` of GetServerInfo. Detected by content, never by file name. */
 export const IMAGE_FORMATS = ['JPEG', 'PNG', 'WebP', 'GIF', 'AVIF', 'HEIC', 'TIFF', 'BMP', 'JXL'] as const;
 export type ImageFormat = (typeof IMAGE_FORMATS)[number];
@@ -38,13 +39,13 @@ const BMP_HEADERS = [12, 16, 40, 52, 56, 64, 108, 124];
 export function detectImageFormat(content: Uint8Array): ImageFormat | undefined {
   if (startsWith(content, [0xff, 0xd8, 0xff])) return 'JPEG';
   if (startsWith(content, [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])) return 'PNG';
-  if (ascii(content, 0, 4) === 'RIFF' && ascii(content, 8, 12) === 'WEBP') return 'WebP';
-  if (ascii(content, 0, 6) === 'GIF87a' || ascii(content, 0, 6) === 'GIF89a') return 'GIF';
+  if (latin1(content, 0, 4) === 'RIFF' && latin1(content, 8, 12) === 'WEBP') return 'WebP';
+  if (latin1(content, 0, 6) === 'GIF87a' || latin1(content, 0, 6) === 'GIF89a') return 'GIF';
   // Camera raw files with a signature inside the TIFF header are reported by name.
-  if (TIFF_SIGNATURES.some((signature) => startsWith(content, signature)) && ascii(content, 8, 10) !== 'CR')
+  if (TIFF_SIGNATURES.some((signature) => startsWith(content, signature)) && latin1(content, 8, 10) !== 'CR')
     return 'TIFF';
   if (isBmp(content)) return 'BMP';
-  if (startsWith(content, [0xff, 0x0a]) || ascii(content, 4, 12) === 'JXL \r\n\u0087\n') return 'JXL';
+  if (startsWith(content, [0xff, 0x0a]) || latin1(content, 4, 12) === 'JXL \r\n\u0087\n') return 'JXL';
   const brands = brandsOf(content);
   if (brands.some((brand) => AVIF_BRANDS.includes(brand))) return 'AVIF';
   // A video may list an image brand as compatible.
@@ -53,26 +54,22 @@ export function detectImageFormat(content: Uint8Array): ImageFormat | undefined 
 
 /** The major and compatible brands of an ISO base media file; empty for other files. */
 export function brandsOf(content: Uint8Array): readonly string[] {
-  if (content.length < 12 || ascii(content, 4, 8) !== 'ftyp') return [];
-  const size = new DataView(content.buffer, content.byteOffset).getUint32(0);
+  if (content.length < 12 || latin1(content, 4, 8) !== 'ftyp') return [];
+  const size = viewOf(content).getUint32(0);
   const end = Math.min(content.length, MAX_BRANDS_BYTES, size);
   const brands: string[] = [];
   for (let at = 8; at + 4 <= end; at += 4) {
-    if (at !== 12) brands.push(ascii(content, at, at + 4));
+    if (at !== 12) brands.push(latin1(content, at, at + 4));
   }
   return brands;
 }
 
 /** Two letters are not enough: text may begin with them. */
 function isBmp(content: Uint8Array): boolean {
-  if (ascii(content, 0, 2) !== 'BM' || content.length < 18) return false;
-  return BMP_HEADERS.includes(new DataView(content.buffer, content.byteOffset).getUint32(14, true));
+  if (latin1(content, 0, 2) !== 'BM' || content.length < 18) return false;
+  return BMP_HEADERS.includes(viewOf(content).getUint32(14, true));
 }
 
 export function startsWith(content: Uint8Array, signature: readonly number[]): boolean {
   return content.length >= signature.length && signature.every((byte, index) => content[index] === byte);
-}
-
-export function ascii(content: Uint8Array, start: number, end: number): string {
-  return Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString('latin1', start, end);
 }

@@ -1,5 +1,5 @@
 import type { Sharp } from 'sharp';
-import { viewOf } from './icc.js';
+import { viewOf } from '../bytes.js';
 import { openImage, openRaw, readSamples } from './open.js';
 import type { RawImage } from './raw-image.js';
 

@@ -1,10 +1,11 @@
 import type { Metadata, Sharp } from 'sharp';
 import { InferenceError } from '../../errors.js';
+import { latin1 } from '../bytes.js';
 import { readBmpHeader } from './bmp/header.js';
 import { type ColourConversion, srgbConversion, stretchLevels } from './colours.js';
 import { checkImageSize, DamagedImage, imageUnreadable, refuseImage } from './errors.js';
 import { checkExif } from './exif.js';
-import { ascii, brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
+import { brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
 import { withGifEnd } from './gif-end.js';
 import { hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
@@ -99,7 +100,7 @@ function readerOf(format: ImageFormat): HeaderReader {
 }
 
 function pngHeader(content: Uint8Array): Promise<ImageHeader> {
-  if (ascii(content, 12, 16) === 'CgBI') {
+  if (latin1(content, 12, 16) === 'CgBI') {
     const advice = 'Take it from the design instead, or convert it (pngcrush -revert-iphone-optimizations).';
     throw refuseImage('PNG', 'one in a form of Apple (CgBI) that only iOS apps have', advice);
   }

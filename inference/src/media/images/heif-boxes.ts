@@ -1,6 +1,5 @@
+import { latin1, viewOf } from '../bytes.js';
 import { DamagedImage } from './errors.js';
-import { ascii } from './formats.js';
-import { viewOf } from './icc.js';
 
 const MAX_BOXES = 1_000;
 /** Version and flags, before the boxes inside `meta` and `iref`. */
@@ -36,7 +35,7 @@ export function withoutExif(content: Uint8Array): Uint8Array {
   let copy: Buffer | undefined;
   for (const meta of boxes(content, 'meta', 0, content.length)) {
     // libvips ignores the case of a type.
-    for (const { index } of ascii(content, meta.start, meta.end).matchAll(/exif/gi)) {
+    for (const { index } of latin1(content, meta.start, meta.end).matchAll(/exif/gi)) {
       copy ??= Buffer.from(content);
       copy.write('none', meta.start + index, 'latin1');
     }
@@ -63,7 +62,7 @@ export function* allBoxes(content: Uint8Array, from: number, to: number): Iterab
     const long = short === 1 && at + 16 <= to;
     const size = long ? Number(view.getBigUint64(at + 8)) : short;
     const end = size === 0 ? to : Math.min(to, at + size);
-    yield { type: ascii(content, at + 4, at + 8), start: at + (long ? 16 : 8), end };
+    yield { type: latin1(content, at + 4, at + 8), start: at + (long ? 16 : 8), end };
     if (size < 8) return;
     at += size;
   }

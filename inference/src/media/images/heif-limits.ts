@@ -1,7 +1,7 @@
+import { viewOf } from '../bytes.js';
 import { DamagedImage } from './errors.js';
 import { type Box, boxes, FULL_BOX_BYTES, findBox } from './heif-boxes.js';
 import { MAX_ITEMS, propertiesByItem } from './heif-properties.js';
-import { viewOf } from './icc.js';
 
 /** What decoders do with a HEIF image before any time limit applies, bounded by what its file says. */
 

@@ -1,7 +1,7 @@
+import { latin1, viewOf } from '../bytes.js';
 import { DamagedImage } from './errors.js';
-import { ascii } from './formats.js';
 import { allBoxes, type Box, boxes, FULL_BOX_BYTES, findBox } from './heif-boxes.js';
-import { orNothing, viewOf } from './icc.js';
+import { orNothing } from './icc.js';
 
 /** libvips refuses files of more items. Photographs have as many tiles from 60 million pixels on: panoramas, telephones of 64 million pixels. */
 export const MAX_VIPS_ITEMS = 256;
@@ -41,7 +41,7 @@ export function isLimitedGrey(content: Uint8Array): boolean {
   const view = viewOf(content);
   const properties = primaryProperties(content);
   const samples = properties.find(({ type }) => type === 'pixi');
-  const levels = properties.find(({ type, start }) => type === 'colr' && ascii(content, start, start + 4) === 'nclx');
+  const levels = properties.find(({ type, start }) => type === 'colr' && latin1(content, start, start + 4) === 'nclx');
   if (samples === undefined || levels === undefined) return false;
   return view.getUint8(samples.start + FULL_BOX_BYTES) === 1 && (view.getUint8(levels.start + 10) & FULL_RANGE) === 0;
 }
@@ -60,7 +60,7 @@ export function factsOfLarge(content: Uint8Array): HeicFacts | undefined {
   const colours = [...properties, ...all]
     .filter(({ type }) => type === 'colr')
     .map(({ start, end }) => content.subarray(start, end))
-    .find((colr) => ICC_TYPES.includes(ascii(colr, 0, 4)));
+    .find((colr) => ICC_TYPES.includes(latin1(colr, 0, 4)));
   return {
     width: view.getUint32(size.start + 4),
     height: view.getUint32(size.start + 8),

@@ -1,4 +1,4 @@
-import { ascii } from './formats.js';
+import { latin1, viewOf } from '../bytes.js';
 
 const HEADER_BYTES = 128;
 const TAG_BYTES = 12;
@@ -7,7 +7,7 @@ const MAX_TAGS = 100;
 
 /** Whether bytes are marked as a profile and are all of it. */
 export function isProfile(bytes: Uint8Array): boolean {
-  return bytes.length > HEADER_BYTES && viewOf(bytes).getUint32(0) === bytes.length && ascii(bytes, 36, 40) === 'acsp';
+  return bytes.length > HEADER_BYTES && viewOf(bytes).getUint32(0) === bytes.length && latin1(bytes, 36, 40) === 'acsp';
 }
 
 /** The position of each tag. Throws a RangeError for a broken profile. */
@@ -17,7 +17,7 @@ export function tagsOf(profile: Uint8Array): ReadonlyMap<string, number> {
   const count = Math.min(view.getUint32(HEADER_BYTES), MAX_TAGS);
   for (let tag = 0; tag < count; tag += 1) {
     const entry = HEADER_BYTES + 4 + tag * TAG_BYTES;
-    offsets.set(ascii(profile, entry, entry + 4), view.getUint32(entry + 4));
+    offsets.set(latin1(profile, entry, entry + 4), view.getUint32(entry + 4));
   }
   return offsets;
 }
@@ -30,8 +30,4 @@ export function orNothing<T>(read: () => T | undefined): T | undefined {
     if (!(error instanceof RangeError)) throw error;
     return undefined;
   }
-}
-
-export function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

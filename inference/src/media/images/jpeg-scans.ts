@@ -1,4 +1,4 @@
-import { viewOf } from './icc.js';
+import { viewOf } from '../bytes.js';
 
 /** How a JPEG stores its blocks, from its headers. */
 export interface JpegScans {

@@ -1,5 +1,5 @@
-import { ascii, startsWith } from './formats.js';
-import { viewOf } from './icc.js';
+import { latin1, viewOf } from '../bytes.js';
+import { startsWith } from './formats.js';
 
 /** Width by height ratios, for headers that give a ratio instead of a width. */
 const RATIOS: readonly (readonly [number, number])[] = [
@@ -45,7 +45,7 @@ function codestreamOf(content: Uint8Array): Uint8Array | undefined {
     const head = short === 1 ? 16 : 8;
     const size = short === 1 ? Number(view.getBigUint64(at + 8)) : short === 0 ? content.length - at : short;
     if (size < head) return undefined;
-    const type = ascii(content, at + 4, at + 8);
+    const type = latin1(content, at + 4, at + 8);
     if (type === 'jxlc') return content.subarray(at + head);
     if (type === 'jxlp') {
       start = Buffer.concat([

@@ -1,8 +1,8 @@
-import { ascii } from './formats.js';
+import { latin1 } from '../bytes.js';
 
 /** Describes unsupported bytes for an error message: "a PDF", "text beginning `Hello`". */
 export function describeContent(content: Uint8Array): string {
-  const known = KNOWN_OTHERS.find(([at, signature]) => ascii(content, at, at + signature.length) === signature);
+  const known = KNOWN_OTHERS.find(([at, signature]) => latin1(content, at, at + signature.length) === signature);
   const size = `${content.length.toLocaleString('en')} byte${content.length === 1 ? '' : 's'}`;
   if (known !== undefined) return `${size} of ${known[2]}`;
   const text = Buffer.from(content.subarray(0, TEXT_BYTES)).toString('latin1');
@@ -10,7 +10,7 @@ export function describeContent(content: Uint8Array): string {
   if (/^\s*<(!doctype html|html)/i.test(text)) return `${size} of an HTML page`;
   const head = content.subarray(0, 24);
   if (head.every((byte) => byte === 9 || byte === 10 || byte === 13 || (byte >= 32 && byte < 127))) {
-    return `${size} of text beginning ${JSON.stringify(ascii(content, 0, 24))}`;
+    return `${size} of text beginning ${JSON.stringify(latin1(content, 0, 24))}`;
   }
   return `${size} beginning ${Buffer.from(content.subarray(0, 8)).toString('hex')} in hex`;
 }

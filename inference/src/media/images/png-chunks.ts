@@ -1,4 +1,4 @@
-import { viewOf } from './icc.js';
+import { viewOf } from '../bytes.js';
 
 /** Chunk types as numbers. */
 const [COMPRESSED, INTERNATIONAL, PIXELS, EXIF] = [0x7a_54_58_74, 0x69_54_58_74, 0x49_44_41_54, 0x65_58_49_66];

@@ -1,6 +1,6 @@
+import { latin1, viewOf } from '../bytes.js';
 import { curvesOf, matrixOf } from './colours.js';
-import { ascii } from './formats.js';
-import { orNothing, tagsOf, viewOf } from './icc.js';
+import { orNothing, tagsOf } from './icc.js';
 
 /** The tag with an ICC profile's name. */
 const NAME_TAG = 'desc';
@@ -42,8 +42,8 @@ function profileName(profile: Uint8Array): string | undefined {
 }
 
 function nameAt(profile: Uint8Array, view: DataView, offset: number): string | undefined {
-  const type = ascii(profile, offset, offset + 4);
-  if (type === 'desc') return ascii(profile, offset + 12, offset + 12 + view.getUint32(offset + 8));
+  const type = latin1(profile, offset, offset + 4);
+  if (type === 'desc') return latin1(profile, offset + 12, offset + 12 + view.getUint32(offset + 8));
   if (type !== 'mluc') return undefined;
   // The first language is sufficient: the name is the same in all.
   const length = view.getUint32(offset + 20);

@@ -1,5 +1,4 @@
-import { ascii } from './formats.js';
-import { viewOf } from './icc.js';
+import { latin1, viewOf } from '../bytes.js';
 
 const RIFF_HEADER_BYTES = 12;
 const CHUNK_HEADER_BYTES = 8;
@@ -22,7 +21,7 @@ export function withFirstFrame(content: Uint8Array): Uint8Array {
     const size = view.getUint32(at + 4, true);
     const next = at + CHUNK_HEADER_BYTES + size + (size % 2);
     if (next > end) return content;
-    if (ascii(content, at, at + 4) === 'ANMF') {
+    if (latin1(content, at, at + 4) === 'ANMF') {
       frames += 1;
       if (frames > 1) {
         kept.push(content.subarray(from, at));

@@ -1,5 +1,6 @@
 import { RepeatedReads } from '@heimdex/common';
 import type { InferenceError } from '../../../errors.js';
+import { viewOf } from '../../bytes.js';
 import { ONLY_AUDIO_ADVICE } from '../formats.js';
 import { audioUnreadable } from '../undecodable.js';
 import { mediabunny } from './mediabunny.js';
@@ -215,10 +216,6 @@ export class ArrivingSource extends mediabunny.Source {
 
 /** A demuxer's reads up to this size, which look for a header, may return fewer bytes at the end. */
 const MAY_BE_SHORTER_BYTES = 64;
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
 
 function unusable(reason: string): InferenceError {
   return audioUnreadable(`The audio cannot be read: ${reason}.`);

@@ -8,10 +8,11 @@ import {
 } from '@heimdex/common';
 import type { AudioCodec, InputAudioTrack } from 'mediabunny';
 import { InferenceError } from '../../../errors.js';
+import { joinAll, viewOf } from '../../bytes.js';
 import { parseAacConfig } from '../decoders/aac-config.js';
 import { PACKET_CODECS } from '../decoders/codecs.js';
 import type { PacketCodec, PacketFormat } from '../decoders/packet-decoder.js';
-import { joinAll, type SampleEncoding } from '../decoders/samples.js';
+import type { SampleEncoding } from '../decoders/samples.js';
 import { unsupportedFormat } from '../formats.js';
 import { audioUnreadable } from '../undecodable.js';
 import type { IndexedTrack } from './mp4-index.js';
@@ -139,7 +140,7 @@ const ALAC_RATE_OFFSET = 20;
 
 function alacRateHz(config: Uint8Array | undefined): number {
   if (config === undefined || config.length < ALAC_RATE_OFFSET + 4) return 0;
-  return new DataView(config.buffer, config.byteOffset).getUint32(ALAC_RATE_OFFSET);
+  return viewOf(config).getUint32(ALAC_RATE_OFFSET);
 }
 
 function foreignCodec(

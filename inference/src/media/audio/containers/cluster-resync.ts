@@ -1,5 +1,5 @@
 import { MIB } from '@heimdex/common';
-import { joinBytes } from '../decoders/samples.js';
+import { joinBytes } from '../../bytes.js';
 import { type Header, readHeader } from './ebml.js';
 import type { Resync } from './frame-resync.js';
 

@@ -1,10 +1,10 @@
 import { declaredDuration, splitChunks } from '@heimdex/common';
 import type { Input } from 'mediabunny';
 import { InferenceError } from '../../../errors.js';
+import { joinBytes } from '../../bytes.js';
 import { PACKET_CODECS } from '../decoders/codecs.js';
 import type { Decoder } from '../decoders/decoder.js';
 import type { PacketDecoder, TimedBlock } from '../decoders/packet-decoder.js';
-import { joinBytes } from '../decoders/samples.js';
 import { type AudioTrackInfo, CONVERT_ADVICE, type PacketContainer } from '../formats.js';
 import { audioUnreadable } from '../undecodable.js';
 import { ArrivingSource } from './arriving-source.js';

@@ -1,3 +1,4 @@
+import { latin1, viewOf } from '../../bytes.js';
 import type { ArrivingSource } from './arriving-source.js';
 
 const TOP_LEVEL_MAX = 10_000;
@@ -14,14 +15,14 @@ export async function findMoov(source: ArrivingSource): Promise<MoovBox | undefi
   for (let count = 0; count < TOP_LEVEL_MAX; count++) {
     const header = await source.read(position, position + 8);
     if (header === null) return undefined;
-    const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
-    const type = String.fromCharCode(...header.subarray(4, 8));
+    const view = viewOf(header);
+    const type = latin1(header, 4, 8);
     let size = view.getUint32(0);
     let headerBytes = 8;
     if (size === 1) {
       const large = await source.read(position + 8, position + 16);
       if (large === null) return undefined;
-      size = Number(new DataView(large.buffer, large.byteOffset, large.byteLength).getBigUint64(0));
+      size = Number(viewOf(large).getBigUint64(0));
       headerBytes = 16;
     }
     if (type === 'moov' && size === 0) return undefined;

@@ -1,6 +1,6 @@
 import { MIB } from '@heimdex/common';
+import { joinAll, joinBytes } from '../../bytes.js';
 import { ADTS_HEADER_BYTES, readAdtsHeader } from '../adts.js';
-import { joinAll, joinBytes } from '../decoders/samples.js';
 import { TAG_HEADER_BYTES, tagLength } from '../tags.js';
 
 /** Returns the length in bytes of the frame at `offset`; undefined: there is none; null: more bytes are needed. */

@@ -1,3 +1,4 @@
+import { viewOf } from '../../bytes.js';
 /**
  * Reads the parts of an MP4 or QuickTime index that mediabunny ignores: all entries of an edit list with their durations, the
  * encoder's delay in a tag, and the configuration of ALAC (ISO 14496-12, QuickTime File Format).
@@ -215,8 +216,4 @@ function part(view: DataView, start: number, length = view.byteLength - start): 
 
 function latin1Of(view: DataView): string {
   return Buffer.from(view.buffer, view.byteOffset, view.byteLength).toString('latin1');
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,8 +1,8 @@
 import { internalTrackOf } from '@heimdex/common';
 import type { EncodedPacket, InputAudioTrack } from 'mediabunny';
+import { joinBytes } from '../../bytes.js';
 import { opusPreSkip } from '../decoders/opus.js';
 import type { AudioPacket, PacketFormat } from '../decoders/packet-decoder.js';
-import { joinBytes } from '../decoders/samples.js';
 import { mediabunny } from './mediabunny.js';
 
 const OPUS_RATE_HZ = 48_000;

@@ -1,6 +1,6 @@
 /** Reads the program maps of an MPEG-TS (ISO 13818-1), in packets of 188 bytes. */
 
-import { joinAll } from '../decoders/samples.js';
+import { joinAll } from '../../bytes.js';
 import { frameLength } from '../mpeg-frames.js';
 import { adtsLengthAt } from './frame-resync.js';
 

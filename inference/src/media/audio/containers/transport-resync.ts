@@ -1,4 +1,4 @@
-import { joinBytes } from '../decoders/samples.js';
+import { joinBytes } from '../../bytes.js';
 import { transportLayout } from '../transport-layout.js';
 import { AdtsMark } from './adts-mark.js';
 import { FrameResync, type Resync, transportLengthAt } from './frame-resync.js';

@@ -1,11 +1,13 @@
 import { OVERLAP_MIN_SECONDS } from '@heimdex/common';
 import type { InferenceError } from '../../../errors.js';
+import { joinAll } from '../../bytes.js';
 import { adtsContent } from '../adts.js';
 import { HOLE_MIN_SECONDS } from '../timeline.js';
 import { audioUnreadable } from '../undecodable.js';
 import { AAC_FRAME_MAX_BYTES, type AacConfig, adtsHeader, parseAacConfig, parseAdtsHeader } from './aac-config.js';
 import { type AacAudio, loadAacLibrary } from './aac-library.js';
 import { beginsWithProgramConfig, programConfigOf } from './aac-program-config.js';
+import type { DecodedBlock } from './decoder.js';
 import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
 
 /** Samples per frame, before SBR doubles them. */
@@ -160,10 +162,7 @@ class AacDecoder implements PacketDecoder {
     throw audioUnreadable('The times of the AAC go back in too many positions.');
   }
 
-  async #decodeFrames(
-    frames: readonly Uint8Array[],
-    config: AacConfig,
-  ): Promise<readonly Omit<TimedBlock, 'timestampSeconds'>[]> {
+  async #decodeFrames(frames: readonly Uint8Array[], config: AacConfig): Promise<readonly DecodedBlock[]> {
     if (this.#failure !== undefined) return [];
     try {
       const block = await this.#decodeSegment(frames, config);
@@ -195,10 +194,7 @@ class AacDecoder implements PacketDecoder {
    * Bisects a segment in which SBR begins (AAC-LC followed by HE-AAC with the same core, as broadcasters and players' lists
    * concatenate them), until FFmpeg is opened with SBR's first frame.
    */
-  async #decodeBeforeAndAfterSbr(
-    frames: readonly Uint8Array[],
-    config: AacConfig,
-  ): Promise<readonly Omit<TimedBlock, 'timestampSeconds'>[]> {
+  async #decodeBeforeAndAfterSbr(frames: readonly Uint8Array[], config: AacConfig): Promise<readonly DecodedBlock[]> {
     this.#sbrSplits += 1;
     if (this.#sbrSplits > SBR_SPLITS_MAX) {
       throw audioUnreadable('The AAC changes between AAC-LC and HE-AAC in too many positions.');
@@ -212,10 +208,7 @@ class AacDecoder implements PacketDecoder {
     return [...first, ...(await this.#decodeFrames(frames.slice(half), config))];
   }
 
-  async #decodeSegment(
-    frames: readonly Uint8Array[],
-    config: AacConfig,
-  ): Promise<Omit<TimedBlock, 'timestampSeconds'>> {
+  async #decodeSegment(frames: readonly Uint8Array[], config: AacConfig): Promise<DecodedBlock> {
     // FFmpeg drops the first frame of a stream: at the beginning of the audio it gets that one twice.
     const before = this.#before.length === 0 ? frames.slice(0, 1) : this.#before;
     const audioFile = await this.open(this.#adts([...before, ...frames], config));
@@ -250,13 +243,7 @@ class AacDecoder implements PacketDecoder {
       if (config.channelConfiguration === 0) return this.#withChannels(this.#contentOf(frame), config);
       return this.config === undefined ? [frame] : [Uint8Array.from(adtsHeader(config, frame.length)), frame];
     });
-    const content = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-    let offset = 0;
-    for (const part of parts) {
-      content.set(part, offset);
-      offset += part.length;
-    }
-    return content.buffer;
+    return joinAll(parts).buffer;
   }
 
   /** A frame with the list of its channels: FFmpeg forgets that of the first one. */

@@ -1,3 +1,5 @@
+import { viewOf } from '../../bytes.js';
+
 /** Step sizes (IMA, Recommended Practices for Enhancing Digital Audio Compatibility, 1992), each about 10% above the last. */
 const STEPS = [
   7, 8, 9, 10, 11, 12, 13, 14, 16, 17, 19, 21, 23, 25, 28, 31, 34, 37, 41, 45, 50, 55, 60, 66, 73, 80, 88, 97, 107, 118,
@@ -20,7 +22,7 @@ const GROUP_SAMPLES = 8;
 export function decodeImaBlock(block: Uint8Array, channelCount: number): Int16Array[] | undefined {
   const headerBytes = HEADER_BYTES * channelCount;
   if (block.length < headerBytes) return undefined;
-  const view = new DataView(block.buffer, block.byteOffset, block.length);
+  const view = viewOf(block);
   const groupCount = Math.floor((block.length - headerBytes) / (GROUP_BYTES * channelCount));
   const channels: Int16Array[] = [];
   for (let channel = 0; channel < channelCount; channel++) {

@@ -1,3 +1,4 @@
+import { viewOf } from '../../bytes.js';
 /** Coefficient pairs, in 256ths, for the last sample and the one before it. */
 export type MsCoefficients = readonly (readonly [number, number])[];
 
@@ -30,7 +31,7 @@ export function decodeMsBlock(
 ): Int16Array[] | undefined {
   const headerBytes = HEADER_BYTES * channelCount;
   if (block.length < headerBytes) return undefined;
-  const view = new DataView(block.buffer, block.byteOffset, block.length);
+  const view = viewOf(block);
   const sampleCount = 2 + Math.floor((2 * (block.length - headerBytes)) / channelCount);
   const channels: Int16Array[] = [];
   for (let channel = 0; channel < channelCount; channel++) {

@@ -1,4 +1,5 @@
 import type { InferenceError } from '../../../errors.js';
+import { viewOf } from '../../bytes.js';
 import { unsupportedFormat } from '../formats.js';
 import { audioUnreadable } from '../undecodable.js';
 import type { PacketFormat } from './packet-decoder.js';
@@ -29,7 +30,7 @@ export function readAlacConfig({ description, sampleRateHz: claimedRateHz }: Pac
   if (description === undefined || description.length < CONFIG_BYTES) {
     throw unreadable(`${description?.length ?? 0} bytes, expected ${CONFIG_BYTES}`);
   }
-  const view = new DataView(description.buffer, description.byteOffset, description.length);
+  const view = viewOf(description);
   const config = {
     frameLength: view.getUint32(0),
     bitDepth: view.getUint8(5),

@@ -1,8 +1,8 @@
 import type { FLACDecoder as WasmFlac } from '@wasm-audio-decoders/flac';
+import { joinBytes } from '../../bytes.js';
 import type { DecodedBlock } from './decoder.js';
 import { ErrorCount } from './error-count.js';
 import { type FlacFrame, FlacFrames } from './flac-frames.js';
-import { joinBytes } from './samples.js';
 import { flacBlockOf } from './wasm.js';
 
 /** Size of `fLaC`, the 4-byte block header, and STREAMINFO. */

@@ -1,6 +1,6 @@
+import { joinBytes } from '../../bytes.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { FlacStream } from './flac-stream.js';
-import { joinBytes } from './samples.js';
 import { checkStreams, STREAMS_MAX } from './wasm.js';
 
 /** Small, because a frame of silence has about 14 bytes for 65,535 samples per channel. */

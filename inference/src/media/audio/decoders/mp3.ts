@@ -1,9 +1,9 @@
 import type { MPEGDecoder as WasmMpeg } from 'mpg123-decoder';
+import { joinBytes } from '../../bytes.js';
 import { FRAMES_IN_A_ROW_BYTES, findMpegFrames } from '../mpeg-frames.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { ErrorCount } from './error-count.js';
 import { MpegWalk } from './mpeg-walk.js';
-import { joinBytes } from './samples.js';
 import { blockOf, checkStreams, STREAMS_MAX } from './wasm.js';
 
 const CHUNK_BYTES = 4_096;

@@ -1,6 +1,6 @@
 import { MIB } from '@heimdex/common';
+import { joinBytes, latin1, viewOf } from '../../bytes.js';
 import { audioUnreadable } from '../undecodable.js';
-import { joinBytes } from './samples.js';
 
 /** An Ogg page (RFC 3533) has a 27-byte header, the sizes of its segments, and the segments. */
 const HEADER_BYTES = 27;
@@ -110,7 +110,7 @@ export class OggPages {
 
   /** Selects the first decodable of several multiplexed streams; after its end, or if it just stops, the next. */
   #found(page: Uint8Array): OggPage | undefined {
-    const view = new DataView(page.buffer, page.byteOffset);
+    const view = viewOf(page);
     const flags = view.getUint8(5);
     const serial = view.getUint32(14, true);
     const codec = (flags & FLAG_FIRST) === 0 ? undefined : codecOf(page);
@@ -135,7 +135,7 @@ export class OggPages {
 
 /** Returns the codec of the stream that begins with a page. */
 function codecOf(page: Uint8Array): OggCodec | undefined {
-  const packet = Buffer.from(contentOf(page).subarray(0, 8)).toString('latin1');
+  const packet = latin1(contentOf(page), 0, 8);
   return (['opus', 'vorbis', 'flac', 'plainFlac'] as const).find((codec) => packet.startsWith(OGG_MAGICS[codec]));
 }
 
@@ -156,7 +156,7 @@ function checksumIsRight(page: Uint8Array, table: Uint32Array): boolean {
     const byte = inChecksum ? 0 : (page[index] ?? 0);
     crc = ((crc << 8) ^ (table[(crc >>> 24) ^ byte] ?? 0)) >>> 0;
   }
-  return crc === new DataView(page.buffer, page.byteOffset).getUint32(CRC_OFFSET, true);
+  return crc === viewOf(page).getUint32(CRC_OFFSET, true);
 }
 
 function crcTable(): Uint32Array {

@@ -1,3 +1,4 @@
+import { latin1 } from '../../bytes.js';
 import type { AudioTrackInfo } from '../formats.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { ErrorCount } from './error-count.js';
@@ -128,7 +129,7 @@ export class OggDecoder implements Decoder {
   #isUnreadTags(codec: OggCodec, page: Uint8Array): boolean {
     const tags = TAGS[codec];
     if (tags === undefined) return false;
-    const start = Buffer.from(contentOf(page).subarray(0, 8)).toString('latin1');
+    const start = latin1(contentOf(page), 0, 8);
     const goesOn = ((page[5] ?? 0) & CONTINUED) !== 0;
     const isOfTags = goesOn ? this.#inTags : tags.some((magic) => start.startsWith(magic));
     this.#inTags = isOfTags && !endsPacket(page);

@@ -1,3 +1,4 @@
+import { viewOf } from '../../bytes.js';
 import { audioUnreadable } from '../undecodable.js';
 import type { PacketDecoder, PacketFormat } from './packet-decoder.js';
 import { blockOf, wasmPacketDecoder } from './wasm.js';
@@ -39,7 +40,7 @@ export function opusPreSkip(description: Uint8Array | undefined): number {
 /** Returns the output gain of `OpusHead`, a factor of all samples (RFC 7845, 5.1). */
 export function opusGain(description: Uint8Array): number {
   if (description.length < HEAD_BYTES) return 1;
-  const view = new DataView(description.buffer, description.byteOffset, description.length);
+  const view = viewOf(description);
   return 10 ** (view.getInt16(16, true) / 256 / 20);
 }
 
@@ -53,7 +54,7 @@ function parseOpusHead({ description, channelCount }: PacketFormat): OpusHead {
     const channels = Math.min(2, channelCount);
     return monoOrStereo(channels, 1);
   }
-  const view = new DataView(description.buffer, description.byteOffset, description.length);
+  const view = viewOf(description);
   const channels = view.getUint8(9);
   const gain = opusGain(description);
   const family = view.getUint8(18);

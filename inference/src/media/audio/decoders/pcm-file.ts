@@ -1,9 +1,10 @@
+import { joinBytes, viewOf } from '../../bytes.js';
 import type { AudioTrackInfo } from '../formats.js';
 import { audioUnreadable } from '../undecodable.js';
 import { PACKET_CODECS } from './codecs.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { type HeaderReader, type PcmHeader, SIZE_DOUBTFUL } from './pcm-headers.js';
-import { joinBytes, SampleReader, sampleBytes } from './samples.js';
+import { SampleReader, sampleBytes } from './samples.js';
 import { WavPackets } from './wav-packets.js';
 
 const CHUNK_BYTES = 65_536;
@@ -101,10 +102,10 @@ export class PcmFileDecoder implements Decoder {
       this.#headerBytes += bytes.length;
       rest = rest.subarray(bytes.length);
       if (this.#gotBytes < wantedBytes) return rest;
-      const { buffer, byteOffset, length } = this.#held;
+      const got = viewOf(this.#held);
       this.#held = new Uint8Array(0);
       this.#gotBytes = 0;
-      this.#request = this.headerReader.next(new DataView(buffer, byteOffset, length));
+      this.#request = this.headerReader.next(got);
     }
     await this.#begin(this.#request.value);
     return rest;

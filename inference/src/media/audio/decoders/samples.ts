@@ -1,3 +1,4 @@
+import { joinBytes, viewOf } from '../../bytes.js';
 import type { DecodedBlock } from './decoder.js';
 
 /** Sample encodings: little endian, big endian with `be`; `u8` is offset by 128, as in WAV. */
@@ -79,7 +80,7 @@ export class SampleReader {
     const frameCount = Math.floor(bytes.length / this.#frameBytes);
     this.#rest = bytes.slice(frameCount * this.#frameBytes);
     if (frameCount === 0) return undefined;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const view = viewOf(bytes);
     const channels = Array.from({ length: this.channelCount }, (_, channel) => {
       const samples = new Float32Array(frameCount);
       let offset = channel * this.#sampleBytes;
@@ -90,20 +91,4 @@ export class SampleReader {
     });
     return { channels, sampleRateHz: this.sampleRateHz };
   }
-}
-
-/** Concatenates two arrays. */
-export function joinBytes(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
-  return joinAll([first, second]);
-}
-
-/** Concatenates arrays. */
-export function joinAll(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    joined.set(part, offset);
-    offset += part.length;
-  }
-  return joined;
 }

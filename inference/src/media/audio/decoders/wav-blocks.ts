@@ -1,3 +1,4 @@
+import { viewOf } from '../../bytes.js';
 import { unusableHeader } from '../undecodable.js';
 import { type PacketDecoder, type PacketFormat, packetDecoder } from './packet-decoder.js';
 
@@ -27,7 +28,7 @@ const OWN_OFFSET = 18;
 /** Parses the fields. Throws AUDIO_UNREADABLE if the chunk is missing. */
 export function readBlockFormat({ description }: PacketFormat, name: string): BlockFormat {
   if (description === undefined) throw unusableHeader(name, "it has no 'fmt' chunk");
-  const view = new DataView(description.buffer, description.byteOffset, description.length);
+  const view = viewOf(description);
   const ownBytes = Math.max(0, description.length - OWN_OFFSET);
   const claimed = ownBytes === 0 ? 0 : view.getUint16(FORMAT_BYTES, true);
   return {

@@ -1,4 +1,5 @@
 import type { InferenceError } from '../../../errors.js';
+import { viewOf } from '../../bytes.js';
 import { CONVERT_ADVICE, unsupportedFormat } from '../formats.js';
 import { audioUnreadable, unusableHeader } from '../undecodable.js';
 import { PACKET_CODECS } from './codecs.js';
@@ -36,7 +37,7 @@ const TAG_NAMES: Readonly<Record<number, string>> = {
 /** Parses the body of a `fmt ` chunk. Throws AUDIO_UNREADABLE for an unsupported encoding or implausible values. */
 export function parseWavFormat(body: Uint8Array): PcmFormat {
   if (body.length < 16) throw unreadable(`its 'fmt' chunk has ${body.length} bytes, expected at least 16`);
-  const view = new DataView(body.buffer, body.byteOffset, body.length);
+  const view = viewOf(body);
   const channelCount = view.getUint16(2, true);
   const sampleRateHz = view.getUint32(4, true);
   const frameBytes = view.getUint16(12, true);

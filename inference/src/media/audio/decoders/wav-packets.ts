@@ -1,7 +1,7 @@
+import { joinBytes } from '../../bytes.js';
 import { PACKET_CODECS } from './codecs.js';
 import type { DecodedBlock } from './decoder.js';
 import type { PacketCodec, PacketDecoder, PacketFormat } from './packet-decoder.js';
-import { joinBytes } from './samples.js';
 
 /** Bytes per packet: a few hundred milliseconds of telephone speech. */
 const PACKET_BYTES = 2_048;

@@ -1,5 +1,5 @@
+import { viewOf } from '../../bytes.js';
 import { DamagedImage } from '../errors.js';
-import { viewOf } from '../icc.js';
 import type { RawImage } from '../raw-image.js';
 import { type BmpHeader, readBmpHeader } from './header.js';
 import { expandRuns } from './runs.js';

@@ -1,5 +1,5 @@
+import { viewOf } from '../../bytes.js';
 import { DamagedImage, refuseImage } from '../errors.js';
-import { viewOf } from '../icc.js';
 
 /** Bits per pixel and their layout. */
 export interface BmpHeader {

@@ -1,5 +1,5 @@
+import { viewOf } from '../../bytes.js';
 import { DamagedImage } from '../errors.js';
-import { viewOf } from '../icc.js';
 
 /** Tags used, named as in TIFF 6.0, its supplements and DNG. */
 export const TAG = {
