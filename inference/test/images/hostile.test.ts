@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { InferenceError } from '../../src/errors.js';
-import { withoutExif } from '../../src/media/images/heif-boxes.js';
+import { withoutExif } from '../../src/media/images/exif.js';
 import { checkItems, checkParts } from '../../src/media/images/heif-limits.js';
 import { configureImageDecoding, decodeImage, decodePixels, readImageHeader } from '../../src/media/images/index.js';
 import { readablePng } from '../../src/media/images/png-chunks.js';

@@ -1,4 +1,5 @@
-import { viewOf } from '../bytes.js';
+import { latin1, viewOf } from '../bytes.js';
+import { boxesOf } from './boxes.js';
 import { DamagedImage } from './errors.js';
 
 /** What EXIF data begins with: a byte order and 42, as TIFF does. */
@@ -55,4 +56,20 @@ function countReferences(view: DataView, start: number, little: boolean): number
     if (directory === first && room > count) directories.add(start + view.getUint32(end, little));
   }
   return references;
+}
+
+/**
+ * The file with its EXIF items renamed, so that libvips does not read them: their content may be in several pieces, which no search
+ * finds. The turns of a HEIF image are properties of its own, not EXIF's. Of several `meta` boxes libheif takes another than the first.
+ */
+export function withoutExif(content: Uint8Array): Uint8Array {
+  let copy: Buffer | undefined;
+  for (const meta of boxesOf(content, 'meta')) {
+    // libvips ignores the case of a type.
+    for (const { index } of latin1(content, meta.start, meta.end).matchAll(/exif/gi)) {
+      copy ??= Buffer.from(content);
+      copy.write('none', meta.start + index, 'latin1');
+    }
+  }
+  return copy ?? content;
 }

@@ -2,15 +2,23 @@ import type { Metadata, Sharp } from 'sharp';
 import { InferenceError } from '../../errors.js';
 import { latin1 } from '../bytes.js';
 import { readBmpHeader } from './bmp/header.js';
+import { boxAt } from './boxes.js';
 import { type ColourConversion, srgbConversion, stretchLevels } from './colours.js';
 import { checkImageSize, DamagedImage, imageUnreadable, refuseImage } from './errors.js';
-import { checkExif } from './exif.js';
+import { checkExif, withoutExif } from './exif.js';
 import { brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
 import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
 import { withGifEnd } from './gif-end.js';
-import { hasBox, isPremultiplied, withoutExif } from './heif-boxes.js';
 import { checkItems, checkParts } from './heif-limits.js';
-import { codecOf, countItems, factsOfLarge, type HeicFacts, isLimitedGrey, MAX_VIPS_ITEMS } from './heif-properties.js';
+import {
+  codecOf,
+  countItems,
+  factsOfLarge,
+  type HeicFacts,
+  isLimitedGrey,
+  isPremultiplied,
+  MAX_VIPS_ITEMS,
+} from './heif-properties.js';
 import { isOnItsSide, openTurned, type Turn, turnsOf, withoutTurns } from './heif-turns.js';
 import { isProfile } from './icc.js';
 import { beforePixels } from './jpeg-scans.js';
@@ -171,8 +179,8 @@ async function gifHeader(content: Uint8Array): Promise<ImageHeader> {
 
 /** libvips parses HEIF with any codec but decodes only AV1. */
 async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise<ImageHeader> {
-  if (!hasBox(content, 'meta')) {
-    if (!hasBox(content, 'moov')) throw new DamagedImage('it has no image that can be found');
+  if (boxAt(content, ['meta']) === undefined) {
+    if (boxAt(content, ['moov']) === undefined) throw new DamagedImage('it has no image that can be found');
     throw refuseImage(format, 'an image sequence without a still image', 'Send its first frame as a still image.');
   }
   checkItems(content);

@@ -1,6 +1,6 @@
 import { viewOf } from '../bytes.js';
+import { type Box, boxAt, boxesOf } from './boxes.js';
 import { DamagedImage } from './errors.js';
-import { type Box, boxes, FULL_BOX_BYTES, findBox } from './heif-boxes.js';
 import { MAX_ITEMS, propertiesByItem } from './heif-properties.js';
 
 /** What decoders do with a HEIF image before any time limit applies, bounded by what its file says. */
@@ -27,7 +27,7 @@ interface Extent {
  */
 export function checkItems(content: Uint8Array): void {
   let bytes = 0;
-  for (const meta of metasOf(content)) for (const { length } of extentsOf(content, meta)) bytes += length;
+  for (const meta of boxesOf(content, 'meta')) for (const { length } of extentsOf(content, meta)) bytes += length;
   if (bytes > content.length * MAX_SHARED)
     throw new DamagedImage('its parts together are many times as long as the file');
 }
@@ -37,7 +37,8 @@ export function checkItems(content: Uint8Array): void {
  * reference to a tile is decoded, and every frame: a file of 2 kB took 400 s. Layout: ISO/IEC 14496-12, section 8.11.12 (`iref`).
  */
 export function checkParts(content: Uint8Array, maxPixels: number): void {
-  for (const meta of metasOf(content)) {
+  // Of several `meta` boxes libheif takes another than the first.
+  for (const meta of boxesOf(content, 'meta')) {
     const items = propertiesByItem(content, meta);
     let pixels = 0;
     for (const id of partsOf(content, meta)) {
@@ -54,11 +55,6 @@ export function checkParts(content: Uint8Array, maxPixels: number): void {
   }
 }
 
-/** Of several `meta` boxes libheif takes another than the first. */
-function metasOf(content: Uint8Array): Iterable<Box> {
-  return boxes(content, 'meta', 0, content.length);
-}
-
 function pixelsOf(content: Uint8Array, properties: readonly Box[]): number {
   const view = viewOf(content);
   const sizes = properties.filter(({ type }) => type === 'ispe');
@@ -69,9 +65,9 @@ function pixelsOf(content: Uint8Array, properties: readonly Box[]): number {
 function* partsOf(content: Uint8Array, meta: Box): Iterable<number> {
   const view = viewOf(content);
   let all = 0;
-  for (const { start: at, end } of boxes(content, 'iref', meta.start + FULL_BOX_BYTES, meta.end)) {
-    const idBytes = view.getUint8(at) === 0 ? 2 : 4;
-    for (const { start } of boxes(content, 'dimg', at + FULL_BOX_BYTES, end)) {
+  for (const references of boxesOf(content, 'iref', meta)) {
+    const idBytes = view.getUint8(references.start) === 0 ? 2 : 4;
+    for (const { start } of boxesOf(content, 'dimg', references)) {
       const count = view.getUint16(start + idBytes);
       all += count;
       if (all > MAX_ITEMS) throw new DamagedImage('it has more tiles than an image');
@@ -102,8 +98,8 @@ function countFrames(data: Uint8Array): number {
 
 /** The extents of all items, up to where a box ends too early. Layout: ISO/IEC 14496-12, section 8.11.3 (`iloc`). */
 function* extentsOf(content: Uint8Array, meta: Box): Iterable<Extent> {
-  const inside = findBox(content, 'idat', meta.start + FULL_BOX_BYTES, meta.end)?.start ?? 0;
-  for (const { start, end } of boxes(content, 'iloc', meta.start + FULL_BOX_BYTES, meta.end)) {
+  const inside = boxAt(content, ['idat'], meta)?.start ?? 0;
+  for (const { start, end } of boxesOf(content, 'iloc', meta)) {
     try {
       yield* readExtents(viewOf(content.subarray(start, end)), inside);
     } catch (error) {

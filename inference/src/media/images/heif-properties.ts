@@ -1,6 +1,6 @@
 import { latin1, viewOf } from '../bytes.js';
+import { type Box, boxAt, boxesIn, boxesOf, FULL_BOX_BYTES } from './boxes.js';
 import { DamagedImage } from './errors.js';
-import { allBoxes, type Box, boxes, FULL_BOX_BYTES, findBox } from './heif-boxes.js';
 import { orNothing } from './icc.js';
 
 /** libvips refuses files of more items. Photographs have as many tiles from 60 million pixels on: panoramas, telephones of 64 million pixels. */
@@ -46,6 +46,11 @@ export function isLimitedGrey(content: Uint8Array): boolean {
   return view.getUint8(samples.start + FULL_BOX_BYTES) === 1 && (view.getUint8(levels.start + 10) & FULL_RANGE) === 0;
 }
 
+/** Whether the colours of an image are multiplied by its alpha: a reference `prem` (ISO/IEC 23008-12, section 6.10.1.1). */
+export function isPremultiplied(content: Uint8Array): boolean {
+  return boxAt(content, ['meta', 'iref', 'prem']) !== undefined;
+}
+
 /** The facts of a HEIC image that has more items than libvips reads; undefined for others, and for those that cannot be read without it. */
 export function factsOfLarge(content: Uint8Array): HeicFacts | undefined {
   if (countItems(content) <= MAX_VIPS_ITEMS) return undefined;
@@ -70,31 +75,33 @@ export function factsOfLarge(content: Uint8Array): HeicFacts | undefined {
 
 /** The number of images of a file, and of everything else that is stored with them. */
 export function countItems(content: Uint8Array): number {
-  const meta = findBox(content, 'meta', 0, content.length);
-  const items = meta && findBox(content, 'iinf', meta.start + FULL_BOX_BYTES, meta.end);
-  if (items === undefined) return 0;
+  const items = boxAt(content, ['meta', 'iinf']);
+  return items === undefined ? 0 : numberIn(content, items);
+}
+
+/** The number with which a box begins: of 16 bits in version 0, else of 32. */
+function numberIn(content: Uint8Array, { start }: Box): number {
   const view = viewOf(content);
-  return view.getUint8(items.start) === 0 ? view.getUint16(items.start + 4) : view.getUint32(items.start + 4);
+  const at = start + FULL_BOX_BYTES;
+  return view.getUint8(start) === 0 ? view.getUint16(at) : view.getUint32(at);
 }
 
 /** The properties of a HEIF file's primary image, in their order. Layout: ISO/IEC 23008-12, section 9.3; ISO/IEC 14496-12, section 8.11.4 (`pitm`). */
 export function primaryProperties(content: Uint8Array): readonly Box[] {
-  const view = viewOf(content);
-  const meta = findBox(content, 'meta', 0, content.length);
-  const primary = meta && findBox(content, 'pitm', meta.start + FULL_BOX_BYTES, meta.end);
-  if (primary === undefined) return [];
-  const id = view.getUint8(primary.start) === 0 ? view.getUint16(primary.start + 4) : view.getUint32(primary.start + 4);
-  return propertiesByItem(content, meta as Box).get(id) ?? [];
+  const meta = boxAt(content, ['meta']);
+  const primary = boxAt(content, ['meta', 'pitm']);
+  if (meta === undefined || primary === undefined) return [];
+  return propertiesByItem(content, meta).get(numberIn(content, primary)) ?? [];
 }
 
 /** The properties of each item of a `meta` box, in their order. Throws DamagedImage above MAX_ITEMS. */
 export function propertiesByItem(content: Uint8Array, meta: Box): ReadonlyMap<number, readonly Box[]> {
   const items = new Map<number, readonly Box[]>();
-  const container = findBox(content, 'iprp', meta.start + FULL_BOX_BYTES, meta.end);
-  const properties = container && findBox(content, 'ipco', container.start, container.end);
+  const container = boxAt(content, ['iprp'], meta);
+  const properties = container && boxAt(content, ['ipco'], container);
   if (properties === undefined) return items;
-  const all = [...allBoxes(content, properties.start, properties.end)];
-  for (const { start, end } of boxes(content, 'ipma', (container as Box).start, (container as Box).end)) {
+  const all = [...boxesIn(content, properties)];
+  for (const { start, end } of boxesOf(content, 'ipma', container)) {
     orNothing(() => {
       for (const { id, indices } of usesOf(viewOf(content.subarray(start, end)))) {
         if (items.size === MAX_ITEMS) throw new DamagedImage('it has more parts than an image');
@@ -113,14 +120,8 @@ export function propertiesByItem(content: Uint8Array, meta: Box): ReadonlyMap<nu
 
 /** The properties of all images. */
 export function allProperties(content: Uint8Array): readonly Box[] {
-  const container = containerOf(content);
-  const all = container && findBox(content, 'ipco', container.start, container.end);
-  return all === undefined ? [] : [...allBoxes(content, all.start, all.end)];
-}
-
-function containerOf(content: Uint8Array): Box | undefined {
-  const meta = findBox(content, 'meta', 0, content.length);
-  return meta && findBox(content, 'iprp', meta.start + FULL_BOX_BYTES, meta.end);
+  const all = boxAt(content, ['meta', 'iprp', 'ipco']);
+  return all === undefined ? [] : [...boxesIn(content, all)];
 }
 
 /** The indices of each item's properties, in an `ipma` box without its header. Throws a RangeError where it ends too early. */

@@ -1,7 +1,7 @@
 import type { Region, Sharp } from 'sharp';
 import { viewOf } from '../bytes.js';
+import type { Box } from './boxes.js';
 import { DamagedImage } from './errors.js';
-import type { Box } from './heif-boxes.js';
 import { allProperties, primaryProperties } from './heif-properties.js';
 import { openRaw, readSamples } from './open.js';
 import type { RawImage } from './raw-image.js';

@@ -1,4 +1,5 @@
-import { latin1, viewOf } from '../bytes.js';
+import { joinBytes } from '../bytes.js';
+import { boxesIn } from './boxes.js';
 import { startsWith } from './formats.js';
 
 /** Width by height ratios, for headers that give a ratio instead of a width. */
@@ -13,7 +14,8 @@ const RATIOS: readonly (readonly [number, number])[] = [
   [2, 1],
 ];
 const SIZE_BITS = [9, 13, 18, 30];
-const MAX_BOXES = 1_000;
+/** Of a `jxlp` box, in front of its part of the codestream. */
+const INDEX_BYTES = 4;
 /** More than the header up to the orientation can have. */
 const HEADER_BYTES = 32;
 
@@ -37,24 +39,12 @@ export function readJxlSize(content: Uint8Array): { width: number; height: numbe
 
 /** The start of the codestream: of a `jxlc` box, or of `jxlp` boxes after their index. The first of these may have the signature alone. */
 function codestreamOf(content: Uint8Array): Uint8Array | undefined {
-  const view = viewOf(content);
   let start = new Uint8Array();
-  let at = 0;
-  for (let box = 0; box < MAX_BOXES && at + 16 <= content.length; box += 1) {
-    const short = view.getUint32(at);
-    const head = short === 1 ? 16 : 8;
-    const size = short === 1 ? Number(view.getBigUint64(at + 8)) : short === 0 ? content.length - at : short;
-    if (size < head) return undefined;
-    const type = latin1(content, at + 4, at + 8);
-    if (type === 'jxlc') return content.subarray(at + head);
-    if (type === 'jxlp') {
-      start = Buffer.concat([
-        start,
-        content.subarray(at + head + 4, Math.min(at + size, at + head + 4 + HEADER_BYTES)),
-      ]);
-    }
+  for (const box of boxesIn(content)) {
+    if (box.type === 'jxlc') return content.subarray(box.start);
+    if (box.type === 'jxlp')
+      start = joinBytes(start, content.subarray(box.start + INDEX_BYTES, box.end).subarray(0, HEADER_BYTES));
     if (start.length >= HEADER_BYTES) break;
-    at += size;
   }
   return start.length > 0 ? start : undefined;
 }
