@@ -1,14 +1,4 @@
-export type {
-  Dimension,
-  ElementType,
-  OnnxAttribute,
-  OnnxGraph,
-  OnnxModel,
-  OnnxNode,
-  OnnxTensor,
-  OnnxValue,
-  TensorData,
-} from '@heimdex/onnx';
+export type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from '@heimdex/onnx';
 export { newModel, node, tensor, writeModel } from '@heimdex/onnx';
 export { fuseAttention } from './attention.js';
 export { dropDead } from './dead-nodes.js';

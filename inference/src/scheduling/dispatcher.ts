@@ -10,7 +10,7 @@ import type { Preemptible } from './preemption.js';
 
 /** Callbacks for the metrics. */
 export interface QueueObserver {
-  batch?(facts: { readonly size: number; readonly cost: number; readonly runMs: number }): void;
+  batch?(facts: { readonly size: number; readonly runMs: number }): void;
   queued?(queueMs: number, priority: Priority): void;
   refused?(priority: Priority): void;
 }
@@ -170,7 +170,7 @@ export class Dispatcher<Item, Result> {
       // Preempting batches are recorded separately. A worker is also busy during the transfer to it and back.
       const otherMs = running?.preemptedMs ?? 0;
       if (answeredCost > 0) admission.recordRun(answeredCost, Math.max(answer.runMs, now() - startedAtMs) - otherMs);
-      observer.batch?.({ size: batch.length, cost, runMs: Math.max(0, answer.runMs - otherMs) });
+      observer.batch?.({ size: batch.length, runMs: Math.max(0, answer.runMs - otherMs) });
       return answer.runMs;
     } catch (error) {
       for (const [index, entry] of batch.entries()) if (!settled.has(index)) onFailed(entry, error, batch.length);
