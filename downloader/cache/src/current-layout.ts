@@ -1,7 +1,7 @@
-import { isNotFound } from '@heimdex/common';
 import { isCommit, refPath } from './layout.js';
 import { lockedModel, type ModelsLock } from './lock-file.js';
 import type { ConfiguredModel } from './manifest-types.js';
+import { unlessGone } from './names-in.js';
 import { readText } from './read-text.js';
 
 /**
@@ -27,11 +27,6 @@ export async function currentLayout(
  * read.
  */
 export async function readRef(cacheDir: string, repository: string, revision: string): Promise<string | undefined> {
-  try {
-    const commit = (await readText(refPath(cacheDir, repository, revision))).trim();
-    return isCommit(commit) ? commit : undefined;
-  } catch (cause) {
-    if (isNotFound(cause)) return undefined;
-    throw cause;
-  }
+  const commit = (await unlessGone(readText(refPath(cacheDir, repository, revision))))?.trim() ?? '';
+  return isCommit(commit) ? commit : undefined;
 }

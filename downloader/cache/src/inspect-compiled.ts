@@ -1,5 +1,4 @@
 /** Finds a compiled model: its graphs, and the checkpoint that they were compiled from. */
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNotFound } from '@heimdex/common';
 import { type CheckpointFiles, chooseCheckpoint } from './checkpoint-files.js';
@@ -20,11 +19,11 @@ import { pointerPath, snapshotPath } from './layout.js';
 import type { LockedModel } from './lock-file.js';
 import type { CompileRequest, ConfiguredModel, ModelFile } from './manifest-types.js';
 import { DOWNLOAD_COMMAND, fileProblem, quickProblem } from './model-problems.js';
+import { filesBelow } from './names-in.js';
 import type { Tree } from './tree-file.js';
 
 /** Parameters of the search for a compiled model. */
 export interface CompiledSearch extends FileSearch {
-  readonly cacheDir: string;
   readonly request: CompileRequest;
   readonly repository: string;
   readonly commit: string;
@@ -217,17 +216,4 @@ function notCompiled(
     'FILE_MISSING',
     'there is neither a compiled model nor a checkpoint',
   );
-}
-
-/** Lists files below a directory as relative paths with `/`; empty if it does not exist. */
-async function filesBelow(path: string): Promise<readonly string[]> {
-  try {
-    const entries = await readdir(path, { withFileTypes: true, recursive: true });
-    return entries
-      .filter((entry) => !entry.isDirectory())
-      .map((entry) => join(entry.parentPath.slice(path.length), entry.name).replaceAll('\\', '/').replace(/^\//, ''));
-  } catch (error) {
-    if (isNotFound(error)) return [];
-    throw error;
-  }
 }

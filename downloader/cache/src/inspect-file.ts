@@ -1,7 +1,7 @@
 /** Inspects one file of a model: presence, readability, size and name. */
 import { access, constants, lstat, readlink, realpath, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { isNotFound, messageOf } from '@heimdex/common';
+import { messageOf } from '@heimdex/common';
 import { hashFile } from './content-hash.js';
 import { CacheError } from './errors.js';
 import { isExternalData } from './external-data.js';
@@ -11,6 +11,7 @@ import { linkEscapeReason } from './link-target.js';
 import type { LockedFile, LockedModel } from './lock-file.js';
 import type { ConfiguredModel, ModelFile } from './manifest-types.js';
 import { fileProblem, quickProblem } from './model-problems.js';
+import { unlessGone } from './names-in.js';
 import { hashOfEntry, sizeOfEntry, type Tree, type TreeEntry } from './tree-file.js';
 
 /** Parameters of the inspection. */
@@ -64,13 +65,8 @@ async function lookAt(
   locked: LockedFile | undefined,
   tree: Tree | undefined,
 ): Promise<FoundFile | undefined> {
-  let real: string;
-  try {
-    real = await realpath(path);
-  } catch (cause) {
-    if (isNotFound(cause)) return undefined;
-    throw cause;
-  }
+  const real = await unlessGone(realpath(path));
+  if (real === undefined) return undefined;
   const leads = await linkEscapeReason(search.cacheDir, path, real);
   if (leads !== undefined) throw fileProblem(search.configured, file.path, path, 'PATH_UNSAFE', leads);
   const info = await stat(real);

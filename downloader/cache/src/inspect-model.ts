@@ -9,11 +9,12 @@ import { currentLayout, readRef } from './current-layout.js';
 import { CacheError } from './errors.js';
 import type { FileInspection, FoundModel, ModelInspection } from './found-model.js';
 import { type CompiledInspection, inspectCompiled, loneCheckpointProblem } from './inspect-compiled.js';
-import { inspectFile, isFile } from './inspect-file.js';
+import { type FileSearch, inspectFile, isFile } from './inspect-file.js';
 import { isCommit, plainPath, pointerPath, refPath, repoPath, snapshotPath } from './layout.js';
 import { type LockedModel, lockedModel, lockRecord, type ModelsLock } from './lock-file.js';
 import type { ConfiguredModel, ModelFile } from './manifest-types.js';
 import { DOWNLOAD_COMMAND, modelProblem, permissionAdvice, unreadableProblem } from './model-problems.js';
+import { isDirThere } from './names-in.js';
 import { withStandIns } from './stand-ins.js';
 import { readTree, type Tree } from './tree-file.js';
 
@@ -83,13 +84,10 @@ async function inspectAs(
     : inspectSnapshots(search, locations, firstLocation);
 }
 
-interface Search {
-  readonly cacheDir: string;
-  readonly configured: ConfiguredModel;
-  readonly locked: LockedModel | undefined;
+interface Search extends FileSearch {
+  /** The lock file's record of the model, whether or not it is required. */
   readonly record: LockedModel | undefined;
   readonly cacheDirVariable: string;
-  readonly signal: AbortSignal | undefined;
 }
 
 /** A repository directory that may hold the model, and the revision in it. */
@@ -160,7 +158,7 @@ async function inspectSnapshots(
       if (commit !== undefined) path = snapshotPath(search.cacheDir, repository, commit);
       lookedAt ||= path;
       if (commit === undefined) continue;
-      const isThere = await isDirectory(path);
+      const isThere = await isDirThere(path);
       if (!isThere && search.configured.compile === undefined) continue;
       const inspection = await inspectSnapshot(search, repository, commit);
       // Without its snapshot, which Python may have removed, a compiled model lacks only its small files.
@@ -278,13 +276,4 @@ function inspectionOf(
 
 function modelMissing(search: Search, path: string): CacheError {
   return modelProblem(search.configured, search, search.locked?.revision, path);
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (cause) {
-    if (isNotFound(cause)) return false;
-    throw cause;
-  }
 }

@@ -8,6 +8,7 @@ import { isNotFound, messageOf } from '@heimdex/common';
 import { hashFile } from './content-hash.js';
 import { CacheError, type CacheErrorCode } from './errors.js';
 import type { JsonCursor } from './json.js';
+import { isDirThere } from './names-in.js';
 import { optimizedDir } from './optimized-path.js';
 
 /** One file of an optimized model. */
@@ -122,10 +123,5 @@ export async function isOptimizedThere(
   cacheDir: string,
   record: Pick<OptimizedRecord, 'source' | 'form'>,
 ): Promise<boolean> {
-  try {
-    return (await stat(optimizedModelDir(cacheDir, record))).isDirectory();
-  } catch (error) {
-    if (isNotFound(error)) return false;
-    throw error;
-  }
+  return isDirThere(optimizedModelDir(cacheDir, record));
 }

@@ -3,7 +3,7 @@ import { lstat, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CACHEDIR_TAG_NAME, isCommit } from './layout.js';
 import { LOCK_FILE_NAME } from './model-environment.js';
-import { lstatIfThere, namesIn, unlessGone } from './names-in.js';
+import { filesBelow, lstatIfThere, namesIn, unlessGone } from './names-in.js';
 import { readText } from './read-text.js';
 
 /** The whole cache. All paths are absolute. */
@@ -211,18 +211,6 @@ async function blobAt(path: string): Promise<CachedBlob | undefined> {
     // A dead link is included too: prune removes it.
     return isLink ? { name, path, isLink, realPath: undefined, sizeBytes: 0, lastUsedMs: 0, modifiedMs: 0 } : undefined;
   }
-}
-
-/** Returns files and links below a directory as relative paths with `/`, sorted; links are not followed. */
-async function filesBelow(path: string, below = ''): Promise<string[]> {
-  const files: string[] = [];
-  for (const name of await namesIn(join(path, below))) {
-    const here = below === '' ? name : `${below}/${name}`;
-    const info = await lstatIfThere(join(path, here));
-    if (info?.isDirectory()) files.push(...(await filesBelow(path, here)));
-    else if (info !== undefined) files.push(here);
-  }
-  return files;
 }
 
 /** Returns the bytes of all files, each counted once regardless of its names. */
