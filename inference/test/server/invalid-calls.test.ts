@@ -54,13 +54,14 @@ describe('the port', () => {
       const json = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' };
       // Of a client that speaks HTTP/1.1 in TLS where it may, such as connect-go's.
       const native = { method: 'POST', headers: { 'content-type': 'application/grpc' }, body: '{}' };
-      for (const [name, init, status, words] of [
-        ['EmbedText', form, 415, 'application/json'],
-        ['EmbedText', native, 415, 'HTTP/2'],
-        ['EmbedText', { method: 'GET' }, 405, 'POST'],
-        ['TranscribeStream', json, 505, 'HTTP/2'],
+      for (const [path, init, status, words] of [
+        [`${SERVICE}/EmbedText`, form, 415, 'application/json'],
+        [`${SERVICE}/EmbedText`, native, 415, 'HTTP/2'],
+        [`${SERVICE}/EmbedText`, { method: 'GET' }, 405, 'POST'],
+        [`${SERVICE}/TranscribeStream`, json, 505, 'HTTP/2'],
+        ['grpc.health.v1.Health/Watch', json, 415, 'application/connect+json'],
       ] as const) {
-        const response = await fetch(`${fake.url}/${SERVICE}/${name}`, init);
+        const response = await fetch(`${fake.url}/${path}`, init);
         expect([response.status, response.headers.get('content-type')]).to.deep.equal([status, 'application/json']);
         const { code, message } = (await response.json()) as { code: string; message: string };
         expect(code).to.equal('invalid_argument');

@@ -53,10 +53,9 @@ const REQUEST = createContextKey<HttpRequest | undefined>(undefined, { descripti
 const MESSAGE = createContextKey<MessageShape<DescMessage> | undefined>(undefined, { description: 'its message' });
 const HTTP_OK = 200;
 const UNSUPPORTED_TYPE = 415;
-/** connect-node answers these without a word. */
+/** connect-node answers these, and UNSUPPORTED_TYPE, without a word. */
 const REFUSALS: ReadonlyMap<number, string> = new Map([
   [405, 'A call is a POST.'],
-  [UNSUPPORTED_TYPE, 'Expected content-type application/json, application/proto or application/grpc-web+proto.'],
   [505, 'A stream that both sides send needs native gRPC, which is HTTP/2.'],
 ]);
 /** Behind a proxy, or of a client that offers HTTP/1.1 as well in TLS, which comes first there. */
@@ -112,11 +111,11 @@ function readingMessages(handler: UniversalHandler, decoder: MessageDecoder): Un
     const own = request.contextValues?.get(REQUEST);
     if (own === undefined) {
       const response = await handler(request);
-      return explained(response, refusalOf(request, response));
+      return explained(response, refusalOf(method, request, response));
     }
     const header = headersFor(request.header);
     const response = await handler({ ...request, header, body: standIn(own, method, request, decoder) });
-    const refusal = refusalOf(request, response);
+    const refusal = refusalOf(method, request, response);
     if (refusal !== undefined) {
       own.call.open.finish(new InferenceError('INVALID_ARGUMENT', refusal));
       return explained(response, refusal);
@@ -132,10 +131,16 @@ function readingMessages(handler: UniversalHandler, decoder: MessageDecoder): Un
   return Object.assign(answer, { service, method, requestPath, allowedMethods, supportedContentType, protocolNames });
 }
 
-/** Why a request has no answer of a method, or undefined. */
-function refusalOf({ header }: UniversalServerRequest, { status }: UniversalServerResponse): string | undefined {
-  const isNative = status === UNSUPPORTED_TYPE && NATIVE_GRPC.test(header.get('content-type') ?? '');
-  return isNative ? NEEDS_HTTP2 : REFUSALS.get(status);
+/** Why a request has no answer of its method, or undefined. */
+function refusalOf(
+  { methodKind }: DescMethod,
+  { header }: UniversalServerRequest,
+  { status }: UniversalServerResponse,
+): string | undefined {
+  if (status !== UNSUPPORTED_TYPE) return REFUSALS.get(status);
+  if (NATIVE_GRPC.test(header.get('content-type') ?? '')) return NEEDS_HTTP2;
+  const kind = methodKind === 'unary' ? '' : 'connect+';
+  return `Expected content-type application/${kind}json, application/${kind}proto or application/grpc-web+proto.`;
 }
 
 function explained(response: UniversalServerResponse, message: string | undefined): UniversalServerResponse {
