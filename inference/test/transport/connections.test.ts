@@ -49,6 +49,17 @@ describe('connections', () => {
     for (const socket of busy) socket.destroy();
   });
 
+  it('of an address that has work on all it may have end none of another', async function () {
+    if (process.platform !== 'linux') return this.skip();
+    const listener = await open(4);
+    const idle = await Promise.all([1, 2].map(() => connect(listener, GET, '127.0.0.2')));
+    const busy = await Promise.all([1, 2].map(() => connect(listener, GET.replace('/ ', '/wait '))));
+    await Promise.all([...idle, ...busy].map((socket) => once(socket, 'data')));
+    expect(await said(await connect(listener, LAST))).to.equal('');
+    expect(listener.traffic().connections).to.equal(4);
+    for (const socket of [...idle, ...busy]) socket.destroy();
+  });
+
   it('that never sent a complete request are closed before idle ones', async () => {
     const listener = await open(8);
     const idle = await connect(listener, GET);

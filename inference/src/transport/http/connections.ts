@@ -65,9 +65,10 @@ export class Connections {
     const key = keyOf(socket);
     const peer = peerOf(socket.remoteAddress);
     const known = this.#peers.get(peer);
+    // Its own limit first: a peer that has no space must not end the connections of others.
     const room =
-      (countOf(this.#all) < this.#max || this.#makeRoom(this.#all)) &&
-      (known === undefined || countOf(known) < this.#maxPerPeer || this.#makeRoom(known));
+      (known === undefined || countOf(known) < this.#maxPerPeer || this.#makeRoom(known)) &&
+      (countOf(this.#all) < this.#max || this.#makeRoom(this.#all));
     if (!room) {
       socket.destroy();
       return false;
