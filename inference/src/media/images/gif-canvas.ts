@@ -1,7 +1,6 @@
 import type { Sharp } from 'sharp';
 import { viewOf } from '../bytes.js';
-import { openImage, openRaw, readSamples } from './open.js';
-import type { RawImage } from './raw-image.js';
+import { openImage, openRaw, readPixels } from './open.js';
 
 /** Position of the first frame on a GIF's canvas. */
 export interface GifFrame {
@@ -62,9 +61,8 @@ export function nextBlock(content: Uint8Array, at: number): number {
  * the file names, and transparency is white here. The decoder alone would fill it with black.
  */
 export async function openGifCanvas(content: Uint8Array, frame: GifFrame): Promise<Sharp> {
-  const { data, info } = await readSamples(() => openImage(content).toColourspace('srgb'));
-  const channels = info.channels as RawImage['channels'];
-  const { width, height } = info;
+  const image = await readPixels(() => openImage(content));
+  const { data, width, height, channels } = image;
   const left = Math.min(frame.left, width);
   const right = Math.min(frame.left + frame.width, width);
   for (let y = 0; y < height; y += 1) {
@@ -72,5 +70,5 @@ export async function openGifCanvas(content: Uint8Array, frame: GifFrame): Promi
     if (y < frame.top || y >= frame.top + frame.height) row.fill(255);
     else row.fill(255, 0, left * channels).fill(255, right * channels);
   }
-  return openRaw({ data, width, height, channels });
+  return openRaw(image);
 }

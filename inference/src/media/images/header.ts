@@ -23,10 +23,10 @@ import { isOnItsSide, openTurned, type Turn, turnsOf, withoutTurns } from './hei
 import { isProfile } from './icc.js';
 import { beforePixels } from './jpeg-scans.js';
 import { readJxlSize } from './jxl-header.js';
-import { type OpenOptions, openImage, openRaw, readSamples } from './open.js';
+import { type OpenOptions, openImage, openRaw, readPixels } from './open.js';
 import { describeContent } from './other-content.js';
 import { readablePng } from './png-chunks.js';
-import { type RawImage, unpremultiply } from './raw-image.js';
+import { unpremultiply } from './raw-image.js';
 import { isSrgbProfile } from './srgb-profile.js';
 import { MAX_JXL_PIXELS } from './thread/limits.js';
 import { openOnThread } from './thread/open.js';
@@ -255,10 +255,9 @@ function withTurns(header: ImageHeader, turns: readonly Turn[]): ImageHeader {
 
 /** libvips leaves the colours of an AVIF as they are, so putting them on white would multiply them by alpha twice. */
 async function openUnpremultiplied(opened: () => Sharp): Promise<Sharp> {
-  const { data, info } = await readSamples(() => opened().toColourspace('srgb'));
-  const channels = info.channels as RawImage['channels'];
-  unpremultiply(data, channels);
-  return openRaw({ data, width: info.width, height: info.height, channels });
+  const image = await readPixels(opened);
+  unpremultiply(image.data, image.channels);
+  return openRaw(image);
 }
 
 /**

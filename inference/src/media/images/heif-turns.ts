@@ -3,8 +3,7 @@ import { viewOf } from '../bytes.js';
 import type { Box } from './boxes.js';
 import { DamagedImage } from './errors.js';
 import { allProperties, primaryProperties } from './heif-properties.js';
-import { openRaw, readSamples } from './open.js';
-import type { RawImage } from './raw-image.js';
+import { openRaw, readPixels } from './open.js';
 
 /** How an image is turned: by quarters against the clock, or mirrored; or cropped, by the values of a `clap` box. */
 export type Turn =
@@ -62,9 +61,7 @@ export async function openTurned(image: Sharp, turns: readonly Turn[]): Promise<
   for (const turn of turns) {
     const before = turned;
     const size = await before.metadata();
-    const { data, info } = await readSamples(() => applied(before.clone(), turn, size).toColourspace('srgb'));
-    const channels = info.channels as RawImage['channels'];
-    turned = openRaw({ data, width: info.width, height: info.height, channels });
+    turned = openRaw(await readPixels(() => applied(before.clone(), turn, size)));
   }
   return turned;
 }

@@ -70,3 +70,9 @@ export async function readSamples(
     }
   });
 }
+
+/** Decodes an image to pixels of 8 bits in sRGB. */
+export async function readPixels(opened: () => Sharp): Promise<RawImage> {
+  const { data, info } = await readSamples(() => opened().toColourspace('srgb'));
+  return { data, width: info.width, height: info.height, channels: info.channels as RawImage['channels'] };
+}
