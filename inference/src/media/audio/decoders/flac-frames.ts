@@ -1,5 +1,7 @@
 /** Splits a stream of FLAC (RFC 9639) into its frames, by their checksums: damage loses the frames that it touches, and no other. */
 
+import { crcTable } from './crc.js';
+
 /** A frame of which header and body are whole. */
 export interface FlacFrame {
   readonly bytes: Uint8Array;
@@ -147,14 +149,4 @@ function codedNumber(bytes: Uint8Array, at: number): { readonly number: number; 
     number = number * 64 + (byte & 0x3f);
   }
   return { number, bytes: count };
-}
-
-function crcTable(bits: 8 | 16, polynomial: number): Uint16Array {
-  const top = 1 << (bits - 1);
-  const mask = 2 ** bits - 1;
-  return Uint16Array.from({ length: 256 }, (_, byte) => {
-    let crc = byte << (bits - 8);
-    for (let bit = 0; bit < 8; bit++) crc = (crc & top ? (crc << 1) ^ polynomial : crc << 1) & mask;
-    return crc;
-  });
 }

@@ -1,13 +1,14 @@
 import { MIB } from '@heimdex/common';
 import { joinBytes, latin1, viewOf } from '../../bytes.js';
 import { audioUnreadable } from '../undecodable.js';
+import { crcTable } from './crc.js';
 
 /** An Ogg page (RFC 3533) has a 27-byte header, the sizes of its segments, and the segments. */
 const HEADER_BYTES = 27;
 const FLAG_FIRST = 2;
 const FLAG_LAST = 4;
 const CRC_OFFSET = 22;
-const CRC_POLYNOMIAL = 0x04c11db7;
+const CRC = crcTable(32, 0x04c11db7);
 /**
  * A page with a wrong checksum may contain the next one, and each of them is read: those of damaged files together have about as many bytes as
  * are skipped, others up to 2,400 times as many.
@@ -36,7 +37,6 @@ export interface OggPage {
  * packets.
  */
 export class OggPages {
-  readonly #crcTable = crcTable();
   #held: Uint8Array = new Uint8Array(0);
   #serial: number | undefined;
   #sequence = 0;
@@ -60,7 +60,7 @@ export class OggPages {
       const length = this.#pageLength(offset);
       if (length === undefined) break;
       const page = this.#held.slice(offset, offset + length);
-      if (checksumIsRight(page, this.#crcTable)) {
+      if (checksumIsRight(page)) {
         offset += length;
         const found = this.#found(page);
         if (found !== undefined) pages.push(found);
@@ -149,20 +149,12 @@ export function endsPacket(page: Uint8Array): boolean {
   return page.subarray(HEADER_BYTES, HEADER_BYTES + (page[HEADER_BYTES - 1] ?? 0)).some((size) => size < 255);
 }
 
-function checksumIsRight(page: Uint8Array, table: Uint32Array): boolean {
+function checksumIsRight(page: Uint8Array): boolean {
   let crc = 0;
   for (let index = 0; index < page.length; index++) {
     const inChecksum = index >= CRC_OFFSET && index < CRC_OFFSET + 4;
     const byte = inChecksum ? 0 : (page[index] ?? 0);
-    crc = ((crc << 8) ^ (table[(crc >>> 24) ^ byte] ?? 0)) >>> 0;
+    crc = ((crc << 8) ^ (CRC[(crc >>> 24) ^ byte] ?? 0)) >>> 0;
   }
   return crc === viewOf(page).getUint32(CRC_OFFSET, true);
-}
-
-function crcTable(): Uint32Array {
-  return Uint32Array.from({ length: 256 }, (_, byte) => {
-    let crc = byte << 24;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000_0000 ? (crc << 1) ^ CRC_POLYNOMIAL : crc << 1;
-    return crc >>> 0;
-  });
 }
