@@ -28,19 +28,18 @@ const NO_PROGRAM = 0;
 export const REGISTRATION_TAG = 5;
 const BLU_RAY_REGISTRATION = 'HDMV';
 
-/** A section of a table without its checksum, and where it is. */
+/** A section of a table without its checksum, as a view of the packets. */
 interface Section {
   readonly pid: number;
   readonly section: Buffer;
-  readonly at: number;
 }
 type ProgramMap = Section;
 
 interface ListedProgram {
   readonly number: number;
   readonly mapPid: number;
-  /** Offset of its number. */
-  readonly at: number;
+  /** Its number and the id, as a view of the packets. */
+  readonly entry: Buffer;
 }
 
 /** A stream that a program map lists. */
@@ -50,14 +49,14 @@ export interface StreamEntry {
   readonly descriptors: Buffer;
   /** The program is registered as one of Blu-ray. */
   readonly bluRay: boolean;
-  /** Offset of its type. */
-  readonly at: number;
+  /** Of which the first byte is its type, as a view of the packets. */
+  readonly entry: Buffer;
 }
 
-/** A byte to write instead of another. */
+/** What is to be written into the packets. */
 interface Change {
-  readonly at: number;
-  readonly byte: number;
+  readonly to: Buffer;
+  readonly bytes: readonly number[];
 }
 
 /** Returns the program maps. */
@@ -67,20 +66,20 @@ export function mapsIn(packets: Uint8Array): readonly ProgramMap[] {
   return sections.filter(({ pid, section }) => pids.has(pid) && section[0] === PROGRAM_MAP);
 }
 
-/** Returns the programs of the first list, with the offset of each one's number: the demuxer reads no other. */
+/** Returns the programs of the first list: the demuxer reads no other. */
 function programsIn(sections: readonly Section[]): readonly ListedProgram[] {
   const list = sections.find(({ pid, section }) => pid === 0 && section[0] === PROGRAM_LIST);
   const programs: ListedProgram[] = [];
-  for (let entry = 8; list !== undefined && entry + 4 <= list.section.length; entry += 4) {
-    const number = list.section.readUInt16BE(entry);
-    const mapPid = list.section.readUInt16BE(entry + 2) & 0x1fff;
-    if (number !== NO_PROGRAM) programs.push({ number, mapPid, at: list.at + entry });
+  for (let at = 8; list !== undefined && at + 4 <= list.section.length; at += 4) {
+    const entry = list.section.subarray(at, at + 4);
+    const number = entry.readUInt16BE(0);
+    if (number !== NO_PROGRAM) programs.push({ number, mapPid: entry.readUInt16BE(2) & 0x1fff, entry });
   }
   return programs;
 }
 
 /** Returns the streams of a map. */
-export function streamsOf({ section, at: mapAt }: ProgramMap): readonly StreamEntry[] {
+export function streamsOf({ section }: ProgramMap): readonly StreamEntry[] {
   if (section.length < 12) return [];
   const streams: StreamEntry[] = [];
   const programEnd = 12 + (section.readUInt16BE(10) & 0x0fff);
@@ -88,8 +87,8 @@ export function streamsOf({ section, at: mapAt }: ProgramMap): readonly StreamEn
   for (let at = programEnd; at + 5 <= section.length; ) {
     const end = at + 5 + (section.readUInt16BE(at + 3) & 0x0fff);
     const descriptors = section.subarray(at + 5, end);
-    const pid = section.readUInt16BE(at + 1) & 0x1fff;
-    streams.push({ type: section[at] ?? 0, pid, descriptors, bluRay, at: mapAt + at });
+    const entry = section.subarray(at, end);
+    streams.push({ type: entry[0] ?? 0, pid: entry.readUInt16BE(1) & 0x1fff, descriptors, bluRay, entry });
     at = end;
   }
   return streams;
@@ -99,9 +98,7 @@ export function streamsOf({ section, at: mapAt }: ProgramMap): readonly StreamEn
 export function gatherMaps(packets: Uint8Array): Uint8Array {
   const groups: Uint8Array[][] = [];
   const maps = new Map<number, { readonly group: Uint8Array[]; missingBytes: number }>();
-  let at = 0;
-  for (; at + PACKET_BYTES <= packets.length; at += PACKET_BYTES) {
-    const packet = packetAt(packets, at);
+  for (const packet of packetsIn(packets)) {
     const pid = pidOf(packet);
     const begins = payloadStart(packet) !== undefined;
     const map = maps.get(pid);
@@ -117,7 +114,7 @@ export function gatherMaps(packets: Uint8Array): Uint8Array {
     if (start !== undefined && packet[start] === PROGRAM_MAP)
       maps.set(pid, { group, missingBytes: sectionBytes(packet, start) - (PACKET_BYTES - start) });
   }
-  return joinAll([...groups.flat(), packets.subarray(at)]);
+  return joinAll([...groups.flat(), packets.subarray(packets.length - (packets.length % PACKET_BYTES))]);
 }
 
 /** The program that is read. */
@@ -141,8 +138,8 @@ export function firstProgram(packets: Uint8Array, complete: boolean): Program | 
   const others = programs.filter(({ number }) => number !== numberOf(map));
   const otherMaps = maps.filter((each) => numberOf(each) !== numberOf(map));
   const changes = [
-    ...others.flatMap(({ at }) => [at, at + 1].map((each) => ({ at: each, byte: NO_PROGRAM }))),
-    ...otherMaps.map(({ at }) => ({ at, byte: NO_TABLE })),
+    ...others.map(({ entry }) => ({ to: entry, bytes: [NO_PROGRAM, NO_PROGRAM] })),
+    ...otherMaps.map(({ section }) => ({ to: section, bytes: [NO_TABLE] })),
   ];
   return { map, programCount, changes };
 }
@@ -153,14 +150,14 @@ export function firstProgram(packets: Uint8Array, complete: boolean): Program | 
  */
 export function audioWithoutName(packets: Uint8Array, map: ProgramMap): readonly Change[] | undefined {
   const changes: Change[] = [];
-  for (const { type, pid, descriptors, bluRay, at } of streamsOf(map)) {
-    if (bluRay && type === BLU_RAY_EAC3) changes.push({ at, byte: ATSC_EAC3 });
+  for (const { type, pid, descriptors, bluRay, entry } of streamsOf(map)) {
+    if (bluRay && type === BLU_RAY_EAC3) changes.push({ to: entry, bytes: [ATSC_EAC3] });
     if (type !== PRIVATE_DATA || hasName(descriptors)) continue;
     const begins = payloadOf(packets, pid);
     if (begins === undefined) return undefined;
     // The whole header counts: FLAC begins like AAC, and the demuxer fails on what is neither.
-    if (typeof adtsLengthAt(begins, 0) === 'number') changes.push({ at, byte: AAC });
-    else if (frameLength(begins, 0) !== undefined) changes.push({ at, byte: MPEG_AUDIO });
+    if (typeof adtsLengthAt(begins, 0) === 'number') changes.push({ to: entry, bytes: [AAC] });
+    else if (frameLength(begins, 0) !== undefined) changes.push({ to: entry, bytes: [MPEG_AUDIO] });
   }
   return changes;
 }
@@ -187,37 +184,34 @@ function hasName(descriptors: Buffer): boolean {
 
 /** The first bytes of a stream's first packet of data (PES). */
 function payloadOf(packets: Uint8Array, pid: number): Buffer | undefined {
-  for (let at = 0; at + PACKET_BYTES <= packets.length; at += PACKET_BYTES) {
-    const packet = packetAt(packets, at);
-    const start = payloadStart(packet);
-    if (start !== undefined && pidOf(packet) === pid) return packet.subarray(start + 9 + (packet[start + 8] ?? 0));
+  for (const packet of packetsIn(packets)) {
+    if (payloadStart(packet) !== undefined && pidOf(packet) === pid) return contentOf(packet);
   }
   return undefined;
 }
 
-/** A packet at an offset, as a view. */
-export function packetAt(packets: Uint8Array, at: number): Buffer {
-  return Buffer.from(packets.buffer, packets.byteOffset + at, PACKET_BYTES);
+/** The whole packets, as views. */
+export function* packetsIn(packets: Uint8Array): Iterable<Buffer> {
+  for (let at = 0; at + PACKET_BYTES <= packets.length; at += PACKET_BYTES)
+    yield Buffer.from(packets.buffer, packets.byteOffset + at, PACKET_BYTES);
 }
 
-/** The payload of a packet at an offset, without the header of its data (PES). */
-export function contentAt(packets: Uint8Array, at: number): { readonly pid: number; readonly content: Buffer } {
-  const packet = packetAt(packets, at);
+/** The payload of a packet, without the header of its data (PES). */
+export function contentOf(packet: Buffer): Buffer {
   const control = ((packet[3] ?? 0) >> 4) & 3;
   const start = (control & 1) === 0 ? PACKET_BYTES : control === 3 ? 5 + (packet[4] ?? 0) : 4;
   const begins = ((packet[1] ?? 0) & 0x40) !== 0;
-  return { pid: pidOf(packet), content: packet.subarray(begins ? start + 9 + (packet[start + 8] ?? 0) : start) };
+  return packet.subarray(begins ? start + 9 + (packet[start + 8] ?? 0) : start);
 }
 
 /** Whether most packets are scrambled, as those of pay television. */
 export function isScrambled(packets: Uint8Array): boolean {
   let scrambled = 0;
-  for (let at = 0; at + PACKET_BYTES <= packets.length; at += PACKET_BYTES)
-    if (((packets[at + 3] ?? 0) & SCRAMBLED) !== 0) scrambled += 1;
+  for (const packet of packetsIn(packets)) if (((packet[3] ?? 0) & SCRAMBLED) !== 0) scrambled += 1;
   return scrambled > packets.length / PACKET_BYTES / 2;
 }
 
-function pidOf(packet: Buffer): number {
+export function pidOf(packet: Buffer): number {
   return packet.readUInt16BE(1) & 0x1fff;
 }
 
@@ -231,11 +225,10 @@ export function payloadStart(packet: Buffer): number | undefined {
 /** Returns the sections that lie within a packet, as nearly all do. */
 function sectionsIn(packets: Uint8Array): readonly Section[] {
   const sections: Section[] = [];
-  for (let at = 0; at + PACKET_BYTES <= packets.length; at += PACKET_BYTES) {
-    const packet = packetAt(packets, at);
+  for (const packet of packetsIn(packets)) {
     const start = sectionStart(packet);
     const section = start === undefined ? undefined : sectionAt(packet, start);
-    if (start !== undefined && section !== undefined) sections.push({ pid: pidOf(packet), section, at: at + start });
+    if (section !== undefined) sections.push({ pid: pidOf(packet), section });
   }
   return sections;
 }

@@ -5,11 +5,13 @@ import { FrameResync, type Resync, transportLengthAt } from './frame-resync.js';
 import {
   AAC,
   audioWithoutName,
-  contentAt,
+  contentOf,
   firstProgram,
   gatherMaps,
   mapsIn,
   PACKET_BYTES,
+  packetsIn,
+  pidOf,
   streamsOf,
 } from './transport-map.js';
 import { joinUntimed } from './transport-times.js';
@@ -71,7 +73,7 @@ export class TransportResync implements Resync {
       return new Uint8Array(0);
     }
     this.#held = undefined;
-    for (const { at, byte } of [...(program?.changes ?? []), ...(changes ?? [])]) held[at] = byte;
+    for (const { to, bytes } of [...(program?.changes ?? []), ...(changes ?? [])]) to.set(bytes);
     if (program !== undefined && program.programCount > 1)
       this.warnings.push(`The MPEG-TS lists ${program.programCount} programs; the first with audio was used.`);
     const streams = mapsIn(held).flatMap(streamsOf);
@@ -80,10 +82,8 @@ export class TransportResync implements Resync {
   }
 
   #marked(packets: Uint8Array): Uint8Array {
-    for (let at = 0; at + PACKET_BYTES <= packets.length && this.#aac.size > 0; at += PACKET_BYTES) {
-      const { pid, content } = contentAt(packets, at);
-      this.#aac.get(pid)?.mark(content);
-    }
+    if (this.#aac.size === 0) return packets;
+    for (const packet of packetsIn(packets)) this.#aac.get(pidOf(packet))?.mark(contentOf(packet));
     return packets;
   }
 }

@@ -1,4 +1,4 @@
-import { PACKET_BYTES, packetAt, payloadStart } from './transport-map.js';
+import { PACKET_BYTES, packetsIn, payloadStart } from './transport-map.js';
 
 /** Bytes of a PES header up to the length of what follows. */
 const HEADER_BYTES = 9;
@@ -13,8 +13,7 @@ const HAS_TIME = 0x80;
  * but the demuxer ends there. Changes MPEG-TS packets in place: the header becomes stuffing, and no PES packet has a size.
  */
 export function joinUntimed(packets: Uint8Array): void {
-  for (let at = 0; at + PACKET_BYTES <= packets.length; at += PACKET_BYTES) {
-    const packet = packetAt(packets, at);
+  for (const packet of packetsIn(packets)) {
     const start = payloadStart(packet);
     if (start === undefined || !isMedia(packet, start)) continue;
     const end = start + HEADER_BYTES + (packet[start + 8] ?? 0);
