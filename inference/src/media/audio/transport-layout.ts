@@ -1,5 +1,5 @@
 /** Layout of MPEG-TS packets: bytes before the sync byte of each, and packet stride. */
-export type TransportLayout = readonly [first: number, stride: number];
+type TransportLayout = readonly [first: number, stride: number];
 
 /** Plain, with a timestamp before each packet (M2TS), or with error correction bytes after each. */
 const LAYOUTS: readonly TransportLayout[] = [
@@ -31,9 +31,4 @@ export function findTransportLayout(head: Uint8Array): TransportLayout | undefin
 function hasPackets(head: Uint8Array, from: number, stride: number, packets: number): boolean {
   for (let index = 0; index < packets; index++) if (head[from + index * stride] !== SYNC) return false;
   return true;
-}
-
-/** Returns the packet layout of content detected as MPEG-TS. */
-export function transportLayout(head: Uint8Array): TransportLayout {
-  return findTransportLayout(head) ?? [0, 188];
 }

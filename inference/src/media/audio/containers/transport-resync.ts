@@ -1,5 +1,5 @@
 import { joinBytes } from '../../bytes.js';
-import { transportLayout } from '../transport-layout.js';
+import { findTransportLayout } from '../transport-layout.js';
 import { AdtsMark } from './adts-mark.js';
 import { FrameResync, type Resync, transportLengthAt } from './frame-resync.js';
 import {
@@ -35,7 +35,7 @@ export class TransportResync implements Resync {
   readonly #aac = new Map<number, AdtsMark>();
 
   constructor(head: Uint8Array) {
-    [this.#first, this.#stride] = transportLayout(head);
+    [this.#first, this.#stride] = findTransportLayout(head) ?? [0, PACKET_BYTES];
     this.#frames = new FrameResync(transportLengthAt(this.#first, this.#stride));
   }
 

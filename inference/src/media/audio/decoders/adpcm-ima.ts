@@ -9,7 +9,8 @@ const STEPS = [
 ];
 /** Change of the step index by code, without the sign. */
 const MOVES = [-1, -1, -1, -1, 2, 4, 6, 8];
-const HEADER_BYTES = 4;
+/** Of a block, per channel. */
+export const IMA_HEADER_BYTES = 4;
 /** Samples per group: eight of one channel, then those of the next. */
 const GROUP_BYTES = 4;
 const GROUP_SAMPLES = 8;
@@ -20,14 +21,14 @@ const GROUP_SAMPLES = 8;
  * header is truncated or has an invalid step index.
  */
 export function decodeImaBlock(block: Uint8Array, channelCount: number): Int16Array[] | undefined {
-  const headerBytes = HEADER_BYTES * channelCount;
+  const headerBytes = IMA_HEADER_BYTES * channelCount;
   if (block.length < headerBytes) return undefined;
   const view = viewOf(block);
   const groupCount = Math.floor((block.length - headerBytes) / (GROUP_BYTES * channelCount));
   const channels: Int16Array[] = [];
   for (let channel = 0; channel < channelCount; channel++) {
-    let sample = view.getInt16(HEADER_BYTES * channel, true);
-    let index = view.getUint8(HEADER_BYTES * channel + 2);
+    let sample = view.getInt16(IMA_HEADER_BYTES * channel, true);
+    let index = view.getUint8(IMA_HEADER_BYTES * channel + 2);
     if (index >= STEPS.length) return undefined;
     const samples = new Int16Array(1 + groupCount * GROUP_SAMPLES);
     samples[0] = sample;

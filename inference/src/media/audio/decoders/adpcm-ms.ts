@@ -17,7 +17,8 @@ const ADAPTATION = [230, 230, 230, 230, 307, 409, 512, 614, 768, 614, 512, 409, 
 const STEP_MIN = 16;
 /** Maximum step; keeps products within 32 bits. */
 const STEP_MAX = Math.floor(0x7fff_ffff / 768);
-const HEADER_BYTES = 7;
+/** Of a block, per channel. */
+export const MS_HEADER_BYTES = 7;
 
 /**
  * Decodes a block (Microsoft, New Multimedia Data Types and Data Techniques 3.0, "ADPCM Wave Type"): for all channels the pair
@@ -29,7 +30,7 @@ export function decodeMsBlock(
   channelCount: number,
   coefficients: MsCoefficients,
 ): Int16Array[] | undefined {
-  const headerBytes = HEADER_BYTES * channelCount;
+  const headerBytes = MS_HEADER_BYTES * channelCount;
   if (block.length < headerBytes) return undefined;
   const view = viewOf(block);
   const sampleCount = 2 + Math.floor((2 * (block.length - headerBytes)) / channelCount);

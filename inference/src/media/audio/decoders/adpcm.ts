@@ -1,39 +1,32 @@
 import { unusableHeader } from '../undecodable.js';
-import { decodeImaBlock } from './adpcm-ima.js';
-import { decodeMsBlock, MS_COEFFICIENTS, type MsCoefficients } from './adpcm-ms.js';
+import { decodeImaBlock, IMA_HEADER_BYTES } from './adpcm-ima.js';
+import { decodeMsBlock, MS_COEFFICIENTS, MS_HEADER_BYTES, type MsCoefficients } from './adpcm-ms.js';
 import type { PacketDecoder, PacketFormat } from './packet-decoder.js';
 import { type BlockFormat, createBlockDecoder, readBlockFormat } from './wav-blocks.js';
 
 const CHANNELS_MAX = 2;
-/** Bytes of a block's header per channel. */
-const HEADER_BYTES = { 'adpcm-ms': 7, 'adpcm-ima': 4 } as const;
-const NAMES = { 'adpcm-ms': 'Microsoft ADPCM', 'adpcm-ima': 'IMA ADPCM' } as const;
 
 /**
  * Creates a decoder of 4-bit Microsoft or IMA ADPCM in WAV. The number of samples per block follows from its size; the header's
  * value is not needed.
  */
 export async function createAdpcmDecoder(format: PacketFormat): Promise<PacketDecoder> {
-  const codec = format.codec === 'adpcm-ms' ? 'adpcm-ms' : 'adpcm-ima';
-  const name = NAMES[codec];
+  const isMs = format.codec === 'adpcm-ms';
+  const name = isMs ? 'Microsoft ADPCM' : 'IMA ADPCM';
   const { channelCount } = format;
   const header = readBlockFormat(format, name);
   const { blockBytes, bitsPerSample } = header;
   if (channelCount > CHANNELS_MAX)
     throw unusableHeader(name, `unsupported channel count ${channelCount}, expected 1 or 2`);
   if (bitsPerSample !== 4) throw unusableHeader(name, `unsupported ${bitsPerSample} bits per sample, expected 4`);
-  const min = HEADER_BYTES[codec] * channelCount;
+  const min = (isMs ? MS_HEADER_BYTES : IMA_HEADER_BYTES) * channelCount;
   if (blockBytes < min) {
     throw unusableHeader(name, `invalid block size of ${blockBytes} bytes, expected at least ${min}`);
   }
-  const coefficients = codec === 'adpcm-ms' ? msCoefficients(header) : MS_COEFFICIENTS;
-  const decode =
-    codec === 'adpcm-ms'
-      ? (block: Uint8Array) => decodeMsBlock(block, channelCount, coefficients)
-      : (block: Uint8Array) => decodeImaBlock(block, channelCount);
-  const data = blockBytes - min;
-  const blockSamples =
-    codec === 'adpcm-ms' ? 2 + Math.floor((2 * data) / channelCount) : 1 + 8 * Math.floor(data / (4 * channelCount));
+  const coefficients = isMs ? msCoefficients(header) : MS_COEFFICIENTS;
+  const decode = (block: Uint8Array) =>
+    isMs ? decodeMsBlock(block, channelCount, coefficients) : decodeImaBlock(block, channelCount);
+  const blockSamples = decode(new Uint8Array(blockBytes))?.[0]?.length ?? 0;
   return createBlockDecoder({ name, blockBytes, blockSamples, decode }, format);
 }
 
