@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { OVERLAP_MIN_SECONDS } from '@heimdex/common';
 import type { InferenceError } from '../../../errors.js';
 import { joinAll } from '../../bytes.js';
@@ -93,7 +94,7 @@ class AacDecoder implements PacketDecoder {
     this.#endSeconds = timestampSeconds + FRAME_SAMPLES / config.coreRateHz;
     const blocks: TimedBlock[] = [];
     if (this.#isApart(packet, config)) blocks.push(...(await this.flush()));
-    if (!sameConfig(this.#config, config)) this.#before = [];
+    if (!isDeepStrictEqual(this.#config, config)) this.#before = [];
     this.#config = config;
     this.#packets.push(packet);
     if (this.#packets.length >= this.#segmentFrames) blocks.push(...(await this.flush()));
@@ -153,7 +154,7 @@ class AacDecoder implements PacketDecoder {
     const offset = packet.timestampSeconds - endSeconds;
     const goesBack = packet.timestampSeconds < last.timestampSeconds || offset < -OVERLAP_MIN_SECONDS;
     if (goesBack) this.#countJumpBack();
-    return !sameConfig(this.#config, config) || goesBack || offset > HOLE_MIN_SECONDS;
+    return !isDeepStrictEqual(this.#config, config) || goesBack || offset > HOLE_MIN_SECONDS;
   }
 
   #countJumpBack(): void {
@@ -259,18 +260,4 @@ function withoutLayout(): InferenceError {
   return audioUnreadable(
     'AAC with channel configuration 0 is not supported without a program config element, which lists its channels.',
   );
-}
-
-function sameConfig(current: AacConfig | undefined, other: AacConfig): boolean {
-  return (
-    current !== undefined &&
-    current.rateIndex === other.rateIndex &&
-    current.channelConfiguration === other.channelConfiguration &&
-    current.objectType === other.objectType &&
-    sameBytes(current.programConfig, other.programConfig)
-  );
-}
-
-function sameBytes(first: Uint8Array | undefined, second: Uint8Array | undefined): boolean {
-  return first === second || (first !== undefined && second !== undefined && Buffer.compare(first, second) === 0);
 }
