@@ -25,3 +25,13 @@ export function joinAll(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   }
   return joined;
 }
+
+/** Returns what `read` finds; undefined where it throws a RangeError, as views do beyond the end of their bytes. */
+export function orNothing<T>(read: () => T | undefined): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return undefined;
+  }
+}

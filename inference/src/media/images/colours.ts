@@ -1,5 +1,5 @@
-import { latin1, viewOf } from '../bytes.js';
-import { orNothing, tagsOf } from './icc.js';
+import { latin1, orNothing, viewOf } from '../bytes.js';
+import { tagsOf } from './icc.js';
 
 /** Converts RGB bytes from a profile's colours to sRGB, in place. */
 export type ColourConversion = (pixels: Uint8Array) => void;

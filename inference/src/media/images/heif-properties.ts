@@ -1,7 +1,6 @@
-import { latin1, viewOf } from '../bytes.js';
+import { latin1, orNothing, viewOf } from '../bytes.js';
 import { type Box, boxAt, boxesIn, boxesOf, FULL_BOX_BYTES } from './boxes.js';
 import { DamagedImage } from './errors.js';
-import { orNothing } from './icc.js';
 
 /** libvips refuses files of more items. Photographs have as many tiles from 60 million pixels on: panoramas, telephones of 64 million pixels. */
 export const MAX_VIPS_ITEMS = 256;

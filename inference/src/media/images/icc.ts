@@ -21,13 +21,3 @@ export function tagsOf(profile: Uint8Array): ReadonlyMap<string, number> {
   }
   return offsets;
 }
-
-/** Returns what `read` finds in a profile; undefined for a broken one, which is left to the decoder. */
-export function orNothing<T>(read: () => T | undefined): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return undefined;
-  }
-}

@@ -1,4 +1,4 @@
-import { viewOf } from '../bytes.js';
+import { orNothing, viewOf } from '../bytes.js';
 
 /** How a JPEG stores its blocks, from its headers. */
 export interface JpegScans {
@@ -59,7 +59,7 @@ const ALL = -1;
  * B.2.2 and B.2.3, and G.1.1 for progressive files.
  */
 export function readJpegScans(content: Uint8Array): JpegScans | undefined {
-  try {
+  return orNothing(() => {
     const { frame, first, lowest, restarts, ended } = readHeaders(content);
     if (frame === undefined || first === undefined) return undefined;
     const { blockWidth, blockHeight, components, progressive } = frame;
@@ -73,10 +73,7 @@ export function readJpegScans(content: Uint8Array): JpegScans | undefined {
       restarts,
       ended,
     };
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return undefined;
-  }
+  });
 }
 
 /** The kind of a JPEG other than those of the web, for a message; undefined for those, and where no frame is found. */

@@ -1,6 +1,6 @@
-import { latin1, viewOf } from '../bytes.js';
+import { latin1, orNothing, viewOf } from '../bytes.js';
 import { curvesOf, matrixOf } from './colours.js';
-import { orNothing, tagsOf } from './icc.js';
+import { tagsOf } from './icc.js';
 
 /** The tag with an ICC profile's name. */
 const NAME_TAG = 'desc';

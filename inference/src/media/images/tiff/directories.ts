@@ -1,4 +1,4 @@
-import { viewOf } from '../../bytes.js';
+import { orNothing, viewOf } from '../../bytes.js';
 import { DamagedImage } from '../errors.js';
 
 /** Tags used, named as in TIFF 6.0, its supplements and DNG. */
@@ -159,15 +159,9 @@ export function withOneDirectory(
 }
 
 function childrenOf(reader: TiffReader, tags: TiffDirectory['tags']): readonly TiffDirectory[] {
-  const children: TiffDirectory[] = [];
-  for (const at of (tags.get(TAG.subIfds) ?? []).slice(0, MAX_CHILDREN)) {
-    try {
-      children.push({ ...readDirectory(reader, at), children: [] });
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-    }
-  }
-  return children;
+  return (tags.get(TAG.subIfds) ?? [])
+    .slice(0, MAX_CHILDREN)
+    .flatMap((at) => orNothing(() => ({ ...readDirectory(reader, at), children: [] })) ?? []);
 }
 
 const WANTED: ReadonlySet<number> = new Set(Object.values(TAG));
