@@ -1,10 +1,9 @@
 import { InferenceError } from '../../errors.js';
 import type { ByteSource } from './byte-source.js';
-import type { DecoderHost } from './decoder-host.js';
 import type { AudioTrackInfo } from './formats.js';
 import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
 import { SampleQueue } from './sample-queue.js';
-import type { DecodeAnswer } from './session.js';
+import type { DecodeAnswer, DecoderHost } from './session.js';
 import { audioUnreadable } from './undecodable.js';
 
 /** Maximum number of samples decoded ahead of the reader. */

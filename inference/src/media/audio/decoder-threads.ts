@@ -2,9 +2,9 @@ import { availableParallelism } from 'node:os';
 import { MIB } from '@heimdex/common';
 import { BULK_FRACTION, type Priority } from '../../priority.js';
 import { Semaphore } from '../../semaphore.js';
-import type { DecoderHost } from './decoder-host.js';
 import { DecoderThread } from './decoder-thread.js';
 import type { DecoderChoice } from './decoders/create.js';
+import type { DecoderHost } from './session.js';
 import { isRefusal } from './undecodable.js';
 
 /**

@@ -3,13 +3,13 @@ import type { Priority } from '../../priority.js';
 import { joinBytes } from '../bytes.js';
 import { ByteSource } from './byte-source.js';
 import { cancelled, DecodedSource } from './decoded-source.js';
-import type { DecoderHost } from './decoder-host.js';
 import { DecoderThreads, maxThreadsWithin } from './decoder-threads.js';
 import type { DecoderChoice } from './decoders/create.js';
 import { detectFormat, headBytes } from './detect-format.js';
 import { CHANNELS_MAX, type RawAudioFormat, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from './formats.js';
 import { canDecodeInline, createInlineDecoder } from './inline-decoder.js';
 import type { PcmSource } from './pcm.js';
+import type { DecoderHost } from './session.js';
 import { TAG_HEADER_BYTES, tagLength } from './tags.js';
 import { audioUnreadable } from './undecodable.js';
 

@@ -1,8 +1,7 @@
 import { viewOf } from '../bytes.js';
-import type { DecoderHost } from './decoder-host.js';
 import { createDecoder, type DecoderChoice } from './decoders/create.js';
 import { SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
-import { type DecodeAnswer, type DecodeRequest, DecodeSession } from './session.js';
+import { type DecoderHost, DecodeSession } from './session.js';
 
 const MAX_INLINE_CHANNELS = 2;
 /** WAV format tags of PCM, float, A-law and mu-law. */
@@ -37,7 +36,7 @@ function tagOf(view: DataView): number {
 export async function createInlineDecoder(choice: DecoderChoice): Promise<DecoderHost> {
   const session = new DecodeSession(await createDecoder(choice));
   return {
-    pull: (request: DecodeRequest): Promise<DecodeAnswer> => session.pull(request),
+    pull: (request) => session.pull(request),
     close: async () => session.close(),
   };
 }

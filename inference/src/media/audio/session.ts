@@ -37,6 +37,14 @@ export interface DecodeAnswer {
   readonly silentBytesMax: number | undefined;
 }
 
+/** A session, in a thread or inline. */
+export interface DecoderHost {
+  /** Requests samples. Must not be called again before it settles. */
+  pull(request: DecodeRequest): Promise<DecodeAnswer>;
+  /** Closes the decoder; a pending `pull` rejects. Idempotent. */
+  close(): Promise<void>;
+}
+
 interface PlacedBlock extends Placement {
   readonly sampleRateHz: number;
 }

@@ -73,13 +73,14 @@ export class MpegWalk {
       return;
     }
     if (header.length < HEADER_BYTES) return;
-    const length = frameLength(Uint8Array.from(header), 0);
+    const bytes = Uint8Array.from(header);
+    const length = frameLength(bytes, 0);
     if (length === undefined || length <= HEADER_BYTES) {
       header.shift();
       this.#inARow = 0;
       return;
     }
-    this.#noteFormat(frameFormat(Uint8Array.from(header)));
+    this.#noteFormat(frameFormat(bytes));
     this.#frames += 1;
     this.#inARow += 1;
     this.#skip = length - HEADER_BYTES;
