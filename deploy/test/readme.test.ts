@@ -1,7 +1,7 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { ROOT, read } from './support.js';
+import { output, ROOT, read } from './support.js';
 
 const readme = read('README.md');
 const licences = read('LICENSES.md');
@@ -17,23 +17,7 @@ function headingsOf(page: string): string[] {
 }
 
 describe('README.md', () => {
-  for (const page of [
-    ...[
-      'README.md',
-      'CONTRIBUTING.md',
-      'SECURITY.md',
-      'LICENSES.md',
-      'deploy/README.md',
-      'deploy/SCALE.md',
-      'bench/README.md',
-    ],
-    ...['client', 'client/python', 'demo', 'demo/hub', 'downloader', 'downloader/cache', 'inference'].map(
-      (dir) => `${dir}/README.md`,
-    ),
-    ...readdirSync(join(ROOT, 'docs'))
-      .filter((name) => name.endsWith('.md'))
-      .map((name) => `docs/${name}`),
-  ]) {
+  for (const page of output('git', ['ls-files', '*.md']).trim().split('\n')) {
     it(`and the other pages link to existing files and headings: ${page}`, () => {
       const links = [...read(page).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)];
       const broken = links.filter(([, path = '', heading]) => {
