@@ -2,7 +2,7 @@ import { messageOf } from '@heimdex/common';
 import { InferenceClientError, type TlsProblem } from '../errors.js';
 import { EXIT_CODES, type ExitCode } from './exit-codes.js';
 
-/** An error that ends the command with a message and an exit code. */
+/** An error that ends the command with a message and an exit status. */
 export class CliError extends Error {
   override readonly name = 'CliError';
 
@@ -19,7 +19,7 @@ export function usageError(message: string): CliError {
   return new CliError(message, EXIT_CODES.usage);
 }
 
-/** How an error is reported: its message, advice and exit code. */
+/** How an error is reported: its message, advice and exit status. */
 export interface ErrorReport {
   readonly message: string;
   /** Remedies, one per line. */

@@ -24,11 +24,11 @@ export interface CommandContext extends CliHost {
   readonly json: boolean;
   /** Options of every call: timeout and signal. */
   readonly call: CallOptions;
-  /** Reports a failed input. The command continues and ends with exit code 1, or 4 if no input failed for another reason than time. */
+  /** Reports a failed input. The command continues and ends with exit status 1, or 4 if no input failed for another reason than time. */
   fail(name: string, error: InferenceClientError, input?: FailedInput): void;
 }
 
-/** Runs a command with a client that is closed afterwards. Returns the exit code. */
+/** Runs a command with a client that is closed afterwards. Returns the exit status. */
 export async function withClient(
   host: CliHost,
   options: CommonOptions,

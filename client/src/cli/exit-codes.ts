@@ -20,12 +20,12 @@ export const EXIT_CODES = {
   interrupted: 130,
 } as const;
 
-/** One of the documented exit codes. */
+/** One of the documented exit statuses. */
 export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES];
 
-/** The exit codes for `--help`. */
+/** The exit statuses for `--help`. */
 export const EXIT_CODES_HELP = `
-Exit codes:
+Exit status:
   0    success
   1    at least one input failed, or the server refused the call
   2    invalid command line

@@ -27,7 +27,7 @@ export interface CliRun extends CliStreams {
   readonly signal: AbortSignal;
 }
 
-/** Runs `heimdex` with arguments (without the program name) and returns its exit code. Never rejects. */
+/** Runs `heimdex` with arguments (without the program name) and returns its exit status. Never rejects. */
 export async function runCli(args: readonly string[], run: CliRun): Promise<ExitCode> {
   const environment = readEnvironment(run.env);
   const terminal = new Terminal(run, environment);
@@ -50,7 +50,7 @@ export async function runCli(args: readonly string[], run: CliRun): Promise<Exit
 
 /** Adds a command to the program. */
 type AddCommand = (name: string, description: string) => Command;
-/** Takes the exit code of the command that ran. */
+/** Takes the exit status of the command that ran. */
 type Done = (exitCode: ExitCode) => void;
 
 function buildProgram(host: CliHost, done: Done): Command {

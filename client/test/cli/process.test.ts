@@ -24,7 +24,7 @@ describe('the process heimdex', () => {
   });
   after(() => server.close());
 
-  it('prints help with every command and exit code, and its version', async () => {
+  it('prints help with every command and exit status, and its version', async () => {
     const { stdout } = await heimdex(['--help']);
     for (const text of [
       'transcribe',
@@ -35,7 +35,7 @@ describe('the process heimdex', () => {
       'detect-faces',
       'info',
       'health',
-      'Exit codes:',
+      'Exit status:',
     ]) {
       expect(stdout).to.contain(text);
     }
@@ -242,7 +242,7 @@ describe('the process heimdex', () => {
       });
     }
 
-    it('keeps its exit code when messages cannot be written', async () => {
+    it('keeps its exit status when messages cannot be written', async () => {
       expect(await runWithOutput('/dev/full', ['info', '--top'], 'stderr')).to.deep.equal({ exitCode: 2, output: '' });
       expect((await runWithOutput('/dev/full', ['info'], 'stderr')).exitCode).to.equal(0);
     });

@@ -42,7 +42,7 @@ describe('heimdex', () => {
       expect((await run(['-a', '127.0.0.1:1', 'health', '-a', cli.server.address])).exitCode).to.equal(0);
     });
 
-    it('report the health by the exit code', async () => {
+    it('report the health by the exit status', async () => {
       expect(await run(['health'])).to.include({ exitCode: 0 });
       cli.server.health = Serving.NOT_SERVING;
       const result = await run(['health']);

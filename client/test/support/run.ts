@@ -1,7 +1,7 @@
 import { PassThrough, Readable } from 'node:stream';
 import { runCli } from '../../src/cli/program.js';
 
-/** Output and exit code of a command. */
+/** Output and exit status of a command. */
 export interface CommandResult {
   readonly exitCode: number;
   readonly stdout: string;
