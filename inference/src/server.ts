@@ -170,7 +170,7 @@ async function closeAll(running: Running, { graceMs, drainMs }: Config['shutdown
   await callTracker.idle(AbortSignal.timeout(drainMs));
   const draining = serverDraining();
   if (callTracker.busy > 0) {
-    log.warn({ calls: callTracker.busy }, 'calls did not finish within the drain time');
+    log.warn({ calls: callTracker.busy }, 'calls did not finish within SHUTDOWN_DRAIN_SECONDS and are ended');
     callTracker.abort(draining);
     await callTracker.idle(AbortSignal.timeout(FLUSH_MS));
   }

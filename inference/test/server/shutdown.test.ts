@@ -61,7 +61,7 @@ describe('a server that shuts down', () => {
     }
   });
 
-  it('ends calls above the drain time with UNAVAILABLE', async () => {
+  it('ends calls above the drain time with UNAVAILABLE, and logs the variable that sets it', async () => {
     // Not whole milliseconds, as 16.1 s in floating point.
     const fake = await startFakeServer({ SHUTDOWN_DRAIN_SECONDS: '0.1001' });
     try {
@@ -70,6 +70,8 @@ describe('a server that shuts down', () => {
       await reached(fake);
       await fake.server.close();
       expect(await running).to.include({ code: 'UNAVAILABLE', reason: 'DRAINING' });
+      const ended = fake.log.find(({ calls }) => calls === 1);
+      expect(ended?.msg).to.include('SHUTDOWN_DRAIN_SECONDS');
     } finally {
       await fake.close();
     }
