@@ -183,6 +183,7 @@ export class Pool {
     const warmUpMs = Math.round(ready.warmUpMs);
     const prepared = ready.graphs.some((graph) => graph.prepared);
     const batchItems = ready.facts.batching.maxItems;
+    // In the words of the service before, which searches of its logs know: no space before the unit.
     log.info(
       { model: name, worker: index, pid: worker.pid, warmUpMs, prepared, batchItems },
       `Loaded in ${seconds.toFixed(2)}s`,

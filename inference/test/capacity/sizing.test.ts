@@ -163,7 +163,7 @@ describe('additional workers', () => {
     await server.logged(({ msg, model: name, worker }) => /^Loaded in/.test(msg) && name === 'siglip' && worker === 1);
     const messages = server.log.map(({ msg, worker }) => (worker === 1 ? `${msg} the second` : msg));
     expect(messages.indexOf('Ready')).to.be.greaterThan(0);
-    expect(messages.findIndex((message) => /^Loaded in .* the second$/.test(message))).to.be.greaterThan(
+    expect(messages.findIndex((message) => /^Loaded in \d+\.\d\ds the second$/.test(message))).to.be.greaterThan(
       messages.indexOf('Ready'),
     );
     const loading = server.log.filter(({ msg }) => msg === 'loading');
