@@ -53,7 +53,7 @@ export function asDiskError(error: unknown, path?: string, left = 'Bytes receive
           ]
         : [
             `The volume of ${where} is full`,
-            'free space (heimdex-downloader prune lists what no configured model needs)',
+            'free space, or inodes if df -i shows that none are left (heimdex-downloader prune lists what no configured model needs)',
           ];
     const message = `${problem} (${code}). ${left}: ${remedy}, then run: heimdex-downloader download`;
     return new DownloaderError('DISK_FULL', message, { cause: error });

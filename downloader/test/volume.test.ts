@@ -144,6 +144,12 @@ describe('a volume', () => {
     expect((await runHere(['verify'], env())).status).to.equal(0);
   });
 
+  it('that has space and no inodes left is an error that says so', () => {
+    const full = Object.assign(new Error('ENOSPC: open'), { code: 'ENOSPC', syscall: 'open', path: '/volume/x' });
+    expect(asDiskError(full)).to.include({ code: 'DISK_FULL' });
+    expect(messageOf(asDiskError(full))).to.match(/ENOSPC.* df -i .* run: heimdex-downloader download$/);
+  });
+
   // As of a FUSE daemon that is gone, an NFS server that does not answer, and a damaged file system: none names a path.
   for (const code of ['ENOTCONN', 'ETIMEDOUT', 'EUCLEAN']) {
     it(`that fails while a file is written is the disk's error, and not a bug: ${code}`, () => {
