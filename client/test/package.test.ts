@@ -98,6 +98,14 @@ describe('the packed packages in an empty project', () => {
     }
   });
 
+  it('name their entry also for tools that do not read exports, such as TypeScript with moduleResolution node', async () => {
+    for (const name of ['gen', 'common', 'client']) {
+      const manifest = JSON.parse(await readFile(join(project, 'node_modules/@heimdex', name, 'package.json'), 'utf8'));
+      expect(manifest.main, name).to.equal(manifest.exports['.'].default);
+      expect(manifest.types, name).to.equal(manifest.exports['.'].types);
+    }
+  });
+
   it('include the command', async () => {
     const bin = join(project, 'node_modules/@heimdex/client/bin/heimdex.js');
     const { stdout } = await execute(process.execPath, [bin, 'info', '--json', '-a', server.address]);
