@@ -10,13 +10,17 @@ const IMAGE_EXTENSIONS = new Set(
 
 /**
  * Expands paths to image files. A directory is searched recursively by file extension; hidden files are skipped.
- * Throws CliError if a path does not exist, or there is no image.
+ * Throws CliError if a path does not exist, or there is no image. With `mayBeGone` a path that does not exist but has the name
+ * of an image is returned as one: it fails when it is read, and not the files that were named with it, as by xargs.
  */
-export async function findImages(paths: readonly string[]): Promise<string[]> {
+export async function findImages(paths: readonly string[], mayBeGone = paths.length > 1): Promise<string[]> {
   const found: string[] = [];
   for (const path of paths) {
+    const dir = await isDir(path).catch((cause) =>
+      mayBeGone && hasImageName(path) ? false : unreadablePath(path)(cause),
+    );
     // Not as the arguments of one call: a directory may have more than the stack holds.
-    for (const image of (await isDir(path)) ? await imagesIn(path) : [path]) found.push(image);
+    for (const image of dir ? await imagesIn(path) : [path]) found.push(image);
   }
   if (found.length === 0) throw usageError(`Expected images, found none in ${paths.join(', ')}`);
   return found;
@@ -34,10 +38,14 @@ async function* imagesBelow(dir: string): AsyncGenerator<string, void, void> {
     if (entry.name.startsWith('.')) continue;
     const path = join(dir, entry.name);
     if (entry.isDirectory()) yield* imagesBelow(path);
-    else if (IMAGE_EXTENSIONS.has(extname(entry.name).toLowerCase())) yield path;
+    else if (hasImageName(path)) yield path;
   }
 }
 
 async function isDir(path: string): Promise<boolean> {
-  return (await stat(path).catch(unreadablePath(path))).isDirectory();
+  return (await stat(path)).isDirectory();
+}
+
+function hasImageName(path: string): boolean {
+  return IMAGE_EXTENSIONS.has(extname(path).toLowerCase());
 }

@@ -64,6 +64,15 @@ describe('heimdex index', () => {
       .and.to.match(/c\.png cannot be read: ENOENT/);
   });
 
+  it('changes nothing where a named file is gone, which may be a volume that is not mounted', async () => {
+    const [index, there] = [join(cli.dir, 'p.index'), await file('a.png', '1,0')];
+    await run(['index', there, '--index', index]);
+    const before = await readFile(index);
+    const result = await run(['index', there, join(cli.dir, 'gone.png'), '--index', index]);
+    expect(result).to.include({ exitCode: 2, stdout: '' });
+    expect(await readFile(index)).to.deep.equal(before);
+  });
+
   it('skips an image that is larger than a message may be and writes the others', async () => {
     cli.server.maxMessageBytes = 1_048_576n;
     await file('a.png', '1,0');

@@ -89,6 +89,19 @@ describe('heimdex', () => {
       );
     });
 
+    it('fail a file that is gone alone, where others were named with it', async () => {
+      const [gone, kept] = [join(cli.dir, 'gone/gone.png'), await file('kept.png', '1,0')];
+      const result = await run(['embed-image', gone, kept]);
+      expect(result.exitCode).to.equal(1);
+      expect(result.stdout).to.contain(`${kept}  [1.0000, 0.0000]`);
+      expect(result.stderr).to.contain(`failed  ${gone} cannot be read: ENOENT`);
+      expect((await run(['detect-faces', gone, kept])).stderr).to.contain(`failed  ${gone} cannot be read: ENOENT`);
+      // A name alone, or of no image, is a mistake of the command line.
+      for (const paths of [[gone], [kept, join(cli.dir, 'typo')]]) {
+        expect(await run(['embed-image', ...paths])).to.include({ exitCode: 2, stdout: '' });
+      }
+    });
+
     it('end at Ctrl-C while standard input has no more lines', async () => {
       const interrupt = new AbortController();
       async function* stdin() {

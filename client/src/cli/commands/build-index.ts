@@ -30,7 +30,8 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
     const { model } =
       visionModel === undefined ? await client.embedImage([new Uint8Array()], call) : { model: visionModel };
     const existing = await existingIndex(options.index);
-    const plan = await planIndex(await findImages(paths), options.index, existing, model);
+    // A path that is gone may be on a volume that is not mounted: its images must not leave the index.
+    const plan = await planIndex(await findImages(paths, false), options.index, existing, model);
     if (plan.otherModel)
       terminal.error(`${visible(options.index)} was built by another model: embedding all images again`);
     const entries: IndexEntry[] = [...plan.kept];

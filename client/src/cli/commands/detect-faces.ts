@@ -99,7 +99,7 @@ function targetOf(
 
 /** Throws CliError if a drawing would replace one of the images. */
 async function expectCopies(images: readonly string[], target: (path: string) => string | undefined): Promise<void> {
-  const place = async (path: string) => join(await realpath(dirname(path)), basename(path));
+  const place = async (path: string) => join(await realpath(dirname(path)).catch(() => dirname(path)), basename(path));
   const places = new Set<string>();
   for (const image of images) {
     // Neither a link nor the file that it names may be lost; a pipe has no path of its own.
