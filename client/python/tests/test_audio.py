@@ -10,6 +10,7 @@ import unittest
 from array import array
 
 from heimdex_client._audio import chunks_of
+from heimdex_client._proto import speech_pb2
 
 
 IMPATIENT = """
@@ -63,3 +64,12 @@ class AudioTest(unittest.TestCase):
         channels = memoryview(b"abcdef")
         arrays = [channels[::2], channels.cast("B", [3, 2]), memoryview(array("f"))]
         self.assertEqual(list(chunks_of(arrays)), [b"ace", b"abcdef"])
+
+    def test_refuses_an_array_of_other_samples_than_its_encoding_says(self) -> None:
+        s16, f32 = speech_pb2.AUDIO_ENCODING_PCM_S16LE, speech_pb2.AUDIO_ENCODING_PCM_F32LE
+        for item, encoding, expected in (("d", f32, "float32"), ("h", f32, "float32"), ("f", s16, "int16"), ("l", s16, "int16")):
+            for audio in (array(item, [1]), [array(item, [1])]):
+                with self.assertRaisesRegex(TypeError, f"Expected an array of {expected}, as raw.encoding says, got '{item}'"):
+                    list(chunks_of(audio, encoding))  # type: ignore[arg-type]
+        for item, encoding in (("h", s16), ("f", f32), ("B", f32), ("d", 0)):
+            self.assertEqual(list(chunks_of(array(item, [1]), encoding)), [array(item, [1]).tobytes()])  # type: ignore[arg-type]

@@ -14,12 +14,19 @@ from contextvars import copy_context
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from ._proto import speech_pb2
 from .options import Content
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 CHUNK_BYTES = 64 * 1024
+
+# How the items of an array of these samples are named, by memoryview and in words.
+_ITEMS: dict[int, tuple[str, str]] = {
+    speech_pb2.AUDIO_ENCODING_PCM_S16LE: ("h", "int16"),
+    speech_pb2.AUDIO_ENCODING_PCM_F32LE: ("f", "float32"),
+}
 
 AudioChunks = Content | Iterable["Buffer"]
 AudioSource = AudioChunks | Callable[[], AudioChunks]
@@ -37,33 +44,33 @@ def is_repeatable(audio: AsyncAudioSource) -> bool:
     return True
 
 
-def chunks_of(audio: AudioChunks) -> Iterator[bytes]:
-    """The audio's bytes from its start, in parts that fit into a message."""
+def chunks_of(audio: AudioChunks, encoding: int = 0) -> Iterator[bytes]:
+    """The audio's bytes from its start, in parts that fit into a message. encoding: the AudioEncoding of raw samples, 0 for a file."""
     if isinstance(audio, (str, os.PathLike)):
         return _path_chunks(audio)
     if hasattr(audio, "read"):
-        return (part for chunk in _file_chunks(audio) for part in parts_of(chunk))
+        return (part for chunk in _file_chunks(audio) for part in parts_of(chunk, encoding))
     if _has_bytes(audio):  # An array of samples, too, which as an iterable would be a message a sample.
-        return parts_of(audio)
-    return (part for chunk in audio for part in parts_of(chunk))
+        return parts_of(audio, encoding)
+    return (part for chunk in audio for part in parts_of(chunk, encoding))
 
 
-async def async_chunks_of(audio: AsyncAudioSource) -> AsyncIterator[bytes]:
+async def async_chunks_of(audio: AsyncAudioSource, encoding: int = 0) -> AsyncIterator[bytes]:
     """The same of what is read asynchronously, too."""
     given: Any = audio() if callable(audio) else audio
     read = getattr(given, "read", None)
     if inspect.iscoroutinefunction(read):
         # As an iterable, a StreamReader gives lines, and fails at one that is longer than its buffer.
         while chunk := await read(CHUNK_BYTES):
-            for part in parts_of(chunk):
+            for part in parts_of(chunk, encoding):
                 yield part
         return
     if hasattr(given, "__aiter__"):
         async for chunk in given:
-            for part in parts_of(chunk):
+            for part in parts_of(chunk, encoding):
                 yield part
         return
-    chunks, thread, context = chunks_of(given), _Thread(), copy_context()
+    chunks, thread, context = chunks_of(given, encoding), _Thread(), copy_context()
     try:
         while (chunk := await thread.call(lambda: context.run(next, chunks, None))) is not None:
             yield chunk
@@ -106,11 +113,15 @@ def _has_bytes(given: Any) -> bool:
     return True
 
 
-def parts_of(chunk: Any) -> Iterator[bytes]:
-    """A chunk in parts that fit into a message. Raises TypeError for what has no bytes."""
+def parts_of(chunk: Any, encoding: int) -> Iterator[bytes]:
+    """A chunk in parts that fit into a message. Raises TypeError for what has no bytes, and for an array of other samples, whose
+    bytes would be heard as noise: numpy's floats have 64 bits unless told otherwise."""
     if not _has_bytes(chunk):
         raise TypeError(f"Expected audio in chunks of bytes, got {type(chunk).__name__}")
     view = memoryview(chunk)
+    item, name = _ITEMS.get(encoding, (None, ""))
+    if item is not None and view.itemsize > 1 and view.format.lstrip("@=<") != item:
+        raise TypeError(f"Expected an array of {name}, as raw.encoding says, got {getattr(chunk, 'dtype', repr(view.format))}")
     if view.format != "B" or view.ndim != 1 or not view.contiguous:
         view = memoryview(view.tobytes())
     return (bytes(view[at : at + CHUNK_BYTES]) for at in range(0, len(view), CHUNK_BYTES))

@@ -239,7 +239,7 @@ class _Feed:
 
     async def _write(self, start: speech_pb2.TranscribeStreamRequest, audio: AsyncAudioSource) -> None:
         await self._call.write(start)
-        chunks = async_chunks_of(audio)
+        chunks = async_chunks_of(audio, start.start.raw.encoding)
         while True:
             try:
                 chunk = await anext(chunks)

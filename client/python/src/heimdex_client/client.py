@@ -219,7 +219,7 @@ class _Feed:
         self._ready.wait()
         try:
             audio = self._audio() if callable(self._audio) else self._audio
-            for chunk in chunks_of(audio):
+            for chunk in chunks_of(audio, self._start.start.raw.encoding):
                 self._sent()
                 yield speech_pb2.TranscribeStreamRequest(audio=chunk)
         except Exception as error:  # noqa: BLE001, it is raised in the caller's thread
