@@ -115,7 +115,7 @@ def _has_bytes(given: Any) -> bool:
 
 def parts_of(chunk: Any, encoding: int) -> Iterator[bytes]:
     """A chunk in parts that fit into a message. Raises TypeError for what has no bytes, and for an array of other samples, whose
-    bytes would be heard as noise: numpy's floats have 64 bits unless told otherwise."""
+    bytes would be noise: numpy's floats have 64 bits unless told otherwise."""
     if not _has_bytes(chunk):
         raise TypeError(f"Expected audio in chunks of bytes, got {type(chunk).__name__}")
     view = memoryview(chunk)
