@@ -1,11 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { PcmSource } from '../../src/media/audio/pcm.js';
-import type { VadWindow } from '../../src/models/silero/window.js';
+import type { VadResult, VadWindow } from '../../src/models/silero/window.js';
 import type { HypothesisWord } from '../../src/models/speech/live/agreement.js';
 import { type LiveHypothesis, type LivePass, transcribeLive } from '../../src/models/speech/live/live.js';
 import type { SpeechEvent, SpeechSegment } from '../../src/models/speech/speech.js';
-import { eventsOf } from '../support/speech.js';
+import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
+import type { WhisperResult, WhisperWindow } from '../../src/models/whisper/window.js';
+import { eventsOf, SPEECH_OPTIONS } from '../support/speech.js';
 
 const RATE = 16_000;
 const STEP = 512;
@@ -53,13 +55,33 @@ async function live(
       const found = words.filter((word) => word.startSeconds >= pass.startSeconds && word.endSeconds <= endOf(pass));
       return { words: found, language: 'en', languageProbability: 0.5, ...decoded(pass) };
     },
-    async submit({ samples }: VadWindow) {
-      const steps = Math.ceil(samples.length / STEP);
-      const probabilities = Float32Array.from({ length: steps }, (_, step) => samples[step * STEP] ?? 0);
-      return { type: 'vad', probabilities, state: { hidden: new Float32Array(0), context: new Float32Array(0) } };
-    },
+    submit: voiceActivity,
   });
   return { events: await eventsOf(events), passes };
+}
+
+async function voiceActivity({ samples }: VadWindow): Promise<VadResult> {
+  const steps = Math.ceil(samples.length / STEP);
+  const probabilities = Float32Array.from({ length: steps }, (_, step) => samples[step * STEP] ?? 0);
+  return { type: 'vad', probabilities, state: { hidden: new Float32Array(0), context: new Float32Array(0) } };
+}
+
+/** Seconds at which the further windows begin that Whisper is given for two words from 1 s to 2 s, where its text leaves out the end of them. */
+async function furtherWindows(leftOutSeconds: number): Promise<readonly number[]> {
+  const starts = new Set<number>();
+  const restSeconds = 2 - leftOutSeconds;
+  const submit = async (window: WhisperWindow): Promise<WhisperResult> => {
+    if (window.type === 'vad') return voiceActivity(window);
+    const startSeconds = window.seed / RATE;
+    starts.add(startSeconds);
+    const advanceSamples = startSeconds < restSeconds ? (restSeconds - startSeconds) * RATE : window.samples.length;
+    const text = { segments: [], tokens: [], tokensBefore: [], temperature: 0 };
+    return { type: 'decode', language: 'ko', languageProbability: 1, advanceSamples, ...text };
+  };
+  const options = { ...SPEECH_OPTIONS, live: true };
+  const { signal } = new AbortController();
+  await eventsOf(transcribeWithWhisper(spoken(4, said(1, 'One two.')), options, submit, signal));
+  return [...starts].slice(1);
 }
 
 function endOf({ startSeconds, samples }: LivePass): number {
@@ -146,5 +168,10 @@ describe('live speech', () => {
     expect(after.map(({ language }) => language)).to.deep.equal(after.map(() => 'ko'));
     expect(after).not.to.deep.equal([]);
     expect(events.at(-1)).to.have.nested.property('summary.language', 'ko');
+  });
+
+  it('decodes what Whisper has left out before a pause, but not the end of a word, of which it makes up a sentence', async () => {
+    expect(await furtherWindows(0.75)).to.deep.equal([1.25]);
+    expect(await furtherWindows(0.25)).to.deep.equal([]);
   });
 });

@@ -4,6 +4,7 @@ import type { HypothesisWord } from '../speech/live/agreement.js';
 import { type LiveHypothesis, type LivePass, transcribeLive } from '../speech/live/live.js';
 import type { SpeechEvent } from '../speech/speech.js';
 import { givenLanguage } from '../speech/transcript.js';
+import { endOfSpeech } from './pauses.js';
 import { MIN_REST_SAMPLES, type TranscribedWindow, type Transcription, transcribeWindow } from './transcribe-window.js';
 
 /** Transcribes live speech with Whisper. A pass that is not the last of its window is decoded at the first temperature only. */
@@ -26,6 +27,7 @@ async function decodePass(transcription: Transcription, pass: LivePass): Promise
   const { initialPrompt, conditionOnPreviousText } = transcription.options;
   const before = conditionOnPreviousText ? pass.textBefore : '';
   const words: HypothesisWord[] = [];
+  const speechEnd = endOfSpeech(pass.samples);
   let detected = givenLanguage(pass.language);
   let at = 0;
   do {
@@ -35,7 +37,7 @@ async function decodePass(transcription: Transcription, pass: LivePass): Promise
       language: detected.language,
       promptTokens: [],
       promptText: before === '' ? initialPrompt : before,
-      speechEnd: pass.samples.length - at,
+      speechEnd: speechEnd - at,
       seed: Math.round(startSeconds * SPEECH_SAMPLE_RATE_HZ) >>> 0,
       startSeconds,
       lastSpeechSeconds: startSeconds,
@@ -44,7 +46,8 @@ async function decodePass(transcription: Transcription, pass: LivePass): Promise
     if (detected.language === undefined) detected = window;
     for (const segment of window.segments) for (const word of segment.words) words.push({ ...word, segment });
     at += window.advanceSamples;
-  } while (pass.last && pass.samples.length - at > MIN_REST_SAMPLES);
+    // What is left before the pause may be only the end of the last word, of which the model makes up a sentence.
+  } while (pass.last && speechEnd - at > MIN_REST_SAMPLES);
   return { words, language: detected.language, languageProbability: detected.languageProbability };
 }
 
