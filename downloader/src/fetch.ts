@@ -3,7 +3,7 @@ import { KIB, MIB } from '@heimdex/common';
 import pLimit from 'p-limit';
 import { acquireLock, whileHeld } from './blob-lock.js';
 import type { DownloaderConfig } from './config.js';
-import { asDiskError, fileSize, makeDirOf } from './disk.js';
+import { fileSize, makeDirOf } from './disk.js';
 import type { PlannedBlob } from './plan.js';
 import { fromAnySource } from './transfer/any-source.js';
 import { askSize } from './transfer/ask-size.js';
@@ -147,11 +147,6 @@ async function downloadLocked(
   }
 }
 
-async function isVerified(blob: PlannedBlob, signal: AbortSignal): Promise<boolean> {
-  try {
-    return (await hashFile(blob.hash.type, blob.finalPath, signal)) === blob.hash.value;
-  } catch (error) {
-    signal.throwIfAborted();
-    throw asDiskError(error, blob.finalPath);
-  }
+async function isVerified({ hash, finalPath }: PlannedBlob, signal: AbortSignal): Promise<boolean> {
+  return (await hashFile(hash.type, finalPath, signal)) === hash.value;
 }

@@ -1,7 +1,6 @@
-import { type ContentHash, type FoundFile, hashFile, hashOfEntry, isUnverified } from '@heimdex/cache';
+import { type ContentHash, hashFile, hashOfEntry, isUnverified } from '@heimdex/cache';
 import { type CacheState, type ModelState, needsOnlyCompiling, withDamaged } from './cache-state.js';
 import { wrongCheckpoint } from './compile/cannot-compile.js';
-import { asDiskError } from './disk.js';
 import { DownloaderError } from './errors.js';
 import { listRemoteFiles } from './list-remote-files.js';
 import { mustBeRead } from './locked.js';
@@ -48,8 +47,9 @@ export async function verifyFound(
     const damaged = new Set(state.damaged);
     for (const file of files.filter((file) => !isUnverified(file))) {
       // The sha256 that names a blob is locked as it is.
-      if (file.hash !== undefined && mustBeRead(file) && (await hashOf(file, file.hash, signal)) !== file.hash.value)
-        damaged.add(file.path);
+      const { hash, path, blobPath } = file;
+      if (hash !== undefined && mustBeRead(file) && (await hashFile(hash.type, blobPath, signal)) !== hash.value)
+        damaged.add(path);
     }
     const unnamed = [...files, ...weights].filter(isUnverified);
     if (unnamed.length > 0) {
@@ -61,7 +61,7 @@ export async function verifyFound(
           paths.push(file.path);
           continue;
         }
-        const actual = await hashOf(file, hash, signal);
+        const actual = await hashFile(hash.type, file.blobPath, signal);
         if (actual === hash.value) continue;
         if (weights.includes(file)) throw wrongCheckpoint(file, hash, actual);
         damaged.add(file.path);
@@ -71,15 +71,6 @@ export async function verifyFound(
     models.push(withDamaged(state, damaged));
   }
   return { cacheState: { ...cacheState, models }, unverified };
-}
-
-async function hashOf(file: FoundFile, { type }: ContentHash, signal: AbortSignal): Promise<string> {
-  try {
-    return await hashFile(type, file.blobPath, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    throw asDiskError(error, file.blobPath);
-  }
 }
 
 interface KnownHashes {
