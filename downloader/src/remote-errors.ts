@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import type { HubSource, ModelFile } from '@heimdex/cache';
 import type { ModelState } from './cache-state.js';
+import { tokenizerAdvice } from './compile/cannot-compile.js';
 import { DownloaderError } from './errors.js';
 
 /** Adds to the error of a commit that the hub does not know what chose it. */
@@ -18,11 +19,6 @@ export function goneCommit(
     `${who} the commit ${commit} of ${repository}, which is gone: ${what} ${next}`,
     { cause: error },
   );
-}
-
-/** How a tokenizer.json is made for a model that has none. */
-export function tokenizerAdvice(id: string): string {
-  return `In transformers AutoTokenizer.from_pretrained("${id}").save_pretrained(DIR) writes one, where the tokenizer has that form (BertJapaneseTokenizer and PhobertTokenizer have not)`;
 }
 
 /** The error for a file that a repository does not have and a model needs. */

@@ -15,8 +15,7 @@ import {
   unknownComponents,
 } from '@heimdex/cache';
 import { type JsonObject, objectAt } from '@heimdex/common';
-import { tokenizerAdvice } from '../remote-errors.js';
-import { cannotCompile, refusing } from './cannot-compile.js';
+import { cannotCompile, refusing, tokenizerAdvice } from './cannot-compile.js';
 import { readObject, type SmallFiles } from './small-json.js';
 
 /**

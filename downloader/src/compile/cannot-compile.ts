@@ -10,6 +10,11 @@ export function cannotCompile({ id, variable }: ConfiguredModel, problem: string
   );
 }
 
+/** How a tokenizer.json is made for a model that has none. */
+export function tokenizerAdvice(id: string): string {
+  return `In transformers AutoTokenizer.from_pretrained("${id}").save_pretrained(DIR) writes one, where the tokenizer has that form (BertJapaneseTokenizer and PhobertTokenizer have not)`;
+}
+
 /** The error of a checkpoint on the volume with other bytes than its name or the hub says. */
 export function wrongCheckpoint(
   { blobPath }: Pick<FoundFile, 'blobPath'>,
