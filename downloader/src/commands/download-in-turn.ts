@@ -5,7 +5,7 @@ import { sumOf } from '../metrics.js';
 import type { Plan } from '../plan.js';
 import { costsOf, howFilled, plansInTurn } from '../turns.js';
 import type { CommandContext } from './context.js';
-import { downloadAndLock } from './download-and-lock.js';
+import { type DownloadTotals, downloadAndLock } from './download-and-lock.js';
 
 /**
  * Runs a plan. If checkpoints are removed after compiling (KEEP_CHECKPOINTS=false), processes one repository at a time: the
@@ -18,7 +18,7 @@ export async function downloadInTurn(
   cacheState: CacheState,
   plan: Plan,
   notLocked?: ReadonlySet<ConfiguredModel>,
-): Promise<Awaited<ReturnType<typeof downloadAndLock>>> {
+): Promise<DownloadTotals> {
   await assertRoom(context, plan);
   const [first, ...later] = context.config.keepCheckpoints ? [plan] : plansInTurn(plan);
   if (first === undefined || later.length === 0) return downloadAndLock(context, cacheState, plan, notLocked);
