@@ -1,6 +1,6 @@
 import { DownloaderError } from '../errors.js';
 import { answerError, type Origin, type RequestTarget } from './answers.js';
-import { contentCodings, decodedBody, isEncodedPart } from './content-coding.js';
+import { FileRequests } from './file-requests.js';
 import type { HttpAnswer, HttpClient } from './http.js';
 import { repositoryPage, resolveUrl } from './hub.js';
 import { expectOk, getFollowing } from './origin.js';
@@ -27,9 +27,9 @@ export class HubFileSource implements ByteSource {
   readonly label: string;
   readonly #url: URL;
   readonly #target: RequestTarget;
+  readonly #requests: FileRequests;
   #location: URL | undefined;
   #refusals = 0;
-  #encodes = false;
 
   constructor(
     readonly http: () => Promise<HttpClient>,
@@ -42,32 +42,27 @@ export class HubFileSource implements ByteSource {
       what: `${address.path} of ${address.repository} at ${address.commit.slice(0, 8)}`,
       page: repositoryPage(origin, address.repository),
     };
+    this.#requests = new FileRequests(this.#target, (headers, signal) => this.#ask(headers, signal));
   }
 
-  async open(range: ByteRange | undefined, signal: AbortSignal): Promise<OpenedBytes> {
-    const headers = rangeHeader(this.#encodes ? undefined : range);
-    const known = await this.#openKnown(headers, signal);
-    if (known !== undefined) return this.#opened(known, signal);
+  open(range: ByteRange | undefined, signal: AbortSignal): Promise<OpenedBytes> {
+    return this.#requests.open(range, signal);
+  }
+
+  async #ask(headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<HttpAnswer> {
+    const known = await this.#askKnown(headers, signal);
+    if (known !== undefined) return known;
     const answer = await getFollowing(await this.http(), this.#url, this.origin, headers, this.#target, signal);
     const fromStore = answer.url.origin !== this.origin.endpoint.origin;
     if (fromStore && EXPIRED.has(answer.status)) throw this.#refused(answer);
     expectOk(answer, this.#target, this.origin);
     if (fromStore) this.#location = answer.url;
     this.#refusals = 0;
-    return this.#opened(answer, signal);
-  }
-
-  /** A range of an encoded file is useless: such a server is asked for the whole file from then on. */
-  async #opened(answer: HttpAnswer, signal: AbortSignal): Promise<OpenedBytes> {
-    if (!isEncodedPart(answer)) return openedBytes(answer, this.#target);
-    answer.close();
-    if (this.#encodes) throw encodedPart(answer, this.#target);
-    this.#encodes = true;
-    return this.open(undefined, signal);
+    return answer;
   }
 
   /** Requests the signed address of an earlier request; undefined if there is none or it is refused, as once it has expired. */
-  async #openKnown(headers: Record<string, string>, signal: AbortSignal): Promise<HttpAnswer | undefined> {
+  async #askKnown(headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<HttpAnswer | undefined> {
     const location = this.#location;
     if (location === undefined) return undefined;
     const http = await this.http();
@@ -96,40 +91,4 @@ export class HubFileSource implements ByteSource {
         );
     return this.#refusals < MAX_REFUSALS ? new TransientError(error) : error;
   }
-}
-
-/** Returns the Range header. */
-export function rangeHeader(range: ByteRange | undefined): Record<string, string> {
-  return range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` };
-}
-
-/** Returns the error for an encoded range where the whole file was requested. */
-export function encodedPart(answer: HttpAnswer, target: RequestTarget): DownloaderError {
-  return new DownloaderError(
-    'ANSWER_INVALID',
-    `${answer.url.host} sent an encoded range of ${target.what}, where the whole file was requested. Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
-  );
-}
-
-/** Returns the bytes of a 200 or 206 answer with their position, decoding a whole file. */
-export function openedBytes(answer: HttpAnswer, target: RequestTarget): OpenedBytes {
-  const body = decodedBody(answer, target);
-  const close = () => answer.close();
-  if (answer.status !== 206) {
-    // For an encoded body this is the encoded length.
-    const length = contentCodings(answer).length > 0 ? undefined : answer.header('content-length');
-    return { start: 0, totalBytes: length === undefined ? undefined : Number(length), ranged: false, body, close };
-  }
-  const content = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(answer.header('content-range') ?? '');
-  if (content === null) {
-    answer.close();
-    throw new TransientError(
-      new DownloaderError(
-        'ANSWER_INVALID',
-        `${answer.url.host} sent a range of ${target.what} without Content-Range. Check the proxy variables, then run: heimdex-downloader download`,
-      ),
-    );
-  }
-  const total = content[2] === '*' ? undefined : Number(content[2]);
-  return { start: Number(content[1]), totalBytes: total, ranged: true, body, close };
 }
