@@ -4,9 +4,10 @@ import type { Origin } from './transfer/answers.js';
 import { type HttpClient, openHttp } from './transfer/http.js';
 import { type HubApi, openHub } from './transfer/hub.js';
 import { type HubFileAddress, HubFileSource } from './transfer/hub-source.js';
+import { NetworkState } from './transfer/network-state.js';
 import { type NpmSettings, readNpmSettings } from './transfer/npm-settings.js';
 import { NpmFileSource } from './transfer/npm-source.js';
-import { DEFAULT_RETRY, FirstContact, type RetryNotice, type RetryOptions } from './transfer/retry.js';
+import { DEFAULT_RETRY, type RetryNotice, type RetryOptions } from './transfer/retry.js';
 import type { ByteSource } from './transfer/source.js';
 import { UrlFileSource } from './transfer/url-source.js';
 
@@ -33,12 +34,12 @@ const PUBLIC_HUB = 'huggingface.co';
 
 /** Opens remote access by the configuration. */
 export function openRemote(config: DownloaderConfig, version: string, events: RemoteEvents): Remote {
-  const contact = new FirstContact();
+  const network = new NetworkState();
   const retry: RetryOptions = {
     ...DEFAULT_RETRY,
     maxAttempts: config.maxAttempts,
     initialDelayMs: config.initialDelayMs,
-    contact,
+    network,
   };
   let opened: Promise<HttpClient> | undefined;
   let origin: Origin | undefined;
@@ -49,7 +50,7 @@ export function openRemote(config: DownloaderConfig, version: string, events: Re
       connections: config.connections,
       proxyFor: config.proxyFor,
       userAgent: `heimdex-downloader/${version}`,
-      contact,
+      network,
     });
     return opened;
   };

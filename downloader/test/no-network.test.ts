@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { expect } from 'chai';
+import { NetworkState } from '../src/transfer/network-state.js';
 import { parseRateLimit, retryAfterOf } from '../src/transfer/rate-limit.js';
-import { FirstContact } from '../src/transfer/retry.js';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { useHub } from './support/use-hub.js';
 import { temporaryDir } from './support/volume.js';
@@ -39,15 +39,15 @@ describe('no network', () => {
   });
 
   it('is an outage, to be waited for as configured, once anybody has answered', () => {
-    const contact = new FirstContact();
-    expect(contact.leftMs(0)).to.equal(Number.POSITIVE_INFINITY);
-    contact.onRequest(1000);
-    contact.onRequest(2000);
-    expect(contact.leftMs(1000)).to.equal(2000);
-    expect(contact.leftMs(2500)).to.equal(500);
-    expect(contact.leftMs(9000)).to.equal(0);
-    contact.onAnswer();
-    expect(contact.leftMs(9000)).to.equal(Number.POSITIVE_INFINITY);
+    const network = new NetworkState();
+    expect(network.leftMs(0)).to.equal(Number.POSITIVE_INFINITY);
+    network.onRequest(1000);
+    network.onRequest(2000);
+    expect(network.leftMs(1000)).to.equal(2000);
+    expect(network.leftMs(2500)).to.equal(500);
+    expect(network.leftMs(9000)).to.equal(0);
+    network.onAnswer();
+    expect(network.leftMs(9000)).to.equal(Number.POSITIVE_INFINITY);
   });
 });
 

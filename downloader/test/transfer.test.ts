@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import { resolveUrl } from '../src/transfer/hub.js';
+import { NetworkState } from '../src/transfer/network-state.js';
 import { cutIntoParts, RangeSet } from '../src/transfer/ranges.js';
 import { parseRetryAfter } from '../src/transfer/rate-limit.js';
-import { DEFAULT_RETRY, FirstContact, retryDelayMs, TransientError, withRetries } from '../src/transfer/retry.js';
+import { DEFAULT_RETRY, retryDelayMs, TransientError, withRetries } from '../src/transfer/retry.js';
 import { seededRandom } from './support/seeded.js';
 
 describe('ranges', () => {
@@ -121,32 +122,32 @@ describe('retries', () => {
   });
 
   it('end at once if no host was reached for two seconds from the first request, and not once any was', async () => {
-    const attemptsWith = async (contact: FirstContact) => {
+    const attemptsWith = async (network: NetworkState) => {
       let attempts = 0;
-      contact.onRequest(performance.now() - 2_000);
+      network.onRequest(performance.now() - 2_000);
       const work = async () => {
         attempts += 1;
         throw new TransientError(new Error('no such host'), undefined, 'unreached');
       };
-      await withRetries(work, { ...quick, contact }, signal).catch(() => {});
+      await withRetries(work, { ...quick, network }, signal).catch(() => {});
       return attempts;
     };
-    expect(await attemptsWith(new FirstContact())).to.equal(1);
-    const reached = new FirstContact();
+    expect(await attemptsWith(new NetworkState())).to.equal(1);
+    const reached = new NetworkState();
     reached.onAnswer();
     expect(await attemptsWith(reached)).to.equal(3);
   });
 
   it('go on after refusals of a busy server for as long as other connections receive bytes from it', async () => {
-    const contact = new FirstContact();
+    const network = new NetworkState();
     const attemptsWith = async (kind?: 'busy') => {
       let attempts = 0;
       const work = async () => {
         attempts += 1;
-        if (attempts <= 10) contact.onProgress();
+        if (attempts <= 10) network.onProgress();
         throw new TransientError(new Error('for now'), undefined, kind);
       };
-      await withRetries(work, { ...quick, contact }, signal).catch(() => {});
+      await withRetries(work, { ...quick, network }, signal).catch(() => {});
       return attempts;
     };
     expect([await attemptsWith('busy'), await attemptsWith()]).to.deep.equal([11, 3]);

@@ -6,9 +6,10 @@ import { checkServerIdentity } from 'node:tls';
 import { codeOf, messageOf } from '@heimdex/common';
 import type { HttpsOptions } from 'got';
 import { DownloaderError } from '../errors.js';
+import { isUnreached, type NetworkState } from './network-state.js';
 import type { ProxyFor } from './proxy.js';
 import { ProxyRefusal, proxyAgents } from './proxy.js';
-import { type FirstContact, isUnreached, mayPass, TransientError } from './retry.js';
+import { mayPass, TransientError } from './retry.js';
 
 /** An answer with an unread body. Read `body` to its end or call `close()`. */
 export interface HttpAnswer {
@@ -45,7 +46,7 @@ export interface HttpOptions {
   readonly proxyFor: ProxyFor;
   readonly userAgent: string;
   /** Notified of answers and received bytes of any host. */
-  readonly contact: FirstContact;
+  readonly network: NetworkState;
 }
 
 /** TLS errors that no retry fixes. */
@@ -90,7 +91,7 @@ export async function openHttp(options: HttpOptions): Promise<HttpClient> {
       });
       const body = new WatchedBody(stream, url, options, signal);
       const answer = await body.answer();
-      options.contact.onAnswer();
+      options.network.onAnswer();
       return answer;
     },
     close() {
@@ -124,7 +125,7 @@ class WatchedBody {
   constructor(
     readonly stream: Readable,
     readonly url: URL,
-    readonly options: Pick<HttpOptions, 'stallMs' | 'proxyFor' | 'contact'>,
+    readonly options: Pick<HttpOptions, 'stallMs' | 'proxyFor' | 'network'>,
     readonly signal: AbortSignal,
   ) {
     const { stallMs } = options;
@@ -164,7 +165,7 @@ class WatchedBody {
       for (;;) {
         const next = await this.#watched(iterator.next());
         if (next.done === true) return;
-        this.options.contact.onProgress();
+        this.options.network.onProgress();
         yield next.value;
       }
     } finally {

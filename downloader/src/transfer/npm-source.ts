@@ -3,9 +3,10 @@ import { createGunzip } from 'node:zlib';
 import { codeOf, messageOf } from '@heimdex/common';
 import { type TarEntry, tarEntries } from '../archive/tar-entries.js';
 import { DownloaderError } from '../errors.js';
+import { isUnreached } from './network-state.js';
 import type { NpmSettings } from './npm-settings.js';
 import type { ByteRange } from './ranges.js';
-import { isUnreached, TransientError } from './retry.js';
+import { TransientError } from './retry.js';
 import type { ByteSource, OpenedBytes } from './source.js';
 
 /** A file inside a package of the configured registry. */

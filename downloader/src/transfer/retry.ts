@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { exponentialDelayMs, formatTimeLeft } from '@heimdex/common';
+import type { NetworkState } from './network-state.js';
 
 /** Retry limits and delays. */
 export interface RetryOptions {
@@ -13,73 +14,13 @@ export interface RetryOptions {
   readonly maxRetryAfterMs: number;
   /** Returns a number in [0, 1), for the jitter. */
   readonly random: () => number;
-  /** Whether any host was reached yet. Absent: it makes no difference. */
-  readonly contact?: FirstContact;
+  /** What the run knows of the network. Absent: it makes no difference. */
+  readonly network?: NetworkState;
 }
 
 /** Returns whether a status is worth a retry. Those of proxies that reach no server have numbers of their own (Cloudflare: 520 to 530). */
 export function mayPass(status: number): boolean {
   return status === 408 || status === 429 || (status >= 500 && status < 600);
-}
-
-/** System errors if no host was reached: unknown name, connection refused, no route. */
-const UNREACHED_CODES = new Set([
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EAI_FAIL',
-  'EAI_NODATA',
-  'EAI_NONAME',
-  'ECONNREFUSED',
-  'ENETUNREACH',
-  'ENETDOWN',
-  'EHOSTUNREACH',
-  'EHOSTDOWN',
-  'EADDRNOTAVAIL',
-]);
-
-/** Returns whether a system error's code means that no host was reached. */
-export function isUnreached(code: string | undefined): boolean {
-  return code !== undefined && UNREACHED_CODES.has(code);
-}
-
-/** Time limit from the first request for a run that has reached no host yet. */
-const FIRST_CONTACT_MS = 2_000;
-
-/**
- * What a run knows of the network. If from the start no name resolves, every connection is refused or there is no route, there
- * is no network or its settings are wrong, and a minute of retries would only delay the error. Once any host has answered,
- * the same failures are a temporary outage and are retried as configured.
- */
-export class FirstContact {
-  #reached = false;
-  #sinceMs: number | undefined;
-  #progress = 0;
-
-  /** Records a request. */
-  onRequest(nowMs: number): void {
-    this.#sinceMs ??= nowMs;
-  }
-
-  /** Records an answer. */
-  onAnswer(): void {
-    this.#reached = true;
-  }
-
-  /** Records received bytes. */
-  onProgress(): void {
-    this.#progress += 1;
-  }
-
-  /** Grows as bytes are received over any connection. */
-  get progress(): number {
-    return this.#progress;
-  }
-
-  /** Returns the milliseconds left for further attempts after no host was reached; Infinity once any host was. */
-  leftMs(nowMs: number): number {
-    if (this.#reached || this.#sinceMs === undefined) return Number.POSITIVE_INFINITY;
-    return Math.max(0, this.#sinceMs + FIRST_CONTACT_MS - nowMs);
-  }
 }
 
 /** The defaults of {@link RetryOptions}; `maxAttempts` and `initialDelayMs` are configurable. */
@@ -100,7 +41,7 @@ export class TransientError extends Error {
     readonly final: Error,
     /** The delay requested by the server. */
     readonly retryAfterMs?: number,
-    /** `unreached`: no host was reached, see FirstContact. `busy`: the server answered that it has too many requests or connections. */
+    /** `unreached`: no host was reached, see NetworkState. `busy`: the server answered that it has too many requests or connections. */
     readonly kind?: 'unreached' | 'busy',
   ) {
     super(final.message, { cause: final });
@@ -150,28 +91,28 @@ export async function withRetries<T>(
   signal: AbortSignal,
   onRetry: (notice: RetryNotice) => void = () => {},
 ): Promise<T> {
-  const { contact } = options;
+  const { network } = options;
   let failures = 0;
-  let before = contact?.progress;
+  let before = network?.progress;
   for (;;) {
     signal.throwIfAborted();
     const progressed = () => {
       failures = 0;
     };
-    contact?.onRequest(performance.now());
+    network?.onRequest(performance.now());
     try {
       const result = await work({ progressed });
-      contact?.onAnswer();
+      network?.onAnswer();
       return result;
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;
       signal.throwIfAborted();
       failures += 1;
-      const hasTurn = error.kind === 'busy' && contact?.progress !== before;
-      before = contact?.progress;
+      const hasTurn = error.kind === 'busy' && network?.progress !== before;
+      before = network?.progress;
       if (failures >= options.maxAttempts && !hasTurn) throw error.final;
       const leftMs =
-        (error.kind === 'unreached' ? contact?.leftMs(performance.now()) : undefined) ?? Number.POSITIVE_INFINITY;
+        (error.kind === 'unreached' ? network?.leftMs(performance.now()) : undefined) ?? Number.POSITIVE_INFINITY;
       if (leftMs === 0) throw error.final;
       const delayMs = Math.min(leftMs, retryDelayMs(options, failures, error.retryAfterMs));
       onRetry({ error: error.final, failures, delayMs });
