@@ -1,6 +1,6 @@
 /**
- * Errors of a models volume and its configuration. The codes are API: the README of this package lists them, and a test
- * compares the two.
+ * Errors of a models volume and its configuration. The codes are API: docs/volume.md lists them, and a test compares
+ * the two.
  */
 export const CACHE_ERROR_CODES = [
   'ENVIRONMENT_INVALID',

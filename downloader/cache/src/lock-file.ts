@@ -1,6 +1,6 @@
 /**
  * `models.lock.json`: the commit of every model and each file's size and sha256, so that every machine serves the same bytes
- * until `update` runs. The README documents the format.
+ * until `update` runs. docs/volume.md documents the format.
  */
 import { isNotFound, messageOf, parseForeignJson } from '@heimdex/common';
 import { CacheError } from './errors.js';

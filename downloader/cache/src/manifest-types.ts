@@ -1,4 +1,4 @@
-/** Types of the parsed model manifest. The README documents the file itself. */
+/** Types of the parsed model manifest. docs/volume.md documents the file itself. */
 
 /** Role of a configured model. `vad` (voice activity) belongs to speech and is never configured by name. */
 export const ROLES = ['speech', 'vision', 'text', 'faces', 'vad'] as const;

@@ -1,6 +1,6 @@
 /**
- * Reads the model manifest: manifest/models.json of this package, and a user's own file in the same format. The README describes
- * the format; manifest/models.schema.json is its schema.
+ * Reads the model manifest: manifest/models.json of this package, and a user's own file in the same format. docs/volume.md
+ * describes the format; manifest/models.schema.json is its schema.
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
