@@ -1,5 +1,6 @@
 /** Finds the checkpoint among a repository's files. Pure. */
 
+import { posix } from 'node:path';
 import { DENSE_DIR } from './sentence-modules.js';
 
 /** The files of one checkpoint. */
@@ -23,7 +24,7 @@ export const DENSE_FORMS: readonly string[] = [`${DENSE_DIR}/model.safetensors`,
 
 /** Whether a file is named as a checkpoint, or as a part of one, in any directory. */
 export function isCheckpointFile(path: string): boolean {
-  const name = path.slice(path.lastIndexOf('/') + 1);
+  const name = posix.basename(path);
   return FORMS.some((form) => form.main === name || ('shard' in form && form.shard.test(name)));
 }
 

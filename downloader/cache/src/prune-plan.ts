@@ -1,5 +1,5 @@
 /** Lists what no configured model needs. Pure: works on the result of scanCache. */
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { isCheckpointFile } from './checkpoint-files.js';
 import { isExternalData } from './external-data.js';
 import type { FoundModel, ModelInspection } from './found-model.js';
@@ -244,7 +244,7 @@ function unusedPlainFiles(
 }
 
 function nameOf({ path }: { readonly path: string }): string {
-  return path.slice(path.lastIndexOf('/') + 1);
+  return posix.basename(path);
 }
 
 function plainNames([layout, files]: [string, readonly { readonly path: string }[]]): string[] {

@@ -1,4 +1,4 @@
-import { relative, sep } from 'node:path';
+import { posix, relative, sep } from 'node:path';
 import {
   blobPath,
   isCommit,
@@ -42,7 +42,7 @@ export function blobsOf(models: readonly LockedModel[]): ArchivedBlob[] {
     for (const file of filesOf(model)) {
       const blobId = blobIdOf(file);
       const path =
-        model.layout === 'plain' ? plainPath('', baseName(file.path)) : blobPath('', model.repository, blobId);
+        model.layout === 'plain' ? plainPath('', posix.basename(file.path)) : blobPath('', model.repository, blobId);
       const name = slashed(path);
       const { sizeBytes, sha256 } = file;
       blobs.set(name, { name, sizeBytes, sha256, blobId, repository: model.repository });
@@ -76,10 +76,7 @@ export function refNameOf(model: LockedModel): string | undefined {
   return slashed(refPath('', model.repository, model.requestedRevision));
 }
 
-function baseName(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
-}
-
-function slashed(path: string): string {
+/** Returns a path of the cache as the name of an archive's entry. */
+export function slashed(path: string): string {
   return relative('', path).split(sep).join('/');
 }

@@ -1,4 +1,4 @@
-import { join, relative, sep } from 'node:path';
+import { join } from 'node:path';
 import {
   COMPILED_MANIFEST_NAME,
   type CompiledManifest,
@@ -10,7 +10,7 @@ import {
   type LockedFile,
   type LockedModel,
 } from '@heimdex/cache';
-import type { ArchivedBlob } from './archive-layout.js';
+import { type ArchivedBlob, slashed } from './archive-layout.js';
 
 /** Returns the name of a compiled.json in an archive: its path in the cache. */
 export function compiledManifestName(manifest: CompiledManifest): string {
@@ -62,6 +62,5 @@ export function withSources(model: LockedModel, { sources }: CompiledManifest): 
 }
 
 function dirName(manifest: CompiledManifest): string {
-  const path = join(compiledRepositoryPath('', manifest.repository), compiledKeyName(manifest));
-  return relative('', path).split(sep).join('/');
+  return slashed(join(compiledRepositoryPath('', manifest.repository), compiledKeyName(manifest)));
 }
