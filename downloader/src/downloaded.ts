@@ -1,4 +1,4 @@
-import type { LockedModel, ModelsLock } from '@heimdex/cache';
+import { isSameEntry, type LockedModel, type ModelsLock } from '@heimdex/cache';
 import type { Plan, PlannedFile } from './plan.js';
 
 /**
@@ -12,9 +12,7 @@ export function wasFound(
 ): boolean {
   const before = lock?.models.filter(({ repository }) => repository === model.repository) ?? [];
   if (before.length > 0) return before.every(({ found }) => found === true);
-  const planned = plan.models.find(
-    ({ remoteFiles: { state } }) => state.configured.role === model.role && state.configured.entry === model.entry,
-  );
+  const planned = plan.models.find(({ remoteFiles: { state } }) => isSameEntry(state.configured, model));
   if (planned === undefined) return true;
   // A checkpoint outside of the repository does not count for the repository's directory.
   const files = planned.files.filter(({ offered }) => offered.volumePath === undefined);

@@ -65,10 +65,14 @@ export function lockedModel(lock: ModelsLock | undefined, configured: Configured
 
 /** Returns the record of a configured model, also if its manifest entry has changed since it was locked. */
 export function lockRecord(lock: ModelsLock | undefined, configured: ConfiguredModel): LockedModel | undefined {
-  return lock?.models.find(
-    (model) =>
-      model.role === configured.role && model.entry === configured.entry && model.variant === configured.variant,
-  );
+  return lock?.models.find((model) => isSameEntry(model, configured) && model.variant === configured.variant);
+}
+
+type NamedModel = Pick<LockedModel, 'role' | 'entry'>;
+
+/** Returns whether two are the same model, in whatever variant. */
+export function isSameEntry(one: NamedModel, other: NamedModel): boolean {
+  return one.role === other.role && one.entry === other.entry;
 }
 
 function isAsConfigured(record: LockedModel, { layout, sources }: ConfiguredModel): boolean {

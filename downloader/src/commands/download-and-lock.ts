@@ -3,6 +3,7 @@ import {
   type ConfiguredModel,
   inspectModel,
   isCompiledPath,
+  isSameEntry,
   type LockedModel,
   readLock,
   withLockedModels,
@@ -118,8 +119,8 @@ async function compiledAtAnother({ models }: Plan, signal: AbortSignal): Promise
 }
 
 /** Returns whether a compiled file was read and has wrong bytes. */
-function isDamaged({ models }: CacheState, { role, entry }: ConfiguredModel): boolean {
-  const state = models.find(({ configured }) => configured.role === role && configured.entry === entry);
+function isDamaged({ models }: CacheState, model: ConfiguredModel): boolean {
+  const state = models.find(({ configured }) => isSameEntry(configured, model));
   return [...(state?.damaged ?? [])].some(isCompiledPath);
 }
 
@@ -198,10 +199,10 @@ async function carryOut(context: CommandContext, plan: Plan): Promise<FetchTotal
 }
 
 /** Whether a record is that of an export whose repository has become a checkpoint, or the reverse: it would still be served. */
-function isFormer({ role, entry, variant }: LockedModel, { models }: Plan): boolean {
+function isFormer(model: LockedModel, { models }: Plan): boolean {
   return models.some(
     ({ remoteFiles: { state, formerVariant } }) =>
-      formerVariant === variant && state.configured.role === role && state.configured.entry === entry,
+      formerVariant === model.variant && isSameEntry(state.configured, model),
   );
 }
 

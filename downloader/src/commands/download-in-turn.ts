@@ -1,4 +1,4 @@
-import { type ConfiguredModel, readLock } from '@heimdex/cache';
+import { type ConfiguredModel, isSameEntry, readLock } from '@heimdex/cache';
 import type { CacheState } from '../cache-state.js';
 import { assertFits, makeDir } from '../disk.js';
 import { sumOf } from '../metrics.js';
@@ -44,7 +44,5 @@ function modelsOf({ compile, models }: Plan, cacheState: CacheState): CacheState
   const planned = [...compile, ...models.map(({ remoteFiles }) => remoteFiles.state)].map(
     ({ configured }) => configured,
   );
-  return cacheState.models.filter(({ configured: { role, entry } }) =>
-    planned.some((candidate) => candidate.role === role && candidate.entry === entry),
-  );
+  return cacheState.models.filter(({ configured }) => planned.some((model) => isSameEntry(model, configured)));
 }
