@@ -83,7 +83,7 @@ class Moonshine implements LoadedModel<MoonshineWindow, MoonshineResult> {
 
   async #runOne(item: MoonshineWindow, context: ItemContext): Promise<MoonshineResult> {
     if (item.type === 'vad') return detectVoiceActivity(this.#detector, item, context);
-    const limit = tokenLimit(item.samples.length, SPEECH_SAMPLE_RATE_HZ, this.#positions);
+    const limit = tokenLimit(item.samples.length, this.#positions);
     const decoded = await this.#network.decode(fillUp(item.samples), this.#tokens, limit, context);
     return toResult(decoded, this.#textOf);
   }

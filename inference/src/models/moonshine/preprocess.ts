@@ -1,3 +1,5 @@
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
+
 /** Minimum samples for one frame of the encoder's convolutions; a shorter utterance is padded with silence. */
 const MIN_SAMPLES = 1600;
 
@@ -13,6 +15,6 @@ export function fillUp(samples: Float32Array): Float32Array {
 }
 
 /** Token limit of an utterance, which stops a looping model. `positions` is the decoder's capacity. */
-export function tokenLimit(sampleCount: number, sampleRateHz: number, positions: number): number {
-  return Math.min(positions - 1, Math.max(4, Math.ceil((sampleCount / sampleRateHz) * TOKENS_A_SECOND)));
+export function tokenLimit(sampleCount: number, positions: number): number {
+  return Math.min(positions - 1, Math.max(4, Math.ceil((sampleCount / SPEECH_SAMPLE_RATE_HZ) * TOKENS_A_SECOND)));
 }
