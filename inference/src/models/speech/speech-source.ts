@@ -1,5 +1,6 @@
 import { InferenceError } from '../../errors.js';
 import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
+import { SampleQueue } from '../../media/audio/sample-queue.js';
 import { type SpeechTimestamp, SpeechTimestamps, STEP_SAMPLES } from '../silero/speech-timestamps.js';
 import type { VadResult, VadState, VadWindow } from '../silero/window.js';
 import { SampleBuffer } from './sample-buffer.js';
@@ -63,7 +64,7 @@ class SpeechSource implements PcmSource {
   /** Samples that may still be emitted, and their start relative to the origin. */
   #held = new Float32Array(0);
   #heldFrom = 0;
-  #ready: Float32Array[] = [];
+  readonly #ready = new SampleQueue();
   #ended = false;
 
   constructor(
@@ -89,22 +90,15 @@ class SpeechSource implements PcmSource {
   }
 
   async read(maxSamples: number): Promise<Float32Array | null> {
-    for (;;) {
-      const first = this.#ready.shift();
-      if (first !== undefined) {
-        if (first.length > maxSamples) this.#ready.unshift(first.subarray(maxSamples));
-        return first.subarray(0, maxSamples);
-      }
-      if (this.#ended) return null;
-      await this.#listen();
-      // Report silence, so that callers see progress and get the results of what came before it.
-      if (!this.#ended && this.#ready.length === 0) return new Float32Array(0);
-    }
+    if (this.#ready.length === 0 && !this.#ended) await this.#listen();
+    if (this.#ready.length === 0 && this.#ended) return null;
+    // Nothing after a silence: callers see progress and get the results of what came before it.
+    return this.#ready.take(maxSamples);
   }
 
   /** The caller that opened the audio closes it. */
   async close(): Promise<void> {
-    this.#ready = [];
+    this.#ready.clear();
     this.#ended = true;
   }
 
@@ -141,7 +135,7 @@ class SpeechSource implements PcmSource {
       const samples = this.#held.slice(start - this.#heldFrom, end - this.#heldFrom);
       if (samples.length === 0) continue;
       this.times.add(this.#origin + start, this.#origin + start + samples.length);
-      this.#ready.push(samples);
+      this.#ready.put(samples);
     }
   }
 }
