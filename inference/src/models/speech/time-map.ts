@@ -22,13 +22,9 @@ interface Part {
 /** Maps times in the kept parts to times in the audio. Method: `SpeechTimestampsMap` of faster-whisper 1.2.1. */
 export class KeptParts implements TimeMap {
   readonly #parts: Part[] = [];
+  /** Samples kept so far. */
   #kept = 0;
   #end: number | undefined;
-
-  /** Samples kept so far. */
-  get kept(): number {
-    return this.#kept;
-  }
 
   /** Keeps the samples from `start` to before `end`. Call in order. */
   add(start: number, end: number): void {
