@@ -1,4 +1,5 @@
 import type { SpeechSegment, SpeechWord } from '../speech/speech.js';
+import { ATTACHED } from './words.js';
 
 /** A word below this probability is suspicious. */
 const UNLIKELY = 0.15;
@@ -13,7 +14,6 @@ const SUSPICIOUS_SCORE = 3;
 /** Within this distance of a window's borders, in seconds, the neighbouring audio is unknown. */
 const BORDER_SECONDS = 2;
 const WINDOW_SECONDS = 30;
-const SIGNS = '"\'“¿([{-"\'.。,，!！?？:：”)]}、';
 
 /** Context of a window; all values in seconds from the window's start. */
 export interface WindowSilence {
@@ -72,7 +72,7 @@ export function withoutHallucinations(
 }
 
 function isSuspicious(segment: SpeechSegment): boolean {
-  const words = segment.words.filter(({ text }) => !SIGNS.includes(text)).slice(0, WORDS_LOOKED_AT);
+  const words = segment.words.filter(({ text }) => !ATTACHED.includes(text)).slice(0, WORDS_LOOKED_AT);
   const score = words.reduce((sum, word) => sum + suspicion(word), 0);
   return score >= SUSPICIOUS_SCORE || score + 0.01 >= words.length;
 }

@@ -18,6 +18,8 @@ const PUNCTUATION = /^[!-/:-@[-`{-~]+$/;
 /** Punctuation that attaches to the following word, and to the previous word. */
 const PREPENDED = '"\'“¿([{-';
 const APPENDED = '"\'.。,，!！?？:：”)]}、';
+/** All of it: none of these signs is a word. */
+export const ATTACHED = PREPENDED + APPENDED;
 const SENTENCE_ENDS = '.。!！?？';
 
 /** A word lasts at most twice the median of its window, and at most this long. */
