@@ -4,7 +4,7 @@ import type { DecodeWindow } from './window.js';
 /** The longest window, 30 s. */
 export const WINDOW_SAMPLES = 30 * SPEECH_SAMPLE_RATE_HZ;
 /** Samples per encoder position, 20 ms. */
-const POSITION_SAMPLES = SPEECH_SAMPLE_RATE_HZ / 50;
+export const POSITION_SAMPLES = SPEECH_SAMPLE_RATE_HZ / 50;
 /** Spectrogram frames per encoder position. */
 const FRAMES_A_POSITION = 2;
 /** Encoder positions of a full window, 30 s. */

@@ -3,6 +3,7 @@ import type { Decoder, EncodedAudio } from '../decoding/decoder.js';
 import { logSumExp } from '../decoding/scores.js';
 import { alignRows } from './align.js';
 import type { WhisperConfig } from './config.js';
+import { POSITION_SAMPLES } from './length.js';
 import { sotSequence } from './prompt.js';
 import type { Vocabulary } from './vocabulary.js';
 import type { DecodeOptions } from './window.js';
@@ -16,7 +17,6 @@ import {
   type WordedSegment,
 } from './words.js';
 
-const POSITION_SAMPLES = 320;
 const POSITION_SECONDS = POSITION_SAMPLES / SPEECH_SAMPLE_RATE_HZ;
 
 /** A decoded window whose words are to be aligned. */
