@@ -12,6 +12,11 @@ export function givenLanguage(language: string | undefined): DetectedLanguage {
   return { language, languageProbability: language === undefined ? 0 : 1 };
 }
 
+/** The language in a summary. Without speech it is English, the models' default, with probability 0. */
+export function languageOrDefault({ language, languageProbability }: DetectedLanguage) {
+  return { language: language ?? 'en', languageProbability };
+}
+
 /** Makes the events of one audio file: numbers its segments and restores their times in the audio. */
 export class Transcript {
   readonly #speech: OpenedSpeech;
@@ -37,14 +42,12 @@ export class Transcript {
   }
 
   /** The last event. `speechSeconds`: by default all that was read. */
-  summary({ language, languageProbability }: DetectedLanguage, speechSeconds?: number): SpeechEvent {
+  summary(detected: DetectedLanguage, speechSeconds?: number): SpeechEvent {
     const { durationSeconds, keptSeconds } = this.#speech.lengths();
     return {
       type: 'summary',
       summary: {
-        // No speech: English is the models' default, with probability 0.
-        language: language ?? 'en',
-        languageProbability,
+        ...languageOrDefault(detected),
         durationSeconds,
         speechSeconds: speechSeconds ?? keptSeconds,
       },

@@ -5,7 +5,7 @@ import type { VadState } from '../../silero/window.js';
 import type { SpeechEvent } from '../speech.js';
 import type { SubmitVad } from '../speech-source.js';
 import { SpokenLanguage } from '../spoken-language.js';
-import type { DetectedLanguage } from '../transcript.js';
+import { type DetectedLanguage, languageOrDefault } from '../transcript.js';
 import { type HypothesisWord, LocalAgreement } from './agreement.js';
 import { Finals } from './finals.js';
 import { LiveBuffer } from './live-buffer.js';
@@ -95,8 +95,7 @@ class LiveSpeech {
     return {
       type: 'summary',
       summary: {
-        language: this.#language.detected.language ?? 'en',
-        languageProbability: this.#language.detected.languageProbability,
+        ...languageOrDefault(this.#language.detected),
         durationSeconds: this.#buffer.end / SPEECH_SAMPLE_RATE_HZ,
         speechSeconds: this.#speechSamples / SPEECH_SAMPLE_RATE_HZ,
       },
