@@ -118,6 +118,11 @@ class RetryTest(unittest.TestCase):
         with self.assertRaises(QueueFullError):
             once.delay(full)
 
+    def test_a_thousandth_attempt_waits_no_longer_than_the_longest_delay(self) -> None:
+        attempts = Attempts(RetryOptions(max_attempts=3000, max_delay=0.5), RetryBudget(3000), None)
+        attempts.count = 1100
+        self.assertLessEqual(attempts.delay(UnavailableError("gone", code="UNAVAILABLE")), 0.5)
+
     def test_a_budget_over_all_calls_ends_retries(self) -> None:
         budget = RetryBudget(5)
         self.assertEqual([budget.failed() for _ in range(5)], [True] * 4 + [False])

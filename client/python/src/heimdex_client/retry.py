@@ -98,7 +98,8 @@ class Attempts:
         if error.retry_after is not None:
             delay = error.retry_after * (1 + _RETRY_AFTER_SPREAD * random.random())
         else:
-            delay = random.random() * min(self._options.max_delay, self._options.initial_delay * 2 ** (failures - 1))
+            doublings = min(failures - 1, 64)  # 2**1024 does not fit into a float.
+            delay = random.random() * min(self._options.max_delay, self._options.initial_delay * 2**doublings)
         if self._deadline is not None and time.monotonic() + delay >= self._deadline:
             raise error
         waited = time.monotonic() - self._begin if waits else 0
