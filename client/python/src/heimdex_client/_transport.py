@@ -60,12 +60,12 @@ _CHANNEL_OPTIONS = [
 ]
 
 
-def stubs(multicallable: Callable[..., Any], stream: Callable[..., Any]) -> dict[str, Any]:
+def _stubs(channel: Any) -> dict[str, Any]:
     """The channel's callables by rpc."""
     made: dict[str, Any] = {}
     for name, response in RESPONSES.items():
         path = f"/{_HEALTH if name == 'Check' else _SERVICE}/{name}"
-        make = stream if name == "TranscribeStream" else multicallable
+        make = channel.stream_stream if name == "TranscribeStream" else channel.unary_unary
         made[name] = make(path, request_serializer=_serialize, response_deserializer=response.FromString)
     return made
 
@@ -264,7 +264,7 @@ class Client:
     ) -> None:
         self._settings = Settings(address, tls, token, retry, timeouts, headers, priority)
         self._channel = self._settings.channel(self._grpc)
-        self._stubs = stubs(self._channel.unary_unary, self._channel.stream_stream)
+        self._stubs = _stubs(self._channel)
 
     def _stub(self, method: str) -> Any:
         if self._settings.closed.is_set():
