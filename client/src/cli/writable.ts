@@ -18,14 +18,16 @@ export async function expectWritable(path: string): Promise<void> {
   }
 }
 
-/** Creates a directory unless it exists. Throws CliError with the reason. */
+/** Creates a directory unless it exists, and checks that files can be created in it. Throws CliError with the reason. */
 export async function createDir(path: string): Promise<void> {
   try {
     await makeDir(path);
   } catch (cause) {
     throw usageError(`${path} cannot be created: ${errorMessage(cause, path)}`);
   }
-  await expectWritable(`${path}/x`);
+  await access(path, constants.W_OK).catch((cause: unknown) => {
+    throw usageError(`${path} cannot be written: ${errorMessage(cause, path)}`);
+  });
 }
 
 async function isDir(path: string): Promise<boolean> {

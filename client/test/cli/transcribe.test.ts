@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
@@ -171,6 +171,14 @@ describe('heimdex transcribe', () => {
     expect(result).to.include({ exitCode: 2, stdout: '' });
     expect(result.stderr).to.contain(`${wav} and ${mp3} have the same output file ${join(out, 'talk.txt')}`);
     expect(cli.server.starts).to.deep.equal([]);
+  });
+
+  it('writes to a directory whatever the names of the directories in it', async () => {
+    const out = join(cli.dir, 'out');
+    await mkdir(join(out, 'x'), { recursive: true });
+    const result = await run(['transcribe', await file('a.wav', 'One.'), '--output-dir', out]);
+    expect(result.exitCode, result.stderr).to.equal(0);
+    expect(await readdir(out)).to.have.members(['a.txt', 'x']);
   });
 
   it('rejects an output directory that cannot be created', async () => {
