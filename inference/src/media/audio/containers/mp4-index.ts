@@ -1,8 +1,8 @@
-import { viewOf } from '../../bytes.js';
 /**
  * Reads the parts of an MP4 or QuickTime index that mediabunny ignores: all entries of an edit list with their durations, the
  * encoder's delay in a tag, and the configuration of ALAC (ISO 14496-12, QuickTime File Format).
  */
+import { viewOf } from '../../bytes.js';
 
 /** A segment of a track's media, an entry of the edit list. */
 export interface Edit {
