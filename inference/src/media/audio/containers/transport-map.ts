@@ -62,7 +62,11 @@ interface Change {
 /** Returns the program maps. */
 export function mapsIn(packets: Uint8Array): readonly ProgramMap[] {
   const sections = sectionsIn(packets);
-  const pids = new Set(programsIn(sections).map(({ mapPid }) => mapPid));
+  return mapsOf(programsIn(sections), sections);
+}
+
+function mapsOf(programs: readonly ListedProgram[], sections: readonly Section[]): readonly ProgramMap[] {
+  const pids = new Set(programs.map(({ mapPid }) => mapPid));
   return sections.filter(({ pid, section }) => pids.has(pid) && section[0] === PROGRAM_MAP);
 }
 
@@ -128,8 +132,9 @@ interface Program {
 
 /** Returns the only program, or the first with audio; `complete`: or else the first. Undefined: more packets are needed. */
 export function firstProgram(packets: Uint8Array, complete: boolean): Program | undefined {
-  const maps = mapsIn(packets);
-  const programs = programsIn(sectionsIn(packets));
+  const sections = sectionsIn(packets);
+  const programs = programsIn(sections);
+  const maps = mapsOf(programs, sections);
   const { length: programCount } = programs;
   const first = complete || programCount < 2 ? maps[0] : undefined;
   const map = maps.find((each) => streamsOf(each).some(isAudio)) ?? first;
