@@ -1,7 +1,4 @@
-import { once } from 'node:events';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
-import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { pcm16, wavFile } from '../audio/wav-file.js';
@@ -9,6 +6,7 @@ import { findChromium } from '../fixtures/browser.js';
 import { openPage, type Page, until } from '../fixtures/devtools.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { drop, dropTwice, press } from '../fixtures/page-actions.js';
+import { type PathProxy, startPathProxy } from '../fixtures/path-proxy.js';
 import { pocketEnv } from '../fixtures/pocket.js';
 import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, MOONSHINE, makeSpeechVolume, ROOT, type Volume } from '../fixtures/volume.js';
@@ -68,7 +66,7 @@ describe('the page to try the server', () => {
   describe('in Chromium, behind a proxy that has it below a path', () => {
     let volume: Volume | undefined;
     let server: ServerProcess | undefined;
-    let proxy: Proxy | undefined;
+    let proxy: PathProxy | undefined;
     let page: Page;
     before(async function () {
       const program = findChromium();
@@ -84,7 +82,7 @@ describe('the page to try the server', () => {
       const said = await samplesOf(join(SAMPLES, 'speech/search.flac'));
       const microphone = join(volume.cacheDir, 'microphone.wav');
       await writeFile(microphone, wavFile(pcm16(said.subarray(0, 2.5 * 16_000))));
-      proxy = await startProxy('/heimdex/try', server.url);
+      proxy = await startPathProxy('/heimdex/try', server.url);
       page = await openPage(program, `${proxy.url}/`, [
         '--use-fake-device-for-media-stream',
         '--use-fake-ui-for-media-stream',
@@ -389,33 +387,6 @@ describe('the page to try the server', () => {
     });
   });
 });
-
-interface Proxy {
-  readonly url: string;
-  close(): void;
-}
-
-/** Passes requests below the path on, without it. */
-async function startProxy(path: string, target: string): Promise<Proxy> {
-  const server = http.createServer((request, response) => {
-    const { url = '', method, headers } = request;
-    if (!url.startsWith(`${path}/`)) return void response.writeHead(404).end();
-    const onward = http.request(target + url.slice(path.length), { method, headers }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(response);
-    });
-    onward.on('error', () => response.destroy());
-    request.pipe(onward);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const close = () => {
-    server.close();
-    server.closeAllConnections();
-  };
-  return { url: `http://127.0.0.1:${port}${path}`, close };
-}
 
 /** A volume of the embedded models: speech, images with texts, faces. */
 function volumeOfDemo(): Promise<Volume> {
