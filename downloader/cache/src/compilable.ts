@@ -3,8 +3,8 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asObject, parseForeignJson } from '@heimdex/common';
 import { chooseCheckpoint } from './checkpoint-files.js';
+import { namesIn, unlessGone } from './if-there.js';
 import type { Family } from './manifest-types.js';
-import { namesIn, unlessGone } from './names-in.js';
 import { readText } from './read-text.js';
 import type { CachedRepository } from './scan-cache.js';
 

@@ -1,7 +1,7 @@
+import { unlessGone } from './if-there.js';
 import { isCommit, refPath } from './layout.js';
 import { lockedModel, type ModelsLock } from './lock-file.js';
 import type { ConfiguredModel } from './manifest-types.js';
-import { unlessGone } from './names-in.js';
 import { readText } from './read-text.js';
 
 /**

@@ -14,12 +14,12 @@ import type { CompiledInput, CompiledManifest, CompiledSource } from './compiled
 import { compilerInputs } from './compiler-inputs.js';
 import { CacheError } from './errors.js';
 import type { FileInspection, FoundCheckpoint, FoundFile } from './found-model.js';
+import { filesBelow } from './if-there.js';
 import { type FileSearch, inspectFile, isFile } from './inspect-file.js';
 import { pointerPath, snapshotPath } from './layout.js';
 import type { LockedModel } from './lock-file.js';
 import type { CompileRequest, ConfiguredModel, ModelFile } from './manifest-types.js';
 import { DOWNLOAD_COMMAND, fileProblem, quickProblem } from './model-problems.js';
-import { filesBelow } from './names-in.js';
 import type { Tree } from './tree-file.js';
 
 /** Parameters of the search for a compiled model. */

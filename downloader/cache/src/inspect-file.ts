@@ -6,12 +6,12 @@ import { hashFile } from './content-hash.js';
 import { CacheError } from './errors.js';
 import { isExternalData } from './external-data.js';
 import type { FileInspection, FoundFile } from './found-model.js';
+import { unlessGone } from './if-there.js';
 import { type ContentHash, hashOfBlobId } from './layout.js';
 import { linkEscapeReason } from './link-target.js';
 import type { LockedFile, LockedModel } from './lock-file.js';
 import type { ConfiguredModel, ModelFile } from './manifest-types.js';
 import { fileProblem, quickProblem } from './model-problems.js';
-import { unlessGone } from './names-in.js';
 import { hashOfEntry, sizeOfEntry, type Tree, type TreeEntry } from './tree-file.js';
 
 /** Parameters of the inspection. */

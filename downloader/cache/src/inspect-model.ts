@@ -8,13 +8,13 @@ import { isNotFound, messageOf } from '@heimdex/common';
 import { currentLayout, readRef } from './current-layout.js';
 import { CacheError } from './errors.js';
 import type { FileInspection, FoundModel, ModelInspection } from './found-model.js';
+import { isDirThere } from './if-there.js';
 import { type CompiledInspection, inspectCompiled, loneCheckpointProblem } from './inspect-compiled.js';
 import { type FileSearch, inspectFile, isFile } from './inspect-file.js';
 import { isCommit, plainPath, pointerPath, refPath, repoPath, snapshotPath } from './layout.js';
 import { type LockedModel, lockedModel, lockRecord, type ModelsLock } from './lock-file.js';
 import type { ConfiguredModel, ModelFile } from './manifest-types.js';
 import { DOWNLOAD_COMMAND, modelProblem, permissionAdvice, unreadableProblem } from './model-problems.js';
-import { isDirThere } from './names-in.js';
 import { withStandIns } from './stand-ins.js';
 import { readTree, type Tree } from './tree-file.js';
 

@@ -1,7 +1,7 @@
 import { lstat, realpath } from 'node:fs/promises';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { CacheError } from './errors.js';
-import { unlessGone } from './names-in.js';
+import { unlessGone } from './if-there.js';
 
 /**
  * Returns why the file behind `path` must not be read, or undefined if it may. Symbolic links may point only where the hub cache

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { isExternalDataOf } from './external-data.js';
 import type { FoundFile, FoundModel } from './found-model.js';
-import { lstatIfThere, namesIn } from './names-in.js';
+import { lstatIfThere, namesIn } from './if-there.js';
 
 /** Returns the directory of all optimized models. */
 export function optimizedDir(cacheDir: string): string {

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { isNotFound, messageOf } from '@heimdex/common';
 import { hashFile } from './content-hash.js';
 import { CacheError, type CacheErrorCode } from './errors.js';
+import { isDirThere } from './if-there.js';
 import type { JsonCursor } from './json.js';
-import { isDirThere } from './names-in.js';
 import { optimizedDir } from './optimized-path.js';
 
 /** One file of an optimized model. */

@@ -1,6 +1,6 @@
 import { rename, rm } from 'node:fs/promises';
 import { codeOf } from '@heimdex/common';
-import { unlessGone } from './names-in.js';
+import { unlessGone } from './if-there.js';
 
 /**
  * Gives a complete directory its final name, in the place of what has that name. If another process does the same at the same time, one of

@@ -1,9 +1,9 @@
 /** Lists everything in a cache, for `list` and `prune`. Names, links and sizes; no file contents. */
 import { lstat, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { filesBelow, lstatIfThere, namesIn, unlessGone } from './if-there.js';
 import { CACHEDIR_TAG_NAME, isCommit } from './layout.js';
 import { LOCK_FILE_NAME } from './model-environment.js';
-import { filesBelow, lstatIfThere, namesIn, unlessGone } from './names-in.js';
 import { readText } from './read-text.js';
 
 /** The whole cache. All paths are absolute. */

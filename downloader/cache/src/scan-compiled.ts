@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { compiledRoot, readCompiledManifest } from './compiled-model.js';
 import type { CompiledManifest } from './compiled-types.js';
-import { lstatIfThere, namesIn } from './names-in.js';
+import { lstatIfThere, namesIn } from './if-there.js';
 
 /** Prefix of temporary directories of compiled models. */
 export const COMPILING_PREFIX = '.tmp-';
