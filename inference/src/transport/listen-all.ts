@@ -1,5 +1,5 @@
 /** The server's single port with all its protocols. */
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import grpc from '@grpc/grpc-js';
@@ -10,6 +10,7 @@ import type { TlsPort } from './auth/tls.js';
 import type { CallAdmission } from './calls/admission.js';
 import { MAX_TIMER_MS } from './calls/call-timeout.js';
 import type { CallTracker } from './calls/call-tracker.js';
+import { widenWindows } from './calls/flow-window.js';
 import { collectWhenIdle } from './calls/idle-collection.js';
 import { httpCalls } from './connect/admit-calls.js';
 import { createConnectListener } from './connect/connect-listener.js';
@@ -18,6 +19,7 @@ import { watchStreams } from './grpc/http2-server.js';
 import { addReflection } from './grpc/reflection.js';
 import { Connections } from './http/connections.js';
 import { answerCors } from './http/cors.js';
+import { Http2Requests } from './http/http2-requests.js';
 import { listen, type Traffic } from './http/listener.js';
 import { createPlainListener, type PlainHttpOptions } from './http/plain-http.js';
 import type { MessageDecoder } from './messages/message-decoder.js';
@@ -62,15 +64,17 @@ export async function listenAll(options: ListenAllOptions): Promise<PortListener
   const connections = new Connections(maxConnections);
   const native = createGrpcServer(options);
   addReflection(native, options.services);
-  const plain = createPlainListener(options.plain);
+  const http2Requests = new Http2Requests();
+  const web = createWebListener(options, (request) => http2Requests.admitted(request));
   watchStreams(native, {
     began: (stream) => {
+      widenWindows(stream);
       const socket = stream.session?.socket;
       if (socket === undefined) return;
       const call = connections.begin(socket);
       stream.once('end', call.arrived).once('close', call.ended);
     },
-    probed: plain,
+    other: http2Requests.listener(web),
   });
   const injector = native.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   const listener = await listen({
@@ -80,7 +84,7 @@ export async function listenAll(options: ListenAllOptions): Promise<PortListener
     maxConnections,
     tls: options.tls?.server,
     http2: (socket) => injector.injectConnection(socket),
-    http1: createWebListener(options, plain),
+    http1: web,
   }).catch((error: unknown) => {
     throw addressError(options, error);
   });
@@ -111,13 +115,14 @@ export async function listenAll(options: ListenAllOptions): Promise<PortListener
   };
 }
 
-/** HTTP/1.1: CORS first, then the OpenAI API, Connect and gRPC-Web, plain GETs. */
-function createWebListener(options: ListenAllOptions, fallback: RequestListener): RequestListener {
-  const { services, callTracker, admission, decoder, corsOrigins, maxMessageBytes } = options;
-  const { listener, callOf } = httpCalls(services, admission, callTracker);
+/** All but native gRPC: CORS first, then the OpenAI API, Connect and gRPC-Web, plain GETs. */
+function createWebListener(options: ListenAllOptions, admitted: (request: IncomingMessage) => void): RequestListener {
+  const { services, decoder, corsOrigins, maxMessageBytes } = options;
+  const { listener, callOf } = httpCalls({ ...options, admitted });
+  const fallback = createPlainListener(options.plain);
   const calls = listener(createConnectListener({ services, maxMessageBytes, decoder, callOf, fallback }));
   const { openAi } = options;
-  const api = openAi === undefined ? calls : createOpenAiListener({ ...options, ...openAi }, calls);
+  const api = openAi === undefined ? calls : createOpenAiListener({ ...options, ...openAi, admitted }, calls);
   const first = options.playground ? createPlaygroundListener(api) : api;
   return (request, response) => {
     // A server must take the absolute form as well (RFC 9112, section 3.2.2).

@@ -3,13 +3,10 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import net from 'node:net';
 import { text } from 'node:stream/consumers';
-import { ConnectError, createClient } from '@connectrpc/connect';
-import { createConnectTransport } from '@connectrpc/connect-node';
-import { Health, InferenceService } from '@heimdex/gen';
+import { Health } from '@heimdex/gen';
 import { expect } from 'chai';
 import { startFakeServer } from '../fixtures/fake-server.js';
 import { useFakeServer } from '../fixtures/use-fake-server.js';
-import { rejectionOf } from '../support/rejection.js';
 
 describe('a call that is reset at once', () => {
   it('is not answered: the answer, of another content type or an unknown method, would end the server', async () => {
@@ -93,23 +90,6 @@ describe('GET over HTTP/2', () => {
     } finally {
       fake.server.state.refuse(undefined);
     }
-  });
-
-  it('of another path, by another method or with a body is told to come over HTTP/1.1', async () => {
-    const expectRefusal = (answer: readonly unknown[]) => {
-      expect(answer[0]).to.equal(415);
-      expect(JSON.parse(String(answer[1])).message).to.match(/HTTP\/1\.1/);
-    };
-    for (const path of ['/metrics', '/', '/docs']) expectRefusal(await get(path));
-    expectRefusal(await get('/readyz', { ':method': 'POST' }));
-    expectRefusal(await get('/readyz', {}, { endStream: false }));
-    expect(await get('/docs', { ':method': 'HEAD' })).to.deep.equal([415, '']);
-  });
-
-  it('is not there for Connect, whose client says why', async () => {
-    const transport = createConnectTransport({ baseUrl: fake.url, httpVersion: '2' });
-    const error = await rejectionOf(createClient(InferenceService, transport).getServerInfo({}), ConnectError);
-    expect(error.message).to.include('over HTTP/1.1');
   });
 });
 

@@ -1,6 +1,7 @@
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import http2 from 'node:http2';
 import https from 'node:https';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -86,9 +87,13 @@ describe('TLS', () => {
     client.close();
     expect(results).to.have.length(1);
     const url = `https://localhost:${port}/livez`;
-    // A client that offers both protocols, as browsers do, gets the one for gRPC-Web.
-    const answer = await get(url, { ca: server.cert, ALPNProtocols: ['h2', 'http/1.1'] });
+    const answer = await get(url, { ca: server.cert, ALPNProtocols: ['http/1.1'] });
     expect(answer).to.deep.equal({ status: 200, protocol: 'http/1.1' });
+    // As connect-go and browsers do.
+    const both = http2.connect(url, { ca: server.cert, ALPNProtocols: ['http/1.1', 'h2'] });
+    const [headers] = (await once(both.request({ ':path': '/livez' }), 'response')) as [http2.IncomingHttpHeaders];
+    expect([headers[':status'], both.alpnProtocol]).to.deep.equal([200, 'h2']);
+    both.destroy();
     const plain = net.connect(port, '127.0.0.1', () => plain.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n'));
     let text = '';
     plain.on('data', (chunk) => {

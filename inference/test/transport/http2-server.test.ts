@@ -8,7 +8,7 @@ import { watchStreams } from '../../src/transport/grpc/http2-server.js';
 describe('a session of HTTP/2', () => {
   it('ends in the turn after it is asked to: Node.js asks while the frames behind a GOAWAY are being read, and crashes', async () => {
     const server = new grpc.Server();
-    watchStreams(server, { began: () => {}, probed: () => {} });
+    watchStreams(server, { began: () => {}, other: () => {} });
     const makes = server as unknown as { createHttp2Server(credentials: grpc.ServerCredentials): http2.Http2Server };
     const made = makes.createHttp2Server(grpc.ServerCredentials.createInsecure()).listen(0, '127.0.0.1');
     await once(made, 'listening');

@@ -21,11 +21,8 @@ export interface TlsPort {
   expiresAtMs(): number;
 }
 
-/**
- * HTTP/1.1 comes first: clients that offer both (browsers, curl) must get it, because gRPC-Web and plain HTTP use it.
- * Native gRPC clients offer only h2; the few that offer both, such as connect-go, are told to (see connect-listener.ts).
- */
-const PROTOCOLS = ['http/1.1', 'h2'];
+/** HTTP/2 first: native gRPC needs it, and some of its clients, such as connect-go, offer both. */
+const PROTOCOLS = ['h2', 'http/1.1'];
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** Rejects with a FatalError when a file is unreadable or invalid, or the certificate is not valid at this time. */

@@ -8,7 +8,7 @@
  * 4. queues of the models it may use (QUEUE_FULL),
  * 5. memory: a permit for a call's fixed part (QUEUE_FULL). The body acquires more as it arrives; see incoming-body.ts.
  *
- * Health checks pass all of them, so probes are answered under any load. Their messages are small; grpc/probes.ts limits their number. Only one
+ * Health checks pass all of them, so probes are answered under any load. Their messages are small; open-streams.ts limits their number. Only one
  * with headers larger than those of a probe needs the permit.
  */
 import { KIB, MIB } from '@heimdex/common';
@@ -31,6 +31,8 @@ const MAX_SMALL_BYTES = 4 * KIB;
 export const STREAM_BYTES = 512 * KIB;
 /** A unary request must arrive within this time: 64 MiB in two minutes is 4 Mbit/s. */
 export const REQUEST_TIMEOUT_MS = 120_000;
+/** Timeout of a response that is not read. */
+export const UNREAD_MS = 120_000;
 /** No request is late before this. */
 const REQUEST_GRACE_MS = 10_000;
 /** Health reports it when no call at all was admitted for this long. */

@@ -1,4 +1,4 @@
-/** Admits or answers an HTTP/1.1 request before its body is read. Shared by Connect, gRPC-Web and the OpenAI API. */
+/** Admits or answers a request before its body is read. Shared by Connect, gRPC-Web and the OpenAI API, over HTTP/1.1 and HTTP/2. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { InferenceError } from '../../errors.js';
 import type { WireError } from '../../services/errors.js';
@@ -10,6 +10,11 @@ import { type Arrival, type CallTracker, type Protocol, REQUEST_ID, requestIdOf 
 export interface HttpRequest {
   readonly request: IncomingMessage;
   readonly call: AdmittedCall;
+}
+
+export interface Admission {
+  readonly admission: CallAdmission;
+  readonly callTracker: CallTracker;
 }
 
 export interface ArrivalOptions {
@@ -25,7 +30,7 @@ export interface ArrivalOptions {
 
 /** The call, or undefined when the request has been answered. */
 export function admitRequest(
-  { admission, callTracker }: { readonly admission: CallAdmission; readonly callTracker: CallTracker },
+  { admission, callTracker }: Admission,
   request: IncomingMessage,
   response: ServerResponse,
   options: ArrivalOptions,
@@ -75,7 +80,7 @@ function arrivalOf(request: IncomingMessage, { path, protocol, skipAccessLog }: 
 /** The call ends with its response at the latest, even one the library sends itself. */
 function endWith(response: ServerResponse, { open, close }: AdmittedCall): void {
   response.once('close', () => {
-    if (response.writableFinished) {
+    if (response.writableEnded) {
       const { statusCode } = response;
       open.finish(new InferenceError('INVALID_ARGUMENT', `Refused by its headers, with HTTP ${statusCode}.`));
     } else {

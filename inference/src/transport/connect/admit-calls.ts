@@ -1,9 +1,7 @@
 /** Admits or answers Connect and gRPC-Web calls before their bodies are read. */
 import type { IncomingMessage, RequestListener } from 'node:http';
 import type { ServedMethod, ServedService } from '../../services/service.js';
-import type { CallAdmission } from '../calls/admission.js';
-import { admitRequest, type HttpRequest } from '../calls/admit-request.js';
-import type { CallTracker } from '../calls/call-tracker.js';
+import { type Admission, admitRequest, type HttpRequest } from '../calls/admit-request.js';
 import { ENVELOPE_BYTES } from '../messages/message-buffer.js';
 import { bodyFormOf } from '../messages/request-message.js';
 import { errorResponse } from './error-response.js';
@@ -15,11 +13,13 @@ export interface HttpCalls {
   callOf(request: IncomingMessage): HttpRequest | undefined;
 }
 
-export function httpCalls(
-  services: readonly ServedService[],
-  admission: CallAdmission,
-  callTracker: CallTracker,
-): HttpCalls {
+export interface HttpCallsOptions extends Admission {
+  readonly services: readonly ServedService[];
+  /** The request is a call with permits, or a running watch. */
+  admitted(request: IncomingMessage): void;
+}
+
+export function httpCalls({ services, admitted, ...admission }: HttpCallsOptions): HttpCalls {
   const methods = new Map<string, { readonly method: ServedMethod; readonly skipAccessLog: boolean }>(
     services.flatMap(({ methods, skipAccessLog }) =>
       methods.map((method) => [`/${method.path}`, { method, skipAccessLog }] as const),
@@ -37,7 +37,7 @@ export function httpCalls(
         return next(request, response);
       }
       const contentType = request.headers['content-type'] ?? '';
-      const call = admitRequest({ admission, callTracker }, request, response, {
+      const call = admitRequest(admission, request, response, {
         path: served.method.path,
         protocol: contentType.startsWith('application/grpc-web') ? 'grpc-web' : 'connect',
         skipAccessLog: served.skipAccessLog,
@@ -50,6 +50,7 @@ export function httpCalls(
       });
       if (call === undefined) return;
       calls.set(request, { request, call });
+      if (!served.skipAccessLog || served.method.kind !== 'unary') admitted(request);
       next(request, response);
     },
   };

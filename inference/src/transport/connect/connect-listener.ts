@@ -1,5 +1,5 @@
 /**
- * Connect (JSON and binary) and gRPC-Web over HTTP/1.1 with connect-node. connect-node handles the protocols; request
+ * Connect (JSON and binary) and gRPC-Web with connect-node. connect-node handles the protocols; request
  * messages are read and decoded here, with bounds, and connect-node gets an empty one.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
@@ -56,11 +56,10 @@ const UNSUPPORTED_TYPE = 415;
 /** connect-node answers these, and UNSUPPORTED_TYPE, without a word. */
 const REFUSALS: ReadonlyMap<number, string> = new Map([
   [405, 'A call is a POST.'],
-  [505, 'A stream that both sides send needs native gRPC, which is HTTP/2.'],
+  [505, 'A stream that both sides send needs native gRPC over HTTP/2.'],
 ]);
-/** Behind a proxy, or of a client that offers HTTP/1.1 as well in TLS, which comes first there. */
 const NEEDS_HTTP2 =
-  'Native gRPC needs HTTP/2, and this came over HTTP/1.1. In TLS a client or a proxy has to offer h2 alone.';
+  'Native gRPC needs HTTP/2, and this came over HTTP/1.1. A client or a proxy in between has to speak HTTP/2.';
 const NATIVE_GRPC = /^application\/grpc(?!-web)/;
 const HTTP_NOT_IMPLEMENTED = 501;
 /** Flag of the gRPC-Web envelope that holds the status. */
@@ -100,6 +99,7 @@ export function createConnectListener(options: ConnectOptions): RequestListener 
   return (request, response) => {
     // The adapter makes a URL with it, of which only the path is used, and throws where it is absent (HTTP/1.0) or not a URL's.
     request.headers.host = 'host';
+    if (request.httpVersionMajor === 2) request.headers[':authority'] = 'host';
     adapter(request, response);
   };
 }
@@ -107,18 +107,20 @@ export function createConnectListener(options: ConnectOptions): RequestListener 
 /** The handler reads no body: it gets an empty message, and its implementation finds the real one in the context. */
 function readingMessages(handler: UniversalHandler, decoder: MessageDecoder): UniversalHandler {
   const { service, method, requestPath, allowedMethods, supportedContentType, protocolNames } = handler;
-  const answer = async (request: UniversalServerRequest): Promise<UniversalServerResponse> => {
+  const answer = async (given: UniversalServerRequest): Promise<UniversalServerResponse> => {
+    // Also over HTTP/2 it is to refuse streams that both sides send: only native gRPC has them here.
+    const request = { ...given, httpVersion: '1.1' };
     const own = request.contextValues?.get(REQUEST);
     if (own === undefined) {
       const response = await handler(request);
-      return explained(response, refusalOf(method, request, response));
+      return explained(given, response, refusalOf(method, given, response));
     }
     const header = headersFor(request.header);
     const response = await handler({ ...request, header, body: standIn(own, method, request, decoder) });
-    const refusal = refusalOf(method, request, response);
+    const refusal = refusalOf(method, given, response);
     if (refusal !== undefined) {
       own.call.open.finish(new InferenceError('INVALID_ARGUMENT', refusal));
-      return explained(response, refusal);
+      return explained(given, response, refusal);
     }
     const refused = (unimplemented: boolean) => {
       // Without a message connect-node did not read the body; with one, the method has answered.
@@ -134,19 +136,26 @@ function readingMessages(handler: UniversalHandler, decoder: MessageDecoder): Un
 /** Why a request has no answer of its method, or undefined. */
 function refusalOf(
   { methodKind }: DescMethod,
-  { header }: UniversalServerRequest,
+  { header, httpVersion }: UniversalServerRequest,
   { status }: UniversalServerResponse,
 ): string | undefined {
   if (status !== UNSUPPORTED_TYPE) return REFUSALS.get(status);
-  if (NATIVE_GRPC.test(header.get('content-type') ?? '')) return NEEDS_HTTP2;
+  const type = header.get('content-type') ?? '';
+  if (httpVersion.startsWith('1.') && NATIVE_GRPC.test(type)) return NEEDS_HTTP2;
   const kind = methodKind === 'unary' ? '' : 'connect+';
-  return `Expected content-type application/${kind}json, application/${kind}proto or application/grpc-web+proto.`;
+  return `Expected content-type application/${kind}json, application/${kind}proto, application/grpc-web+proto or application/grpc.`;
 }
 
-function explained(response: UniversalServerResponse, message: string | undefined): UniversalServerResponse {
+function explained(
+  { httpVersion }: UniversalServerRequest,
+  response: UniversalServerResponse,
+  message: string | undefined,
+): UniversalServerResponse {
   if (message === undefined) return response;
   const header = new Headers(response.header);
   header.set('content-type', 'application/json');
+  // HTTP/2 has no such header.
+  if (httpVersion.startsWith('2')) header.delete('connection');
   const body = errorToJsonBytes(new ConnectError(message, Code.InvalidArgument), undefined);
   return { ...response, header, body: createAsyncIterable([body]) };
 }

@@ -2,25 +2,19 @@
  * A native gRPC call while its request arrives: limits on its messages, their decompression, and a check that they are complete.
  * Messages that cannot be decompressed get INTERNAL, as in gRPC's table (grpc/doc/statuscodes.md) and grpc-go.
  */
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import type { ServerHttp2Stream } from 'node:http2';
 import grpc from '@grpc/grpc-js';
 import { InferenceError } from '../../errors.js';
 import { IdleTimer } from '../../process/idle-timer.js';
 import { toWireError, type WireError } from '../../services/errors.js';
-import type { AdmittedCall, Incoming } from '../calls/admission.js';
+import { type AdmittedCall, type Incoming, UNREAD_MS } from '../calls/admission.js';
 import { cancelled, type OpenCall } from '../calls/call-tracker.js';
+import { endUpload } from '../calls/end-upload.js';
 import { type Decompressor, isGrpcEncoding } from '../messages/decompress.js';
 import { ENVELOPE_BYTES } from '../messages/message-buffer.js';
 import { toGrpcStatus } from './status.js';
 import { FrameDecoder } from './whole-frames.js';
 
-/** Timeout of a response that is not read. */
-const UNREAD_MS = 120_000;
-/**
- * How long the end of a request that was answered early is waited for. If it is already on its way, a reset comes after the stream has ended:
- * nginx then fails the next call of the connection with 502.
- */
-const END_UPLOAD_MS = 100;
 /** grpc-js's name for a message that is not compressed. */
 const UNCOMPRESSED = 'identity';
 const UNKNOWN_COMPRESSION = 'The message is marked as compressed, and no grpc-encoding header says how.';
@@ -127,7 +121,7 @@ export class ArrivingCall {
     const wire = this.#open === undefined ? toWireError(error) : this.#open.finish(error);
     this.answered();
     if (wire !== undefined) this.#call.sendStatus(toGrpcStatus(wire));
-    endUpload(this.#stream);
+    endAnswered(this.#stream);
   }
 
   /** The request ended incomplete. A cancelling caller also ends it; the two can be told apart one turn later. */
@@ -207,18 +201,10 @@ function statusOf(wire: WireError | undefined): Partial<grpc.StatusObject> {
     : toGrpcStatus(wire);
 }
 
-/**
- * Tells the caller to stop sending after a status that precedes the end of its request, as grpc-go does (RFC 9113,
- * section 8.1).
- */
-export function endUpload(stream: ServerHttp2Stream): void {
+/** After a status that precedes the end of the request, as grpc-go does. */
+export function endAnswered(stream: ServerHttp2Stream): void {
   // If other headers were sent before, the status is still being sent.
-  if (stream.sentHeaders?.['grpc-status'] === undefined) return;
-  setTimeout(() => {
-    const ended = stream.closed || stream.destroyed;
-    if (ended || stream.state.state !== constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL) return;
-    stream.close(constants.NGHTTP2_NO_ERROR);
-  }, END_UPLOAD_MS);
+  if (stream.sentHeaders?.['grpc-status'] !== undefined) endUpload(stream);
 }
 
 /** Otherwise grpc-js treats it as a call without a message and answers UNIMPLEMENTED. */

@@ -1,8 +1,7 @@
 /** Hooks into grpc-js's HTTP/2 server, for which it has no API. */
-import http2 from 'node:http2';
+import type http2 from 'node:http2';
 import type grpc from '@grpc/grpc-js';
 import { timeoutMsOf, withinTimers } from '../calls/call-timeout.js';
-import { Probes } from './probes.js';
 
 /**
  * grpc-js creates its HTTP/2 servers with this private method. The version is pinned, and tests fail if it is not
@@ -13,23 +12,14 @@ interface MakesServers {
 }
 
 export interface StreamObserver {
-  /** A call began on the connection. */
+  /** A request began on the connection. */
   began(stream: http2.ServerHttp2Stream): void;
-  /** GET or HEAD of a health path, without a body. */
-  probed(request: http2.Http2ServerRequest, response: http2.Http2ServerResponse): void;
+  /** It is not native gRPC. */
+  other(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, rawHeaders: readonly string[]): void;
 }
 
 /** Of native gRPC in protobuf. grpc-js would take gRPC-Web and other codecs for it, and answer what their callers cannot read. */
 const GRPC_TYPE = /^application\/grpc(\+proto)?\s*(;|$)/;
-/** In Connect's form, whose clients show the message. */
-const REFUSAL = JSON.stringify({
-  code: 'invalid_argument',
-  message: 'Over HTTP/2 this port takes native gRPC in protobuf and GETs of health. Send anything else over HTTP/1.1.',
-});
-const REFUSAL_HEADERS = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(REFUSAL) };
-
-/** Proxies check the health of a server over the protocol of its calls. Other paths, such as the metrics, have long answers. */
-const HEALTH_PATH = /^\/(health|livez|readyz)(\?|$)/;
 
 /** grpc-js refuses it, and shows it. Of 100000000H it would read the last eight digits: a timeout that has passed. */
 const MALFORMED = 'malformed, expected up to eight digits and a unit';
@@ -41,38 +31,34 @@ const MALFORMED = 'malformed, expected up to eight digits and a unit';
 export function watchStreams(server: grpc.Server, observer: StreamObserver): void {
   const makes = server as unknown as MakesServers;
   const create = makes.createHttp2Server.bind(server);
-  const probes = new Probes();
   makes.createHttp2Server = (credentials) => {
     const made = create(credentials);
     made.prependListener('session', endLater);
     const listeners = made.listeners('stream');
     made.removeAllListeners('stream');
-    made.on('stream', (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, ...others) => {
+    const begin: StreamListener = (stream, headers, flags, rawHeaders) => {
       // Reset with the bytes that opened it: grpc-js would answer, for example that its method is unknown, and throw.
       if (stream.destroyed || stream.closed) return void stream.on('error', () => {});
+      observer.began(stream);
+      if (!GRPC_TYPE.test(headers['content-type'] ?? '')) return observer.other(stream, headers, rawHeaders);
       const timeout = headers['grpc-timeout']?.toString();
       if (timeout !== undefined) {
         const isValid = Number.isFinite(timeoutMsOf('grpc-timeout', timeout));
         headers['grpc-timeout'] = isValid ? withinTimers('grpc-timeout', timeout) : MALFORMED;
       }
-      observer.began(stream);
-      if (!GRPC_TYPE.test(headers['content-type'] ?? '')) {
-        probes.add(stream);
-        const request = new http2.Http2ServerRequest(stream, headers, {}, []);
-        const response = new http2.Http2ServerResponse(stream);
-        if (isProbe(stream, headers)) return observer.probed(request.resume(), response);
-        return void response.writeHead(415, REFUSAL_HEADERS).end(REFUSAL);
-      }
-      for (const listener of listeners) listener.call(made, stream, headers, ...others);
-    });
-    return made;
+      for (const listener of listeners) listener.call(made, stream, headers, flags, rawHeaders);
+    };
+    return made.on('stream', begin as (stream: http2.ServerHttp2Stream) => void);
   };
 }
 
-function isProbe(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders): boolean {
-  const { ':method': method = '', ':path': path = '' } = headers;
-  return stream.endAfterHeaders && ['GET', 'HEAD'].includes(method) && HEALTH_PATH.test(path);
-}
+/** The types of Node.js leave out the last one. */
+type StreamListener = (
+  stream: http2.ServerHttp2Stream,
+  headers: http2.IncomingHttpHeaders,
+  flags: number,
+  rawHeaders: readonly string[],
+) => void;
 
 /**
  * Node.js ends a session in the callback that reports the peer's GOAWAY, while nghttp2 still reads the frames behind it: calls there corrupt

@@ -7,9 +7,8 @@ import type { InferenceError } from '../../errors.js';
 import type { ServedService } from '../../services/service.js';
 import type { CallAdmission } from '../calls/admission.js';
 import { type CallTracker, REQUEST_ID, requestIdOf } from '../calls/call-tracker.js';
-import { ArrivingCall, type ArrivingCallOptions, endUpload, type GrpcCall, internalsOf } from './arriving-call.js';
-import { widenWindows } from './flow-window.js';
-import { Probes } from './probes.js';
+import { MAX_PROBES, OpenStreams } from '../calls/open-streams.js';
+import { ArrivingCall, type ArrivingCallOptions, endAnswered, type GrpcCall, internalsOf } from './arriving-call.js';
 import { toGrpcStatus } from './status.js';
 
 export interface GrpcCallsOptions extends ArrivingCallOptions {
@@ -33,10 +32,9 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
     services.flatMap(({ methods, skipAccessLog }) => methods.map(({ path }) => [path, skipAccessLog] as const)),
   );
   const waiting = new WeakMap<grpc.Metadata, () => GrpcCall>();
-  const probes = new Probes();
+  const probes = new OpenStreams(MAX_PROBES);
   const interceptor: grpc.ServerInterceptor = (method, call) => {
     const { stream } = internalsOf(call);
-    widenWindows(stream);
     const path = method.path.slice(1);
     // Read now: a closed connection no longer has an address.
     const peer = call.getPeer();
@@ -70,7 +68,7 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
               }
             } catch (error) {
               call.sendStatus(toGrpcStatus(callTracker.refuse(arrival, error as InferenceError)));
-              return endUpload(stream);
+              return endAnswered(stream);
             }
             if (arrival.skipAccessLog) probes.add(stream);
             const { take } = arriving;
@@ -93,7 +91,7 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
       sendStatus: (status, next) => {
         arriving?.answered();
         next(status);
-        endUpload(stream);
+        endAnswered(stream);
       },
     });
   };

@@ -1,10 +1,10 @@
-/** One port for all protocols: a connection that begins with HTTP/2's preface is native gRPC, any other HTTP/1.1. */
+/** One port for all protocols: a connection that begins with HTTP/2's preface is HTTP/2, any other HTTP/1.1. */
 import http from 'node:http';
 import net from 'node:net';
 import type tls from 'node:tls';
 import { KIB } from '@heimdex/common';
 import { IdleTimer } from '../../process/idle-timer.js';
-import { REQUEST_TIMEOUT_MS } from '../calls/admission.js';
+import { REQUEST_TIMEOUT_MS, UNREAD_MS } from '../calls/admission.js';
 import type { Connections } from './connections.js';
 import { listenTogether } from './listen-together.js';
 
@@ -33,7 +33,7 @@ const TIMEOUTS: ConnectionTimeouts = {
   requestMs: REQUEST_TIMEOUT_MS,
   // Longer than proxies keep one (60 to 120 s): a call that they send on a connection just being closed fails, and a POST is not sent again.
   idleMs: 150_000,
-  unreadMs: 120_000,
+  unreadMs: UNREAD_MS,
   lookEveryMs: 5000,
 };
 /**

@@ -3,9 +3,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Models } from '../../services/engine.js';
 import type { WireError } from '../../services/errors.js';
 import type { ServedService } from '../../services/service.js';
-import type { CallAdmission } from '../calls/admission.js';
-import { admitRequest } from '../calls/admit-request.js';
-import type { CallTracker } from '../calls/call-tracker.js';
+import { type Admission, admitRequest } from '../calls/admit-request.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
 import { assertEncoding } from './body-encoding.js';
 import { DOCS_POLICY, docsPage } from './docs-page.js';
@@ -16,15 +14,15 @@ import { OPERATIONS } from './operations.js';
 import { Rpcs } from './rpcs.js';
 import { sendEvents } from './send-events.js';
 
-export interface OpenAiOptions {
+export interface OpenAiOptions extends Admission {
   readonly services: readonly ServedService[];
   readonly models: Models;
   readonly version: string;
-  readonly admission: CallAdmission;
-  readonly callTracker: CallTracker;
   readonly decoder: MessageDecoder;
   /** Time after which a caller that reads no events is disconnected. */
   readonly streamIdleMs: number;
+  /** The request is a call with permits. */
+  admitted(request: IncomingMessage): void;
 }
 
 const JSON_TYPE = 'application/json; charset=utf-8';
@@ -90,6 +88,7 @@ async function answer(
     refuse: (wire, error) => sendError(response, wire, error),
   });
   if (call === undefined) return;
+  options.admitted(request);
   const { open } = call;
   const exchange: OpenAiRequest = { request, call, rest };
   try {

@@ -1,18 +1,23 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 
 /** Maximum open health calls, except running watches. Each takes 16 KiB. */
-const MAX_PROBES = 4096;
+export const MAX_PROBES = 4096;
 
 /**
- * The streams of health calls. They hold no permits, so that they are answered under any load. Instead the oldest is ended for a new one:
- * one that is sent, answered and read ends within milliseconds.
+ * Streams of HTTP/2 that hold no permits, so that they are answered under any load. Instead the oldest is ended for a new one: one that is
+ * sent, answered and read ends within milliseconds.
  */
-export class Probes {
+export class OpenStreams {
+  readonly #max: number;
   readonly #streams = new Set<ServerHttp2Stream>();
+
+  constructor(max: number) {
+    this.#max = max;
+  }
 
   add(stream: ServerHttp2Stream): void {
     const [oldest] = this.#streams;
-    if (oldest !== undefined && this.#streams.size >= MAX_PROBES) {
+    if (oldest !== undefined && this.#streams.size >= this.#max) {
       this.#streams.delete(oldest);
       oldest.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     }
@@ -20,7 +25,7 @@ export class Probes {
     stream.once('close', () => this.#streams.delete(stream));
   }
 
-  /** The stream is that of a running watch, whose number the service limits. */
+  /** The stream is limited otherwise: by permits, or as a running watch by the service. */
   delete(stream: ServerHttp2Stream): void {
     this.#streams.delete(stream);
   }
