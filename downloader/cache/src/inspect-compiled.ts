@@ -51,11 +51,10 @@ export async function inspectCompiled(search: CompiledSearch): Promise<CompiledI
   const candidates = compiled.filter((model) => fits(model, search, checkpoint, inputs));
   const usable = candidates.filter(({ manifest }) => whyUnusable(manifest) === undefined);
   const [model] = [...usable].sort((a, b) => rank(a, search.record) - rank(b, search.record));
-  if (model === undefined) {
-    const [unusable] = candidates;
-    const why = unusable === undefined ? whyNone(compiled, search.request) : whyUnusable(unusable.manifest);
-    const problem = notCompiled(search, checkpoint, missing, why);
-    return { files: [], model: undefined, checkpoint, problems: [problem] };
+  const why =
+    model === undefined ? whyNone(compiled, candidates, search.request) : whyNotLocked(compiled, model, locked);
+  if (model === undefined || why !== undefined) {
+    return { files: [], model: undefined, checkpoint, problems: [notCompiled(search, checkpoint, missing, why)] };
   }
   try {
     const files = await compiledFiles(model, locked);
@@ -179,14 +178,34 @@ export async function loneCheckpointProblem(
   return undefined;
 }
 
-/** Returns why none of a repository's compiled models can be used; undefined if there is none. */
-function whyNone(compiled: readonly CompiledModelDir[], { precision }: CompileRequest): string | undefined {
+/** Returns why none of a repository's compiled models can be used, of which the candidates are as configured; undefined if there is none. */
+function whyNone(
+  compiled: readonly CompiledModelDir[],
+  [candidate]: readonly CompiledModelDir[],
+  { precision }: CompileRequest,
+): string | undefined {
+  if (candidate !== undefined) return whyUnusable(candidate.manifest);
   const current = compiled.filter(({ manifest }) => manifest.compiler === compilerVersion(manifest));
   if (current.length === 0) return compiled[0] && whyUnusable(compiled[0].manifest);
   const others = [...new Set(current.map(({ manifest }) => manifest.precision))];
   return others.includes(precision)
     ? 'it is compiled from other files than those of this commit'
     : `it is compiled to ${others.join(' and ')}, not to ${precision}`;
+}
+
+/**
+ * Returns why the lock file names another compiled model, which cannot be used; undefined if it does not. As after an upgrade, when a server of
+ * the version before starts again on the same volume: nothing is damaged.
+ */
+function whyNotLocked(
+  compiled: readonly CompiledModelDir[],
+  model: CompiledModelDir,
+  locked: LockedModel | undefined,
+): string | undefined {
+  if (isRecorded(model.manifest, locked)) return undefined;
+  const other = compiled.find(({ manifest }) => isRecorded(manifest, locked));
+  const why = other && whyUnusable(other.manifest);
+  return why && `of its compiled forms the lock file names one, and ${why}`;
 }
 
 function notCompiled(
