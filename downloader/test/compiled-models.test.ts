@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { Readable } from 'node:stream';
-import { compiledKeyName, formatCompiledManifest, hashFile, readCompiledModels } from '@heimdex/cache';
+import {
+  type CompiledManifest,
+  compiledKeyName,
+  formatCompiledManifest,
+  hashFile,
+  readCompiledModels,
+} from '@heimdex/cache';
 import { expect } from 'chai';
 import { lastLine, runHere } from './support/program.js';
 import { NAME, useCheckpoints } from './support/use-checkpoints.js';
@@ -88,10 +94,9 @@ describe('a compiled model', () => {
     expect((await readFile(weights)).equals(bytes)).to.equal(true);
   });
 
-  it('that a volume has for CPUs with and without VNNI is the one that the lock file names', async () => {
-    await filled();
+  /** Puts another form of the model beside it, of other bytes, and names it in the lock file if `locked`. */
+  const addForm = async (change: Partial<CompiledManifest>, locked: boolean) => {
     const { path, manifest } = await compiled();
-    const made = { ...manifest, overflowSafe: !manifest.overflowSafe };
     const bytes = await readFile(join(path, 'model.onnx_data'));
     bytes.writeUInt8(bytes.readUInt8(100) ^ 1, 100);
     const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -99,18 +104,38 @@ describe('a compiled model', () => {
       ...graph,
       files: graph.files.map((file) => (file.name === 'model.onnx_data' ? { ...file, sha256 } : file)),
     }));
+    const made = { ...manifest, ...change, graphs };
     const other = join(path, '..', compiledKeyName(made));
     await cp(path, other, { recursive: true });
     await writeFile(join(other, 'model.onnx_data'), bytes);
-    await writeFile(join(other, 'compiled.json'), formatCompiledManifest({ ...made, graphs }));
-    // The one for any CPU, as a machine without VNNI has compiled and locked it last.
+    await writeFile(join(other, 'compiled.json'), formatCompiledManifest(made));
+    if (!locked) return;
     const lockPath = join(cache, 'models.lock.json');
     const lock = JSON.parse(await readFile(lockPath, 'utf8'));
-    const locked = lock.models[0].files.find((file: { path: string }) => file.path === 'compiled/model.onnx_data');
-    if (made.overflowSafe) locked.sha256 = sha256;
+    lock.models[0].files.find((file: { path: string }) => file.path === 'compiled/model.onnx_data').sha256 = sha256;
     await writeFile(lockPath, JSON.stringify(lock));
+  };
+
+  it('that a volume has for CPUs with and without VNNI is the one that the lock file names', async () => {
+    await filled();
+    const overflowSafe = !(await compiled()).manifest.overflowSafe;
+    // The one for any CPU, as a machine without VNNI has compiled and locked it last.
+    await addForm({ overflowSafe }, overflowSafe);
     await ok(['verify']);
     expect(lastLine(await ok(['download', '--check'])).msg).to.match(/^Up to date/);
+  });
+
+  it('is used by its own hashes if the lock file names that of another version of the compiler, as during an upgrade', async () => {
+    await filled();
+    const { path } = await compiled();
+    await addForm({ compiler: 1 }, true);
+    await ok(['verify']);
+    await flip(join(path, 'model.onnx_data'));
+    expect((await runHere(['verify'], env())).status).to.equal(7);
+    await flip(join(path, 'model.onnx_data'));
+    await ok([], { HF_HUB_OFFLINE: '1' });
+    const lock = await readFile(join(cache, 'models.lock.json'), 'utf8');
+    expect(lock).to.include(await hashFile('sha256', join(path, 'model.onnx_data')));
   });
 
   it('is listed, next to what can be compiled', async () => {

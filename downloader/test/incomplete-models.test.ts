@@ -1,13 +1,10 @@
-import { createHash } from 'node:crypto';
-import { copyFile, cp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type CompiledManifest, compiledKeyName, formatCompiledManifest } from '@heimdex/cache';
 import { expect } from 'chai';
 import { bertRepository, writeWhisperManifest } from './support/checkpoints.js';
 import { lastLine, runHere } from './support/program.js';
 import { NAME, useCheckpoints } from './support/use-checkpoints.js';
-
-const sha256Of = (text: string) => createHash('sha256').update(text).digest('hex');
 
 describe('what a model lacks', () => {
   const { dir, whisper, env, ok, filled, snapshot, compiled, publish } = useCheckpoints();
@@ -82,33 +79,6 @@ describe('what a model lacks', () => {
       await ok(['verify'], more);
     });
   }
-
-  it('is the form that the lock file names, if another version of the compiler locked its own', async () => {
-    await filled();
-    const { path, manifest } = await compiled();
-    const graphs = manifest.graphs.map((graph) => ({
-      ...graph,
-      files: graph.files.map((file) => ({ ...file, sizeBytes: 1, sha256: sha256Of(file.name) })),
-    }));
-    const other = { ...manifest, compiler: 1, graphs };
-    const at = join(dirname(path), compiledKeyName(other));
-    await cp(path, at, { recursive: true });
-    await writeFile(join(at, 'compiled.json'), formatCompiledManifest(other));
-    const lockPath = join(dir.path, 'cache', 'models.lock.json');
-    const lock = JSON.parse(await readFile(lockPath, 'utf8')) as { models: { files: { path: string }[] }[] };
-    for (const file of lock.models.flatMap(({ files }) => files)) {
-      const [folder, name] = file.path.split('/');
-      if (folder === 'compiled') Object.assign(file, { sizeBytes: 1, sha256: sha256Of(String(name)) });
-    }
-    await writeFile(lockPath, JSON.stringify(lock));
-    expect(await message(['verify'], {}))
-      .to.include(
-        'the lock file names one, and it is compiled by another version of the compiler. Run heimdex-downloader download',
-      )
-      .and.not.include('bytes');
-    await ok([], { HF_HUB_OFFLINE: '1' });
-    await ok(['verify']);
-  });
 
   for (const [what, change] of [
     ['architecture', { modelType: 'mpnet' }],

@@ -51,13 +51,12 @@ export async function inspectCompiled(search: CompiledSearch): Promise<CompiledI
   const candidates = compiled.filter((model) => fits(model, search, checkpoint, inputs));
   const usable = candidates.filter(({ manifest }) => whyUnusable(manifest) === undefined);
   const [model] = [...usable].sort((a, b) => rank(a, search.record) - rank(b, search.record));
-  const why =
-    model === undefined ? whyNone(compiled, candidates, search.request) : whyNotLocked(compiled, model, locked);
-  if (model === undefined || why !== undefined) {
-    return { files: [], model: undefined, checkpoint, problems: [notCompiled(search, checkpoint, missing, why)] };
+  if (model === undefined) {
+    const problem = notCompiled(search, checkpoint, missing, whyNone(compiled, candidates, search.request));
+    return { files: [], model: undefined, checkpoint, problems: [problem] };
   }
   try {
-    const files = await compiledFiles(model, locked);
+    const files = await compiledFiles(model, isOfOthers(locked, compiled) ? undefined : locked);
     const problems = files.flatMap((file) => quickProblem(search.configured, file) ?? []);
     return { files, model, checkpoint, problems };
   } catch (cause) {
@@ -120,6 +119,15 @@ function sameInputs(compiled: readonly CompiledInput[], now: readonly CompiledIn
     (compiled.length === now.length &&
       now.every(({ path, sha256 }) => compiled.some((input) => input.path === path && input.sha256 === sha256)))
   );
+}
+
+/**
+ * Whether the lock file names a form for other programs only, those of another version of the compiler or on CPUs with VNNI. As after an upgrade,
+ * when a server of the version before starts again on the same volume: it serves its own form, by the hashes that lie beside it.
+ */
+function isOfOthers(locked: LockedModel | undefined, compiled: readonly CompiledModelDir[]): boolean {
+  const named = compiled.filter(({ manifest }) => isRecorded(manifest, locked));
+  return named.length > 0 && named.every(({ manifest }) => whyUnusable(manifest) !== undefined);
 }
 
 interface CheckpointSearchResult {
@@ -191,21 +199,6 @@ function whyNone(
   return others.includes(precision)
     ? 'it is compiled from other files than those of this commit'
     : `it is compiled to ${others.join(' and ')}, not to ${precision}`;
-}
-
-/**
- * Returns why the lock file names another compiled model, which cannot be used; undefined if it does not. As after an upgrade, when a server of
- * the version before starts again on the same volume: nothing is damaged.
- */
-function whyNotLocked(
-  compiled: readonly CompiledModelDir[],
-  model: CompiledModelDir,
-  locked: LockedModel | undefined,
-): string | undefined {
-  if (isRecorded(model.manifest, locked)) return undefined;
-  const other = compiled.find(({ manifest }) => isRecorded(manifest, locked));
-  const why = other && whyUnusable(other.manifest);
-  return why && `of its compiled forms the lock file names one, and ${why}`;
 }
 
 function notCompiled(

@@ -10,7 +10,7 @@ import {
 } from '@heimdex/cache';
 import { formatBytes, formatCount, messageOf } from '@heimdex/common';
 import { acquireLock, type HeldLock, whileHeld } from '../blob-lock.js';
-import type { CacheState, ModelState } from '../cache-state.js';
+import { type CacheState, lockedFile, type ModelState } from '../cache-state.js';
 import { makeDir } from '../disk.js';
 import { wasFound } from '../downloaded.js';
 import { fetchBlobs, transferOptions } from '../fetch.js';
@@ -206,6 +206,12 @@ function isFormer(model: LockedModel, { models }: Plan): boolean {
   );
 }
 
+/** Whether the lock file names another compiled form than the one found: that of another version of this program. */
+function isOfOthers({ locked, inspection }: ModelState): boolean {
+  const compiled = inspection.found?.files.filter(({ path }) => isCompiledPath(path)) ?? [];
+  return compiled.some(({ path, hash }) => lockedFile(locked, path)?.sha256 !== hash?.value);
+}
+
 async function writeLockFile(
   context: CommandContext,
   cacheState: CacheState,
@@ -213,9 +219,7 @@ async function writeLockFile(
   published: readonly LockedModel[],
 ): Promise<void> {
   const { log, signal } = context;
-  const unlocked = cacheState.models.filter(
-    (model) => model.inspection.found !== undefined && model.locked === undefined,
-  );
+  const unlocked = cacheState.models.filter((model) => model.locked === undefined || isOfOthers(model));
   const fresh = [...published];
   for (const model of unlocked) {
     if (published.some((other) => other.role === model.configured.role)) continue;
