@@ -25,6 +25,8 @@ describe('what a model needs in memory', () => {
     const [own = 0, mapped = 0] = gib(medium);
     expect(own).to.be.within(1.3, 1.6);
     expect(mapped).to.be.within(0.05, 0.15);
+    const base = compiled('whisper', 'int8', { encoder: 26.1e6, cross: 3.2e6, decoder: 103.4e6 });
+    expect(gib(base)[0]).to.be.within(0.48, 0.55);
     expect(gib(siglip)[0]).to.be.within(0.9, 1.05);
     expect(gib(siglip)[1]).to.be.within(0.05, 0.15);
     expect(gib(sentences)[0]).to.be.within(0.4, 0.7);
