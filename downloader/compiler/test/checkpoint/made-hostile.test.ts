@@ -190,6 +190,16 @@ describe('a pickle made to mislead', () => {
     expect((await refusal(() => new Unpickler(long4).read())).code).to.equal('CHECKPOINT_REFUSED');
   });
 
+  it('is refused at once if what changes a tensor is lists that double in each other', async () => {
+    const memo = String.fromCharCode;
+    const pairs = Array.from({ length: 24 }, (_, at) => `](h${memo(at)}h${memo(at)}eq${memo(at + 1)}`);
+    const lists = `]q\0${pairs.join('')}`;
+    const tensor = `ctorch._utils\n_rebuild_tensor_v2\n(${STORAGE}tQK\0K\x02\x85K\x01\x85\x89N}h\x18\x88stR.`;
+    const error = await refusal(() => unpickle(`${lists}${tensor}`));
+    expect(error.code).to.equal('CHECKPOINT_REFUSED');
+    expect(error.message).to.include('when it is read').and.not.include(',,');
+  });
+
   it('runs no code, however a function is named', async () => {
     for (const opcodes of ['cos\nsystem\n(X\x0a\0\0\0touch ran-xtR.', '(X\x0a\0\0\0touch ran-xios\nsystem\n.']) {
       expect((await refusal(() => unpickle(opcodes))).code).to.equal('CHECKPOINT_REFUSED');
