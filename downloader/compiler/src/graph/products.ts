@@ -76,7 +76,11 @@ export class Products {
 
   /** `x` times the matrix, plus its bias if there is one, [rows, outputs]. `key` names the constants. */
   multiply(x: string, key: string, matrix: Matrix, form: Form): string {
-    if (form === 'rowf') return this.#withOutliers(x, key, matrix);
+    // The runtime opens no list of less than two outliers in another file, and so few inputs are as fast in float32.
+    if (form === 'rowf')
+      return outlierCount(matrix.inputs) < 2
+        ? this.multiply(x, key, matrix, 'float32')
+        : this.#withOutliers(x, key, matrix);
     const product = this.#product(x, key, matrix, form);
     if (matrix.bias === undefined) return product;
     // ONNX Runtime would make one operator of a vector, an addition and a GELU, which takes 1.2 times as long as they do apart.

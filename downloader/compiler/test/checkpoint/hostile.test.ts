@@ -67,12 +67,20 @@ describe('a hostile checkpoint', () => {
     });
   }
 
-  for (const [config, positions] of [
-    [{ max_position_embeddings: 1 }, 1],
-    [{ model_type: 'xlm-roberta', max_position_embeddings: 8, pad_token_id: 5 }, 8],
+  for (const [config, size] of [
+    [{ max_position_embeddings: 1 }, { positions: 1 }],
+    [{ model_type: 'xlm-roberta', max_position_embeddings: 8, pad_token_id: 5 }, { positions: 8 }],
+    [
+      { hidden_size: 3, num_attention_heads: 1, intermediate_size: 2 },
+      { width: 3, inner: 2 },
+    ],
+    [
+      { hidden_size: 6, intermediate_size: 7 },
+      { width: 6, inner: 7 },
+    ],
   ] as const) {
-    it(`with next to no positions is compiled all the same: ${JSON.stringify(config)}`, async () => {
-      const tensors = randomTensors(bertShapes({ ...BERT_SIZE, positions }));
+    it(`of next to no size is compiled all the same: ${JSON.stringify(config)}`, async () => {
+      const tensors = randomTensors(bertShapes({ ...BERT_SIZE, ...size }));
       const checkpoint = dir.write('short.safetensors', safetensorsFile(tensors));
       const { graphs } = await compileCheckpoint({
         checkpoint,
