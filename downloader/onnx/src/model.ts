@@ -23,6 +23,9 @@ export const ELEMENT_TYPES = {
 } as const;
 export type ElementType = (typeof ELEMENT_TYPES)[keyof typeof ELEMENT_TYPES];
 
+/** Domain of ONNX Runtime's own operators; that of the standard ones is ''. */
+export const RUNTIME_DOMAIN = 'com.microsoft';
+
 /** A size, the name of a size that is known at run time, or null: anything. */
 export type Dimension = number | string | null;
 

@@ -125,7 +125,8 @@ function writeValue(value: OnnxValue): Uint8Array {
   return concatBytes([name, bytesField(FIELDS.value.type, bytesField(FIELDS.type.tensor, type))]);
 }
 
-function elementTypeNumber(type: ElementType): number {
+/** The number of an element type in TensorProto.DataType, as Cast names it. */
+export function elementTypeNumber(type: ElementType): number {
   for (const [number, name] of Object.entries(ELEMENT_TYPES)) if (name === type) return Number(number);
   return 0;
 }

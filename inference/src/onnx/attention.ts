@@ -1,5 +1,5 @@
 import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from '@heimdex/onnx';
-import { node } from '@heimdex/onnx';
+import { node, RUNTIME_DOMAIN } from '@heimdex/onnx';
 import { dropDead } from './dead-nodes.js';
 import { Readers } from './readers.js';
 
@@ -28,13 +28,13 @@ export function fuseAttention({ graph, opsets }: OnnxModel): number {
     candidate.opType === 'Softmax' ? (attentionAt(candidate, index) ?? []) : [],
   );
   for (const { query, key, value, heads, last } of found) {
-    const fused = node('MultiHeadAttention', [query, key, value], last.outputs, { num_heads: heads }, 'com.microsoft');
+    const fused = node('MultiHeadAttention', [query, key, value], last.outputs, { num_heads: heads }, RUNTIME_DOMAIN);
     graph.nodes.splice(graph.nodes.indexOf(last), 1, fused);
   }
   if (found.length === 0) return 0;
   dropDead(graph);
   graph.shapes = [];
-  if (!opsets.has('com.microsoft')) opsets.set('com.microsoft', 1n);
+  if (!opsets.has(RUNTIME_DOMAIN)) opsets.set(RUNTIME_DOMAIN, 1n);
   return found.length;
 }
 

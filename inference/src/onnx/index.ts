@@ -1,5 +1,5 @@
 export type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from '@heimdex/onnx';
-export { newModel, node, tensor, writeModel } from '@heimdex/onnx';
+export { newModel, node, RUNTIME_DOMAIN, tensor, writeModel } from '@heimdex/onnx';
 export { fuseAttention } from './attention.js';
 export { dropDead } from './dead-nodes.js';
 export { eachTensor, withExternalWeights } from './external.js';

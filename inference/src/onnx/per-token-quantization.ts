@@ -1,5 +1,5 @@
 import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from '@heimdex/onnx';
-import { GELU_MIN_PEAK, GELU_STEPS, node, ROW_STEPS, tensor } from '@heimdex/onnx';
+import { GELU_MIN_PEAK, GELU_STEPS, node, ROW_STEPS, RUNTIME_DOMAIN, tensor } from '@heimdex/onnx';
 import { type GraphValues, isGelu } from './gelu.js';
 import { isOverflowSafe, overflowSafe, type ReadTensor, readInline, type Weights } from './overflow-safe-weights.js';
 
@@ -72,7 +72,7 @@ export function quantizePerToken(model: OnnxModel, read: ReadTensor = readInline
     );
   }
   if (axesAsInput) graph.initializers.push(tensor(AXES_NAME, [1], BigInt64Array.of(-1n)));
-  if (!model.opsets.has('com.microsoft')) model.opsets.set('com.microsoft', 1n);
+  if (!model.opsets.has(RUNTIME_DOMAIN)) model.opsets.set(RUNTIME_DOMAIN, 1n);
   return products.length;
 }
 
@@ -200,7 +200,7 @@ function replace(part: OnnxGraph, product: Product, weights: Weights, axesAsInpu
       ],
       [`${result}/heimdex_unscaled`],
       {},
-      'com.microsoft',
+      RUNTIME_DOMAIN,
     ),
     node('Mul', [`${result}/heimdex_unscaled`, name('peak')], [result]),
   );

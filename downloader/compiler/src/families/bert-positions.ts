@@ -25,7 +25,7 @@ export function bertPositions(config: ConfigReader): {
  */
 export function positionsBehind(graph: Graph, padding: number, table: string, ids: string): string {
   const isOther = graph.op('Not', [graph.op('Equal', [ids, graph.index(padding)])]);
-  const others = graph.op('Cast', [isOther], { to: 7 });
+  const others = graph.cast(isOther, 'int64');
   const counted = graph.op('CumSum', [others, graph.index(1)]);
   return graph.op('Gather', [table, graph.op('Mul', [counted, others])]);
 }

@@ -60,7 +60,7 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
 
   const ids = graph.input('input_ids', 'int64', ['batch', 'length']);
   const rawMask = graph.input('attention_mask', 'int64', ['batch', 'length']);
-  const mask = graph.op('Cast', [rawMask], { to: 6 });
+  const mask = graph.cast(rawMask, 'int32');
   const tokens = layers.embedding('embeddings.word_embeddings.weight', ids, config.count('vocab_size', 30522), width);
   const typeCount = config.config.type_vocab_size === 0 ? 0 : config.count('type_vocab_size', 2);
   const table = () => {
@@ -69,14 +69,14 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
     const types = weights.take('embeddings.token_type_embeddings.weight', [typeCount, width]);
     return rows.slice(firstRow * width).map((value, index) => value + (types[index % width] as number));
   };
-  const length = graph.op('Gather', [graph.op('Shape', [ids]), graph.integers(1)], { axis: 0 });
+  const length = graph.sizeOf(ids, 1);
   const rows = graph.constant('embeddings.positions', 'float32', [positionCount - firstRow, width], table);
   const positions =
     padding === undefined
       ? graph.op('Slice', [rows, graph.integers(0), length, graph.integers(0)])
       : positionsBehind(graph, padding, rows, ids);
   const flat = graph.integers(-1, width);
-  const dims = graph.op('Concat', [graph.integers(-1), length, graph.integers(width)], { axis: 0 });
+  const dims = graph.shape(-1, length, width);
   const scores = relativePositions(layers, config, heads, length, positionCount - firstPosition);
   const unpadded = scores === undefined ? unpaddedLong(layers, rawMask, length) : undefined;
   const attention = { width, heads, dims, mask, unpadded, scores };

@@ -27,7 +27,7 @@ export const DENSE = 'dense';
 export function pooledDense(layers: Layers, tokens: string, mask: string, width: number, module: ConfigReader): string {
   const { graph } = layers;
   const modes = module.words('pooling', POOLINGS);
-  const weight = graph.op('Unsqueeze', [graph.op('Cast', [mask], { to: 1 }), graph.integers(2)]);
+  const weight = graph.op('Unsqueeze', [graph.cast(mask, 'float32'), graph.integers(2)]);
   const parts = modes.map((mode) => POOLERS[mode]({ graph, tokens, weight }));
   const [first = '', ...others] = parts;
   const pooled = others.length === 0 ? first : graph.op('Concat', parts, { axis: 1 });
@@ -85,7 +85,7 @@ const POOLERS: Readonly<Record<(typeof POOLINGS)[number], (pooled: Pooled) => st
     return graph.op('Div', [sum(graph.op('Mul', [tokens, weight])), sum(weight)]);
   },
   max: ({ graph, tokens, weight }) => {
-    const words = graph.op('Where', [graph.op('Cast', [weight], { to: 9 }), tokens, graph.scalar(-3e38)]);
+    const words = graph.op('Where', [graph.cast(weight, 'bool'), tokens, graph.scalar(-3e38)]);
     return graph.op('ReduceMax', [words, graph.integers(LENGTH_AXIS)], { keepdims: 0 });
   },
 };

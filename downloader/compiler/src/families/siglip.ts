@@ -149,10 +149,10 @@ function attentionPooling(
     graph.constant(`${name}.attention.kv.bias`, 'float32', [2 * width], () => bias().slice(width)),
   ]);
   const [keys = '', values = ''] = graph.split(product, 2, 1);
-  const batch = graph.op('Gather', [graph.op('Shape', [batchOf]), graph.integers(0)], { axis: 0 });
+  const batch = graph.sizeOf(batchOf, 0);
   const queries = graph.op('Expand', [
     graph.constant(`${name}.query`, 'float32', [1, 1, width], query),
-    graph.op('Concat', [batch, graph.integers(1), graph.integers(width)], { axis: 0 }),
+    graph.shape(batch, 1, width),
   ]);
   const context = graph.runtimeOp(
     'MultiHeadAttention',

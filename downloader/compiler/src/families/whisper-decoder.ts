@@ -24,13 +24,11 @@ export function buildWhisperDecoder(layers: Layers, config: ConfigReader): void 
   const logitPositions = graph.input(VALUES.logitPositions, 'int64', ['logit_positions']);
 
   const tokens = layers.embedding('decoder.embed_tokens.weight', ids, vocabulary, width);
-  const length = graph.op('Gather', [graph.op('Shape', [ids]), graph.integers(1)], { axis: 0 });
+  const length = graph.sizeOf(ids, 1);
   const table = layers.tensor('decoder.embed_positions.weight', [positionCount, width]);
   const positional = graph.op('Slice', [table, pastLength, graph.op('Add', [pastLength, length]), graph.integers(0)]);
-  const dims = graph.op('Concat', [graph.integers(-1), length, graph.integers(width)], { axis: 0 });
-  const perToken = graph.op('Concat', [graph.integers(-1), length, graph.integers(heads), graph.integers(size)], {
-    axis: 0,
-  });
+  const dims = graph.shape(-1, length, width);
+  const perToken = graph.shape(-1, length, heads, size);
   let hidden = graph.op('Reshape', [graph.op('Add', [tokens, positional]), graph.integers(-1, width)]);
   const shared: Shared = { sizes, perToken, mask, logCounts };
   for (let index = 0; index < sizes.layers; index++) {
@@ -43,11 +41,7 @@ export function buildWhisperDecoder(layers: Layers, config: ConfigReader): void 
   const chosen = graph.op('Gather', [graph.op('Reshape', [hidden, dims]), logitPositions], { axis: 1 });
   const rows = graph.op('Reshape', [chosen, graph.integers(-1, width)]);
   const scores = vocabularyScores(layers, rows, vocabulary, width);
-  const shape = graph.op(
-    'Concat',
-    [graph.integers(-1), graph.op('Shape', [logitPositions]), graph.integers(vocabulary)],
-    { axis: 0 },
-  );
+  const shape = graph.shape(-1, graph.op('Shape', [logitPositions]), vocabulary);
   graph.named(VALUES.logits, graph.op('Reshape', [scores, shape]), ['rows', 'logit_positions', vocabulary]);
 }
 
@@ -134,15 +128,11 @@ function crossAttention(layers: Layers, hidden: string, index: number, shared: S
     // The scale of the scores.
     new Float32Array(width).fill(size ** 0.5),
   );
-  shared.perAudio ??= graph.op(
-    'Concat',
-    [
-      graph.op('Slice', [graph.op('Shape', [key]), graph.integers(0), graph.integers(1)]),
-      graph.integers(-1),
-      graph.integers(heads),
-      graph.integers(size),
-    ],
-    { axis: 0 },
+  shared.perAudio ??= graph.shape(
+    graph.op('Slice', [graph.op('Shape', [key]), graph.integers(0), graph.integers(1)]),
+    -1,
+    heads,
+    size,
   );
   const queries = graph.op('Transpose', [graph.op('Reshape', [query, shared.perAudio])], { perm: [0, 2, 1, 3] });
   const scores = graph.op('MatMul', [queries, graph.op('Transpose', [key], { perm: [0, 1, 3, 2] })]);

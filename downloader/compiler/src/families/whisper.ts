@@ -51,7 +51,7 @@ export function buildWhisperEncoder(layers: Layers, config: ConfigReader): void 
   const table = layers.tensor('encoder.embed_positions.weight', [POSITIONS, width]);
   const positional = graph.op('Gather', [table, positions]);
   const length = graph.op('Shape', [rows]);
-  const dims = graph.op('Concat', [graph.integers(1), length, graph.integers(width)], { axis: 0 });
+  const dims = graph.shape(1, length, width);
   let hidden = graph.op('Reshape', [graph.op('Add', [chosen, positional]), graph.integers(-1, width)]);
   for (let index = 0; index < sizes.layers; index++) {
     const name = `encoder.layers.${index}`;
@@ -72,10 +72,8 @@ export function buildWhisperCross(layers: Layers, config: ConfigReader): void {
   const { graph } = layers;
   const { width, heads, size, layers: count } = sizesOf(config, 'decoder');
   const states = graph.input(VALUES.states, 'float32', ['audios', 'positions', width]);
-  const length = graph.op('Gather', [graph.op('Shape', [states]), graph.integers(1)], { axis: 0 });
-  const dims = graph.op('Concat', [graph.integers(-1), length, graph.integers(heads), graph.integers(size)], {
-    axis: 0,
-  });
+  const length = graph.sizeOf(states, 1);
+  const dims = graph.shape(-1, length, heads, size);
   const flat = graph.op('Reshape', [states, graph.integers(-1, width)]);
   for (let index = 0; index < count; index++) {
     const name = `decoder.layers.${index}.encoder_attn`;

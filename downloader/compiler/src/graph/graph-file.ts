@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type OnnxGraph, type OnnxModel, type OnnxTensor, writeModel } from '@heimdex/onnx';
+import { type OnnxGraph, type OnnxModel, type OnnxTensor, RUNTIME_DOMAIN, writeModel } from '@heimdex/onnx';
 import { type ConstantValues, Graph, type Lazy } from './graph.js';
 import type { LayeredGraph } from './layered-graph.js';
 import { WeightsFile, type WrittenFile } from './weights-file.js';
@@ -17,7 +17,7 @@ export function modelOf(graph: Pick<OnnxGraph, 'name' | 'nodes' | 'initializers'
     producer: 'heimdex',
     opsets: new Map([
       ['', OPSET],
-      ['com.microsoft', 1n],
+      [RUNTIME_DOMAIN, 1n],
     ]),
     graph: { ...graph, shapes: [], rest: [] },
     rest: [],

@@ -2,11 +2,13 @@ import {
   type AttributeValue,
   type Dimension,
   type ElementType,
+  elementTypeNumber,
   node,
   type OnnxGraph,
   type OnnxNode,
   type OnnxTensor,
   type OnnxValue,
+  RUNTIME_DOMAIN,
   tensor,
 } from '@heimdex/onnx';
 
@@ -15,14 +17,6 @@ export type ConstantValues = Float32Array | Uint16Array | BigInt64Array | Uint8A
 
 /** Values created when they are written, and not at all if only the graph's shape is needed. */
 export type Lazy<Values> = () => Values;
-
-/** Adds an operator to a branch of an If; returns its output. */
-export type Branch = (
-  opType: string,
-  inputs: readonly string[],
-  attributes?: Readonly<Record<string, AttributeValue>>,
-  domain?: string,
-) => string;
 
 type Attributes = Readonly<Record<string, AttributeValue>>;
 
@@ -124,24 +118,37 @@ export abstract class Graph {
 
   /** One of ONNX Runtime's own operators. */
   runtimeOp(opType: string, inputs: readonly string[], attributes: Attributes = {}): string {
-    return this.#add(opType, inputs, attributes, 'com.microsoft', 1)[0] as string;
+    return this.#add(opType, inputs, attributes, RUNTIME_DOMAIN, 1)[0] as string;
   }
 
-  /** If: each branch reads values of this graph and returns one value of three dimensions. */
+  /** A value in another element type. */
+  cast(value: string, to: ElementType): string {
+    return this.op('Cast', [value], { to: elementTypeNumber(to) });
+  }
+
+  /** The size of a value's axis, int64 [1]. */
+  sizeOf(value: string, axis: number): string {
+    return this.op('Gather', [this.op('Shape', [value]), this.integers(axis)], { axis: 0 });
+  }
+
+  /** A shape of sizes and of int64 values [1], for Reshape and Expand. */
+  shape(...sizes: readonly (number | string)[]): string {
+    const parts = sizes.map((size) => (typeof size === 'number' ? this.integers(size) : size));
+    return this.op('Concat', parts, { axis: 0 });
+  }
+
+  /** If: one of ONNX Runtime's own operators with the inputs `whether` or `otherwise`. Its output has three dimensions. */
   either(
     condition: string,
-    whether: (branch: Branch) => string,
-    otherwise: (branch: Branch) => string,
+    opType: string,
+    [whether, otherwise]: readonly [readonly string[], readonly string[]],
+    attributes: Attributes,
     elementType: ElementType,
   ): string {
-    const branch = (name: string, build: (branch: Branch) => string): OnnxGraph => {
-      const nodes: OnnxNode[] = [];
-      const result = build((opType, inputs, attributes = {}, domain = '') => {
-        const output = `${name}_${this.#unnamed++}`;
-        nodes.push(node(opType, inputs, [output], attributes, domain));
-        return output;
-      });
-      const outputs = [{ name: result, elementType, dims: [null, null, null] }];
+    const branch = (name: string, inputs: readonly string[]): OnnxGraph => {
+      const output = `${name}_${this.#unnamed++}`;
+      const nodes = [node(opType, inputs, [output], attributes, RUNTIME_DOMAIN)];
+      const outputs = [{ name: output, elementType, dims: [null, null, null] }];
       return { name, nodes, initializers: [], inputs: [], outputs, shapes: [], rest: [] };
     };
     return this.op('If', [condition], {

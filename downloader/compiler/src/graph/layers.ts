@@ -1,10 +1,11 @@
+import type { ElementType } from '@heimdex/onnx';
 import { shown } from '../checkpoint/checkpoint.js';
 import { toFloat16 } from '../checkpoint/data-types.js';
 import type { Weights } from '../checkpoint/weights.js';
 import { CompilerError } from '../errors.js';
 import { isSmooth, type ProductKind, type Recipe } from './forms.js';
-import type { Branch, Graph, Lazy } from './graph.js';
-import { FLOAT16, FLOAT32, type InputPeaks, type Matrix, Products } from './products.js';
+import type { Graph, Lazy } from './graph.js';
+import { type InputPeaks, type Matrix, Products } from './products.js';
 import { type Divisors, dividedBy, inputDivisors, scaledWeights } from './smoothing.js';
 
 /** Activation functions, by their names in config.json. */
@@ -26,8 +27,6 @@ export const PEAKS_PREFIX = 'input peaks of ';
 /** Rows of a table that are converted at once. */
 const TABLE_ROWS = 1024;
 const MAX_FLOAT16 = 65504;
-/** Of ONNX Runtime's own operators. */
-const RUNTIME_DOMAIN = 'com.microsoft';
 
 /** Layers of transformers. Activations are [rows, width]: sequences are concatenated, and attention separates them. */
 export class Layers {
@@ -197,7 +196,7 @@ export class Layers {
     // In half precision a GPU has kernels that hold no table of scores, and sum in float32. What comes from a product in half
     // precision is in its range.
     const half = form === 'float16';
-    const cast = (value: string, to: number) => (half ? graph.op('Cast', [value], { to }) : value);
+    const cast = (value: string, to: ElementType) => (half ? graph.cast(value, to) : value);
     // The operator adds the biases as it parts the heads, which is a pass over the activations less.
     const apart = form !== 'float32' && !half ? this.#biasOf(layers) : undefined;
     const bias = apart === undefined ? '' : graph.constant(`${name}.qkv.bias`, 'float32', [outputsOf(layers)], apart);
@@ -205,37 +204,28 @@ export class Layers {
       apart === undefined
         ? this.joined(x, key, parts, width, 'attention input')
         : this.multiply(x, key, this.#matrixOf(parts, width), 'attention input');
-    const joined = () => graph.split(cast(product(`${name}.qkv`, layers), FLOAT16), 3, 1);
+    const joined = () => graph.split(cast(product(`${name}.qkv`, layers), 'float16'), 3, 1);
     // Three products in this form take as long as one, and need not be split.
     const parts = form === 'row' ? layers.map((layer) => product(layer.name, [layer])) : joined();
-    const elementType = half ? 'float16' : 'float32';
     const sequences = parts.map((part) => graph.op('Reshape', [part, dims]));
     const operator = 'MultiHeadAttention';
     const attributes = { num_heads: heads };
-    const plainInputs = bias === '' ? sequences : [...sequences, bias];
-    const added = scores === undefined ? [] : [cast(scores, FLOAT16)];
-    const plain = (branch: Branch) => branch(operator, plainInputs, attributes, RUNTIME_DOMAIN);
+    const plain = bias === '' ? sequences : [...sequences, bias];
+    const masked = (...more: readonly string[]) => [...sequences, bias, ...more];
+    const added = scores === undefined ? [] : [cast(scores, 'float16')];
+    const attend = (inputs: readonly string[]) => graph.runtimeOp(operator, inputs, attributes);
+    const either = (condition: string, whether: readonly string[], otherwise: readonly string[]) =>
+      graph.either(condition, operator, [whether, otherwise], attributes, half ? 'float16' : 'float32');
     // With a mask, or with scores added, the operator holds the whole table of weights: only where it must.
     const context =
       merged !== undefined
-        ? graph.either(
-            merged.condition,
-            (branch) =>
-              branch(operator, [...sequences, bias, '', cast(merged.logCounts, FLOAT16)], attributes, RUNTIME_DOMAIN),
-            plain,
-            elementType,
-          )
+        ? either(merged.condition, masked('', cast(merged.logCounts, 'float16')), plain)
         : mask === undefined
-          ? graph.runtimeOp(operator, plainInputs, attributes)
+          ? attend(plain)
           : unpadded === undefined
-            ? graph.runtimeOp(operator, [...sequences, bias, mask, ...added], attributes)
-            : graph.either(
-                unpadded,
-                plain,
-                (branch) => branch(operator, [...sequences, bias, mask], attributes, RUNTIME_DOMAIN),
-                elementType,
-              );
-    return cast(graph.op('Reshape', [context, graph.integers(-1, width)]), FLOAT32);
+            ? attend(masked(mask, ...added))
+            : either(unpadded, plain, masked(mask));
+    return cast(graph.op('Reshape', [context, graph.integers(-1, width)]), 'float32');
   }
 
   /**
@@ -256,7 +246,7 @@ export class Layers {
       for (const slice of slices()) yield toFloat16(slice);
     };
     const table = graph.streamed(name, 'float16', [rows, width], halves);
-    return graph.op('Cast', [graph.op('Gather', [table, ids])], { to: 1 });
+    return graph.cast(graph.op('Gather', [table, ids]), 'float32');
   }
 }
 

@@ -28,9 +28,6 @@ export interface BlockProduct {
   readonly blockSize: number;
 }
 
-/** Element types as Cast names them (TensorProto.DataType). */
-export const FLOAT32 = 1;
-export const FLOAT16 = 10;
 /** A step of the rest: half a step of the first rounding in 127 steps. */
 const REST_STEPS: RowSteps = { step: ROW_STEPS.step / 254, zeroPoint: ROW_STEPS.zeroPoint };
 
@@ -100,11 +97,8 @@ export class Products {
       const turned = function* (): Generator<Uint16Array> {
         for (const rows of transposed(values(), outputs, inputs)) yield toFloat16(rows);
       };
-      const halves = [
-        graph.op('Cast', [x], { to: FLOAT16 }),
-        graph.streamed(name, 'float16', [inputs, outputs], turned),
-      ];
-      return graph.op('Cast', [graph.op('MatMul', halves)], { to: FLOAT32 });
+      const halves = [graph.cast(x, 'float16'), graph.streamed(name, 'float16', [inputs, outputs], turned)];
+      return graph.cast(graph.op('MatMul', halves), 'float32');
     }
     const blockSize = blockSizeOf(form);
     if (blockSize !== undefined) {

@@ -1,5 +1,5 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { newModel, node, tensor, writeModel } from '../../onnx/index.js';
+import { newModel, node, RUNTIME_DOMAIN, tensor, writeModel } from '../../onnx/index.js';
 import type { LoadOptions, WeightsForm } from '../model.js';
 import { sessionOptions } from './open-session.js';
 import { withSessionEntries } from './optimized/recipe.js';
@@ -27,7 +27,7 @@ export async function weightsForm(options: Pick<LoadOptions, 'weights'>): Promis
 export async function multipliesExactly(): Promise<boolean> {
   const model = newModel({
     name: 'largest',
-    nodes: [node('MatMulIntegerToFloat', ['x', 'w', 'one', 'one'], ['y'], {}, 'com.microsoft')],
+    nodes: [node('MatMulIntegerToFloat', ['x', 'w', 'one', 'one'], ['y'], {}, RUNTIME_DOMAIN)],
     initializers: [
       tensor('w', [INPUTS, OUTPUTS], new Int8Array(INPUTS * OUTPUTS).fill(LARGEST_WEIGHT)),
       tensor('one', [], Float32Array.of(1)),
@@ -35,7 +35,7 @@ export async function multipliesExactly(): Promise<boolean> {
     inputs: [{ name: 'x', elementType: 'uint8', dims: ['rows', INPUTS] }],
     outputs: [{ name: 'y', elementType: 'float32', dims: ['rows', OUTPUTS] }],
   });
-  model.opsets.set('com.microsoft', 1n);
+  model.opsets.set(RUNTIME_DOMAIN, 1n);
   const fast = withSessionEntries(sessionOptions({ device: 'cpu', threads: 1 }), { x64quantprecision: '0' });
   const session = await InferenceSession.create(writeModel(model), fast);
   try {
