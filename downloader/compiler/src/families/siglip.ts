@@ -53,11 +53,7 @@ export function buildSiglipVision(layers: Layers, config: ConfigReader): void {
       'Expected a SigLIP of square images, got a NaFlex one. Choose a model without naflex in its name.',
     );
   }
-  const patches = graph.op(
-    'Conv',
-    [pixels, layers.tensor(`${name}.weight`, [width, 3, patch, patch]), layers.vector(`${name}.bias`, width)],
-    { kernel_shape: [patch, patch], strides: [patch, patch] },
-  );
+  const patches = layers.convolution(pixels, name, [width, 3, patch, patch], { strides: [patch, patch] });
   const rows = graph.op('Transpose', [graph.op('Reshape', [patches, graph.integers(0, width, length)])], {
     perm: [0, 2, 1],
   });

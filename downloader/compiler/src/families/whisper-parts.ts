@@ -1,17 +1,16 @@
 /** What Whisper's encoder and decoder share. */
 import type { Layers } from '../graph/layers.js';
 import { type ConfigReader, headSize } from './config.js';
+import type { FeedForwardSizes } from './feed-forward.js';
 
 /** Of every layer norm. */
 export const EPSILON = 1e-5;
 
-export interface Sizes {
-  readonly width: number;
-  readonly heads: number;
-  readonly size: number;
-  readonly feedForward: number;
+export interface Sizes extends FeedForwardSizes {
   readonly layers: number;
-  readonly activation: string;
+  readonly heads: number;
+  /** Of a head. */
+  readonly size: number;
 }
 
 export function sizesOf(config: ConfigReader, part: 'encoder' | 'decoder'): Sizes {

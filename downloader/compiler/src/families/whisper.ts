@@ -38,14 +38,7 @@ export function buildWhisperEncoder(layers: Layers, config: ConfigReader): void 
     logCounts: graph.input(VALUES.logCounts, 'float32', [1, 1, 'scored', 'scored']),
   };
   const convolved = (x: string, name: string, channels: number, stride: number) =>
-    layers.activation(
-      graph.op(
-        'Conv',
-        [x, layers.tensor(`${name}.weight`, [width, channels, 3]), layers.vector(`${name}.bias`, width)],
-        { kernel_shape: [3], strides: [stride], pads: [1, 1] },
-      ),
-      'gelu',
-    );
+    layers.activation(layers.convolution(x, name, [width, channels, 3], { strides: [stride], pads: [1, 1] }), 'gelu');
   const sound = convolved(convolved(features, 'encoder.conv1', mels, 1), 'encoder.conv2', width, 2);
   const chosen = graph.op('Gather', [graph.op('Transpose', [sound], { perm: [0, 2, 1] }), rows], { axis: 1 });
   const table = layers.tensor('encoder.embed_positions.weight', [POSITIONS, width]);

@@ -54,8 +54,16 @@ export class Layers {
     return this.graph.constant(name, 'float32', shape, () => this.weights.take(name, shape));
   }
 
-  vector(name: string, size: number): string {
-    return this.tensor(name, [size]);
+  /** A convolution, bias included: its tensors `NAME.weight` [outputs, inputs, ...kernel] and `NAME.bias`. */
+  convolution(
+    x: string,
+    name: string,
+    [outputs, inputs, ...kernel]: readonly [number, number, ...number[]],
+    attributes: Readonly<Record<string, readonly number[]>>,
+  ): string {
+    const weight = this.tensor(`${name}.weight`, [outputs, inputs, ...kernel]);
+    const bias = this.tensor(`${name}.bias`, [outputs]);
+    return this.graph.op('Conv', [x, weight, bias], { kernel_shape: kernel, ...attributes });
   }
 
   /** A linear layer, bias included. */
