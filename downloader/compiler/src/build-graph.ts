@@ -16,7 +16,7 @@ export interface BuildOptions {
   readonly overflowSafe: boolean;
   readonly dir: string;
   /** Measured by the float32 graph. Default: none. */
-  readonly inputPeaks?: InputPeaks;
+  readonly inputPeaks?: InputPeaks | undefined;
 }
 
 /** A written graph: its files, and its layers over them. */

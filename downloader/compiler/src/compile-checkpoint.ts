@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BuiltGraph, buildGraph } from './build-graph.js';
+import { buildGraph } from './build-graph.js';
 import type { Values } from './check/layerwise.js';
 import { runFloat32, runWritten } from './check/self-check.js';
 import { joinedCheckpoint, openCheckpoint } from './checkpoint/open-checkpoint.js';
@@ -84,10 +84,9 @@ export async function compileCheckpoint(options: CompileOptions): Promise<Compil
     const graphs: CompiledGraph[] = [];
     let outputs: Values = {};
     for (const [index, plan] of architecture.graphs.entries()) {
-      const job = new GraphJob(plan, weights, config, options, (phase, share) =>
-        options.onStep?.({ role: plan.role, phase, share, graph: index + 1, graphs: architecture.graphs.length }),
-      );
-      const { graph, reference } = options.precision === 'fp32' ? job.inFloat32() : await job.inFewerBits(outputs);
+      const onPhase: OnPhase = (phase, share) =>
+        options.onStep?.({ role: plan.role, phase, share, graph: index + 1, graphs: architecture.graphs.length });
+      const { graph, reference } = await compileGraph(plan, { weights, config, options }, outputs, onPhase);
       graphs.push(graph);
       outputs = { ...outputs, ...reference };
     }
@@ -109,67 +108,43 @@ interface Done {
   readonly reference: Values;
 }
 
-/** A graph being compiled. */
-class GraphJob {
-  readonly #plan: GraphPlan;
-  readonly #weights: Weights;
-  readonly #config: ConfigReader;
-  readonly #options: CompileOptions;
-  readonly #onPhase: OnPhase;
+/** What all graphs of a model are compiled from. */
+interface Sources {
+  readonly weights: Weights;
+  readonly config: ConfigReader;
+  readonly options: CompileOptions;
+}
 
-  constructor(plan: GraphPlan, weights: Weights, config: ConfigReader, options: CompileOptions, onPhase: OnPhase) {
-    this.#plan = plan;
-    this.#weights = weights;
-    this.#config = config;
-    this.#options = options;
-    this.#onPhase = onPhase;
-  }
-
-  inFloat32(): Done {
+/** Compiles a graph in the fastest recipe that is close enough to float32. `outputs` are the float32 outputs of the graphs before it. */
+async function compileGraph(
+  plan: GraphPlan,
+  { weights, config, options }: Sources,
+  outputs: Values,
+  onPhase: OnPhase,
+): Promise<Done> {
+  const { role, comparison, roundProbe } = plan;
+  const { dir, precision, overflowSafe, emptyText = [] } = options;
+  const build = (recipe: Recipe, inputPeaks?: InputPeaks) => {
+    onPhase('build', 0);
+    return buildGraph(plan, { weights, config, recipe, overflowSafe, dir, inputPeaks });
+  };
+  const inFloat32 = (reference: Values): Done => {
     const recipe = uniformRecipe('float32');
-    return { graph: { role: this.#plan.role, files: this.#build(recipe).files, recipe }, reference: {} };
+    return { graph: { role, files: build(recipe).files, recipe }, reference };
+  };
+  if (precision === 'fp32') return inFloat32({});
+  const recipes = precision === 'fp16' ? [HALF_PRECISION] : plan.recipes;
+  const minCosine = precision === 'fp16' ? HALF_MIN_COSINE : plan.minCosine;
+  const probe = plan.probe(config, outputs, emptyText);
+  const onFloat32 = (share: number) => onPhase('float32', share);
+  const { answers: reference, inputPeaks } = await runFloat32(plan, weights, config, probe, dir, onFloat32);
+  if (precision === 'int8') roundProbe?.(probe);
+  for (const recipe of recipes) {
+    const { files, layered } = build(recipe, inputPeaks);
+    const answers = await runWritten(layered, role, probe, dir, (share) => onPhase('compare', share));
+    const cosine = comparison(reference, answers, probe);
+    if (cosine >= minCosine) return { graph: { role, files, recipe, cosine }, reference };
+    for (const { name } of files) rmSync(join(dir, name));
   }
-
-  /** Finds the fastest recipe that is close enough to float32. */
-  async inFewerBits(outputs: Values): Promise<Done> {
-    const { role, comparison, roundProbe } = this.#plan;
-    const { dir, precision } = this.#options;
-    const recipes = precision === 'fp16' ? [HALF_PRECISION] : this.#plan.recipes;
-    const minCosine = precision === 'fp16' ? HALF_MIN_COSINE : this.#plan.minCosine;
-    const probe = this.#plan.probe(this.#config, outputs, this.#options.emptyText ?? []);
-    const { answers: reference, inputPeaks } = await runFloat32(
-      this.#plan,
-      this.#weights,
-      this.#config,
-      probe,
-      dir,
-      this.#tell('float32'),
-    );
-    if (precision === 'int8') roundProbe?.(probe);
-    for (const recipe of recipes) {
-      const { files, layered } = this.#build(recipe, inputPeaks);
-      const answers = await runWritten(layered, role, probe, dir, this.#tell('compare'));
-      const cosine = comparison(reference, answers, probe);
-      if (cosine >= minCosine) return { graph: { role, files, recipe, cosine }, reference };
-      for (const { name } of files) rmSync(join(dir, name));
-    }
-    return { ...this.inFloat32(), reference };
-  }
-
-  #tell(phase: CompileStep['phase']): (share: number) => void {
-    return (share) => this.#onPhase(phase, share);
-  }
-
-  #build(recipe: Recipe, inputPeaks: InputPeaks = new Map()): BuiltGraph {
-    this.#onPhase('build', 0);
-    const { overflowSafe, dir } = this.#options;
-    return buildGraph(this.#plan, {
-      weights: this.#weights,
-      config: this.#config,
-      recipe,
-      overflowSafe,
-      dir,
-      inputPeaks,
-    });
-  }
+  return inFloat32(reference);
 }
