@@ -16,8 +16,7 @@ import { BLOCK_SIZE } from './quantize.js';
  *
  * In none of them does a row depend on the other rows of its batch.
  */
-export const FORMS = ['float32', 'float16', 'row', 'rowf', 'row2', 'row3', 'smooth', 'smooth2', 'nb8'] as const;
-export type Form = (typeof FORMS)[number];
+export type Form = 'float32' | 'float16' | 'row' | 'rowf' | 'row2' | 'row3' | 'smooth' | 'smooth2' | 'nb8';
 
 export const isSmooth = (form: Form) => form === 'smooth' || form === 'smooth2';
 /** Forms for which the largest magnitudes of a product's inputs are measured. */
