@@ -12,6 +12,7 @@ import {
   type UrlSourceFile,
   withStandIns,
 } from '@heimdex/cache';
+import { sumSizes } from '@heimdex/common';
 import { fileSize } from './disk.js';
 import { DownloaderError } from './errors.js';
 import type { Remote } from './remote.js';
@@ -92,7 +93,7 @@ export async function chooseSource(
     else if (search.remote.isPublicHub) others.push(...(await ofAddress(configured, file, search.remote, signal)));
   }
   const candidates = [...(own === undefined ? [] : [own]), ...others];
-  const [best] = candidates.sort((a, b) => lacking(a) - lacking(b) || bytesOf(a) - bytesOf(b));
+  const [best] = candidates.sort((a, b) => lacking(a) - lacking(b) || sumSizes(a) - sumSizes(b));
   if (best === undefined) return undefined;
   const why = lacking(best) === 0 ? 'on the volume' : candidates.length > 1 ? 'the smallest' : 'the only one';
   return { files: best, why };
@@ -162,9 +163,5 @@ async function ofAddress(
 
 /** Returns the bytes still to fetch. */
 function lacking(files: readonly OfferedCheckpointFile[]): number {
-  return bytesOf(files.filter(({ isThere }) => !isThere));
-}
-
-function bytesOf(files: readonly OfferedCheckpointFile[]): number {
-  return files.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0);
+  return sumSizes(files.filter(({ isThere }) => !isThere));
 }

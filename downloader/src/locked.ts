@@ -9,6 +9,7 @@ import {
   type LockedModel,
   withLockedModels,
 } from '@heimdex/cache';
+import { byPath } from '@heimdex/common';
 import { acquireLock, type LockEvents, whileHeld } from './blob-lock.js';
 import { lockedFile, type ModelState } from './cache-state.js';
 import { asDiskError } from './disk.js';
@@ -151,8 +152,4 @@ function validBlobId(blobId: string | undefined): string | undefined {
 
 async function sizeOfBlob(path: string): Promise<number> {
   return (await stat(path)).size;
-}
-
-function byPath(files: readonly LockedFile[]): LockedFile[] {
-  return [...files].sort((a, b) => (a.path < b.path ? -1 : 1));
 }

@@ -1,7 +1,7 @@
 /** Finds what can be compiled in a cache, for `list`: checkpoints of known architectures. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { asObject, parseForeignJson } from '@heimdex/common';
+import { asObject, parseForeignJson, sumSizes } from '@heimdex/common';
 import { chooseCheckpoint } from './checkpoint-files.js';
 import { namesIn, unlessGone } from './if-there.js';
 import type { Family } from './manifest-types.js';
@@ -35,8 +35,7 @@ export async function compilableOf(repository: CachedRepository): Promise<Compil
     const modelType = await typeIn(config.pointerPath);
     if (modelType === undefined) continue;
     const parts = there.filter(({ path }) => chosen.paths.includes(path));
-    const sizeBytes = parts.reduce((sum, file) => sum + (file.sizeBytes ?? 0), 0);
-    return { path: chosen.main, sizeBytes, modelType };
+    return { path: chosen.main, sizeBytes: sumSizes(parts), modelType };
   }
   return undefined;
 }

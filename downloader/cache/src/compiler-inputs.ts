@@ -1,5 +1,6 @@
 /** The small files that the compiler reads in addition to the checkpoint. */
 import { posix } from 'node:path';
+import { byPath } from '@heimdex/common';
 import type { CompiledInput } from './compiled-types.js';
 import { hashFile } from './content-hash.js';
 import type { FileInspection } from './found-model.js';
@@ -31,5 +32,5 @@ export async function compilerInputs(
     const sha256 = hash?.type === 'sha256' ? hash.value : await hashFile('sha256', blobPath, signal);
     inputs.push({ path, sha256 });
   }
-  return inputs.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return byPath(inputs);
 }

@@ -2,7 +2,7 @@
  * `models.lock.json`: the commit of every model and each file's size and sha256, so that every machine serves the same bytes
  * until `update` runs. docs/volume.md documents the format.
  */
-import { isNotFound, messageOf, parseForeignJson } from '@heimdex/common';
+import { byPath, isNotFound, messageOf, parseForeignJson } from '@heimdex/common';
 import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { isCommit, isRepositoryName } from './layout.js';
@@ -158,14 +158,12 @@ export function formatLock(lock: ModelsLock): string {
     requestedRevision: model.requestedRevision,
     revision: model.revision,
     ...(model.found === true ? { found: true } : {}),
-    files: [...model.files]
-      .sort((a, b) => (a.path < b.path ? -1 : 1))
-      .map((file) => ({
-        path: file.path,
-        sizeBytes: file.sizeBytes,
-        sha256: file.sha256,
-        ...(file.blobId === undefined ? {} : { blobId: file.blobId }),
-      })),
+    files: byPath(model.files).map((file) => ({
+      path: file.path,
+      sizeBytes: file.sizeBytes,
+      sha256: file.sha256,
+      ...(file.blobId === undefined ? {} : { blobId: file.blobId }),
+    })),
   }));
   const prepared = sortedOptimized(lock.prepared ?? []);
   const content = { formatVersion: LOCK_FORMAT_VERSION, models, ...(prepared.length === 0 ? {} : { prepared }) };

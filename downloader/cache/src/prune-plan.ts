@@ -1,5 +1,6 @@
 /** Lists what no configured model needs. Pure: works on the result of scanCache. */
 import { join, posix } from 'node:path';
+import { sumSizes } from '@heimdex/common';
 import { isCheckpointFile } from './checkpoint-files.js';
 import { isExternalData } from './external-data.js';
 import type { FoundModel, ModelInspection } from './found-model.js';
@@ -257,7 +258,7 @@ function remove(path: string, reason: PruneReason, freedBytes: number): PruneSte
 
 /** Bytes freed with these blobs; a link into the shared store has none itself. */
 function ownBytes(blobs: readonly CachedBlob[]): number {
-  return blobs.filter((blob) => !blob.isLink).reduce((sum, blob) => sum + blob.sizeBytes, 0);
+  return sumSizes(blobs.filter((blob) => !blob.isLink));
 }
 
 /** Bytes of a snapshot's file that is not a link, as huggingface_hub writes where links are unsupported. */

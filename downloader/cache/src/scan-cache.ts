@@ -1,6 +1,7 @@
 /** Lists everything in a cache, for `list` and `prune`. Names, links and sizes; no file contents. */
 import { lstat, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { sumSizes } from '@heimdex/common';
 import { filesBelow, lstatIfThere, namesIn, unlessGone } from './if-there.js';
 import { CACHEDIR_TAG_NAME, isCommit } from './layout.js';
 import { LOCK_FILE_NAME } from './model-environment.js';
@@ -119,7 +120,7 @@ export async function scanCache(cacheDir: string): Promise<CacheContents> {
   partials.push(...whisper.filter(({ name }) => WHISPER_PARTIAL.test(name)));
   const sharedBlobs = await scanFiles(join(cacheDir, 'blobs'));
   const others = await Promise.all(OTHER_DIRS.map((name) => scanFiles(join(cacheDir, name))));
-  const sizeBytes = totalBytes([
+  const sizeBytes = bytesOnDisk([
     ...repositories.flatMap((item) => [...item.blobs, ...item.copies, ...item.partials]),
     ...plainFiles,
     ...partials,
@@ -157,7 +158,7 @@ async function scanRepository(path: string, kind: string, repository: string): P
       if (copy !== undefined) copies.push(copy);
     }
   }
-  const sizeBytes = [...blobs, ...copies, ...partials].reduce((sum, blob) => sum + blob.sizeBytes, 0);
+  const sizeBytes = sumSizes([...blobs, ...copies, ...partials]);
   const usedMs = [...blobs, ...copies].map((blob) => blob.lastUsedMs);
   const lastUsedMs = usedMs.length === 0 ? undefined : Math.max(...usedMs);
   const isLink = (await lstatIfThere(path))?.isSymbolicLink() ?? false;
@@ -214,7 +215,7 @@ async function blobAt(path: string): Promise<CachedBlob | undefined> {
 }
 
 /** Returns the bytes of all files, each counted once regardless of its names. */
-function totalBytes(blobs: readonly CachedBlob[]): number {
+function bytesOnDisk(blobs: readonly CachedBlob[]): number {
   const sizes = new Map<string, number>();
   for (const blob of blobs) if (blob.realPath !== undefined) sizes.set(blob.realPath, blob.sizeBytes);
   return [...sizes.values()].reduce((sum, size) => sum + size, 0);

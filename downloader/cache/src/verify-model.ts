@@ -3,7 +3,7 @@
  */
 import { realpath, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { isNotFound, MIB, messageOf } from '@heimdex/common';
+import { isNotFound, MIB, messageOf, sumSizes } from '@heimdex/common';
 import { hashFile } from './content-hash.js';
 import type { CacheError } from './errors.js';
 import type { FoundFile, FoundModel } from './found-model.js';
@@ -174,7 +174,7 @@ class Reader {
   constructor(options: VerifyOptions, checks: readonly Check[]) {
     this.lanes = Math.max(1, Math.min(options.concurrency ?? availableParallelism(), checks.length));
     this.#signal = options.signal;
-    const bytes = checks.reduce((sum, { file }) => sum + file.sizeBytes, 0);
+    const bytes = sumSizes(checks.map(({ file }) => file));
     this.#pool = options.level === 'full' && bytes >= POOL_FROM_BYTES ? new HashPool(this.lanes) : undefined;
     this.#signal?.addEventListener('abort', this.#abort);
   }

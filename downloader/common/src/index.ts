@@ -5,6 +5,7 @@ export * from './clock-jumps.js';
 export * from './declared-duration.js';
 export * from './display-width.js';
 export * from './error-message.js';
+export * from './files.js';
 export * from './foreign-codecs.js';
 export * from './format.js';
 export * from './help.js';

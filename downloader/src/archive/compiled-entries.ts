@@ -10,6 +10,7 @@ import {
   type LockedFile,
   type LockedModel,
 } from '@heimdex/cache';
+import { byPath } from '@heimdex/common';
 import { type ArchivedBlob, slashed } from './archive-layout.js';
 
 /** Returns the name of a compiled.json in an archive: its path in the cache. */
@@ -58,7 +59,7 @@ export function withSources(model: LockedModel, { sources }: CompiledManifest): 
   const files = sources.map(
     ({ path, sizeBytes, sha256 }): LockedFile => ({ path, sizeBytes, sha256, blobId: undefined }),
   );
-  return { ...model, files: [...model.files, ...files].sort((a, b) => (a.path < b.path ? -1 : 1)) };
+  return { ...model, files: byPath([...model.files, ...files]) };
 }
 
 function dirName(manifest: CompiledManifest): string {

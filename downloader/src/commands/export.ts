@@ -4,7 +4,7 @@ import { createWriteStream } from 'node:fs';
 import { lstat, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isUnverified } from '@heimdex/cache';
-import { codeOf, formatBytes, formatCount } from '@heimdex/common';
+import { codeOf, formatBytes, formatCount, sumSizes } from '@heimdex/common';
 import type { ArchivedBlob } from '../archive/archive-layout.js';
 import { archivedBlobs, type ExportedModel, writeArchive } from '../archive/write-archive.js';
 import { type CacheState, isComplete, readCacheState } from '../cache-state.js';
@@ -29,7 +29,7 @@ export async function exportModels(context: CommandContext): Promise<RunFigures>
   if (args.file === '-') await toStdout(context, write);
   else await toFile(args.file, write);
   const blobs = archivedBlobs(models);
-  const bytes = blobs.reduce((total, blob) => total + blob.sizeBytes, 0);
+  const bytes = sumSizes(blobs);
   log.info(
     { event: 'exported', models: models.length, files: blobs.length, bytes },
     `Exported ${formatCount(models.length, 'model')}, ${formatCount(blobs.length, 'file')}, ${formatBytes(bytes)}. On the target machine, run: heimdex-downloader import ${args.file}`,

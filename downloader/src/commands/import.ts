@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type LockedModel, type ModelEnvironment, namesIn, readLock, repoPath, whyUnusable } from '@heimdex/cache';
-import { formatBytes, formatCount, formatDuration, MIB, messageOf } from '@heimdex/common';
+import { formatBytes, formatCount, formatDuration, MIB, messageOf, sumSizes } from '@heimdex/common';
 import { openPipe } from '@heimdex/common/pipe';
 import { type ArchivedBlob, blobIdOf, filesOf } from '../archive/archive-layout.js';
 import { withSources } from '../archive/compiled-entries.js';
@@ -41,11 +41,7 @@ async function importFrom(context: CommandContext, input: Readable): Promise<Run
   const onMissing = async (missing: readonly ArchivedBlob[]) => {
     // A plain file of the cache's root needs none.
     if (missing.some(({ name }) => name.includes('/'))) await assertLinks(cacheDir);
-    await assertFits(
-      cacheDir,
-      missing.reduce((total, blob) => total + blob.sizeBytes, 0),
-      'imported',
-    );
+    await assertFits(cacheDir, sumSizes(missing), 'imported');
   };
   const locks = lockEvents(log, 'Another process is writing this file; waiting for it');
   const archive = await readArchive(input, { cacheDir, locks, onMissing }, signal);

@@ -1,6 +1,5 @@
 import {
   type CacheContents,
-  type CachedRepository,
   type CompilableCheckpoint,
   type CompiledDir,
   compilableOf,
@@ -11,7 +10,7 @@ import {
   whisperFiles,
   whyUnusable,
 } from '@heimdex/cache';
-import { formatBytes, formatCount, table, visible } from '@heimdex/common';
+import { formatBytes, formatCount, sumSizes, table, visible } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import type { CommandContext } from './context.js';
 
@@ -62,7 +61,7 @@ export async function list(context: CommandContext): Promise<undefined> {
   const named = new Set(addressed.map(({ path }) => path));
   const compiled = await scanCompiled(cacheDir);
   const sources = await scanOptimized(cacheDir);
-  const preparedBytes = sources.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const preparedBytes = sumSizes(sources);
   const records = cacheState.lock?.prepared ?? [];
   const optimizedModels = sources.flatMap(({ source, forms }) =>
     forms.map(({ form, sizeBytes: bytes }) => {
@@ -92,7 +91,7 @@ function document({ contents, roles, compilable, whisper, compiled, preparedByte
       roles: roles.get(repository.repository) ?? [],
       refs: Object.fromEntries(repository.refs.map((ref) => [ref.name, ref.commit])),
       snapshots: repository.snapshots.map(({ commit, files }) => ({ commit, files: files.length })),
-      unfinishedBytes: unfinishedBytes(repository),
+      unfinishedBytes: sumSizes(repository.partials),
       compilable: checkpointField(compilable.get(repository.repository)),
     })),
     plainFiles: contents.plainFiles.map((file) => ({
@@ -136,7 +135,7 @@ function words({
       repository.repository,
       formatBytes(repository.sizeBytes),
       timeOf(repository.lastUsedMs)?.slice(0, 10) ?? '-',
-      configuredFor(roles.get(repository.repository), unfinishedBytes(repository)),
+      configuredFor(roles.get(repository.repository), sumSizes(repository.partials)),
     ]),
     ...contents.plainFiles.map((file) => [
       file.name,
@@ -176,10 +175,6 @@ function canBe(name: string, path: string, sizeBytes: number, modelType: string)
 function configuredFor(roles: readonly string[] | undefined, unfinished: number): string {
   const left = unfinished === 0 ? '' : ` (${formatBytes(unfinished)} unfinished)`;
   return `${roles?.join(', ') ?? '-'}${left}`;
-}
-
-function unfinishedBytes(repository: CachedRepository): number {
-  return repository.partials.reduce((total, partial) => total + partial.sizeBytes, 0);
 }
 
 /** Some file systems hold times that a Date does not, as after a clock that was far off. */

@@ -8,7 +8,7 @@ import {
   resolveModel,
   resolveModels,
 } from '@heimdex/cache';
-import { formatBytes, table } from '@heimdex/common';
+import { formatBytes, sumSizes, table } from '@heimdex/common';
 import type { CommandContext } from './context.js';
 
 /** A variant of a model that is complete on the volume. */
@@ -38,7 +38,7 @@ export async function models(context: CommandContext): Promise<undefined> {
     for (const variant of Object.keys(entry.variants)) {
       const { found } = await inspectModel(cacheDir, resolved(manifest, entry, variant), options);
       if (found === undefined) continue;
-      present.push({ variant, bytes: found.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) });
+      present.push({ variant, bytes: sumSizes(found.files) });
     }
     rows.push({ entry, present, configured: configured.find((model) => model.entry === entry.name)?.variant });
   }

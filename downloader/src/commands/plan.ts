@@ -1,5 +1,5 @@
 import type { ConfiguredModel } from '@heimdex/cache';
-import { formatBytes, formatCount, formatTimeLeft } from '@heimdex/common';
+import { formatBytes, formatCount, formatTimeLeft, sumSizes } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { compileLine, compileOfFetched, compileOfFound, type PlannedCompile } from '../compile/plan-compile.js';
 import { lackOfSpace } from '../disk.js';
@@ -71,7 +71,7 @@ function words(plan: Plan, costs: PlanCosts): string {
   const lines: string[] = [];
   for (const { configured, inspection } of plan.complete) {
     const files = inspection.found?.files ?? [];
-    const bytes = files.reduce((total, file) => total + file.sizeBytes, 0);
+    const bytes = sumSizes(files);
     lines.push(`${configured.role}  ${configured.id} (${configured.variant}): complete, ${formatBytes(bytes)}`);
   }
   for (const state of plan.compile) {
@@ -108,7 +108,7 @@ function words(plan: Plan, costs: PlanCosts): string {
 function smallFilesLine(files: readonly PlannedFile[]): readonly string[] {
   const missing = files.filter(({ blob }) => blob.action === 'fetch');
   if (missing.length === 0) return [];
-  const bytes = missing.reduce((sum, { blob }) => sum + (blob.sizeBytes ?? 0), 0);
+  const bytes = sumSizes(missing.map(({ blob }) => blob));
   const isOpenAi = files.some(({ offered }) => offered.volumePath !== undefined);
   const why = isOpenAi ? ', which openai-whisper ships in its Python package' : '';
   return [

@@ -10,9 +10,8 @@ import {
   type VerifyResult,
   verifyModels,
 } from '@heimdex/cache';
-import { formatBytes, formatCount, formatDuration } from '@heimdex/common';
+import { formatBytes, formatCount, formatDuration, sumSizes } from '@heimdex/common';
 import { ownCheckpoint, readCacheState } from '../cache-state.js';
-import { checkpointBytes } from '../compile/estimate.js';
 import { DownloaderError } from '../errors.js';
 import { writeRecords } from '../record-verified.js';
 import type { CommandContext } from './context.js';
@@ -38,7 +37,7 @@ export async function verify(context: CommandContext): Promise<undefined> {
     if (model === undefined) return [];
     const own = ownCheckpoint(inspection, cacheState.lock);
     const whole = { ...model, files: [...model.files, ...own] };
-    if (checkpoint !== undefined && own.length === 0) unreadCheckpoints.set(whole, checkpointBytes(checkpoint));
+    if (checkpoint !== undefined && own.length === 0) unreadCheckpoints.set(whole, sumSizes(checkpoint.files));
     return [whole];
   });
   const results = await verifyModels(withCheckpoints, {

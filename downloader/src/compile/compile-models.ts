@@ -21,7 +21,7 @@ import {
   minCosine,
   replaceDir,
 } from '@heimdex/cache';
-import { formatBytes, formatDuration } from '@heimdex/common';
+import { byPath, formatBytes, formatDuration, sumSizes } from '@heimdex/common';
 import { PRECISIONS, type Precision } from '@heimdex/compiler/precision';
 import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
@@ -104,7 +104,7 @@ export async function compileModel(
       context,
       files.map(({ name, sha256 }) => ({ finalPath: join(final, name), hash: { type: 'sha256', value: sha256 } })),
     );
-    const bytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+    const bytes = sumSizes(files);
     const seconds = Number(((performance.now() - startedMs) / 1000).toFixed(2));
     const cosine = minCosine(graphs);
     log.info(
@@ -167,7 +167,7 @@ async function verifySources(
     }
     sources.push({ path, sizeBytes, sha256 });
   }
-  return sources.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return byPath(sources);
 }
 
 /** The path of the weights of the layer behind the pooling, which assertCompilable has found. */

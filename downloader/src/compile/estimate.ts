@@ -1,4 +1,3 @@
-import type { FoundCheckpoint } from '@heimdex/cache';
 import type { JsonObject } from '@heimdex/common';
 
 /** Estimated cost of compiling. */
@@ -33,9 +32,4 @@ export function estimateCompile(sizeBytes: number, precision: string, isHalf: bo
 export function isHalfPrecision(paths: readonly string[], config: JsonObject = {}): boolean {
   const type = config.dtype ?? config.torch_dtype;
   return paths.every((path) => path.endsWith('.pt')) || type === 'float16' || type === 'bfloat16';
-}
-
-/** Returns the bytes of a checkpoint on the volume. */
-export function checkpointBytes({ files }: Pick<FoundCheckpoint, 'files'>): number {
-  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }

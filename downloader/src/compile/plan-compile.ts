@@ -1,7 +1,7 @@
-import { formatBytes, formatFirst, formatTimeLeft } from '@heimdex/common';
+import { formatBytes, formatFirst, formatTimeLeft, sumSizes } from '@heimdex/common';
 import type { CheckpointReason } from '../checkpoint-source.js';
 import type { CheckpointState, PlannedModel } from '../plan.js';
-import { checkpointBytes, estimateCompile, isHalfPrecision } from './estimate.js';
+import { estimateCompile, isHalfPrecision } from './estimate.js';
 
 /** The compile step of a plan. */
 export interface PlannedCompile {
@@ -25,7 +25,7 @@ export function compileOfFound({
   if (compile === undefined || checkpoint === undefined) return undefined;
   const from = checkpoint.files.map(({ path }) => path);
   const isHalf = isHalfPrecision(from, config);
-  return planned(compile.precision, from, 'on the volume', checkpointBytes(checkpoint), isHalf);
+  return planned(compile.precision, from, 'on the volume', sumSizes(checkpoint.files), isHalf);
 }
 
 /** Plans the compile of a model with files to fetch. */
@@ -34,7 +34,7 @@ export function compileOfFetched({ remoteFiles, files }: PlannedModel): PlannedC
   const { checkpoint } = remoteFiles;
   if (compile === undefined || checkpoint === undefined) return undefined;
   const sources = files.filter(({ offered }) => checkpoint.paths.includes(offered.file.path));
-  const bytes = sources.reduce((sum, { blob }) => sum + (blob.sizeBytes ?? 0), 0);
+  const bytes = sumSizes(sources.map(({ blob }) => blob));
   return planned(compile.precision, checkpoint.paths, checkpoint.why, bytes, checkpoint.isHalf);
 }
 
