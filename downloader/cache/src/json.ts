@@ -1,5 +1,7 @@
 /** Parses JSON of unknown shape; each error message contains the path of the invalid value. */
 import { isObject, type JsonObject } from '@heimdex/common';
+import { isRepositoryName } from './layout.js';
+import { unsafePathReason } from './safe-path.js';
 
 /** An invalid value in a document: `models[3].files[0].path must be a text`. */
 export class JsonShapeError extends Error {
@@ -53,6 +55,19 @@ export class JsonCursor {
       return this.fail(expectation);
     }
     return this.#value;
+  }
+
+  /** A path that leads out of no directory. */
+  path(): string {
+    const path = this.text();
+    const reason = unsafePathReason(path);
+    return reason === undefined ? path : this.fail(`a path inside the repository (${reason})`);
+  }
+
+  /** `org/name`. */
+  repository(): string {
+    const name = this.text();
+    return isRepositoryName(name) ? name : this.fail('a repository such as org/name');
   }
 
   word<const Word extends string>(words: readonly Word[]): Word {

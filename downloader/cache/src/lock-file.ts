@@ -5,13 +5,12 @@
 import { byPath, isNotFound, messageOf, parseForeignJson } from '@heimdex/common';
 import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
-import { isCommit, isRepositoryName } from './layout.js';
+import { isCommit } from './layout.js';
 import { type ConfiguredModel, type Layout, ROLES, type Role, type Source } from './manifest-types.js';
 import { permissionAdvice } from './model-problems.js';
 import { type OptimizedRecord, parseOptimizedRecord, sortedOptimized } from './optimized-record.js';
 import { readText } from './read-text.js';
 import { replaceFile } from './replace-file.js';
-import { unsafePathReason } from './safe-path.js';
 
 const LOCK_FORMAT_VERSION = 1;
 
@@ -191,8 +190,6 @@ export function parseLock(text: string, path: string): ModelsLock {
 
 function parseLockedModel(cursor: JsonCursor): LockedModel {
   const layout = cursor.get('layout').word(['snapshot', 'plain']);
-  const repository = cursor.get('repository').text();
-  if (!isRepositoryName(repository)) return cursor.get('repository').fail('a repository such as org/name');
   const revision = layout === 'plain' ? cursor.get('revision').sha256() : cursor.get('revision').text();
   if (layout === 'snapshot' && !isCommit(revision)) return cursor.get('revision').fail('a commit of 40 digits');
   return {
@@ -201,7 +198,7 @@ function parseLockedModel(cursor: JsonCursor): LockedModel {
     variant: cursor.get('variant').text(),
     layout,
     source: cursor.get('source').word(['hf', 'url', 'npm']),
-    repository,
+    repository: cursor.get('repository').repository(),
     requestedRevision: cursor.get('requestedRevision').text(),
     revision,
     ...(cursor.get('found').optional((value) => value.boolean()) === true ? { found: true } : {}),
@@ -210,11 +207,8 @@ function parseLockedModel(cursor: JsonCursor): LockedModel {
 }
 
 function parseLockedFile(cursor: JsonCursor): LockedFile {
-  const path = cursor.get('path').text();
-  const reason = unsafePathReason(path);
-  if (reason !== undefined) return cursor.get('path').fail(`a path inside the repository (${reason})`);
   return {
-    path,
+    path: cursor.get('path').path(),
     sizeBytes: cursor.get('sizeBytes').count(),
     sha256: cursor.get('sha256').sha256(),
     blobId: cursor.get('blobId').optional((id) => id.text(/^([0-9a-f]{40}|[0-9a-f]{64})$/, '40 or 64 digits')),

@@ -22,7 +22,6 @@ import {
   type Source,
   type UrlSource,
 } from './manifest-types.js';
-import { unsafePathReason } from './safe-path.js';
 
 const MANIFEST_FORMAT_VERSION = 1;
 /** What the families' code asks for. */
@@ -131,7 +130,7 @@ const ENTRY_KEYS = [
 function parseEntry(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileSet>): ManifestEntry {
   cursor.only(ENTRY_KEYS);
   const name = cursor.get('name').text();
-  const dir = cursor.get('folder').optional(parsePath) ?? '';
+  const dir = cursor.get('folder').optional((value) => value.path()) ?? '';
   const layout: Layout = cursor.get('layout').optional((word) => word.word(['snapshot', 'plain'])) ?? 'snapshot';
   const set = parseEntryFiles(cursor, fileSets);
   const known = parseKnown(cursor.get('known'), new Set(Object.values(set.variants).flatMap(pathsOf)));
@@ -202,9 +201,9 @@ function parseKnown(cursor: JsonCursor, paths: ReadonlySet<string>): Map<string,
 
 function parseFile(cursor: JsonCursor): ModelFile {
   cursor.only(['path', 'required', 'insteadOf', 'weights', 'sizeBytes', 'sha256']);
-  const insteadOf = cursor.get('insteadOf').optional(parsePath);
+  const insteadOf = cursor.get('insteadOf').optional((value) => value.path());
   return {
-    path: parsePath(cursor.get('path')),
+    path: cursor.get('path').path(),
     required: cursor.get('required').optional((flag) => flag.boolean()) ?? true,
     ...(insteadOf === undefined ? {} : { insteadOf }),
     weights: cursor.get('weights').optional((word) => word.word(WEIGHTS)),
@@ -227,9 +226,8 @@ function parseSource(cursor: JsonCursor): Source {
 
 function parseHubSource(cursor: JsonCursor): HubSource {
   cursor.only(['type', 'repository', 'revision']);
-  const repository = cursor.get('repository').text();
-  if (!isRepositoryName(repository)) return cursor.get('repository').fail('a repository such as org/name');
-  return { type: 'hf', repository, revision: cursor.get('revision').optional(parsePath) ?? 'main' };
+  const revision = cursor.get('revision').optional((value) => value.path()) ?? 'main';
+  return { type: 'hf', repository: cursor.get('repository').repository(), revision };
 }
 
 function parseUrlSource(cursor: JsonCursor): UrlSource {
@@ -237,7 +235,7 @@ function parseUrlSource(cursor: JsonCursor): UrlSource {
   return {
     type: 'url',
     files: files.map((file) => ({
-      path: parsePath(file.only(['path', 'url', 'sha256', 'sizeBytes']).get('path')),
+      path: file.only(['path', 'url', 'sha256', 'sizeBytes']).get('path').path(),
       url: parseAddress(file.get('url')),
       sha256: file.get('sha256').sha256(),
       sizeBytes: file.get('sizeBytes').optional((size) => size.count()),
@@ -260,18 +258,12 @@ function parseNpmSource(cursor: JsonCursor): NpmSource {
     package: cursor.get('package').text(/^(@[a-z0-9-_.~]+\/)?[a-z0-9-_.~]+$/, "an npm package's name"),
     version: cursor.get('version').text(/^\d+\.\d+\.\d+[\w.+-]*$/, 'an exact version'),
     files: files.map((file) => ({
-      path: parsePath(file.only(['path', 'file', 'sha256', 'sizeBytes']).get('path')),
-      file: parsePath(file.get('file')),
+      path: file.only(['path', 'file', 'sha256', 'sizeBytes']).get('path').path(),
+      file: file.get('file').path(),
       sha256: file.get('sha256').sha256(),
       sizeBytes: file.get('sizeBytes').optional((size) => size.count()),
     })),
   };
-}
-
-function parsePath(cursor: JsonCursor): string {
-  const path = cursor.text();
-  const reason = unsafePathReason(path);
-  return reason === undefined ? path : cursor.fail(`a path inside the repository (${reason})`);
 }
 
 function joinPath(dir: string, path: string): string {
