@@ -57,17 +57,13 @@ export const compareTexts: Comparison = (reference, compiled, probe) => {
     if (dims.length !== 3) continue;
     const [texts, length, width] = dims as [number, number, number];
     for (let text = 0; text < texts; text++) {
-      const pooled = [reference, compiled].map((values) => {
-        const tokens = (values[name] as Tensor).data.slice(text * length * width, (text + 1) * length * width);
-        return {
-          first: tokens.slice(0, width) as Float32Array,
-          mean: meanOf(tokens as Float32Array, mask.subarray(text * length), width),
-        };
-      });
-      const [one, other] = pooled;
-      if (one !== undefined && other !== undefined) {
-        smallest = Math.min(smallest, cosine(one.first, other.first), cosine(one.mean, other.mean));
-      }
+      const pooled = (values: Values) => {
+        const data = (values[name] as Tensor).data as Float32Array;
+        const tokens = data.subarray(text * length * width, (text + 1) * length * width);
+        return { first: tokens.subarray(0, width), mean: meanOf(tokens, mask.subarray(text * length), width) };
+      };
+      const [one, other] = [pooled(reference), pooled(compiled)];
+      smallest = Math.min(smallest, cosine(one.first, other.first), cosine(one.mean, other.mean));
     }
   }
   return smallest;
