@@ -6,7 +6,8 @@ import { type CheckpointSearch, chooseSource, hasWeights, layoutOf } from './che
 import { assertCompilable } from './compile/assert-compilable.js';
 import { isHalfPrecision } from './compile/estimate.js';
 import { isCompiledFrom } from './compile/same-checkpoint.js';
-import { type SmallFiles, smallFilesOf } from './compile/small-json.js';
+import type { SmallFiles } from './compile/small-files.js';
+import { smallFilesOnHub } from './compile/small-files-on-hub.js';
 import { unusableWeights } from './foreign-weights.js';
 import { otherSources } from './pinned-files.js';
 import type { Remote } from './remote.js';
@@ -44,7 +45,7 @@ export async function askHub(
     configured,
     where: `${repository} at ${commit.slice(0, 8)}`,
     fileAt,
-    small: smallFilesOf({ name: repository, tree, dir: configured.dir }, fileAt, remote, signal),
+    small: smallFilesOnHub({ name: repository, tree, dir: configured.dir }, fileAt, remote, signal),
   };
   const files = await configuredFiles(state, listing);
   const { compile } = configured;

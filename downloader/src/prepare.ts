@@ -1,7 +1,7 @@
 import { assertInsideCache, withStandIns } from '@heimdex/cache';
 import { type CacheState, isComplete, type ModelState, needsFetching, needsOnlyCompiling } from './cache-state.js';
-import { smallFilesOnVolume } from './compile/small-files.js';
-import { readObject } from './compile/small-json.js';
+import { readObject } from './compile/small-files.js';
+import { smallFilesOnVolume } from './compile/small-files-on-volume.js';
 import { fileSize } from './disk.js';
 import { DownloaderError } from './errors.js';
 import { listRemoteFiles } from './list-remote-files.js';

@@ -20,7 +20,7 @@ import {
   assertTokenSettings,
 } from './assert-servable.js';
 import { cannotCompile, refusing } from './cannot-compile.js';
-import { readObject, type SmallFiles } from './small-json.js';
+import { readObject, type SmallFiles } from './small-files.js';
 
 /** The network of a checkpoint, and the layer behind a sentence embedder's pooling. */
 export interface CompilableConfig {

@@ -16,7 +16,7 @@ import {
 } from '@heimdex/cache';
 import { type JsonObject, objectAt } from '@heimdex/common';
 import { cannotCompile, refusing, tokenizerAdvice } from './cannot-compile.js';
-import { readObject, type SmallFiles } from './small-json.js';
+import { readObject, type SmallFiles } from './small-files.js';
 
 /**
  * Throws DownloaderError CHECKPOINT_INVALID for a tokenizer.json with parts that the server does not read, and for a tokenizer that has none

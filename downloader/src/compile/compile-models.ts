@@ -35,7 +35,7 @@ import type { CompileOrder } from './compile-process.js';
 import { readEmptyText } from './empty-text.js';
 import { compileOfFound, compileStart } from './plan-compile.js';
 import { runCompiler } from './run-compiler.js';
-import { smallFilesOnVolume } from './small-files.js';
+import { smallFilesOnVolume } from './small-files-on-volume.js';
 
 /**
  * Compiles a model's checkpoint into a temporary directory and renames it to its key once it is complete. Leaves nothing

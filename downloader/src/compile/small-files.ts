@@ -1,31 +1,14 @@
-import { readFile } from 'node:fs/promises';
-import { posix } from 'node:path';
-import { parseForeignJson } from '@heimdex/common';
-import type { ModelState } from '../cache-state.js';
-import { DownloaderError } from '../errors.js';
-import type { SmallFiles } from './small-json.js';
+import { isObject, type JsonObject } from '@heimdex/common';
 
-/** A model's small files on the volume. Reading one that is not JSON throws DownloaderError CHECKPOINT_INVALID with its path. */
-export function smallFilesOnVolume({ configured, inspection }: ModelState): SmallFiles {
-  const paths = new Map(
-    inspection.files.flatMap(({ file, found }) => (found === undefined ? [] : [[file.path, found.absolutePath]])),
-  );
-  for (const { path, absolutePath } of inspection.checkpoint?.files ?? []) paths.set(path, absolutePath);
-  const pathOf = (name: string) => paths.get(posix.join(configured.dir, name));
-  return {
-    has: (name) => pathOf(name) !== undefined,
-    read: async (name) => {
-      const path = pathOf(name);
-      if (path === undefined) return undefined;
-      try {
-        return parseForeignJson(await readFile(path, 'utf8'));
-      } catch (cause) {
-        if (!(cause instanceof SyntaxError)) throw cause;
-        throw new DownloaderError(
-          'CHECKPOINT_INVALID',
-          `Expected ${path} to be JSON, got "${cause.message}". To fetch it again, run: heimdex-downloader download --check`,
-        );
-      }
-    },
-  };
+/** The model's small files, by their names in its directory. */
+export interface SmallFiles {
+  readonly has: (name: string) => boolean;
+  /** Undefined if there is none, or if a hub's is not JSON. */
+  readonly read: (name: string) => Promise<unknown>;
+}
+
+/** Undefined if there is no such file, or if it holds no object. */
+export async function readObject(files: SmallFiles, name: string): Promise<JsonObject | undefined> {
+  const value = await files.read(name);
+  return isObject(value) ? value : undefined;
 }

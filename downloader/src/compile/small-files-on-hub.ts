@@ -1,23 +1,11 @@
 import { posix } from 'node:path';
 import { type ContentHash, hashOfEntry, sizeOfEntry, startContentHash, type Tree } from '@heimdex/cache';
-import { isObject, type JsonObject, MIB, parseForeignJson } from '@heimdex/common';
+import { MIB, parseForeignJson } from '@heimdex/common';
 import type { Remote } from '../remote.js';
 import { withRetries } from '../transfer/retry.js';
 import type { ByteSource } from '../transfer/source.js';
 import { hashMismatch } from '../transfer/transfer.js';
-
-/** The model's small files, by their names in its directory. */
-export interface SmallFiles {
-  readonly has: (name: string) => boolean;
-  /** Undefined if there is none, or if a hub's is not JSON. */
-  readonly read: (name: string) => Promise<unknown>;
-}
-
-/** Undefined if there is no such file, or if it holds no object. */
-export async function readObject(files: SmallFiles, name: string): Promise<JsonObject | undefined> {
-  const value = await files.read(name);
-  return isObject(value) ? value : undefined;
-}
+import type { SmallFiles } from './small-files.js';
 
 /** These files have a few kilobytes. */
 const MAX_BYTES = 4 * MIB;
@@ -25,7 +13,7 @@ const MAX_BYTES = 4 * MIB;
 type Retries = Pick<Remote, 'retry' | 'onRetry'>;
 
 /** The small files of a repository of a hub in `dir`, each read once and verified. */
-export function smallFilesOf(
+export function smallFilesOnHub(
   { name: repository, tree, dir }: { readonly name: string; readonly tree: Tree; readonly dir: string },
   sourceOf: (path: string) => ByteSource,
   retries: Retries,
