@@ -14,11 +14,10 @@ export class ConfigReader {
   ) {}
 
   /** An integer above 0, bounded by plausible model sizes: otherwise a config.json could request any amount of memory. */
-  count(name: string, byDefault?: number): number {
+  count(name: string, byDefault?: number, max = MAX_VALUES[name] ?? MAX_OF_ALL): number {
     const value = this.config[name] ?? byDefault;
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1)
       throw this.#wrong(name, 'a whole number above 0', value);
-    const max = MAX_VALUES[name] ?? MAX_OF_ALL;
     if (value > max) throw this.#wrong(name, `at most ${max}`, value);
     return value;
   }

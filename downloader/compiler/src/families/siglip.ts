@@ -4,6 +4,9 @@ import type { AttentionShape, Layers } from '../graph/layers.js';
 import { type ConfigReader, headSize } from './config.js';
 import { type FeedForwardSizes, feedForward } from './feed-forward.js';
 
+/** Of a tower. More than in any model: all of them are run together, in time that grows by their square. */
+const MAX_POSITIONS = 16_384;
+
 /** Tensors of a SigLIP checkpoint that its towers do not need. */
 export const SIGLIP_UNUSED: ExpectedUnused = {
   'how similarities are scaled to probabilities': /^logit_(scale|bias)$/,
@@ -44,6 +47,12 @@ export function buildSiglipVision(layers: Layers, config: ConfigReader): void {
   const side = vision.count('image_size', 224);
   const patch = vision.count('patch_size', 16);
   const length = Math.floor(side / patch) ** 2;
+  if (length < 1 || length > MAX_POSITIONS) {
+    throw new CompilerError(
+      'CONFIG_UNSUPPORTED',
+      `Expected image_size and patch_size in vision_config of config.json to make 1 to ${MAX_POSITIONS} patches, got ${length}.`,
+    );
+  }
 
   const pixels = graph.input('pixel_values', 'float32', ['batch', 3, side, side]);
   const name = 'vision_model.embeddings.patch_embedding';
@@ -81,7 +90,7 @@ export function buildSiglipText(layers: Layers, config: ConfigReader): void {
   const text = config.part('text_config');
   const tower = towerConfig(text);
   const { width, epsilon } = tower;
-  const length = text.count('max_position_embeddings', 64);
+  const length = text.count('max_position_embeddings', 64, MAX_POSITIONS);
   const vocabulary = text.count('vocab_size', 32000);
   const outputs = text.count('projection_size', width);
   // Images and texts are compared.

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { bertShapes, randomTensors, safetensorsFile, torchFile } from '@heimdex/hub';
 import { expect } from 'chai';
 import { randomNumbers } from '../../src/check/random-numbers.js';
-import { CompilerError, compileCheckpoint, openCheckpoint, Weights } from '../../src/index.js';
+import { assertConfig, CompilerError, compileCheckpoint, openCheckpoint, Weights } from '../../src/index.js';
 import { refusal, temporaryDir } from '../support/dir.js';
 import { BERT_CONFIG, BERT_SIZE, bertTensors } from '../support/stand-ins.js';
 
@@ -93,14 +93,18 @@ describe('a hostile checkpoint', () => {
     });
   }
 
-  it('with a size that no memory has asks for none: the images of a SigLIP', async () => {
-    const checkpoint = dir.write('siglip.safetensors', safetensorsFile(bertTensors()));
-    const config = { model_type: 'siglip', vision_config: { image_size: 1_000_000 } };
-    const error = await refusal(() =>
-      compileCheckpoint({ checkpoint, config, dir: dir.path, precision: 'int8', overflowSafe: true }),
-    );
-    expect(error.message).to.include('vision_config.image_size');
-  });
+  for (const [config, named] of [
+    [{ vision_config: { image_size: 1_000_000 } }, 'vision_config.image_size'],
+    [{ vision_config: { image_size: 2048, patch_size: 1 } }, '1 to 16384 patches, got 4194304'],
+    [{ vision_config: { image_size: 8, patch_size: 16 } }, '1 to 16384 patches, got 0'],
+    [{ text_config: { max_position_embeddings: 1 << 20 } }, 'text_config.max_position_embeddings'],
+  ] as const) {
+    it(`with a size that no memory has asks for none: a SigLIP of ${JSON.stringify(config)}`, async () => {
+      const error = await refusal(() => assertConfig({ model_type: 'siglip', ...config }));
+      expect(error.code).to.equal('CONFIG_UNSUPPORTED');
+      expect(error.message).to.include(named);
+    });
+  }
 
   for (const [name, whole] of [
     ['safetensors', safetensorsFile(bertTensors())],
