@@ -21,6 +21,9 @@ import { memorySource, withFileSource } from './source.js';
 /** Tensors with at least this many bytes remain in the file when a model is read from one. */
 const RANGE_MIN_BYTES = 1024;
 
+/** The runtime's parser reads 100 messages in each other: of a graph, a node and an attribute. */
+const MAX_NESTED_GRAPHS = 33;
+
 /** Parses a model from memory. Throws if the bytes are not an ONNX model. */
 export function parseModel(bytes: Uint8Array): OnnxModel {
   return new Parser(memorySource(bytes), Number.POSITIVE_INFINITY).model();
@@ -41,6 +44,7 @@ class Parser {
   readonly #source: ByteSource;
   readonly #rangeMinBytes: number;
   readonly #decoder = new TextDecoder();
+  #nestedGraphs = 0;
 
   constructor(source: ByteSource, rangeMinBytes: number) {
     this.#source = source;
@@ -77,6 +81,8 @@ class Parser {
   #graph(field: Field): OnnxGraph {
     const read: OnnxGraph = { name: '', nodes: [], initializers: [], inputs: [], outputs: [], shapes: [], rest: [] };
     const { graph } = FIELDS;
+    if (++this.#nestedGraphs > MAX_NESTED_GRAPHS)
+      throw new Error(`Expected at most ${MAX_NESTED_GRAPHS} graphs in each other, got more.`);
     this.#read(this.#inside(field), read.rest, {
       [graph.node]: (part) => read.nodes.push(this.#node(part)),
       [graph.name]: (part) => (read.name = this.#text(part)),
@@ -85,6 +91,7 @@ class Parser {
       [graph.output]: (part) => read.outputs.push(this.#value(part)),
       [graph.shape]: (part) => read.shapes.push(this.#whole(part)),
     });
+    this.#nestedGraphs--;
     return read;
   }
 

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { bytesField } from '@heimdex/onnx';
 import { expect } from 'chai';
 import {
   eachTensor,
@@ -151,7 +152,20 @@ describe('ONNX files', () => {
     expect(constant?.attributes[0]?.ints).to.have.lengthOf(count);
   });
 
+  /** A model of graphs in each other: the attribute of a node has the next one. */
+  function nested(depth: number): Uint8Array {
+    let graph: Uint8Array = new Uint8Array(0);
+    for (let at = 1; at < depth; at++) graph = bytesField(1, bytesField(5, bytesField(6, graph)));
+    return bytesField(7, graph);
+  }
+
+  it('may have many graphs in each other', () => {
+    expect(parseModel(nested(33)).graph.nodes).to.have.lengthOf(1);
+  });
+
   const hostile: Readonly<Record<string, Uint8Array>> = {
+    'more graphs in each other than the runtime reads': nested(34),
+    'graphs in each other without an end': nested(3000),
     'nothing at all': new Uint8Array(0),
     'a text': new TextEncoder().encode('Once upon a time there was a model.'),
     'a file that ends in the middle': writeModel(product()).subarray(0, 700),
