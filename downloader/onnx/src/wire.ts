@@ -41,7 +41,9 @@ function readVarint(source: ByteSource, offset: number, end: number): { value: b
     if (byte < 0x80) return { value: i < 4 ? BigInt(low) : BigInt.asUintN(64, value), sizeBytes: i + 1 };
   }
   throw new Error(
-    `Expected a number of at most ${MAX_VARINT_BYTES} bytes at byte ${offset}, but the message ends inside it.`,
+    bytes.length < MAX_VARINT_BYTES
+      ? `Expected a number at byte ${offset}, but the message ends inside it.`
+      : `Expected a number of at most ${MAX_VARINT_BYTES} bytes at byte ${offset}, got a longer one.`,
   );
 }
 
