@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 import grpc from '@grpc/grpc-js';
 import { expect } from 'chai';
 import { watchStreams } from '../../src/transport/grpc/http2-server.js';
@@ -29,6 +31,24 @@ describe('a session of HTTP/2', () => {
     } finally {
       client.destroy();
       made.close();
+      server.forceShutdown();
+    }
+  });
+
+  it('refuses a call with more headers than it says it takes, and goes on with the others', async () => {
+    const server = new grpc.Server();
+    watchStreams(server, { began: () => {}, probed: (_request, response) => void response.end('well') });
+    const port = await promisify(server.bindAsync.bind(server))('127.0.0.1:0', grpc.ServerCredentials.createInsecure());
+    const client = http2.connect(`http://127.0.0.1:${port}`, { maxSendHeaderBlockLength: 1024 * 1024 });
+    try {
+      while (client.remoteSettings.maxHeaderListSize !== 65_536) await once(client, 'remoteSettings');
+      const large = client.request({ ':path': '/health', 'x-large': Array<string>(5).fill('v'.repeat(30_000)) });
+      const [error] = (await once(large, 'error')) as [Error];
+      expect(error.message).to.equal('Stream closed with error code NGHTTP2_ENHANCE_YOUR_CALM');
+      const other = client.request({ ':path': '/health' });
+      expect(await text(other)).to.equal('well');
+    } finally {
+      client.destroy();
       server.forceShutdown();
     }
   });

@@ -11,6 +11,12 @@ interface MakesServers {
   createHttp2Server(credentials: grpc.ServerCredentials): http2.Http2Server;
 }
 
+/**
+ * Of a call, with 32 for each header. Callers that are told of it refuse a call with more by themselves; of others, Node.js resets it. Above
+ * it nghttp2 ends the connection, without an answer to the call or to the others on it.
+ */
+const MAX_HEADER_BYTES = 64 * 1024;
+
 export interface StreamObserver {
   /** A request began on the connection. */
   began(stream: http2.ServerHttp2Stream): void;
@@ -34,6 +40,7 @@ export function watchStreams(server: grpc.Server, observer: StreamObserver): voi
   makes.createHttp2Server = (credentials) => {
     const made = create(credentials);
     made.prependListener('session', endLater);
+    made.on('session', (session: http2.ServerHttp2Session) => session.settings({ maxHeaderListSize: MAX_HEADER_BYTES }));
     const listeners = made.listeners('stream');
     made.removeAllListeners('stream');
     const begin: StreamListener = (stream, headers, flags, rawHeaders) => {
