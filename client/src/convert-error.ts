@@ -34,6 +34,8 @@ const HTTP_STATUS = /^Received HTTP status code (\d+)/;
 /** What grpc-js says of a stream that the other side has cancelled (CANCELLED), reset otherwise, or ended without trailers (INTERNAL). */
 const ENDED_THERE =
   /^(Call cancelled|Received RST_STREAM with code \d+( \((Internal server error|Call ended without gRPC status)\))?)$/;
+/** What grpc-js says of a stream that the other side has reset with ENHANCE_YOUR_CALM. */
+const TOO_MUCH = 'Bandwidth exhausted or memory limit exceeded';
 /** What grpc-js makes of its own error for a compression that it does not read: one without a status. */
 const COMPRESSED = 'undefined undefined: undefined';
 /** How gRPC implementations reject a message that exceeds the size limit. */
@@ -117,6 +119,10 @@ function explain(code: StatusCode, error: ServiceError, context: CallContext) {
   if (ENDED_THERE.test(error.details)) {
     const who = 'a proxy that limits the time of a call or does not pass on gRPC, or another program';
     return { reason: undefined, message: `${context.address} ended the call without a status: ${who}` };
+  }
+  if (error.details === TOO_MUCH) {
+    const why = 'its headers, the token among them, are too long, or a proxy limits its callers';
+    return { reason: undefined, message: `${context.address} refused the call as too much for it: ${why}` };
   }
   // gRPC servers send this without details. For other methods the response may be what was too large.
   if (code === 'RESOURCE_EXHAUSTED' && context.method === 'Transcribe' && TOO_LARGE.test(error.details)) {

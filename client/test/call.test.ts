@@ -257,22 +257,25 @@ describe('a call of the client', () => {
   });
 
   it('says that what answers has ended the call, as a proxy may', async () => {
-    const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR } = constants;
+    const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_INTERNAL_ERROR } = constants;
     const resetBy = (code: number) => (stream: ServerHttp2Stream) => stream.close(code);
     const endWithoutTrailers = (stream: ServerHttp2Stream) => {
       stream.respond({ 'content-type': 'application/grpc' });
       stream.end(Buffer.alloc(5));
     };
-    for (const [end, code] of [
-      [resetBy(NGHTTP2_CANCEL), 'CANCELLED'],
-      [resetBy(NGHTTP2_INTERNAL_ERROR), 'INTERNAL'],
-      [endWithoutTrailers, 'INTERNAL'],
+    const ended = 'ended the call without a status: a proxy that limits the time';
+    const refused = 'refused the call as too much for it: its headers, the token among them, are too long';
+    for (const [end, code, why] of [
+      [resetBy(NGHTTP2_CANCEL), 'CANCELLED', ended],
+      [resetBy(NGHTTP2_INTERNAL_ERROR), 'INTERNAL', ended],
+      [endWithoutTrailers, 'INTERNAL', ended],
+      [resetBy(NGHTTP2_ENHANCE_YOUR_CALM), 'RESOURCE_EXHAUSTED', refused],
     ] as const) {
       const proxy = createHttp2Server().on('stream', (stream) => end(stream.on('error', () => undefined)));
       const address = await listen(proxy);
       const error = await failureOf(connect({ address }).getServerInfo());
       expect(error).to.include({ code, reason: undefined });
-      expect(error.message).to.contain(`${address} ended the call without a status: a proxy that limits the time`);
+      expect(error.message).to.contain(`${address} ${why}`);
     }
   });
 

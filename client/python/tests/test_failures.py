@@ -274,6 +274,7 @@ class ConnectionTest(unittest.TestCase):
             ("502", "UNAVAILABLE", "Expected gRPC from .*, got HTTP status 502"),
             ("RST 8", "CANCELLED", "ended the call without a status: a proxy that limits the time"),
             ("RST 2", "INTERNAL", "ended the call without a status: a proxy that limits the time"),
+            ("RST 11", "RESOURCE_EXHAUSTED", "refused the call as too much for it: its headers, the token among them, are too long"),
             ("no trailers", "UNKNOWN", "ended the call without a status: a proxy that limits the time"),
         ):
             with http_proxy(status) as port, HeimdexClient(f"127.0.0.1:{port}", retry=RetryOptions(max_attempts=1)) as client:

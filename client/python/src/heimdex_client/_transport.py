@@ -238,6 +238,9 @@ class Settings:
         if reset or "END_STREAM flag received" in details:  # The latter: it ended without trailers.
             who = "a proxy that limits the time of a call or does not pass on gRPC, or another program"
             return f"{self.target} ended the call without a status: {who}", None
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "RST_STREAM" in details:
+            why = "its headers, the token among them, are too long, or a proxy limits its callers"
+            return f"{self.target} refused the call as too much for it: {why}", None
         if code is grpc.StatusCode.UNAVAILABLE:
             return f"{self.target} cannot be reached: {details}", "UNREACHABLE"
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
