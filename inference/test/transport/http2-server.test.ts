@@ -37,7 +37,7 @@ describe('a session of HTTP/2', () => {
 
   it('refuses a call with more headers than it says it takes, alone of its connection', async () => {
     const server = new grpc.Server();
-    watchStreams(server, { began: () => {}, probed: (_request, response) => void response.end('well') });
+    watchStreams(server, { began: () => {}, other: (stream) => void stream.end('well') });
     const port = await promisify(server.bindAsync.bind(server))('127.0.0.1:0', grpc.ServerCredentials.createInsecure());
     const client = http2.connect(`http://127.0.0.1:${port}`, { maxSendHeaderBlockLength: 1024 * 1024 });
     try {
