@@ -10,7 +10,6 @@ import type { TlsPort } from './auth/tls.js';
 import type { CallAdmission } from './calls/admission.js';
 import { MAX_TIMER_MS } from './calls/call-timeout.js';
 import type { CallTracker } from './calls/call-tracker.js';
-import { widenWindows } from './calls/flow-window.js';
 import { collectWhenIdle } from './calls/idle-collection.js';
 import { httpCalls } from './connect/admit-calls.js';
 import { createConnectListener } from './connect/connect-listener.js';
@@ -68,7 +67,6 @@ export async function listenAll(options: ListenAllOptions): Promise<PortListener
   const web = createWebListener(options, (request) => http2Requests.admitted(request));
   watchStreams(native, {
     began: (stream) => {
-      widenWindows(stream);
       const socket = stream.session?.socket;
       if (socket === undefined) return;
       const call = connections.begin(socket);

@@ -95,13 +95,13 @@ describe('a connection', () => {
   it('accepts half a megabyte per call before it is read, and that of four calls per connection', async () => {
     const fake = await startFakeServer();
     const session = http2.connect(fake.url);
+    const settings = new Promise<http2.Settings>((resolve) => {
+      session.on('remoteSettings', (given) => {
+        if (given.initialWindowSize !== 65_535) resolve(given);
+      });
+    });
     try {
       await fake.server.warm;
-      const settings = new Promise<http2.Settings>((resolve) => {
-        session.on('remoteSettings', (given) => {
-          if (given.initialWindowSize !== 65_535) resolve(given);
-        });
-      });
       const request = create(EmbedTextRequestSchema, { texts: ['x'], model: TextModel.TEXT });
       const message = toBinary(EmbedTextRequestSchema, request);
       const stream = session.request(HEADERS);

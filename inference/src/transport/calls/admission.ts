@@ -27,7 +27,7 @@ const MAX_REQUEST_BYTES = 1024 * MIB;
 const PER_MESSAGE_BYTE = 2;
 /** A message of health and reflection, and the headers of health that need no permit. */
 const MAX_SMALL_BYTES = 4 * KIB;
-/** What a stream may send before it is read (flow-window.ts); held while it is open. */
+/** What a stream may send before it is read (grpc/http2-server.ts); held while it is open. */
 export const STREAM_BYTES = 512 * KIB;
 /** A unary request must arrive within this time: 64 MiB in two minutes is 4 Mbit/s. */
 export const REQUEST_TIMEOUT_MS = 120_000;

@@ -1,6 +1,8 @@
 /** Hooks into grpc-js's HTTP/2 server, for which it has no API. */
 import type http2 from 'node:http2';
 import type grpc from '@grpc/grpc-js';
+import { KIB, MIB } from '@heimdex/common';
+import { STREAM_BYTES } from '../calls/admission.js';
 import { timeoutMsOf, withinTimers } from '../calls/call-timeout.js';
 
 /**
@@ -15,7 +17,13 @@ interface MakesServers {
  * Of a call, with 32 for each header. Callers that are told of it refuse a call with more by themselves; of others, Node.js resets it. Above
  * it nghttp2 ends the connection, without an answer to the call or to the others on it.
  */
-const MAX_HEADER_BYTES = 64 * 1024;
+const MAX_HEADER_BYTES = 64 * KIB;
+
+/**
+ * How much a caller may send on a connection before the server reads it. HTTP/2's default of 64 KiB is six images: under load, calls would
+ * wait in the client, invisible to the queue and its limits, and a slow audio stream would block the others.
+ */
+const CONNECTION_BYTES = 2 * MIB;
 
 export interface StreamObserver {
   /** A request began on the connection. */
@@ -40,7 +48,7 @@ export function watchStreams(server: grpc.Server, observer: StreamObserver): voi
   makes.createHttp2Server = (credentials) => {
     const made = create(credentials);
     made.prependListener('session', endLater);
-    made.on('session', (session: http2.ServerHttp2Session) => session.settings({ maxHeaderListSize: MAX_HEADER_BYTES }));
+    made.on('session', setLimits);
     const listeners = made.listeners('stream');
     made.removeAllListeners('stream');
     const begin: StreamListener = (stream, headers, flags, rawHeaders) => {
@@ -57,6 +65,11 @@ export function watchStreams(server: grpc.Server, observer: StreamObserver): voi
     };
     return made.on('stream', begin as (stream: http2.ServerHttp2Stream) => void);
   };
+}
+
+function setLimits(session: http2.ServerHttp2Session): void {
+  session.setLocalWindowSize(CONNECTION_BYTES);
+  session.settings({ initialWindowSize: STREAM_BYTES, maxHeaderListSize: MAX_HEADER_BYTES });
 }
 
 /** The types of Node.js leave out the last one. */
