@@ -40,8 +40,13 @@ function readVarint(source: ByteSource, offset: number, end: number): { value: b
     }
     if (byte < 0x80) return { value: i < 4 ? BigInt(low) : BigInt.asUintN(64, value), sizeBytes: i + 1 };
   }
-  throw new Error(
-    bytes.length < MAX_VARINT_BYTES
+  throw endless(bytes.length, offset);
+}
+
+/** The error of a number at `offset` of which that many bytes are there, none of them the last one. */
+function endless(sizeBytes: number, offset: number): Error {
+  return new Error(
+    sizeBytes < MAX_VARINT_BYTES
       ? `Expected a number at byte ${offset}, but the message ends inside it.`
       : `Expected a number of at most ${MAX_VARINT_BYTES} bytes at byte ${offset}, got a longer one.`,
   );
@@ -79,17 +84,56 @@ export function* fieldsOf(source: ByteSource, start: number, end: number): Gener
 }
 
 /** The numbers of a packed or repeated varint field's payload. */
-export function packedVarints(source: ByteSource, field: Field): bigint[] {
-  if (field.wireType === 0) return [field.value];
-  const values: bigint[] = [];
-  let position = field.offset;
-  const end = field.offset + field.length;
-  while (position < end) {
-    const varint = readVarint(source, position, end);
-    values.push(varint.value);
-    position += varint.sizeBytes;
+export function packedVarints(source: ByteSource, field: Field): BigUint64Array {
+  return new BigUint64Array(varintBytes(source, [field], BigUint64Array.BYTES_PER_ELEMENT).buffer);
+}
+
+/** Bytes of a payload that are read at once. */
+const PART_BYTES = 1 << 18;
+
+/**
+ * The numbers of packed or repeated varint fields, one behind the other, as the lower `sizeBytes` (at most 8) bytes of each, little endian.
+ * Takes no other memory: a tensor may have a hundred million numbers.
+ */
+export function varintBytes(source: ByteSource, fields: readonly Field[], sizeBytes: number): Uint8Array<ArrayBuffer> {
+  let count = 0;
+  for (const field of fields)
+    for (const { bytes } of partsOf(source, field))
+      for (let i = 0; i < bytes.length; i++) if (isLast(bytes[i])) count++;
+  const numbers = new Uint8Array(count * sizeBytes);
+  let at = 0;
+  for (const field of fields) {
+    let [low, high, bits] = [0, 0, 0];
+    for (const { bytes, offset } of partsOf(source, field)) {
+      for (let i = 0; i < bytes.length; i++) {
+        const value = (bytes[i] as number) & 0x7f;
+        if (bits < 32) low |= value << bits;
+        if (bits > 24) high |= bits < 32 ? value >> (32 - bits) : value << (bits - 32);
+        bits += 7;
+        if (isLast(bytes[i])) {
+          for (let byte = 0; byte < sizeBytes; byte++)
+            numbers[at++] = byte < 4 ? low >>> (8 * byte) : high >>> (8 * byte - 32);
+          low = high = bits = 0;
+        } else if (bits === 7 * MAX_VARINT_BYTES) throw endless(MAX_VARINT_BYTES, offset + i + 1 - MAX_VARINT_BYTES);
+      }
+    }
+    if (bits > 0) throw endless(bits / 7, field.offset + field.length - bits / 7);
   }
-  return values;
+  return numbers;
+}
+
+/** Whether a byte is the last one of a varint. */
+function isLast(byte: number | undefined): boolean {
+  return (byte as number) < 0x80;
+}
+
+function* partsOf(
+  source: ByteSource,
+  field: Field,
+): Generator<{ readonly bytes: Uint8Array; readonly offset: number }> {
+  const end = field.offset + field.length;
+  for (let offset = field.offset; offset < end; offset += PART_BYTES)
+    yield { bytes: source.bytes(offset, Math.min(PART_BYTES, end - offset)), offset };
 }
 
 /** A varint as bytes; negative numbers as 64-bit two's complement. */

@@ -15,6 +15,7 @@ import {
   packedVarints,
   type TensorData,
   type Unmodelled,
+  varintBytes,
 } from '@heimdex/onnx';
 import { memorySource, withFileSource } from './source.js';
 
@@ -127,8 +128,7 @@ class Parser {
     const external = new Map<string, string>();
     /** Data in the typed fields, common for small tensors: raw floats, integers as varints. */
     const typed: Uint8Array[] = [];
-    const numbers: bigint[] = [];
-    const addNumbers = (part: Field) => this.#integers(part, (value) => numbers.push(value));
+    const integers: Field[] = [];
     const { tensor } = FIELDS;
     this.#read(this.#inside(field), read.rest, {
       [tensor.dims]: (part) => this.#integers(part, (value) => read.dims.push(Number(value))),
@@ -136,8 +136,8 @@ class Parser {
       [tensor.name]: (part) => (read.name = this.#text(part)),
       [tensor.rawData]: (part) => (read.data = this.#data(part)),
       [tensor.floats]: (part) => typed.push(this.#copy(part.offset, part.length)),
-      [tensor.int32s]: addNumbers,
-      [tensor.int64s]: addNumbers,
+      [tensor.int32s]: (part) => integers.push(part),
+      [tensor.int64s]: (part) => integers.push(part),
       [tensor.externalData]: (part) => {
         const [key, value] = this.#entry(part);
         external.set(key, value);
@@ -147,7 +147,10 @@ class Parser {
       [tensor.dataLocation]: () => {},
     });
     if (typed.length > 0) read.data = { kind: 'inline', bytes: concatBytes(typed) };
-    if (numbers.length > 0) read.data = { kind: 'inline', bytes: integerBytes(numbers, read.elementType) };
+    if (integers.length > 0) {
+      const bytes = varintBytes(this.#source, integers, integerSize(read.elementType));
+      read.data = { kind: 'inline', bytes };
+    }
     const location = external.get('location');
     if (location !== undefined) {
       const offset = Number(external.get('offset') ?? 0);
@@ -248,14 +251,8 @@ const INTEGER_BYTES: Readonly<Partial<Record<ElementType, number>>> = {
   int64: 8,
 };
 
-/** Converts integers, or the bits of half floats, to raw data. */
-function integerBytes(values: readonly bigint[], type: ElementType): Uint8Array {
+function integerSize(type: ElementType): number {
   const size = INTEGER_BYTES[type];
   if (size === undefined) throw new Error(`Expected integers in a tensor's integer field, got ${type}.`);
-  const bytes = new Uint8Array(values.length * size);
-  values.forEach((value, index) => {
-    const bits = BigInt.asUintN(size * 8, value);
-    for (let byte = 0; byte < size; byte++) bytes[index * size + byte] = Number((bits >> BigInt(8 * byte)) & 0xffn);
-  });
-  return bytes;
+  return size;
 }

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bytesField } from '@heimdex/onnx';
+import { bytesField, concatBytes, varint, varintField } from '@heimdex/onnx';
 import { expect } from 'chai';
 import {
   eachTensor,
@@ -158,6 +158,34 @@ describe('ONNX files', () => {
     for (let at = 1; at < depth; at++) graph = bytesField(1, bytesField(5, bytesField(6, graph)));
     return bytesField(7, graph);
   }
+
+  it('have integers of every size as raw bytes, from a payload that is read in parts', async () => {
+    const numbers = [0n, 127n, 128n, -1n, 2n ** 28n, 2n ** 35n - 1n, -(2n ** 63n), 2n ** 63n - 1n];
+    const repeated = Array.from({ length: 60_000 }, (_, at) => numbers[at % numbers.length] as bigint);
+    const payload = concatBytes(repeated.map(varint));
+    const path = join(dir, 'integers.onnx');
+    for (const [type, field, valuesOf] of [
+      [7, 7, (values: bigint[]) => BigInt64Array.from(values)],
+      [6, 5, (values: bigint[]) => Int32Array.from(values, (value) => Number(BigInt.asIntN(32, value)))],
+      [3, 5, (values: bigint[]) => Int8Array.from(values, (value) => Number(BigInt.asIntN(8, value)))],
+    ] as const) {
+      const typed = concatBytes([varintField(2, type), bytesField(field, payload)]);
+      await writeFile(path, bytesField(7, bytesField(5, typed)));
+      const [initializer] = parseModelFile(path).graph.initializers;
+      const bytes = new Uint8Array(valuesOf(repeated).buffer);
+      expect(initializer?.data).to.deep.equal({ kind: 'inline', bytes });
+    }
+  });
+
+  it('of millions of integers without raw data take little more memory than the integers', () => {
+    const count = 4_000_000;
+    const typed = concatBytes([varintField(2, 3), bytesField(5, new Uint8Array(count).fill(1))]);
+    const model = bytesField(7, bytesField(5, typed));
+    const before = process.memoryUsage().rss;
+    const [initializer] = parseModel(model).graph.initializers;
+    expect(process.memoryUsage().rss - before).to.be.below(64 << 20);
+    expect(initializer?.data).to.have.property('bytes').with.lengthOf(count);
+  });
 
   it('are rejected with where a number has no end', () => {
     expect(() => parseModel(Uint8Array.of(8, 0xff))).to.throw('number at byte 1, but the message ends');
