@@ -7,6 +7,5 @@ export { COMPILER_ERROR_CODES, CompilerError } from './errors.js';
 export { architectureOf, MODEL_TYPES } from './families/architectures.js';
 export { type Config, ConfigReader } from './families/config.js';
 export { configFromDims } from './families/whisper-names.js';
-export { pastName, presentName, WHISPER_VALUES } from './families/whisper-values.js';
 export { type Recipe, uniformRecipe } from './graph/forms.js';
 export type { Precision } from './precision.js';

@@ -1,7 +1,8 @@
 import { hasExactByteProducts } from '@heimdex/cache';
+import { pastName, presentName, WHISPER_VALUES } from '@heimdex/onnx';
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
-import { architectureOf, pastName, presentName, uniformRecipe, WHISPER_VALUES } from '../src/index.js';
+import { architectureOf, uniformRecipe } from '../src/index.js';
 import { CompiledCheckpoint, cosine, floats, golden, needsCheckpoints, relativeError } from './support/checkpoints.js';
 
 const FLOAT32 = uniformRecipe('float32');

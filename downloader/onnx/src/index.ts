@@ -2,5 +2,6 @@
 export * from './long-texts.js';
 export * from './model.js';
 export * from './row-steps.js';
+export * from './whisper-values.js';
 export * from './wire.js';
 export * from './write.js';

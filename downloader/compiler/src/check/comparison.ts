@@ -1,5 +1,5 @@
+import { WHISPER_VALUES } from '@heimdex/onnx';
 import type { Tensor } from 'onnxruntime-node';
-import { WHISPER_VALUES } from '../families/whisper-values.js';
 import type { Values } from './layerwise.js';
 
 /** Similarity of two runs over one probe: the minimum cosine of the compared values. -1 if there are no numbers. */

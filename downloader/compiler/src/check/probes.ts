@@ -1,7 +1,7 @@
+import { pastName, WHISPER_VALUES } from '@heimdex/onnx';
 import { Tensor } from 'onnxruntime-node';
 import { bertPositions } from '../families/bert-positions.js';
 import type { ConfigReader } from '../families/config.js';
-import { pastName, WHISPER_VALUES } from '../families/whisper-values.js';
 import type { Values } from './layerwise.js';
 import { randomNumbers } from './random-numbers.js';
 

@@ -1,7 +1,7 @@
+import { attentionsName, pastName, presentName, WHISPER_VALUES as VALUES } from '@heimdex/onnx';
 import type { Layers } from '../graph/layers.js';
 import type { ConfigReader } from './config.js';
 import { EPSILON, normedFeedForward, type Sizes, sizesOf } from './whisper-parts.js';
-import { attentionsName, pastName, presentName, WHISPER_VALUES as VALUES } from './whisper-values.js';
 import { vocabularyScores } from './whisper-vocabulary.js';
 
 /**

@@ -1,8 +1,8 @@
+import { presentName, WHISPER_VALUES as VALUES } from '@heimdex/onnx';
 import type { ExpectedUnused } from '../checkpoint/weights.js';
 import type { Layers } from '../graph/layers.js';
 import type { ConfigReader } from './config.js';
 import { EPSILON, normedFeedForward, sizesOf } from './whisper-parts.js';
-import { presentName, WHISPER_VALUES as VALUES } from './whisper-values.js';
 
 /** Rows of the encoder for 30 s. */
 const POSITIONS = 1500;

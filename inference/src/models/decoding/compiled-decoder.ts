@@ -1,10 +1,10 @@
+import { attentionsName, pastName, presentName } from '@heimdex/onnx';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { type OnnxModel, parseModelFile } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { openChanged, openCompiled } from '../session/compiled-session.js';
 import { weightsForm } from '../session/weights-form.js';
 import {
-  attentionsOf,
   cacheInputs,
   counted,
   firstRun,
@@ -53,15 +53,10 @@ export class CompiledDecoder implements Decoder {
     const { cross, session, crossValueBytes } = await openPair(paths, options);
     const decoder = new CompiledDecoder(cross, session, sizes, crossValueBytes);
     const last = sizes.layerCount - 1;
-    const expected = [
-      `past_key_values.${last}.decoder.key`,
-      `past_key_values.${last}.encoder.key`,
-      STEP_MASK,
-      LOG_COUNTS,
-    ];
+    const expected = [pastName(last, 'decoder', 'key'), pastName(last, 'encoder', 'key'), STEP_MASK, LOG_COUNTS];
     const missing = [
       ...expected.filter((name) => !session.inputNames.includes(name)),
-      ...[`present.${last}.encoder.value`].filter((name) => !cross.outputNames.includes(name)),
+      ...[presentName(last, 'encoder', 'value')].filter((name) => !cross.outputNames.includes(name)),
     ];
     if (missing.length > 0) {
       await decoder.close();
@@ -148,7 +143,7 @@ export class CompiledDecoder implements Decoder {
         input_ids: inputIds(tokens),
         [LOGIT_POSITIONS]: counted(...positions),
       },
-      ['logits', ...cacheInputs(this.#sizes, ['decoder']).map(outputOf), ...attentionLayers.map(attentionsOf)],
+      ['logits', ...cacheInputs(this.#sizes, ['decoder']).map(outputOf), ...attentionLayers.map(attentionsName)],
     );
   }
 }

@@ -1,4 +1,5 @@
 /** What decoders share: tensors of numbers, the names and outputs of a cache, and the inputs of a compiled graph for a run without one. */
+import { attentionsName, pastName } from '@heimdex/onnx';
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import type { DecoderOutput, DecoderSizes, DecoderState } from './decoder.js';
 import { PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
@@ -39,7 +40,7 @@ export function outputFrom(
   const vocabulary = scores.length / (state.rows * given);
   return {
     state,
-    attentions: new Map(attentionLayers.map((layer) => [layer, outputs[attentionsOf(layer)] as Tensor])),
+    attentions: new Map(attentionLayers.map((layer) => [layer, outputs[attentionsName(layer)] as Tensor])),
     logits: (row, index = 0) =>
       scores.subarray((row * given + index) * vocabulary, (row * given + index + 1) * vocabulary),
   };
@@ -69,11 +70,9 @@ export function cacheInputs(
   parts: readonly Part[] = PARTS,
 ): readonly string[] {
   return Array.from({ length: layerCount }, (_, layer) =>
-    parts.flatMap((part) => SIDES.map((side) => `past_key_values.${layer}.${part}.${side}`)),
+    parts.flatMap((part) => SIDES.map((side) => pastName(layer, part, side))),
   ).flat();
 }
 
 export const inputOf = (output: string) => output.replace('present', 'past_key_values');
 export const outputOf = (input: string) => input.replace('past_key_values', 'present');
-
-export const attentionsOf = (layer: number) => `cross_attentions.${layer}`;

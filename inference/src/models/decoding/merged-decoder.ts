@@ -1,9 +1,9 @@
+import { attentionsName } from '@heimdex/onnx';
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { isBatchInvariant, quantizePerToken } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { type GraphTransform, openTransformedSession } from '../session/transformed-session.js';
 import {
-  attentionsOf,
   cacheInputs,
   counted,
   inputIds,
@@ -173,7 +173,7 @@ export class MergedDecoder implements Decoder {
         input_ids: inputIds(tokens),
         ...(this.#choosesPositions && { [LOGIT_POSITIONS]: counted(...positions) }),
       },
-      ['logits', ...cacheInputs(this.#sizes, parts).map(outputOf), ...attentionLayers.map(attentionsOf)],
+      ['logits', ...cacheInputs(this.#sizes, parts).map(outputOf), ...attentionLayers.map(attentionsName)],
     );
   }
 

@@ -1,10 +1,11 @@
+import { attentionsName } from '@heimdex/onnx';
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { parseModelFile } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { compiledSettings, createChanged } from '../session/compiled-session.js';
 import { externalFilesOf } from '../session/external-data.js';
 import { sessionOptions } from '../session/open-session.js';
-import { attentionsOf, counted, firstRun, layersOf, onePositionEach, outputFrom } from './compiled-graph.js';
+import { counted, firstRun, layersOf, onePositionEach, outputFrom } from './compiled-graph.js';
 import type { Decoder, DecoderOutput, DecoderPaths, DecoderSizes, DecoderState, EncodedAudio } from './decoder.js';
 import { joinCross, STATES } from './graph/joined-cross.js';
 import { LOGIT_POSITIONS } from './graph/logit-positions.js';
@@ -95,7 +96,7 @@ export class WholeDecoder implements Decoder {
         input_ids: new Tensor('int64', ids, [rows, length]),
         [LOGIT_POSITIONS]: counted(...positions),
       },
-      ['logits', ...attentionLayers.map(attentionsOf)],
+      ['logits', ...attentionLayers.map(attentionsName)],
     );
     return outputFrom(outputs, state, positions.length, attentionLayers);
   }

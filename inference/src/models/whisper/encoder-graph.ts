@@ -1,14 +1,15 @@
+import { WHISPER_VALUES } from '@heimdex/onnx';
 import { node, type OnnxGraph, type OnnxNode } from '../../onnx/index.js';
 
 /** Inputs of a transformed encoder: which rows of the sound to compute, and the position (of 1500) of each. */
-export const ROWS = 'heimdex_rows';
-export const POSITIONS = 'heimdex_positions';
+export const ROWS = WHISPER_VALUES.rows;
+export const POSITIONS = WHISPER_VALUES.positions;
 /**
  * Whether rows may represent several positions. If so, `LOG_COUNTS` [1, 1, rows, rows] is added to all attention
  * scores.
  */
-export const MERGED = 'heimdex_merged';
-export const LOG_COUNTS = 'heimdex_log_counts';
+export const MERGED = WHISPER_VALUES.merged;
+export const LOG_COUNTS = WHISPER_VALUES.logCounts;
 
 const SOUND = 'heimdex_sound';
 const POSITION_ROWS = 'heimdex_position_rows';

@@ -1,3 +1,4 @@
+import { pastName } from '@heimdex/onnx';
 /** Finds the attention of the cached branch of a decoder in the form exporters write. */
 import { type OnnxGraph, type OnnxNode, Readers } from '../../../onnx/index.js';
 
@@ -55,9 +56,8 @@ export function attentionsOf(
   layer: string,
   branchIndex: BranchIndex,
 ): { readonly self: SelfAttention; readonly cross: CrossAttention } | undefined {
-  const past = (part: string, side: string) => `past_key_values.${layer}.${part}.${side}`;
-  const self = selfAt(past('decoder', 'key'), past('decoder', 'value'), branchIndex);
-  const cross = crossAt(past('encoder', 'key'), past('encoder', 'value'), branchIndex);
+  const self = selfAt(pastName(layer, 'decoder', 'key'), pastName(layer, 'decoder', 'value'), branchIndex);
+  const cross = crossAt(pastName(layer, 'encoder', 'key'), pastName(layer, 'encoder', 'value'), branchIndex);
   return self === undefined || cross === undefined ? undefined : { self, cross };
 }
 

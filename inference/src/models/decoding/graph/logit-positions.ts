@@ -1,7 +1,8 @@
+import { WHISPER_VALUES } from '@heimdex/onnx';
 import { node, type OnnxGraph, type OnnxNode } from '../../../onnx/index.js';
 
 /** Input with the positions of `input_ids` to return logits for. */
-export const LOGIT_POSITIONS = 'heimdex_logit_positions';
+export const LOGIT_POSITIONS = WHISPER_VALUES.logitPositions;
 
 /** Operators allowed between the vocabulary projection and `logits`. */
 const BEHIND_PRODUCT = new Set(['Mul', 'Cast', 'Add']);

@@ -1,3 +1,4 @@
+import { pastName, presentName } from '@heimdex/onnx';
 import { node, type OnnxGraph, type OnnxModel, type OnnxNode, type OnnxValue, tensor } from '../../../onnx/index.js';
 
 /** Version of the change, for optimized models of it. */
@@ -84,8 +85,8 @@ interface Attention {
 }
 
 function attentionOf({ nodes }: OnnxGraph, layer: string): Attention | undefined {
-  const key = `past_key_values.${layer}.encoder.key`;
-  const value = `past_key_values.${layer}.encoder.value`;
+  const key = pastName(layer, 'encoder', 'key');
+  const value = pastName(layer, 'encoder', 'value');
   const reader = (opType: string, name: string | undefined, at: number) => {
     const found = nodes.filter((one) => one.opType === opType && name !== undefined && one.inputs[at] === name);
     return found.length === 1 ? found[0] : undefined;
@@ -152,7 +153,7 @@ interface Source {
 }
 
 function sourceOf({ nodes }: OnnxGraph, layer: string, side: 'key' | 'value'): Source | undefined {
-  const name = `present.${layer}.encoder.${side}`;
+  const name = presentName(layer, 'encoder', side);
   const identity = nodes.find(({ opType, outputs }) => opType === 'Identity' && outputs[0] === name);
   const transpose = nodes.find(
     ({ opType, outputs }) => opType === 'Transpose' && outputs[0] !== undefined && outputs[0] === identity?.inputs[0],

@@ -1,3 +1,4 @@
+import { WHISPER_VALUES } from '@heimdex/onnx';
 import { dropDead, node, type OnnxGraph, type OnnxModel, type OnnxNode, tensor } from '../../../onnx/index.js';
 import {
   attentionsOf,
@@ -8,9 +9,9 @@ import {
 } from './cached-attention.js';
 
 /** Input with the number of filled tokens in the cache, int64 [1]. */
-export const PAST_LENGTH = 'heimdex_past_length';
+export const PAST_LENGTH = WHISPER_VALUES.pastLength;
 /** Input added to the scores of a step, float32 [1, 1, 1, capacity + 1]: 0 at filled positions, -Infinity elsewhere. */
-export const STEP_MASK = 'heimdex_step_mask';
+export const STEP_MASK = WHISPER_VALUES.mask;
 
 const CONSTANTS = {
   zero: 'heimdex_step_zero',

@@ -1,8 +1,9 @@
+import { pastName, presentName, WHISPER_VALUES } from '@heimdex/onnx';
 import { node, type OnnxGraph, type OnnxModel, type OnnxNode } from '../../../onnx/index.js';
 import { isOverLast } from './cached-attention.js';
 
 /** Input added to the scores of every cross attention, float32 [audios or 1, 1, 1, positions or 1]. */
-export const LOG_COUNTS = 'heimdex.encoder.log_counts';
+export const LOG_COUNTS = WHISPER_VALUES.encoderLogCounts;
 
 /**
  * Lets a row of the encoder's output represent several positions, such as the silence after an utterance. The logarithm
@@ -33,8 +34,8 @@ const ENCODER_VALUE = /^past_key_values\.(\d+)\.encoder\.value$/;
 
 /** The values of a layer's cross attention: read from the cache, or computed and written to it. */
 function valuesOf(graph: OnnxGraph, branch: OnnxGraph, layer: string): readonly string[] {
-  const at = graph.outputs.findIndex(({ name }) => name === `present.${layer}.encoder.value`);
-  return [`past_key_values.${layer}.encoder.value`, branch.outputs[at]?.name ?? ''];
+  const at = graph.outputs.findIndex(({ name }) => name === presentName(layer, 'encoder', 'value'));
+  return [pastName(layer, 'encoder', 'value'), branch.outputs[at]?.name ?? ''];
 }
 
 /** The node that computes the weights of these values. */

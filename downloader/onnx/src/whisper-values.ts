@@ -1,4 +1,7 @@
-/** Names of the inputs and outputs of Whisper's graphs, as the server feeds and reads them. */
+/**
+ * Names of the inputs and outputs of Whisper's graphs: the compiler writes them, and the server feeds and reads them. Those with `heimdex`
+ * are ours, which the server adds to graphs of other exports too.
+ */
 export const WHISPER_VALUES = {
   /** Log-mel spectrogram, float32 [1, mels, frames]. */
   features: 'input_features',
@@ -29,12 +32,12 @@ export const WHISPER_VALUES = {
 } as const;
 
 /** Input keys or values: of the tokens so far [rows, heads, room, size], of the audio [audios, heads, positions, size]. */
-export function pastName(layer: number, part: 'decoder' | 'encoder', side: 'key' | 'value'): string {
+export function pastName(layer: number | string, part: 'decoder' | 'encoder', side: 'key' | 'value'): string {
   return `past_key_values.${layer}.${part}.${side}`;
 }
 
 /** Output keys or values: of the tokens of this run [rows, heads, tokens, size], of the audio in the same shape as the input. */
-export function presentName(layer: number, part: 'decoder' | 'encoder', side: 'key' | 'value'): string {
+export function presentName(layer: number | string, part: 'decoder' | 'encoder', side: 'key' | 'value'): string {
   return `present.${layer}.${part}.${side}`;
 }
 
