@@ -3,6 +3,7 @@ import { Tensor } from 'onnxruntime-node';
 import { compareLogits, compareTexts } from '../src/check/comparison.js';
 import { bertProbe, siglipTextProbe, whisperDecoderProbe } from '../src/check/probes.js';
 import { ConfigReader } from '../src/index.js';
+import { refusal } from './support/dir.js';
 
 /** Ids of each text, without its padding. */
 function textsOf(ids: BigInt64Array, mask: BigInt64Array, count: number): number[][] {
@@ -34,6 +35,16 @@ describe('the inputs of the self-check', () => {
 
   it('are no longer than the model reads', () => {
     expect(bert([101, 102], 20).map(({ length }) => length)).to.deep.equal([20, 20, 3, 3, 2]);
+  });
+
+  it('have no special tokens if those of every text leave no room for a word', () => {
+    expect(bert(new Array(20).fill(7), 20).map(({ length }) => length)).to.deep.equal([20, 20, 1, 1]);
+  });
+
+  it('are refused if the special tokens are of a larger vocabulary', async () => {
+    const error = await refusal(() => bert([101, 30_522]));
+    expect(error.code).to.equal('CONFIG_UNSUPPORTED');
+    expect(error.message).to.include('tokenizer.json').and.include('30522, vocab_size of config.json, got 30522');
   });
 
   it('of SigLIP are texts padded to its length, an empty one too', () => {

@@ -1,5 +1,6 @@
 import { pastName, WHISPER_VALUES } from '@heimdex/onnx';
 import { Tensor } from 'onnxruntime-node';
+import { CompilerError } from '../errors.js';
 import { bertPositions } from '../families/bert-positions.js';
 import type { ConfigReader } from '../families/config.js';
 import type { Values } from './layerwise.js';
@@ -79,16 +80,27 @@ export const siglipTextProbe: Probe = (config) => {
   return { input_ids: new Tensor('int64', random, [lengths.length, length]) };
 };
 
-/** A long text, a short one, two of one word and an empty one, padded: the fewer the tokens, the larger the rounding error. */
+/**
+ * A long text, a short one, two of one word and an empty one, padded: the fewer the tokens, the larger the rounding error. Throws
+ * CONFIG_UNSUPPORTED for special tokens beyond the vocabulary.
+ */
 export const bertProbe: Probe = (config, _outputs, emptyText) => {
   const { first, count } = bertPositions(config);
   const length = Math.min(LONG_TEXT, count - first);
   const vocabulary = config.count('vocab_size', 30522);
   const random = tokens(3 * length, vocabulary, 4);
-  const begin = emptyText.slice(0, Math.ceil(emptyText.length / 2)).map(BigInt);
-  const end = emptyText.slice(begin.length).map(BigInt);
+  const unknown = emptyText.find((id) => id >= vocabulary);
+  if (unknown !== undefined) {
+    throw new CompilerError(
+      'CONFIG_UNSUPPORTED',
+      `Expected the tokens that tokenizer.json adds to every text to be below ${vocabulary}, vocab_size of config.json, got ${unknown}. The two files are of different models.`,
+    );
+  }
+  // Those that leave no room for a word are left out.
+  const around = emptyText.length < length ? emptyText.length : 0;
+  const begin = emptyText.slice(0, Math.ceil(around / 2)).map(BigInt);
+  const end = emptyText.slice(begin.length, around).map(BigInt);
   const text = (from: number, words: number) => [...begin, ...random.slice(from, from + words), ...end];
-  const around = emptyText.length;
   const texts = [
     text(0, length - around),
     text(length, Math.min(SHORT_TEXT, length - around)),
