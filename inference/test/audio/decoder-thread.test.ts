@@ -210,6 +210,22 @@ describe('Decoder threads', () => {
     expect(await decode('mp3', mp3)).to.deep.include({ done: true, warnings: [] });
     expect(started).to.equal(1);
   });
+
+  it('decode the next audio file in the same thread once its source is closed, which its end began', async () => {
+    let started = 0;
+    const threads = new DecoderThreads(2, () => {
+      started += 1;
+      return new DecoderThread();
+    });
+    const content = await fixture('speech-16k-mono.mp3');
+    for (let file = 0; file < 2; file += 1) {
+      const host = await threads.open({ format: 'mp3', contentBytes: content.length }, new AbortController().signal);
+      await host.pull({ input: content, ended: true, maxSamples: 1_000_000 });
+      void host.close();
+      await host.close();
+    }
+    expect(started).to.equal(1);
+  });
 });
 
 /** The scripts that this process has open. */

@@ -58,7 +58,7 @@ export class DecoderThreads {
       throw error;
     });
     let reusable = false;
-    let closed = false;
+    let closing: Promise<void> | undefined;
     return {
       pull: async (request) => {
         try {
@@ -70,10 +70,9 @@ export class DecoderThreads {
           throw error;
         }
       },
-      close: async () => {
-        if (closed) return;
-        closed = true;
-        await (reusable ? this.#keep(thread) : thread.end()).finally(release);
+      close: () => {
+        closing ??= (reusable ? this.#keep(thread) : thread.end()).finally(release);
+        return closing;
       },
     };
   }
