@@ -28,7 +28,6 @@ const SLOW = [
   'inference/test/server/whisper',
   'inference/test/whisper/whisper',
   'downloader/test/compile-faults',
-  'inference/test/whisper/together',
   'demo/test/demo',
   'deploy/test/pages-on-a-server',
   'inference/test/server/abuse',

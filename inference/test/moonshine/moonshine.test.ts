@@ -1,13 +1,19 @@
 import { rm } from 'node:fs/promises';
+import { embeddedRepositories } from '@heimdex/hub';
 import { expect } from 'chai';
 import type { LoadedModel } from '../../src/models/model.js';
 import { load } from '../../src/models/moonshine/model.js';
 import { transcribeWithMoonshine } from '../../src/models/moonshine/transcribe.js';
 import type { MoonshineResult, MoonshineWindow } from '../../src/models/moonshine/window.js';
+import { MOONSHINE } from '../fixtures/volume.js';
+import { expectSamePrepared } from '../optimized/forms.js';
+import { GAP_SECONDS, partsOf, SAID, withGap } from '../silero/gap.js';
 import { layOutEmbedded } from '../support/embedded.js';
 import { CONTEXT, inRepository, modelFiles, OPTIONS } from '../support/paths.js';
 import { errorOf } from '../support/rejection.js';
+import { voiceWeights } from '../support/silero.js';
 import { eventsOf, plainWords, SPEECH_OPTIONS, samplesOf, sourceOf, textOf, wordErrors } from '../support/speech.js';
+import { whiteNoise } from '../support/whisper.js';
 
 const SENTENCES = {
   'search.flac': 'you can search a video by the words that were spoken and by the things that were seen',
@@ -15,18 +21,20 @@ const SENTENCES = {
   'models.flac': 'every model is downloaded once checked and then served without the network',
 };
 
+const WITH_VAD = { ...SPEECH_OPTIONS, vadFilter: true };
+
 describe('Moonshine', () => {
   const signal = new AbortController().signal;
   let dir: string;
   let model: LoadedModel<MoonshineWindow, MoonshineResult>;
 
   before(async () => {
-    dir = await layOutEmbedded('onnx-community/moonshine-tiny-ONNX');
-    const weights = {
+    dir = await layOutEmbedded(MOONSHINE);
+    const { weights, ...files } = modelFiles(MOONSHINE, dir, {
       encoder: 'onnx/encoder_model_quantized.onnx',
       decoder: 'onnx/decoder_model_merged_quantized.onnx',
-    };
-    model = await load(modelFiles('onnx-community/moonshine-tiny-ONNX', dir, weights), OPTIONS);
+    });
+    model = await load({ ...files, weights: { ...weights, vad: voiceWeights() } }, OPTIONS);
   });
 
   after(async () => {
@@ -122,4 +130,35 @@ describe('Moonshine', () => {
       expect(error.message).to.contain(remedy);
     });
   }
+
+  describe('with voice activity', () => {
+    it('leaves out a gap of ten seconds, and the times after it are those of the audio', async () => {
+      const { samples, firstSeconds } = await withGap();
+      const events = await transcribe(samples, WITH_VAD);
+      expect(plainWords(textOf(events))).to.equal(SAID);
+      const { segments, summary } = partsOf(events);
+      const second = segments.find((segment) => plainWords(segment.text).startsWith('every model'));
+      expect(second?.startSeconds).to.be.within(firstSeconds + GAP_SECONDS - 0.5, firstSeconds + GAP_SECONDS + 0.5);
+      expect(segments.at(-1)?.endSeconds).to.be.at.most(samples.length / 16_000);
+      expect(summary.durationSeconds).to.equal(samples.length / 16_000);
+      expect(summary.speechSeconds).to.be.within(firstSeconds, samples.length / 16_000 - GAP_SECONDS + 1);
+    });
+
+    it('finds nothing in silence, in noise and in nothing', async () => {
+      for (const samples of [new Float32Array(160_000), whiteNoise(10, 0.05), new Float32Array(0)]) {
+        const { segments, summary } = partsOf(await transcribe(samples, WITH_VAD));
+        expect(segments).to.deep.equal([]);
+        expect(summary.speechSeconds).to.equal(0);
+        expect(summary.durationSeconds).to.equal(samples.length / 16_000);
+      }
+    });
+  });
+
+  it('has the same text when prepared', async function () {
+    // prepare chooses the form of the weights by the CPU.
+    if (OPTIONS.weights !== undefined) this.skip();
+    const samples = (await samplesOf(inRepository('demo/samples/speech/search.flac'))).slice(0, 3 * 16_000);
+    const files = (await embeddedRepositories()).find(({ name }) => name === MOONSHINE)?.files ?? [];
+    await expectSamePrepared(MOONSHINE, files, model, { type: 'utterance', samples });
+  });
 });

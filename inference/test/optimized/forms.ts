@@ -1,13 +1,15 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { optimizedDir, readModelEnvironment } from '@heimdex/cache';
+import type { HubFile } from '@heimdex/hub';
 import { expect } from 'chai';
 import { findModels } from '../../src/models/find.js';
 import { LOADERS } from '../../src/models/loaders.js';
+import type { LoadedModel } from '../../src/models/model.js';
 import { preparedOptions } from '../../src/models/session/optimized/options.js';
 import type { GraphUse, OptimizedOptions } from '../../src/models/session/optimized/use.js';
 import { runHere } from '../fixtures/server-process.js';
-import type { Volume } from '../fixtures/volume.js';
+import { makeVolume, type Volume } from '../fixtures/volume.js';
 import { CONTEXT, OPTIONS } from '../support/paths.js';
 
 /** prepare chooses the form of the weights by the CPU, independent of HEIMDEX_TEST_WEIGHTS. */
@@ -72,6 +74,27 @@ export async function answers(
 }
 
 const NEVER = new AbortController().signal;
+
+/** Prepares a speech model in a volume of its own, and expects the results of its original files, which `model` has loaded. */
+export async function expectSamePrepared<Item>(
+  id: string,
+  files: string | readonly HubFile[],
+  model: LoadedModel<Item, unknown>,
+  item: Item,
+): Promise<void> {
+  const volume = await makeVolume({ snapshots: { [id]: files } });
+  const env = { ASR_MODEL: id, VISION_MODEL_NAME: 'none' };
+  try {
+    expect(await prepare(volume, env)).to.deep.equal(['Prepared', 'Prepared']);
+    const prepared = await answers(volume, env, [item], true);
+    expect(prepared.uses.map((use) => use.prepared)).to.deep.equal([true, true]);
+    const plain = await model.run([item], { ...CONTEXT, signals: [NEVER] });
+    expect(JSON.stringify(plain)).to.include('"ok":true');
+    expect(prepared.results).to.deep.equal(plain);
+  } finally {
+    await volume.remove();
+  }
+}
 
 /** Expects equal results from original and optimized graphs, and that every graph was loaded from its optimized model. */
 export async function expectSameBits(

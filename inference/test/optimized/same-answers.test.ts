@@ -1,72 +1,20 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { optimizedSources, readModelEnvironment } from '@heimdex/cache';
-import { embeddedRepositories, type HubFile } from '@heimdex/hub';
+import type { HubFile } from '@heimdex/hub';
 import { expect } from 'chai';
 import { findModels } from '../../src/models/find.js';
 import { parseModel, writeModel } from '../../src/onnx/index.js';
-import { DEMO_MODELS, MOONSHINE, makeVolume, type Volume } from '../fixtures/volume.js';
-import { inRepository, inShared, needsShared } from '../support/paths.js';
-import { samplesOf } from '../support/speech.js';
+import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
+import { inShared, needsShared } from '../support/paths.js';
 import { answers, expectSameBits, formDirs, prepare, SIGLIP, TEXTS, VISION_ONLY } from './forms.js';
 
-const WHISPER = 'onnx-community/whisper-base_timestamped';
 /** A model whose weights may be external. */
 const LARGE = 'Xenova/siglip-base-patch16-384';
 const EXTERNAL = { ASR_MODEL: 'none', VISION_MODEL_NAME: `${LARGE}:fp32` };
 
 /** A face detection item of an image. */
 const facesOf = (content: Uint8Array) => [{ content, scoreThreshold: 0.5, nmsThreshold: 0.3, maxFaces: 0 }];
-
-describe('prepared speech', () => {
-  for (const [name, id] of [
-    ['Moonshine', MOONSHINE],
-    ['Whisper', WHISPER],
-  ] as const) {
-    it(`of ${name} has the same text and probabilities`, async function () {
-      if (id === WHISPER) needsShared(this, `models/${id}`);
-      const embedded = (await embeddedRepositories()).find((repository) => repository.name === id);
-      const volume = await makeVolume({ snapshots: { [id]: embedded?.files ?? inShared(`models/${id}`) } });
-      const env = { ASR_MODEL: id, VISION_MODEL_NAME: 'none' };
-      const samples = (await samplesOf(inRepository('demo/samples/speech/search.flac'))).slice(0, 3 * 16_000);
-      const options = {
-        task: 'transcribe',
-        timestamps: 'segment',
-        hotwords: undefined,
-        temperatures: [0],
-        beamSize: 1,
-        compressionRatioThreshold: 2.4,
-        logProbThreshold: -1,
-        noSpeechThreshold: 0.6,
-      };
-      const items =
-        id === WHISPER
-          ? [
-              {
-                type: 'decode',
-                samples,
-                language: 'en',
-                options,
-                promptTokens: [],
-                promptText: undefined,
-                lastSpeechSeconds: 0,
-                seed: 0,
-              },
-            ]
-          : [{ type: 'utterance', samples }];
-      try {
-        expect(await prepare(volume, env)).to.deep.equal(['Prepared', 'Prepared']);
-        const plain = await answers(volume, env, items, false);
-        const prepared = await answers(volume, env, items, true);
-        expect(prepared.uses.map((use) => use.prepared)).to.deep.equal([true, true]);
-        expect(JSON.stringify(plain.results)).to.include('"ok":true');
-        expect(prepared.results).to.deep.equal(plain.results);
-      } finally {
-        await volume.remove();
-      }
-    });
-  }
-});
 
 describe('prepared texts', () => {
   for (const [name, id] of [

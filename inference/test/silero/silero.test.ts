@@ -1,42 +1,15 @@
-import { rm } from 'node:fs/promises';
 import { expect } from 'chai';
-import type { LoadedModel } from '../../src/models/model.js';
-import { load as loadMoonshine } from '../../src/models/moonshine/model.js';
-import { transcribeWithMoonshine } from '../../src/models/moonshine/transcribe.js';
-import type { MoonshineResult, MoonshineWindow } from '../../src/models/moonshine/window.js';
 import { runItem } from '../../src/models/outcomes.js';
 import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../../src/models/silero/detector.js';
-import type { SpeechEvent } from '../../src/models/speech/speech.js';
 import { openSpeech } from '../../src/models/speech/speech-source.js';
-import { load as loadWhisper } from '../../src/models/whisper/model.js';
-import { layOutEmbedded } from '../support/embedded.js';
-import { CONTEXT, inRepository, modelFiles, needsShared, OPTIONS } from '../support/paths.js';
+import { CONTEXT } from '../support/paths.js';
 import { errorOf } from '../support/rejection.js';
 import { getSpeechTimestamps, voiceWeights } from '../support/silero.js';
-import { eventsOf, joined, plainWords, SPEECH_OPTIONS, samplesOf, sourceOf, textOf } from '../support/speech.js';
-import { transcribeWith, WHISPER_BASE, whisperFiles, whiteNoise } from '../support/whisper.js';
+import { joined, SPEECH_OPTIONS, sourceOf } from '../support/speech.js';
+import { whiteNoise } from '../support/whisper.js';
+import { speech } from './gap.js';
 
-const SEARCH = 'you can search a video by the words that were spoken and by the things that were seen';
-const MODELS = 'every model is downloaded once checked and then served without the network';
 const WITH_VAD = { ...SPEECH_OPTIONS, vadFilter: true };
-const GAP_SECONDS = 10;
-
-function speech(name: string): Promise<Float32Array> {
-  return samplesOf(inRepository(`demo/samples/speech/${name}.flac`));
-}
-
-async function withGap(): Promise<{ samples: Float32Array; firstSeconds: number }> {
-  const first = await speech('search');
-  const samples = joined([first, new Float32Array(GAP_SECONDS * 16_000), await speech('models')]);
-  return { samples, firstSeconds: first.length / 16_000 };
-}
-
-function partsOf(events: readonly SpeechEvent[]) {
-  const last = events.at(-1);
-  if (last?.type !== 'summary') throw new Error('expected a summary at the end');
-  const segments = events.flatMap((event) => (event.type === 'segment' ? [event.segment] : []));
-  return { segments, summary: last.summary };
-}
 
 describe('Silero voice activity', () => {
   const { signal } = new AbortController();
@@ -121,79 +94,5 @@ describe('Silero voice activity', () => {
       const position = Math.round(times.endOf((at + 1) / 16_000) * 16_000) - 1;
       expect(all[at]).to.equal(samples[position]);
     }
-  });
-
-  describe('before Moonshine', () => {
-    let dir: string;
-    let model: LoadedModel<MoonshineWindow, MoonshineResult>;
-    const submit = async (window: MoonshineWindow): Promise<MoonshineResult> => {
-      const [outcome] = await model.run([window], CONTEXT);
-      if (outcome?.ok !== true) throw outcome?.error;
-      return outcome.value;
-    };
-    const transcribe = (samples: Float32Array) =>
-      eventsOf(transcribeWithMoonshine(sourceOf(samples), WITH_VAD, submit, signal));
-
-    before(async () => {
-      dir = await layOutEmbedded('onnx-community/moonshine-tiny-ONNX');
-      const files = modelFiles('onnx-community/moonshine-tiny-ONNX', dir, {
-        encoder: 'onnx/encoder_model_quantized.onnx',
-        decoder: 'onnx/decoder_model_merged_quantized.onnx',
-      });
-      model = await loadMoonshine({ ...files, weights: { ...files.weights, vad: voiceWeights() } }, OPTIONS);
-    });
-
-    after(async () => {
-      await model.close();
-      await rm(dir, { recursive: true });
-    });
-
-    it('leaves out a gap of ten seconds, and the times after it are those of the audio', async () => {
-      const { samples, firstSeconds } = await withGap();
-      const events = await transcribe(samples);
-      expect(plainWords(textOf(events))).to.equal(`${SEARCH} ${MODELS}`);
-      const { segments, summary } = partsOf(events);
-      const second = segments.find((segment) => plainWords(segment.text).startsWith('every model'));
-      expect(second?.startSeconds).to.be.within(firstSeconds + GAP_SECONDS - 0.5, firstSeconds + GAP_SECONDS + 0.5);
-      expect(segments.at(-1)?.endSeconds).to.be.at.most(samples.length / 16_000);
-      expect(summary.durationSeconds).to.equal(samples.length / 16_000);
-      expect(summary.speechSeconds).to.be.within(firstSeconds, samples.length / 16_000 - GAP_SECONDS + 1);
-    });
-
-    it('finds nothing in silence, in noise and in nothing', async () => {
-      for (const samples of [new Float32Array(160_000), whiteNoise(10, 0.05), new Float32Array(0)]) {
-        const { segments, summary } = partsOf(await transcribe(samples));
-        expect(segments).to.deep.equal([]);
-        expect(summary.speechSeconds).to.equal(0);
-        expect(summary.durationSeconds).to.equal(samples.length / 16_000);
-      }
-    });
-  });
-
-  describe('before Whisper', () => {
-    it('leaves out a gap of ten seconds, and segments and words have the times of the audio', async function () {
-      needsShared(this, WHISPER_BASE);
-      const files = whisperFiles();
-      const model = await loadWhisper({ ...files, weights: { ...files.weights, vad: voiceWeights() } }, OPTIONS);
-      try {
-        const { samples, firstSeconds } = await withGap();
-        const events = await transcribeWith(model, samples, { vadFilter: true, timestamps: 'word' });
-        expect(plainWords(textOf(events))).to.equal(`${SEARCH} ${MODELS}`);
-        const { segments, summary } = partsOf(events);
-        const words = segments.flatMap((segment) => segment.words);
-        const every = words.find((word) => plainWords(word.text) === 'every');
-        const seen = words.find((word) => plainWords(word.text) === 'seen');
-        expect(seen?.endSeconds).to.be.at.most(firstSeconds + 0.5);
-        expect(every?.startSeconds).to.be.within(firstSeconds + GAP_SECONDS - 0.5, firstSeconds + GAP_SECONDS + 0.7);
-        expect(summary.durationSeconds).to.equal(samples.length / 16_000);
-        expect(summary.speechSeconds).to.be.below(samples.length / 16_000 - GAP_SECONDS + 1);
-
-        const silent = partsOf(await transcribeWith(model, new Float32Array(160_000), { vadFilter: true }));
-        expect(silent.segments).to.deep.equal([]);
-        expect(silent.summary).to.include({ durationSeconds: 10, speechSeconds: 0, languageProbability: 0 });
-      } finally {
-        await model.close();
-      }
-    });
   });
 });

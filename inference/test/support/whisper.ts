@@ -4,6 +4,7 @@ import { load } from '../../src/models/whisper/model.js';
 import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
 import type { WhisperResult, WhisperWindow } from '../../src/models/whisper/window.js';
 import { CONTEXT, inShared, modelFiles, OPTIONS } from './paths.js';
+import { voiceWeights } from './silero.js';
 import { eventsOf, SPEECH_OPTIONS, sourceOf } from './speech.js';
 
 export const WHISPER_BASE = 'models/onnx-community/whisper-base_timestamped';
@@ -17,8 +18,10 @@ export function whisperFiles(): ModelFiles {
 
 export type WhisperModel = LoadedModel<WhisperWindow, WhisperResult>;
 
+/** Loads Whisper base, with voice activity. Takes 3 s of processor time. */
 export function loadWhisper(): Promise<WhisperModel> {
-  return load(whisperFiles(), OPTIONS);
+  const { weights, ...files } = whisperFiles();
+  return load({ ...files, weights: { ...weights, vad: voiceWeights() } }, OPTIONS);
 }
 
 /** Transcribes an audio file with the model, without a server. */

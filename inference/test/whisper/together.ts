@@ -1,56 +1,49 @@
 import { expect } from 'chai';
 import type { WhisperResult } from '../../src/models/whisper/window.js';
-import { CONTEXT, inRepository, inShared, needsShared } from '../support/paths.js';
+import { CONTEXT, inRepository, inShared } from '../support/paths.js';
 import { SPEECH_OPTIONS, samplesOf, windowOf } from '../support/speech.js';
-import { decodeTogether, loadWhisper, WHISPER_BASE, type WhisperModel } from '../support/whisper.js';
+import { decodeTogether, type WhisperModel } from '../support/whisper.js';
 
-/** Every decoding falls back: of the short input, of the complete one, and the sampled one. */
-const NEVER_GOOD_ENOUGH = { ...SPEECH_OPTIONS, temperatures: [0, 0.4], logProbThreshold: 0 };
-
-describe('windows decoded together', () => {
-  let model: WhisperModel;
+/** The tests of windows that Whisper base decodes together. */
+export function testTogether(whisper: () => WhisperModel): void {
   let speech: Float32Array;
-  let party: Float32Array;
 
-  before(async function () {
-    needsShared(this, WHISPER_BASE);
-    model = await loadWhisper();
+  before(async () => {
     speech = await samplesOf(inShared('samples/speech/jfk.wav'));
-    party = await samplesOf(inRepository('demo/samples/speech/party.flac'));
   });
 
-  after(async () => {
-    await model?.close();
-  });
+  const part = (from: number, to: number) => speech.slice(from * 16_000, to * 16_000);
 
-  it('give bit-identical results in any batch', async () => {
-    const four = (from: number) => speech.slice(from * 16_000, (from + 4) * 16_000);
+  it('gives bit-identical results in any batch', async () => {
+    const party = await samplesOf(inRepository('demo/samples/speech/party.flac'));
     const windows = [
-      windowOf(four(3)),
-      windowOf(four(6), { language: undefined, options: { ...SPEECH_OPTIONS, timestamps: 'word' } }),
+      windowOf(part(3, 7)),
+      // Begins within a word: falls back from the short input to the complete one.
+      windowOf(part(6, 10), { language: undefined, options: { ...SPEECH_OPTIONS, timestamps: 'word' } }),
       windowOf(party.slice(0, 48_000), { promptText: 'Please bring a cake.' }),
-      windowOf(four(3), { options: NEVER_GOOD_ENOUGH, seed: 7 }),
+      windowOf(part(3, 7), { options: { ...SPEECH_OPTIONS, temperatures: [0.4] }, seed: 7 }),
     ];
     const alone: WhisperResult[] = [];
-    for (const window of windows) alone.push(...(await decodeTogether(model, [window])));
+    for (const window of windows) alone.push(...(await decodeTogether(whisper(), [window])));
     expect(alone.every((result) => result.type === 'decode' && result.segments.length > 0)).to.equal(true);
-    expect(await decodeTogether(model, [...windows].reverse())).to.deep.equal([...alone].reverse());
+    expect(await decodeTogether(whisper(), [...windows].reverse())).to.deep.equal([...alone].reverse());
   });
 
-  it('give the same results for complete windows that share runs', async () => {
-    const whole = new Float32Array(18 * 16_000);
-    whole.set(speech);
-    const [one, other] = await decodeTogether(model, [windowOf(whole), windowOf(whole)]);
+  it('gives the same results for complete inputs that share runs', async () => {
+    // Too long for a short input.
+    const long = new Float32Array(18 * 16_000);
+    long.set(part(8, 11));
+    const [one, other] = await decodeTogether(whisper(), [windowOf(long), windowOf(long)]);
     expect(one?.type === 'decode' && one.segments.length > 0).to.equal(true);
     expect(other).to.deep.equal(one);
-    expect(await decodeTogether(model, [windowOf(whole)])).to.deep.equal([one]);
+    expect(await decodeTogether(whisper(), [windowOf(long)])).to.deep.equal([one]);
   });
 
-  it('continue when one of them is cancelled', async () => {
+  it('continues when one of them is cancelled', async () => {
     const gone = new AbortController();
     gone.abort();
-    const window = windowOf(speech.slice(0, 64_000));
-    const [one, other] = await model.run([window, window], {
+    const window = windowOf(part(0, 4));
+    const [one, other] = await whisper().run([window, window], {
       ...CONTEXT,
       signals: [gone.signal, new AbortController().signal],
     });
@@ -58,8 +51,7 @@ describe('windows decoded together', () => {
     expect(other?.ok).to.equal(true);
   });
 
-  it("match the model's facts", () => {
-    expect(model.facts.batching.shared).to.equal(true);
-    expect(model.facts.batching.maxItems).to.equal(8);
+  it("matches the model's facts", () => {
+    expect(whisper().facts.batching).to.include({ shared: true, maxItems: 8 });
   });
-});
+}
