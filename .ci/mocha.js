@@ -21,10 +21,9 @@ const WORKSPACES = [
 
 /** The files that take longest, in this order. */
 const SLOW = [
-  'inference/test/server/audio-files',
+  'inference/test/server/moonshine',
   'inference/test/server/faults',
   'inference/test/live/server',
-  'inference/test/server/client-videos',
   'inference/test/server/whisper',
   'inference/test/whisper/whisper',
   'downloader/test/compile-faults',

@@ -6,7 +6,7 @@ import { createInferenceClient, type InferenceClient } from '@heimdex/client';
 import { expect } from 'chai';
 import { mp4File } from '../audio/mp4-file.js';
 import { pcm16 } from '../audio/wav-file.js';
-import { type ServedVolume, speechServer } from '../fixtures/serve-volume.js';
+import type { ServedVolume } from '../fixtures/serve-volume.js';
 import type { ServerProcess } from '../fixtures/server-process.js';
 import { inChunks, streamed, unary } from '../fixtures/streamed-audio.js';
 import { ROOT } from '../fixtures/volume.js';
@@ -37,19 +37,16 @@ const KINDS: readonly AudioFile[] = [
   },
 ];
 
-describe('audio files that arrive in chunks', () => {
+/** The tests of audio files that arrive in chunks at a server of Moonshine whose messages have 16 MiB at most. */
+export function testArrivingFiles(served: () => ServedVolume): void {
   let server: ServerProcess;
-  let stop: ServedVolume['stop'] | undefined;
   let client: InferenceClient;
 
-  before(async () => {
-    ({ server, stop } = await speechServer({ MAX_MESSAGE_MIB: '16' }));
+  before(() => {
+    ({ server } = served());
     client = createInferenceClient({ address: server.address });
   });
-  after(async () => {
-    client?.close();
-    await stop?.();
-  });
+  after(() => client?.close());
 
   for (const { name, read, sizes } of KINDS) {
     it(`have the result of the whole file: ${name}`, async () => {
@@ -177,4 +174,4 @@ describe('audio files that arrive in chunks', () => {
     expect(closed).to.equal(true);
     expect((await unary(client, await readFile(join(DEMO, 'models.flac')), {})).text).to.match(/^every model/i);
   });
-});
+}

@@ -16,8 +16,7 @@ import { expect } from 'chai';
 import { mp4File } from '../audio/mp4-file.js';
 import { type CountingProxy, startCountingProxy } from '../fixtures/counting-proxy.js';
 import { writeNoiseVideo } from '../fixtures/noise-video.js';
-import { type ServedVolume, speechServer } from '../fixtures/serve-volume.js';
-import type { ServerProcess } from '../fixtures/server-process.js';
+import type { ServedVolume } from '../fixtures/serve-volume.js';
 import { ROOT } from '../fixtures/volume.js';
 import { samplesOf } from '../support/speech.js';
 
@@ -36,23 +35,20 @@ async function answerOf(events: AsyncIterable<TranscribeEvent>) {
   throw new Error('expected a summary');
 }
 
-describe('Videos that the client reads from the disk', () => {
+/** The tests of videos that the client reads from the disk for a server of Moonshine. */
+export function testClientVideos(served: () => ServedVolume): void {
   let dir: string;
-  let server: ServerProcess;
-  let stop: ServedVolume['stop'] | undefined;
   let proxy: CountingProxy;
   let client: InferenceClient;
 
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'heimdex-videos-'));
-    ({ server, stop } = await speechServer());
-    proxy = await startCountingProxy(server.address);
+    proxy = await startCountingProxy(served().server.address);
     client = createInferenceClient({ address: proxy.address });
   });
   after(async () => {
     client?.close();
     proxy?.close();
-    await stop?.();
     await rm(dir, { recursive: true });
   });
 
@@ -178,7 +174,7 @@ describe('Videos that the client reads from the disk', () => {
     };
     const options = { audioTrack: 7 };
     // Beside the proxy, which would count what ends its stream later.
-    const direct = createInferenceClient({ address: server.address });
+    const direct = createInferenceClient({ address: served().server.address });
     const whole = await said(direct.transcribeStream(createReadStream(path), options));
     direct.close();
     expect(whole).to.include({ code: 'INVALID_ARGUMENT', field: 'options.audio_track' });
@@ -189,4 +185,4 @@ describe('Videos that the client reads from the disk', () => {
     expect(video).to.deep.equal(whole);
     expect(sent).to.equal(0);
   });
-});
+}

@@ -5,24 +5,22 @@ import { InferenceService, type VadParametersSchema } from '@heimdex/gen';
 import { expect } from 'chai';
 import { pcm16, wavFile } from '../audio/wav-file.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
-import { SPEECH_ONLY, serveVolume } from '../fixtures/serve-volume.js';
+import { type ServedVolume, SPEECH_ONLY } from '../fixtures/serve-volume.js';
 import { runHere } from '../fixtures/server-process.js';
 import { makeSpeechVolume, ROOT } from '../fixtures/volume.js';
-import { voiceWeights } from '../support/silero.js';
 import { joined, samplesOf } from '../support/speech.js';
 
 const { transcribe } = InferenceService.method;
 
-describe('voice activity in the server', () => {
+/** The tests of voice activity in a server of Moonshine that has it. */
+export function testVoiceActivity(served: () => ServedVolume): void {
   const request = async () => ({
     audio: { content: await readFile(join(ROOT, 'demo/samples/speech/models.flac')) },
     options: { vadFilter: true },
   });
 
   it('is used by the speech model if FEATURE_VAD is set', async () => {
-    const env = { ...SPEECH_ONLY, FEATURE_VAD: 'true' };
-    const { server, stop } = await serveVolume(await makeSpeechVolume({ plain: [voiceWeights()] }), env);
-    const client = new GrpcClient(server.address);
+    const client = new GrpcClient(served().server.address);
     try {
       const { text, speechSeconds, durationSeconds } = await client.value(transcribe, await request());
       expect(text).to.match(/^every model is downloaded/i);
@@ -30,7 +28,6 @@ describe('voice activity in the server', () => {
       await expectCutInPauses(client);
     } finally {
       client.close();
-      await stop();
     }
   });
 
@@ -64,4 +61,4 @@ describe('voice activity in the server', () => {
       await volume.remove();
     }
   });
-});
+}
