@@ -23,57 +23,66 @@ function without(repository: HubRepository, names: readonly string[]): HubReposi
 }
 
 describe('a Whisper whose repository has config.json, tokenizer.json and its weights alone', () => {
-  for (const mels of [80, 128]) {
-    describe(`with ${mels} mel bands`, () => {
-      let compiled: CompiledRepository;
-      let model: WhisperModel;
+  let compiled: CompiledRepository;
+  let model: WhisperModel;
 
-      before(async () => {
-        compiled = await compileRepository(without(koreanWhisper({ mels }), SMALL_FILES));
-        model = await load(compiled.files, compiled.options);
-      });
-      after(async () => {
-        await model?.close();
-        await compiled?.remove();
-      });
+  before(async () => {
+    compiled = await compileRepository(without(koreanWhisper(), SMALL_FILES));
+    model = await load(compiled.files, compiled.options);
+  });
+  after(async () => {
+    await model?.close();
+    await compiled?.remove();
+  });
 
-      it('detects a language from its tokenizer and accepts word timestamps', async () => {
-        const samples = (await samplesOf(inRepository('demo/samples/speech/models.flac'))).subarray(0, 32_000);
-        const events = await transcribeWith(model, samples, { timestamps: 'word', temperatures: [0] });
-        const summary = events.at(-1);
-        expect(summary?.type === 'summary' && summary.summary.language).to.be.oneOf(['ko', 'en', 'ja', 'de']);
-      });
+  const expectLanguage = async (loaded: WhisperModel) => {
+    const samples = (await samplesOf(inRepository('demo/samples/speech/models.flac'))).subarray(0, 32_000);
+    const events = await transcribeWith(loaded, samples, { timestamps: 'word', temperatures: [0] });
+    const summary = events.at(-1);
+    expect(summary?.type === 'summary' && summary.summary.language).to.be.oneOf(['ko', 'en', 'ja', 'de']);
+  };
 
-      it('ends a text at half of its positions only where that repeats itself', async () => {
-        const samples = (await samplesOf(inRepository('demo/samples/speech/models.flac'))).subarray(0, 16_000);
-        const windows = [0, Number.POSITIVE_INFINITY].map((compressionRatioThreshold) => {
-          const options = {
-            ...SPEECH_OPTIONS,
-            timestamps: 'none',
-            temperatures: [0],
-            compressionRatioThreshold,
-          } as const;
-          return windowOf(samples, { options, language: 'ko' });
-        });
-        const decoded = await decodeTogether(model, windows);
-        const segments = decoded.map((one) => (one.type === 'decode' ? one.segments[0] : undefined));
-        expect(segments.map((one) => one?.tokens.length)).to.deep.equal([224, 443]);
-        const texts = TokenTexts.read((await WhisperTokenizer.open(compiled.files.dir)).json);
-        const ratioOf = (from: number, to?: number) =>
-          compressionRatio(texts?.decode(segments[1]?.tokens.slice(from, to) ?? []).trim() ?? '');
-        // That of a whole text grows with its length.
-        expect(segments[1]?.compressionRatio).to.equal(Math.max(ratioOf(0, 224), ratioOf(224)));
-      });
+  it('detects a language from its tokenizer and accepts word timestamps', () => expectLanguage(model));
 
-      it('takes no language from a window without speech: it is detected in the next one', async () => {
-        const samples = (await samplesOf(inRepository('demo/samples/speech/models.flac'))).subarray(0, 32_000);
-        // With these thresholds nothing is speech.
-        const options = { ...SPEECH_OPTIONS, temperatures: [0], noSpeechThreshold: 0, logProbThreshold: 0 };
-        const [decoded] = await decodeTogether(model, [windowOf(samples, { options, language: undefined })]);
-        expect(decoded).to.include({ language: undefined, languageProbability: 0 });
-      });
+  it('may have 128 mel bands', async () => {
+    const wide = await compileRepository(without(koreanWhisper({ mels: 128 }), SMALL_FILES));
+    const loaded = await load(wide.files, wide.options);
+    try {
+      await expectLanguage(loaded);
+    } finally {
+      await loaded.close();
+      await wide.remove();
+    }
+  });
+
+  it('ends a text at half of its positions only where that repeats itself', async () => {
+    const samples = (await samplesOf(inRepository('demo/samples/speech/models.flac'))).subarray(0, 16_000);
+    const windows = [0, Number.POSITIVE_INFINITY].map((compressionRatioThreshold) => {
+      const options = {
+        ...SPEECH_OPTIONS,
+        timestamps: 'none',
+        temperatures: [0],
+        compressionRatioThreshold,
+      } as const;
+      return windowOf(samples, { options, language: 'ko' });
     });
-  }
+    const decoded = await decodeTogether(model, windows);
+    const segments = decoded.map((one) => (one.type === 'decode' ? one.segments[0] : undefined));
+    expect(segments.map((one) => one?.tokens.length)).to.deep.equal([224, 443]);
+    const texts = TokenTexts.read((await WhisperTokenizer.open(compiled.files.dir)).json);
+    const ratioOf = (from: number, to?: number) =>
+      compressionRatio(texts?.decode(segments[1]?.tokens.slice(from, to) ?? []).trim() ?? '');
+    // That of a whole text grows with its length.
+    expect(segments[1]?.compressionRatio).to.equal(Math.max(ratioOf(0, 224), ratioOf(224)));
+  });
+
+  it('takes no language from a window without speech: it is detected in the next one', async () => {
+    const samples = (await samplesOf(inRepository('demo/samples/speech/models.flac'))).subarray(0, 32_000);
+    // With these thresholds nothing is speech.
+    const options = { ...SPEECH_OPTIONS, temperatures: [0], noSpeechThreshold: 0, logProbThreshold: 0 };
+    const [decoded] = await decodeTogether(model, [windowOf(samples, { options, language: undefined })]);
+    expect(decoded).to.include({ language: undefined, languageProbability: 0 });
+  });
 
   it('uses the settings of its own files if they exist', async () => {
     const repository = koreanWhisper();
