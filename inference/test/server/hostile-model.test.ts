@@ -29,24 +29,24 @@ function thief(path: string): Uint8Array {
 }
 
 describe('a hostile model', () => {
-  for (const path of ['/etc/passwd', '../../../../../../../../../../etc/passwd']) {
-    it(`cannot read ${path}: the server exits and reports the reference`, async () => {
-      const dir = join(DEMO_MODELS, SIGLIP);
-      const names = (await readdir(dir, { recursive: true, withFileTypes: true })).filter((one) => one.isFile());
-      const files = await Promise.all(
-        names.map(async ({ parentPath, name }) => {
-          const file = join(parentPath, name).slice(dir.length + 1);
-          return { path: file, bytes: file === WEIGHTS ? thief(path) : await readFile(join(dir, file)) };
-        }),
-      );
-      const volume = await makeVolume({ snapshots: { [SIGLIP]: files } });
-      try {
-        const { code, stderr } = await runProgram({ HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY });
-        expect(code, stderr).to.equal(5);
-        expect(stderr).to.include(path).and.include('refused');
-      } finally {
-        await volume.remove();
-      }
-    });
-  }
+  // Other ways to name a file outside are tested where models are loaded.
+  it('cannot read a file outside of its directory: the server exits and reports the reference', async () => {
+    const path = '../../../../../../../../../../etc/passwd';
+    const dir = join(DEMO_MODELS, SIGLIP);
+    const names = (await readdir(dir, { recursive: true, withFileTypes: true })).filter((one) => one.isFile());
+    const files = await Promise.all(
+      names.map(async ({ parentPath, name }) => {
+        const file = join(parentPath, name).slice(dir.length + 1);
+        return { path: file, bytes: file === WEIGHTS ? thief(path) : await readFile(join(dir, file)) };
+      }),
+    );
+    const volume = await makeVolume({ snapshots: { [SIGLIP]: files } });
+    try {
+      const { code, stderr } = await runProgram({ HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY });
+      expect(code, stderr).to.equal(5);
+      expect(stderr).to.include(path).and.include('refused');
+    } finally {
+      await volume.remove();
+    }
+  });
 });
