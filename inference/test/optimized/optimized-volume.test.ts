@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import { readConfig } from '../../src/config/config.js';
 import { FatalError } from '../../src/exit-codes.js';
 import { prepare as runPrepare } from '../../src/prepare.js';
-import { runHere, runProgram, startProgram } from '../fixtures/server-process.js';
+import { runHere, runProgram, type ServerProcess, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
 import { answers, formDirs, prepare, SIGLIP, VISION_ONLY } from './forms.js';
 
@@ -96,15 +96,31 @@ describe('what prepare saves', () => {
 
 describe('a prepared volume', () => {
   let volume: Volume;
+  let env: Record<string, string>;
+  /** Runs a program with the volume mounted read-only; empty where the system does not permit it. */
+  let readOnly: readonly string[];
   before(async () => {
     volume = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
+    env = { HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY };
     await prepare(volume, VISION_ONLY);
+    readOnly = mountedReadOnly(volume.cacheDir);
+    try {
+      execFileSync('unshare', [...readOnly.slice(1), 'true'], { stdio: 'ignore' });
+    } catch {
+      console.log('      skipped: mount namespaces are not permitted here');
+      readOnly = [];
+    }
   });
   after(() => volume.remove());
 
-  it('is in memory once, with any number of workers', async function () {
-    const server = await startProgram({ HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY, WORKERS_VISION: '2' });
-    try {
+  describe('that is served', () => {
+    let server: ServerProcess;
+    before(async () => {
+      server = await startProgram({ ...env, WORKERS_VISION: '2' }, { command: readOnly });
+    });
+    after(() => server?.stop());
+
+    it('is in memory once, with any number of workers', async function () {
       const loaded = (worker: number) => server.logged((line) => line.worker === worker && /^Loaded/.test(line.msg));
       const pids = [(await loaded(0)).pid, (await loaded(1)).pid];
       const sizes = await Promise.all(pids.map((pid) => mappedBytes(Number(pid), 'model.data')));
@@ -117,23 +133,10 @@ describe('a prepared volume', () => {
         expect(size?.resident).to.be.greaterThan(1024 * 1024);
         expect(size?.proportional).to.be.lessThan(0.6 * (size?.resident ?? 0));
       }
-    } finally {
-      await server.stop();
-    }
-  });
+    });
 
-  it('is served from a read-only mount, and prepare reports that', async function () {
-    const mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
-    const command = ['unshare', '-rm', 'sh', '-c', mount, volume.cacheDir];
-    try {
-      execFileSync('unshare', [...command.slice(1), 'true'], { stdio: 'ignore' });
-    } catch {
-      console.log('      skipped: mount namespaces are not permitted here');
-      return this.skip();
-    }
-    const env = { HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY };
-    const server = await startProgram(env, { command });
-    try {
+    it('may be mounted read-only', async function () {
+      if (readOnly.length === 0) this.skip();
       expect(server.log.find(({ msg }) => msg.startsWith('Loaded in '))).to.include({ prepared: true });
       const response = await fetch(`${server.url}/heimdex.inference.v1.InferenceService/EmbedText`, {
         method: 'POST',
@@ -141,16 +144,18 @@ describe('a prepared volume', () => {
         body: '{"texts":["a red bicycle"]}',
       });
       expect(response.status).to.equal(200);
-    } finally {
-      await server.stop();
-    }
+    });
+  });
+
+  it('that is mounted read-only is enough for prepare, which reports what it cannot add', async function () {
+    if (readOnly.length === 0) this.skip();
     // Existing models need no write access.
-    expect((await runProgram(env, ['prepare', '--min-mb', '0'], command)).code).to.equal(0);
+    expect((await runProgram(env, ['prepare', '--min-mb', '0'], readOnly)).code).to.equal(0);
     // A missing one cannot be created.
     const [form = ''] = await formDirs(volume);
     await rename(form, `${form}-away`);
     try {
-      const { code, stderr } = await runProgram(env, ['prepare', '--min-mb', '0'], command);
+      const { code, stderr } = await runProgram(env, ['prepare', '--min-mb', '0'], readOnly);
       expect(code, stderr).to.equal(3);
       expect(stderr).to.include('EROFS').and.include('needs write access to the volume');
     } finally {
@@ -158,8 +163,8 @@ describe('a prepared volume', () => {
     }
     const bare = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
     try {
-      const inside = [...command.slice(0, -1), bare.cacheDir];
-      const { code, stderr } = await runProgram({ ...env, HF_HUB_CACHE: bare.cacheDir }, ['prepare'], inside);
+      const bareEnv = { ...env, HF_HUB_CACHE: bare.cacheDir };
+      const { code, stderr } = await runProgram(bareEnv, ['prepare'], mountedReadOnly(bare.cacheDir));
       expect(code).to.equal(3);
       expect(stderr).to.include('needs write access to the volume');
     } finally {
@@ -167,6 +172,12 @@ describe('a prepared volume', () => {
     }
   });
 });
+
+/** The command that runs another with a directory mounted read-only. */
+function mountedReadOnly(dir: string): readonly string[] {
+  const mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
+  return ['unshare', '-rm', 'sh', '-c', mount, dir];
+}
 
 /** PSS of a process's mappings of files with a name, in bytes; undefined if the system does not report it. */
 async function mappedBytes(
