@@ -29,10 +29,9 @@ export function parseForeignJson(text: string, { uniqueKeys = false } = {}): unk
   let depth = 0;
   let keys = 0;
   let isInText = false;
-  for (let at = 0; at < text.length; at++) {
-    const one = text[at];
+  for (const [one] of text.matchAll(/\\.|["[\]{}:]/gs)) {
     if (one === '"') isInText = !isInText;
-    else if (isInText) at += one === '\\' ? 1 : 0;
+    else if (isInText) continue;
     else if (one === '[' || one === '{') depth++;
     else if (one === ']' || one === '}') depth--;
     else if (one === ':') keys++;
