@@ -10,6 +10,8 @@ import { type FakeInference, startFakeInference } from './support/fake-inference
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const execute = promisify(execFile);
 
+const NAMES = ['gen', 'common', 'client'];
+
 const CALLER = `
 import { createInferenceClient, type Embeddings, InferenceClientError, valuesOf } from '@heimdex/client';
 
@@ -42,29 +44,26 @@ declare const console: { log(...what: unknown[]): void };
 describe('the packed packages in an empty project', () => {
   let project: string;
   let server: FakeInference;
+  let packed: readonly { name: string; filename: string; files: readonly { path: string }[] }[];
 
   before(async () => {
     server = await startFakeInference();
     project = await mkdtemp(join(tmpdir(), 'heimdex-pack-'));
     await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'empty', private: true, type: 'module' }));
-    for (const [name, dir] of [
-      ['gen', 'gen'],
-      ['common', 'downloader/common'],
-      ['client', 'client'],
-    ] as const)
-      await install(name, dir);
+    const workspaces = NAMES.map((name) => `--workspace=@heimdex/${name}`);
+    const { stdout } = await execute('npm', ['pack', '--json', ...workspaces, '--pack-destination', project], {
+      cwd: ROOT,
+    });
+    packed = JSON.parse(stdout);
+    for (const { filename, name } of packed) await install(filename, name);
   });
   after(async () => {
     server.close();
     await rm(project, { recursive: true });
   });
 
-  async function install(name: string, dir: string): Promise<void> {
-    const { stdout } = await execute('npm', ['pack', '--json', '--pack-destination', project], {
-      cwd: join(ROOT, dir),
-    });
-    const [{ filename }]: [{ filename: string }] = JSON.parse(stdout);
-    const target = join(project, 'node_modules/@heimdex', name);
+  async function install(filename: string, name: string): Promise<void> {
+    const target = join(project, 'node_modules', name);
     await mkdir(target, { recursive: true });
     await execute('tar', ['-xzf', join(project, filename), '--strip-components', '1', '-C', target]);
     const manifest: { dependencies?: Record<string, string> } = JSON.parse(
@@ -99,7 +98,7 @@ describe('the packed packages in an empty project', () => {
   });
 
   it('name their entry also for tools that do not read exports, such as TypeScript with moduleResolution node', async () => {
-    for (const name of ['gen', 'common', 'client']) {
+    for (const name of NAMES) {
       const manifest = JSON.parse(await readFile(join(project, 'node_modules/@heimdex', name, 'package.json'), 'utf8'));
       expect(manifest.main, name).to.equal(manifest.exports['.'].default);
       expect(manifest.types, name).to.equal(manifest.exports['.'].types);
@@ -124,10 +123,9 @@ describe('the packed packages in an empty project', () => {
     expect(failed.stderr).to.include('Drawing needs the package sharp: npm install sharp');
   });
 
-  it('contain no tests or build leftovers', async () => {
-    const { stdout } = await execute('npm', ['pack', '--dry-run', '--json'], { cwd: join(ROOT, 'client') });
-    const [{ files }]: [{ files: { path: string }[] }] = JSON.parse(stdout);
-    const odd = files.map(({ path }) => path).filter((path) => /test|\.map$|tsbuildinfo|\.ts$(?<!\.d\.ts)/.test(path));
-    expect(odd).to.deep.equal([]);
+  it('contain no tests or build leftovers', () => {
+    const paths = packed.flatMap(({ files }) => files.map(({ path }) => path));
+    expect(paths).to.include('bin/heimdex.js').and.to.have.length.above(100);
+    expect(paths.filter((path) => /test|\.map$|tsbuildinfo|\.ts$(?<!\.d\.ts)/.test(path))).to.deep.equal([]);
   });
 });
