@@ -70,18 +70,15 @@ describe('the official packages of OpenAI:', () => {
     });
 
     it('transcribes to srt and vtt in two lines of 42', async () => {
-      const srt = await client.audio.transcriptions.create({
-        file: party(),
-        model: 'whisper-1',
-        response_format: 'srt',
-      });
+      const transcribe = (response_format: 'srt' | 'vtt') =>
+        client.audio.transcriptions.create({ file: party(), model: 'whisper-1', response_format }).withResponse();
+      const { data: srt, response } = await transcribe('srt');
       expect(srt).to.match(/^1\n00:00:00,\d{3} --> 00:00:\d\d,\d{3}\n/);
-      const vtt = await client.audio.transcriptions.create({
-        file: party(),
-        model: 'whisper-1',
-        response_format: 'vtt',
-      });
+      const { data: vtt, response: other } = await transcribe('vtt');
       expect(vtt).to.match(/^WEBVTT\n\n00:00:00\.\d{3} --> /);
+      // Clients such as openai-php take anything else for JSON.
+      for (const { headers } of [response, other])
+        expect(headers.get('content-type')).to.equal('text/plain; charset=utf-8');
       for (const cue of srt.trim().split('\n\n')) {
         const lines = cue.split('\n').slice(2);
         expect(lines.length, cue).to.be.within(1, 2);

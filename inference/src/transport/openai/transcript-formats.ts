@@ -46,14 +46,18 @@ export function formatTranscript(
     case 'json':
       return jsonAnswer({ text: transcript.text, usage: usageOf(transcript) });
     case 'text':
-      return { contentType: 'text/plain; charset=utf-8', body: `${transcript.text}\n` };
+      return plainText(`${transcript.text}\n`);
     case 'srt':
-      return { contentType: 'application/x-subrip; charset=utf-8', body: formatSubtitles('srt', transcript.segments) };
     case 'vtt':
-      return { contentType: 'text/vtt; charset=utf-8', body: formatSubtitles('vtt', transcript.segments) };
+      return plainText(formatSubtitles(format, transcript.segments));
     case 'verbose_json':
       return jsonAnswer(verbose(transcript, options));
   }
+}
+
+/** What OpenAI calls subtitles, too: clients take anything else for JSON. */
+function plainText(body: string): Answer {
+  return { contentType: 'text/plain; charset=utf-8', body };
 }
 
 function usageOf({ durationSeconds }: Pick<TranscribeResponse, 'durationSeconds'>) {
