@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import unittest
 from pathlib import Path
 from typing import Any
@@ -107,3 +108,8 @@ class ArgumentsTest(unittest.TestCase):
             HeimdexClient(priority="low")  # type: ignore[arg-type]
         with self.assertRaisesRegex(ValueError, "got Embed"):
             HeimdexClient(timeouts={"Embed": 1})
+
+    def test_a_client_that_is_sent_to_another_process_says_what_to_do(self) -> None:
+        with HeimdexClient("127.0.0.1:1") as client:
+            with self.assertRaisesRegex(TypeError, "HeimdexClient cannot be pickled: make one in each process"):
+                pickle.dumps(client)

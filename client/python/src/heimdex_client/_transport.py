@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, NoReturn, get_args
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -268,6 +268,9 @@ class Client:
         self._settings = Settings(address, tls, token, retry, timeouts, headers, priority)
         self._channel = self._settings.channel(self._grpc)
         self._stubs = _stubs(self._channel)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} cannot be pickled: make one in each process")
 
     def _stub(self, method: str) -> Any:
         if self._settings.closed.is_set():
