@@ -69,6 +69,14 @@ const SMOOTH: Recipe = { ...uniformRecipe('smooth'), vocabulary: 'smooth2' };
 const SMOOTH2: Recipe = uniformRecipe('smooth2');
 const ROWS_OR_FINER: readonly Recipe[] = [ROW, ROW2, FINE_ROW, ROW3];
 
+/** Tensors' names without prefixes of wrappers and one of `prefixes`, then in the builders' words. */
+function renamed(prefixes: readonly string[], nameOf: Renaming): Architecture['renaming'] {
+  return (checkpoint) => {
+    const strip = withoutPrefix(checkpoint, prefixes);
+    return (name) => nameOf(strip(name));
+  };
+}
+
 const bert: Architecture = {
   graphs: [
     {
@@ -82,19 +90,12 @@ const bert: Architecture = {
     },
   ],
   unused: bertUnused,
-  renaming: (checkpoint) => {
-    const strip = withoutPrefix(checkpoint, BERT_PREFIXES);
-    return (name) => currentBertName(strip(name));
-  },
+  renaming: renamed(BERT_PREFIXES, currentBertName),
 };
 
 /** A BERT whose config.json and tensors have names of their own. */
 function inWordsOfBert(names: Pick<typeof distilbert, 'bertConfigOf' | 'bertNameOf'>): Architecture {
-  const renaming = (checkpoint: Checkpoint): Renaming => {
-    const strip = withoutPrefix(checkpoint, BERT_PREFIXES);
-    return (name) => names.bertNameOf(strip(name));
-  };
-  return { ...bert, configOf: names.bertConfigOf, renaming };
+  return { ...bert, configOf: names.bertConfigOf, renaming: renamed(BERT_PREFIXES, names.bertNameOf) };
 }
 
 /** By `model_type` of config.json. */
@@ -130,10 +131,7 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
       },
     ],
     unused: () => WHISPER_UNUSED,
-    renaming: (checkpoint) => {
-      const strip = withoutPrefix(checkpoint, WHISPER_PREFIXES);
-      return (name) => fromOpenAi(strip(name));
-    },
+    renaming: renamed(WHISPER_PREFIXES, fromOpenAi),
   },
   siglip: {
     graphs: [
@@ -155,7 +153,7 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
       },
     ],
     unused: () => SIGLIP_UNUSED,
-    renaming: (checkpoint) => withoutPrefix(checkpoint, []),
+    renaming: renamed([], (name) => name),
   },
   bert,
   'xlm-roberta': bert,
