@@ -23,7 +23,6 @@ const WORKSPACES = [
 const SLOW = [
   'inference/test/server/moonshine',
   'inference/test/server/faults',
-  'inference/test/live/server',
   'inference/test/server/whisper',
   'inference/test/whisper/whisper',
   'downloader/test/compile-faults',

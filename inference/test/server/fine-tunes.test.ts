@@ -3,16 +3,17 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { InferenceService, TextModel } from '@heimdex/gen';
+import { InferenceService, TextModel, type TranscribeStreamResponse } from '@heimdex/gen';
 import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { germanBert, japaneseSiglip, koreanWhisper } from '../fixtures/fine-tunes.js';
-import { GrpcClient } from '../fixtures/grpc-client.js';
+import { GrpcClient, gather } from '../fixtures/grpc-client.js';
 import { runProgram, type ServerProcess, startProgram } from '../fixtures/server-process.js';
+import { audioMessage, LIVE } from '../fixtures/stream-messages.js';
 import { ROOT } from '../fixtures/volume.js';
 
 const DOWNLOADER = join(ROOT, 'downloader/bin/heimdex-downloader.js');
-const { transcribe, embedImage, embedText } = InferenceService.method;
+const { transcribe, transcribeStream, embedImage, embedText } = InferenceService.method;
 
 const MODELS = {
   ASR_MODEL: 'example/whisper-korean',
@@ -58,6 +59,17 @@ describe("people's own fine-tunes, by their names alone", () => {
     expect(language).to.equal('ko');
     expect(durationSeconds).to.be.within(3, 10);
     expect(model?.id).to.equal(MODELS.ASR_MODEL);
+  });
+
+  it('the Whisper refuses live speech by name without voice activity detection', async () => {
+    const call = client.bidi(transcribeStream);
+    const received = gather<TranscribeStreamResponse>(call);
+    call.write(LIVE);
+    call.end(audioMessage(await readFile(join(ROOT, 'demo/samples/speech/models.flac'))));
+    const result = await received;
+    if (result.ok) throw new Error('Expected an error.');
+    expect(result.error).to.deep.include({ reason: 'FEATURE_DISABLED', fields: ['options.live'] });
+    expect(result.error.message).to.match(/^options\.live needs voice activity detection.*FEATURE_VAD=true/);
   });
 
   it('a sharded Japanese SigLIP of another size embeds images and texts', async () => {

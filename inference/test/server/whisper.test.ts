@@ -1,28 +1,30 @@
 /**
- * What only Whisper can: times of words, languages, translations, windows of one file in one run; over gRPC and by the npm package
- * openai. Skips without its weights.
+ * What only Whisper can: times of words, languages, translations, windows of one file in one run, live speech; over gRPC, by the npm
+ * package openai and on the page. One server, which takes 5 s of processor time to start. Skips without its weights.
  */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createInferenceClient } from '@heimdex/client';
-import { InferenceService, type TranscribeStreamResponse } from '@heimdex/gen';
+import { InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
 import OpenAI, { toFile } from 'openai';
-import { GrpcClient, gather } from '../fixtures/grpc-client.js';
+import { GrpcClient } from '../fixtures/grpc-client.js';
 import { type ServedVolume, serveVolume } from '../fixtures/serve-volume.js';
-import { audioMessage, LIVE } from '../fixtures/stream-messages.js';
 import { inChunks, streamed, unary } from '../fixtures/streamed-audio.js';
 import { makeVolume, ROOT, SHARED_MODELS } from '../fixtures/volume.js';
+import { testWordsPage } from '../playground/words.js';
+import { voiceWeights } from '../support/silero.js';
 import { plainWords } from '../support/speech.js';
+import { PLACES, testLive } from './live.js';
 
 const NAME = 'onnx-community/whisper-base_timestamped';
 const DIR = join(SHARED_MODELS, NAME);
 const SAMPLES = join(ROOT, '../shared/samples/speech');
 const SAID = 'and so my fellow americans ask not what your country can do for you ask what you can do for your country';
 
-const { transcribe, transcribeStream } = InferenceService.method;
+const { transcribe } = InferenceService.method;
 
 describe('a server of Whisper', () => {
   let served: ServedVolume | undefined;
@@ -34,9 +36,11 @@ describe('a server of Whisper', () => {
       console.log(`      skipped: there is no ${DIR}`);
       return this.skip();
     }
+    const models = { ASR_MODEL: NAME, VISION_MODEL_NAME: 'none', FEATURE_VAD: 'true', VERIFY_MODELS: 'quick' };
+    const volume = await makeVolume({ snapshots: { [NAME]: DIR }, plain: [voiceWeights()] });
     // A busy machine must not cause refusals.
-    const env = { ASR_MODEL: NAME, VISION_MODEL_NAME: 'none', MAX_QUEUE_SECONDS: '300' };
-    served = await serveVolume(await makeVolume({ snapshots: { [NAME]: DIR } }), env);
+    const env = { PLAYGROUND: 'true', MAX_QUEUE: `${PLACES}`, MAX_QUEUE_SECONDS: '300' };
+    served = await serveVolume(volume, { ...models, ...env });
     const { address, url } = served.server;
     client = new GrpcClient(address);
     openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none is needed', maxRetries: 0 });
@@ -55,17 +59,6 @@ describe('a server of Whisper', () => {
     expect(plainWords(text)).to.equal(SAID);
     expect(language).to.equal('en');
     expect(languageProbability).to.be.greaterThan(0.5);
-  });
-
-  it('refuses live speech by name without voice activity detection', async () => {
-    const call = client.bidi(transcribeStream);
-    const received = gather<TranscribeStreamResponse>(call);
-    call.write(LIVE);
-    call.end(audioMessage(await content()));
-    const result = await received;
-    if (result.ok) throw new Error('Expected an error.');
-    expect(result.error).to.deep.include({ reason: 'FEATURE_DISABLED', fields: ['options.live'] });
-    expect(result.error.message).to.match(/^options\.live needs voice activity detection.*FEATURE_VAD=true/);
   });
 
   it('returns timestamps of words, of segments, or of both to the npm package openai', async () => {
@@ -159,6 +152,9 @@ describe('a server of Whisper', () => {
     expect(await Promise.all(together)).to.deep.equal(alone);
     expect(order).to.deep.equal(['the clip', 'the long one']);
   });
+
+  describe('with live speech', () => testLive(() => served as ServedVolume));
+  describe('with the page to try it', () => testWordsPage(() => served as ServedVolume));
 });
 
 /** Repeats the samples of a WAV file, each followed by silence, as a WAV file. */

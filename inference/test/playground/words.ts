@@ -1,35 +1,24 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { findChromium } from '../fixtures/browser.js';
 import { openPage, type Page, until } from '../fixtures/devtools.js';
-import { type ServedVolume, serveVolume } from '../fixtures/serve-volume.js';
-import { makeVolume, ROOT, SHARED_MODELS } from '../fixtures/volume.js';
+import type { ServedVolume } from '../fixtures/serve-volume.js';
+import { ROOT } from '../fixtures/volume.js';
 
-const NAME = 'onnx-community/whisper-base_timestamped';
-const DIR = join(SHARED_MODELS, NAME);
 const VIDEO = join(ROOT, 'inference/test/audio/cases/video_vp8_opus.webm');
 
-describe('the page with a model that has the times of words', () => {
-  let served: ServedVolume | undefined;
-  let page: Page;
-  before(async function () {
+/** The test of the page with a server of Whisper, which has the times of words. */
+export function testWordsPage(served: () => ServedVolume): void {
+  let page: Page | undefined;
+  after(() => page?.close());
+
+  it('shows each word with its time, and a click plays from there', async function () {
     const program = findChromium();
-    if (program === undefined || !existsSync(DIR)) {
-      console.log(`      skipped: needs Chromium (HEIMDEX_TEST_CHROMIUM may name one) and ${DIR}`);
+    if (program === undefined) {
+      console.log('      skipped: no Chromium is installed; HEIMDEX_TEST_CHROMIUM may name one');
       return this.skip();
     }
-    const models = { ASR_MODEL: NAME, VISION_MODEL_NAME: 'none', VERIFY_MODELS: 'quick' };
-    const volume = await makeVolume({ snapshots: { [NAME]: DIR } });
-    served = await serveVolume(volume, { PLAYGROUND: 'true', ...models });
-    page = await openPage(program, `${served.server.url}/`);
-  });
-  after(async () => {
-    await page?.close();
-    await served?.stop();
-  });
-
-  it('shows each word with its time, and a click plays from there', async () => {
+    page = await openPage(program, `${served().server.url}/`);
     await page.evaluate(until("document.querySelector('#section-speech')?.hidden === false"));
     await page.choose('#speech-file', [VIDEO]);
     await page.evaluate(until("/^Done/.test(document.querySelector('#speech-status').textContent)"));
@@ -52,4 +41,4 @@ describe('the page with a model that has the times of words', () => {
     expect(page.requests.filter((url) => url.endsWith('/Transcribe'))).to.have.lengthOf(1);
     expect(page.errors).to.deep.equal([]);
   });
-});
+}

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import {
@@ -12,15 +11,13 @@ import {
 import { expect } from 'chai';
 import { pcm16 } from '../audio/wav-file.js';
 import { GrpcClient, gather } from '../fixtures/grpc-client.js';
-import { type ServedVolume, serveVolume } from '../fixtures/serve-volume.js';
+import type { ServedVolume } from '../fixtures/serve-volume.js';
 import type { ServerProcess } from '../fixtures/server-process.js';
-import { makeVolume, ROOT, SHARED_MODELS } from '../fixtures/volume.js';
+import { ROOT } from '../fixtures/volume.js';
 import { inShared } from '../support/paths.js';
-import { voiceWeights } from '../support/silero.js';
 import { joined, samplesOf, wordErrors } from '../support/speech.js';
 
 const { transcribe, transcribeStream } = InferenceService.method;
-const NAME = 'onnx-community/whisper-base_timestamped';
 const SAID = 'He was not an ill-disposed young man. He might even have been made amiable himself.';
 const RAW = { encoding: AudioEncoding.PCM_S16LE, sampleRateHz: 16_000, channelCount: 1 };
 /** 0.1 s of samples, as a microphone gives them. */
@@ -29,23 +26,19 @@ const BYTES_PER_SECOND = 32_000;
 /** The server reads a quarter of a second at a time and ahead of that. No more is sent, so that each pass has the audio it has live. */
 const MAX_UNREAD_SECONDS = 0.7;
 
-describe('live speech with Whisper', () => {
+/** The places of the queue: as many as the other tests of the server need. */
+export const PLACES = 4;
+
+/** The tests of live speech with a server of Whisper that has voice activity and a queue of PLACES. */
+export function testLive(served: () => ServedVolume): void {
   let server: ServerProcess;
-  let stop: ServedVolume['stop'] | undefined;
   let client: GrpcClient;
   /** Two sentences with a pause of 1 s, silence before and after them: 9 s. */
   let samples: Float32Array;
   let content: Buffer;
 
-  before(async function () {
-    const dir = join(SHARED_MODELS, NAME);
-    if (!existsSync(dir)) {
-      console.log(`      skipped: ${dir} does not exist`);
-      return this.skip();
-    }
-    const volume = await makeVolume({ snapshots: { [NAME]: dir }, plain: [voiceWeights()] });
-    const models = { ASR_MODEL: NAME, VISION_MODEL_NAME: 'none', FEATURE_VAD: 'true', VERIFY_MODELS: 'quick' };
-    ({ server, stop } = await serveVolume(volume, { MAX_QUEUE: '1', ...models }));
+  before(async () => {
+    ({ server } = served());
     client = new GrpcClient(server.address);
     const [said, more] = await Promise.all(
       ['0880', '0930'].map((name) =>
@@ -56,10 +49,7 @@ describe('live speech with Whisper', () => {
     samples = joined([silence, said ?? silence, silence, more ?? silence, silence]);
     content = Buffer.from(pcm16(samples));
   });
-  after(async () => {
-    client?.close();
-    await stop?.();
-  });
+  after(() => client?.close());
 
   const live = (options = {}) =>
     create(TranscribeStreamRequestSchema, {
@@ -129,7 +119,13 @@ describe('live speech with Whisper', () => {
   });
 
   it('releases its place in the queue when its caller cancels it', async () => {
-    const call = client.bidi(transcribeStream);
+    const open = (id: string) => client.bidi(transcribeStream, { headers: { 'x-request-id': id } });
+    const silent = Array.from({ length: PLACES - 1 }, (_, index) => open(`silent-${index}`));
+    for (const call of silent) {
+      call.on('error', () => {});
+      call.write(live());
+    }
+    const call = open('cancelled');
     const ended = once(call, 'error');
     const spoken = new Promise<void>((resolve) => {
       call.on('data', ({ message }: TranscribeStreamResponse) => {
@@ -143,10 +139,14 @@ describe('live speech with Whisper', () => {
     expect(await client.failure(transcribe, short)).to.include({ reason: 'QUEUE_FULL' });
     call.cancel();
     await ended;
-    const line = await server.logged(({ code }) => code === 'CANCELLED');
-    expect(line).to.include({ msg: 'call', protocol: 'grpc' });
+    const line = await server.logged((entry) => entry.call === 'cancelled');
+    expect(line).to.include({ msg: 'call', code: 'CANCELLED', protocol: 'grpc' });
     expect(line.path).to.match(/TranscribeStream$/);
     expect((await client.value(transcribe, short)).text).to.match(/he was not/i);
+    for (const [index, other] of silent.entries()) {
+      other.cancel();
+      await server.logged((entry) => entry.call === `silent-${index}`);
+    }
     const metrics = await (await fetch(`${server.url}/metrics`)).text();
     expect(metrics).to.match(/^heimdex_requests_in_progress 0$/m);
     expect(metrics).to.match(/^heimdex_queue_items\{[^}]*\} 0$/m);
@@ -170,4 +170,4 @@ describe('live speech with Whisper', () => {
     expect(await closed).to.deep.equal([130, null]);
     expect(stdout).to.match(/^He was not .*young man.*himself.*\n$/i);
   });
-});
+}
