@@ -29,24 +29,41 @@ describe('AC-3', () => {
     const dir = await mkdtemp(join(tmpdir(), 'heimdex-ac3-'));
     const source = ['-f', 'lavfi', '-i', 'aevalsrc=0.5*sin(300*t*t)+0.05*random(0):s=48000:d=1'];
     try {
-      for (const codec of ['ac3', 'eac3']) {
-        for (const [ending, channels] of [
-          ['mp4', 2],
-          ['mkv', 6],
-          ['ts', 2],
-        ] as const) {
-          const [video, wav] = [join(dir, `a.${ending}`), join(dir, 'a.wav')];
-          const how = ['-ac', `${channels}`, '-c:a', codec, video];
-          const made = spawnSync('ffmpeg', ['-v', 'error', '-y', ...source, ...how]);
-          expect(made.status, String(made.stderr)).to.equal(0);
-          expect(spawnSync('ffmpeg', ['-v', 'error', '-y', '-i', video, '-c:a', 'pcm_f32le', wav]).status).to.equal(0);
-          const [one, other] = [await transcribe(await readFile(video)), await transcribe(await readFile(wav))];
+      const layouts = [
+        ['mp4', 2],
+        ['mkv', 6],
+        ['ts', 2],
+      ] as const;
+      const files = ['ac3', 'eac3'].flatMap((codec) =>
+        layouts.map(([ending, channels]) => {
           const what = `${codec} in ${ending}`;
-          expect(one.track?.codec, what).to.equal(codec === 'ac3' ? 'AC-3' : 'E-AC-3');
-          expect(one.warnings, what).to.deep.equal([]);
-          expect(alike(one.samples, other.samples, 100).value, what).to.be.above(0.999);
-          expect(one.samples.length / 16_000, what).to.be.closeTo(1.02, 0.05);
-        }
+          return {
+            codec,
+            what,
+            channels: `${channels}`,
+            video: join(dir, `${codec}.${ending}`),
+            wav: join(dir, `${what}.wav`),
+          };
+        }),
+      );
+      // All files in one process each way.
+      const ffmpeg = (args: readonly string[]) => spawnSync('ffmpeg', ['-v', 'error', ...args], { encoding: 'utf8' });
+      const made = ffmpeg([
+        ...source,
+        ...files.flatMap(({ codec, channels, video }) => ['-ac', channels, '-c:a', codec, video]),
+      ]);
+      expect(made.status, made.stderr).to.equal(0);
+      const read = ffmpeg([
+        ...files.flatMap(({ video }) => ['-i', video]),
+        ...files.flatMap(({ wav }, index) => ['-map', `${index}`, '-c:a', 'pcm_f32le', wav]),
+      ]);
+      expect(read.status, read.stderr).to.equal(0);
+      for (const { codec, what, video, wav } of files) {
+        const [one, other] = [await transcribe(await readFile(video)), await transcribe(await readFile(wav))];
+        expect(one.track?.codec, what).to.equal(codec === 'ac3' ? 'AC-3' : 'E-AC-3');
+        expect(one.warnings, what).to.deep.equal([]);
+        expect(alike(one.samples, other.samples, 100).value, what).to.be.above(0.999);
+        expect(one.samples.length / 16_000, what).to.be.closeTo(1.02, 0.05);
       }
     } finally {
       await rm(dir, { recursive: true });

@@ -88,27 +88,50 @@ describe('ALAC', () => {
       const speechLike = 'aevalsrc=0.7*random(0)*sin(300*t*t)|0.9*sin(2000*t):s=16000:d=1';
       const noise = 'anoisesrc=a=1:r=16000:d=1';
       const silence = 'anullsrc=r=16000:cl=stereo:d=1';
-      for (const [source, bits, rateHz, ending] of [
-        [speechLike, 16, 16_000, 'm4a'],
-        [noise, 16, 16_000, 'm4a'],
-        [silence, 16, 16_000, 'm4a'],
-        [speechLike, 24, 16_000, 'm4a'],
-        [noise, 24, 16_000, 'm4a'],
-        [silence, 24, 16_000, 'm4a'],
-        // The 16 bits of the container's rate cannot hold it.
-        [speechLike, 24, 96_000, 'm4a'],
-        [speechLike, 16, 44_100, 'mka'],
-        [noise, 24, 96_000, 'mka'],
-      ] as const) {
-        const [alac, wav] = [join(dir, `a.${ending}`), join(dir, 'a.wav')];
-        const input = ['-v', 'error', '-y', '-f', 'lavfi', '-i', source, '-ar', `${rateHz}`];
-        const depth = bits === 16 ? 's16p' : 's32p';
-        const made = spawnSync('ffmpeg', [...input, '-sample_fmt', depth, '-c:a', 'alac', alac]);
-        expect(made.status, String(made.stderr)).to.equal(0);
-        const pcm = ['-c:a', `pcm_s${bits}le`, wav];
-        expect(spawnSync('ffmpeg', ['-v', 'error', '-y', '-i', alac, ...pcm]).status).to.equal(0);
+      const files = (
+        [
+          [speechLike, 16, 16_000, 'm4a'],
+          [noise, 16, 16_000, 'm4a'],
+          [silence, 16, 16_000, 'm4a'],
+          [speechLike, 24, 16_000, 'm4a'],
+          [noise, 24, 16_000, 'm4a'],
+          [silence, 24, 16_000, 'm4a'],
+          // The 16 bits of the container's rate cannot hold it.
+          [speechLike, 24, 96_000, 'm4a'],
+          [speechLike, 16, 44_100, 'mka'],
+          [noise, 24, 96_000, 'mka'],
+        ] as const
+      ).map(([source, bits, rateHz, ending], index) => ({
+        name: `${source}, ${bits} bits, ${rateHz} Hz, ${ending}`,
+        source: ['-f', 'lavfi', '-i', source],
+        alac: join(dir, `${index}.${ending}`),
+        wav: join(dir, `${index}.wav`),
+        encoding: [
+          '-map',
+          `${index}`,
+          '-ar',
+          `${rateHz}`,
+          '-sample_fmt',
+          bits === 16 ? 's16p' : 's32p',
+          '-c:a',
+          'alac',
+        ],
+        decoding: ['-map', `${index}`, '-c:a', `pcm_s${bits}le`],
+      }));
+      // All files in one process each way.
+      const ffmpeg = (args: readonly string[]) => spawnSync('ffmpeg', ['-v', 'error', ...args], { encoding: 'utf8' });
+      const made = ffmpeg([
+        ...files.flatMap(({ source }) => source),
+        ...files.flatMap(({ encoding, alac }) => [...encoding, alac]),
+      ]);
+      expect(made.status, made.stderr).to.equal(0);
+      const read = ffmpeg([
+        ...files.flatMap(({ alac }) => ['-i', alac]),
+        ...files.flatMap(({ decoding, wav }) => [...decoding, wav]),
+      ]);
+      expect(read.status, read.stderr).to.equal(0);
+      for (const { name, alac, wav } of files) {
         const [one, other] = [await transcribe(await readFile(alac)), await transcribe(await readFile(wav))];
-        const name = `${source}, ${bits} bits, ${rateHz} Hz, ${ending}`;
         expect(one.track?.codec, name).to.equal('ALAC');
         expect(one.samples.length, name).to.equal(other.samples.length);
         expect(Buffer.from(one.samples.buffer).equals(Buffer.from(other.samples.buffer)), name).to.equal(true);
