@@ -106,8 +106,10 @@ describe('the pages, on a real server', () => {
     const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
     const options = '--strict --skipLibCheck --noUncheckedIndexedAccess --module nodenext --target es2022 --types node';
     await execute(process.execPath, [tsc, ...options.split(' '), ...names], { cwd: server.dir });
-    const outputs: string[] = [];
-    for (const name of names) outputs.push(await runNode(name.replace('.ts', '.js')));
+    // One process runs them all, and ends if each has closed what it opened.
+    const imports = names.map((name) => `await import('./${name.replace('.ts', '.js')}');`);
+    await writeProgram('programs.js', imports.join("console.log('=====');\n"));
+    const outputs = (await runNode('programs.js')).split('=====\n');
     const [transcribe, batches, streams, video, errors, restart] = outputs;
     expect(outputs).to.have.length(6);
     expect(transcribe).to.match(/^You can search a video by the words/);
