@@ -176,7 +176,7 @@ describe('a checkpoint', () => {
       2 * made.models[0].compile.diskBytes,
       1,
     );
-    await ok();
+    await filled();
     expect((await json(['plan'])).models[0]).to.deep.include({ complete: true });
   });
 
@@ -221,7 +221,7 @@ describe('a checkpoint', () => {
       await writeFile(join(cache, 'whisper', 'tiny-test.pt'), bytes);
     };
 
-    it('is compiled, and only the small files are fetched, as plan shows', async () => {
+    it('is compiled, and only the small files are fetched, as plan shows; it stays with any KEEP_CHECKPOINTS', async () => {
       await put(whisper.pt);
       const said = (await ok(['plan'], await more())).stdout;
       expect(said).to.match(/keep +whisper\/tiny-test\.pt/);
@@ -231,8 +231,10 @@ describe('a checkpoint', () => {
       );
       expect(said).not.to.include('model.safetensors');
       requests().clear();
-      await ok([], await more());
+      await ok([], { ...(await more()), KEEP_CHECKPOINTS: 'false' });
       expect(bytesAsked()).not.to.include('model.safetensors');
+      // This program did not download it.
+      expect((await stat(join(cache, 'whisper', 'tiny-test.pt'))).size).to.equal(whisper.pt.length);
       expect((await compiled('acme/whisper-test')).manifest.sources.map(({ path }) => path)).to.deep.equal([
         'whisper/tiny-test.pt',
       ]);
@@ -250,12 +252,6 @@ describe('a checkpoint', () => {
       expect(problem.message)
         .to.include('whisper/tiny-test.pt is present but not compiled yet')
         .and.include('tokenizer.json');
-    });
-
-    it('stays with any KEEP_CHECKPOINTS, because this program did not download it', async () => {
-      await put(whisper.pt);
-      await ok([], { ...(await more()), KEEP_CHECKPOINTS: 'false' });
-      expect((await stat(join(cache, 'whisper', 'tiny-test.pt'))).size).to.equal(whisper.pt.length);
     });
 
     it('with other bytes is reported, left unchanged and not used', async () => {

@@ -70,7 +70,7 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
   }
 
   it('is removed before the next one is fetched, so that the volume holds one at a time', async () => {
-    const more = { ...DROP, ASR_MODEL: 'acme/whisper-test' };
+    const more = { ...DROP, ASR_MODEL: 'acme/whisper-test:fp32', TEXT_MODEL_NAME: `${NAME}:fp32` };
     const costs = async (env: NodeJS.ProcessEnv) => (await json(['plan'], env)).costs;
     const kept = await costs({ ...more, KEEP_CHECKPOINTS: 'true' });
     expect(kept.peakBytes).to.equal(kept.endBytes);
@@ -98,9 +98,10 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
   });
 
   it('is fetched again for another precision, and for graphs of another compiler', async () => {
+    await filled();
     await ok([], DROP);
     requests().clear();
-    await ok([], { ...DROP, TEXT_MODEL_NAME: `${NAME}:fp16` });
+    await ok([], { ...DROP, TEXT_MODEL_NAME: `${NAME}:fp32` });
     expect(bytesAsked()).to.include('model.safetensors');
     await rm(join(cache, '.compiled'), { recursive: true });
     requests().clear();
@@ -145,6 +146,7 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
   });
 
   it('is not fetched, and nothing compiled, when only a small file is missing, as plan shows', async () => {
+    await filled();
     await ok([], DROP);
     for (const lock of [true, false]) {
       if (!lock) await rm(join(cache, 'models.lock.json'));
