@@ -1,5 +1,6 @@
 import {
   ATTRIBUTE_TYPES,
+  type Dimension,
   ELEMENT_TYPES,
   type ElementType,
   FIELDS,
@@ -98,31 +99,17 @@ function writeTensor(tensor: OnnxTensor): Uint8Array[] {
 function writeValue(value: OnnxValue): Uint8Array {
   const name = bytesField(FIELDS.value.name, value.name);
   if (value.elementType === 'undefined') return name;
-  const shape =
-    value.dims === undefined
-      ? []
-      : [
-          bytesField(
-            FIELDS.tensorType.shape,
-            concatBytes(
-              value.dims.map((dim) =>
-                bytesField(
-                  FIELDS.shape.dim,
-                  dim === null
-                    ? new Uint8Array(0)
-                    : typeof dim === 'string'
-                      ? bytesField(FIELDS.dim.param, dim)
-                      : varintField(FIELDS.dim.value, dim),
-                ),
-              ),
-            ),
-          ),
-        ];
+  const dims = value.dims?.map((dim) => bytesField(FIELDS.shape.dim, writeDimension(dim)));
   const type = concatBytes([
     varintField(FIELDS.tensorType.elementType, elementTypeNumber(value.elementType)),
-    ...shape,
+    ...(dims === undefined ? [] : [bytesField(FIELDS.tensorType.shape, concatBytes(dims))]),
   ]);
   return concatBytes([name, bytesField(FIELDS.value.type, bytesField(FIELDS.type.tensor, type))]);
+}
+
+function writeDimension(dim: Dimension): Uint8Array {
+  if (dim === null) return new Uint8Array(0);
+  return typeof dim === 'string' ? bytesField(FIELDS.dim.param, dim) : varintField(FIELDS.dim.value, dim);
 }
 
 /** The number of an element type in TensorProto.DataType, as Cast names it. */
@@ -198,8 +185,11 @@ export function tensor(
   return { name, dims: [...dims], elementType, data: { kind: 'inline', bytes }, rest: [] };
 }
 
-/** A model of nodes, constants, inputs and outputs alone, for the standard operators of opset 17. */
-export function newModel(graph: Pick<OnnxGraph, 'name' | 'nodes' | 'initializers' | 'inputs' | 'outputs'>): OnnxModel {
+/** A graph of nodes, constants, inputs and outputs alone. */
+export type PlainGraph = Pick<OnnxGraph, 'name' | 'nodes' | 'initializers' | 'inputs' | 'outputs'>;
+
+/** A model of such a graph, for the standard operators of opset 17. */
+export function newModel(graph: PlainGraph): OnnxModel {
   const rest = { shapes: [], rest: [] };
   return { irVersion: 8n, producer: '', opsets: new Map([['', 17n]]), graph: { ...graph, ...rest }, rest: [] };
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type OnnxGraph, type OnnxModel, type OnnxTensor, RUNTIME_DOMAIN, writeModel } from '@heimdex/onnx';
+import { newModel, type OnnxModel, type OnnxTensor, type PlainGraph, RUNTIME_DOMAIN, writeModel } from '@heimdex/onnx';
 import { type ConstantValues, Graph, type Lazy } from './graph.js';
 import type { LayeredGraph } from './layered-graph.js';
 import { WeightsFile, type WrittenFile } from './weights-file.js';
@@ -11,17 +11,12 @@ const OPSET = 21n;
 const IR_VERSION = 10n;
 
 /** A model of the operators that graphs are built of. */
-export function modelOf(graph: Pick<OnnxGraph, 'name' | 'nodes' | 'initializers' | 'inputs' | 'outputs'>): OnnxModel {
-  return {
-    irVersion: IR_VERSION,
-    producer: 'heimdex',
-    opsets: new Map([
-      ['', OPSET],
-      [RUNTIME_DOMAIN, 1n],
-    ]),
-    graph: { ...graph, shapes: [], rest: [] },
-    rest: [],
-  };
+export function modelOf(graph: PlainGraph): OnnxModel {
+  const opsets = new Map([
+    ['', OPSET],
+    [RUNTIME_DOMAIN, 1n],
+  ]);
+  return { ...newModel(graph), irVersion: IR_VERSION, producer: 'heimdex', opsets };
 }
 
 /**
