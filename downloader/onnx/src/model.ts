@@ -49,6 +49,7 @@ export type TensorData =
 export interface OnnxTensor {
   name: string;
   dims: number[];
+  /** `undefined`: a type that is not modelled, such as those of 4 bits; its number is in `rest`. */
   elementType: ElementType;
   /** Little endian, as raw_data, whatever the encoding in the file. Absent: none, or an encoding kept in `rest`. */
   data: TensorData | undefined;

@@ -81,7 +81,9 @@ function writeTensor(tensor: OnnxTensor): Uint8Array[] {
     );
   return [
     ...tensor.dims.map((dim) => varintField(FIELDS.tensor.dims, dim)),
-    varintField(FIELDS.tensor.dataType, elementTypeNumber(tensor.elementType)),
+    ...(tensor.elementType === 'undefined'
+      ? []
+      : [varintField(FIELDS.tensor.dataType, elementTypeNumber(tensor.elementType))]),
     bytesField(FIELDS.tensor.name, tensor.name),
     ...(data?.kind === 'inline' ? partsField(FIELDS.tensor.rawData, [data.bytes]) : []),
     ...(data?.kind === 'external'

@@ -132,7 +132,10 @@ class Parser {
     const { tensor } = FIELDS;
     this.#read(this.#inside(field), read.rest, {
       [tensor.dims]: (part) => this.#integers(part, (value) => read.dims.push(Number(value))),
-      [tensor.dataType]: (part) => (read.elementType = elementType(part.value)),
+      [tensor.dataType]: (part) => {
+        read.elementType = elementType(part.value);
+        if (read.elementType === 'undefined') read.rest.push(this.#whole(part));
+      },
       [tensor.name]: (part) => (read.name = this.#text(part)),
       [tensor.rawData]: (part) => (read.data = this.#data(part)),
       [tensor.floats]: (part) => typed.push(this.#copy(part.offset, part.length)),
@@ -147,10 +150,10 @@ class Parser {
       [tensor.dataLocation]: () => {},
     });
     if (typed.length > 0) read.data = { kind: 'inline', bytes: concatBytes(typed) };
-    if (integers.length > 0) {
-      const bytes = varintBytes(this.#source, integers, integerSize(read.elementType));
-      read.data = { kind: 'inline', bytes };
-    }
+    const integerBytes = INTEGER_BYTES[read.elementType];
+    if (integerBytes === undefined) for (const part of integers) read.rest.push(this.#whole(part));
+    else if (integers.length > 0)
+      read.data = { kind: 'inline', bytes: varintBytes(this.#source, integers, integerBytes) };
     const location = external.get('location');
     if (location !== undefined) {
       const offset = Number(external.get('offset') ?? 0);
@@ -250,9 +253,3 @@ const INTEGER_BYTES: Readonly<Partial<Record<ElementType, number>>> = {
   int32: 4,
   int64: 8,
 };
-
-function integerSize(type: ElementType): number {
-  const size = INTEGER_BYTES[type];
-  if (size === undefined) throw new Error(`Expected integers in a tensor's integer field, got ${type}.`);
-  return size;
-}

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bytesField, concatBytes, varint, varintField } from '@heimdex/onnx';
 import { expect } from 'chai';
+import { InferenceSession } from 'onnxruntime-node';
 import {
   eachTensor,
   graphFacts,
@@ -176,6 +177,30 @@ describe('ONNX files', () => {
       expect(initializer?.data).to.deep.equal({ kind: 'inline', bytes });
     }
   });
+
+  for (const [what, data] of [
+    ['raw data', bytesField(9, Uint8Array.of(0x21))],
+    ['integers', bytesField(5, Uint8Array.of(0x21))],
+  ] as const) {
+    it(`keep constants of 4 bits, as exports of a quarter of the size have them, in ${what}`, async () => {
+      const model = newModel({
+        name: 'four bits',
+        nodes: [node('DequantizeLinear', ['steps', 'scale'], ['values'])],
+        initializers: [tensor('scale', [], Float32Array.of(0.5))],
+        inputs: [],
+        outputs: [{ name: 'values', elementType: 'float32', dims: [2] }],
+      });
+      model.opsets.set('', 21n);
+      // TensorProto of dims [2], data type uint4, name "steps".
+      const steps = concatBytes([varintField(1, 2), varintField(2, 21), bytesField(8, 'steps'), data]);
+      model.graph.rest.push(bytesField(5, steps));
+      const written = writeModel(parseModel(writeModel({ ...model, irVersion: 10n })));
+      const session = await InferenceSession.create(written, { logSeverityLevel: 4 });
+      const { values } = await session.run({});
+      await session.release();
+      expect(values?.data).to.deep.equal(Float32Array.of(0.5, 1));
+    });
+  }
 
   it('of millions of integers without raw data take little more memory than the integers', () => {
     const count = 4_000_000;
