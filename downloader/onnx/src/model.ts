@@ -34,10 +34,12 @@ export type Unmodelled = Uint8Array;
 
 export interface OnnxValue {
   name: string;
-  /** `undefined` for sequences and maps. */
+  /** `undefined` for sequences, maps and types that are not modelled. */
   elementType: ElementType;
   /** Absent: even the rank is unknown. */
   dims: Dimension[] | undefined;
+  /** Its type as in the file, where that is not modelled. */
+  type?: Unmodelled;
 }
 
 /** A tensor's data: in memory, or a range of the file that the model was read from. */

@@ -100,7 +100,7 @@ function writeTensor(tensor: OnnxTensor): Uint8Array[] {
 
 function writeValue(value: OnnxValue): Uint8Array {
   const name = bytesField(FIELDS.value.name, value.name);
-  if (value.elementType === 'undefined') return name;
+  if (value.elementType === 'undefined') return concatBytes([name, value.type ?? new Uint8Array(0)]);
   const dims = value.dims?.map((dim) => bytesField(FIELDS.shape.dim, writeDimension(dim)));
   const type = concatBytes([
     varintField(FIELDS.tensorType.elementType, elementTypeNumber(value.elementType)),

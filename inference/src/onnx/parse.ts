@@ -187,7 +187,10 @@ class Parser {
       });
     this.#read(this.#inside(field), undefined, {
       [value.name]: (part) => (read.name = this.#text(part)),
-      [value.type]: (part) => this.#read(this.#inside(part), undefined, { [type.tensor]: readTensorType }),
+      [value.type]: (part) => {
+        this.#read(this.#inside(part), undefined, { [type.tensor]: readTensorType });
+        if (read.elementType === 'undefined') read.type = this.#whole(part);
+      },
     });
     return read;
   }

@@ -202,6 +202,24 @@ describe('ONNX files', () => {
     });
   }
 
+  it('keep the types of values that are no tensors', async () => {
+    const model = newModel({
+      name: 'sequence',
+      nodes: [node('SequenceLength', ['list'], ['count'])],
+      initializers: [],
+      inputs: [],
+      outputs: [{ name: 'count', elementType: 'int64', dims: [] }],
+    });
+    // ValueInfoProto of a sequence of tensors of float32.
+    const sequence = bytesField(4, bytesField(1, bytesField(1, varintField(1, 1))));
+    model.graph.rest.push(bytesField(11, concatBytes([bytesField(1, 'list'), bytesField(2, sequence)])));
+    const read = parseModel(writeModel(model));
+    expect(read.graph.inputs).to.have.lengthOf(1);
+    const session = await InferenceSession.create(writeModel(read), { logSeverityLevel: 4 });
+    expect(session.inputNames).to.deep.equal(['list']);
+    await session.release();
+  });
+
   it('of millions of integers without raw data take little more memory than the integers', () => {
     const count = 4_000_000;
     const typed = concatBytes([varintField(2, 3), bytesField(5, new Uint8Array(count).fill(1))]);
