@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { type EventEmitter, once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -247,14 +247,17 @@ describe('the process heimdex', () => {
       expect((await runWithOutput('/dev/full', ['info'], 'stderr')).exitCode).to.equal(0);
     });
 
-    it('names the file and exits with 74 when a transcript cannot be written', async () => {
+    it('names the file and exits with 74 when a transcript cannot be written', async function () {
       const dir = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
       try {
-        await writeFile(join(dir, 'a.wav'), 'hello');
-        // A non-empty directory occupies its name.
+        const audio = namedPipe(this, join(dir, 'a.wav'));
+        const running = heimdex(['transcribe', audio, '--output-dir', join(dir, 'out')], { address: server.address });
+        const writer = await open(audio, 'w'); // Opens when the command reads it.
+        // A non-empty directory takes the name meanwhile.
         await mkdir(join(dir, 'out/a.txt/b'), { recursive: true });
-        const args = ['transcribe', join(dir, 'a.wav'), '--output-dir', join(dir, 'out')];
-        const result = await heimdex(args, { address: server.address });
+        await writer.writeFile('hello');
+        await writer.close();
+        const result = await running;
         expect(result.stderr)
           .to.contain(`${join(dir, 'out/a.txt')} cannot be written`)
           .and.not.contain('a bug in');

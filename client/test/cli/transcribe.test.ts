@@ -181,6 +181,16 @@ describe('heimdex transcribe', () => {
     expect(await readdir(out)).to.have.members(['a.txt', 'x']);
   });
 
+  it('rejects an output file that cannot be written before any work', async () => {
+    const out = join(cli.dir, 'out');
+    await mkdir(join(out, 'b.txt'), { recursive: true });
+    const files = [await file('a.wav', 'One.'), await file('b.wav', 'Two.')];
+    const result = await run(['transcribe', ...files, '--output-dir', out]);
+    expect(result.exitCode).to.equal(2);
+    expect(result.stderr).to.equal(`heimdex: ${join(out, 'b.txt')} cannot be written: it is a directory\n`);
+    expect(cli.server.starts).to.deep.equal([]);
+  });
+
   it('rejects an output directory that cannot be created', async () => {
     const audio = await file('a.wav', 'One.');
     const result = await run(['transcribe', audio, '--output-dir', audio]);

@@ -12,7 +12,7 @@ import { LiveDisplay } from '../live-display.js';
 import { unreadable } from '../read-file.js';
 import { FileSink, type TextSink } from '../text-sink.js';
 import { type TranscriptFormat, transcriptWriter, type WordsFormat, wordsWriter } from '../transcript-writer.js';
-import { createDir } from '../writable.js';
+import { createDir, expectWritable } from '../writable.js';
 
 /** Options of `heimdex transcribe`. */
 export interface TranscribeCommandOptions extends CommonOptions {
@@ -63,6 +63,7 @@ export function transcribe(
   const outputs = outputDir === undefined ? undefined : outputsIn(outputDir, files, extension);
   return withClient(host, options, async (context) => {
     if (outputDir !== undefined) await createDir(outputDir);
+    for (const path of outputs?.values() ?? []) await expectWritable(path);
     for (const file of files) {
       const path = outputs?.get(file);
       try {
