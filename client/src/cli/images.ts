@@ -1,4 +1,4 @@
-import { opendir, stat } from 'node:fs/promises';
+import { opendir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { usageError } from './cli-error.js';
 import { unreadablePath } from './read-file.js';
@@ -9,7 +9,7 @@ const IMAGE_EXTENSIONS = new Set(
 );
 
 /**
- * Expands paths to image files. A directory is searched recursively by file extension; hidden files are skipped.
+ * Expands paths to image files. A directory is searched recursively by file extension, links included; hidden files are skipped.
  * Throws CliError if a path does not exist, or there is no image. With `mayBeGone` a path that does not exist but has the name
  * of an image is returned as one: it fails when it is read, and not the files that were named with it, as by xargs.
  */
@@ -33,12 +33,17 @@ async function imagesIn(dir: string): Promise<string[]> {
   return found.sort();
 }
 
-async function* imagesBelow(dir: string): AsyncGenerator<string, void, void> {
+/** @param above the real paths of the directories on the way, to which a link may lead back */
+async function* imagesBelow(dir: string, above: readonly string[] = []): AsyncGenerator<string, void, void> {
+  const real = await realpath(dir).catch(unreadablePath(dir));
+  if (above.includes(real)) return;
   for await (const entry of await opendir(dir).catch(unreadablePath(dir))) {
     if (entry.name.startsWith('.')) continue;
     const path = join(dir, entry.name);
-    if (entry.isDirectory()) yield* imagesBelow(path);
-    else if (hasImageName(path)) yield path;
+    const found = entry.isSymbolicLink() ? await stat(path).catch(() => undefined) : entry;
+    if (found?.isDirectory()) yield* imagesBelow(path, [...above, real]);
+    // A named pipe would be waited for. Of a link to nowhere, reading it says why.
+    else if (found?.isFile() !== false && hasImageName(path)) yield path;
   }
 }
 

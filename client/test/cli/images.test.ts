@@ -1,10 +1,11 @@
-import promises, { mkdir, writeFile } from 'node:fs/promises';
+import promises, { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { findImages } from '../../src/cli/images.js';
 import { writeImageIndex } from '../../src/search/image-index.js';
 import { useCli } from '../support/cli-fixture.js';
+import { namedPipe } from '../support/named-pipe.js';
 
 describe('heimdex', () => {
   const cli = useCli();
@@ -114,10 +115,33 @@ describe('heimdex', () => {
       expect(stderr).to.equal('heimdex: interrupted\n');
     });
 
+    it('find what links of a directory lead to, each place above them once', async () => {
+      const [images, other] = [join(cli.dir, 'images'), join(cli.dir, 'other')];
+      await mkdir(images);
+      await mkdir(join(other, 'below'), { recursive: true });
+      await file('other/below/a.png', '1,0');
+      await symlink(join(other, 'below', 'a.png'), join(images, 'file.png'));
+      await symlink(other, join(images, 'linked'));
+      await symlink('..', join(other, 'below', 'up'));
+      expect(await findImages([images])).to.deep.equal([
+        join(images, 'file.png'),
+        join(images, 'linked', 'below', 'a.png'),
+      ]);
+    });
+
+    it('pass over a named pipe of a directory, whose writer they would wait for', async function () {
+      const pipe = namedPipe(this, join(cli.dir, 'pipe.png'));
+      await symlink('pipe.png', join(cli.dir, 'link.png'));
+      const image = await file('a.png', '1,0');
+      expect(await findImages([cli.dir])).to.deep.equal([image]);
+      expect(await findImages([pipe])).to.deep.equal([pipe]);
+    });
+
     it('find the images of a directory of any size', async () => {
       const { opendir } = promises;
       async function* entries() {
-        for (let name = 130_000; name > 0; name -= 1) yield { name: `${name}.png`, isDirectory: () => false };
+        const file = { isSymbolicLink: () => false, isDirectory: () => false, isFile: () => true };
+        for (let name = 130_000; name > 0; name -= 1) yield { ...file, name: `${name}.png` };
       }
       // Creating 130,000 files would take seconds.
       Object.assign(promises, { opendir: async () => entries() });
