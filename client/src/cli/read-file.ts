@@ -40,6 +40,8 @@ export function unreadable(path: string, cause: unknown): InferenceClientError {
 }
 
 function messageFor(path: string, cause: unknown): string {
+  // As of a variable of a shell that is not set.
+  if (path === '') return 'Expected the name of a file to read, got an empty one';
   // Node.js puts U+FFFD for bytes of a name that are not UTF-8, and no file has the name that results.
   const why = path.includes('\uFFFD') && isNotFound(cause) ? 'its name is not UTF-8; rename it' : messageOf(cause);
   return `${path} cannot be read: ${why}`;

@@ -90,6 +90,18 @@ describe('heimdex', () => {
       );
     });
 
+    it('say that a name is empty, as of a variable of a shell that is not set', async () => {
+      const message = 'Expected the name of a file to read, got an empty one';
+      for (const args of [
+        ['embed-image', ''],
+        ['search', 'owl', ''],
+        ['info', '--token-file', ''],
+      ]) {
+        expect(await run(args)).to.deep.equal({ exitCode: 2, stdout: '', stderr: `heimdex: ${message}\n` });
+      }
+      expect((await run(['transcribe', ''])).stderr).to.equal(`failed  ${message}\n`);
+    });
+
     it('fail a file that is gone alone, where others were named with it', async () => {
       const [gone, kept] = [join(cli.dir, 'gone/gone.png'), await file('kept.png', '1,0')];
       const result = await run(['embed-image', gone, kept]);
