@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { create } from '@bufbuild/protobuf';
 import * as contract from '@heimdex/gen';
 import { type Model, malformed, provenance, type Timing } from './answers.js';
@@ -30,9 +31,23 @@ const codec = codecOf(contract.InferenceService.method.transcribeStream);
 
 /**
  * Calls TranscribeStream. Chunks are read no faster than the server accepts them. If `audio` is a function, the call can
- * be retried on another server until the first response.
+ * be retried on another server until the first response; a stream is closed in any case.
  */
 export async function* transcribeStream(
+  caller: Caller,
+  audio: AudioChunks | (() => AudioChunks),
+  options: TranscribeOptions,
+): AsyncGenerator<TranscribeEvent, void, void> {
+  try {
+    yield* eventsOf(caller, audio, options);
+  } finally {
+    // A call that fails before it reads would leave the stream's file or connection open.
+    if (audio instanceof Readable) audio.destroy();
+    else if (audio instanceof ReadableStream) audio.cancel().catch(() => undefined);
+  }
+}
+
+async function* eventsOf(
   caller: Caller,
   audio: AudioChunks | (() => AudioChunks),
   options: TranscribeOptions,

@@ -1,4 +1,6 @@
+import { createReadStream } from 'node:fs';
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { create } from '@bufbuild/protobuf';
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
 import {
@@ -9,7 +11,12 @@ import {
   TranscribeStreamResponseSchema,
 } from '@heimdex/gen';
 import { expect } from 'chai';
-import { createInferenceClient, type InferenceClient, type TranscribeEvent } from '../src/index.js';
+import {
+  createInferenceClient,
+  type InferenceClient,
+  type TranscribeEvent,
+  type TranscribeOptions,
+} from '../src/index.js';
 import { connected } from './support/connected.js';
 import { failureOf } from './support/failure-of.js';
 import { deferred, failure, startFakeService } from './support/fake-service.js';
@@ -147,6 +154,31 @@ describe('a stream of speech', () => {
       ),
     );
     expect(notOpened).to.include({ reason: 'SOURCE_FAILED', message: 'the audio could not be read: no microphone' });
+  });
+
+  it('closes its source if the call fails before it reads it', async () => {
+    const client = await clientOf(() => undefined);
+    const sources = () => {
+      let isCancelled = false;
+      const cancel = () => {
+        isCancelled = true;
+      };
+      const stream = new ReadableStream<Uint8Array>({ cancel });
+      const file = createReadStream(fileURLToPath(import.meta.url));
+      return { audios: [file, stream], closed: () => [file.destroyed, isCancelled] };
+    };
+    const failed = async (options: TranscribeOptions, reason: string) => {
+      const { audios, closed } = sources();
+      for (const audio of audios) {
+        const error = await failureOf(collect(client.transcribeStream(audio, options)));
+        expect(error.reason).to.equal(reason);
+      }
+      expect(closed()).to.deep.equal([true, true]);
+    };
+    await failed({ beamSize: -1 }, 'INVALID_ARGUMENT');
+    await failed({ signal: AbortSignal.abort() }, 'ABORTED');
+    client.close();
+    await failed({}, 'CLOSED');
   });
 
   it('refuses chunks that are no bytes, of which nothing would be sent', async () => {
