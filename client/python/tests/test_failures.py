@@ -216,6 +216,19 @@ class OtherVersionTest(unittest.TestCase):
             self.assertEqual(caught.exception.reason, "MALFORMED_ANSWER")
             self.assertIn(why, caught.exception.message)
 
+    def test_limits_that_the_server_does_not_tell_divide_no_batch(self) -> None:
+        calls: list[int] = []
+
+        def unary(request: bytes, _context: Any) -> bytes:
+            if not request:
+                return INFO
+            calls.append(len(embedding_pb2.EmbedTextRequest.FromString(request).texts))
+            results: Any = [{"embedding": {"float32_le": bytes(8)}}] * calls[-1]
+            return embedding_pb2.EmbedTextResponse(results=results, dimensions=2).SerializeToString()
+
+        with fake_server(unary) as port, HeimdexClient(f"127.0.0.1:{port}") as client:
+            self.assertEqual(len(client.embed_texts(["a", "b", "c"]).vectors), 3)
+        self.assertEqual(calls, [3])
 
     def test_a_call_without_a_message_is_an_error_although_its_status_is_ok(self) -> None:
         with fake_server(stream=lambda _requests, _context: iter(())) as port, HeimdexClient(f"127.0.0.1:{port}") as client:

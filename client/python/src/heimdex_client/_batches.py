@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import reprlib
 import typing
@@ -37,11 +38,13 @@ class Batch(Generic[_T]):
         if limits is None:
             yield self.request(self.items)
             return
-        room = limits.max_message_bytes - 1024
+        # 0: the server does not tell.
+        room = (limits.max_message_bytes or math.inf) - 1024
+        most = limits.max_batch_items or math.inf
         begin, used = 0, 0
         for index, size in enumerate(self.sizes):
             size += 16  # Tags and lengths.
-            if index > begin and (index - begin >= limits.max_batch_items or used + size > room):
+            if index > begin and (index - begin >= most or used + size > room):
                 yield self.request(self.items[begin:index])
                 begin, used = index, 0
             used += size
