@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import * as contract from '@heimdex/gen';
-import { createError, type InferenceClientError } from './errors.js';
+import { changedError, createError, type InferenceClientError } from './errors.js';
 import type { MethodName } from './options.js';
 import { type Plain, plain } from './plain.js';
 
@@ -23,7 +23,7 @@ export function valuesOf<Value>(outcomes: readonly Outcome<Value>[]): Value[] {
     if (outcome.ok) return outcome.value;
     const { error } = outcome;
     if (outcomes.length === 1) throw error;
-    throw createError(error.code, `results[${index}]: ${error.message}`, { ...error });
+    throw changedError(error, `results[${index}]: ${error.message}`, {});
   });
 }
 

@@ -4,7 +4,7 @@ import { type Any, anyUnpack, durationMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceError } from '@grpc/grpc-js';
 import { messageOf } from '@heimdex/common';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema, type Status, StatusSchema } from '@heimdex/gen';
-import { createError, type FieldViolation, InferenceClientError } from './errors.js';
+import { changedError, createError, type FieldViolation, InferenceClientError } from './errors.js';
 import { MESSAGE_TOO_LARGE, tooLargeRemedy } from './message-limit.js';
 import { type StatusCode, statusCodeOf } from './status.js';
 
@@ -52,7 +52,8 @@ export function errorOfItem(status: Status): InferenceClientError {
  * not gRPC's, such as a serialization failure, becomes INTERNAL.
  */
 export function errorOf(thrown: unknown, context: CallContext): InferenceClientError {
-  if (thrown instanceof InferenceClientError) return inContext(thrown, context);
+  if (thrown instanceof InferenceClientError)
+    return changedError(thrown, thrown.message, { ...context, address: context.address || thrown.address });
   if (!isServiceError(thrown)) {
     const message = messageOf(thrown);
     const compressed = `Expected the answer of ${context.address} to be compressed with gzip, deflate or not at all, got another compression`;
@@ -69,19 +70,6 @@ export function errorOf(thrown: unknown, context: CallContext): InferenceClientE
     reason,
     ...context,
     cause: thrown,
-  });
-}
-
-function inContext(error: InferenceClientError, context: CallContext): InferenceClientError {
-  const { code, message, reason, violations, retryAfterMs, tlsProblem, cause } = error;
-  return createError(code, message, {
-    reason,
-    violations,
-    retryAfterMs,
-    tlsProblem,
-    ...context,
-    address: context.address || error.address,
-    cause,
   });
 }
 

@@ -176,6 +176,15 @@ export function createError(
   return new Class(code, message, options);
 }
 
+/** Returns a copy of an error with another message and other fields. */
+export function changedError(
+  error: InferenceClientError,
+  message: string,
+  changes: InferenceClientErrorOptions,
+): InferenceClientError {
+  return createError(error.code, message, { ...error, cause: error.cause, ...changes });
+}
+
 /** The error of a call whose option is invalid, found before anything is sent. `field` is the option's name. */
 export function invalidOption(field: string, description: string, method?: string): InferenceClientError {
   return createError('INVALID_ARGUMENT', `${field} ${description}`, {

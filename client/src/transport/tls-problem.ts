@@ -4,7 +4,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { codeOf } from '@heimdex/common';
 import { nowMs } from '../clock.js';
-import { createError, type InferenceClientError, type TlsProblem } from '../errors.js';
+import { changedError, type InferenceClientError, type TlsProblem } from '../errors.js';
 import type { ConnectionProgress } from './watched-credentials.js';
 
 /** Timeout of the handshake that shows whether a port speaks TLS. */
@@ -32,9 +32,8 @@ export async function withTlsProblem(
   if (error.reason !== 'UNREACHABLE' || !server.progress.accepted || NOT_ACCEPTED.test(error.message)) return error;
   const problem = server.secure ? problemOf(server) : await plainProblem(server.address, deadlineMs);
   if (problem === undefined) return error;
-  const { code, reason, method, address, attempts, cause } = error;
   const message = `${server.address} cannot be reached: ${sentenceOf(problem, server)}`;
-  return createError(code, message, { reason, method, address, attempts, cause, tlsProblem: problem });
+  return changedError(error, message, { tlsProblem: problem });
 }
 
 /** The newest attempt got no connection: what is known of TLS is of an earlier one. */
