@@ -20,9 +20,10 @@ import {
   sameModel,
   type Timing,
 } from './answers.js';
+import { expectBytes, expectList, expectText, meaningOf } from './arguments.js';
 import { errorOfItem } from './convert-error.js';
 import { createError, type InferenceClientError } from './errors.js';
-import { type CallOptions, expectBytes, expectList, expectText, type MethodName, meaningOf } from './options.js';
+import type { CallOptions, MethodName } from './options.js';
 import type { Caller } from './transport/caller.js';
 
 /** Options of EmbedImage. */

@@ -1,8 +1,9 @@
 import { create } from '@bufbuild/protobuf';
 import * as contract from '@heimdex/gen';
 import { checkCount, type Model, malformed, type Outcome, provenance, type Timing } from './answers.js';
+import { expectBytes, expectList } from './arguments.js';
 import { errorOfItem } from './convert-error.js';
-import { type CallOptions, expectBytes, expectList } from './options.js';
+import type { CallOptions } from './options.js';
 import { type Plain, plain } from './plain.js';
 import type { Caller } from './transport/caller.js';
 

@@ -9,8 +9,8 @@ import {
   TranscribeStreamRequestSchema,
   type TranscribeStreamResponse,
 } from '@heimdex/gen';
+import { wrongType } from './arguments.js';
 import { createError, InferenceClientError } from './errors.js';
-import { wrongType } from './options.js';
 import { abortable, cancelSoon, onAbort } from './wait.js';
 
 /** Audio in chunks of any size, split anywhere. */

@@ -1,7 +1,5 @@
-import { types } from 'node:util';
 import type { ChannelOptions } from '@grpc/grpc-js';
 import type { InferenceService } from '@heimdex/gen';
-import { type InferenceClientError, invalidOption } from './errors.js';
 import { DEFAULT_RETRY, type RetryOptions } from './retry.js';
 
 /** The service's methods and `Health`, as errors and timeouts name them. From the descriptor: a missing rpc does not compile. */
@@ -110,42 +108,6 @@ export function checkTimes(options: InferenceClientOptions): void {
       throw new TypeError(`Expected ${name} to be a number of milliseconds, got ${String(value)}`);
     }
   }
-}
-
-/**
- * Returns what a word stands for as the value of a call's option. Throws INVALID_ARGUMENT for another word: JavaScript checks no types,
- * and a default in its place would be a wrong answer.
- */
-export function meaningOf<Meaning>(option: string, word: string, meanings: Readonly<Record<string, Meaning>>): Meaning {
-  if (Object.hasOwn(meanings, word)) return meanings[word] as Meaning;
-  throw invalidOption(option, `must be ${Object.keys(meanings).join(' or ')}, got ${String(word)}`);
-}
-
-/**
- * Checks bytes or texts of a call. Throws INVALID_ARGUMENT for another type: JavaScript checks none, and of an ArrayBuffer or a string in
- * the place of bytes nothing would be sent.
- */
-export function expectBytes(name: string, value: unknown): void {
-  if (!types.isUint8Array(value)) throw wrongType(name, 'a Uint8Array, such as a Buffer', value);
-}
-
-/** The same for a list, with a check of its items. */
-export function expectList(name: string, values: unknown, expectItem: (name: string, item: unknown) => void): void {
-  if (!Array.isArray(values)) throw wrongType(name, 'an array', values);
-  for (const [index, value] of values.entries()) expectItem(`${name}[${index}]`, value);
-}
-
-/** The same for a text. */
-export function expectText(name: string, value: unknown): void {
-  if (typeof value !== 'string') throw wrongType(name, 'a string', value);
-}
-
-/** Returns the error for a value of the wrong type. */
-export function wrongType(name: string, expected: string, value: unknown): InferenceClientError {
-  return invalidOption(
-    name,
-    `must be ${expected}, got ${Object.prototype.toString.call(value).slice('[object '.length, -1)}`,
-  );
 }
 
 /** Returns the retry options with the defaults filled in. Throws TypeError for a value that is not a number. */

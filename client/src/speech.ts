@@ -1,7 +1,8 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import * as contract from '@heimdex/gen';
 import { type Model, provenance, type Timing } from './answers.js';
-import { type CallOptions, expectBytes, meaningOf } from './options.js';
+import { expectBytes, meaningOf } from './arguments.js';
+import type { CallOptions } from './options.js';
 import { type Plain, plain } from './plain.js';
 import type { Caller } from './transport/caller.js';
 

@@ -1,13 +1,13 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
 import { messageOf } from '@heimdex/common';
+import { meaningOf } from '../arguments.js';
 import { nowMs } from '../clock.js';
 import { createError } from '../errors.js';
 import {
   type CallOptions,
   channelOptions,
   type InferenceClientOptions,
-  meaningOf,
   type Priority,
   type TlsOptions,
 } from '../options.js';
