@@ -5,15 +5,15 @@ import { melFilters } from '../../src/models/whisper/mel-filters.js';
 import { inRepository } from '../support/paths.js';
 import { samplesOf } from '../support/speech.js';
 
-function reference(melCount: number) {
+function reference(melCount: number, seconds = 30) {
   return new WhisperFeatureExtractor({
     feature_size: melCount,
     sampling_rate: 16_000,
     hop_length: 160,
-    chunk_length: 30,
+    chunk_length: seconds,
     n_fft: 400,
-    n_samples: 480_000,
-    nb_max_frames: 3000,
+    n_samples: seconds * 16_000,
+    nb_max_frames: seconds * 100,
     padding_value: 0,
   });
 }
@@ -48,8 +48,10 @@ describe('the log-mel spectrogram', () => {
         'one sample': Float32Array.of(1),
       };
       for (const [what, samples] of Object.entries(inputs)) {
-        const theirs = (await reference(80)(samples)).input_features.data as Float32Array;
-        expect(largestDifference(await ours.extract(samples), theirs), what).to.be.below(1e-4);
+        // The reference needs half a second for 30 s; the padding of the short ones is that of the speech.
+        const seconds = samples.length > 32_000 ? 30 : 2;
+        const theirs = (await reference(80, seconds)(samples)).input_features.data as Float32Array;
+        expect(largestDifference(await ours.extract(samples, seconds * 100), theirs), what).to.be.below(1e-4);
       }
     } finally {
       await ours.close();
