@@ -21,18 +21,17 @@ const WORKSPACES = [
 
 /** The files that take longest, in this order. */
 const SLOW = [
+  'deploy/test/pages-on-a-server',
   'inference/test/server/moonshine',
   'inference/test/server/faults',
   'inference/test/server/whisper',
   'inference/test/whisper/whisper',
   'downloader/test/compile-faults',
   'demo/test/demo',
-  'deploy/test/pages-on-a-server',
   'inference/test/server/abuse',
   'inference/test/optimized/optimized',
   'inference/test/optimized/same-answers',
   'downloader/test/python',
-  'deploy/test/python-client',
   'inference/test/audio/cases',
   'inference/test/checkpoints/whisper-base',
   'inference/test/audio/messages',

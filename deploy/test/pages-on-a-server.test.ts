@@ -4,6 +4,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { type EmbeddedServer, startEmbeddedServer } from './embedded.js';
+import { testPythonClient } from './python-client.js';
 import { has, ROOT, read } from './support.js';
 
 const execute = promisify(execFile);
@@ -34,11 +35,12 @@ function commandsOf(page: string): string[] {
     .filter((line) => line !== '');
 }
 
-describe('the pages, on a real server', () => {
+describe('on a real server', () => {
   let server: EmbeddedServer;
 
   before(async () => {
-    server = await startEmbeddedServer();
+    // Limits that the tests of the Python client go beyond; the pages need room for 24 images.
+    server = await startEmbeddedServer({ MAX_BATCH_ITEMS: '24', MAX_MESSAGE_MIB: '4' });
     const { dir } = server;
     await cp(join(SAMPLES, 'speech/search.flac'), join(dir, 'speech.flac'));
     await cp(join(ROOT, 'inference/test/audio/cases/faststart_video_loses_end.mp4'), join(dir, 'video.mp4'));
@@ -166,6 +168,8 @@ describe('the pages, on a real server', () => {
     const { stdout } = await execute('go', ['run', '.', ...(await callerArguments())], { cwd: join(EXAMPLES, 'go') });
     expectCaller(stdout, 'InvalidArgument');
   });
+
+  describe('the Python client', () => testPythonClient(() => server));
 
   async function generate(language: 'python' | 'go'): Promise<void> {
     const dir = join('client/examples', language);

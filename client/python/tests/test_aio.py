@@ -140,7 +140,7 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
             self.assertTrue(transcript.text.startswith(SAID), transcript.text)
             self.assertEqual(len(texts.vectors), 5)
             self.assertEqual(len(faces.detections[0].faces), 3)
-            self.assertEqual((info.limits.max_batch_items, health), (4, "SERVING"))
+            self.assertEqual((info.limits.max_batch_items, health), (24, "SERVING"))
             with self.assertRaises(ImageUnreadableError):
                 _ = images.vectors
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { type EmbeddedServer, startEmbeddedServer } from './embedded.js';
+import type { EmbeddedServer } from './embedded.js';
 import { ROOT, read } from './support.js';
 
 const execute = promisify(execFile);
@@ -25,10 +25,10 @@ function imports(...modules: string[]): boolean {
   return spawnSync(PYTHON, ['-c', `import ${modules.join(', ')}`]).status === 0;
 }
 
-describe('the Python client', () => {
+/** Tests the Python client on a server with MAX_BATCH_ITEMS=24 and MAX_MESSAGE_MIB=4. Call it inside `describe`. */
+export function testPythonClient(served: () => EmbeddedServer): void {
   let dir: string;
   let site: string;
-  let served: EmbeddedServer;
   let env: NodeJS.ProcessEnv;
 
   before(async function () {
@@ -39,11 +39,10 @@ describe('the Python client', () => {
     dir = await mkdtemp(join(tmpdir(), 'heimdex-python-'));
     site = join(dir, 'site');
     env = { ...process.env, PYTHONPATH: site, PYTHONDONTWRITEBYTECODE: '1', PIP_DISABLE_PIP_VERSION_CHECK: '1' };
-    [, served] = await Promise.all([install(), startEmbeddedServer({ MAX_BATCH_ITEMS: '4', MAX_MESSAGE_MIB: '4' })]);
-    env.HEIMDEX_ADDRESS = served.address;
+    env.HEIMDEX_ADDRESS = served().address;
+    await install();
   });
   after(async () => {
-    await served?.close();
     if (dir !== undefined) await rm(dir, { recursive: true, force: true });
   });
 
@@ -74,7 +73,7 @@ describe('the Python client', () => {
 
   it('runs the program of its README', async () => {
     const [, program = ''] = /```python\n([\s\S]*?)```/.exec(read('client/python/README.md')) ?? [];
-    const { stdout } = await execute(PYTHON, ['-c', program.replace('localhost:8001', served.address)], {
+    const { stdout } = await execute(PYTHON, ['-c', program.replace('localhost:8001', served().address)], {
       cwd: ROOT,
       env,
     });
@@ -92,4 +91,4 @@ describe('the Python client', () => {
     const checked = ['-p', 'heimdex_client', '-m', 'caller', '--cache-dir', join(dir, 'mypy')];
     await execute(PYTHON, ['-m', 'mypy', ...checked], { cwd: PACKAGE, env: { ...process.env, MYPYPATH: dir } });
   });
-});
+}
