@@ -11,7 +11,7 @@ import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/reposito
 import { useHub } from './support/use-hub.js';
 
 describe('an error of a command', () => {
-  const { dir, hub, env, ok } = useHub();
+  const { dir, hub, env, ok, filled } = useHub();
   let cache: string;
   beforeEach(async () => {
     cache = join(dir.path, 'cache');
@@ -27,7 +27,7 @@ describe('an error of a command', () => {
   const damage = () => hub.faults.add({ on: { kind: 'bytes', file: ENCODER }, do: { type: 'flip', atByte: 5 } });
 
   it('of update is not preceded by its result as JSON', async () => {
-    await ok();
+    await filled();
     await hub.publish(speechRepository({ seed: 'two' }));
     damage();
     await failure(7, ['update', '--json']);
@@ -36,7 +36,7 @@ describe('an error of a command', () => {
   });
 
   it('does not follow prune, which names what it has removed', async () => {
-    await ok();
+    await filled();
     await hub.publish({ ...speechRepository({ seed: 'other' }), name: 'acme/other' });
     await ok([], { ASR_MODEL: 'acme/other' });
     expect(await ok(['prune', '--yes'])).to.match(/^removed {2}models--acme--other /);
@@ -44,14 +44,14 @@ describe('an error of a command', () => {
   });
 
   it('of update names update as the next command, as it is the one that goes on', async () => {
-    await ok();
+    await filled();
     await hub.publish(speechRepository({ seed: 'two' }));
     damage();
     expect(await failure(7, ['update', '--json'])).to.match(/then run: heimdex-downloader update --json$/);
   });
 
   it('for a locked commit that the hub no longer has names the lock file and update', async () => {
-    await ok();
+    await filled();
     const lock = join(dir.path, 'lock.json');
     const other = { MODELS_LOCK: lock, HF_HUB_CACHE: join(dir.path, 'other') };
     const { sha } = hub.commit(SPEECH_REPOSITORY);
@@ -70,7 +70,7 @@ describe('an error of a command', () => {
   });
 
   it('for a repository that prune does not find lists those that are there', async () => {
-    await ok();
+    await filled();
     expect(await failure(2, ['prune', '--repository', 'acme/speach']))
       .to.include('acme/speach')
       .and.include(`did you mean "${SPEECH_REPOSITORY}"?`);
@@ -84,7 +84,7 @@ describe('an error of a command', () => {
   });
 
   it('for an export into a directory comes before a byte is written', async () => {
-    await ok();
+    await filled();
     const out = join(dir.path, 'out');
     await mkdir(out);
     expect(await failure(2, ['export', out]))
@@ -94,7 +94,7 @@ describe('an error of a command', () => {
   });
 
   it('for an output that is no regular file comes before it is replaced, and a link to one stays a link', async () => {
-    await ok();
+    await filled();
     const out = join(dir.path, 'out');
     await mkdir(out);
     const socket = createServer().listen(join(out, 'socket'));
@@ -121,7 +121,7 @@ describe('an error of a command', () => {
   });
 
   it('that killed an export leaves a temporary file that a later one removes, and no other', async () => {
-    await ok();
+    await filled();
     const old = new Date(Date.now() - 2 * 60 * 60 * 1000);
     for (const name of ['models.tar.1a2b3c4d.tmp', 'models.tar.5e6f7a8b.tmp', 'models.tar.mine.1a2b3c4d.tmp']) {
       await writeFile(join(dir.path, name), 'x');
@@ -175,7 +175,7 @@ describe('an error of a command', () => {
   });
 
   it('for a compressed archive says how to decompress it', async () => {
-    await ok();
+    await filled();
     const tar = await runHere(['export', '-'], env());
     await writeFile(join(dir.path, 'models.tgz'), gzipSync(tar.stdoutBytes));
     expect(await failure(7, ['import', join(dir.path, 'models.tgz')])).to.include(
@@ -184,7 +184,7 @@ describe('an error of a command', () => {
   });
 
   it('for an export to a terminal comes before a byte of it', async () => {
-    await ok();
+    await filled();
     const stdout = Object.assign(new PassThrough(), { isTTY: true });
     const stderr = new PassThrough();
     const { signal } = new AbortController();
@@ -194,7 +194,7 @@ describe('an error of a command', () => {
   });
 
   it('for an export whose reader is gone is no success: exit 6', async () => {
-    await ok();
+    await filled();
     const gone = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
     const stdout = new Writable({ write: (_chunk, _encoding, done) => done(gone) }).on('error', () => {});
     const stderr = new PassThrough();
@@ -210,7 +210,7 @@ describe('an error of a command', () => {
   });
 
   it('for a metrics file that cannot be written names the option', async () => {
-    await ok();
+    await filled();
     const path = join(dir.path, 'metrics');
     await mkdir(path);
     expect(await failure(6, ['--metrics-file', path]))

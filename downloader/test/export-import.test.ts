@@ -12,7 +12,7 @@ import { useHub } from './support/use-hub.js';
 import { whenTrue } from './support/volume.js';
 
 describe('export and import', () => {
-  const { dir, hub, env, ok } = useHub({ repositories: [speechRepository(), FACES_REPOSITORY] });
+  const { dir, hub, env, ok, filled } = useHub({ repositories: [speechRepository(), FACES_REPOSITORY] });
   let cache: string;
 
   beforeEach(async () => {
@@ -25,7 +25,7 @@ describe('export and import', () => {
   const tar = () => join(dir.path, 'models.tar');
 
   it('carry whole models to a volume without a network', async () => {
-    await ok([]);
+    await filled();
     await ok(['export', tar()]);
     hub.requests.clear();
     await ok(['import', tar()], other());
@@ -36,7 +36,7 @@ describe('export and import', () => {
   });
 
   it('give a cache that is the same name by name', async () => {
-    await ok([]);
+    await filled();
     await ok(['export', tar()]);
     await ok(['import', tar()], other());
     const names = async (path: string) =>
@@ -45,7 +45,7 @@ describe('export and import', () => {
   });
 
   it('work over stdout and stdin', async () => {
-    await ok([]);
+    await filled();
     const { stdoutBytes, status } = await runHere(['export', '-'], env());
     expect(status).to.equal(0);
     const result = await runHere(['import', '-'], env(other()), { stdin: Readable.from([stdoutBytes]) });
@@ -64,14 +64,14 @@ describe('export and import', () => {
   });
 
   it('write the same bytes twice', async () => {
-    await ok([]);
+    await filled();
     const first = await runHere(['export', '-'], env());
     const second = await runHere(['export', '-'], env());
     expect(first.stdoutBytes.equals(second.stdoutBytes)).to.equal(true);
   });
 
   it('take nothing when all is there', async () => {
-    await ok([]);
+    await filled();
     await ok(['export', tar()]);
     await ok(['import', tar()], other());
     const again = await runHere(['import', tar()], env(other()));
@@ -79,7 +79,7 @@ describe('export and import', () => {
   });
 
   it('leave what another program has put on the volume for prune to keep', async () => {
-    await ok([]);
+    await filled();
     await ok(['export', tar()]);
     // What prune may remove, without its lock file, is what another program has fetched.
     const removed = async () => {
@@ -102,7 +102,7 @@ describe('export and import', () => {
   });
 
   it('refuse to export damaged bytes', async () => {
-    await ok([]);
+    await filled();
     const path = join(cache, 'models--acme--speech', 'snapshots', hub.commit(SPEECH_REPOSITORY).sha, ENCODER);
     const file = await open(path, 'r+');
     await file.write('x', 100);
@@ -112,7 +112,7 @@ describe('export and import', () => {
   });
 
   it('refuse an archive with one wrong byte, and publish nothing of it', async () => {
-    await ok([]);
+    await filled();
     const { stdoutBytes } = await runHere(['export', '-'], env());
     const encoder = stdoutBytes.indexOf(hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid ?? '', 10_000);
     stdoutBytes.writeUInt8(stdoutBytes.readUInt8(encoder + 5_000) ^ 1, encoder + 5_000);
@@ -122,7 +122,7 @@ describe('export and import', () => {
   });
 
   it('refuse an archive that ends early', async () => {
-    await ok([]);
+    await filled();
     const { stdoutBytes } = await runHere(['export', '-'], env());
     const result = await runHere(['import', '-'], env(other()), {
       stdin: Readable.from([stdoutBytes.subarray(0, 600_000)]),
@@ -143,7 +143,7 @@ describe('export and import', () => {
   });
 
   it('write nothing outside the cache for any names in an archive', async () => {
-    await ok([]);
+    await filled();
     const archive = pack();
     archive.entry({ name: 'models.lock.json' }, await lockText());
     archive.entry({ name: '../../escaped' }, 'x');
@@ -156,7 +156,7 @@ describe('export and import', () => {
   });
 
   it('take no plain file with the name of the lock file', async () => {
-    await ok([]);
+    await filled();
     const before = await lockText();
     const bytes = Buffer.from('{"formatVersion":1,"models":[]}');
     const sha256 = createHash('sha256').update(bytes).digest('hex');

@@ -6,7 +6,7 @@ import { ENCODER, FACES_REPOSITORY, SPEECH_REPOSITORY, speechRepository } from '
 import { useHub } from './support/use-hub.js';
 
 describe('keeping a volume', () => {
-  const { dir, hub, env, ok } = useHub({ repositories: [speechRepository(), FACES_REPOSITORY] });
+  const { dir, hub, env, ok, filled } = useHub({ repositories: [speechRepository(), FACES_REPOSITORY] });
   let cache: string;
 
   beforeEach(async () => {
@@ -26,7 +26,7 @@ describe('keeping a volume', () => {
     });
 
     it('is also written for a volume that another program has filled, and reports it', async () => {
-      await ok([]);
+      await filled();
       const before = await lockText();
       await rm(join(cache, 'models.lock.json'));
       await ok([]);
@@ -36,7 +36,7 @@ describe('keeping a volume', () => {
     });
 
     it('keeps an empty volume at the locked commit when the branch has moved', async () => {
-      await ok([]);
+      await filled();
       const locked = hub.commit(SPEECH_REPOSITORY).sha;
       const lockPath = join(dir.path, 'models.lock.json');
       await cp(join(cache, 'models.lock.json'), lockPath);
@@ -73,7 +73,7 @@ describe('keeping a volume', () => {
     });
 
     it('that names other bytes than the hub has is an error with both hashes', async () => {
-      await ok([]);
+      await filled();
       const text = (await lockText()).replaceAll(
         hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid ?? '',
         'a'.repeat(64),
@@ -96,7 +96,7 @@ describe('keeping a volume', () => {
 
   describe('update', () => {
     it('shows what changed and with --dry-run changes nothing', async () => {
-      await ok([]);
+      await filled();
       const before = await lockText();
       await hub.publish(speechRepository({ seed: 'two' }));
       const made = JSON.parse(await ok(['update', '--dry-run', '--json']));
@@ -106,7 +106,7 @@ describe('keeping a volume', () => {
     });
 
     it('fetches only the files that changed, and locks the new commit', async () => {
-      await ok([]);
+      await filled();
       const files = speechRepository().files.map((file) =>
         file.path === 'config.json' ? { path: file.path, bytes: '{"new":1}' } : file,
       );
@@ -123,12 +123,12 @@ describe('keeping a volume', () => {
     });
 
     it('reports when nothing changed', async () => {
-      await ok([]);
+      await filled();
       expect(await ok(['update'])).to.match(/No changes/);
     });
 
     it('fetches what an unchanged model lacks, and with --dry-run says so', async () => {
-      await ok([]);
+      await filled();
       const before = await lockText();
       const { sha } = hub.commit(SPEECH_REPOSITORY);
       await rm(join(cache, `models--${SPEECH_REPOSITORY.replace('/', '--')}`, 'snapshots', sha), { recursive: true });
@@ -175,7 +175,7 @@ describe('keeping a volume', () => {
 
   describe('list', () => {
     it('names models, sizes, what they are configured for, and the sum', async () => {
-      await ok([]);
+      await filled();
       const made = JSON.parse(await ok(['list', '--json']));
       expect(made.models[0]).to.deep.include({ repository: SPEECH_REPOSITORY, roles: ['speech'] });
       expect(made.bytes).to.equal(made.models[0].bytes);
@@ -220,7 +220,7 @@ describe('keeping a volume', () => {
 
   describe('prune', () => {
     it('shows what is not needed and removes it only with --yes', async () => {
-      await ok([]);
+      await filled();
       await hub.publish({ ...speechRepository({ seed: 'other' }), name: 'acme/other' });
       await ok([], { ASR_MODEL: 'acme/other' });
       expect(await ok(['prune']))
@@ -233,7 +233,7 @@ describe('keeping a volume', () => {
     });
 
     it('names only what is there', async () => {
-      await ok([]);
+      await filled();
       await hub.publish(speechRepository({ seed: 'moved' }));
       await ok(['update']);
       const { steps } = JSON.parse(await ok(['prune', '--json']));
@@ -242,7 +242,7 @@ describe('keeping a volume', () => {
     });
 
     it('waits for a download of another process, whose models the lock file does not have yet', async () => {
-      await ok([]);
+      await filled();
       await hub.publish(speechRepository({ seed: 'moved' }));
       hub.faults.add({ on: { kind: 'bytes', file: ENCODER }, do: { type: 'stall', atByte: 1000 } });
       const stop = new AbortController();
@@ -257,7 +257,7 @@ describe('keeping a volume', () => {
     });
 
     it('has nothing to remove after a download', async () => {
-      await ok([]);
+      await filled();
       expect(JSON.parse(await ok(['prune', '--json'])).steps).to.deep.equal([]);
     });
   });

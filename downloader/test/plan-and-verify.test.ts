@@ -6,7 +6,7 @@ import { ENCODER, SPEECH_REPOSITORY } from './support/repositories.js';
 import { useHub } from './support/use-hub.js';
 
 describe('heimdex-downloader plan and verify', () => {
-  const { dir, hub, env } = useHub({ scope: 'suite' });
+  const { dir, hub, env, filled } = useHub({ scope: 'suite' });
 
   const encoderPath = () =>
     join(dir.path, 'cache', 'models--acme--speech', 'snapshots', hub.commit(SPEECH_REPOSITORY).sha, ENCODER);
@@ -39,7 +39,7 @@ describe('heimdex-downloader plan and verify', () => {
   });
 
   it('plan has nothing to fetch after a download', async () => {
-    await runHere([], env());
+    await filled();
     const made = JSON.parse((await runHere(['plan', '--json'], env())).stdout);
     expect(made.fetch).to.deep.equal({ files: 0, bytes: 0, resumedBytes: 0 });
     expect(made.present.files).to.equal(7);
@@ -47,7 +47,7 @@ describe('heimdex-downloader plan and verify', () => {
   });
 
   it('plan names the next command where files only have to be verified', async () => {
-    await runHere([], env());
+    await filled();
     await rm(join(dir.path, 'cache', 'models--acme--speech', 'snapshots'), { recursive: true });
     expect((await runHere(['plan'], env())).stdout).to.match(
       /^0 bytes to fetch\. .* Next: heimdex-downloader download\n$/m,
@@ -75,7 +75,7 @@ describe('heimdex-downloader plan and verify', () => {
   });
 
   it('verify reads every byte and makes no request', async () => {
-    await runHere([], env());
+    await filled();
     hub.requests.clear();
     const result = await runHere(['verify', '--json'], env());
     expect(result.status).to.equal(0);
@@ -87,7 +87,7 @@ describe('heimdex-downloader plan and verify', () => {
   });
 
   it('verify finds one wrong bit, names the file and the command that repairs it', async () => {
-    await runHere([], env());
+    await filled();
     await damage(encoderPath());
     const result = await runHere(['verify'], env());
     expect(result.status).to.equal(7);
@@ -97,7 +97,7 @@ describe('heimdex-downloader plan and verify', () => {
   });
 
   it('download --check fetches what verify found wrong', async () => {
-    await runHere([], env());
+    await filled();
     await damage(encoderPath());
     expect((await runHere([], env())).status).to.equal(0);
     expect((await runHere(['verify'], env())).status).to.equal(7);
@@ -107,7 +107,7 @@ describe('heimdex-downloader plan and verify', () => {
   });
 
   it('download --check fetches a blob that was cut off before the lock file recorded its size, which nothing else on the volume says', async () => {
-    await runHere([], env());
+    await filled();
     await truncate(encoderPath(), 699_999);
     await rm(join(dir.path, 'cache', 'models.lock.json'));
     expect((await runHere([], env())).status).to.equal(0);
@@ -117,7 +117,7 @@ describe('heimdex-downloader plan and verify', () => {
   });
 
   it('download fetches a damaged small file of a locked model again if it has to fetch another one: it reads them to lock them', async () => {
-    await runHere([], env());
+    await filled();
     const tokenizer = join(dirname(dirname(encoderPath())), 'tokenizer.json');
     await damage(tokenizer);
     await rm(await realpath(encoderPath()));
@@ -133,7 +133,7 @@ describe('heimdex-downloader plan and verify', () => {
   });
 
   it('verify of a volume with a missing file names it', async () => {
-    await runHere([], env());
+    await filled();
     await rm(encoderPath());
     const result = await runHere(['verify'], env());
     expect(result.status).to.equal(3);
@@ -141,7 +141,7 @@ describe('heimdex-downloader plan and verify', () => {
   });
 
   it('verify of an unreadable volume reports that, and not wrong bytes: exit 6', async () => {
-    await runHere([], env());
+    await filled();
     await rm(encoderPath());
     await symlink(encoderPath(), encoderPath());
     const result = await runHere(['verify'], env());

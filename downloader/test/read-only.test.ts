@@ -24,7 +24,7 @@ function mayMount(): boolean {
 }
 
 describe('a volume that cannot be written', () => {
-  const { dir, env } = useHub({ scope: 'suite' });
+  const { dir, env, filled } = useHub({ scope: 'suite' });
   let cache: string;
   beforeEach(async () => {
     cache = join(dir.path, 'cache');
@@ -73,7 +73,7 @@ describe('a volume that cannot be written', () => {
     });
 
     it('and lacks a model or a file of one, is reported: exit 6', async () => {
-      expect((await runHere([], env())).status).to.equal(0);
+      await filled();
       await rm(join(cache, 'models--acme--speech/blobs'), { recursive: true });
       expectRefused(await mounted([]), cache, /EROFS.*mounted read-only/);
       await rm(join(cache, 'models--acme--speech'), { recursive: true });
@@ -81,7 +81,7 @@ describe('a volume that cannot be written', () => {
     });
 
     it('and whole, is enough for download, verify and list', async () => {
-      expect((await runHere([], env())).status).to.equal(0);
+      await filled();
       for (const argv of [[], ['verify'], ['list']]) {
         const { status, stderr } = await mounted(argv);
         expect(status, stderr).to.equal(0);
@@ -89,7 +89,7 @@ describe('a volume that cannot be written', () => {
     });
 
     it('cannot be pruned, imported into or exported into: exit 6', async () => {
-      expect((await runHere([], env())).status).to.equal(0);
+      await filled();
       const archive = join(dir.path, 'models.tar');
       expect((await runHere(['export', archive], env())).status).to.equal(0);
       expectRefused(await mounted(['export', join(cache, 'models.tar')]), cache, /EROFS/, 'export');

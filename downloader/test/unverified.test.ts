@@ -9,7 +9,7 @@ import { useHub } from './support/use-hub.js';
 import { withoutLinks } from './support/volume.js';
 
 describe('files without a hash on the volume', () => {
-  const { dir, hub, env } = useHub();
+  const { dir, hub, env, filled: filledAndLocked } = useHub();
   let repo: string;
   let snapshot: string;
   let lockPath: string;
@@ -21,9 +21,8 @@ describe('files without a hash on the volume', () => {
   });
 
   async function filled(): Promise<void> {
-    expect((await runHere([], env())).status).to.equal(0);
+    await filledAndLocked();
     await rm(lockPath);
-    hub.requests.clear();
   }
 
   async function filledWithoutLinks(): Promise<void> {
@@ -215,7 +214,7 @@ describe('files without a hash on the volume', () => {
     const FORM = '0123456789abcdef0123456789abcdef';
     let form: string;
     beforeEach(async () => {
-      expect((await runHere([], env())).status).to.equal(0);
+      await filledAndLocked();
       form = join(dir.path, 'cache', '.prepared', SOURCE, FORM);
       await mkdir(form, { recursive: true });
       await writeFile(join(form, 'model.onnx'), 'made here');

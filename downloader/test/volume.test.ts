@@ -21,7 +21,7 @@ import { whenTrue } from './support/volume.js';
 const PROGRAM = fileURLToPath(new URL('../../bin/heimdex-downloader.js', import.meta.url));
 
 describe('a volume', () => {
-  const { dir, hub, env } = useHub({ repositories: [speechRepository({ encoderBytes: 3_000_000 })] });
+  const { dir, hub, env, ok, filled } = useHub({ repositories: [speechRepository({ encoderBytes: 3_000_000 })] });
   let repo: string;
 
   beforeEach(async () => {
@@ -65,7 +65,8 @@ describe('a volume', () => {
     it(`whose blobs are a link out of the cache is refused by the link's name: ${argv[0] ?? 'download'}`, async () => {
       const disk = join(dir.path, 'disk');
       const tar = join(dir.path, 'models.tar');
-      for (const before of [[], ['export', tar]]) expect((await runHere(before, env())).status).to.equal(0);
+      await filled();
+      await ok(['export', tar]);
       await rename(join(repo, 'blobs'), disk);
       await symlink(disk, join(repo, 'blobs'));
       const result = await runHere(argv[0] === 'import' ? ['import', tar] : argv, env());
@@ -87,7 +88,8 @@ describe('a volume', () => {
     it(`without symbolic links is refused before the first byte: exit 6, ${call} gives ${code}`, async () => {
       const tar = join(dir.path, 'models.tar');
       const empty = { HF_HUB_CACHE: join(dir.path, 'empty') };
-      for (const before of [[], ['export', tar]]) expect((await runHere(before, env())).status).to.equal(0);
+      await filled();
+      await ok(['export', tar]);
       hub.requests.clear();
       // No mount of such a file system is at hand: Node.js refuses links as the kernel would.
       const { [call]: before } = promises;
@@ -217,7 +219,7 @@ describe('a volume', () => {
   }
 
   it('that is mounted read-only and whole needs nothing', async function () {
-    await runHere([], env());
+    await filled();
     await rm(join(dir.path, 'cache', 'models.lock.json'));
     const mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0"';
     const own = ['-rm', 'sh', '-c'];
@@ -238,7 +240,7 @@ describe('a volume', () => {
   });
 
   it('keeps what an older commit had, and its files stay readable', async () => {
-    await runHere([], env());
+    await filled();
     const old = hub.commit(SPEECH_REPOSITORY).sha;
     await hub.publish(speechRepository({ seed: 'two' }));
     expect((await runHere(['update'], env())).status).to.equal(0);
@@ -247,7 +249,7 @@ describe('a volume', () => {
   });
 
   it('whose blob is a link into a shared store is used as it is', async () => {
-    await runHere([], env());
+    await filled();
     const oid = hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid ?? '';
     const shared = join(dir.path, 'cache', 'blobs', oid.slice(0, 2));
     await mkdir(shared, { recursive: true });

@@ -1,5 +1,3 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readCompiledModels } from '@heimdex/cache';
 import { type HubFile, randomTensors, safetensorsFile, torchFile } from '@heimdex/hub';
@@ -48,20 +46,21 @@ export const FOREIGN: Readonly<Record<string, string>> = {
 /** SigLIP needs it. */
 const TOKENIZER_CONFIG = { path: 'tokenizer_config.json', bytes: '{}' };
 
+const CHECKPOINT_SETTINGS = { ASR_MODEL: 'none', LOAD_BGE_M3: 'true', TEXT_MODEL_NAME: NAME };
+
 /** The environment of a downloader that is to have the text checkpoint NAME and no other model. */
 export function checkpointEnvironment(dir: string, hubUrl: string, more: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return testEnvironment(dir, hubUrl, {
-    ASR_MODEL: 'none',
-    LOAD_BGE_M3: 'true',
-    TEXT_MODEL_NAME: NAME,
-    ...more,
-  });
+  return testEnvironment(dir, hubUrl, { ...CHECKPOINT_SETTINGS, ...more });
 }
 
 /** Starts a hub of small checkpoints for the suite; each test has its own directory. */
 export function useCheckpoints() {
   const whisper = whisperCheckpoint();
-  const { dir, hub } = useHub({
+  const {
+    dir,
+    hub,
+    filled: filledWith,
+  } = useHub({
     scope: 'suite',
     repositories: [
       bertRepository(),
@@ -115,22 +114,8 @@ export function useCheckpoints() {
     expect(result.status, result.stderr).to.equal(0);
     return result;
   };
-  /** Volumes with NAME and nothing else, by the commit that they have. */
-  const templates = new Map<string, string>();
-  after(async () => {
-    for (const path of templates.values()) await rm(path, { recursive: true });
-  });
   /** Fills the test's volume with NAME and its compiled form, which is compiled once for the suite. */
-  const filled = async () => {
-    const { sha } = hub.commit(NAME);
-    const template = templates.get(sha);
-    const options = { recursive: true, verbatimSymlinks: true, preserveTimestamps: true };
-    if (template !== undefined) return cp(template, cache(), options);
-    await ok();
-    const made = await mkdtemp(join(tmpdir(), 'heimdex-filled-'));
-    await cp(cache(), made, options);
-    templates.set(sha, made);
-  };
+  const filled = () => filledWith(NAME, CHECKPOINT_SETTINGS);
   const json = async (argv: readonly string[], more: NodeJS.ProcessEnv = {}) =>
     JSON.parse((await ok([...argv, '--json'], more)).stdout);
   const snapshot = (name = NAME) =>

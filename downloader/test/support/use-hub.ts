@@ -1,7 +1,10 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Hub, type HubOptions, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { runHere, testEnvironment } from './program.js';
-import { speechRepository } from './repositories.js';
+import { SPEECH_REPOSITORY, speechRepository } from './repositories.js';
 import { temporaryDir } from './volume.js';
 
 /**
@@ -41,5 +44,22 @@ export function useHub({ scope = 'test', ...options }: HubOptions & { readonly s
     expect(result.status, result.stderr).to.equal(0);
     return result.stdout;
   };
-  return { dir, hub, env, ok };
+  /** Volumes with one model and nothing else, by the model's commit and the settings. */
+  const templates = new Map<string, string>();
+  after(async () => {
+    for (const path of templates.values()) await rm(path, { recursive: true });
+  });
+  /** Fills the test's empty volume as a download of the model does, which is done once for the suite, and forgets the requests. */
+  const filled = async (model = SPEECH_REPOSITORY, more: NodeJS.ProcessEnv = {}) => {
+    const key = `${hub.commit(model).sha} ${JSON.stringify(more)}`;
+    const options = { recursive: true, verbatimSymlinks: true, preserveTimestamps: true };
+    const template = templates.get(key);
+    if (template !== undefined) return cp(template, join(dir.path, 'cache'), options);
+    await ok([], more);
+    hub.requests.clear();
+    const path = await mkdtemp(join(tmpdir(), 'heimdex-filled-'));
+    await cp(join(dir.path, 'cache'), path, options);
+    templates.set(key, path);
+  };
+  return { dir, hub, env, ok, filled };
 }
