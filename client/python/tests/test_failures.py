@@ -295,6 +295,15 @@ class ConnectionTest(unittest.TestCase):
                     client.server_info()
             self.assertEqual((caught.exception.code, caught.exception.reason), (code, None))
 
+    def test_an_answer_without_trailers_is_known_in_the_words_of_grpcio_before_1_81(self) -> None:
+        def unary(_request: bytes, context: Any) -> bytes:
+            context.abort(grpc.StatusCode.UNKNOWN, "Stream removed")
+            return b""
+
+        with fake_server(unary) as port, HeimdexClient(f"127.0.0.1:{port}") as client:
+            with self.assertRaisesRegex(HeimdexError, "ended the call without a status: a proxy"):
+                client.server_info()
+
     def test_a_call_that_a_proxy_ended_at_its_time_limit_is_not_sent_again(self) -> None:
         def envoy(said: str) -> Any:
             return lambda _request, context: context.abort(grpc.StatusCode.UNAVAILABLE, said)

@@ -235,7 +235,9 @@ class Settings:
             who = "another program, or a proxy that refuses the call, cannot reach the server or does not pass on gRPC"
             return f"Expected gRPC from {self.target}, got HTTP status {found[1]}: {who}", None
         reset = code in (grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL) and "Received RST_STREAM" in details
-        if reset or "END_STREAM flag received" in details:  # The latter: it ended without trailers.
+        # It ended without trailers, in the words of grpcio from 1.81 and of those before.
+        cut = "END_STREAM flag received" in details or (code is grpc.StatusCode.UNKNOWN and details == "Stream removed")
+        if reset or cut:
             who = "a proxy that limits the time of a call or does not pass on gRPC, or another program"
             return f"{self.target} ended the call without a status: {who}", None
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "RST_STREAM" in details:
