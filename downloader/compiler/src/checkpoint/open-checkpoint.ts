@@ -25,6 +25,8 @@ export function joinedCheckpoint(first: Checkpoint, prefix: string, other: Check
   return { ...first, files: [...first.files, ...other.files], tensors: new Map([...first.tensors, ...moved]) };
 }
 
+const AGAIN = 'Download the model again, or save it again: save_pretrained of transformers.';
+
 function openShards(indexPath: string, verified: readonly string[] | undefined): Checkpoint {
   const map = weightMap(indexPath);
   const names = [...new Set(Object.values(map))].sort();
@@ -34,7 +36,7 @@ function openShards(indexPath: string, verified: readonly string[] | undefined):
   if (missing !== undefined) {
     throw new CompilerError(
       'CHECKPOINT_INVALID',
-      `Expected shard ${shown(missing)} next to ${basename(indexPath)}, which names it, among files such as model-00001-of-00002.safetensors, got none. Download the model again, or save it again: save_pretrained of transformers.`,
+      `Expected shard ${shown(missing)} next to ${basename(indexPath)}, which names it, among files such as model-00001-of-00002.safetensors, got none. ${AGAIN}`,
     );
   }
   const shards = files.map((path, index) =>
@@ -47,7 +49,7 @@ function openShards(indexPath: string, verified: readonly string[] | undefined):
     if (entry === undefined) {
       throw new CompilerError(
         'TENSOR_MISSING',
-        `Expected tensor ${shown(tensor)} in ${shown(shard)}, as ${basename(indexPath)} says, got none.`,
+        `Expected tensor ${shown(tensor)} in ${shown(shard)}, as ${basename(indexPath)} says, got none. ${AGAIN}`,
       );
     }
     tensors.set(tensor, entry);
@@ -57,7 +59,7 @@ function openShards(indexPath: string, verified: readonly string[] | undefined):
       if (!tensors.has(tensor)) {
         throw new CompilerError(
           'TENSOR_UNEXPECTED',
-          `Expected ${basename(indexPath)} to name every tensor, also got ${shown(tensor)} in ${names[index]}.`,
+          `Expected ${basename(indexPath)} to name every tensor, also got ${shown(tensor)} in ${names[index]}. ${AGAIN}`,
         );
       }
     }

@@ -6,6 +6,9 @@ import { DATA_TYPES, toFloat32 } from './data-types.js';
 /** Tensors that no graph needs: name patterns by reason. */
 export type ExpectedUnused = Readonly<Record<string, RegExp>>;
 
+const OTHER_CONFIG =
+  'config.json belongs to another model, or to an earlier state of this one: save both again, by save_pretrained of transformers.';
+
 /** Maps a tensor's name in the file to its name in the builders. */
 export type Renaming = (name: string) => string;
 
@@ -53,7 +56,7 @@ export class Weights {
     if (entry.shape.length !== shape.length || entry.shape.some((size, axis) => size !== shape[axis])) {
       throw new CompilerError(
         'TENSOR_SHAPE',
-        `Expected tensor ${name} to be [${shape.join(', ')}], as config.json says, got [${entry.shape.join(', ')}].`,
+        `Expected tensor ${name} to be [${shape.join(', ')}], as config.json says, got [${entry.shape.join(', ')}]. ${OTHER_CONFIG}`,
       );
     }
     this.#used.add(name);
@@ -103,9 +106,12 @@ export class Weights {
       const found = longer === undefined ? 'none of that name' : `${shown(longer)}, with another prefix`;
       const cure =
         longer === undefined
-          ? ''
-          : ' Save the model itself, not a wrapper of it: save_pretrained of transformers, after merge_and_unload of PEFT.';
-      throw new CompilerError('TENSOR_MISSING', `Expected the checkpoint to hold tensor ${name}, got ${found}.${cure}`);
+          ? OTHER_CONFIG
+          : 'Save the model itself, not a wrapper of it: save_pretrained of transformers, after merge_and_unload of PEFT.';
+      throw new CompilerError(
+        'TENSOR_MISSING',
+        `Expected the checkpoint to hold tensor ${name}, got ${found}. ${cure}`,
+      );
     }
     return entry;
   }

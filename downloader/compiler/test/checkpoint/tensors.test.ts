@@ -111,6 +111,16 @@ describe('the tensors of a checkpoint', () => {
     }
   });
 
+  for (const [what, tensors] of [
+    ['missing', () => changed(() => undefined)],
+    ['misshapen', () => changed(({ name, values }) => ({ name, values, shape: [16, 32] }))],
+  ] as const) {
+    it(`lead to a config.json of their own if one is ${what}`, async () => {
+      const error = await refusal(() => compile(tensors()));
+      expect(error.message).to.match(/config\.json belongs to another model.* save_pretrained of transformers\.$/);
+    });
+  }
+
   for (const prefix of ['module.', '_orig_mod.', '0.auto_model.', 'module._orig_mod.bert.']) {
     it(`are found behind the prefix of a wrapper: ${prefix}`, async () => {
       const wrapped = bertTensors().map((tensor) => ({ ...tensor, name: prefix + tensor.name }));
@@ -168,12 +178,16 @@ describe('the tensors of a checkpoint', () => {
     const map = JSON.parse((files.at(-1) as { bytes: string }).bytes).weight_map as Record<string, string>;
     const { [DENSE]: _, ...fewer } = map;
     const one = dir.write('fewer.safetensors.index.json', JSON.stringify({ weight_map: fewer }));
-    expect((await refusal(() => openCheckpoint(one))).message).to.include(DENSE);
+    expect((await refusal(() => openCheckpoint(one))).message)
+      .to.include(DENSE)
+      .and.include('Download the model again');
     const more = dir.write(
       'more.safetensors.index.json',
       JSON.stringify({ weight_map: { ...map, other: map[DENSE] } }),
     );
-    expect((await refusal(() => openCheckpoint(more))).code).to.equal('TENSOR_MISSING');
+    const missing = await refusal(() => openCheckpoint(more));
+    expect(missing.code).to.equal('TENSOR_MISSING');
+    expect(missing.message).to.include('Download the model again');
   });
 });
 
