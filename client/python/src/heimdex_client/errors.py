@@ -6,14 +6,12 @@ import copy
 from dataclasses import dataclass
 from typing import ClassVar
 
+import grpc
 from google.protobuf.message import DecodeError
 
 from ._proto import error_details_pb2, status_pb2
 
-STATUS_CODES = (
-    "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED "
-    "FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED"
-).split()
+_CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class HeimdexError(Exception):
     message: what went wrong, in one sentence.
     code: the gRPC status by name, such as "INVALID_ARGUMENT".
     reason: the server's ErrorInfo.reason, such as "QUEUE_FULL", or this side's: UNREACHABLE, TIMEOUT, CLOSED,
-    MODEL_MISMATCH, MALFORMED_ANSWER, PROXY_TIMEOUT.
+    NO_TOKEN, MODEL_MISMATCH, MALFORMED_ANSWER, MESSAGE_TOO_LARGE, PROXY_TIMEOUT.
     violations: the fields of the request that are wrong.
     retry_after: seconds after which the server asks to be called again; None where it does not.
     method: the rpc, such as "EmbedText"; attempts: how often it was sent. None and 0 on an item of a batch.
@@ -207,7 +205,7 @@ def make_error(
                 retry_after = max(0.0, retry.retry_delay.ToTimedelta().total_seconds())
         except (DecodeError, OverflowError, ValueError):
             continue
-    code = STATUS_CODES[status.code] if 0 <= status.code < len(STATUS_CODES) else "UNKNOWN"
+    code = _CODES.get(status.code, "UNKNOWN")
     kind = HeimdexError.by_reason.get(reason or "", _BY_STATUS.get(code, HeimdexError))
     return kind(
         status.message,
