@@ -17,6 +17,7 @@ from heimdex_client import (
     HeimdexClient,
     HeimdexError,
     InternalError,
+    ModelMismatchError,
     QueueFullError,
     RetryOptions,
     Segment,
@@ -25,7 +26,7 @@ from heimdex_client import (
     UnreachableError,
     WorkerLostError,
 )
-from heimdex_client._proto import embedding_pb2, error_details_pb2, health_pb2, speech_pb2, status_pb2
+from heimdex_client._proto import common_pb2, embedding_pb2, error_details_pb2, health_pb2, server_info_pb2, speech_pb2, status_pb2
 from heimdex_client.errors import make_error
 from heimdex_client.retry import Attempts, RetryBudget
 
@@ -215,6 +216,25 @@ class OtherVersionTest(unittest.TestCase):
                     client.embed_texts(["a"])
             self.assertEqual(caught.exception.reason, "MALFORMED_ANSWER")
             self.assertIn(why, caught.exception.message)
+
+    def test_parts_of_a_batch_by_two_models_are_an_error_that_names_both(self) -> None:
+        calls: list[int] = []
+
+        def unary(request: bytes, _context: Any) -> bytes:
+            if not request:
+                limits = server_info_pb2.Limits(max_batch_items=1)
+                return server_info_pb2.GetServerInfoResponse(limits=limits).SerializeToString()
+            calls.append(0)
+            model = common_pb2.Model(id="org/name", revision=str(len(calls)), variant="q8")
+            results: Any = [{"embedding": {"float32_le": bytes(8)}}]
+            return embedding_pb2.EmbedTextResponse(results=results, dimensions=2, model=model).SerializeToString()
+
+        with fake_server(unary) as port, HeimdexClient(f"127.0.0.1:{port}") as client:
+            with self.assertRaises(ModelMismatchError) as caught:
+                client.embed_texts(["a", "b"])
+        error = caught.exception
+        self.assertEqual((error.code, error.reason, error.method), ("FAILED_PRECONDITION", "MODEL_MISMATCH", "EmbedText"))
+        self.assertIn("org/name@1 q8, org/name@2 q8", error.message)
 
     def test_limits_that_the_server_does_not_tell_divide_no_batch(self) -> None:
         calls: list[int] = []

@@ -127,7 +127,7 @@ def detect_faces(
         return message
 
     def merge(responses: Sequence[faces_pb2.DetectFacesResponse]) -> DetectedFaces:
-        model, timing = _provenance(responses)
+        model, timing = _provenance("DetectFaces", responses)
         results = _results(
             "DetectFaces", len(contents), responses, raises, "detections", lambda found: plain(FaceDetections, found)
         )
@@ -142,7 +142,7 @@ def _embeddings(
     responses: Sequence[embedding_pb2.EmbedImageResponse | embedding_pb2.EmbedTextResponse],
     raises: bool,
 ) -> Embeddings:
-    model, timing = _provenance(responses)
+    model, timing = _provenance(method, responses)
     dimensions = responses[0].dimensions
 
     def embedding(found: common_pb2.Embedding) -> Embedding:
@@ -174,11 +174,13 @@ def _results(
     return tuple(results)
 
 
-def _provenance(responses: Sequence[Any]) -> tuple[Model, Timing]:
+def _provenance(method: str, responses: Sequence[Any]) -> tuple[Model, Timing]:
     """The one model of all parts, and where their time went together."""
     models = {plain(Model, response.model) for response in responses}
     if len(models) > 1:
-        raise ModelMismatchError(f"Parts of one batch were answered by different models: {models}", reason="MODEL_MISMATCH")
+        names = ", ".join(sorted(f"{model.id}@{model.revision[:7]} {model.variant}" for model in models))
+        message = f"Parts of one batch were answered by different models ({names}), whose vectors cannot be compared: call again"
+        raise ModelMismatchError(message, code="FAILED_PRECONDITION", reason="MODEL_MISMATCH", method=method)
     timings = [plain(Timing, response.timing) for response in responses]
     timing = Timing(
         max(each.queue_ms for each in timings),
