@@ -62,6 +62,8 @@ class Timing:
 
 @dataclass(frozen=True)
 class Word:
+    """One word, with its leading space and its punctuation. Times are seconds from the audio's start; probability: 0 to 1."""
+
     text: str
     start_seconds: float
     end_seconds: float
@@ -86,6 +88,9 @@ class Segment:
 
 @dataclass(frozen=True)
 class AudioTrack:
+    """The track that was transcribed: its index from 0, its codec such as "AAC", its language such as "eng" (ISO 639-2), "" if the
+    file does not tell."""
+
     index: int
     codec: str
     language: str
@@ -93,6 +98,8 @@ class AudioTrack:
 
 @dataclass(frozen=True)
 class TranscribeProgress:
+    """How far a stream is, in seconds from the audio's start."""
+
     processed_seconds: float
 
 
@@ -107,7 +114,8 @@ class TranscribePartial:
 
 @dataclass(frozen=True)
 class TranscribeSummary:
-    """The last event of a stream."""
+    """The last event of a stream. language: such as "ko", its probability 0 to 1. speech_seconds: what the model processed, less than
+    the duration for a clip or with vad_filter."""
 
     language: str
     language_probability: float
@@ -179,6 +187,8 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class Point:
+    """In pixels of the image as shown, from its top left corner."""
+
     x: float
     y: float
 
@@ -206,6 +216,8 @@ class Landmarks:
 
 @dataclass(frozen=True)
 class Face:
+    """One face and its score, 0 to 1."""
+
     box: Box
     score: float
     landmarks: Landmarks
@@ -236,6 +248,9 @@ class DetectedFaces:
 
 @dataclass(frozen=True)
 class BatchPolicy:
+    """How the items of a model run together. max_items and max_cost are those of one run; cost_unit: "tokens", "pixels" or
+    "audio seconds"."""
+
     shared: bool
     max_items: int
     reason: str
@@ -245,6 +260,9 @@ class BatchPolicy:
 
 @dataclass(frozen=True)
 class LoadedModel:
+    """A model of the server. role: "speech", "vision", "text" or "faces"; dimensions: 0 if it gives no vectors; device: "cpu" or
+    "cuda"; threads are those of each worker process, memory_bytes that of all."""
+
     role: str
     model: Model
     dimensions: int
@@ -259,6 +277,8 @@ class LoadedModel:
 
 @dataclass(frozen=True)
 class Limits:
+    """What one call may have, and how many items may wait for a model. 0: the server does not tell."""
+
     max_message_bytes: int
     max_batch_items: int
     max_audio_seconds: float
@@ -268,6 +288,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class ServerInfo:
+    """What a server has loaded, and what it accepts."""
+
     version: str
     uptime_seconds: float
     models: tuple[LoadedModel, ...]
