@@ -88,8 +88,8 @@ class Segment:
 
 @dataclass(frozen=True)
 class AudioTrack:
-    """The track that was transcribed: its index from 0, its codec such as "AAC", its language such as "eng" (ISO 639-2), "" if the
-    file does not tell."""
+    """The track that was transcribed: its index from 0, its codec such as "AAC", its language such as "eng" (ISO 639-2), ""
+    if the file does not tell."""
 
     index: int
     codec: str
@@ -114,8 +114,8 @@ class TranscribePartial:
 
 @dataclass(frozen=True)
 class TranscribeSummary:
-    """The last event of a stream. language: such as "ko", its probability 0 to 1. speech_seconds: what the model processed, less than
-    the duration for a clip or with vad_filter."""
+    """The last event of a stream. language: such as "ko", its probability 0 to 1. speech_seconds: what the model processed, less
+    than the duration for a clip or with vad_filter."""
 
     language: str
     language_probability: float
