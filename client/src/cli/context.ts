@@ -5,6 +5,7 @@ import type { CallOptions } from '../options.js';
 import { TIMEOUT_ADVICE, usageError } from './cli-error.js';
 import { type CliEnvironment, type CommonOptions, clientOptions } from './config.js';
 import { EXIT_CODES, type ExitCode } from './exit-codes.js';
+import { FILE_UNREADABLE } from './read-file.js';
 import type { Terminal } from './terminal.js';
 
 /** Environment of every command. */
@@ -46,7 +47,7 @@ export async function withClient(
       failures.push(error);
       const { code, reason, message, field } = error;
       if (options.json === true) host.terminal.json({ ...input, error: { code, reason, message, field } });
-      const text = message.startsWith(name) ? message : `${name}: ${message}`;
+      const text = reason === FILE_UNREADABLE ? message : `${name}: ${message}`;
       host.terminal.error(`${host.terminal.err.red('failed')}  ${visible(text)}`);
     },
   };

@@ -34,9 +34,12 @@ export function unreadablePath(path: string): (cause: unknown) => never {
   };
 }
 
+/** The reason of a file that cannot be read. The message names it. */
+export const FILE_UNREADABLE = 'FILE_UNREADABLE';
+
 /** Returns the error for an unreadable file. */
 export function unreadable(path: string, cause: unknown): InferenceClientError {
-  return createError('NOT_FOUND', messageFor(path, cause), { reason: 'FILE_UNREADABLE', cause });
+  return createError('NOT_FOUND', messageFor(path, cause), { reason: FILE_UNREADABLE, cause });
 }
 
 function messageFor(path: string, cause: unknown): string {

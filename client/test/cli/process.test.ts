@@ -66,6 +66,18 @@ describe('the process heimdex', () => {
     }
   });
 
+  it('names a file that failed, also one whose name is the first word of the message', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
+    try {
+      await writeFile(join(dir, 'not'), 'bad');
+      const args = [BIN, 'embed-image', 'not', '--address', server.address];
+      const { stderr } = await execute(process.execPath, args, { cwd: dir }).catch((failure) => failure);
+      expect(stderr).to.match(/^failed {2}not: not an image/);
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  });
+
   it('exits with 4 on a timeout', async () => {
     let calls = 0;
     const getServerInfo = () => {
