@@ -41,8 +41,8 @@ export async function* transcribeStream(
   try {
     yield* eventsOf(caller, audio, options);
   } finally {
-    // A call that fails before it reads would leave the stream's file or connection open.
-    if (audio instanceof Readable) audio.destroy();
+    // A call that fails before it reads would leave the stream's file or connection open. It may fail to open as well, which nobody awaits.
+    if (audio instanceof Readable) audio.on('error', () => undefined).destroy();
     else if (audio instanceof ReadableStream) audio.cancel().catch(() => undefined);
   }
 }

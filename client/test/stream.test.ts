@@ -181,6 +181,15 @@ describe('a stream of speech', () => {
     await failed({}, 'CLOSED');
   });
 
+  it('ends with its own failure alone if its source fails as well', async () => {
+    const client = await clientOf(() => undefined);
+    const missing = createReadStream('/nowhere.wav');
+    const closed = new Promise<void>((resolve) => missing.on('close', resolve));
+    const error = await failureOf(collect(client.transcribeStream(missing, { beamSize: -1 })));
+    expect(error.field).to.equal('beamSize');
+    await closed; // An error without a listener would have ended the process.
+  });
+
   it('refuses chunks that are no bytes, of which nothing would be sent', async () => {
     const client = await clientOf((call) => call.resume());
     for (const [chunks, got] of [
