@@ -98,9 +98,11 @@ export function timeLimitMs(name: MethodName, client: InferenceClientOptions, ca
   return isTimeout(given) ? Math.min(given, MAX_TIMEOUT_MS) : given;
 }
 
-/** Throws TypeError for a time that is not a number: a timer would fire after 1 ms. */
+/** Throws TypeError for a timeout of no method, and for a time that is not a number: a timer would fire after 1 ms. */
 export function checkTimes(options: InferenceClientOptions): void {
   const { timeoutsMs, connectTimeoutMs, keepaliveTimeMs, keepaliveTimeoutMs } = options;
+  const unknown = Object.keys(timeoutsMs ?? {}).find((name) => !Object.hasOwn(DEFAULT_TIMEOUTS_MS, name));
+  if (unknown !== undefined) throw new TypeError(`Expected timeoutsMs of ${METHODS.join(', ')}, got ${unknown}`);
   const limits = Object.entries(timeoutsMs ?? {}).map(([name, value]) => [`timeoutsMs.${name}`, value] as const);
   const times = Object.entries({ connectTimeoutMs, keepaliveTimeMs, keepaliveTimeoutMs });
   for (const [name, value] of [...limits, ...times]) {

@@ -142,6 +142,14 @@ describe("the client's options", () => {
     }
   });
 
+  it('reject a timeout of no method, which would silently mean a default', () => {
+    const timeoutsMs = { embedText: 1_000 } as object;
+    expect(() => createInferenceClient({ timeoutsMs })).to.throw(
+      TypeError,
+      /^Expected timeoutsMs of Transcribe, .*EmbedText.*, got embedText$/,
+    );
+  });
+
   it('that are undefined have their defaults, of retries as well', () => {
     const absent: Partial<RetryOptions> = Object.fromEntries(
       Object.keys(DEFAULT_RETRY).map((name) => [name, undefined]),
