@@ -121,6 +121,22 @@ class TlsTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual((missing[0], refused[0]), ("CLIENT_CERTIFICATE_REQUIRED", "CLIENT_CERTIFICATE_REFUSED"))
         self.assertIn("pass one as tls=TlsOptions(cert_file=..., key_file=...)", missing[1])
 
+    def test_files_that_are_no_certificate_or_key_in_pem_are_named(self) -> None:
+        der = self.directory / "server.der"
+        subprocess.run(["openssl", "x509", "-in", self.cert, "-outform", "DER", "-out", der], check=True)
+        _, other = self.certificate("other", days=1)
+        for tls, name in (
+            (TlsOptions(ca_file=der), f"ca_file={der}"),
+            (TlsOptions(cert_file=der, key_file=self.key), f"cert_file={der}"),
+            (TlsOptions(cert_file=self.cert, key_file=other), f"key_file={other}"),
+            (TlsOptions(cert_file=self.cert), "key_file=None"),
+            (TlsOptions(key_file=self.key), "cert_file=None"),
+        ):
+            with self.assertRaises(ValueError) as caught:
+                HeimdexClient("localhost:8001", tls=tls)
+            self.assertIn(name, str(caught.exception))
+            self.assertIn("PEM", str(caught.exception))
+
     def test_a_server_that_is_not_there_is_not_blamed_on_tls(self) -> None:
         with fake_server(answer) as port:
             pass

@@ -6,6 +6,8 @@ import re
 import socket
 import ssl
 
+from .options import PathLike
+
 _PROBE_SECONDS = 1.0
 
 # How gRPC says that a connection was made and then ended: after TCP alone, or after the TLS handshake.
@@ -13,6 +15,23 @@ _ENDED = re.compile(r"Socket closed|Connection reset|recvmsg|Unwrap failed|Broke
 _NOT_TLS = re.compile(r"WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|UNEXPECTED_MESSAGE|UNEXPECTED_RECORD")
 _VERIFY_FAILED = re.compile(r"CERTIFICATE_VERIFY_FAILED: ([^:]*)")
 _ADDRESS = re.compile(r"(?:dns:(?:///)?|ipv[46]:)?\[?([^/\]]*?)\]?:(\d+)")
+
+
+def check_files(ca_file: PathLike | None, cert_file: PathLike | None, key_file: PathLike | None) -> None:
+    """Raises ValueError that names files without a certificate, or without its key, in PEM: gRPC would only fail to connect."""
+    pair = f"cert_file={cert_file} and key_file={key_file} to be a certificate and its private key in PEM, without a password"
+    if (cert_file is None) != (key_file is None):
+        raise ValueError(f"Expected {pair}, both or neither")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    expected = f"ca_file={ca_file} to have certificates in PEM"
+    try:
+        if ca_file is not None:
+            context.load_verify_locations(ca_file)
+        expected = pair
+        if cert_file is not None:
+            context.load_cert_chain(cert_file, key_file, password="")  # Without one it would ask for it.
+    except ssl.SSLError as error:
+        raise ValueError(f"Expected {expected}: {error}") from None
 
 
 def tls_problem(details: str, target: str, secure: bool, has_certificate: bool) -> tuple[str, str] | None:

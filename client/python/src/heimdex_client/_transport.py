@@ -23,7 +23,7 @@ from ._proto import (
     speech_pb2,
     status_pb2,
 )
-from ._tls import tls_problem
+from ._tls import check_files, tls_problem
 from .answers import ServerInfo
 from .errors import ClientClosedError, HeimdexError, UnauthenticatedError, make_error
 from .options import DEFAULT_TIMEOUTS, PathLike, Priority, TlsOptions, time_limit
@@ -162,7 +162,9 @@ class Settings:
         if not self.secure:
             return kind.insecure_channel(self.target, options=_CHANNEL_OPTIONS)
         tls = self._tls()
-        credentials = grpc.ssl_channel_credentials(_read(tls.ca_file), _read(tls.key_file), _read(tls.cert_file))
+        contents = [_read(path) for path in (tls.ca_file, tls.key_file, tls.cert_file)]
+        check_files(tls.ca_file, tls.cert_file, tls.key_file)
+        credentials = grpc.ssl_channel_credentials(*contents)
         name = [] if tls.server_name is None else [("grpc.ssl_target_name_override", tls.server_name)]
         return kind.secure_channel(self.target, credentials, options=[*_CHANNEL_OPTIONS, *name])
 
