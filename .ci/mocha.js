@@ -35,7 +35,6 @@ const SLOW = [
   'inference/test/audio/cases',
   'inference/test/checkpoints/whisper-base',
   'inference/test/audio/messages',
-  'inference/test/openai/openai-packages',
   'inference/test/audio/videos',
   'inference/test/server/browser',
   'inference/test/audio/hostile',

@@ -1,5 +1,5 @@
 /** What the official Python packages openai and langchain-openai do against a server of the embedded models, printed as JSON. */
-import { SIGLIP } from '../fixtures/openai-server.js';
+import { SIGLIP } from '../fixtures/pocket.js';
 
 export const OPENAI = `
 import json, os, openai

@@ -102,7 +102,8 @@ export function testArrivingFiles(served: () => ServedVolume): void {
     expect(line.code).to.be.oneOf(['DEADLINE_EXCEEDED', 'CANCELLED']);
     expect((await unary(client, await readFile(join(DEMO, 'models.flac')), {})).text).to.match(/^every model/i);
     const metrics = await (await fetch(`${server.url}/metrics`)).text();
-    expect(metrics).to.match(/^heimdex_queue_items\{.*\} 0$/m);
+    expect(metrics).to.match(/^heimdex_queue_items\{model="moonshine".*\} 0$/m);
+    expect(metrics).to.not.match(/^heimdex_queue_items\{.*\} [1-9]/m);
   });
 
   it('are transcribed by the command while they arrive', async () => {

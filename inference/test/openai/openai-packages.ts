@@ -1,4 +1,3 @@
-/** The official packages of OpenAI for npm and Python against one server of the embedded models. Skips what Python does not have. */
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,7 +5,8 @@ import { runPython } from '@heimdex/hub';
 import { expect } from 'chai';
 import OpenAI, { toFile } from 'openai';
 import { pcm16, wavFile } from '../audio/wav-file.js';
-import { type OpenAiServer, openAiServer, SIGLIP } from '../fixtures/openai-server.js';
+import { SIGLIP } from '../fixtures/pocket.js';
+import type { ServedVolume } from '../fixtures/serve-volume.js';
 import { MOONSHINE, ROOT } from '../fixtures/volume.js';
 import { plainWords, samplesOf } from '../support/speech.js';
 import { LANGCHAIN, OPENAI } from './python-scripts.js';
@@ -23,19 +23,20 @@ async function failure(promise: Promise<unknown>): Promise<unknown> {
   );
 }
 
-describe('the official packages of OpenAI:', () => {
-  let served: OpenAiServer;
-  before(async () => {
-    served = await openAiServer();
-  });
-  after(() => served?.stop());
+/**
+ * The tests of the official packages of OpenAI for npm and Python with a server of Moonshine and SIGLIP. Skips what Python does not
+ * have.
+ */
+export function testOpenAiPackages(served: () => ServedVolume): void {
+  /** What OpenAI's clients call `base_url`. */
+  const baseUrl = () => `${served().server.url}/v1`;
 
   describe('the npm package openai', () => {
     let client: OpenAI;
     let said: string;
 
     before(async () => {
-      client = new OpenAI({ baseURL: served.baseUrl, apiKey: TOKEN, maxRetries: 0 });
+      client = new OpenAI({ baseURL: baseUrl(), apiKey: TOKEN, maxRetries: 0 });
       said = plainWords(
         (JSON.parse(await readFile(join(SAMPLES, 'speech/said.json'), 'utf8')) as { 'party.flac': string })[
           'party.flac'
@@ -240,7 +241,7 @@ describe('the official packages of OpenAI:', () => {
         expect(type).to.equal('transcript.text.delta');
         break;
       }
-      const line = await served.server.logged(({ call }) => call === 'left');
+      const line = await served().server.logged(({ call }) => call === 'left');
       expect(line).to.include({ protocol: 'openai', code: 'CANCELLED' });
     });
   });
@@ -250,7 +251,7 @@ describe('the official packages of OpenAI:', () => {
       runPython(PYTHON, script, {
         PATH: process.env.PATH,
         HOME: process.env.HOME,
-        OPENAI_BASE_URL: served.baseUrl,
+        OPENAI_BASE_URL: baseUrl(),
         SPEECH: join(ROOT, 'inference/test/audio/cases/video_vp8_opus.webm'),
       });
 
@@ -288,4 +289,4 @@ describe('the official packages of OpenAI:', () => {
       expect(difference).to.be.lessThan(1e-5);
     });
   });
-});
+}
