@@ -7,6 +7,7 @@ import { readProcessWork } from '../../src/process/work-reading.js';
 import { outcomes, textRequest } from '../fixtures/embed-calls.js';
 import { FAILS_TO_LOAD, LOADS_AT_ONCE, LOADS_IN_STEPS } from '../fixtures/fake-model.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { useFakeServer } from '../fixtures/use-fake-server.js';
 
 const { embedText } = InferenceService.method;
 
@@ -23,21 +24,14 @@ function stateWhere(fake: FakeServer, test: () => boolean): Promise<void> {
   });
 }
 
-describe('a worker', () => {
-  let fake: FakeServer;
-  const start = async (env: Readonly<Record<string, string>> = {}) => {
-    fake = await startFakeServer(env);
-    await fake.server.warm;
-  };
-  afterEach(() => fake.close());
+describe('a worker with the default settings', () => {
+  const fake = useFakeServer();
 
   it('that fails one item fails only that item', async () => {
-    await start();
     expect(await outcomes(fake, 'good', 'item error', 'also good')).to.deep.equal([4, 3, 9]);
   });
 
   it('that fails a whole run returns an id, and the reason is logged', async () => {
-    await start();
     const error = await fake.client.failure(embedText, textRequest('defect'));
     expect(error).to.include({ code: 'INTERNAL', reason: 'INTERNAL' });
     expect(error.message).not.to.include('secret');
@@ -46,6 +40,28 @@ describe('a worker', () => {
     expect(JSON.stringify(line)).to.include('a secret of the model');
     expect(await outcomes(fake, 'next')).to.deep.equal([4]);
   });
+
+  it('notices that the caller cancelled', async () => {
+    const error = await fake.client.failure(embedText, textRequest('until cancelled'), { timeoutMs: 100 });
+    expect(error.code).to.equal('DEADLINE_EXCEEDED');
+    // Otherwise the worker would never become idle again.
+    expect(await outcomes(fake, 'next')).to.deep.equal([4]);
+    expect(fake.pids()).to.have.length(1);
+  });
+
+  it('that dies does not affect other items of the batch, which are retried', async () => {
+    // One call, and therefore one batch with the text that kills.
+    expect(await outcomes(fake, 'one', 'kill', 'three')).to.deep.equal([3, 14, 5]);
+  });
+});
+
+describe('a worker', () => {
+  let fake: FakeServer;
+  const start = async (env: Readonly<Record<string, string>> = {}) => {
+    fake = await startFakeServer(env);
+    await fake.server.warm;
+  };
+  afterEach(() => fake.close());
 
   it('of which run after run fails, as after an error of its GPU, is replaced', async () => {
     await start();
@@ -83,12 +99,6 @@ describe('a worker', () => {
       expect(seen.slice(0, 3)).to.deep.equal([Serving.SERVING, Serving.NOT_SERVING, Serving.SERVING]);
     });
   }
-
-  it('that dies does not affect other items of the batch, which are retried', async () => {
-    await start();
-    // One call, and therefore one batch with the text that kills.
-    expect(await outcomes(fake, 'one', 'kill', 'three')).to.deep.equal([3, 14, 5]);
-  });
 
   it('that hangs in a run is replaced', async () => {
     await start({ RUN_TIMEOUT_SECONDS: '0.3' });
@@ -157,15 +167,6 @@ describe('a worker', () => {
   it('that makes progress is not killed', async () => {
     await start({ RUN_TIMEOUT_SECONDS: '0.15', HEARTBEAT_SECONDS: '0.05' });
     expect(await outcomes(fake, 'slow')).to.deep.equal([4]);
-    expect(fake.pids()).to.have.length(1);
-  });
-
-  it('notices that the caller cancelled', async () => {
-    await start();
-    const error = await fake.client.failure(embedText, textRequest('until cancelled'), { timeoutMs: 100 });
-    expect(error.code).to.equal('DEADLINE_EXCEEDED');
-    // Otherwise the worker would never become idle again.
-    expect(await outcomes(fake, 'next')).to.deep.equal([4]);
     expect(fake.pids()).to.have.length(1);
   });
 
