@@ -131,8 +131,7 @@ describe('output that cannot be written', () => {
       reader.destroy();
       // A line each, of 320 bytes or more; a pipe has 64 KiB.
       const id = 'x'.repeat(128);
-      for (let calls = 0; calls < 250; calls += 50)
-        await Promise.all(Array.from({ length: 50 }, () => embed(url, id)));
+      for (let calls = 0; calls < 250; calls += 50) await Promise.all(Array.from({ length: 50 }, () => embed(url, id)));
     });
     expect(code).to.equal(EXIT_CODES.ok);
     if (idle !== undefined) closeSync(idle);
