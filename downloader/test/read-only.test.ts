@@ -1,14 +1,18 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { lastLine, type ProgramResult, runHere } from './support/program.js';
 import { useHub } from './support/use-hub.js';
 
-const PROGRAM = fileURLToPath(new URL('../../bin/heimdex-downloader.js', import.meta.url));
+const execute = promisify(execFile);
+/** Runs the program with each list of arguments and its environment in one process, which has the mount, and prints the results. */
+const RUNS = `
+const { runHere } = await import(${JSON.stringify(new URL('./support/program.js', import.meta.url))});
+const results = [];
+for (const { argv, env } of JSON.parse(process.argv[1])) results.push(await runHere(argv, env));
+process.stdout.write(JSON.stringify(results));`;
 /** Runs a command where one directory cannot be written: root may write past every mode, so the directory is mounted read-only. */
 const READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
 
@@ -52,57 +56,58 @@ describe('a volume that cannot be written', () => {
       this.skip();
     });
 
-    async function mounted(argv: readonly string[], more: NodeJS.ProcessEnv = {}) {
-      const command = ['-rm', 'sh', '-c', READ_ONLY, cache, process.execPath, PROGRAM, ...argv];
-      const child = spawn('unshare', command, {
-        env: { ...env(more), PATH: process.env.PATH },
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
-      const [stdout, stderr, [status]] = await Promise.all([
-        text(child.stdout),
-        text(child.stderr),
-        once(child, 'close'),
-      ]);
-      return { status: status as number, stdout, stderr };
+    type Run = readonly [argv: readonly string[], more?: NodeJS.ProcessEnv];
+
+    async function mounted(...runs: readonly Run[]): Promise<readonly ProgramResult[]> {
+      const asked = JSON.stringify(runs.map(([argv, more]) => ({ argv, env: env(more) })));
+      const node = [process.execPath, '--input-type=module', '-e', RUNS, asked];
+      const { stdout } = await execute('unshare', ['-rm', 'sh', '-c', READ_ONLY, cache, ...node]);
+      return JSON.parse(stdout);
     }
 
     it('and empty, is reported: exit 6, for each variable that may name it', async () => {
       const below = [{}, { HF_HUB_CACHE: join(cache, 'some/where') }, { HF_HUB_CACHE: '', HF_HOME: cache }];
-      for (const more of below) expectRefused(await mounted([], more), cache, /EROFS.*mounted read-only/);
+      const results = await mounted(...below.map((more): Run => [[], more]));
+      expect(results).to.have.length(3);
+      for (const result of results) expectRefused(result, cache, /EROFS.*mounted read-only/);
       expect(await readdir(cache)).to.deep.equal([]);
     });
+
+    async function expectRefusedThere(argv: readonly string[], reason: RegExp, command?: string): Promise<void> {
+      const [result] = await mounted([argv]);
+      if (result === undefined) throw new Error('nothing ran');
+      expectRefused(result, cache, reason, command);
+    }
 
     it('and lacks a model or a file of one, is reported: exit 6', async () => {
       await filled();
       await rm(join(cache, 'models--acme--speech/blobs'), { recursive: true });
-      expectRefused(await mounted([]), cache, /EROFS.*mounted read-only/);
+      await expectRefusedThere([], /EROFS.*mounted read-only/);
       await rm(join(cache, 'models--acme--speech'), { recursive: true });
-      expectRefused(await mounted([]), cache, /EROFS.*mounted read-only/);
+      await expectRefusedThere([], /EROFS.*mounted read-only/);
     });
 
     it('and whole, is enough for download, verify and list', async () => {
       await filled();
-      for (const argv of [[], ['verify'], ['list']]) {
-        const { status, stderr } = await mounted(argv);
-        expect(status, stderr).to.equal(0);
-      }
+      const results = await mounted([[]], [['verify']], [['list']]);
+      expect(results).to.have.length(3);
+      for (const { status, stderr } of results) expect(status, stderr).to.equal(0);
     });
 
     it('cannot be pruned, imported into or exported into: exit 6', async () => {
       await filled();
       const archive = join(dir.path, 'models.tar');
       expect((await runHere(['export', archive], env())).status).to.equal(0);
-      expectRefused(await mounted(['export', join(cache, 'models.tar')]), cache, /EROFS/, 'export');
-      for (const argv of [
-        ['prune', '--yes'],
-        ['prune', '--yes', '--json'],
-      ]) {
-        const pruned = await mounted(argv, { ASR_MODEL: 'none' });
-        expectRefused(pruned, cache, /EROFS/, 'prune');
-        expect(pruned.stdout).to.equal('');
+      await expectRefusedThere(['export', join(cache, 'models.tar')], /EROFS/, 'export');
+      const none = { ASR_MODEL: 'none' };
+      const pruned = await mounted([['prune', '--yes'], none], [['prune', '--yes', '--json'], none]);
+      expect(pruned).to.have.length(2);
+      for (const result of pruned) {
+        expectRefused(result, cache, /EROFS/, 'prune');
+        expect(result.stdout).to.equal('');
       }
       await rm(join(cache, 'models--acme--speech'), { recursive: true });
-      expectRefused(await mounted(['import', archive]), cache, /EROFS/, 'import');
+      await expectRefusedThere(['import', archive], /EROFS/, 'import');
     });
   });
 
