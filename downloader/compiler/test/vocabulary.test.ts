@@ -7,7 +7,7 @@ describe('a vocabulary that is checked in slices', () => {
   const dir = temporaryDir();
 
   it('returns the same scores as the graph with one slice', async () => {
-    const size = { width: 32, layers: 1, vocabulary: 40_000, mels: 80 };
+    const size = { width: 32, layers: 1, vocabulary: 20_000, mels: 80 };
     const config = {
       model_type: 'whisper',
       d_model: size.width,
