@@ -39,7 +39,7 @@ const COMPILED: Readonly<Record<string, Factors>> = {
  * The least that a window of 30 s takes, in all graphs, with its arrays that wait for a collection: it does not shrink as the weights do. Whisper
  * base, one worker, files of 50 s with word times one after the other for minutes: 517 MiB of its own at most.
  */
-const LEAST_OF_SPEECH = 300 * MIB;
+const MIN_SPEECH_RUN_BYTES = 300 * MIB;
 const OTHER_COMPILED: Factors = { mapped: 1, packed: 0.5, run: 0.5 };
 
 /** Bytes of a weight over those in 8 bits. */
@@ -79,7 +79,7 @@ export function memoryNeed({ family, files, variant, compiled }: Sized, device: 
     mappedBytes += bytes * mapped;
     runBytes += (bytes / width) * factors.run;
   }
-  return { ownBytes: ownBytes + Math.max(runBytes, family === 'whisper' ? LEAST_OF_SPEECH : 0), mappedBytes };
+  return { ownBytes: ownBytes + Math.max(runBytes, family === 'whisper' ? MIN_SPEECH_RUN_BYTES : 0), mappedBytes };
 }
 
 /** Float32 is read from the mapped file; half precision is converted to float32 in memory, as a CPU has no kernels for it. */
