@@ -177,5 +177,8 @@ describe('the client', () => {
     for (const tls of [{ cert: 'x' }, { key: 'x' }, { cert: 'x', key: 'x' }]) {
       expect(() => createInferenceClient({ tls })).to.throw(TypeError, 'Expected tls.cert and tls.key');
     }
+    // Node.js passes over a file in DER, and would then trust nobody.
+    const tls = { ca: Buffer.from([0x30, 0x82, 1, 2]) };
+    expect(() => createInferenceClient({ tls })).to.throw(TypeError, 'Expected tls.ca to have certificates in PEM');
   });
 });

@@ -104,8 +104,11 @@ function tlsOf(options: InferenceClientOptions, addresses: readonly ServerAddres
 
 function secure(tls: TlsOptions): ChannelCredentials {
   const pem = (part: string | Uint8Array | undefined) => (part === undefined ? null : Buffer.from(part));
+  const ca = pem(tls.ca);
+  // Node.js passes over anything else, and would trust nobody.
+  if (ca?.includes('CERTIFICATE-----') === false) throw new TypeError('Expected tls.ca to have certificates in PEM');
   try {
-    return credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert));
+    return credentials.createSsl(ca, pem(tls.key), pem(tls.cert));
   } catch (cause) {
     const expected = 'Expected tls.cert and tls.key to be a certificate and its private key, both or neither, in PEM';
     throw new TypeError(`${expected}: ${messageOf(cause)}`, { cause });
