@@ -44,11 +44,12 @@ export function receiveBody({ request, call }: HttpRequest, { push, failed }: Bo
   const fail = (error: unknown) => {
     if (over) return;
     done();
+    failed(error);
+    // After `failed`: the end of a pipe pauses its source.
     request
       .on('error', () => {})
       .on('data', pace)
       .resume();
-    failed(error);
   };
   request.on('data', receive).on('error', gone).on('close', close);
   signal.addEventListener('abort', abort, { once: true });
