@@ -32,6 +32,12 @@ describe("a sentence model's modules", () => {
     expect(await pooling('pool/')).to.deep.equal(['cls']);
   });
 
+  it('are an error if the directory of the pooling is missing', async () => {
+    expect(await pooling('1_Pooling').then(String, (error: Error) => error.message))
+      .to.include('Expected 1_Pooling/config.json')
+      .and.include('modules.json');
+  });
+
   for (const path of ['..', '../', '/etc', 'pool/../..', 'pool\\..\\..']) {
     it(`are not read outside of the model's directory: ${path}`, async () => {
       expect(await pooling(path).then(String, (error: Error) => error.message)).to.include('cannot be used');

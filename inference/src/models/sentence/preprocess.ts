@@ -12,7 +12,7 @@ import {
   transformerSettings,
 } from '@heimdex/cache';
 import { LONG_TEXT_TOKENS } from '@heimdex/onnx';
-import { type JsonObject, numberAt, readJson, readJsonObject, stringAt } from '../../json.js';
+import { type JsonObject, numberAt, readIfThere, readJson, readJsonObject, stringAt } from '../../json.js';
 import type { TextTokenizer, TokenizedText, TokenizerOptions } from '../../tokenizer/index.js';
 import type { LoadOptions, ModelFiles } from '../model.js';
 import { findBeside, readBeside } from '../repository.js';
@@ -96,7 +96,12 @@ async function readModules(files: ModelFiles, weights: string): Promise<Modules>
     if (type === 'Pooling') {
       // Vectors are normalized last.
       if (scaled) unknown.push('Normalize before Pooling');
-      const config = await readJsonObject(join(path, '..', assertSafePath(dir || POOLING_DIR), 'config.json'));
+      const name = `${assertSafePath(dir || POOLING_DIR)}/config.json`;
+      const config = await readIfThere(join(path, '..', name), readJsonObject);
+      if (config === undefined)
+        throw new Error(
+          `Expected ${name} beside ${path}, which names this pooling, got no file. Its repository is incomplete: choose another.`,
+        );
       pooling = poolingModes(config);
       pooledPrompt = config.include_prompt !== false;
       // The graph of an export is that of the repository's own code.
