@@ -60,8 +60,8 @@ export async function openTracing(options: TracingOptions, log: Logger): Promise
       if (call.code !== 'OK') span.setStatus({ code: ERROR_STATUS, message: call.code });
       const inside = api.trace.setSpan(root, span);
       span.end(call.endedAt);
-      // The call has just ended.
-      const epochMs = call.endedAt - performance.now();
+      // Both clocks are read here: since the end of the call, which `endedAt` has, milliseconds may have passed.
+      const epochMs = Date.now() - performance.now();
       const runs = [...(call.stats.runs?.values() ?? [])].slice(0, MAX_RUNS);
       for (const { startedAtMs, queueMs, runMs, batchSize } of runs) {
         const startTime = epochMs + startedAtMs;
