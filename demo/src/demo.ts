@@ -1,5 +1,5 @@
 import { join, relative } from 'node:path';
-import { formatCount, messageOf } from '@heimdex/common';
+import { formatCount, messageOf, sumSizes } from '@heimdex/common';
 import type { Hub } from '@heimdex/hub';
 import { embeddedRepositories, startHub } from '@heimdex/hub';
 import { DEMO_DIR, type DemoOptions } from './options.js';
@@ -105,7 +105,7 @@ function showHub(show: Show, hub: Hub): void {
   show.rows(
     hub.names().map((name) => {
       const { sha, files } = hub.commit(name);
-      const bytes = [...files.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      const bytes = sumSizes([...files.values()]);
       return ['', name, show.color.dim(sha.slice(0, 7)), formatCount(files.size, 'file'), formatMegabytes(bytes)];
     }),
   );

@@ -207,7 +207,7 @@ function isFormer(model: LockedModel, { models }: Plan): boolean {
 }
 
 /** Whether the lock file names another compiled form than the one found: that of another version of this program. */
-function isOfOthers({ locked, inspection }: ModelState): boolean {
+function isLockedOtherwise({ locked, inspection }: ModelState): boolean {
   const compiled = inspection.found?.files.filter(({ path }) => isCompiledPath(path)) ?? [];
   return compiled.some(({ path, hash }) => lockedFile(locked, path)?.sha256 !== hash?.value);
 }
@@ -219,9 +219,9 @@ async function writeLockFile(
   published: readonly LockedModel[],
 ): Promise<void> {
   const { log, signal } = context;
-  const unlocked = cacheState.models.filter((model) => model.locked === undefined || isOfOthers(model));
+  const toLock = cacheState.models.filter((model) => model.locked === undefined || isLockedOtherwise(model));
   const fresh = [...published];
-  for (const model of unlocked) {
+  for (const model of toLock) {
     if (published.some((other) => other.role === model.configured.role)) continue;
     const locked = await lockFound(model, signal);
     if (locked !== undefined) fresh.push(recordFound(locked, plan, cacheState));

@@ -1,6 +1,6 @@
 /** What a worker of a model needs in memory, by the model's family and by the form of its weights. Pure. */
 import { type FoundModel, isExternalData } from '@heimdex/cache';
-import { MIB } from '@heimdex/common';
+import { MIB, sumSizes } from '@heimdex/common';
 
 export interface MemoryNeed {
   /** Of each worker alone: what the runtime packs or converts, and what one ordinary run takes. Bytes. */
@@ -35,12 +35,13 @@ const COMPILED: Readonly<Record<string, Factors>> = {
   'siglip text': { mapped: 0.05, packed: 0.85, run: 0.05 },
   'sentence model': { mapped: 0.05, packed: 0.4, run: 0.2 },
 };
+const OTHER_COMPILED: Factors = { mapped: 1, packed: 0.5, run: 0.5 };
+
 /**
  * The least that a window of 30 s takes, in all graphs, with its arrays that wait for a collection: it does not shrink as the weights do. Whisper
  * base, one worker, files of 50 s with word times one after the other for minutes: 517 MiB of its own at most.
  */
 const MIN_SPEECH_RUN_BYTES = 300 * MIB;
-const OTHER_COMPILED: Factors = { mapped: 1, packed: 0.5, run: 0.5 };
 
 /** Bytes of a weight over those in 8 bits. */
 const WIDTHS: Readonly<Record<string, number>> = { fp16: 2, fp32: 4 };
@@ -64,7 +65,7 @@ export function memoryNeed({ family, files, variant, compiled }: Sized, device: 
   if (device === 'cuda') return ON_GPU;
   if (compiled === undefined) {
     const weights = files.filter(({ path, weights }) => weights !== undefined || isExternalData(path));
-    const bytes = weights.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const bytes = sumSizes(weights);
     const factor = family === 'whisper' && INT8_VARIANTS.test(variant) ? EXPORTED_SPEECH_INT8 : EXPORTED;
     return { ownBytes: BASE.ownBytes + bytes * factor, mappedBytes: BASE.mappedBytes };
   }
@@ -72,7 +73,7 @@ export function memoryNeed({ family, files, variant, compiled }: Sized, device: 
   let { ownBytes, mappedBytes } = BASE;
   let runBytes = 0;
   for (const { role, files: graphFiles } of compiled.graphs) {
-    const bytes = graphFiles.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const bytes = sumSizes(graphFiles);
     const factors = COMPILED[`${family} ${role}`] ?? OTHER_COMPILED;
     const { mapped, packed } = inWidth(factors, compiled.precision);
     ownBytes += bytes * packed;

@@ -1,5 +1,5 @@
-import { pastName } from '@heimdex/onnx';
 /** Finds the attention of the cached branch of a decoder in the form exporters write. */
+import { pastName } from '@heimdex/onnx';
 import { type OnnxGraph, type OnnxNode, Readers } from '../../../onnx/index.js';
 
 /** Attention to the cached tokens and the new one. */

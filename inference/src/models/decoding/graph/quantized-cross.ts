@@ -1,10 +1,9 @@
-import { pastName, presentName } from '@heimdex/onnx';
+import { pastName, presentName, RUNTIME_DOMAIN } from '@heimdex/onnx';
 import { node, type OnnxGraph, type OnnxModel, type OnnxNode, type OnnxValue, tensor } from '../../../onnx/index.js';
 
 /** Version of the change, for optimized models of it. */
 export const QUANTIZED_CROSS = 'cross-8-bit-3';
 
-const RUNTIME = 'com.microsoft';
 /** The element type in a Cast. */
 const FLOAT32 = 1;
 /** More rows than a prompt has: a scale applies to a position of all of them. */
@@ -65,7 +64,7 @@ export function quantizeCross(decoder: OnnxModel, cross: OnnxModel): boolean {
   for (const { graph, opsets } of [decoder, cross]) {
     graph.initializers.push(...constants());
     graph.shapes = [];
-    opsets.set(RUNTIME, 1n);
+    opsets.set(RUNTIME_DOMAIN, 1n);
     opsets.set('', OPSET);
   }
   return true;
@@ -131,7 +130,13 @@ function attend(graph: OnnxGraph, { key, value, transpose, scores, context }: At
     node('Sub', [its('scaled'), its('rounded')], [its('rest')]),
     node('QuantizeLinear', [its('rest'), restStep, weightZero], [its('rest_steps')]),
     node('Concat', [its('steps'), its('rest_steps')], [its('both_steps')], { axis: 2 }),
-    node('MatMulIntegerToFloat', [its('both_steps'), value, weightStep, one, weightZero], [its('both')], {}, RUNTIME),
+    node(
+      'MatMulIntegerToFloat',
+      [its('both_steps'), value, weightStep, one, weightZero],
+      [its('both')],
+      {},
+      RUNTIME_DOMAIN,
+    ),
     node('Split', [its('both')], [its('first'), its('second')], { axis: 2, num_outputs: 2 }),
     node('Mul', [its('second'), weightStep], [its('small')]),
     node('Add', [its('first'), its('small')], [its('sum')]),

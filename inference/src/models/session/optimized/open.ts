@@ -1,6 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import type { OptimizedRecord } from '@heimdex/cache';
-import { codeOf, messageOf } from '@heimdex/common';
+import { codeOf, messageOf, sumSizes } from '@heimdex/common';
 import type { InferenceSession } from 'onnxruntime-node';
 import type { GraphFacts } from '../../../onnx/index.js';
 import { type OptimizedKey, optimizedKey, optimizedName } from './key.js';
@@ -62,7 +62,7 @@ export async function openOptimized(
     const opened: OpenedGraph = { session, facts: () => manifest.facts, changed: manifest.changed };
     return {
       graph: opened,
-      use: { graph, prepared: true, ...(made === undefined ? {} : { made, madeBytes: bytesOf(made) }) },
+      use: { graph, prepared: true, ...(made === undefined ? {} : { made, madeBytes: sumSizes(made.files) }) },
     };
   } catch (error) {
     const doing = make === undefined ? 'used' : 'created';
@@ -107,10 +107,6 @@ async function makeMissing(
  */
 function isReadBack({ opTypes }: GraphFacts): boolean {
   return !opTypes.has('com.microsoft::MatMulNBits');
-}
-
-function bytesOf({ files }: OptimizedRecord): number {
-  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 /** Whether the system refuses to write, as opposed to running out of space. */
