@@ -28,7 +28,7 @@ export function transcribeStream(
 ): MethodHandler<typeof InferenceService.method.transcribeStream> {
   return async function* (requests, call) {
     const model = requireModel(models, 'speech', 'TranscribeStream');
-    const messages = new IdleTimeoutIterator(requests, limits.streamIdleMs);
+    const messages = new IncomingMessages(requests, limits.streamIdleMs, call.signal);
     const start = await readStart(messages);
     const audio = new AudioMessages(messages, (bytes) => call.retain?.(bytes));
     const audioFile = {
@@ -50,26 +50,32 @@ export function transcribeStream(
   };
 }
 
-async function readStart(messages: IdleTimeoutIterator): Promise<TranscribeStart> {
+async function readStart(messages: IncomingMessages): Promise<TranscribeStart> {
   const first = await messages.next();
   if (first.done !== true && first.value.message.case === 'start') return first.value.message.value;
   const received = first.done === true ? 'nothing' : (first.value.message.case ?? 'an empty message');
   throw invalid('message', `must be start in the first message of a stream, got ${received}`);
 }
 
-/** Iterates over the caller's messages with an idle timeout. */
-class IdleTimeoutIterator {
+/** Iterates over the caller's messages with an idle timeout, as long as the call lasts. */
+class IncomingMessages {
   readonly #messages: AsyncIterator<TranscribeStreamRequest>;
   readonly #idleMs: number;
+  readonly #signal: AbortSignal;
 
-  constructor(messages: AsyncIterable<TranscribeStreamRequest>, idleMs: number) {
+  constructor(messages: AsyncIterable<TranscribeStreamRequest>, idleMs: number, signal: AbortSignal) {
     this.#messages = messages[Symbol.asyncIterator]();
     this.#idleMs = idleMs;
+    this.#signal = signal;
   }
 
-  /** Returns the next message. Rejects with DEADLINE_EXCEEDED if none arrives within the idle timeout. */
+  /** Returns the next message. Rejects with DEADLINE_EXCEEDED if none arrives within the idle timeout, with the call's reason when it has ended. */
   next(): Promise<IteratorResult<TranscribeStreamRequest>> {
+    const signal = this.#signal;
     return new Promise((resolve, reject) => {
+      signal.throwIfAborted();
+      const ended = () => reject(signal.reason);
+      signal.addEventListener('abort', ended, { once: true });
       const timer = new IdleTimer(this.#idleMs, () => {
         const seconds = this.#idleMs / 1000;
         reject(new InferenceError('DEADLINE_EXCEEDED', `Idle timeout: no message arrived for ${seconds} seconds.`));
@@ -77,7 +83,10 @@ class IdleTimeoutIterator {
       this.#messages
         .next()
         .then(resolve, reject)
-        .finally(() => timer.clear());
+        .finally(() => {
+          timer.clear();
+          signal.removeEventListener('abort', ended);
+        });
     });
   }
 }
@@ -86,12 +95,12 @@ class IdleTimeoutIterator {
 class AudioMessages implements AsyncIterable<Uint8Array> {
   /** The error that ended it early, if any. */
   failure: unknown;
-  readonly #messages: IdleTimeoutIterator;
+  readonly #messages: IncomingMessages;
   readonly #retain: (bytes: number) => void;
   #isDecoding = false;
 
   /** `retain` is told how many bytes the decoder holds: all, until it has found the index of the file. Throws QUEUE_FULL. */
-  constructor(messages: IdleTimeoutIterator, retain: (bytes: number) => void) {
+  constructor(messages: IncomingMessages, retain: (bytes: number) => void) {
     this.#messages = messages;
     this.#retain = retain;
   }

@@ -20,6 +20,7 @@ import type { ServerProcess } from '../fixtures/server-process.js';
 import { audioMessage, LIVE, START } from '../fixtures/stream-messages.js';
 import { MOONSHINE, ROOT } from '../fixtures/volume.js';
 import { plainWords } from '../support/speech.js';
+import { itStreamsOverConnect } from './connect-streams.js';
 
 const { transcribe, transcribeStream } = InferenceService.method;
 const SAMPLES = join(ROOT, 'demo/samples/speech');
@@ -287,6 +288,8 @@ describe('speech with Moonshine', () => {
     const line = await server.logged((entry) => entry.call === 'gone-caller');
     expect(line.code).to.equal('CANCELLED');
   });
+
+  itStreamsOverConnect(() => ({ server, client, sample }));
 
   it('still works after all that', async () => {
     expect(server.log.filter(({ msg }) => /lost|defect/.test(msg))).to.deep.equal([]);

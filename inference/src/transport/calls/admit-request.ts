@@ -22,6 +22,8 @@ export interface ArrivalOptions {
   readonly path: string;
   readonly protocol: Protocol;
   readonly skipAccessLog: boolean;
+  /** Whether the body is a stream of messages, of which each is consumed before the next is read. */
+  readonly streaming: boolean;
   /** Bytes of the body that are not its message. */
   readonly envelopeBytes: number;
   /** Writes the response of a refused call. */
@@ -43,9 +45,10 @@ export function admitRequest(
   const arrival = arrivalOf(request, options);
   let call: AdmittedCall | undefined;
   try {
-    call = admission.admit(arrival, { streaming: false });
+    const { streaming } = options;
+    call = admission.admit(arrival, { streaming });
     const length = headers['content-length'];
-    if (length !== undefined) call.body.announce(Math.max(0, Number(length) - options.envelopeBytes));
+    if (length !== undefined && !streaming) call.body.announce(Math.max(0, Number(length) - options.envelopeBytes));
   } catch (error) {
     call?.close();
     const refusal = error as InferenceError;

@@ -41,6 +41,7 @@ export function httpCalls({ services, admitted, ...admission }: HttpCallsOptions
         path: served.method.path,
         protocol: contentType.startsWith('application/grpc-web') ? 'grpc-web' : 'connect',
         skipAccessLog: served.skipAccessLog,
+        streaming: served.method.kind === 'bidi_streaming',
         envelopeBytes: bodyFormOf(request).enveloped ? ENVELOPE_BYTES : 0,
         refuse: (wire) => {
           const { status, headers, body } = errorResponse(contentType, wire);

@@ -1,6 +1,6 @@
 /**
  * Connect (JSON and binary) and gRPC-Web with connect-node. connect-node handles the protocols; request
- * messages are read and decoded here, with bounds, and connect-node gets an empty one.
+ * messages are read and decoded here, with bounds, and connect-node gets an empty one for each.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
@@ -39,7 +39,7 @@ import type { HttpRequest } from '../calls/admit-request.js';
 import { type TimeoutHeader, withinTimers } from '../calls/call-timeout.js';
 import type { OpenCall } from '../calls/call-tracker.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
-import { bodyFormOf, encodingHeaderOf, readMessage } from '../messages/request-message.js';
+import { bodyFormOf, encodingHeaderOf, readMessage, readMessages } from '../messages/request-message.js';
 import { toConnectError } from './error-response.js';
 
 /** Node.js's default, the best, takes ten seconds of a core for an answer of 2 MB; this a fraction of one, as gzip does. */
@@ -50,13 +50,15 @@ const brotli: typeof compressionBrotli = {
 };
 
 const REQUEST = createContextKey<HttpRequest | undefined>(undefined, { description: 'the request and its call' });
-const MESSAGE = createContextKey<MessageShape<DescMessage> | undefined>(undefined, { description: 'its message' });
+const MESSAGE = createContextKey<MessageShape<DescMessage> | undefined>(undefined, {
+  description: 'its latest message',
+});
 const HTTP_OK = 200;
 const UNSUPPORTED_TYPE = 415;
 /** connect-node answers these, and UNSUPPORTED_TYPE, without a word. */
 const REFUSALS: ReadonlyMap<number, string> = new Map([
   [405, 'A call is a POST.'],
-  [505, 'A stream that both sides send needs native gRPC over HTTP/2.'],
+  [505, 'A stream that both sides send needs HTTP/2, and this came over HTTP/1.1.'],
 ]);
 const NEEDS_HTTP2 =
   'Native gRPC needs HTTP/2, and this came over HTTP/1.1. A client or a proxy in between has to speak HTTP/2.';
@@ -104,23 +106,21 @@ export function createConnectListener(options: ConnectOptions): RequestListener 
   };
 }
 
-/** The handler reads no body: it gets an empty message, and its implementation finds the real one in the context. */
+/** The handler reads no body: it gets empty messages, and its implementation finds the real one in the context. */
 function readingMessages(handler: UniversalHandler, decoder: MessageDecoder): UniversalHandler {
   const { service, method, requestPath, allowedMethods, supportedContentType, protocolNames } = handler;
-  const answer = async (given: UniversalServerRequest): Promise<UniversalServerResponse> => {
-    // Also over HTTP/2 it is to refuse streams that both sides send: only native gRPC has them here.
-    const request = { ...given, httpVersion: '1.1' };
+  const answer = async (request: UniversalServerRequest): Promise<UniversalServerResponse> => {
     const own = request.contextValues?.get(REQUEST);
     if (own === undefined) {
       const response = await handler(request);
-      return explained(given, response, refusalOf(method, given, response));
+      return explained(request, response, refusalOf(method, request, response));
     }
     const header = headersFor(request.header);
     const response = await handler({ ...request, header, body: standIn(own, method, request, decoder) });
-    const refusal = refusalOf(method, given, response);
+    const refusal = refusalOf(method, request, response);
     if (refusal !== undefined) {
       own.call.open.finish(new InferenceError('INVALID_ARGUMENT', refusal));
-      return explained(given, response, refusal);
+      return explained(request, response, refusal);
     }
     const refused = (unimplemented: boolean) => {
       // Without a message connect-node did not read the body; with one, the method has answered.
@@ -128,7 +128,9 @@ function readingMessages(handler: UniversalHandler, decoder: MessageDecoder): Un
       else own.call.open.finish(invalidHeader(), unimplemented ? 'UNIMPLEMENTED' : 'INVALID_ARGUMENT');
     };
     if (method.methodKind === 'unary' && response.status !== HTTP_OK) refused(response.status === HTTP_NOT_IMPLEMENTED);
-    return response.body === undefined ? response : { ...response, body: counted(response.body, own.call, refused) };
+    // The answer of a stream begins before its request ends, and each part of it is written before the next is made.
+    if (response.body === undefined || method.methodKind === 'bidi_streaming') return response;
+    return { ...response, body: counted(response.body, own.call, refused) };
   };
   return Object.assign(answer, { service, method, requestPath, allowedMethods, supportedContentType, protocolNames });
 }
@@ -174,21 +176,30 @@ function headersFor(given: Headers): Headers {
   return header;
 }
 
-/** Reads the message when connect-node reads the body, so that errors are sent like connect-node's own. */
+/** Reads each message when connect-node reads the body, so that errors are sent like connect-node's own. */
 async function* standIn(
   own: HttpRequest,
-  { input }: DescMethod,
+  { input, methodKind }: DescMethod,
   { contextValues }: UniversalServerRequest,
   decoder: MessageDecoder,
 ): AsyncGenerator<Uint8Array> {
   const { json, enveloped } = bodyFormOf(own.request);
+  const content = new TextEncoder().encode(json ? '{}' : '');
+  const empty = enveloped ? encodeEnvelope(0, content) : content;
+  if (methodKind === 'bidi_streaming') {
+    // The method finishes the call, also with the errors of these.
+    for await (const message of readMessages(own, input, decoder)) {
+      contextValues?.set(MESSAGE, message);
+      yield empty;
+    }
+    return;
+  }
   try {
     contextValues?.set(MESSAGE, await readMessage(own, input, decoder));
   } catch (error) {
     throw toConnectError(own.call.open.finish(error));
   }
-  const empty = new TextEncoder().encode(json ? '{}' : '');
-  yield enveloped ? encodeEnvelope(0, empty) : empty;
+  yield empty;
 }
 
 async function* counted(
@@ -228,7 +239,8 @@ function implementation(served: ServedMethod): unknown {
   switch (served.kind) {
     case 'unary':
       return async (_empty: Message, context: HandlerContext) => {
-        const { open, message } = callIn(context);
+        const open = callIn(context);
+        const message = messageIn(context);
         try {
           open.call.signal.throwIfAborted();
           // It is finished where its response is written.
@@ -239,21 +251,33 @@ function implementation(served: ServedMethod): unknown {
       };
     case 'server_streaming':
       return (_empty: Message, context: HandlerContext) => {
-        const { open, message } = callIn(context);
+        const open = callIn(context);
+        const message = messageIn(context);
         return stream(served, open, () => served.run(message, open.call));
       };
     case 'bidi_streaming':
-      // connect-node answers these itself: there are none over HTTP/1.1.
-      return () => none();
+      return (empties: AsyncIterable<Message>, context: HandlerContext) => {
+        const open = callIn(context);
+        return stream(served, open, () => served.run(messagesIn(empties, context), open.call));
+      };
   }
 }
 
 /** Throws for a call that was not admitted: an internal error. */
-function callIn({ values }: HandlerContext): { readonly open: OpenCall; readonly message: MessageShape<DescMessage> } {
+function callIn({ values }: HandlerContext): OpenCall {
   const own = values.get(REQUEST);
+  if (own === undefined) throw new Error('a method was called without its call');
+  return own.call.open;
+}
+
+function messageIn({ values }: HandlerContext): MessageShape<DescMessage> {
   const message = values.get(MESSAGE);
-  if (own === undefined || message === undefined) throw new Error('a method was called without its message');
-  return { open: own.call.open, message };
+  if (message === undefined) throw new Error('a method was called without its message');
+  return message;
+}
+
+async function* messagesIn(empties: AsyncIterable<Message>, context: HandlerContext) {
+  for await (const _ of empties) yield messageIn(context);
 }
 
 async function* stream(served: ServedMethod, open: OpenCall, run: () => AsyncIterable<Parameters<typeof create>[1]>) {
@@ -265,6 +289,11 @@ async function* stream(served: ServedMethod, open: OpenCall, run: () => AsyncIte
     }
     open.finish();
   } catch (error) {
+    // connect-node's own, of the headers.
+    if (error instanceof ConnectError) {
+      open.finish(invalidHeader(), error.code === Code.Unimplemented ? 'UNIMPLEMENTED' : 'INVALID_ARGUMENT');
+      throw error;
+    }
     throw toConnectError(open.finish(error));
   } finally {
     // Stopped early: the caller is gone.
@@ -272,5 +301,3 @@ async function* stream(served: ServedMethod, open: OpenCall, run: () => AsyncIte
     open.finish(open.call.signal.reason);
   }
 }
-
-async function* none() {}

@@ -12,8 +12,8 @@ import { cancelled, type OpenCall } from '../calls/call-tracker.js';
 import { endUpload } from '../calls/end-upload.js';
 import { type Decompressor, isGrpcEncoding } from '../messages/decompress.js';
 import { ENVELOPE_BYTES } from '../messages/message-buffer.js';
+import { FrameDecoder } from '../messages/whole-frames.js';
 import { toGrpcStatus } from './status.js';
-import { FrameDecoder } from './whole-frames.js';
 
 /** grpc-js's name for a message that is not compressed. */
 const UNCOMPRESSED = 'identity';

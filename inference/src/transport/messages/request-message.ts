@@ -1,4 +1,4 @@
-/** Reads, decompresses and decodes the single request message of an HTTP/1.1 call within its memory limits. */
+/** Reads, decompresses and decodes the request messages of Connect and gRPC-Web, one or a stream of them, within the memory limits of their call. */
 import type { IncomingMessage } from 'node:http';
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import { InferenceError } from '../../errors.js';
@@ -9,6 +9,7 @@ import { type Encoding, isEncoding } from './decompress.js';
 import { ENVELOPE_BYTES, MessageBuffer } from './message-buffer.js';
 import type { MessageDecoder } from './message-decoder.js';
 import { receiveBody } from './receive-body.js';
+import { FrameDecoder } from './whole-frames.js';
 
 const COMPRESSED = 1;
 
@@ -48,18 +49,49 @@ export async function readMessage(
   desc: DescMessage,
   decoder: MessageDecoder,
 ): Promise<MessageShape<DescMessage>> {
-  const { request, call } = exchange;
+  const form = bodyFormOf(exchange.request);
+  const raw = await readBody(exchange, new Meter(exchange.call.body, form.enveloped));
+  const content = form.enveloped ? openEnvelope(raw) : { bytes: raw, compressed: form.encoding !== undefined };
+  return decode(await unpack(content, form, exchange.call, decoder), form, exchange.call, desc, decoder);
+}
+
+/**
+ * The messages of a stream. Each must be consumed when the next is requested. Rejects as `readMessage` does, and for a stream that ends within
+ * a message; with the call's reason when the caller is gone.
+ */
+export async function* readMessages(
+  { request, call }: HttpRequest,
+  desc: DescMessage,
+  decoder: MessageDecoder,
+): AsyncGenerator<MessageShape<DescMessage>> {
   const form = bodyFormOf(request);
   const { body, open } = call;
+  const frames = new FrameDecoder({
+    began: (bytes) => body.announce(bytes),
+    received: (bytes) => body.receive(bytes),
+  });
+  request.once('close', () => frames.clear());
+  for await (const chunk of chunksOf(request, call)) {
+    for (const frame of frames.write(chunk)) {
+      const bytes = await unpack(openEnvelope(frame), form, call, decoder);
+      yield await decode(bytes, form, call, desc, decoder);
+      body.forget(bytes.byteLength);
+    }
+  }
+  // A cancelled stream may look like one that ended normally.
+  open.call.signal.throwIfAborted();
+  if (!frames.whole) throw new InferenceError('INVALID_ARGUMENT', 'The stream ended in the middle of a message.');
+}
+
+/** The body in chunks. Throws the call's reason when the caller is gone. */
+async function* chunksOf(request: IncomingMessage, { open }: AdmittedCall): AsyncGenerator<Buffer> {
   const { signal } = open.call;
-  const raw = await readBody(exchange, new Meter(body, form.enveloped));
-  const { content, compressed } = form.enveloped
-    ? openEnvelope(raw)
-    : { content: raw, compressed: form.encoding !== undefined };
-  const bytes = compressed ? await unpack(content, form.encoding, call, decoder) : content;
-  signal.throwIfAborted();
-  body.keep(bytes.byteLength);
-  return form.json ? decoder.json(desc, bytes, open.call) : decoder.binaryInTurn(desc, bytes, signal);
+  try {
+    // Stopping early must not destroy the request: the response is still sent on its stream.
+    yield* request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
+  }
 }
 
 /** Counts a body as it arrives; in an envelope only the message, which declares its length. */
@@ -112,21 +144,42 @@ function readBody(exchange: HttpRequest, meter: Meter): Promise<Buffer> {
   });
 }
 
-function openEnvelope(raw: Buffer): { readonly content: Buffer; readonly compressed: boolean } {
+interface Content {
+  readonly bytes: Buffer;
+  readonly compressed: boolean;
+}
+
+function openEnvelope(raw: Buffer): Content {
   const length = raw.byteLength < ENVELOPE_BYTES ? Number.POSITIVE_INFINITY : raw.readUInt32BE(1);
   if (raw.byteLength < ENVELOPE_BYTES + length) {
     throw new InferenceError('INVALID_ARGUMENT', 'Expected one whole message; the request ended before it.');
   }
   const flags = raw[0] ?? 0;
   const rest = raw.subarray(ENVELOPE_BYTES + length);
+  if ((flags & ~COMPRESSED) !== 0) {
+    throw new InferenceError('INVALID_ARGUMENT', `Expected a message with flags 0, or 1 if compressed, got ${flags}.`);
+  }
   // Only an end-of-stream frame, which has its own flag, may follow.
-  if ((flags & ~COMPRESSED) !== 0 || (rest.byteLength > 0 && ((rest[0] ?? 0) & ~COMPRESSED) === 0)) {
+  if (rest.byteLength > 0 && ((rest[0] ?? 0) & ~COMPRESSED) === 0) {
     throw new InferenceError('INVALID_ARGUMENT', 'Expected exactly one message in the request.');
   }
-  return { content: raw.subarray(ENVELOPE_BYTES, ENVELOPE_BYTES + length), compressed: (flags & COMPRESSED) !== 0 };
+  return { bytes: raw.subarray(ENVELOPE_BYTES, ENVELOPE_BYTES + length), compressed: (flags & COMPRESSED) !== 0 };
 }
 
+/** The message's own bytes, which the call holds from now on. */
 async function unpack(
+  content: Content,
+  { encoding }: BodyForm,
+  call: AdmittedCall,
+  decoder: MessageDecoder,
+): Promise<Buffer> {
+  const bytes = content.compressed ? await decompress(content.bytes, encoding, call, decoder) : content.bytes;
+  call.open.call.signal.throwIfAborted();
+  call.body.keep(bytes.byteLength);
+  return bytes;
+}
+
+async function decompress(
   bytes: Buffer,
   encoding: Encoding | undefined,
   { body, open }: AdmittedCall,
@@ -144,4 +197,14 @@ async function unpack(
       cause: error,
     });
   }
+}
+
+function decode(
+  bytes: Buffer,
+  { json }: BodyForm,
+  { open }: AdmittedCall,
+  desc: DescMessage,
+  decoder: MessageDecoder,
+): Promise<MessageShape<DescMessage>> {
+  return json ? decoder.json(desc, bytes, open.call) : decoder.binaryInTurn(desc, bytes, open.call.signal);
 }

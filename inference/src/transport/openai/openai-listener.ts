@@ -84,6 +84,7 @@ async function answer(
     path: operation.rpc,
     protocol: 'openai',
     skipAccessLog: false,
+    streaming: false,
     envelopeBytes: 0,
     refuse: (wire, error) => sendError(response, wire, error),
   });

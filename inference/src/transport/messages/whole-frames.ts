@@ -1,9 +1,9 @@
 /**
- * Finds messages in the bytes of a gRPC stream: reports each length before the message arrives, and whether the stream
+ * Finds messages in the bytes of a stream of gRPC, gRPC-Web or Connect: reports each length before the message arrives, and whether the stream
  * ended with a complete message. Replaces grpc-js's decoder, which keeps chunks until a message is complete and
  * silently drops an incomplete one at the end: truncated audio would look complete.
  */
-import { ENVELOPE_BYTES, MessageBuffer } from '../messages/message-buffer.js';
+import { ENVELOPE_BYTES, MessageBuffer } from './message-buffer.js';
 
 export interface FrameObserver {
   /** A message of this length begins. */
