@@ -58,7 +58,7 @@ export function testPythonClient(served: () => EmbeddedServer): void {
   it('passes its own tests, installed from its wheel, on a real server', async () => {
     const tests = join(PACKAGE, 'tests');
     const { stderr } = await execute(PYTHON, ['-m', 'unittest', 'discover', '--start-directory', tests], { env });
-    expect(stderr).to.match(/^Ran \d\d tests in .*\n\nOK/m);
+    expect(stderr).to.match(/^Ran \d+ tests in .*\n\nOK/m);
   });
 
   it('has a class for every error code of the server', async () => {

@@ -49,11 +49,14 @@ def fake_server(
     unary: Callable[[bytes, Any], bytes] | None = None,
     stream: Callable[[Iterator[bytes], Any], Iterator[bytes]] | None = None,
     credentials: grpc.ServerCredentials | None = None,
+    watch: Callable[[bytes, Any], Iterator[bytes]] | None = None,
 ) -> Iterator[int]:
-    """A server on a port of its own that answers every unary call, or every stream, by a function of raw messages."""
+    """A server on a port of its own that answers every unary call, or every stream, by a function of raw messages. `watch`: its health."""
 
     class Handler(grpc.GenericRpcHandler):
         def service(self, details: Any) -> Any:
+            if details.method.endswith("/Watch"):
+                return None if watch is None else grpc.unary_stream_rpc_method_handler(watch)
             if stream is not None:
                 return grpc.stream_stream_rpc_method_handler(stream)
             return grpc.unary_unary_rpc_method_handler(unary)

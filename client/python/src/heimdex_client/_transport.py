@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any, ClassVar, NoReturn, get_args
 
@@ -46,7 +48,7 @@ RESPONSES: Mapping[str, Any] = {
     "Check": health_pb2.HealthCheckResponse,
 }
 
-_CHANNEL_OPTIONS = [
+_CHANNEL_OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),  # The server's limit counts; it says so in its error.
     ("grpc.enable_retries", 0),  # This client retries, within one budget.
@@ -58,6 +60,8 @@ _CHANNEL_OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),  # close() ends this client's connections and nobody else's.
     ("grpc.enable_http_proxy", 0),  # An inference server is near; a proxy for the web is not on the way.
 ]
+# Calls go in turn to the servers that say they are healthy; one without the health service counts as healthy.
+_ROUND_ROBIN = {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}
 
 
 def _stubs(channel: Any) -> dict[str, Any]:
@@ -121,11 +125,23 @@ def _target(address: str) -> tuple[str, bool]:
     return f"{'dns:///' if scheme == 'dns' else ''}{host}:{port}", scheme == "https"
 
 
+def _target_of_several(addresses: Sequence[str]) -> tuple[str, bool]:
+    """The same of several servers, which gRPC takes by IP addresses of one version."""
+    made = [_target(address) for address in addresses]
+    try:
+        (version,) = {ip_address(target.rpartition(":")[0].strip("[]")).version for target, _ in made}
+        (https,) = {https for _, https in made}
+    except ValueError:
+        expected = "several servers by their IP addresses, all of them IPv4 or IPv6, or one name for all: dns:///name:8001"
+        raise ValueError(f"Expected {expected}, got {list(addresses)}") from None
+    return f"ipv{version}:{','.join(target for target, _ in made)}", https
+
+
 @dataclass
 class Settings:
     """The settings of a client, and what its calls share."""
 
-    address: str
+    address: str | Sequence[str]
     tls: bool | TlsOptions | None
     token: Token | None
     retry: RetryOptions
@@ -137,7 +153,7 @@ class Settings:
         unknown = self.timeouts.keys() - DEFAULT_TIMEOUTS.keys()
         if unknown:
             raise ValueError(f"Expected timeouts for {', '.join(DEFAULT_TIMEOUTS)}, got {', '.join(sorted(unknown))}")
-        self.target, https = _target(self.address)
+        self.target, https = _target(self.address) if isinstance(self.address, str) else _target_of_several(self.address)
         if https and self.tls is False:
             raise ValueError(f"{self.address} asks for TLS, and tls is False")
         self.secure = https if self.tls is None else self.tls is not False
@@ -159,14 +175,18 @@ class Settings:
 
     def channel(self, kind: Any) -> Any:
         """A channel of grpc or grpc.aio."""
+        options = list(_CHANNEL_OPTIONS)
+        if self.target.startswith(("dns:", "ipv4:", "ipv6:")):
+            options.append(("grpc.service_config", json.dumps(_ROUND_ROBIN)))
         if not self.secure:
-            return kind.insecure_channel(self.target, options=_CHANNEL_OPTIONS)
+            return kind.insecure_channel(self.target, options=options)
         tls = self._tls()
         contents = [_read(path) for path in (tls.ca_file, tls.key_file, tls.cert_file)]
         check_files(tls.ca_file, tls.cert_file, tls.key_file)
         credentials = grpc.ssl_channel_credentials(*contents)
-        name = [] if tls.server_name is None else [("grpc.ssl_target_name_override", tls.server_name)]
-        return kind.secure_channel(self.target, credentials, options=[*_CHANNEL_OPTIONS, *name])
+        if tls.server_name is not None:
+            options.append(("grpc.ssl_target_name_override", tls.server_name))
+        return kind.secure_channel(self.target, credentials, options=options)
 
     def metadata(self) -> list[tuple[str, str]]:
         """Of one attempt: a token that is a function is asked each time."""
@@ -260,7 +280,7 @@ class Client:
 
     def __init__(
         self,
-        address: str = "localhost:8001",
+        address: str | Sequence[str] = "localhost:8001",
         *,
         tls: bool | TlsOptions | None = None,
         token: Token | None = None,

@@ -31,7 +31,8 @@ class HeimdexClient(Client):
     Every call ends with its answer or a HeimdexError, at its time limit at the latest; errors of your token function, audio
     source or file pass through.
 
-    address: "host:port", "https://host:port", "dns:///name:port" or "unix:/path". The port is 8001 where none is given.
+    address: "host:port", "https://host:port" or "unix:/path". The port is 8001 where none is given. Several servers, called in
+    turn where they are healthy: "dns:///name:port", every address of the name, or a list of "ip:port".
     tls: True or TlsOptions: encrypt. Default: only where the address begins with https://.
     token: sent as a bearer token; a function is asked before each attempt.
     retry: UNAVAILABLE is retried, RESOURCE_EXHAUSTED when the server says when, both within one budget.
