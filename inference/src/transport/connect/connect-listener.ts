@@ -5,23 +5,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliCompress, constants } from 'node:zlib';
-import {
-  create,
-  createRegistry,
-  type DescMessage,
-  type DescMethod,
-  type Message,
-  type MessageShape,
-} from '@bufbuild/protobuf';
-import {
-  Code,
-  ConnectError,
-  type ConnectRouter,
-  createContextKey,
-  createContextValues,
-  type HandlerContext,
-  type MethodImpl,
-} from '@connectrpc/connect';
+import { createRegistry, type DescMethod } from '@bufbuild/protobuf';
+import { Code, ConnectError, type ConnectRouter, createContextValues } from '@connectrpc/connect';
 import {
   createAsyncIterable,
   encodeEnvelope,
@@ -33,14 +18,14 @@ import { errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import { compressionBrotli, compressionGzip, connectNodeAdapter } from '@connectrpc/connect-node';
 import { InferenceError } from '../../errors.js';
 import { ERROR_DETAIL_TYPES } from '../../services/errors.js';
-import type { ServedMethod, ServedService } from '../../services/service.js';
+import type { ServedService } from '../../services/service.js';
 import type { AdmittedCall } from '../calls/admission.js';
 import type { HttpRequest } from '../calls/admit-request.js';
 import { type TimeoutHeader, withinTimers } from '../calls/call-timeout.js';
-import type { OpenCall } from '../calls/call-tracker.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
 import { bodyFormOf, encodingHeaderOf, readMessage, readMessages } from '../messages/request-message.js';
 import { toConnectError } from './error-response.js';
+import { addRoute, invalidHeader, MESSAGE, REQUEST } from './methods.js';
 
 /** Node.js's default, the best, takes ten seconds of a core for an answer of 2 MB; this a fraction of one, as gzip does. */
 const QUALITY = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } };
@@ -49,10 +34,6 @@ const brotli: typeof compressionBrotli = {
   compress: async (bytes) => new Uint8Array(await promisify(brotliCompress)(bytes, QUALITY)),
 };
 
-const REQUEST = createContextKey<HttpRequest | undefined>(undefined, { description: 'the request and its call' });
-const MESSAGE = createContextKey<MessageShape<DescMessage> | undefined>(undefined, {
-  description: 'its latest message',
-});
 const HTTP_OK = 200;
 const UNSUPPORTED_TYPE = 415;
 /** connect-node answers these, and UNSUPPORTED_TYPE, without a word. */
@@ -223,81 +204,4 @@ function unsendable(): InferenceError {
     'MESSAGE_TOO_LARGE',
     'The answer is larger than the largest message. Request less per call.',
   );
-}
-
-/** The caller gets connect-node's own message, which says which one. */
-function invalidHeader(): InferenceError {
-  return new InferenceError('INVALID_ARGUMENT', 'The timeout in the headers is invalid, or the encoding is unknown.');
-}
-
-function addRoute(router: ConnectRouter, served: ServedMethod): void {
-  // The router types an implementation by its method's descriptor, which is not known here.
-  router.rpc(served.method, implementation(served) as MethodImpl<DescMethod>);
-}
-
-function implementation(served: ServedMethod): unknown {
-  switch (served.kind) {
-    case 'unary':
-      return async (_empty: Message, context: HandlerContext) => {
-        const open = callIn(context);
-        const message = messageIn(context);
-        try {
-          open.call.signal.throwIfAborted();
-          // It is finished where its response is written.
-          return create(served.method.output, await served.run(message, open.call));
-        } catch (error) {
-          throw toConnectError(open.finish(error));
-        }
-      };
-    case 'server_streaming':
-      return (_empty: Message, context: HandlerContext) => {
-        const open = callIn(context);
-        const message = messageIn(context);
-        return stream(served, open, () => served.run(message, open.call));
-      };
-    case 'bidi_streaming':
-      return (empties: AsyncIterable<Message>, context: HandlerContext) => {
-        const open = callIn(context);
-        return stream(served, open, () => served.run(messagesIn(empties, context), open.call));
-      };
-  }
-}
-
-/** Throws for a call that was not admitted: an internal error. */
-function callIn({ values }: HandlerContext): OpenCall {
-  const own = values.get(REQUEST);
-  if (own === undefined) throw new Error('a method was called without its call');
-  return own.call.open;
-}
-
-function messageIn({ values }: HandlerContext): MessageShape<DescMessage> {
-  const message = values.get(MESSAGE);
-  if (message === undefined) throw new Error('a method was called without its message');
-  return message;
-}
-
-async function* messagesIn(empties: AsyncIterable<Message>, context: HandlerContext) {
-  for await (const _ of empties) yield messageIn(context);
-}
-
-async function* stream(served: ServedMethod, open: OpenCall, run: () => AsyncIterable<Parameters<typeof create>[1]>) {
-  try {
-    open.call.signal.throwIfAborted();
-    for await (const response of run()) {
-      yield create(served.method.output, response);
-      open.call.signal.throwIfAborted();
-    }
-    open.finish();
-  } catch (error) {
-    // connect-node's own, of the headers.
-    if (error instanceof ConnectError) {
-      open.finish(invalidHeader(), error.code === Code.Unimplemented ? 'UNIMPLEMENTED' : 'INVALID_ARGUMENT');
-      throw error;
-    }
-    throw toConnectError(open.finish(error));
-  } finally {
-    // Stopped early: the caller is gone.
-    open.cancel();
-    open.finish(open.call.signal.reason);
-  }
 }
