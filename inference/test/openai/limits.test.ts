@@ -1,5 +1,6 @@
 import { MIB } from '@heimdex/common';
 import { expect } from 'chai';
+import OpenAI from 'openai';
 import { useFakeServer } from '../fixtures/use-fake-server.js';
 import { MODEL, type Reply } from './requests.js';
 
@@ -39,4 +40,24 @@ describe('the OpenAI API, given much text', () => {
     expect(refused.status).to.equal(400);
     expect(await refused.text()).to.include('more than 8388608 bytes of text');
   });
+});
+
+describe('the OpenAI API, when a request fails', () => {
+  const fake = useFakeServer();
+
+  for (const [what, input, reason, timeoutMs] of [
+    ['a defect', 'defect', 'INTERNAL', 60_000],
+    ['its deadline', 'until cancelled', 'DEADLINE_EXCEEDED', 100],
+    ['the death of two workers', 'kill', 'WORKER_LOST_TWICE', 60_000],
+  ] as const) {
+    it(`tells the official client not to send it again by itself, for ${what}`, async () => {
+      const client = new OpenAI({ baseURL: `${fake.url}/v1`, apiKey: 'none' });
+      const headers = { 'x-request-id': reason, 'connect-timeout-ms': String(timeoutMs) };
+      const error: unknown = await client.embeddings
+        .create({ model: MODEL, input }, { headers })
+        .catch((thrown) => thrown);
+      expect(error).to.include({ code: reason.toLowerCase(), type: 'server_error' });
+      expect(fake.log.filter(({ msg, call }) => msg === 'call' && call === reason)).to.have.length(1);
+    });
+  }
 });

@@ -221,6 +221,7 @@ describe('the OpenAI API', () => {
     expect(preflight.status).to.equal(204);
     expect(preflight.headers.get('access-control-allow-origin')).to.equal(ORIGIN);
     expect(preflight.headers.get('access-control-allow-headers')).to.include('x-stainless-os');
+    expect(preflight.headers.get('access-control-expose-headers')).to.include('x-should-retry');
   });
 
   it('is in the access log and the metrics as protocol openai', async () => {

@@ -22,7 +22,7 @@ const OPENAI_HEADERS = [
   ].map((name) => `x-stainless-${name}`),
 ];
 /** Of its responses. */
-const EXPOSED_HEADERS = [REQUEST_ID, 'retry-after', 'retry-after-ms'];
+const EXPOSED_HEADERS = [REQUEST_ID, 'retry-after', 'retry-after-ms', 'x-should-retry'];
 
 /**
  * Answers a preflight and adds headers to other responses. Returns true when the request is answered. `origins` may

@@ -54,8 +54,12 @@ export function statusOf({ reason, httpStatus }: WireError, error: unknown): num
   return error instanceof UnsupportedEncoding ? 415 : (DIFFERENCES[reason]?.status ?? httpStatus);
 }
 
-/** When to come back, as HTTP says it and as OpenAI's clients read it first. */
+/**
+ * When to come back, as HTTP says it and as OpenAI's clients read it first; or that they are not to: by themselves they send again whatever
+ * was answered with 429, or 500 and above.
+ */
 export function retryHeaders(wire: WireError): Readonly<Record<string, string>> {
-  if (wire.retryAfterMs === undefined) return {};
-  return { ...retryAfter(wire), 'retry-after-ms': String(Math.ceil(wire.retryAfterMs)) };
+  const { retryAfterMs, status, reason } = wire;
+  if (retryAfterMs !== undefined) return { ...retryAfter(wire), 'retry-after-ms': String(Math.ceil(retryAfterMs)) };
+  return status === 'UNAVAILABLE' && reason !== 'WORKER_LOST_TWICE' ? {} : { 'x-should-retry': 'false' };
 }
