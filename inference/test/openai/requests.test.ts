@@ -49,7 +49,8 @@ describe('the OpenAI API', () => {
       ],
       ['with one text too long', { model: MODEL, input: ['a', 'item error'] }, 'input[1]', /too long/],
       ['that is an array', [], null, /JSON object/],
-      ['that is no JSON', '{"model":', null, /not valid JSON|cannot be read as JSON/],
+      ['that is no JSON', '{"model":', null, /^The body cannot be read as JSON: (?!cannot)/],
+      ['with a name twice', '{"model":"a","model":"b"}', null, /cannot be read as JSON: duplicate object key "model"/],
     ] as const) {
       it(`${what} is refused by name`, async () => {
         const { status, error } = await embed(body);

@@ -52,6 +52,13 @@ describe('large JSON', () => {
     }
   });
 
+  it('that is no such message is refused with what is wrong, and the name of the message once', async () => {
+    const error = await errorOf(decoder.json(EmbedTextRequestSchema, bytesOf({ text: 'b' }), NEVER));
+    expect(error.message).to.equal(
+      `The request is not a valid ${EmbedTextRequestSchema.typeName}: key "text" is unknown.`,
+    );
+  });
+
   it('that has another value in place of a message is refused with what was expected', async () => {
     const expected = /ImageInput.*: expected an object such as {"content": ...}, got /;
     for (const image of ['iVBORw0KGgo=', 'A'.repeat(100_000), 7, ['aa'], true]) {

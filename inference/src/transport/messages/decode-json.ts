@@ -17,7 +17,9 @@ export function decodeJson(desc: DescMessage, bytes: Uint8Array, limits: JsonLim
     // A misspelt field or value would otherwise be ignored and its default used.
     return fromJsonString(desc, text, { ignoreUnknownFields: false });
   } catch (error) {
-    throw new Error(withExpected(desc, messageOf(error)), { cause: error });
+    // Whoever reports it has named the request already.
+    const said = withExpected(desc, messageOf(error)).replace(`cannot decode message ${desc.typeName} from JSON: `, '');
+    throw new Error(said, { cause: error });
   }
 }
 
