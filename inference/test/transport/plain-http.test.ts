@@ -29,6 +29,25 @@ describe('a plain HTTP request', () => {
     }
   });
 
+  it('of an OpenAI client whose base URL lacks the /v1 gets 404 with that, or with the variable that switches the API on', async () => {
+    for (const [path, env, says] of [
+      ['/embeddings', {}, ". OpenAI's API is below /v1: end the client's base URL with it"],
+      ['/audio/transcriptions', {}, ". OpenAI's API is below /v1: end the client's base URL with it"],
+      ['/v1/embeddings', { OPENAI_API: 'false' }, ". With OPENAI_API=true the server has OpenAI's API"],
+    ] as const) {
+      const server = await startFakeServer(env);
+      try {
+        const response = await fetch(server.url + path, { method: 'POST', body: '{}' });
+        expect([response.status, await response.json()]).to.deep.equal([
+          404,
+          { error: `Not found: POST ${path}${says}` },
+        ]);
+      } finally {
+        await server.close();
+      }
+    }
+  });
+
   it('of a browser to the root gets 404 with the variable that puts a page there', async () => {
     const server = await startFakeServer();
     try {

@@ -35,6 +35,9 @@ const MOVED: Readonly<Record<string, string>> = {
   '/face/detect': 'DetectFaces',
 };
 
+/** What OpenAI's clients send if their base URL has no /v1. */
+const OPENAI_PATH = /^\/(v1|models|embeddings|audio\/(transcriptions|translations))$/;
+
 export function createPlainListener(
   options: PlainHttpOptions,
 ): (request: PlainRequest, response: PlainResponse) => void {
@@ -81,6 +84,8 @@ export function createPlainListener(
 /** What the caller of a path that is not there may look for, as the end of the message. */
 function hintFor(path: string): string {
   if (path === '/') return '. With PLAYGROUND=true the server has a page to try it here';
+  if (path.startsWith('/v1/')) return ". With OPENAI_API=true the server has OpenAI's API";
+  if (OPENAI_PATH.test(path)) return ". OpenAI's API is below /v1: end the client's base URL with it";
   const method = MOVED[path];
   if (method === undefined) return '';
   return `. Use POST /${InferenceService.typeName}/${method}, see docs/moving-from-the-python-service.md`;
