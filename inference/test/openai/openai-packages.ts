@@ -111,14 +111,22 @@ export function testOpenAiPackages(served: () => ServedVolume): void {
     it('streams deltas, and the whole text at the end', async () => {
       const stream = await client.audio.transcriptions.create({ file: party(), model: 'whisper-1', stream: true });
       let deltas = '';
-      let done: string | undefined;
+      let done: OpenAI.Audio.TranscriptionTextDoneEvent | undefined;
       for await (const event of stream) {
         expect(done).to.equal(undefined);
         if (event.type === 'transcript.text.delta') deltas += event.delta;
-        else if (event.type === 'transcript.text.done') done = event.text;
+        else if (event.type === 'transcript.text.done') done = event;
       }
-      expect(plainWords(done ?? '')).to.equal(said);
-      expect(deltas.trim()).to.equal(done);
+      expect(plainWords(done?.text ?? '')).to.equal(said);
+      expect(deltas.trim()).to.equal(done?.text);
+      const { output_tokens: tokens = 0 } = done?.usage ?? {};
+      expect(tokens).to.be.greaterThan(5);
+      expect(done?.usage).to.deep.equal({
+        type: 'tokens',
+        input_tokens: 0,
+        output_tokens: tokens,
+        total_tokens: tokens,
+      });
     });
 
     it('embeds texts as floats and as base64, and counts tokens', async () => {

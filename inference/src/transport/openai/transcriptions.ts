@@ -165,6 +165,7 @@ async function* events(
   { rpcs }: OpenAiContext,
 ): AsyncGenerator<unknown, void, void> {
   let whole = '';
+  let tokens = 0;
   const messages = [
     { message: { case: 'start', value: { options } } },
     { message: { case: 'audio', value: content } },
@@ -173,7 +174,10 @@ async function* events(
     if (message.case !== 'segment') continue;
     const delta = whole === '' ? message.value.text.trimStart() : message.value.text;
     whole += delta;
+    tokens += message.value.tokens.length;
     if (delta !== '') yield { type: 'transcript.text.delta', delta };
   }
-  yield { type: 'transcript.text.done', text: whole.trimEnd() };
+  // This event has no usage of the type `duration`, and clients such as async-openai cannot read it without any.
+  const usage = { type: 'tokens', input_tokens: 0, output_tokens: tokens, total_tokens: tokens };
+  yield { type: 'transcript.text.done', text: whole.trimEnd(), usage };
 }
