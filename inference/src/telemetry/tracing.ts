@@ -1,7 +1,7 @@
 /**
- * OpenTelemetry traces, off unless an endpoint is configured: one span per call, with child spans for each of its runs and the
- * time in the queue before it. Continues the caller's trace (W3C `traceparent`). Spans are created from the statistics of the ended
- * call: without tracing there is no overhead, and no library is loaded.
+ * OpenTelemetry traces, off unless an endpoint is configured: one span per call, but none for health, with child spans for each
+ * of its runs and the time in the queue before it. Continues the caller's trace (W3C `traceparent`). Spans are created from the
+ * statistics of the ended call: without tracing there is no overhead, and no library is loaded.
  */
 import type { Attributes, SpanStatusCode } from '@opentelemetry/api';
 import type { Logger } from 'pino';
@@ -50,6 +50,7 @@ export async function openTracing(options: TracingOptions, log: Logger): Promise
   const tracer = provider.getTracer('heimdex-inference', options.version);
   return {
     ended(call) {
+      if (call.skipAccessLog) return;
       const parent = parentOf(call.traceparent);
       const root = parent === undefined ? api.ROOT_CONTEXT : api.trace.setSpanContext(api.ROOT_CONTEXT, parent);
       const span = tracer.startSpan(

@@ -3,14 +3,14 @@ import http from 'node:http';
 import type net from 'node:net';
 import { PassThrough } from 'node:stream';
 import { json, text } from 'node:stream/consumers';
-import { InferenceService, TextModel } from '@heimdex/gen';
+import { Health, InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { openTracing, parentOf } from '../../src/telemetry/tracing.js';
 import type { EndedCall } from '../../src/transport/calls/call-tracker.js';
 import { startFakeServer } from '../fixtures/fake-server.js';
 
-const { embedText } = InferenceService.method;
+const { embedText, getServerInfo } = InferenceService.method;
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 const SPAN_ID = 'b7ad6b7169203331';
 
@@ -21,20 +21,34 @@ interface Span {
   readonly parentSpanId?: string;
   readonly startTimeUnixNano: string;
   readonly endTimeUnixNano: string;
-  readonly attributes: readonly { readonly key: string; readonly value: { readonly stringValue?: string } }[];
+  readonly attributes: Attributes;
+}
+
+type Attributes = readonly { readonly key: string; readonly value: { readonly stringValue?: string } }[];
+
+function attribute(attributes: Attributes | undefined, name: string): string | undefined {
+  return attributes?.find(({ key }) => key === name)?.value.stringValue;
 }
 
 /** A collector that stores the spans. */
 async function startCollector() {
   const spans: Span[] = [];
   const server = http.createServer(async (request, response) => {
-    const body = (await json(request)) as { resourceSpans: { scopeSpans: { spans: Span[] }[] }[] };
-    for (const { scopeSpans } of body.resourceSpans) for (const scope of scopeSpans) spans.push(...scope.spans);
+    const body = (await json(request)) as {
+      resourceSpans: { scopeSpans: { spans: Span[] }[] }[];
+    };
+    for (const { scopeSpans } of body.resourceSpans) {
+      for (const scope of scopeSpans) spans.push(...scope.spans);
+    }
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return { spans, url: `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`, close: () => server.close() };
+  return {
+    spans,
+    url: `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`,
+    close: () => server.close(),
+  };
 }
 
 describe('traces', () => {
@@ -116,10 +130,23 @@ describe('traces', () => {
       collector.close();
     }
     const calls = collector.spans.filter(({ name }) => name.endsWith('/EmbedText'));
-    const systems = calls.map(
-      ({ attributes }) => attributes.find(({ key }) => key === 'rpc.system')?.value.stringValue,
-    );
-    expect(systems).to.have.members(['grpc', 'openai']);
+    expect(calls.map(({ attributes }) => attribute(attributes, 'rpc.system'))).to.have.members(['grpc', 'openai']);
+  });
+
+  it('are of calls, not of probes of health', async () => {
+    const collector = await startCollector();
+    const fake = await startFakeServer({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
+    try {
+      await fake.server.warm;
+      await fake.client.value(Health.method.check, { service: '' });
+      await fake.client.value(getServerInfo, {});
+    } finally {
+      await fake.close();
+      collector.close();
+    }
+    expect(collector.spans.map(({ name }) => name)).to.deep.equal([
+      'heimdex.inference.v1.InferenceService/GetServerInfo',
+    ]);
   });
 
   it('do not affect calls if the collector is unavailable, and the log says that they are lost', async () => {

@@ -20,7 +20,7 @@ export interface Arrival {
   readonly peer: string;
   /** Milliseconds until the deadline; Infinity: none. */
   readonly timeoutMs: number;
-  /** Answered while draining, and logged only when the request is invalid: health. */
+  /** Health: answered while draining, logged only when the request is invalid, and never traced. */
   readonly skipAccessLog: boolean;
   /** Of all headers, names and values: they are in memory until the call ends. */
   readonly headerBytes: number;
@@ -28,9 +28,7 @@ export interface Arrival {
 }
 
 /** A finished call, for metrics and traces. */
-export interface EndedCall {
-  readonly path: string;
-  readonly protocol: Protocol;
+export interface EndedCall extends Pick<Arrival, 'path' | 'protocol' | 'skipAccessLog'> {
   /** Name of its gRPC status. */
   readonly code: string;
   readonly seconds: number;
@@ -175,17 +173,19 @@ export class CallTracker {
     return wire;
   }
 
-  #observe({ path, protocol, header }: Arrival, stats: CallStats, wire: WireError | undefined, ms: number): void {
+  #observe(arrival: Arrival, stats: CallStats, wire: WireError | undefined, ms: number): void {
+    const { path, protocol, skipAccessLog } = arrival;
     const endedAt = Date.now();
     this.#ended({
       path,
       protocol,
+      skipAccessLog,
       code: wire?.status ?? 'OK',
       seconds: ms / 1000,
       startedAt: endedAt - ms,
       endedAt,
       stats,
-      traceparent: header('traceparent'),
+      traceparent: arrival.header('traceparent'),
     });
   }
 
