@@ -58,7 +58,7 @@ export async function openTracing(options: TracingOptions, log: Logger): Promise
         { kind: api.SpanKind.SERVER, startTime: call.startedAt, attributes: attributesOf(call) },
         root,
       );
-      if (call.code !== 'OK') span.setStatus({ code: ERROR_STATUS, message: call.code });
+      if (SERVER_ERRORS.has(call.code)) span.setStatus({ code: ERROR_STATUS, message: call.code });
       const inside = api.trace.setSpan(root, span);
       span.end(call.endedAt);
       // Both clocks are read here: since the end of the call, which `endedAt` has, milliseconds may have passed.
@@ -95,6 +95,15 @@ function messageIn(report: string): string {
 }
 
 const ERROR_STATUS: SpanStatusCode.ERROR = 2;
+/** A failed span of a server, by the semantic conventions for gRPC: not for mistakes of callers, cancelled calls and full queues. */
+const SERVER_ERRORS = new Set([
+  'UNKNOWN',
+  'DEADLINE_EXCEEDED',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+]);
 
 const RPC_SYSTEMS = {
   grpc: 'grpc',

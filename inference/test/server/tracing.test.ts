@@ -22,6 +22,7 @@ interface Span {
   readonly startTimeUnixNano: string;
   readonly endTimeUnixNano: string;
   readonly attributes: Attributes;
+  readonly status: { readonly code?: number; readonly message?: string };
 }
 
 type Attributes = readonly { readonly key: string; readonly value: { readonly stringValue?: string } }[];
@@ -147,6 +148,25 @@ describe('traces', () => {
     expect(collector.spans.map(({ name }) => name)).to.deep.equal([
       'heimdex.inference.v1.InferenceService/GetServerInfo',
     ]);
+  });
+
+  it('mark a call as failed by the server’s errors, not by mistakes of its caller', async () => {
+    const collector = await startCollector();
+    const tracing = await openTracing(
+      { endpoint: collector.url, serviceName: 'test', version: '1' },
+      pino({ level: 'silent' }),
+    );
+    try {
+      for (const code of ['OK', 'INVALID_ARGUMENT', 'CANCELLED', 'RESOURCE_EXHAUSTED', 'UNAVAILABLE', 'INTERNAL']) {
+        tracing.ended({ path: 'a/B', protocol: 'grpc', code, startedAt: 0, endedAt: 1, stats: {} } as EndedCall);
+      }
+    } finally {
+      await tracing.close();
+      collector.close();
+    }
+    const failed = collector.spans.filter(({ status }) => status.code === 2);
+    expect(failed.map(({ status }) => status.message)).to.deep.equal(['UNAVAILABLE', 'INTERNAL']);
+    expect(collector.spans.map(({ attributes }) => attribute(attributes, 'heimdex.status'))).to.include('CANCELLED');
   });
 
   it('do not affect calls if the collector is unavailable, and the log says that they are lost', async () => {
