@@ -113,12 +113,13 @@ const RPC_SYSTEMS = {
 } as const satisfies Record<Protocol, string>;
 
 /** Attribute names follow the semantic conventions for RPC. */
-function attributesOf({ path, protocol, code, stats }: EndedCall): Attributes {
+function attributesOf({ id, path, protocol, code, stats }: EndedCall): Attributes {
   const slash = path.lastIndexOf('/');
   return {
     'rpc.system': RPC_SYSTEMS[protocol],
     'rpc.service': path.slice(0, slash),
     'rpc.method': path.slice(slash + 1),
+    'heimdex.call': id,
     'heimdex.status': code,
     ...(stats.items === undefined ? {} : { 'heimdex.items': stats.items }),
     ...(stats.batchSize === undefined ? {} : { 'heimdex.batch_size': stats.batchSize }),

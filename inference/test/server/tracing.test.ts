@@ -150,6 +150,19 @@ describe('traces', () => {
     ]);
   });
 
+  it('have the id of the call, by which its log line is found', async () => {
+    const collector = await startCollector();
+    const fake = await startFakeServer({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
+    try {
+      await fake.server.warm;
+      await fake.client.value(getServerInfo, {}, { headers: { 'x-request-id': 'search-7' } });
+    } finally {
+      await fake.close();
+      collector.close();
+    }
+    expect(attribute(collector.spans[0]?.attributes, 'heimdex.call')).to.equal('search-7');
+  });
+
   it('mark a call as failed by the server’s errors, not by mistakes of its caller', async () => {
     const collector = await startCollector();
     const tracing = await openTracing(

@@ -29,6 +29,8 @@ export interface Arrival {
 
 /** A finished call, for metrics and traces. */
 export interface EndedCall extends Pick<Arrival, 'path' | 'protocol' | 'skipAccessLog'> {
+  /** As in its log line. */
+  readonly id: string;
   /** Name of its gRPC status. */
   readonly code: string;
   readonly seconds: number;
@@ -154,7 +156,7 @@ export class CallTracker {
         const own = error === undefined ? undefined : wireError(error);
         const wire = own !== undefined && status !== undefined ? withStatus(own, status) : own;
         const ms = performance.now() - startedAtMs;
-        this.#observe(arrival, stats, wire, ms);
+        this.#observe(arrival, id, stats, wire, ms);
         // Of probes, only failed ones are logged.
         if (!arrival.skipAccessLog || wire?.reason === 'INVALID_ARGUMENT') this.#write(arrival, id, stats, wire, ms);
         if (!arrival.skipAccessLog) this.#leave();
@@ -168,15 +170,17 @@ export class CallTracker {
     const wire = toWireError(error);
     const stats: CallStats = {};
     recordCause(stats, wire);
-    this.#observe(arrival, stats, wire, 0);
-    this.#write(arrival, requestIdOf(arrival.header(REQUEST_ID)), stats, wire, 0);
+    const id = requestIdOf(arrival.header(REQUEST_ID));
+    this.#observe(arrival, id, stats, wire, 0);
+    this.#write(arrival, id, stats, wire, 0);
     return wire;
   }
 
-  #observe(arrival: Arrival, stats: CallStats, wire: WireError | undefined, ms: number): void {
+  #observe(arrival: Arrival, id: string, stats: CallStats, wire: WireError | undefined, ms: number): void {
     const { path, protocol, skipAccessLog } = arrival;
     const endedAt = Date.now();
     this.#ended({
+      id,
       path,
       protocol,
       skipAccessLog,
