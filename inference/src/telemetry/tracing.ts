@@ -32,7 +32,7 @@ const MAX_RUNS = 100;
 export async function openTracing(options: TracingOptions, log: Logger): Promise<Tracing> {
   const api = await import('@opentelemetry/api');
   const { BasicTracerProvider, BatchSpanProcessor } = await import('@opentelemetry/sdk-trace-base');
-  const { resourceFromAttributes } = await import('@opentelemetry/resources');
+  const { detectResources, envDetector, resourceFromAttributes } = await import('@opentelemetry/resources');
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http');
   api.diag.setLogger({
     error: (report) => log.warn({ error: messageIn(report) }, 'traces could not be sent'),
@@ -43,8 +43,10 @@ export async function openTracing(options: TracingOptions, log: Logger): Promise
   });
   const url = options.endpoint.replace(/\/+$/, '') + TRACES_PATH;
   const exporter = new OTLPTraceExporter({ url, timeoutMillis: EXPORT_TIMEOUT_MS });
+  const own = { 'service.name': options.serviceName, 'service.version': options.version };
   const provider = new BasicTracerProvider({
-    resource: resourceFromAttributes({ 'service.name': options.serviceName, 'service.version': options.version }),
+    // OTEL_RESOURCE_ATTRIBUTES, such as the pod, takes precedence.
+    resource: resourceFromAttributes(own).merge(detectResources({ detectors: [envDetector] })),
     spanProcessors: [new BatchSpanProcessor(exporter, { maxQueueSize: MAX_QUEUED_SPANS })],
   });
   const tracer = provider.getTracer('heimdex-inference', options.version);

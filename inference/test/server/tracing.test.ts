@@ -34,11 +34,13 @@ function attribute(attributes: Attributes | undefined, name: string): string | u
 /** A collector that stores the spans. */
 async function startCollector() {
   const spans: Span[] = [];
+  const resources: Attributes[] = [];
   const server = http.createServer(async (request, response) => {
     const body = (await json(request)) as {
-      resourceSpans: { scopeSpans: { spans: Span[] }[] }[];
+      resourceSpans: { resource: { attributes: Attributes }; scopeSpans: { spans: Span[] }[] }[];
     };
-    for (const { scopeSpans } of body.resourceSpans) {
+    for (const { resource, scopeSpans } of body.resourceSpans) {
+      resources.push(resource.attributes);
       for (const scope of scopeSpans) spans.push(...scope.spans);
     }
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
@@ -47,6 +49,7 @@ async function startCollector() {
   await once(server, 'listening');
   return {
     spans,
+    resources,
     url: `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`,
     close: () => server.close(),
   };
@@ -180,6 +183,22 @@ describe('traces', () => {
     const failed = collector.spans.filter(({ status }) => status.code === 2);
     expect(failed.map(({ status }) => status.message)).to.deep.equal(['UNAVAILABLE', 'INTERNAL']);
     expect(collector.spans.map(({ attributes }) => attribute(attributes, 'heimdex.status'))).to.include('CANCELLED');
+  });
+
+  it('have the attributes of OTEL_RESOURCE_ATTRIBUTES, such as the name of the pod', async () => {
+    const collector = await startCollector();
+    process.env.OTEL_RESOURCE_ATTRIBUTES = 'k8s.pod.name=inference-1,service.name=search';
+    try {
+      const log = pino({ level: 'silent' });
+      const tracing = await openTracing({ endpoint: collector.url, serviceName: 'test', version: '1' }, log);
+      tracing.ended({ path: 'a/B', protocol: 'grpc', code: 'OK', startedAt: 0, endedAt: 1, stats: {} } as EndedCall);
+      await tracing.close();
+    } finally {
+      delete process.env.OTEL_RESOURCE_ATTRIBUTES;
+      collector.close();
+    }
+    expect(attribute(collector.resources[0], 'k8s.pod.name')).to.equal('inference-1');
+    expect(attribute(collector.resources[0], 'service.name')).to.equal('search');
   });
 
   it('do not affect calls if the collector is unavailable, and the log says that they are lost', async () => {
