@@ -73,6 +73,15 @@ function buildProgram(host: CliHost, done: Done): Command {
   addSpeechCommand(command, host, done);
   addImageAndTextCommands(command, host, done);
   addServerCommands(command, host, done);
+  program
+    .command('help')
+    .argument('[command]')
+    .description('display help for command')
+    .action((name?: string) => {
+      const named = name === undefined ? program : program.commands.find((known) => known.name() === name);
+      if (named === undefined) return program.error(`error: unknown command '${name}'`);
+      named.help();
+    });
   return program;
 }
 

@@ -150,6 +150,11 @@ describe('the process heimdex', () => {
     expect((await heimdex(['sing'])).stderr).to.contain('(run heimdex --help for usage)');
     expect((await heimdex(['info', '--timeout', 'x'])).stderr).to.contain('(run heimdex --help for usage)');
     expect((await heimdex(['--help'])).stdout).to.contain('--timeout <seconds>');
+    const { stderr: unknown, exitCode } = await heimdex(['help', 'sing']);
+    expect(unknown).to.contain("unknown command 'sing'").and.to.contain('(run heimdex --help for usage)');
+    expect(exitCode).to.equal(2);
+    expect((await heimdex(['help'])).stdout).to.equal((await heimdex(['--help'])).stdout);
+    expect((await heimdex(['help', 'info'])).stdout).to.equal((await heimdex(['info', '--help'])).stdout);
   });
 
   it('exits with 130 on Ctrl-C while waiting for input', async () => {
