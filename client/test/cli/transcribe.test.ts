@@ -170,6 +170,8 @@ describe('heimdex transcribe', () => {
     const result = await run(['transcribe', wav, mp3, '--output-dir', out]);
     expect(result).to.include({ exitCode: 2, stdout: '' });
     expect(result.stderr).to.contain(`${wav} and ${mp3} have the same output file ${join(out, 'talk.txt')}`);
+    const twice = await run(['transcribe', wav, wav, '--output-dir', out]);
+    expect(twice).to.include({ exitCode: 2, stderr: `heimdex: ${wav} is given twice\n` });
     expect(cli.server.starts).to.deep.equal([]);
   });
 

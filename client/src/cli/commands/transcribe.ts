@@ -106,6 +106,7 @@ function outputsIn(outputDir: string, files: readonly string[], extension: strin
     const name = file === STDIN ? 'stdin' : basename(file, extname(file));
     const path = join(outputDir, `${name}.${extension}`);
     const other = inputs.get(path);
+    if (other === file) throw usageError(`${nameOf(file)} is given twice`);
     if (other !== undefined)
       throw usageError(
         `${nameOf(other)} and ${nameOf(file)} have the same output file ${path}: transcribe them in separate runs`,
