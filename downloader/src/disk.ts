@@ -1,9 +1,8 @@
 import { realpath, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { codeOf, formatBytes, isNotFound, MIB, makeDir as makeDirIn, messageOf } from '@heimdex/common';
+import { codeOf, formatBytes, isNotFound, isOutOfSpace, MIB, makeDir as makeDirIn, messageOf } from '@heimdex/common';
 import { DownloaderError } from './errors.js';
 
-const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 /** Errors of a volume whichever call met them; other errors count only if they or the caller name a path. */
 const REFUSED = new Set([
   'EACCES',
@@ -44,7 +43,7 @@ export function asDiskError(error: unknown, path?: string, left = 'Bytes receive
   if (error instanceof DownloaderError || code === undefined) return error;
   const named = pathOf(error);
   const where = path ?? named ?? 'The volume';
-  if (FULL.has(code)) {
+  if (isOutOfSpace(error)) {
     const [problem, remedy] =
       code === 'EFBIG'
         ? [

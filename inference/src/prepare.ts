@@ -7,7 +7,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import process from 'node:process';
 import { CacheError, type OptimizedRecord, optimizedDir, optimizedSources, recordOptimized } from '@heimdex/cache';
-import { makeDir, messageOf } from '@heimdex/common';
+import { isOutOfSpace, makeDir, messageOf } from '@heimdex/common';
 import type { Logger } from 'pino';
 import { readMachine } from './capacity/machine.js';
 import { sizesOf } from './capacity/model-sizes.js';
@@ -54,7 +54,8 @@ export async function prepare(options: PrepareOptions): Promise<void> {
   try {
     await makeDir(root);
   } catch (cause) {
-    throw unwritable(root, cause);
+    // As where there is room for the directory but not for a model: it is served from its original files.
+    if (!isOutOfSpace(cause)) throw unwritable(root, cause);
   }
   const sizes = sizesOf(models, config, readMachine());
   for (const model of models) {
@@ -77,12 +78,10 @@ async function record(optimized: readonly OptimizedRecord[], { config }: Prepare
 }
 
 function unwritable(target: string, cause: unknown): FatalError {
-  const reason = messageOf(cause);
-  return new FatalError(
-    'models',
-    `Cannot write ${target}: ${reason}. prepare needs write access to the volume; the server only reads it.`,
-    { cause },
-  );
+  const remedy = isOutOfSpace(cause)
+    ? 'Free space, or inodes if df -i shows that none are left'
+    : 'prepare needs write access to the volume; the server only reads it';
+  return new FatalError('models', `Cannot write ${target}: ${messageOf(cause)}. ${remedy}.`, { cause });
 }
 
 function interrupted(): FatalError {

@@ -26,6 +26,11 @@ export function isNotFound(cause: unknown): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
+/** Returns whether an error means that a volume, a quota or a file has no room for more bytes or inodes. */
+export function isOutOfSpace(cause: unknown): boolean {
+  return /^(ENOSPC|EDQUOT|EFBIG)$/.test(codeOf(cause) ?? '');
+}
+
 /** Rethrows a system error with the path of its file, which Node.js leaves out where it reads an open one (EIO, ESTALE). */
 export function throwNamed(path: string, error: unknown): never {
   const isSystem = error instanceof Error && codeOf(error) !== undefined;

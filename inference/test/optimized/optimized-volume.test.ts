@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
-import { type FileHandle, open, readdir, readFile, rename, stat } from 'node:fs/promises';
+import { type FileHandle, mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { optimizedDir } from '@heimdex/cache';
@@ -171,11 +172,38 @@ describe('a prepared volume', () => {
       await bare.remove();
     }
   });
+
+  it('without room for optimized models or their records is not said to need write access', async function () {
+    if (readOnly.length === 0) this.skip();
+    const bare = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
+    const bareEnv = { ...env, HF_HUB_CACHE: bare.cacheDir };
+    const locks = await mkdtemp(join(tmpdir(), 'heimdex-lock-'));
+    const lockEnv = { ...bareEnv, MODELS_LOCK: join(locks, 'models.lock.json') };
+    try {
+      const full = await runProgram(bareEnv, ['prepare', '--min-mb', '0'], withoutInodes(bare.cacheDir));
+      expect(full.code, full.stderr).to.equal(0);
+      expect(full.stdout.match(/Skipped: the optimized model cannot be created: ENOSPC/g)).to.have.length(2);
+      const notRecorded = await runProgram(lockEnv, ['prepare', '--min-mb', '0'], withoutInodes(locks));
+      expect(notRecorded.code, notRecorded.stderr).to.equal(3);
+      expect(notRecorded.stderr)
+        .to.match(/lock file .*ENOSPC.* Free space/)
+        .and.not.include('write access');
+    } finally {
+      await Promise.all([bare.remove(), rm(locks, { recursive: true })]);
+    }
+  });
 });
 
 /** The command that runs another with a directory mounted read-only. */
 function mountedReadOnly(dir: string): readonly string[] {
   const mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
+  return ['unshare', '-rm', 'sh', '-c', mount, dir];
+}
+
+/** The command that runs another with a copy of a directory in its place, on a file system without a free inode. */
+function withoutInodes(dir: string): readonly string[] {
+  const fill = 'i=0; while true >/mnt/$i; do i=$((i + 1)); done 2>/dev/null';
+  const mount = `mount -t tmpfs -o nr_inodes=100 none /mnt && cp -a "$0/." /mnt && { ${fill}; mount --bind /mnt "$0" && exec "$@"; }`;
   return ['unshare', '-rm', 'sh', '-c', mount, dir];
 }
 
