@@ -1,4 +1,5 @@
 /** Finds compiled models that no configured model needs. Pure. */
+import { isAbandoned } from '@heimdex/common';
 import { compiledKeyName } from './compiled-model.js';
 import type { CompiledKey } from './compiled-types.js';
 import type { ModelInspection } from './found-model.js';
@@ -7,19 +8,19 @@ import type { CompiledDir } from './scan-compiled.js';
 
 /**
  * Returns the steps for compiled models, which are all this program's own. One is kept if it is used, if a model that was not
- * found may need it, or if it is the same for other CPUs that share the volume. Temporary directories are kept until
- * `leftoversBeforeMs`.
+ * found may need it, or if it is the same for other CPUs that share the volume. Temporary directories are kept
+ * while they may be in use.
  */
 export function pruneCompiled(
   dirs: readonly CompiledDir[],
   configured: readonly ModelInspection[],
-  leftoversBeforeMs: number,
+  nowMs: number,
 ): PruneStep[] {
   return dirs.flatMap((dir): PruneStep[] => {
     const { path, sizeBytes: freedBytes, repository, manifest } = dir;
     const remove = (reason: PruneStep['reason']): PruneStep[] => [{ path, kind: 'directory', reason, freedBytes }];
     if (dir.isTemporary || manifest === undefined) {
-      return dir.modifiedMs < leftoversBeforeMs ? remove('left by a compile that was killed') : [];
+      return isAbandoned(dir.modifiedMs, nowMs) ? remove('left by a compile that was killed') : [];
     }
     const models = configured.filter(
       (model) => model.repository === repository && model.configured.compile !== undefined,

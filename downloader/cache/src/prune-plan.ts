@@ -1,6 +1,6 @@
 /** Lists what no configured model needs. Pure: works on the result of scanCache. */
 import { join, posix } from 'node:path';
-import { sumSizes } from '@heimdex/common';
+import { isAbandoned, sumSizes } from '@heimdex/common';
 import { isCheckpointFile } from './checkpoint-files.js';
 import { isExternalData } from './external-data.js';
 import type { FoundModel, ModelInspection } from './found-model.js';
@@ -36,11 +36,8 @@ export interface KeptThing {
 
 /** Inputs of a prune in addition to the cache's contents. */
 export interface PruneOptions {
-  /**
-   * Partial files, and blobs that no snapshot points at, are kept if they changed after this time: a running download may have
-   * written them.
-   */
-  readonly leftoversBeforeMs: number;
+  /** Partial files, and blobs that no snapshot points at, are kept if they changed near this time: a running download may have written them. */
+  readonly nowMs: number;
   /** Identifies what this program downloaded. Undefined: nothing. */
   readonly lock: ModelsLock | undefined;
   /** Repositories named by the user, treated as downloaded by this program. */
@@ -61,7 +58,7 @@ export function planPrune(
   contents: CacheContents,
   configured: readonly ModelInspection[],
   manifest: Manifest,
-  { leftoversBeforeMs, lock, named = [], prepared = [], compiled = [] }: PruneOptions,
+  { nowMs, lock, named = [], prepared = [], compiled = [] }: PruneOptions,
 ): PrunePlan {
   const downloaded = (lock?.models ?? []).filter(({ found }) => found !== true);
   const own = new Set([...downloaded.map(({ repository }) => repository), ...named]);
@@ -84,7 +81,7 @@ export function planPrune(
     } else if (commits !== 'all') {
       const isNamed = named.includes(repository.repository);
       const isOwn = isNamed ? () => true : ownPaths(repository.repository, downloaded, manifest);
-      steps.push(...pruneRepository(repository, commits, isOwn, leftoversBeforeMs));
+      steps.push(...pruneRepository(repository, commits, isOwn, nowMs));
     }
   }
   for (const file of unusedPlainFiles(contents, configured, manifest)) {
@@ -97,7 +94,7 @@ export function planPrune(
     ...(model.compile?.checkpoints.map(nameOf) ?? []),
   ]);
   const partials = contents.partials.filter(({ name }) => !awaited.some((wantedName) => name.startsWith(wantedName)));
-  steps.push(...pruneLeftovers(partials, leftoversBeforeMs));
+  steps.push(...pruneLeftovers(partials, nowMs));
 
   const removed = new Set(steps.map((step) => step.path));
   const goneReal = new Set<string>();
@@ -115,7 +112,7 @@ export function planPrune(
       steps.push(remove(blob.path, 'blob without a file', blob.sizeBytes));
   }
   steps.push(...pruneOptimized(prepared, configured, lock === undefined ? undefined : (lock.prepared ?? [])));
-  steps.push(...pruneCompiled(compiled, configured, leftoversBeforeMs));
+  steps.push(...pruneCompiled(compiled, configured, nowMs));
   return { steps, freedBytes: steps.reduce((sum, step) => sum + step.freedBytes, 0), kept };
 }
 
@@ -186,7 +183,7 @@ function pruneRepository(
   repository: CachedRepository,
   commits: ReadonlyMap<string, ReadonlySet<string>>,
   isOwn: (path: string) => boolean,
-  leftoversBeforeMs: number,
+  nowMs: number,
 ): PruneStep[] {
   const links: PruneStep[] = [];
   const keptBlobs = new Set<string>();
@@ -214,18 +211,18 @@ function pruneRepository(
   }
   const pointedAt = new Set(repository.snapshots.flatMap((snapshot) => snapshot.files.map((file) => file.blobPath)));
   const blobs = repository.blobs.filter(
-    (blob) => !keptBlobs.has(blob.path) && (pointedAt.has(blob.path) || blob.modifiedMs < leftoversBeforeMs),
+    (blob) => !keptBlobs.has(blob.path) && (pointedAt.has(blob.path) || isAbandoned(blob.modifiedMs, nowMs)),
   );
   return [
     ...links,
     ...blobs.map((blob) => remove(blob.path, 'blob without a file', ownBytes([blob]))),
-    ...pruneLeftovers(repository.partials, leftoversBeforeMs),
+    ...pruneLeftovers(repository.partials, nowMs),
   ];
 }
 
-function pruneLeftovers(partials: readonly CachedBlob[], leftoversBeforeMs: number): PruneStep[] {
+function pruneLeftovers(partials: readonly CachedBlob[], nowMs: number): PruneStep[] {
   return partials
-    .filter((partial) => partial.modifiedMs < leftoversBeforeMs)
+    .filter((partial) => isAbandoned(partial.modifiedMs, nowMs))
     .map((partial) => remove(partial.path, 'left by a download', ownBytes([partial])));
 }
 

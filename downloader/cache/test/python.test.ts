@@ -183,7 +183,7 @@ describe("Python's huggingface_hub", () => {
     await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'onnx/other.onnx': 'other' });
     await writeRepository(cache(), REPOSITORY, { 'config.json': 'old' }, { commit: OTHER_COMMIT, ref: 'v1' });
     await writeRepository(cache(), 'some/other', { 'config.json': '{}' });
-    const options = { leftoversBeforeMs: 0, lock: undefined, named: [REPOSITORY, 'some/other'] };
+    const options = { nowMs: Date.now(), lock: undefined, named: [REPOSITORY, 'some/other'] };
     const inspections = [await inspectModel(cache(), sentenceModel())];
     const plan = planPrune(await scanCache(cache()), inspections, loadManifest(), options);
     for (const { path } of plan.steps) await rm(path, { recursive: true, force: true });

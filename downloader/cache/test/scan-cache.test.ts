@@ -68,7 +68,7 @@ describe('the contents of a cache', () => {
     const [repository] = contents.repositories;
     expect(repository?.sizeBytes).to.equal(7);
     expect(repository?.lastUsedMs).to.be.a('number');
-    const options = { leftoversBeforeMs: 0, lock: undefined, named: [REPOSITORY] };
+    const options = { nowMs: Date.now(), lock: undefined, named: [REPOSITORY] };
     const { steps } = planPrune(contents, [], loadManifest(), options);
     expect(steps.map(({ freedBytes }) => freedBytes)).to.deep.equal([7]);
   });

@@ -10,6 +10,7 @@ export * from './foreign-codecs.js';
 export * from './format.js';
 export * from './help.js';
 export * from './internal-track.js';
+export * from './is-abandoned.js';
 export * from './json-object.js';
 export * from './make-dir.js';
 export * from './matroska-laces.js';

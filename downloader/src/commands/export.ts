@@ -4,7 +4,7 @@ import { createWriteStream } from 'node:fs';
 import { lstat, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isUnverified } from '@heimdex/cache';
-import { codeOf, formatBytes, formatCount, sumSizes } from '@heimdex/common';
+import { codeOf, formatBytes, formatCount, isAbandoned, sumSizes } from '@heimdex/common';
 import type { ArchivedBlob } from '../archive/archive-layout.js';
 import { archivedBlobs, type ExportedModel, writeArchive } from '../archive/write-archive.js';
 import { type CacheState, isComplete, readCacheState } from '../cache-state.js';
@@ -127,15 +127,12 @@ async function toStdout(
   }
 }
 
-/** A running export writes often: what has not changed for this time was left by one that was killed. */
-const LEFTOVER_AGE_MS = 60 * 60 * 1000;
-
 async function removeLeftovers(path: string): Promise<void> {
   const dir = dirname(path);
   const names = (await readdir(dir)).filter((name) => name.startsWith(basename(path)));
   for (const name of names.filter((name) => /^\.[0-9a-f]{8}\.tmp$/.test(name.slice(basename(path).length)))) {
     const info = await lstat(join(dir, name)).catch(() => undefined);
-    if (info?.isFile() && Date.now() - info.mtimeMs > LEFTOVER_AGE_MS) await rm(join(dir, name), { force: true });
+    if (info?.isFile() && isAbandoned(info.mtimeMs)) await rm(join(dir, name), { force: true });
   }
 }
 

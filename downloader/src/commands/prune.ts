@@ -18,9 +18,6 @@ import { DownloaderError } from '../errors.js';
 import { whileNoneDownloads } from '../volume-lock.js';
 import type { CommandContext } from './context.js';
 
-/** Partial files changed within this time may belong to a running download. */
-const PARTIAL_AGE_MS = 60 * 60 * 1000;
-
 /** Shows what no configured model needs, and removes it with --yes. */
 export async function prune(context: CommandContext): Promise<undefined> {
   const { config, args, print, log } = context;
@@ -51,7 +48,7 @@ async function planRemoval({ config, args, signal }: CommandContext): Promise<Pr
   const contents = await scanCache(cacheDir);
   assertThere(contents, args.repositories);
   const planned = planPrune(contents, inspections, manifest(), {
-    leftoversBeforeMs: Date.now() - PARTIAL_AGE_MS,
+    nowMs: Date.now(),
     lock: cacheState.lock,
     named: args.repositories,
     prepared: await scanOptimized(cacheDir),
