@@ -1,5 +1,6 @@
 import { realpath, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isLinkRefused, LINKS_ADVICE } from '@heimdex/cache';
 import { codeOf, formatBytes, isNotFound, isOutOfSpace, MIB, makeDir as makeDirIn, messageOf } from '@heimdex/common';
 import { DownloaderError } from './errors.js';
 
@@ -60,7 +61,7 @@ export function asDiskError(error: unknown, path?: string, left = 'Bytes receive
   if (REFUSED.has(code) || ((path ?? named) !== undefined && /^(E[A-Z]+|Unknown system error -\d+)$/.test(code))) {
     return new DownloaderError(
       'DISK_FAILED',
-      `${where} cannot be used: ${messageOf(error)}. ${REMEDIES[code] ?? USUAL_REMEDY}; then run: heimdex-downloader download`,
+      `${where} cannot be used: ${messageOf(error)}. ${isLinkRefused(error) ? LINKS_ADVICE : (REMEDIES[code] ?? USUAL_REMEDY)}; then run: heimdex-downloader download`,
       { cause: error },
     );
   }

@@ -10,6 +10,7 @@ import {
   formatCompiledManifest,
   formatTree,
   isCommit,
+  LINKS_ADVICE,
   pointerPath,
   pointerTarget,
   refPath,
@@ -127,7 +128,7 @@ export async function assertLinks(cacheDir: string): Promise<void> {
     if (!(await canWrite(cacheDir))) return;
     throw new DownloaderError(
       'DISK_FAILED',
-      `${cacheDir} cannot be used: ${messageOf(error)}. A hub cache consists of relative symbolic links, but the volume's file system has no symbolic links, or its mount refuses them: use another one, or mount it with them (CIFS: mfsymlinks; sshfs: no_contain_symlinks); then run: heimdex-downloader download`,
+      `${cacheDir} cannot be used: ${messageOf(error)}. ${LINKS_ADVICE}; then run: heimdex-downloader download`,
       { cause: error },
     );
   } finally {

@@ -91,11 +91,7 @@ describe('a volume', () => {
       await filled();
       await ok(['export', tar]);
       hub.requests.clear();
-      // No mount of such a file system is at hand: Node.js refuses links as the kernel would.
-      const { [call]: before } = promises;
-      const refuse = () => Promise.reject(Object.assign(new Error(`${code}: ${call}`), { code, syscall: call }));
-      Object.assign(promises, { [call]: refuse });
-      syncBuiltinESMExports();
+      const restore = refuse(call, code);
       try {
         for (const argv of [[], ['import', tar]]) {
           const result = await runHere(argv, env(empty));
@@ -105,11 +101,29 @@ describe('a volume', () => {
           expect(msg).to.match(argv.length === 0 ? /heimdex-downloader download$/ : /heimdex-downloader import/);
         }
       } finally {
-        Object.assign(promises, { [call]: before });
-        syncBuiltinESMExports();
+        restore();
       }
       expect(hub.requests.filter({ kind: 'bytes' })).to.deep.equal([]);
       expect((await readdir(empty.HF_HUB_CACHE)).filter((name) => name.startsWith('models'))).to.deep.equal([]);
+    });
+  }
+
+  for (const [command, call] of [
+    ['list', 'readlink'],
+    ['verify', 'realpath'],
+  ] as const) {
+    it(`whose links a mount does not let be read is no matter of owner and mode: ${command}`, async () => {
+      await filled();
+      const restore = refuse(call, 'EPERM');
+      try {
+        const result = await runHere([command], env());
+        expect(result.status, result.stderr).to.equal(6);
+        expect(lastLine(result).msg)
+          .to.include('sshfs: no_contain_symlinks')
+          .and.not.match(/owner|user|755/);
+      } finally {
+        restore();
+      }
     });
   }
 
@@ -261,3 +275,14 @@ describe('a volume', () => {
     expect(hub.requests.count).to.equal(0);
   });
 });
+
+/** Refuses a call about links as the kernel does for a mount, which is not at hand: Node.js does it. Returns what ends that. */
+function refuse(call: 'symlink' | 'readlink' | 'realpath', code: string): () => void {
+  const { [call]: before } = promises;
+  const set = (value: unknown) => {
+    Object.assign(promises, { [call]: value });
+    syncBuiltinESMExports();
+  };
+  set(() => Promise.reject(Object.assign(new Error(`${code}: ${call}`), { code, syscall: call })));
+  return () => set(before);
+}

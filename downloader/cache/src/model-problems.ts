@@ -52,8 +52,18 @@ export function fileProblem(
 
 const READABLE_ADVICE = "Let this program's user read the volume (directories 755, files 644)";
 
+/** What a volume without the links of a hub cache needs. */
+export const LINKS_ADVICE =
+  "A hub cache consists of relative symbolic links, but the volume's file system has no symbolic links, or its mount refuses them: use another one, or mount it with them (CIFS: mfsymlinks; sshfs: no_contain_symlinks)";
+
+/** Whether the mount refuses to read a link: no owner and no mode does. */
+export function isLinkRefused(cause: unknown): boolean {
+  return codeOf(cause) === 'EPERM' && /^(readlink|realpath)$/.test((cause as NodeJS.ErrnoException).syscall ?? '');
+}
+
 /** What to do about a file that is there and that this user may not read, as the end of a message; empty for other errors. */
 export function permissionAdvice(cause: unknown): string {
+  if (isLinkRefused(cause)) return `. ${LINKS_ADVICE}`;
   return ['EACCES', 'EPERM'].includes(codeOf(cause) ?? '') ? `. ${READABLE_ADVICE}` : '';
 }
 
@@ -78,7 +88,7 @@ export function unreadableProblem(model: ConfiguredModel, path: string, cause: u
   const { role, id, variable, name } = model;
   return new CacheError(
     'CACHE_UNREADABLE',
-    `The ${role} model ${id} (${variable}=${name}) cannot be looked up at ${path}: ${messageOf(cause)}. ${READABLE_ADVICE}`,
+    `The ${role} model ${id} (${variable}=${name}) cannot be looked up at ${path}: ${messageOf(cause)}${permissionAdvice(cause)}`,
     { role, model: id, path, variable, cause },
   );
 }

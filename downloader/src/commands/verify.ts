@@ -177,7 +177,8 @@ function verifyError(problems: readonly CacheError[]): DownloaderError {
     [
       `${formatCount(lines.length, 'problem')}:`,
       ...lines,
-      wrong || !unreadable ? `To repair it, run: ${next}` : 'Check the owner and the mode of the unreadable files.',
+      // Each line about what cannot be read says what to do.
+      ...(wrong || !unreadable ? [`To repair it, run: ${next}`] : []),
     ].join('\n'),
   );
 }
