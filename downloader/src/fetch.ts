@@ -1,5 +1,5 @@
 import { hashFile } from '@heimdex/cache';
-import { KIB, MIB } from '@heimdex/common';
+import { codeOf, KIB, MIB } from '@heimdex/common';
 import pLimit from 'p-limit';
 import { acquireLock, whileHeld } from './blob-lock.js';
 import type { DownloaderConfig } from './config.js';
@@ -148,5 +148,11 @@ async function downloadLocked(
 }
 
 async function isVerified({ hash, finalPath }: PlannedBlob, signal: AbortSignal): Promise<boolean> {
-  return (await hashFile(hash.type, finalPath, signal)) === hash.value;
+  try {
+    return (await hashFile(hash.type, finalPath, signal)) === hash.value;
+  } catch (error) {
+    // A disk that has lost bytes of this file may have room for others.
+    if (codeOf(error) === 'EIO') return false;
+    throw error;
+  }
 }

@@ -1,4 +1,5 @@
-import { open, realpath, rm, symlink, truncate } from 'node:fs/promises';
+import { fstatSync } from 'node:fs';
+import { type FileHandle, open, realpath, rm, stat, symlink, truncate } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { lastLine, runHere } from './support/program.js';
@@ -52,6 +53,32 @@ describe('heimdex-downloader plan and verify', () => {
     expect((await runHere(['plan'], env())).stdout).to.match(
       /^0 bytes to fetch\. .* Next: heimdex-downloader download\n$/m,
     );
+  });
+
+  it('plan, verify and download have a file fetched again whose bytes the disk does not read', async () => {
+    await filled();
+    const { ino } = await stat(encoderPath());
+    const handle = await open(encoderPath());
+    const prototype: Pick<FileHandle, 'read'> = Object.getPrototypeOf(handle);
+    const { read } = prototype;
+    prototype.read = function (this: FileHandle, ...args: unknown[]) {
+      if (fstatSync(this.fd).ino !== ino) return Reflect.apply(read, this, args);
+      return Promise.reject(Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' }));
+    } as typeof read;
+    try {
+      const verified = await runHere(['verify'], env());
+      expect(verified.status).to.equal(6);
+      expect(lastLine(verified).msg).to.match(/EIO: i\/o error.* Run heimdex-downloader download --check/);
+      expect((await runHere(['plan', '--check'], env())).stdout).to.match(
+        /Next: heimdex-downloader download --check\n$/,
+      );
+      const result = await runHere(['download', '--check'], env());
+      expect(result.status, result.stderr).to.equal(0);
+      expect((await runHere(['verify'], env())).status).to.equal(0);
+    } finally {
+      prototype.read = read;
+      await handle.close();
+    }
   });
 
   for (const next of ['http://[', 'ftp://elsewhere/list']) {

@@ -9,7 +9,7 @@ import type { ConfiguredModel } from './manifest-types.js';
 /** The command that repairs a volume, as in the messages. */
 export const DOWNLOAD_COMMAND = 'heimdex-downloader download';
 
-/** The command that finds and repairs wrong bytes: without the option, names and sizes that match are enough. */
+/** The command that finds and repairs wrong and unreadable bytes: without the option, names and sizes that match are enough. */
 const CHECK_COMMAND = `${DOWNLOAD_COMMAND} --check`;
 
 /** Checks a file's name and size: empty, another size than expected, another blob than pinned. */
@@ -41,7 +41,8 @@ export function fileProblem(
 ): CacheError {
   const { role, id, variable, name } = model;
   const mode = permissionAdvice(cause);
-  const command = mode !== '' ? undefined : code === 'FILE_HASH_WRONG' ? CHECK_COMMAND : DOWNLOAD_COMMAND;
+  const needsRead = code === 'FILE_HASH_WRONG' || code === 'FILE_UNREADABLE';
+  const command = mode !== '' ? undefined : needsRead ? CHECK_COMMAND : DOWNLOAD_COMMAND;
   const advice = command === undefined ? mode : `. Run ${command}, or change ${variable}`;
   return new CacheError(
     code,

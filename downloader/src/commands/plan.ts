@@ -17,7 +17,7 @@ export async function plan(context: CommandContext): Promise<undefined> {
   const costs = costsOf(plan, config.keepCheckpoints);
   const lack = await lackOfSpace(config.models.cacheDir, costs.peakBytes, howFilled(costs));
   if (lack !== undefined) log.warn({ event: 'disk' }, lack);
-  print(args.json ? document(config.models.cacheDir, plan, costs) : words(plan, costs));
+  print(args.json ? document(config.models.cacheDir, plan, costs) : words(plan, costs, args.check));
 }
 
 function document(cacheDir: string, plan: Plan, costs: PlanCosts) {
@@ -67,7 +67,7 @@ function nameFields({ role, id, variant }: ConfiguredModel, revision: string | u
   return { role, id, variant, revision: revision ?? null };
 }
 
-function words(plan: Plan, costs: PlanCosts): string {
+function words(plan: Plan, costs: PlanCosts, check: boolean): string {
   const lines: string[] = [];
   for (const { configured, inspection } of plan.complete) {
     const files = inspection.found?.files ?? [];
@@ -99,7 +99,8 @@ function words(plan: Plan, costs: PlanCosts): string {
   }
   const toFetch =
     fetchFiles === 0 ? '0 bytes to fetch' : `To fetch: ${formatCount(fetchFiles, 'file')}, ${fetchText(plan)}`;
-  const next = plan.models.length + plan.compile.length === 0 ? '' : ' Next: heimdex-downloader download';
+  const command = `heimdex-downloader download${check ? ' --check' : ''}`;
+  const next = plan.models.length + plan.compile.length === 0 ? '' : ` Next: ${command}`;
   lines.push(`${toFetch}. Present: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)}.${next}`);
   return `${lines.join('\n')}\n`;
 }
