@@ -165,6 +165,21 @@ export function itStreamsOverConnect(served: () => Served): void {
       expect(line).to.include({ code: 'CANCELLED', protocol: 'connect' });
     });
 
+    it('reads what still arrives after its answer, so that the connection can end', async () => {
+      const noAudio = encodeEnvelope(
+        0,
+        toBinary(TranscribeStreamRequestSchema, audioMessage(Buffer.alloc(200_000, 'A'))),
+      );
+      for (let left = 4; left > 0; left -= 1) {
+        const stream = request();
+        for (const bytes of [start, noAudio, noAudio]) stream.write(bytes);
+        stream.end();
+        expect(await text(stream)).to.include('AUDIO_UNREADABLE');
+      }
+      session.close();
+      await once(session, 'close');
+    });
+
     it('is refused over HTTP/1.1 by name', async () => {
       const headers = { 'content-type': 'application/connect+json' };
       const body = toJsonString(TranscribeStreamRequestSchema, START);

@@ -1,6 +1,6 @@
 /**
  * Connect (JSON and binary) and gRPC-Web with connect-node. connect-node handles the protocols; request
- * messages are read and decoded here, with bounds, and connect-node gets an empty one for each.
+ * messages are read and decoded by the methods, with bounds, and connect-node gets an empty one.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
@@ -23,9 +23,8 @@ import type { AdmittedCall } from '../calls/admission.js';
 import type { HttpRequest } from '../calls/admit-request.js';
 import { type TimeoutHeader, withinTimers } from '../calls/call-timeout.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
-import { bodyFormOf, encodingHeaderOf, readMessage, readMessages } from '../messages/request-message.js';
-import { toConnectError } from './error-response.js';
-import { addRoute, invalidHeader, MESSAGE, REQUEST } from './methods.js';
+import { bodyFormOf, encodingHeaderOf } from '../messages/request-message.js';
+import { addRoute, CALLED, invalidHeader, REQUEST } from './methods.js';
 
 /** Node.js's default, the best, takes ten seconds of a core for an answer of 2 MB; this a fraction of one, as gzip does. */
 const QUALITY = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } };
@@ -65,8 +64,8 @@ export interface ConnectOptions {
 export function createConnectListener(options: ConnectOptions): RequestListener {
   const { services, decoder, callOf, fallback } = options;
   const routes = (router: ConnectRouter) => {
-    for (const { methods } of services) for (const method of methods) addRoute(router, method);
-    router.handlers.splice(0, Infinity, ...router.handlers.map((handler) => readingMessages(handler, decoder)));
+    for (const { methods } of services) for (const method of methods) addRoute(router, method, decoder);
+    router.handlers.splice(0, Infinity, ...router.handlers.map(withoutBody));
   };
   const adapter = connectNodeAdapter({
     grpc: false,
@@ -87,8 +86,8 @@ export function createConnectListener(options: ConnectOptions): RequestListener 
   };
 }
 
-/** The handler reads no body: it gets empty messages, and its implementation finds the real one in the context. */
-function readingMessages(handler: UniversalHandler, decoder: MessageDecoder): UniversalHandler {
+/** The handler reads no body, and its method finds the request in the context. */
+function withoutBody(handler: UniversalHandler): UniversalHandler {
   const { service, method, requestPath, allowedMethods, supportedContentType, protocolNames } = handler;
   const answer = async (request: UniversalServerRequest): Promise<UniversalServerResponse> => {
     const own = request.contextValues?.get(REQUEST);
@@ -97,15 +96,14 @@ function readingMessages(handler: UniversalHandler, decoder: MessageDecoder): Un
       return explained(request, response, refusalOf(method, request, response));
     }
     const header = headersFor(request.header);
-    const response = await handler({ ...request, header, body: standIn(own, method, request, decoder) });
+    const response = await handler({ ...request, header, body: emptyBody(own) });
     const refusal = refusalOf(method, request, response);
     if (refusal !== undefined) {
       own.call.open.finish(new InferenceError('INVALID_ARGUMENT', refusal));
       return explained(request, response, refusal);
     }
     const refused = (unimplemented: boolean) => {
-      // Without a message connect-node did not read the body; with one, the method has answered.
-      if (request.contextValues?.get(MESSAGE) !== undefined) own.call.open.finish(unsendable());
+      if (request.contextValues?.get(CALLED) === true) own.call.open.finish(unsendable());
       else own.call.open.finish(invalidHeader(), unimplemented ? 'UNIMPLEMENTED' : 'INVALID_ARGUMENT');
     };
     if (method.methodKind === 'unary' && response.status !== HTTP_OK) refused(response.status === HTTP_NOT_IMPLEMENTED);
@@ -157,30 +155,11 @@ function headersFor(given: Headers): Headers {
   return header;
 }
 
-/** Reads each message when connect-node reads the body, so that errors are sent like connect-node's own. */
-async function* standIn(
-  own: HttpRequest,
-  { input, methodKind }: DescMethod,
-  { contextValues }: UniversalServerRequest,
-  decoder: MessageDecoder,
-): AsyncGenerator<Uint8Array> {
-  const { json, enveloped } = bodyFormOf(own.request);
-  const content = new TextEncoder().encode(json ? '{}' : '');
-  const empty = enveloped ? encodeEnvelope(0, content) : content;
-  if (methodKind === 'bidi_streaming') {
-    // The method finishes the call, also with the errors of these.
-    for await (const message of readMessages(own, input, decoder)) {
-      contextValues?.set(MESSAGE, message);
-      yield empty;
-    }
-    return;
-  }
-  try {
-    contextValues?.set(MESSAGE, await readMessage(own, input, decoder));
-  } catch (error) {
-    throw toConnectError(own.call.open.finish(error));
-  }
-  yield empty;
+/** A body of one empty message in the form of the request's. */
+function emptyBody({ request }: HttpRequest): AsyncIterable<Uint8Array> {
+  const { json, enveloped } = bodyFormOf(request);
+  const message = new TextEncoder().encode(json ? '{}' : '');
+  return createAsyncIterable([enveloped ? encodeEnvelope(0, message) : message]);
 }
 
 async function* counted(

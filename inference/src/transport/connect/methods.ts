@@ -1,5 +1,5 @@
-/** The methods as connect-node calls them: with empty messages, in place of which they take the real ones from the context. */
-import { create, type DescMessage, type DescMethod, type Message, type MessageShape } from '@bufbuild/protobuf';
+/** The methods as connect-node calls them: with an empty message, in place of which they read those of the request. */
+import { create, type DescMessage, type DescMethod, type Message, type MessageInitShape } from '@bufbuild/protobuf';
 import {
   Code,
   ConnectError,
@@ -12,70 +12,79 @@ import { InferenceError } from '../../errors.js';
 import type { ServedMethod } from '../../services/service.js';
 import type { HttpRequest } from '../calls/admit-request.js';
 import type { OpenCall } from '../calls/call-tracker.js';
+import type { MessageDecoder } from '../messages/message-decoder.js';
+import { readMessage, readMessages } from '../messages/request-message.js';
 import { toConnectError } from './error-response.js';
 
 export const REQUEST = createContextKey<HttpRequest | undefined>(undefined, {
   description: 'the request and its call',
 });
-export const MESSAGE = createContextKey<MessageShape<DescMessage> | undefined>(undefined, {
-  description: 'its latest message',
-});
+/** Otherwise connect-node has answered, for an error in the headers. */
+export const CALLED = createContextKey(false, { description: 'whether the method was called' });
 
-export function addRoute(router: ConnectRouter, served: ServedMethod): void {
+export function addRoute(router: ConnectRouter, served: ServedMethod, decoder: MessageDecoder): void {
   // The router types an implementation by its method's descriptor, which is not known here.
-  router.rpc(served.method, implementation(served) as MethodImpl<DescMethod>);
+  router.rpc(served.method, implementation(served, decoder) as MethodImpl<DescMethod>);
 }
 
-function implementation(served: ServedMethod): unknown {
+function implementation(served: ServedMethod, decoder: MessageDecoder): unknown {
+  const { input, output } = served.method;
   switch (served.kind) {
     case 'unary':
       return async (_empty: Message, context: HandlerContext) => {
-        const open = callIn(context);
-        const message = messageIn(context);
+        const own = requestIn(context);
+        const { open } = own.call;
         try {
+          const message = await readMessage(own, input, decoder);
           open.call.signal.throwIfAborted();
           // It is finished where its response is written.
-          return create(served.method.output, await served.run(message, open.call));
+          return create(output, await served.run(message, open.call));
         } catch (error) {
           throw toConnectError(open.finish(error));
         }
       };
     case 'server_streaming':
       return (_empty: Message, context: HandlerContext) => {
-        const open = callIn(context);
-        const message = messageIn(context);
-        return stream(served, open, () => served.run(message, open.call));
+        const own = requestIn(context);
+        const { open } = own.call;
+        return stream(output, open, async function* () {
+          const message = await readMessage(own, input, decoder);
+          open.call.signal.throwIfAborted();
+          yield* served.run(message, open.call);
+        });
       };
     case 'bidi_streaming':
-      return (empties: AsyncIterable<Message>, context: HandlerContext) => {
-        const open = callIn(context);
-        return stream(served, open, () => served.run(messagesIn(empties, context), open.call));
+      return (empty: AsyncIterable<Message>, context: HandlerContext) => {
+        const own = requestIn(context);
+        const { open } = own.call;
+        return stream(output, open, async function* () {
+          // Throws connect-node's errors of the headers.
+          for await (const _ of empty);
+          const messages = readMessages(own, input, decoder);
+          try {
+            yield* served.run(messages, open.call);
+          } finally {
+            // One that is awaited still may never come.
+            void messages.return().catch(() => {});
+          }
+        });
       };
   }
 }
 
 /** Throws for a call that was not admitted: an internal error. */
-function callIn({ values }: HandlerContext): OpenCall {
+function requestIn({ values }: HandlerContext): HttpRequest {
   const own = values.get(REQUEST);
-  if (own === undefined) throw new Error('a method was called without its call');
-  return own.call.open;
+  if (own === undefined) throw new Error('a method was called without its request');
+  values.set(CALLED, true);
+  return own;
 }
 
-function messageIn({ values }: HandlerContext): MessageShape<DescMessage> {
-  const message = values.get(MESSAGE);
-  if (message === undefined) throw new Error('a method was called without its message');
-  return message;
-}
-
-async function* messagesIn(empties: AsyncIterable<Message>, context: HandlerContext) {
-  for await (const _ of empties) yield messageIn(context);
-}
-
-async function* stream(served: ServedMethod, open: OpenCall, run: () => AsyncIterable<Parameters<typeof create>[1]>) {
+async function* stream(output: DescMessage, open: OpenCall, run: () => AsyncIterable<MessageInitShape<DescMessage>>) {
   try {
     open.call.signal.throwIfAborted();
     for await (const response of run()) {
-      yield create(served.method.output, response);
+      yield create(output, response);
       open.call.signal.throwIfAborted();
     }
     open.finish();

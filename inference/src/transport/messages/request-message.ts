@@ -63,7 +63,7 @@ export async function* readMessages(
   { request, call }: HttpRequest,
   desc: DescMessage,
   decoder: MessageDecoder,
-): AsyncGenerator<MessageShape<DescMessage>> {
+): AsyncGenerator<MessageShape<DescMessage>, void, void> {
   const form = bodyFormOf(request);
   const { body, open } = call;
   const frames = new FrameDecoder({
@@ -71,12 +71,17 @@ export async function* readMessages(
     received: (bytes) => body.receive(bytes),
   });
   request.once('close', () => frames.clear());
-  for await (const chunk of chunksOf(request, call)) {
-    for (const frame of frames.write(chunk)) {
-      const bytes = await unpack(openEnvelope(frame), form, call, decoder);
-      yield await decode(bytes, form, call, desc, decoder);
-      body.forget(bytes.byteLength);
+  try {
+    for await (const chunk of chunksOf(request, call)) {
+      for (const frame of frames.write(chunk)) {
+        const bytes = await unpack(openEnvelope(frame), form, call, decoder);
+        yield await decode(bytes, form, call, desc, decoder);
+        body.forget(bytes.byteLength);
+      }
     }
+  } finally {
+    // What still arrives is discarded.
+    request.resume();
   }
   // A cancelled stream may look like one that ended normally.
   open.call.signal.throwIfAborted();
