@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import http2 from 'node:http2';
 import { join } from 'node:path';
 import { toBinary } from '@bufbuild/protobuf';
+import { encodeEnvelope } from '@connectrpc/connect/protocol';
 import {
   AudioEncoding,
   InferenceService,
@@ -272,6 +273,28 @@ describe('speech with Moonshine', () => {
       stream.resume();
       await once(stream, 'close');
       expect(answer).to.include({ 'grpc-status': '4' }).and.to.have.property('grpc-status-details-bin');
+      expect(stream.rstCode).to.equal(http2.constants.NGHTTP2_NO_ERROR);
+    } finally {
+      session.destroy();
+    }
+  });
+
+  it('tells the caller to stop sending after a message that cannot be read', async () => {
+    const session = http2.connect(server.url);
+    try {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': `/${transcribeStream.parent.typeName}/${transcribeStream.name}`,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+      });
+      const unreadable = encodeEnvelope(2, new Uint8Array(3));
+      for (const bytes of [encodeEnvelope(0, toBinary(TranscribeStreamRequestSchema, START)), unreadable])
+        stream.write(bytes);
+      stream.resume();
+      const [answer] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders];
+      expect(answer['grpc-status']).to.equal('13');
+      if (!stream.closed) await once(stream, 'close');
       expect(stream.rstCode).to.equal(http2.constants.NGHTTP2_NO_ERROR);
     } finally {
       session.destroy();

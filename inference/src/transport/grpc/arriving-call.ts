@@ -119,9 +119,7 @@ export class ArrivingCall {
   fail(error: InferenceError): void {
     if (this.#taken) this.#open?.stop(error);
     const wire = this.#open === undefined ? toWireError(error) : this.#open.finish(error);
-    this.answered();
     if (wire !== undefined) this.#call.sendStatus(toGrpcStatus(wire));
-    endAnswered(this.#stream);
   }
 
   /** The request ended incomplete. A cancelling caller also ends it; the two can be told apart one turn later. */

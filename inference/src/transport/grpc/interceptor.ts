@@ -43,6 +43,13 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
     const hostBytes = ((call.getHost() as string | undefined) ?? '').length;
     let messages = 0;
     let arriving: ArrivingCall | undefined;
+    const send = call.sendStatus.bind(call);
+    // grpc-js calls it for errors of its own as well.
+    call.sendStatus = (status) => {
+      arriving?.answered();
+      send(status);
+      endAnswered(stream);
+    };
     return new grpc.ServerInterceptingCall(call, {
       start: (next) =>
         next({
@@ -67,8 +74,7 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
                 arriving = new ArrivingCall(call, incoming, undefined, options);
               }
             } catch (error) {
-              call.sendStatus(toGrpcStatus(callTracker.refuse(arrival, error as InferenceError)));
-              return endAnswered(stream);
+              return call.sendStatus(toGrpcStatus(callTracker.refuse(arrival, error as InferenceError)));
             }
             if (arrival.skipAccessLog) probes.add(stream);
             const { take } = arriving;
@@ -88,11 +94,6 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
             else arriving?.endedEarly();
           },
         }),
-      sendStatus: (status, next) => {
-        arriving?.answered();
-        next(status);
-        endAnswered(stream);
-      },
     });
   };
   return {
