@@ -75,6 +75,9 @@ export async function answers(
 
 const NEVER = new AbortController().signal;
 
+/** Has `answers` make the optimized models, as a worker of `prepare` does, and answer with what it has saved. */
+export const MAKE = { minBytes: 0, shared: true } as const;
+
 /** Prepares a speech model in a volume of its own, and expects the results of its original files, which `model` has loaded. */
 export async function expectSamePrepared<Item>(
   id: string,
@@ -85,8 +88,7 @@ export async function expectSamePrepared<Item>(
   const volume = await makeVolume({ snapshots: { [id]: files } });
   const env = { ASR_MODEL: id, VISION_MODEL_NAME: 'none' };
   try {
-    expect(await prepare(volume, env)).to.deep.equal(['Prepared', 'Prepared']);
-    const prepared = await answers(volume, env, [item], true);
+    const prepared = await answers(volume, env, [item], MAKE);
     expect(prepared.uses.map((use) => use.prepared)).to.deep.equal([true, true]);
     const plain = await model.run([item], { ...CONTEXT, signals: [NEVER] });
     expect(JSON.stringify(plain)).to.include('"ok":true');
@@ -96,16 +98,22 @@ export async function expectSamePrepared<Item>(
   }
 }
 
-/** Expects equal results from original and optimized graphs, and that every graph was loaded from its optimized model. */
+/**
+ * Expects equal results from original and optimized graphs, and that every graph was loaded from its optimized model. Returns them.
+ *
+ * @param use - Whether the optimized models are there, or are made.
+ */
 export async function expectSameBits(
   volume: Volume,
   env: Readonly<Record<string, string>>,
   items: readonly unknown[],
-): Promise<void> {
+  use: true | OptimizedOptions['make'] = true,
+): Promise<unknown> {
   const plain = await answers(volume, env, items, false);
-  const prepared = await answers(volume, env, items, true);
+  const prepared = await answers(volume, env, items, use);
   expect(prepared.uses.length).to.be.greaterThan(0);
   expect(prepared.uses.every((use) => use.prepared)).to.equal(true);
   expect(JSON.stringify(plain.results)).not.to.include('"ok":false');
   expect(prepared.results).to.deep.equal(plain.results);
+  return prepared.results;
 }

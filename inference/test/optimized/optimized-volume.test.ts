@@ -12,7 +12,7 @@ import { FatalError } from '../../src/exit-codes.js';
 import { prepare as runPrepare } from '../../src/prepare.js';
 import { runHere, runProgram, type ServerProcess, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
-import { answers, formDirs, prepare, SIGLIP, VISION_ONLY } from './forms.js';
+import { answers, formDirs, MAKE, prepare, SIGLIP, VISION_ONLY } from './forms.js';
 
 describe('a lock file that cannot be written', () => {
   it('is an error of prepare: unrecorded models would not be used', async () => {
@@ -85,7 +85,7 @@ describe('what prepare saves', () => {
       return datasync.call(this);
     };
     try {
-      await answers(volume, VISION_ONLY, [], { minBytes: 0, shared: true });
+      await answers(volume, VISION_ONLY, [], MAKE);
       expect(new Set(synced)).to.deep.equal(new Set(['model.onnx', 'model.data', 'manifest.json']));
     } finally {
       handles.datasync = datasync;
@@ -123,7 +123,12 @@ describe('a prepared volume', () => {
 
     it('is in memory once, with any number of workers', async function () {
       const loaded = (worker: number) => server.logged((line) => line.worker === worker && /^Loaded/.test(line.msg));
-      const pids = [(await loaded(0)).pid, (await loaded(1)).pid];
+      const lines = [await loaded(0), await loaded(1)];
+      expect(lines.map(({ model, prepared }) => [model, prepared])).to.deep.equal([
+        ['siglip', true],
+        ['siglip', true],
+      ]);
+      const pids = lines.map(({ pid }) => pid);
       const sizes = await Promise.all(pids.map((pid) => mappedBytes(Number(pid), 'model.data')));
       if (sizes.includes(undefined)) {
         console.log('      skipped: this system does not show the pages of a process');
@@ -138,7 +143,6 @@ describe('a prepared volume', () => {
 
     it('may be mounted read-only', async function () {
       if (readOnly.length === 0) this.skip();
-      expect(server.log.find(({ msg }) => msg.startsWith('Loaded in '))).to.include({ prepared: true });
       const response = await fetch(`${server.url}/heimdex.inference.v1.InferenceService/EmbedText`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
