@@ -64,6 +64,7 @@ function worded(startSeconds: number, endSeconds: number, probability: number): 
 describe('an audio file whose windows have the text before them', () => {
   it('gives each window the preceding text, and the first only the prompt', async () => {
     const windows = await windowsOf((index) => said(100 + index), { initialPrompt: 'Names.' });
+    expect(windows.map(({ seed }) => seed)).to.deep.equal([0, 1, 2, 3]);
     expect(windows.map(({ promptText }) => promptText)).to.deep.equal(['Names.', undefined, undefined, undefined]);
     expect(windows.map(({ promptTokens }) => promptTokens)).to.deep.equal([
       [],

@@ -27,16 +27,14 @@ export function testTasks(whisper: () => WhisperModel): void {
     expect(text).to.equal(`Er war nicht ein altes ${young} Mann.`);
   });
 
-  for (const language of ['de', 'ja']) {
-    it(`translates into English from a given language: ${language}`, async () => {
-      const options = { language, task: 'translate', timestamps: 'word', temperatures: [0] } as const;
-      const events = await transcribeWith(whisper(), samples, options);
-      expect(plainWords(textOf(events))).to.equal(SAID);
-      // Words of English, also where the language has no spaces.
-      const words = events.flatMap((event) => (event.type === 'segment' ? event.segment.words : []));
-      expect(words.map(({ text }) => plainWords(text)).join(' ')).to.equal(SAID);
-    });
-  }
+  it('translates into English from a given language', async () => {
+    const options = { language: 'ja', task: 'translate', timestamps: 'word', temperatures: [0] } as const;
+    const events = await transcribeWith(whisper(), samples, options);
+    expect(plainWords(textOf(events))).to.equal(SAID);
+    // Words of English, although Japanese has no spaces.
+    const words = events.flatMap((event) => (event.type === 'segment' ? event.segment.words : []));
+    expect(words.map(({ text }) => plainWords(text)).join(' ')).to.equal(SAID);
+  });
 
   it('finds the words with five beams as well, and with word times', async () => {
     const options = { beamSize: 5, timestamps: 'word' } as const;

@@ -190,7 +190,8 @@ describe('Whisper base', () => {
   });
 
   it('uses names and spelling from the preceding text', async () => {
-    const samples = await samplesOf(inShared('samples/speech/sense_and_sensibility_01_austen_64kb-0870.wav'));
+    const path = inShared('samples/speech/sense_and_sensibility_01_austen_64kb-0870.wav');
+    const samples = (await samplesOf(path)).subarray(0, 3 * 16_000);
     for (const overrides of [{ initialPrompt: 'Mister John Dashwoud and his sisters.' }, { hotwords: 'Dashwoud' }]) {
       expect(textOf(await transcribeWith(model, samples, { language: 'en', ...overrides }))).to.contain('Dashwoud');
     }
@@ -204,16 +205,6 @@ describe('Whisper base', () => {
       temperatures: [0],
     });
     expect(plainWords(textOf(events))).to.match(/^he was not an ill.?disposed young man$/);
-  });
-
-  it('is reproducible at a temperature above 0', async () => {
-    const samples = await samplesOf(inShared('samples/speech/sense_and_sensibility_01_austen_64kb-0880.wav'));
-    const [one, other] = [
-      await transcribeWith(model, samples, { temperatures: [0.8], language: 'en' }),
-      await transcribeWith(model, samples, { temperatures: [0.8], language: 'en' }),
-    ];
-    expect(segmentsOf(one)[0]?.temperature).to.equal(0.8);
-    expect(one).to.deep.equal(other);
   });
 
   it('rejects an unknown language and lists the known ones', async () => {
