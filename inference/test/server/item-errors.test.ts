@@ -131,8 +131,9 @@ describe('item errors', () => {
     expect(ERROR_DETAIL_TYPES).to.have.members([ErrorInfoSchema, BadRequestSchema, RetryInfoSchema]);
     const client = new GrpcClient(server.address);
     try {
-      for (const { typeName } of ERROR_DETAIL_TYPES)
-        expect(await client.reflected(typeName), typeName).to.include('google/rpc/error_details.proto');
+      for (const version of ['v1', 'v1alpha'] as const)
+        for (const { typeName } of ERROR_DETAIL_TYPES)
+          expect(await client.reflected(typeName, version), typeName).to.include('google/rpc/error_details.proto');
     } finally {
       client.close();
     }
