@@ -3,7 +3,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { EmbedTextResponseSchema } from '@heimdex/gen';
 import { embedText } from '../../client/dist/src/embedding.js';
 import { encodeFrame, FrameReader } from '../../inference/dist/src/runner/frames.js';
-import { ENCODINGS, toEmbeddingResult } from '../../inference/dist/src/services/vectors.js';
+import { toEmbeddingResult } from '../../inference/dist/src/services/vectors.js';
 
 const COUNT = 256;
 const DIMENSIONS = 1024;
@@ -45,7 +45,7 @@ const rows = {
   'message parsed': {},
   "parsed, checked and copied into the client's array": {},
 };
-for (const encoding of new Set(Object.values(ENCODINGS))) {
+for (const encoding of ['bytes', 'floats']) {
   const bytes = toBinary(EmbedTextResponseSchema, answer(encoding));
   const caller = { unary: () => Promise.resolve(fromBinary(EmbedTextResponseSchema, bytes)) };
   const steps = [
