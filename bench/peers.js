@@ -17,14 +17,14 @@ import { whisperBase } from './support/whisper-base.js';
 
 const options = readOptions({
   /** Whisper base in faster-whisper's format. */
-  model: { type: 'string' },
+  model: undefined,
   /** Whisper base in whisper.cpp's format. */
-  ggml: { type: 'string' },
+  ggml: undefined,
   /** Only lines whose "name, peer" holds this. */
-  only: { type: 'string', default: '' },
+  only: '',
   /** Only the first N of the CPUs, for all of them; default: all. */
-  cpus: { type: 'string' },
-  write: { type: 'boolean', default: false },
+  cpus: undefined,
+  write: false,
 });
 if (options.cpus !== undefined) useCpus(Number(options.cpus));
 // Threads of a peer may spin for a moment after a turn.

@@ -1,15 +1,15 @@
 /**
  * Makes stand-ins of the default checkpoints in their true shapes, with random weights, as a directory in hub layout: what costs time
  * and memory is there, and nobody's weights are needed. Every weight is another number: the runtime shares equal ones.
- * Usage: node bench/default-stack/make.js DIR [SHARED [NAME]]   (about 7.3 GB; of one model: 3.5, 1.5, 2.3)
+ * Usage: node bench/default-stack/make.js --dir DIR [--only NAME] [--shared DIR]   (about 7.3 GB; of one model: 3.5, 1.5, 2.3)
  */
 import { closeSync, copyFileSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { bertShapes, fillRandom, siglipShapes, whisperShapes } from '@heimdex/hub';
+import { readOptions } from '../support/measure.js';
 
-const [dir, shared = '../shared', only] = process.argv.slice(2);
-if (dir === undefined || dir.startsWith('-'))
-  throw new Error('Usage: node bench/default-stack/make.js DIR [SHARED [NAME]]');
+const { dir, shared, only } = readOptions({ dir: undefined, only: '' });
+if (dir === undefined) throw new Error('--dir DIR: where the checkpoints go');
 
 const MODELS = [
   {
@@ -71,7 +71,6 @@ const MODELS = [
       max_source_positions: 1500,
       max_target_positions: 448,
     },
-    base: 'onnx-community/whisper-base_timestamped',
     files: Object.fromEntries(
       ['generation_config.json', 'preprocessor_config.json', 'tokenizer.json', 'tokenizer_config.json'].map((file) => [
         file,
@@ -184,7 +183,7 @@ function writeSafetensors(path, tensors, half, change) {
 }
 
 for (const { name, tensors, config, files, texts = {}, half = false, change } of MODELS) {
-  if (only !== undefined && name !== only) continue;
+  if (!name.includes(only)) continue;
   const place = join(dir, name);
   mkdirSync(place, { recursive: true });
   writeFileSync(join(place, 'config.json'), JSON.stringify(config, undefined, 2));

@@ -1,7 +1,7 @@
 /**
  * Measures what a volume's models take in memory: starts the server, and reads the proportional set size (PSS) of every process of it
  * at rest, and its most while images, texts and 11 s of speech are worked on at once, private and mapped pages told apart.
- * Usage: MODELS_DIR=... [VARIABLE=...] node bench/default-stack/memory.js [SECONDS_OF_LOAD [SHARED]]   (default 40, ../shared)
+ * Usage: MODELS_DIR=... [VARIABLE=...] node bench/default-stack/memory.js [--seconds 40] [--shared DIR]
  */
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -9,9 +9,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInferenceClient } from '@heimdex/client';
 import { started, stop } from '../serving/setup.js';
+import { readOptions } from '../support/measure.js';
 import { childrenOf, cpuSeconds, memoryField } from '../support/memory.js';
 
-const [seconds = '40', shared = '../shared'] = process.argv.slice(2);
+const { seconds, shared } = readOptions({ seconds: 40 });
 const SAMPLE_MS = 250;
 
 const startedAtMs = performance.now();
@@ -46,7 +47,7 @@ try {
   await sleep(3000);
   print('At rest', read());
   const client = createInferenceClient({ address: server.address });
-  const end = AbortSignal.timeout(Number(seconds) * 1000);
+  const end = AbortSignal.timeout(seconds * 1000);
   const image = readFileSync(join(shared, 'samples/photos/astronaut.png'));
   const speech = readFileSync(join(shared, 'samples/speech/jfk.wav'));
   const answered = {};

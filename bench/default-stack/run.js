@@ -20,12 +20,12 @@ import { wavOf } from '../support/wav.js';
 import { speechOf } from './readings.js';
 
 const { python, rounds, shared, dir, windows, only, device } = readOptions({
-  dir: { type: 'string' },
-  rounds: { type: 'string', default: '3' },
-  windows: { type: 'string', default: '3' },
+  dir: undefined,
+  rounds: 3,
+  windows: 3,
   // Only the lines that have this in their names.
-  only: { type: 'string', default: '' },
-  device: { type: 'string', default: 'cpu' },
+  only: '',
+  device: 'cpu',
 });
 if (dir === undefined) throw new Error('--dir DIR: the checkpoints, as make.js and base.js wrote them');
 const THREADS = 2;
@@ -143,14 +143,14 @@ const speech = await compare(
   'a minute of speech, two windows of 72 tokens one after the other, Whisper medium',
   async () => [await client.transcribe(half.bytes, fixed), await client.transcribe(half.bytes, fixed)],
   () => peer.ask('minute', 'medium', minute.path),
-  { warm: false, turns: Number(windows) },
+  { warm: false, turns: windows },
 );
 const together = { ...fixed, conditionOnPreviousText: false };
 const sharing = await compare(
   'the same speech without the text before as a prompt: windows share the decoder',
   () => client.transcribe(minute.bytes, together),
   () => ({ seconds: speech?.[1].seconds }),
-  { warm: false, turns: Number(windows) },
+  { warm: false, turns: windows },
 );
 print('memory (PSS) after speech as well', [memoryMib(server.child.pid)], [memoryMib(peer.pid)], 'MiB', 0);
 const base = await startServer({ ASR_MODEL: 'base', VISION_MODEL_NAME: 'none' });

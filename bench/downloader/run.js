@@ -6,24 +6,24 @@ import { once } from 'node:events';
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { temporaryDir } from '../support/dir.js';
+import { inRepository, readOptions } from '../support/measure.js';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const REPOSITORY = 'bench/many-files';
 const MIB = 1024 * 1024;
 
-const { values } = parseArgs({
-  options: {
-    mib: { type: 'string', default: '1024' },
-    files: { type: 'string', default: '20' },
-    rounds: { type: 'string', default: '3' },
-    python: { type: 'string', default: process.env.HEIMDEX_TEST_PYTHON ?? 'python3' },
-  },
+const {
+  mib,
+  files: fileCount,
+  rounds,
+  python,
+} = readOptions({
+  mib: 1024,
+  files: 20,
+  rounds: 3,
+  python: process.env.HEIMDEX_TEST_PYTHON ?? 'python3',
 });
-const fileCount = Number(values.files);
-const fileBytes = Math.floor((Number(values.mib) * MIB) / fileCount);
+const fileBytes = Math.floor((mib * MIB) / fileCount);
 
 /** Returns the output of a cipher: fast, incompressible, and different for each file. */
 async function writeFileOf(path, index) {
@@ -55,7 +55,7 @@ async function measured(command, args, env, dir) {
 }
 
 async function startHub(dir) {
-  const hub = spawn(process.execPath, [join(ROOT, 'demo/hub/dist/src/main.js'), dir], {
+  const hub = spawn(process.execPath, [inRepository('demo/hub/dist/src/main.js'), dir], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   hub.stdout.setEncoding('utf8');
@@ -96,13 +96,13 @@ try {
     'this downloader': () =>
       measured(
         process.execPath,
-        [join(ROOT, 'downloader/bin/heimdex-downloader.js')],
+        [inRepository('downloader/bin/heimdex-downloader.js')],
         { ...shared, MODELS_MANIFEST: manifest, ASR_MODEL: REPOSITORY, VISION_MODEL_NAME: 'none' },
         dir,
       ),
     snapshot_download: () =>
       measured(
-        values.python,
+        python,
         ['-c', `import huggingface_hub; huggingface_hub.snapshot_download(${JSON.stringify(REPOSITORY)})`],
         { ...shared, HF_HUB_DISABLE_XET: '1', HF_HUB_DISABLE_TELEMETRY: '1', HF_HUB_DISABLE_PROGRESS_BARS: '1' },
         dir,
@@ -111,7 +111,7 @@ try {
   const gigabytes = (fileBytes * fileCount) / 1e9;
   console.log(`${fileCount} files, ${gigabytes.toFixed(2)} GB in total, from a local hub`);
   console.log('client             wall s   CPU s/GB   peak MB');
-  for (let round = 0; round < Number(values.rounds); round += 1) {
+  for (let round = 0; round < rounds; round += 1) {
     for (const [name, run] of Object.entries(clients)) {
       await rm(cache, { recursive: true, force: true });
       const { wallSeconds, cpuSeconds, peakMb } = await run();

@@ -12,9 +12,9 @@ import { readOptions } from '../support/measure.js';
 import { gpuMib, sampleImages } from './support.js';
 
 const options = readOptions({
-  volume: { type: 'string' },
-  model: { type: 'string', default: 'google/siglip-so400m-patch14-384:fp16' },
-  'without-cudnn': { type: 'string' },
+  volume: undefined,
+  model: 'google/siglip-so400m-patch14-384:fp16',
+  'without-cudnn': undefined,
 });
 /** Levels of log lines that are not printed. */
 const CALM = ['trace', 'debug', 'info'];

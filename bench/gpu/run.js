@@ -12,12 +12,12 @@ import { memoryMib } from '../support/memory.js';
 import { gpuMib, sampleImages } from './support.js';
 
 const { models, volume, only, rows, seconds, out } = readOptions({
-  models: { type: 'string', default: 'small' },
-  volume: { type: 'string' },
-  only: { type: 'string' },
-  rows: { type: 'string' },
-  seconds: { type: 'string', default: '3' },
-  out: { type: 'string' },
+  models: 'small',
+  volume: undefined,
+  only: undefined,
+  rows: undefined,
+  seconds: 3,
+  out: undefined,
 });
 const CALLERS = 16;
 const SET = {
@@ -107,7 +107,7 @@ async function latencyMs(call, turns = 20, budgetMs = 6000) {
 
 async function perSecond(call, items, callers = CALLERS) {
   const startedAt = performance.now();
-  const until = startedAt + Number(seconds) * 1000;
+  const until = startedAt + seconds * 1000;
   let done = 0;
   await Promise.all(
     Array.from({ length: callers }, async () => {

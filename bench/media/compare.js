@@ -12,11 +12,11 @@ import { DAMAGES, FILES } from './variants.js';
 
 const flags = readOptions({
   /** Files whose names hold this. */
-  only: { type: 'string', default: '' },
+  only: '',
   /** A directory that keeps the files. */
-  keep: { type: 'string' },
+  keep: undefined,
   /** Lists every file, not only those that differ. */
-  all: { type: 'boolean', default: false },
+  all: false,
 });
 /** What is reported: times off by more, and speech that only one of the two has for longer. */
 const OFF_SECONDS = 0.05;

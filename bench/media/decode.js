@@ -7,12 +7,13 @@ import { temporaryDir } from '../support/dir.js';
 import { inRepository, median, readOptions } from '../support/measure.js';
 
 const flags = readOptions({
-  seconds: { type: 'string', default: '120' },
+  seconds: 120,
   /** The `dist` directory of another build, to alternate with. */
-  against: { type: 'string' },
-  only: { type: 'string' },
+  against: undefined,
+  only: undefined,
 });
-const VIDEO = ['-f', 'lavfi', '-i', `testsrc=size=640x360:rate=25:duration=${flags.seconds}`];
+const SECONDS = String(flags.seconds);
+const VIDEO = ['-f', 'lavfi', '-i', `testsrc=size=640x360:rate=25:duration=${SECONDS}`];
 const H264 = ['-c:v', 'libx264', '-preset', 'ultrafast'];
 /** Name, file extension, ffmpeg options, and whether there is a video track. */
 const FORMATS = [
@@ -83,8 +84,8 @@ console.log(`|---|---|${builds.map(() => '---|').join('')}`);
 for (const [name, ending, settings, images] of FORMATS) {
   if (flags.only !== undefined && !name.includes(flags.only)) continue;
   const path = join(dir, `made.${ending}`);
-  const inputs = ['-stream_loop', '-1', '-t', flags.seconds, '-i', SAMPLES[0]];
-  const args = ['-y', '-v', 'error', ...(images ? VIDEO : []), ...inputs, '-t', flags.seconds, ...settings, path];
+  const inputs = ['-stream_loop', '-1', '-t', SECONDS, '-i', SAMPLES[0]];
+  const args = ['-y', '-v', 'error', ...(images ? VIDEO : []), ...inputs, '-t', SECONDS, ...settings, path];
   const made = spawnSync(flags.ffmpeg, args, { encoding: 'utf8' });
   if (made.status !== 0) throw new Error(`ffmpeg could not create ${name}: ${made.error?.message ?? made.stderr}`);
   const bytes = await readFile(path);

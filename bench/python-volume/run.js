@@ -1,6 +1,6 @@
 /**
  * The volume that the Python service leaves, made by openai-whisper, transformers and FlagEmbedding against a local hub of small
- * stand-ins, and what the downloader makes of it. Usage: node bench/python-volume/run.js PYTHON [SHARED]
+ * stand-ins, and what the downloader makes of it. Usage: node bench/python-volume/run.js --python PYTHON [--shared DIR]
  */
 import '../support/offline.js';
 import { spawn } from 'node:child_process';
@@ -8,18 +8,16 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { bertShapes, randomTensors, startHub, torchFile, whisperShapes } from '../../demo/hub/dist/src/index.js';
 import { japaneseSiglip, koreanWhisper } from '../../inference/dist/test/fixtures/fine-tunes.js';
 import { openAiTensors } from '../../inference/dist/test/support/ctranslate2.js';
 import { temporaryDir } from '../support/dir.js';
+import { inRepository, readOptions } from '../support/measure.js';
 
-const [python, shared = fileURLToPath(new URL('../../../shared', import.meta.url))] = process.argv.slice(2);
-if (python === undefined) throw new Error('Usage: node bench/python-volume/run.js PYTHON [SHARED]');
+const { python, shared } = readOptions();
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const DOWNLOADER = join(ROOT, 'downloader/bin/heimdex-downloader.js');
-const HERE = fileURLToPath(new URL('.', import.meta.url));
+const DOWNLOADER = inRepository('downloader/bin/heimdex-downloader.js');
+const MAKE = inRepository('bench/python-volume/make.py');
 const dir = temporaryDir();
 const volume = join(dir, 'models');
 const cache = join(volume, '.cache');
@@ -59,7 +57,7 @@ function bgeM3() {
 
 /** transformers reads the texts of a SigLIP 1 by SentencePiece's own file. */
 function siglip() {
-  const file = join(ROOT, 'demo/models/heimdex/siglip-pocket/spiece.model');
+  const file = inRepository('demo/models/heimdex/siglip-pocket/spiece.model');
   const files = [...japaneseSiglip().files, { path: 'spiece.model', file }];
   return { name: 'google/siglip-so400m-patch14-384', files };
 }
@@ -99,7 +97,7 @@ const pythonEnv = {
   HF_HUB_DISABLE_TELEMETRY: '1',
   NO_PROXY: '127.0.0.1,localhost',
 };
-const made = await run(python, [join(HERE, 'make.py'), volume, address], pythonEnv);
+const made = await run(python, [MAKE, volume, address], pythonEnv);
 if (made.code !== 0) throw new Error(`make.py ended with ${made.code}: ${made.stderr.slice(-3000)}`);
 const facts = JSON.parse(made.stdout.trim().split('\n').at(-1));
 console.log(
@@ -190,7 +188,7 @@ check(
   `${before.length} files and directories`,
 );
 hub.requests.clear();
-const again = await run(python, [join(HERE, 'make.py'), volume, address], { ...pythonEnv, HF_HUB_OFFLINE: '1' });
+const again = await run(python, [MAKE, volume, address], { ...pythonEnv, HF_HUB_OFFLINE: '1' });
 check(
   'Python loads all of it again, offline',
   again.code === 0 && hub.requests.count === 0,

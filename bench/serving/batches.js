@@ -1,7 +1,7 @@
-// Measures time and memory by batch size: `node bench/serving/batches.js [THREADS]` (after npm run build).
+// Measures time and memory by batch size: `node bench/serving/batches.js [--threads 1]` (after npm run build).
 //
 // Each model of the project and of ../shared runs batches of 1, 2, 4 ... items in this process, alternating; the minimum of the rounds
-// counts. Prints CPU and wall milliseconds per item, and the memory growth of the process. Basis of the budgets in batch-budget.ts.
+// counts. Prints CPU and wall milliseconds per item, and the memory growth of the process. Basis of models/batch-specs.ts.
 import { readdir, readFile } from 'node:fs/promises';
 import { load as loadSentence } from '../../inference/dist/src/models/sentence/model.js';
 import { load as loadSiglip } from '../../inference/dist/src/models/siglip/model.js';
@@ -9,12 +9,17 @@ import { load as loadWhisper } from '../../inference/dist/src/models/whisper/mod
 import { load as loadYunet } from '../../inference/dist/src/models/yunet/model.js';
 import { parseSpeechOptions } from '../../inference/dist/src/services/speech-options.js';
 import { threeMinutes } from '../speech/audio-files.js';
-import { CONTEXT, inRepository, modelFiles } from '../support/measure.js';
+import { CONTEXT, inRepository, modelFiles, OPTIONS, readOptions } from '../support/measure.js';
 
-const THREADS = Number(process.argv[2] ?? 1);
-const ROUNDS = Number(process.env.ROUNDS ?? 3);
-const SHARED = inRepository('../shared');
-const options = { device: 'cpu', threads: THREADS, maxImagePixels: 1e8 };
+const { threads, rounds, shared, only, sizes } = readOptions({
+  threads: 1,
+  rounds: 3,
+  /** A part of the names of cases. */
+  only: '',
+  /** Items per run, such as 1,4; by default all of a case. */
+  sizes: undefined,
+});
+const options = { ...OPTIONS, threads };
 const WORDS = 'the a of video search image speech word model once offline cache byte proof river stone light'.split(
   ' ',
 );
@@ -31,10 +36,10 @@ const filesIn = async (dir) => {
 const images = await filesIn('demo/samples/images');
 const faces = await filesIn('demo/samples/faces');
 const SIGLIP = inRepository('demo/models/heimdex/siglip-pocket');
-const WHISPER = `${SHARED}/models/onnx-community/whisper-base_timestamped`;
+const WHISPER = `${shared}/models/onnx-community/whisper-base_timestamped`;
 
 async function windows() {
-  const samples = await threeMinutes(SHARED);
+  const samples = await threeMinutes(shared);
   return (_, index) => ({
     type: 'decode',
     samples: samples.slice((index % 4) * 28 * 16_000, ((index % 4) + 1) * 28 * 16_000),
@@ -65,7 +70,7 @@ const CASES = [
     [1, 2, 4, 8, 16, 32, 64],
     () =>
       loadSentence(
-        modelFiles('bge-m3-tiny', `${SHARED}/models/fixtures/bge-m3-tiny`, {
+        modelFiles('bge-m3-tiny', `${shared}/models/fixtures/bge-m3-tiny`, {
           model: 'onnx/sentence_transformers.onnx',
         }),
         options,
@@ -77,7 +82,7 @@ const CASES = [
     [1, 2, 4, 8, 16],
     () =>
       loadYunet(
-        modelFiles('yunet', `${SHARED}/models/opencv/face_detection_yunet`, {
+        modelFiles('yunet', `${shared}/models/opencv/face_detection_yunet`, {
           model: 'face_detection_yunet_2023mar.onnx',
         }),
         options,
@@ -104,19 +109,19 @@ const CASES = [
   ],
 ];
 
-console.log(`| model, ${THREADS} threads | items per run | CPU ms per item | wall ms per item | growth, MB |`);
+console.log(`| model, ${threads} threads | items per run | CPU ms per item | wall ms per item | growth, MB |`);
 console.log('|---|---|---|---|---|');
-const sizeFilter = process.env.SIZES?.split(',');
+const chosen = sizes?.split(',').map(Number);
 for (const [name, all, open, itemOf] of CASES) {
-  if (process.env.ONLY !== undefined && !name.includes(process.env.ONLY)) continue;
+  if (!name.includes(only)) continue;
   const model = await open();
   const make = await itemOf();
-  const sizes = all.filter((size) => sizeFilter === undefined || sizeFilter.includes(String(size)));
-  const batches = sizes.map((size) => Array.from({ length: size }, make));
+  const counts = all.filter((count) => chosen?.includes(count) ?? true);
+  const batches = counts.map((size) => Array.from({ length: size }, make));
   await model.run([make(undefined, 0)], CONTEXT);
   const startBytes = process.memoryUsage.rss();
-  const least = sizes.map(() => ({ cpu: Number.POSITIVE_INFINITY, wall: Number.POSITIVE_INFINITY, bytes: 0 }));
-  for (let round = 0; round < ROUNDS; round += 1) {
+  const least = counts.map(() => ({ cpu: Number.POSITIVE_INFINITY, wall: Number.POSITIVE_INFINITY, bytes: 0 }));
+  for (let round = 0; round < rounds; round += 1) {
     for (const [index, batch] of batches.entries()) {
       const cpu = process.cpuUsage();
       const startedAt = performance.now();
@@ -129,7 +134,7 @@ for (const [name, all, open, itemOf] of CASES) {
       figures.bytes = Math.max(figures.bytes, process.memoryUsage.rss() - startBytes);
     }
   }
-  for (const [index, size] of sizes.entries()) {
+  for (const [index, size] of counts.entries()) {
     const { cpu, wall, bytes } = least[index];
     console.log(`| ${name} | ${size} | ${cpu.toFixed(2)} | ${wall.toFixed(2)} | ${(bytes / 2 ** 20).toFixed(0)} |`);
   }

@@ -1,18 +1,17 @@
-// Looks for leaks: `node bench/serving/leaks.js` (after npm run build).
+// Looks for leaks: `node bench/serving/leaks.js [--calls 10000] [--rounds 5]` (after npm run build).
 //
-// In rounds, a server with the small models gets 10,000 calls (texts, images and faces from 16 callers, each with its own id), of
-// which every tenth is invalid, and 1,000 that their callers cancel. After each round it prints open file descriptors and active handles
+// In rounds, a server with the small models gets that many calls (texts, images and faces from 16 callers, each with its own id), of
+// which every tenth is invalid, and a tenth as many that their callers cancel. After each round it prints open file descriptors and active handles
 // of the serving process, its memory and that of its workers, and queued items.
 import { readdir, readFile } from 'node:fs/promises';
 import { createInferenceClient } from '@heimdex/client';
 import { byCallers } from '../peers/callers.js';
-import { inRepository } from '../support/measure.js';
+import { inRepository, readOptions } from '../support/measure.js';
 import { memoryField } from '../support/memory.js';
 import { started, stop, withVolume, workersOf } from './setup.js';
 
-const CALLS = Number(process.env.CALLS ?? 10_000);
+const { calls: CALLS, rounds: ROUNDS } = readOptions({ calls: 10_000 });
 const CANCELLED = CALLS / 10;
-const ROUNDS = 5;
 const CALLERS = 16;
 
 const image = await readFile(inRepository('demo/samples/images/03-pizza.jpg'));

@@ -1,23 +1,31 @@
-// Sends four times the capacity at a constant rate: `source .ci/peers && node bench/serving/overload.js` (after npm run build).
+// Sends four times the capacity at a constant rate: `source .ci/peers && node bench/serving/overload.js [--speech]` (after npm run build).
 //
-// ghz (Go) calls EmbedImage of the small model with IMAGES images per call, or, with the argument speech, Transcribe of Moonshine tiny.
-// First, closed-loop callers measure the capacity; then ghz sends RATIO times that rate for SECONDS, open-loop. Prints served and refused
-// calls, their latency measured by ghz and by the server, memory before, peak and after, and the health afterwards. SERVER_CORES and
-// GHZ_CORES ("0", "1") pin the two to separate cores, so that the load generator does not affect the server.
+// ghz (Go) calls EmbedImage of the small model, or, with --speech, Transcribe of Moonshine tiny. First, closed-loop callers measure the
+// capacity; then ghz sends --ratio times that rate, open-loop. Prints served and refused calls, their latency measured by ghz and by the
+// server, memory before, peak and after, and the health afterwards.
 import { spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInferenceClient } from '@heimdex/client';
 import { temporaryDir } from '../support/dir.js';
-import { inRepository, quantile } from '../support/measure.js';
+import { inRepository, quantile, readOptions } from '../support/measure.js';
 import { cpuSeconds } from '../support/memory.js';
 import { onCores, started, stop, withVolume, workersOf } from './setup.js';
 
-const SECONDS = Number(process.env.SECONDS ?? 60);
-const RATIO = Number(process.env.RATIO ?? 4);
-const QUEUE_SECONDS = Number(process.env.MAX_QUEUE_SECONDS ?? 1);
-const IMAGES = Number(process.env.IMAGES ?? 8);
-const CALLERS = Number(process.env.CALLERS ?? 16);
+const options = readOptions({
+  speech: false,
+  seconds: 60,
+  ratio: 4,
+  /** The server's MAX_QUEUE_SECONDS. */
+  'queue-seconds': 1,
+  /** Images per call. */
+  images: 8,
+  /** Closed-loop callers, while the capacity is measured. */
+  callers: 16,
+  /** CPUs for each, so that the load generator does not affect the server: "0", "1". */
+  'server-cores': undefined,
+  'ghz-cores': undefined,
+});
 const CAPACITY_SECONDS = 10;
 
 const dir = temporaryDir();
@@ -28,7 +36,7 @@ const CASES = {
   images: {
     settings: { VISION_MODEL_NAME: 'heimdex/siglip-pocket' },
     method: 'EmbedImage',
-    request: { images: Array.from({ length: IMAGES }, () => ({ content: image.toString('base64') })) },
+    request: { images: Array.from({ length: options.images }, () => ({ content: image.toString('base64') })) },
     call: (client) => client.embedImage([image]),
   },
   speech: {
@@ -38,7 +46,7 @@ const CASES = {
     call: (client) => client.transcribe(sound),
   },
 };
-const chosen = CASES[process.argv[2] ?? 'images'];
+const chosen = CASES[options.speech ? 'speech' : 'images'];
 await writeFile(data, JSON.stringify(chosen.request));
 
 /** Runs ghz and returns its report. */
@@ -54,7 +62,7 @@ function ghz(address, args) {
     '--format',
     'json',
   ];
-  const child = spawn(...onCores(process.env.GHZ_CORES, 'ghz', [...common, ...args, address]), {
+  const child = spawn(...onCores(options['ghz-cores'], 'ghz', [...common, ...args, address]), {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const chunks = [];
@@ -80,7 +88,10 @@ const shown = (values, unit = 'ms') =>
 
 await withVolume(async (fill) => {
   const settings = await fill(chosen.settings);
-  const server = await started({ ...settings, MAX_QUEUE_SECONDS: String(QUEUE_SECONDS) }, process.env.SERVER_CORES);
+  const server = await started(
+    { ...settings, MAX_QUEUE_SECONDS: String(options['queue-seconds']) },
+    options['server-cores'],
+  );
   const client = createInferenceClient({ address: server.address });
   try {
     // Long enough for further workers to start, and for a stable rate.
@@ -89,7 +100,7 @@ await withVolume(async (fill) => {
     const before = await health(server.address);
     const calm = await ghz(server.address, [
       '--concurrency',
-      String(CALLERS),
+      String(options.callers),
       '--connections',
       '4',
       '--duration',
@@ -99,7 +110,7 @@ await withVolume(async (fill) => {
     ]);
     const okOf = (report) => report.details.filter(({ status }) => status === 'OK');
     const capacity = okOf(calm).length / (calm.total / 1e9);
-    const rate = Math.max(1, Math.round(capacity * RATIO));
+    const rate = Math.max(1, Math.round(capacity * options.ratio));
     const sizes = [];
     const looking = setInterval(
       () => void health(server.address).then((seen) => sizes.push(seen.memory_used_gb)),
@@ -118,7 +129,7 @@ await withVolume(async (fill) => {
       '--connections',
       '8',
       '--duration',
-      `${SECONDS}s`,
+      `${options.seconds}s`,
       '--duration-stop',
       'wait',
     ]);
@@ -135,7 +146,7 @@ await withVolume(async (fill) => {
         .map((line) => line.ms);
     const seconds = run.total / 1e9;
     const report = [
-      [`capacity, ${CALLERS} callers that wait`, `${capacity.toFixed(1)} calls/s, ${shown(ms(okOf(calm)))}`],
+      [`capacity, ${options.callers} callers that wait`, `${capacity.toFixed(1)} calls/s, ${shown(ms(okOf(calm)))}`],
       ['sent', `${rate} per second requested, ${(run.count / seconds).toFixed(1)} sent, for ${seconds.toFixed(1)} s`],
       [
         'served',
@@ -159,7 +170,7 @@ await withVolume(async (fill) => {
       ['health after', (await health(server.address)).status],
     ];
     console.log(
-      `Queue limit ${QUEUE_SECONDS} s, ${chosen.method}${process.argv[2] === 'speech' ? '' : `, ${IMAGES} images per call`}.\n\n| | |\n|---|---|\n${report.map(([name, value]) => `| ${name} | ${value} |`).join('\n')}`,
+      `Queue limit ${options['queue-seconds']} s, ${chosen.method}${options.speech ? '' : `, ${options.images} images per call`}.\n\n| | |\n|---|---|\n${report.map(([name, value]) => `| ${name} | ${value} |`).join('\n')}`,
     );
   } finally {
     client.close();

@@ -3,12 +3,13 @@
 // Each text model of ../shared and of the project is served by a separate server from a new volume. Texts of 4 to 80 words come (a)
 // sequentially from one caller, (b) from 64 concurrent callers. Prints texts per second of both, their ratio, the p50 of the single
 // caller, and the minimum cosine between a text's vector alone and in a batch. Then, with a queue of 16 and callers that retry
-// immediately: served and refused calls and their latency (argument `overload`: only this part).
+// immediately: served and refused calls and their latency (`--overload`: only this part).
 import { createInferenceClient } from '@heimdex/client';
 import { byCallers } from '../peers/callers.js';
-import { cosine, quantile, timed } from '../support/measure.js';
+import { cosine, quantile, readOptions, timed } from '../support/measure.js';
 import { started, stop, withVolume } from './setup.js';
 
+const options = readOptions({ overload: false });
 const CALLERS = 64;
 const TEXTS = 512;
 const SECONDS = 10;
@@ -95,7 +96,7 @@ await withVolume(async (fill) => {
   for (const [name, chosen, model] of CASES) {
     const settings = await fill(chosen);
     first ??= settings;
-    if (process.argv[2] === 'overload') break;
+    if (options.overload) break;
     if (settings === undefined) console.log(`| ${name} | missing | | | | |`);
     else await measure(name, settings, model);
   }

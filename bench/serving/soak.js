@@ -1,8 +1,8 @@
-// Soak test with attacks: `nice node bench/serving/soak.js` (after npm run build).
+// Soak test with attacks: `nice node bench/serving/soak.js [--minutes 10] [--rest 60] [--only WORDS]` (after npm run build).
 //
 // A server with MEMORY_LIMIT_GB=3 and small models (texts, images, faces, and Moonshine tiny from ../shared) serves eight legitimate
-// callers for MINUTES (10) while soak-attacks.js attacks it. Prints the outcomes of the legitimate calls, the latency of /livez and
-// /readyz, the memory of server and workers before, peak, and a minute after, restarts and bugs in the log, and the outcomes of the
+// callers for some minutes while soak-attacks.js attacks it. Prints the outcomes of the legitimate calls, the latency of /livez and
+// /readyz, the memory of server and workers before, peak, and after some seconds of rest, restarts and bugs in the log, and the outcomes of the
 // attacks. Exits with 1 if a legitimate call failed without a stated reason, /livez took a second, memory stayed above 1.2 times its
 // start, or a worker was lost.
 import { spawn } from 'node:child_process';
@@ -10,13 +10,18 @@ import { readFile } from 'node:fs/promises';
 import { constants, setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInferenceClient } from '@heimdex/client';
-import { inRepository, quantile } from '../support/measure.js';
+import { inRepository, quantile, readOptions } from '../support/measure.js';
 import { memoryField } from '../support/memory.js';
 import { started, stop, withVolume, workersOf } from './setup.js';
 
-const MINUTES = Number(process.env.MINUTES ?? 10);
-const REST_SECONDS = Number(process.env.REST_SECONDS ?? 60);
-const WARM_UP_MS = Number(process.env.WARM ?? 40_000);
+const options = readOptions({
+  minutes: 10,
+  /** Seconds after the attacks, before the memory is read again. */
+  rest: 60,
+  /** A part of an attack's name, for it alone. */
+  only: '',
+});
+const WARM_UP_MS = 40_000;
 const MAX_LIVEZ_MS = 1000;
 const MAX_GROWTH = 1.2;
 /** Reasons after which a caller may retry. */
@@ -104,16 +109,16 @@ await withVolume(async (fill) => {
         () => {},
       );
     }, 2000);
-    const until = performance.now() + MINUTES * 60_000;
+    const until = performance.now() + options.minutes * 60_000;
     const probe = program('soak-probe.js', address);
-    const attacks = program('soak-attacks.js', address, String(MINUTES * 60));
+    const attacks = program('soak-attacks.js', address, String(options.minutes * 60), options.only);
     const ends = new Map();
     await legitimate(() => performance.now() > until, ends);
     const attacked = JSON.parse(await attacks.ended);
     probe.child.kill('SIGTERM');
     const { times, connected, wrong, heldUpMs } = JSON.parse(await probe.ended);
     clearInterval(looking);
-    await sleep(REST_SECONDS * 1000);
+    await sleep(options.rest * 1000);
     const after = await health(address);
     const processesAfter = memoryByProcess(server);
     const growth = after.memory_used_gb / before.memory_used_gb;

@@ -10,14 +10,14 @@ import { TEXTS } from '../text/texts.js';
 import { allWorkers, started, stop, withVolume, workersOf } from './setup.js';
 
 const options = readOptions({
-  base: { type: 'string' },
-  rounds: { type: 'string', default: '10' },
-  calls: { type: 'string', default: '200' },
-  callers: { type: 'string', default: '1' },
+  base: undefined,
+  rounds: 10,
+  calls: 200,
+  callers: 1,
   /** Texts of a call. */
-  texts: { type: 'string', default: '1' },
+  texts: 1,
 });
-const [calls, callers, size] = [options.calls, options.callers, options.texts].map(Number);
+const { calls, callers, texts: size } = options;
 const SETTINGS = { LOAD_BGE_M3: 'true', TEXT_MODEL_NAME: 'Xenova/all-MiniLM-L6-v2' };
 const short = TEXTS.filter((text) => text.split(' ').length <= 20).slice(0, 32);
 

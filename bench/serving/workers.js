@@ -1,4 +1,4 @@
-// Compares numbers of workers and threads: `node bench/serving/workers.js` (after npm run build).
+// Compares numbers of workers and threads: `node bench/serving/workers.js [--only WORDS]` (after npm run build).
 //
 // Each model is served with one worker that uses all cores, with one single-threaded worker per core, and with one worker per core that
 // uses all cores. Prints the latency of a single caller and the calls per second of many callers. Settings alternate, and the medians of
@@ -6,11 +6,10 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { createInferenceClient } from '@heimdex/client';
-import { inRepository, median, timed } from '../support/measure.js';
+import { inRepository, median, readOptions, timed } from '../support/measure.js';
 import { started, stop, withVolume } from './setup.js';
 
-const ROUNDS = Number(process.env.ROUNDS ?? 3);
-const SECONDS = Number(process.env.SECONDS ?? 4);
+const { rounds: ROUNDS, seconds: SECONDS, only } = readOptions({ rounds: 3, seconds: 4, only: '' });
 const cores = availableParallelism();
 const SETTINGS = [
   ['one worker, all threads', 1, cores],
@@ -90,7 +89,7 @@ console.log(
 );
 await withVolume(async (fill) => {
   for (const [role, name, chosen, call] of CASES) {
-    if (process.argv.length > 2 && !process.argv.slice(2).some((word) => name.includes(word))) continue;
+    if (!name.includes(only)) continue;
     const settings = await fill(chosen);
     if (settings === undefined) {
       console.log(`| ${name} | missing | | |`);

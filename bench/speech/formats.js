@@ -10,11 +10,11 @@ import { openWhisper } from './transcribe.js';
 
 const flags = readOptions({
   /** Repetitions of all audio files: 3 for two and a half minutes. */
-  turns: { type: 'string', default: '3' },
-  rates: { type: 'string', default: '8000,16000,44100,48000' },
-  channels: { type: 'string', default: '1,2' },
+  turns: 3,
+  rates: '8000,16000,44100,48000',
+  channels: '1,2',
   /** Condition on previous text, with sequential windows. */
-  condition: { type: 'boolean', default: false },
+  condition: false,
 });
 const RATES_HZ = flags.rates.split(',').map(Number);
 const CHANNELS = flags.channels.split(',').map(Number);
@@ -30,12 +30,12 @@ const FORMATS = [
   ['M4A AAC', 'm4a', ['-c:a', 'aac', '-b:a', '64k', '-movflags', '+faststart']],
 ];
 
-const said = saidInThreeMinutes(Number(flags.turns));
+const said = saidInThreeMinutes(flags.turns);
 const dir = temporaryDir();
 const whisper = await openWhisper(flags.shared);
 try {
   const source = join(dir, 'source.wav');
-  await writeFile(source, wavOf(await threeMinutes(flags.shared, Number(flags.turns))));
+  await writeFile(source, wavOf(await threeMinutes(flags.shared, flags.turns)));
   const plain = wordErrors((await whisper.transcribe(await samplesOf(source), OPTIONS)).text, said);
   console.log(`Original WAV, 16 kHz, mono: ${plain.errors} of ${plain.words} words wrong\n`);
   console.log(`word errors\n\n| format | channels | ${RATES_HZ.map((rate) => `${rate / 1000} kHz`).join(' | ')} |`);

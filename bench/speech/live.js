@@ -15,7 +15,7 @@ import { whisperDir } from './transcribe.js';
 
 const flags = readOptions({
   /** faster-whisper's form of Whisper base; its word times are those that both are measured against. */
-  model: { type: 'string' },
+  model: undefined,
 });
 const NAME = 'onnx-community/whisper-base_timestamped';
 /** Given, and detected. */

@@ -11,9 +11,9 @@ import { openWhisper } from './transcribe.js';
 
 const flags = readOptions({
   /** faster-whisper's form of Whisper base; absent: this server alone. */
-  model: { type: 'string' },
+  model: undefined,
   /** `music` or `noise` alone. */
-  only: { type: 'string', default: '' },
+  only: '',
 });
 
 /** Seconds and seed of each clip. */

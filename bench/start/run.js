@@ -1,5 +1,5 @@
 /**
- * Measures the load time of plain and optimized models: `node bench/start/run.js`. Needs a build.
+ * Measures the load time of plain and optimized models: `node bench/start/run.js [--rounds 7]`. Needs a build.
  *
  * The models are configured by the server's environment variables (HF_HUB_CACHE, ASR_MODEL, ...). Every graph of the volume is
  * prepared first. Each run is a separate worker process, as in the server, plain and prepared alternating. Prints medians and their
@@ -10,10 +10,15 @@ import { readModelEnvironment } from '@heimdex/cache';
 import { findModels } from '../../inference/dist/src/models/find.js';
 import { LOADERS } from '../../inference/dist/src/models/loaders.js';
 import { preparedOptions } from '../../inference/dist/src/models/session/optimized/options.js';
-import { inRepository, median, OPTIONS } from '../support/measure.js';
+import { inRepository, median, OPTIONS, readOptions } from '../support/measure.js';
 import { memoryField } from '../support/memory.js';
 
-const RUNS = Number(process.env.RUNS ?? 7);
+const { rounds, model, kind } = readOptions({
+  rounds: 7,
+  /** Of the child processes: loads the model with this number, `plain` or `prepared`. */
+  model: undefined,
+  kind: 'plain',
+});
 
 /** In a child process: loads one model and reports its costs. */
 async function loadOnce(index, useOptimized) {
@@ -49,9 +54,9 @@ function measure() {
   console.log('| model | | load | load and warm-up | CPU | private memory |\n|---|---|---|---|---|---|');
   for (let index = 0; ; index += 1) {
     const results = { plain: [], prepared: [] };
-    for (let run = 0; run < RUNS; run += 1) {
+    for (let run = 0; run < rounds; run += 1) {
       for (const kind of ['plain', 'prepared']) {
-        const child = spawnSync(process.execPath, [process.argv[1], '--one', String(index), kind], {
+        const child = spawnSync(process.execPath, [process.argv[1], '--model', String(index), '--kind', kind], {
           encoding: 'utf8',
         });
         const result = JSON.parse(child.stdout);
@@ -73,6 +78,5 @@ function measure() {
   }
 }
 
-const [first, index, kind] = process.argv.slice(2);
-if (first === '--one') await loadOnce(Number(index), kind === 'prepared');
-else measure();
+if (model === undefined) measure();
+else await loadOnce(Number(model), kind === 'prepared');

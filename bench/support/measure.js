@@ -1,4 +1,4 @@
-// Shared by the image and text benchmarks: options, alternation, and the table.
+// Shared by the benchmarks: options, times, Python peers, and the table.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -10,18 +10,25 @@ export function inRepository(path) {
   return `${ROOT}${path}`;
 }
 
-/** Parses `--python PATH`, `--ffmpeg PATH`, `--rounds N`, `--shared DIR`, and a benchmark's own options. */
+/**
+ * Parses `--python PATH`, `--ffmpeg PATH`, `--rounds N`, `--shared DIR`, and a benchmark's own options, which are given with their defaults
+ * and have the type of these. Undefined: a text without a default; a list: may be repeated. Throws for other options and types.
+ */
 export function readOptions(own = {}) {
-  const { values } = parseArgs({
-    options: {
-      python: { type: 'string', default: 'python3' },
-      ffmpeg: { type: 'string', default: 'ffmpeg' },
-      rounds: { type: 'string', default: '5' },
-      shared: { type: 'string', default: inRepository('../shared') },
-      ...own,
-    },
+  const defaults = { python: 'python3', ffmpeg: 'ffmpeg', rounds: 5, shared: inRepository('../shared'), ...own };
+  const typeOf = (value) => ({
+    type: typeof value === 'boolean' ? 'boolean' : 'string',
+    multiple: Array.isArray(value),
   });
-  return { ...values, rounds: Number(values.rounds) };
+  const { values } = parseArgs({
+    options: Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, typeOf(value)])),
+  });
+  for (const [name, value] of Object.entries(values)) {
+    if (typeof defaults[name] !== 'number') continue;
+    values[name] = Number(value);
+    if (!Number.isFinite(values[name])) throw new Error(`--${name} ${value}: expected a number`);
+  }
+  return { ...defaults, ...values };
 }
 
 /** Returns items per second and CPU milliseconds per item, best of `rounds` after a warm-up run. */

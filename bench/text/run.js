@@ -20,7 +20,7 @@ import { TEXTS } from './texts.js';
 const COUNT = TEXTS.length;
 
 /** `--only WORD` selects cases by a part of the name. */
-const options = readOptions({ only: { type: 'string', default: '' } });
+const options = readOptions({ only: '' });
 env.allowRemoteModels = false;
 env.useFSCache = false;
 const SESSION = { intraOpNumThreads: 1, extra: { session: { intra_op: { allow_spinning: '0' } } } };

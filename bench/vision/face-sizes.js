@@ -6,19 +6,16 @@ import { randomNumbers } from '../../downloader/compiler/dist/src/check/random-n
 import { CONTEXT, inRepository, modelFiles, OPTIONS, readOptions } from '../support/measure.js';
 
 const options = readOptions({
-  yunet: {
-    type: 'string',
-    default: inRepository('../shared/models/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx'),
-  },
+  yunet: inRepository('../shared/models/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx'),
   /** Directories of photographs with faces, and of photographs without. */
-  people: { type: 'string', multiple: true, default: [] },
-  backgrounds: { type: 'string', multiple: true, default: [] },
+  people: [],
+  backgrounds: [],
   /** Sizes of the generated images, in million pixels. */
-  megapixels: { type: 'string', default: '0.1,0.4,1,3,12,49,100' },
+  megapixels: '0.1,0.4,1,3,12,49,100',
   /** Number of images of each kind. */
-  seeds: { type: 'string', default: '2' },
+  seeds: 2,
   /** The compiled `model.js`, of this or another build. */
-  model: { type: 'string', default: inRepository('inference/dist/src/models/yunet/model.js') },
+  model: inRepository('inference/dist/src/models/yunet/model.js'),
 });
 /** Shares of the image height: several faces in one image, or one large face. */
 const CROWD = [0.02, 0.02, 0.03, 0.03, 0.05, 0.05, 0.08, 0.08, 0.12, 0.2];
@@ -151,7 +148,7 @@ console.log('| million pixels | images | faces | found | false | CPU s per image
 for (const megapixels of options.megapixels.split(',').map(Number)) {
   const total = { images: 0, faces: 0, found: 0, wrong: 0, cpu: 0 };
   const next = randomNumbers(megapixels * 1000 + 1);
-  for (let seed = 0; seed < Number(options.seeds); seed += 1) {
+  for (let seed = 0; seed < options.seeds; seed += 1) {
     for (const [index, heights] of [CROWD, CROWD, ...LONE.map((part) => [part])].entries()) {
       const shape = SHAPES[(seed + index) % SHAPES.length];
       const height = Math.round(Math.sqrt((megapixels * 1e6) / shape));

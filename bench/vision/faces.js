@@ -7,10 +7,7 @@ import { temporaryDir } from '../support/dir.js';
 import { CONTEXT, inRepository, measure, modelFiles, OPTIONS, readOptions, runPython } from '../support/measure.js';
 
 const { python, rounds, shared, yunet } = readOptions({
-  yunet: {
-    type: 'string',
-    default: inRepository('../shared/models/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx'),
-  },
+  yunet: inRepository('../shared/models/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx'),
 });
 const SIZES = [
   [512, 512],

@@ -6,7 +6,7 @@ import { decodeImage } from '../../inference/dist/src/media/images/index.js';
 import { temporaryDir } from '../support/dir.js';
 import { measure, readOptions, runPython } from '../support/measure.js';
 
-const options = readOptions({ file: { type: 'string', default: '' } });
+const options = readOptions({ file: '' });
 
 if (options.file === '') {
   const job = { dir: temporaryDir(), photograph: `${options.shared}/cases/images/closeup_50pct.jpg` };

@@ -11,18 +11,18 @@ import { Texts } from './texts.js';
 
 const flags = readOptions({
   /** Directory of Whisper base in faster-whisper's format. */
-  model: { type: 'string' },
+  model: undefined,
   /** The same weights, compiled to int8 and to fp32: directories of graphs. */
-  int8: { type: 'string' },
-  fp32: { type: 'string' },
+  int8: undefined,
+  fp32: undefined,
   /** Copies whose names hold this. */
-  only: { type: 'string', default: '' },
+  only: '',
   /** Programs to try, by the names below. */
-  programs: { type: 'string', default: 'ours,whole,safe,alone,compiled,exact,int8,float32' },
+  programs: 'ours,whole,safe,alone,compiled,exact,int8,float32',
   /** A directory that keeps copies and texts: what is there is not made again. */
-  keep: { type: 'string' },
+  keep: undefined,
   /** Says which words are wrong. */
-  show: { type: 'boolean', default: false },
+  show: false,
 });
 
 /**
