@@ -6,18 +6,18 @@
  *        [--device cuda] [--shared ../shared]
  */
 import '../support/offline.js';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInferenceClient } from '@heimdex/client';
 import { startPython } from '../peers/python.js';
 import { started, stop } from '../serving/setup.js';
+import { audioFiles, joined, RATE, samplesOf } from '../speech/audio-files.js';
 import { temporaryDir } from '../support/dir.js';
 import { median, readOptions } from '../support/measure.js';
 import { memoryMib } from '../support/memory.js';
 import { wavOf } from '../support/wav.js';
-import { speechOf } from './readings.js';
 
 const { python, rounds, shared, dir, windows, only, device } = readOptions({
   dir: undefined,
@@ -55,6 +55,13 @@ function print(name, ours, theirs, unit, digits) {
   console.log(
     `| ${name} | ${a.toFixed(digits)} ${unit} | ${b.toFixed(digits)} ${unit} | ${(a / b).toFixed(2)} | ${load} |`,
   );
+}
+
+/** The recorded audio files again and again, as a WAV file of this duration. */
+async function speechOf(seconds) {
+  const files = audioFiles(shared);
+  const all = joined(await Promise.all([0, 1, 5].map((index) => samplesOf(files[index]))));
+  return wavOf(Float32Array.from({ length: seconds * RATE }, (_, at) => all[at % all.length]));
 }
 
 /** Both in turns, after one call of each that does not count. */
@@ -136,19 +143,21 @@ print('memory (PSS) after these calls', [memoryMib(server.child.pid)], [memoryMi
 
 // Random weights: at temperature 0 alone, and no result repeated. They end a window after 72 tokens, with no text before it (make.js).
 const fixed = { language: 'en', temperatures: [0], compressionRatioThreshold: 1000, logProbThreshold: -1000 };
-const half = speechOf(shared, 30, join(work, 'half.wav'), wavOf);
-const minute = speechOf(shared, 60, join(work, 'minute.wav'), wavOf);
+const half = await speechOf(30);
+const minute = await speechOf(60);
+const minutePath = join(work, 'minute.wav');
+writeFileSync(minutePath, minute);
 const tokensOf = ({ segments }) => segments.reduce((sum, segment) => sum + segment.tokens.length, 0);
 const speech = await compare(
   'a minute of speech, two windows of 72 tokens one after the other, Whisper medium',
-  async () => [await client.transcribe(half.bytes, fixed), await client.transcribe(half.bytes, fixed)],
-  () => peer.ask('minute', 'medium', minute.path),
+  async () => [await client.transcribe(half, fixed), await client.transcribe(half, fixed)],
+  () => peer.ask('minute', 'medium', minutePath),
   { warm: false, turns: windows },
 );
 const together = { ...fixed, conditionOnPreviousText: false };
 const sharing = await compare(
   'the same speech without the text before as a prompt: windows share the decoder',
-  () => client.transcribe(minute.bytes, together),
+  () => client.transcribe(minute, together),
   () => ({ seconds: speech?.[1].seconds }),
   { warm: false, turns: windows },
 );
@@ -158,8 +167,8 @@ const baseClient = createInferenceClient({ address: base.address });
 await peer.ask('load base');
 const said = await compare(
   'a minute of speech, Whisper base, its own weights',
-  () => baseClient.transcribe(minute.bytes, { language: 'en', temperatures: [0] }),
-  () => peer.ask('minute', 'base', minute.path),
+  () => baseClient.transcribe(minute, { language: 'en', temperatures: [0] }),
+  () => peer.ask('minute', 'base', minutePath),
   { warm: false },
 );
 if (said !== undefined)
