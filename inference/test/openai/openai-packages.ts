@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { runPython } from '@heimdex/hub';
 import { expect } from 'chai';
 import OpenAI, { toFile } from 'openai';
+import { TRANSCRIPT_ANSWERS } from '../../src/transport/openai/transcript-formats.js';
 import { pcm16, wavFile } from '../audio/wav-file.js';
 import { SIGLIP } from '../fixtures/pocket.js';
 import type { ServedVolume } from '../fixtures/serve-volume.js';
@@ -103,6 +104,12 @@ export function testOpenAiPackages(served: () => ServedVolume): void {
         ...['id', 'seek', 'start', 'end', 'text', 'tokens', 'temperature', 'avg_logprob', 'compression_ratio'],
         'no_speech_prob',
       );
+      // Clients are generated from what is published.
+      const published = ['application/json', 'properties', 'segments', 'items', 'required'].reduce<unknown>(
+        (schema, name) => (schema as Readonly<Record<string, unknown>> | undefined)?.[name],
+        TRANSCRIPT_ANSWERS,
+      );
+      expect(published).to.have.members(Object.keys(segment ?? {}));
       expect(segment?.id).to.equal(0);
       expect(segment?.end).to.be.greaterThan(segment?.start ?? Number.POSITIVE_INFINITY);
       expect(segment?.tokens[0]).to.be.a('number');

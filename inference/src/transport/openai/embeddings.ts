@@ -14,6 +14,7 @@ import {
   invalidParameter,
   kindOf,
   number,
+  objectOf,
   type Parameter,
   PLAIN,
   parseParameters,
@@ -66,29 +67,19 @@ export const createEmbeddings: Operation = {
   body: 'application/json',
   parameters: PARAMETERS,
   answers: {
-    'application/json': {
-      type: 'object',
-      required: ['object', 'data', 'model', 'usage'],
-      properties: {
-        object: { const: 'list' },
-        data: {
-          type: 'array',
-          items: {
-            type: 'object',
-            properties: {
-              object: { const: 'embedding' },
-              index: { type: 'integer' },
-              embedding: { oneOf: [{ type: 'array', items: { type: 'number' } }, { type: 'string' }] },
-            },
-          },
-        },
-        model: { type: 'string' },
-        usage: {
-          type: 'object',
-          properties: { prompt_tokens: { type: 'integer' }, total_tokens: { type: 'integer' } },
-        },
+    'application/json': objectOf({
+      object: { const: 'list' },
+      data: {
+        type: 'array',
+        items: objectOf({
+          object: { const: 'embedding' },
+          index: { type: 'integer' },
+          embedding: { oneOf: [{ type: 'array', items: { type: 'number' } }, { type: 'string' }] },
+        }),
       },
-    },
+      model: { type: 'string' },
+      usage: objectOf({ prompt_tokens: { type: 'integer' }, total_tokens: { type: 'integer' } }),
+    }),
   },
   async run(request, context) {
     const body = await readJson(request, context);

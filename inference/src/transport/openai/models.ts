@@ -4,7 +4,7 @@ import { InferenceError } from '../../errors.js';
 import type { Role } from '../../models/roles.js';
 import type { Models, ServedModel } from '../../services/engine.js';
 import { jsonAnswer, type OpenAiContext, type Operation } from './operation.js';
-import type { JsonSchema } from './parameters.js';
+import { objectOf } from './parameters.js';
 import { pathOf } from './rpcs.js';
 
 /** The speech model is called by this name as well: it is what OpenAI's clients send. */
@@ -12,16 +12,12 @@ const WHISPER_ALIAS = 'whisper-1';
 /** Faces have no operation here. */
 const ROLES: readonly Role[] = ['speech', 'vision', 'text'];
 
-const MODEL: JsonSchema = {
-  type: 'object',
-  required: ['id', 'object', 'created', 'owned_by'],
-  properties: {
-    id: { type: 'string' },
-    object: { const: 'model' },
-    created: { type: 'integer' },
-    owned_by: { type: 'string' },
-  },
-};
+const MODEL = objectOf({
+  id: { type: 'string' },
+  object: { const: 'model' },
+  created: { type: 'integer' },
+  owned_by: { type: 'string' },
+});
 
 /** The model of one of the roles by its id. Throws NOT_FOUND with the names that would do. */
 export function modelNamed(models: Models, name: string, roles: readonly Role[]): ServedModel {
@@ -53,11 +49,7 @@ export const listModels: Operation = {
   path: '/v1/models',
   summary: 'The models that are served, and the other name of the speech model.',
   answers: {
-    'application/json': {
-      type: 'object',
-      required: ['object', 'data'],
-      properties: { object: { const: 'list' }, data: { type: 'array', items: MODEL } },
-    },
+    'application/json': objectOf({ object: { const: 'list' }, data: { type: 'array', items: MODEL } }),
   },
   run: async (_request, context) => {
     const served = ROLES.flatMap((role) => context.models.get(role) ?? []);

@@ -1,23 +1,15 @@
 /** The table of operations as OpenAPI 3.1. */
 import type { Operation } from './operation.js';
-import type { JsonSchema } from './parameters.js';
+import { type JsonSchema, objectOf } from './parameters.js';
 
-const ERROR: JsonSchema = {
-  type: 'object',
-  required: ['error'],
-  properties: {
-    error: {
-      type: 'object',
-      required: ['message', 'type', 'param', 'code'],
-      properties: {
-        message: { type: 'string' },
-        type: { enum: ['invalid_request_error', 'rate_limit_error', 'server_error'] },
-        param: { type: ['string', 'null'] },
-        code: { type: ['string', 'null'] },
-      },
-    },
-  },
-};
+const ERROR = objectOf({
+  error: objectOf({
+    message: { type: 'string' },
+    type: { enum: ['invalid_request_error', 'rate_limit_error', 'server_error'] },
+    param: { type: ['string', 'null'] },
+    code: { type: ['string', 'null'] },
+  }),
+});
 
 export function openApiDocument(operations: readonly Operation[], version: string): JsonSchema {
   return {

@@ -3,6 +3,11 @@ import { InferenceError } from '../../errors.js';
 
 export type JsonSchema = { readonly [key: string]: unknown };
 
+/** An object that has all of the properties. */
+export function objectOf(properties: Readonly<Record<string, JsonSchema>>): JsonSchema {
+  return { type: 'object', required: Object.keys(properties), properties };
+}
+
 export interface Parameter<Value> {
   /** Its JSON Schema, with a description. */
   readonly schema: JsonSchema;

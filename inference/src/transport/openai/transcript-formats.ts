@@ -4,7 +4,7 @@ import type { Segment, TranscribeResponse } from '@heimdex/gen';
 import { roundFloat, roundTime } from '../../services/round-times.js';
 import { languageName } from './languages.js';
 import { type Answer, jsonAnswer } from './operation.js';
-import type { JsonSchema } from './parameters.js';
+import { type JsonSchema, objectOf } from './parameters.js';
 
 export const RESPONSE_FORMATS = ['json', 'text', 'srt', 'vtt', 'verbose_json'] as const;
 export type ResponseFormat = (typeof RESPONSE_FORMATS)[number];
@@ -19,6 +19,20 @@ export interface TranscriptOptions {
 /** Whisper counts in frames of 10 ms. */
 const FRAMES_PER_SECOND = 100;
 
+const NUMBER = { type: 'number' };
+const SEGMENT = objectOf({
+  id: { type: 'integer' },
+  seek: { type: 'integer', description: 'Its start in frames of 10 ms.' },
+  start: NUMBER,
+  end: NUMBER,
+  text: { type: 'string' },
+  tokens: { type: 'array', items: { type: 'integer' } },
+  temperature: NUMBER,
+  avg_logprob: NUMBER,
+  compression_ratio: NUMBER,
+  no_speech_prob: NUMBER,
+});
+
 export const TRANSCRIPT_ANSWERS: Readonly<Record<string, JsonSchema>> = {
   'application/json': {
     description: 'json has `text` and `usage`; verbose_json the rest as well.',
@@ -26,12 +40,12 @@ export const TRANSCRIPT_ANSWERS: Readonly<Record<string, JsonSchema>> = {
     required: ['text'],
     properties: {
       text: { type: 'string' },
-      usage: { type: 'object', properties: { type: { const: 'duration' }, seconds: { type: 'integer' } } },
+      usage: objectOf({ type: { const: 'duration' }, seconds: { type: 'integer' } }),
       task: { enum: ['transcribe', 'translate'] },
       language: { type: 'string', description: 'Its name in English, lower case: "english".' },
       duration: { type: 'number', description: 'Seconds of audio.' },
-      segments: { type: 'array', items: { type: 'object' } },
-      words: { type: 'array', items: { type: 'object' } },
+      segments: { type: 'array', items: SEGMENT },
+      words: { type: 'array', items: objectOf({ word: { type: 'string' }, start: NUMBER, end: NUMBER }) },
     },
   },
   'text/plain': { type: 'string', description: 'text, srt and vtt.' },
