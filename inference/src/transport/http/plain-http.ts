@@ -1,10 +1,11 @@
 /** Plain HTTP: health for people and probes. */
 
-import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { GIB } from '@heimdex/common';
 import { InferenceService } from '@heimdex/gen';
 import type { Logger } from 'pino';
 import type { ServerState } from '../../services/state.js';
+import { JSON_TYPE, sendText, type TextResponse } from '../calls/send-text.js';
 
 export interface PlainHttpOptions {
   readonly state: ServerState;
@@ -19,12 +20,9 @@ export interface PlainHttpOptions {
 
 type PlainRequest = Pick<IncomingMessage, 'method' | 'url'>;
 
-/** Of HTTP/1.1 or HTTP/2. */
-interface PlainResponse {
+interface PlainResponse extends TextResponse {
   readonly headersSent: boolean;
   setHeader(name: string, value: string): unknown;
-  writeHead(status: number, headers: OutgoingHttpHeaders): unknown;
-  end(text: string): unknown;
 }
 
 /** Routes of the Python service, and the methods that callers of them need. */
@@ -61,7 +59,7 @@ export function createPlainListener(
     },
     '/metrics': async (response) => {
       const { contentType, text } = await options.metrics();
-      send(response, 200, contentType, text);
+      sendText(response, 200, contentType, text);
     },
   };
   return (request, response) => {
@@ -96,14 +94,5 @@ function pathOf(request: PlainRequest): string {
 }
 
 function sendJson(response: PlainResponse, status: number, body: unknown): void {
-  send(response, status, 'application/json; charset=utf-8', `${JSON.stringify(body)}\n`);
-}
-
-function send(response: PlainResponse, status: number, contentType: string, text: string): void {
-  response.writeHead(status, {
-    'content-type': contentType,
-    'content-length': Buffer.byteLength(text),
-    'cache-control': 'no-store',
-  });
-  response.end(text);
+  sendText(response, status, JSON_TYPE, `${JSON.stringify(body)}\n`);
 }

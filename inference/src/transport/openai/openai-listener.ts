@@ -4,6 +4,7 @@ import type { Models } from '../../services/engine.js';
 import type { WireError } from '../../services/errors.js';
 import type { ServedService } from '../../services/service.js';
 import { type Admission, admitRequest } from '../calls/admit-request.js';
+import { JSON_TYPE, sendText } from '../calls/send-text.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
 import { assertEncoding } from './body-encoding.js';
 import { DOCS_POLICY, docsPage } from './docs-page.js';
@@ -25,7 +26,6 @@ export interface OpenAiOptions extends Admission {
   admitted(request: IncomingMessage): void;
 }
 
-const JSON_TYPE = 'application/json; charset=utf-8';
 const MAX_SHOWN_PATH = 200;
 
 export function createOpenAiListener(options: OpenAiOptions, next: RequestListener): RequestListener {
@@ -40,12 +40,11 @@ export function createOpenAiListener(options: OpenAiOptions, next: RequestListen
     const path = request.url?.split('?', 1)[0] ?? '/';
     const page = pages[path];
     if (page === undefined && !path.startsWith('/v1/')) return next(request, response);
-    // Node.js leaves out the content (RFC 9110, section 9.3.2).
     const method = request.method === 'HEAD' ? 'GET' : request.method;
     if (page !== undefined && method === 'GET') {
       response.setHeader('content-security-policy', DOCS_POLICY);
       response.setHeader('x-content-type-options', 'nosniff');
-      return send(response, 200, page.contentType, page.body);
+      return sendText(response, 200, page.contentType, page.body);
     }
     const found = OPERATIONS.map((operation) => ({ operation, rest: matched(operation, path) })).filter(
       (one): one is { operation: Operation; rest: string } => one.rest !== undefined,
@@ -104,7 +103,7 @@ async function answer(
     }
     call.answer(Buffer.byteLength(made.body));
     open.finish();
-    send(response, 200, made.contentType, made.body);
+    sendText(response, 200, made.contentType, made.body);
   } catch (error) {
     const wire = open.finish(error);
     // Discard the rest of the body: the answer must not wait behind it.
@@ -118,7 +117,7 @@ async function answer(
 function sendError(response: ServerResponse, wire: WireError, error: unknown): void {
   for (const [name, value] of Object.entries(retryHeaders(wire))) response.setHeader(name, value);
   const body = JSON.stringify(toOpenAiError(wire, error));
-  send(response, statusOf(wire, error), JSON_TYPE, body);
+  sendText(response, statusOf(wire, error), JSON_TYPE, body);
 }
 
 function refuseUrl(request: IncomingMessage, response: ServerResponse, path: string, allowed: readonly string[]): void {
@@ -127,14 +126,5 @@ function refuseUrl(request: IncomingMessage, response: ServerResponse, path: str
   const message = `Unknown request URL: ${url}. ${takes}`;
   const error = { message, type: 'invalid_request_error', param: null, code: 'unknown_url' };
   request.on('error', () => {}).resume();
-  send(response, allowed.length > 0 ? 405 : 404, JSON_TYPE, JSON.stringify({ error }));
-}
-
-function send(response: ServerResponse, status: number, contentType: string, body: string): void {
-  response.writeHead(status, {
-    'content-type': contentType,
-    'content-length': Buffer.byteLength(body),
-    'cache-control': 'no-store',
-  });
-  response.end(body);
+  sendText(response, allowed.length > 0 ? 405 : 404, JSON_TYPE, JSON.stringify({ error }));
 }

@@ -1,6 +1,7 @@
 /** What an operation of the API is: a line of the table that is routed, published and documented. */
 import type { Models } from '../../services/engine.js';
 import type { HttpRequest } from '../calls/admit-request.js';
+import { JSON_TYPE } from '../calls/send-text.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
 import type { JsonSchema, Parameters } from './parameters.js';
 import type { Rpcs } from './rpcs.js';
@@ -46,5 +47,5 @@ export interface Operation {
 }
 
 export function jsonAnswer(body: unknown): TextAnswer {
-  return { contentType: 'application/json; charset=utf-8', body: JSON.stringify(body) };
+  return { contentType: JSON_TYPE, body: JSON.stringify(body) };
 }
