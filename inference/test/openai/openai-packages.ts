@@ -136,6 +136,26 @@ export function testOpenAiPackages(served: () => ServedVolume): void {
       });
     });
 
+    it('says in every answer in JSON that the audio is cut off', async () => {
+      const bytes = await readFile(join(SAMPLES, 'speech/party.flac'));
+      const half = () => toFile(bytes.subarray(0, bytes.byteLength / 2), 'half.flac');
+      const { transcriptions } = client.audio;
+      const model = 'whisper-1';
+      const answers: unknown[] = [
+        await transcriptions.create({ file: await half(), model }),
+        await transcriptions.create({ file: await half(), model, response_format: 'verbose_json' }),
+      ];
+      const stream = await transcriptions.create({ file: await half(), model, stream: true });
+      for await (const event of stream) if (event.type === 'transcript.text.done') answers.push(event);
+      expect(answers).to.have.length(3);
+      for (const answer of answers) {
+        const { warnings } = answer as { readonly warnings: readonly string[] };
+        expect(warnings).to.have.length(1);
+        expect(warnings[0]).to.match(/missing/);
+      }
+      expect(await transcriptions.create({ file: party(), model })).to.have.all.keys('text', 'usage');
+    });
+
     it('embeds texts as floats and as base64, and counts tokens', async () => {
       const create = (encoding_format?: 'float' | 'base64') =>
         client.embeddings.create({

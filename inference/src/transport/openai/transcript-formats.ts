@@ -35,7 +35,7 @@ const SEGMENT = objectOf({
 
 export const TRANSCRIPT_ANSWERS: Readonly<Record<string, JsonSchema>> = {
   'application/json': {
-    description: 'json has `text` and `usage`; verbose_json the rest as well.',
+    description: 'json has `text`, `usage` and `warnings`; verbose_json the rest as well.',
     type: 'object',
     required: ['text'],
     properties: {
@@ -45,6 +45,11 @@ export const TRANSCRIPT_ANSWERS: Readonly<Record<string, JsonSchema>> = {
       language: { type: 'string', description: 'Its name in English, lower case: "english".' },
       duration: { type: 'number', description: 'Seconds of audio.' },
       segments: { type: 'array', items: SEGMENT },
+      warnings: {
+        type: 'array',
+        items: { type: 'string' },
+        description: 'Problems of audio that could still be decoded, such as a damaged end. Absent if there are none.',
+      },
       words: { type: 'array', items: objectOf({ word: { type: 'string' }, start: NUMBER, end: NUMBER }) },
     },
   },
@@ -58,7 +63,7 @@ export function formatTranscript(
 ): Answer {
   switch (format) {
     case 'json':
-      return jsonAnswer({ text: transcript.text, usage: usageOf(transcript) });
+      return jsonAnswer({ text: transcript.text, usage: usageOf(transcript), ...warningsOf(transcript) });
     case 'text':
       return plainText(`${transcript.text}\n`);
     case 'srt':
@@ -78,6 +83,11 @@ function usageOf({ durationSeconds }: Pick<TranscribeResponse, 'durationSeconds'
   return { type: 'duration', seconds: Math.ceil(durationSeconds) };
 }
 
+/** OpenAI has none: an answer without warnings has no such property. */
+export function warningsOf({ warnings }: Pick<TranscribeResponse, 'warnings'>) {
+  return warnings.length > 0 ? { warnings } : {};
+}
+
 function verbose(transcript: TranscribeResponse, { task, granularities }: TranscriptOptions) {
   const hasWords = granularities.includes('word');
   const hasSegments = !hasWords || granularities.includes('segment');
@@ -94,6 +104,7 @@ function verbose(transcript: TranscribeResponse, { task, granularities }: Transc
     }),
     ...(hasSegments && { segments: transcript.segments.map(verboseSegment) }),
     usage: usageOf(transcript),
+    ...warningsOf(transcript),
   };
 }
 

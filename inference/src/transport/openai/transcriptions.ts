@@ -21,7 +21,13 @@ import {
   type Values,
 } from './parameters.js';
 import { pathOf } from './rpcs.js';
-import { formatTranscript, GRANULARITIES, RESPONSE_FORMATS, TRANSCRIPT_ANSWERS } from './transcript-formats.js';
+import {
+  formatTranscript,
+  GRANULARITIES,
+  RESPONSE_FORMATS,
+  TRANSCRIPT_ANSWERS,
+  warningsOf,
+} from './transcript-formats.js';
 
 const { transcribe, transcribeStream } = InferenceService.method;
 const FILE = 'file';
@@ -166,11 +172,13 @@ async function* events(
 ): AsyncGenerator<unknown, void, void> {
   let whole = '';
   let tokens = 0;
+  let warned = {};
   const messages = [
     { message: { case: 'start', value: { options } } },
     { message: { case: 'audio', value: content } },
   ] as const;
   for await (const { message } of rpcs.stream(transcribeStream, messages, call.open.call)) {
+    if (message.case === 'summary') warned = warningsOf(message.value);
     if (message.case !== 'segment') continue;
     const delta = whole === '' ? message.value.text.trimStart() : message.value.text;
     whole += delta;
@@ -179,5 +187,5 @@ async function* events(
   }
   // This event has no usage of the type `duration`, and clients such as async-openai cannot read it without any.
   const usage = { type: 'tokens', input_tokens: 0, output_tokens: tokens, total_tokens: tokens };
-  yield { type: 'transcript.text.done', text: whole.trimEnd(), usage };
+  yield { type: 'transcript.text.done', text: whole.trimEnd(), usage, ...warned };
 }
