@@ -17,7 +17,13 @@ export type CompileMessage =
       /** Peak memory of the process, mapped files included; absent if the system does not report it. */
       readonly peakBytes?: number;
     }
-  | { readonly type: 'failed'; readonly code: string; readonly message: string };
+  | {
+      readonly type: 'failed';
+      readonly code: string;
+      readonly message: string;
+      /** Of the system's error; absent where it wrote to an open file. */
+      readonly path?: string | undefined;
+    };
 
 // Building a graph blocks the event loop. A separate thread notices when the parent is gone.
 const watch = `
@@ -35,7 +41,8 @@ async function compile(order: CompileOrder): Promise<void> {
     say({ type: 'done', model, ...peakMemory() });
   } catch (error) {
     // Of a CompilerError its own, otherwise the system's.
-    say({ type: 'failed', code: codeOf(error) ?? 'COMPILE_FAILED', message: messageOf(error) });
+    const { path } = error as NodeJS.ErrnoException;
+    say({ type: 'failed', code: codeOf(error) ?? 'COMPILE_FAILED', message: messageOf(error), path });
   }
   if (process.connected) process.disconnect();
 }

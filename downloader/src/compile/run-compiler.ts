@@ -45,7 +45,7 @@ export async function runCompiler(
       child.on('message', (message: CompileMessage) => {
         if (message.type === 'step') onStep(message);
         else if (message.type === 'done') resolve(message);
-        else reject(failure(message, order.checkpoint));
+        else reject(failure(message, order));
       });
       // Not once: a process that cannot be started is sent no order either.
       child.on('error', (error) => reject(unexpectedEnd(error.message)));
@@ -61,10 +61,12 @@ export async function runCompiler(
   }
 }
 
-function failure({ code, message }: Extract<CompileMessage, { readonly type: 'failed' }>, checkpoint: string): unknown {
+function failure(failed: Extract<CompileMessage, { readonly type: 'failed' }>, order: CompileOrder): unknown {
+  const { code, message, path = order.dir } = failed;
+  const { checkpoint } = order;
   if (code === 'COMPILE_FAILED')
     return new DownloaderError('COMPILE_FAILED', `${checkpoint} could not be compiled: ${message}`);
-  const system = asDiskError(Object.assign(new Error(message), { code }), checkpoint);
+  const system = asDiskError(Object.assign(new Error(message), { code }), path);
   if (system instanceof DownloaderError) return system;
   return new DownloaderError('CHECKPOINT_INVALID', `${checkpoint} cannot be compiled: ${message}`);
 }

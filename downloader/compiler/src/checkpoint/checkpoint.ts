@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
-import { MIB } from '@heimdex/common';
+import { MIB, throwNamed } from '@heimdex/common';
 import { CompilerError } from '../errors.js';
 import type { DataType } from './data-types.js';
 
@@ -60,17 +60,19 @@ export class PositionedFile {
     const bytes = Buffer.allocUnsafeSlow(Math.max(0, Math.min(length, this.sizeBytes - offset)));
     let filled = 0;
     while (filled < bytes.length) {
-      const count = readSync(
-        this.#descriptor,
-        bytes,
-        filled,
-        Math.min(bytes.length - filled, 1 << 30),
-        offset + filled,
-      );
+      const count = this.#readInto(bytes, filled, offset + filled);
       if (count === 0) return bytes.subarray(0, filled);
       filled += count;
     }
     return bytes;
+  }
+
+  #readInto(bytes: Buffer, filled: number, position: number): number {
+    try {
+      return readSync(this.#descriptor, bytes, filled, Math.min(bytes.length - filled, 1 << 30), position);
+    } catch (error) {
+      return throwNamed(this.path, error);
+    }
   }
 
   close(): void {
