@@ -1,5 +1,6 @@
+import { posix } from 'node:path';
 import type { CompileRequest, ConfiguredModel, HubSource, Tree } from '@heimdex/cache';
-import { hashOfEntry, isCommit, sizeOfEntry, withStandIns } from '@heimdex/cache';
+import { hashOfEntry, isCommit, POOLING_DIR, sentenceModules, sizeOfEntry, withStandIns } from '@heimdex/cache';
 import { assertPinned } from './assert-pinned.js';
 import { lockedFile, type ModelState } from './cache-state.js';
 import { type CheckpointSearch, chooseSource, hasWeights, layoutOf } from './checkpoint-source.js';
@@ -103,7 +104,17 @@ async function configuredFiles(state: ModelState, listing: Listing): Promise<rea
     const sources = [listing.fileAt(file.path), ...otherSources(configured, file, hash, remote)];
     files.push({ file, sizeBytes, hash, sources });
   }
+  await assertPoolingIsThere(listing);
   return files;
+}
+
+/** Throws DownloaderError NOT_FOUND for an export whose modules.json names a pooling of which it has no file: the server would refuse it. */
+async function assertPoolingIsThere({ configured, small, source, repository }: Listing): Promise<void> {
+  const path = `${POOLING_DIR}/config.json`;
+  if (configured.family !== 'sentence' || configured.compile !== undefined || small.has(path)) return;
+  const modules = sentenceModules(await small.read('modules.json')) ?? [];
+  if (!modules.some(({ type }) => type === 'Pooling')) return;
+  throw fileUnknown({ configured }, source, repository.commit, { path: posix.join(configured.dir, path) });
 }
 
 /** Returns the files of the checkpoint to compile, and why it was chosen. Throws DownloaderError if there is none that can be compiled. */

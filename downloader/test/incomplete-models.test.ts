@@ -170,6 +170,24 @@ describe('what a model lacks', () => {
       .and.include('Choose another variant or model with TEXT_MODEL_NAME');
   });
 
+  it('is the file of a pooling that the modules.json of an export names', async () => {
+    const modules = JSON.stringify([
+      { type: 'sentence_transformers.models.Transformer', path: '' },
+      { type: 'sentence_transformers.models.Pooling', path: '1_Pooling' },
+    ]);
+    const small = ['config.json', 'tokenizer.json', 'tokenizer_config.json'].map((path) => ({ path, bytes: '{}' }));
+    const files = [
+      ...small,
+      { path: 'modules.json', bytes: modules },
+      { path: 'onnx/model_quantized.onnx', bytes: 'x' },
+    ];
+    await publish({ name: 'acme/unpooled', files });
+    const said = await message(['plan'], { TEXT_MODEL_NAME: 'acme/unpooled' });
+    expect(said).to.include('acme/unpooled has no 1_Pooling/config.json').and.include('Choose another');
+    await publish({ name: 'acme/unpooled', files: [...files, { path: '1_Pooling/config.json', bytes: '{}' }] });
+    await ok(['plan'], { TEXT_MODEL_NAME: 'acme/unpooled' });
+  });
+
   it('is told the graphs that it has if they are of another variant', async () => {
     const graphs = ['onnx/model.onnx', 'onnx/model_O1.onnx', 'onnx/model_O2.onnx', 'onnx/model_O3.onnx'];
     const files = sharded.filter(({ path }) => !path.startsWith('model'));
