@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { assertTensors } from './assert-tensors.js';
 import { buildGraph } from './build-graph.js';
 import type { Values } from './check/layerwise.js';
 import { runFloat32, runWritten } from './check/self-check.js';
@@ -79,7 +80,9 @@ export async function compileCheckpoint(options: CompileOptions): Promise<Compil
     throw new CompilerError('CONFIG_UNSUPPORTED', 'Expected config.json next to the checkpoint, got none.');
   const architecture = architectureOf(described);
   const config = readerOf(architecture, described, dense);
-  const weights = new Weights(checkpoint, architecture.renaming(checkpoint));
+  const renaming = architecture.renaming(checkpoint);
+  assertTensors(architecture, { config, checkpoint, renaming, unused: architecture.unused(described) });
+  const weights = new Weights(checkpoint, renaming);
   try {
     const graphs: CompiledGraph[] = [];
     let outputs: Values = {};
@@ -90,7 +93,6 @@ export async function compileCheckpoint(options: CompileOptions): Promise<Compil
       graphs.push(graph);
       outputs = { ...outputs, ...reference };
     }
-    weights.expectAllUsed(architecture.unused(described));
     return { modelType: String(described.model_type), graphs };
   } finally {
     weights.close();

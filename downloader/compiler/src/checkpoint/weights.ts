@@ -52,14 +52,7 @@ export class Weights {
 
   /** Reads rows of a tensor, [count, ...], as float32: for tables that are read slice by slice. */
   takeRows(name: string, shape: readonly number[], start: number, count: number): Float32Array {
-    const entry = this.#entry(name);
-    if (entry.shape.length !== shape.length || entry.shape.some((size, axis) => size !== shape[axis])) {
-      throw new CompilerError(
-        'TENSOR_SHAPE',
-        `Expected tensor ${name} to be [${shape.join(', ')}], as config.json says, got [${entry.shape.join(', ')}]. ${OTHER_CONFIG}`,
-      );
-    }
-    this.#used.add(name);
+    const entry = this.use(name, shape);
     const rowBytes = shape.slice(1).reduce((product, size) => product * size, DATA_TYPES[entry.type]);
     const bytes =
       entry.transposed === true
@@ -79,6 +72,19 @@ export class Weights {
       }
     }
     return values;
+  }
+
+  /** Notes that a graph needs a tensor. Throws TENSOR_MISSING, TENSOR_SHAPE. */
+  protected use(name: string, shape: readonly number[]): TensorEntry {
+    const entry = this.#entry(name);
+    if (entry.shape.length !== shape.length || entry.shape.some((size, axis) => size !== shape[axis])) {
+      throw new CompilerError(
+        'TENSOR_SHAPE',
+        `Expected tensor ${name} to be [${shape.join(', ')}], as config.json says, got [${entry.shape.join(', ')}]. ${OTHER_CONFIG}`,
+      );
+    }
+    this.#used.add(name);
+    return entry;
   }
 
   /** Throws TENSOR_UNEXPECTED for a tensor that was neither read nor listed as unused. */

@@ -8,6 +8,8 @@ const DENSE = 'encoder.layer.0.intermediate.dense.weight';
 
 describe('the tensors of a checkpoint', () => {
   const dir = temporaryDir();
+  const steps: string[] = [];
+  beforeEach(() => steps.splice(0));
   const compile = (tensors: readonly NamedTensor[], more: object = {}) =>
     compileCheckpoint({
       checkpoint: dir.write('model.safetensors', safetensorsFile(tensors)),
@@ -15,6 +17,7 @@ describe('the tensors of a checkpoint', () => {
       dir: dir.fresh(),
       precision: 'fp32',
       overflowSafe: true,
+      onStep: ({ phase }) => void steps.push(phase),
     });
   const changed = (change: (tensor: NamedTensor) => NamedTensor | undefined) =>
     bertTensors().flatMap((tensor) => (tensor.name === DENSE ? (change(tensor) ?? []) : [tensor]));
@@ -41,6 +44,8 @@ describe('the tensors of a checkpoint', () => {
       const error = await refusal(() => compile(tensors()));
       expect(error.code).to.equal(code);
       expect(error.message).to.include(DENSE);
+      // Values are read where they are needed; names and shapes before a compile that may take minutes.
+      expect(steps).to.deep.equal(code === 'TENSOR_NOT_FINITE' ? ['build'] : []);
     });
   }
 
@@ -66,6 +71,7 @@ describe('the tensors of a checkpoint', () => {
     const error = await refusal(() => compile([...bertTensors(), extra]));
     expect(error.code).to.equal('TENSOR_UNEXPECTED');
     expect(error.message).to.include(extra.name);
+    expect(steps).to.deep.equal([]);
   });
 
   it('are named if config.json has fewer layers', async () => {
