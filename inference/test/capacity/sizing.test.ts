@@ -3,8 +3,6 @@ import { expect } from 'chai';
 import { chooseWorkers, type SizedModel } from '../../src/capacity/sizing.js';
 import { IMAGE_BATCH, PIXEL_BATCH, SPEECH_BATCH, TOKEN_BATCH } from '../../src/models/batch-specs.js';
 import type { Role } from '../../src/models/roles.js';
-import { pocketServer } from '../fixtures/pocket.js';
-import type { ServedVolume } from '../fixtures/serve-volume.js';
 
 const SMALL = 0.25 * GIB;
 const NOTHING_SET = { speech: undefined, vision: undefined, text: undefined, faces: undefined };
@@ -148,31 +146,5 @@ describe('the batch limit', () => {
   it('is set by the variable', () => {
     const batchCosts = { ...NOTHING_SET, text: 100_000 };
     expect(budget('text', { cores: 1, memoryGib: 0.1 }, { batchCosts })).to.equal(100_000);
-  });
-});
-
-describe('additional workers', () => {
-  let pocket: ServedVolume;
-  before(async () => {
-    pocket = await pocketServer({ WORKERS_VISION: '2', BATCH_VISION: '1152' });
-  });
-  after(() => pocket.stop());
-
-  it('start after the server is ready', async () => {
-    const { server } = pocket;
-    await server.logged(({ msg, model: name, worker }) => /^Loaded in/.test(msg) && name === 'siglip' && worker === 1);
-    const messages = server.log.map(({ msg, worker }) => (worker === 1 ? `${msg} the second` : msg));
-    expect(messages.indexOf('Ready')).to.be.greaterThan(0);
-    expect(messages.findIndex((message) => /^Loaded in \d+\.\d\ds the second$/.test(message))).to.be.greaterThan(
-      messages.indexOf('Ready'),
-    );
-    const loading = server.log.filter(({ msg }) => msg === 'loading');
-    expect(loading.map(({ role, workers, costUnit }) => [role, workers, costUnit])).to.deep.equal([
-      ['vision', 2, 'tokens'],
-      ['faces', 1, 'pixels'],
-    ]);
-    expect(loading[0]?.batchCost).to.equal(1152);
-    expect(loading[1]?.batchCost).to.be.within(1, 8 * 1024 ** 2);
-    expect(server.log.find(({ msg }) => msg === 'sizing workers by the machine')?.cores).to.be.greaterThan(0);
   });
 });

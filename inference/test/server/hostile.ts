@@ -5,8 +5,8 @@ import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { ErrorInfoSchema, InferenceService, type Status } from '@heimdex/gen';
 import { expect } from 'chai';
 import { GrpcClient } from '../fixtures/grpc-client.js';
-import { pocketServer } from '../fixtures/pocket.js';
 import type { ServedVolume } from '../fixtures/serve-volume.js';
+import type { ServerProcess } from '../fixtures/server-process.js';
 import { DEMO_MODELS } from '../fixtures/volume.js';
 import { pngBomb } from '../support/png-file.js';
 
@@ -22,21 +22,19 @@ function errorMessage(result: { readonly case: string | undefined; readonly valu
 
 const ONE_PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 
-describe('hostile input', () => {
-  let pocket: ServedVolume;
+/** The tests of hostile input with a server of the small models whose messages have 4 MiB at most. */
+export function testHostile(served: () => ServedVolume): void {
+  let server: ServerProcess;
   let client: GrpcClient;
   let good: Uint8Array;
   before(async () => {
-    pocket = await pocketServer({ MAX_MESSAGE_MIB: '4' });
-    client = new GrpcClient(pocket.server.address);
+    ({ server } = served());
+    client = new GrpcClient(server.address);
     good = await readFile(join(DEMO_MODELS, 'heimdex/siglip-pocket/golden/pizza-200x120.png'));
   });
-  after(async () => {
-    client.close();
-    await pocket.stop();
-  });
+  after(() => client?.close());
   afterEach('no worker was lost', () => {
-    expect(pocket.server.log.filter(({ msg }) => /lost|defect/.test(msg))).to.deep.equal([]);
+    expect(server.log.filter(({ msg }) => /lost|defect/.test(msg))).to.deep.equal([]);
   });
 
   it('fails only its own entry of a batch', async () => {
@@ -91,7 +89,7 @@ describe('hostile input', () => {
     const content = new Uint8Array(5 * 1024 * 1024);
     expect((await client.failure(embedImage, { images: [{ content }] })).code).to.equal('RESOURCE_EXHAUSTED');
     const body = JSON.stringify({ images: [{ content: Buffer.from(content).toString('base64') }] });
-    const response = await fetch(`${pocket.server.url}/${SERVICE}/EmbedImage`, {
+    const response = await fetch(`${server.url}/${SERVICE}/EmbedImage`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body,
@@ -102,9 +100,9 @@ describe('hostile input', () => {
   it('that decompresses above the maximum message size is rejected on every protocol', async () => {
     const packed = gzipSync(Buffer.alloc(64 * 1024 * 1024, ' '));
     const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
-    const url = `${pocket.server.url}/${SERVICE}/EmbedText`;
+    const url = `${server.url}/${SERVICE}/EmbedText`;
     expect((await fetch(url, { method: 'POST', headers, body: packed })).status).to.equal(429);
-    const zipping = new GrpcClient(pocket.server.address, undefined, { 'grpc.default_compression_algorithm': 2 });
+    const zipping = new GrpcClient(server.address, undefined, { 'grpc.default_compression_algorithm': 2 });
     try {
       const error = await zipping.failure(embedText, { texts: [' '.repeat(16 * 1024 * 1024)] });
       expect(error.code).to.equal('RESOURCE_EXHAUSTED');
@@ -116,6 +114,6 @@ describe('hostile input', () => {
   it('does not stop the server', async () => {
     const { results } = await client.value(embedImage, { images: [{ content: good }] });
     expect(results[0]?.result.case).to.equal('embedding');
-    expect((await fetch(`${pocket.server.url}/health`)).status).to.equal(200);
+    expect((await fetch(`${server.url}/health`)).status).to.equal(200);
   });
-});
+}

@@ -17,8 +17,8 @@ import {
 } from '@heimdex/gen';
 import { expect } from 'chai';
 import { GrpcClient, gather } from '../fixtures/grpc-client.js';
-import { pocketServer } from '../fixtures/pocket.js';
 import { rawGrpc } from '../fixtures/raw-grpc.js';
+import type { ServedVolume } from '../fixtures/serve-volume.js';
 import type { ServerProcess } from '../fixtures/server-process.js';
 import { COMMIT, DEMO_MODELS } from '../fixtures/volume.js';
 
@@ -29,19 +29,16 @@ async function bodyOf<Body>(response: Response): Promise<Body> {
   return (await response.json()) as Body;
 }
 
-describe('one port', () => {
+/** The tests of the protocols of one port with a server of the small models. */
+export function testProtocols(served: () => ServedVolume): void {
   let server: ServerProcess;
   let client: GrpcClient;
-  let stop: () => Promise<void>;
 
-  before(async () => {
-    ({ server, stop } = await pocketServer());
+  before(() => {
+    ({ server } = served());
     client = new GrpcClient(server.address);
   });
-  after(async () => {
-    client.close();
-    await stop();
-  });
+  after(() => client?.close());
 
   const post = (path: string, body: unknown) =>
     fetch(`${server.url}/${path}`, {
@@ -324,4 +321,4 @@ describe('one port', () => {
       await toolOr(this, 'grpc-health-probe', `-addr=${server.address}`, `-service=${SERVICE}`);
     });
   });
-});
+}

@@ -8,7 +8,7 @@ import { BadRequestSchema, ErrorInfoSchema, InferenceService, RetryInfoSchema } 
 import { expect } from 'chai';
 import { ERROR_DETAIL_TYPES } from '../../src/services/errors.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
-import { pocketServer } from '../fixtures/pocket.js';
+import type { ServedVolume } from '../fixtures/serve-volume.js';
 import type { ServerProcess } from '../fixtures/server-process.js';
 
 const SERVICE = 'heimdex.inference.v1.InferenceService';
@@ -30,14 +30,13 @@ interface JsonResult {
   readonly error?: { readonly code: number; readonly message: string; readonly details: readonly JsonDetail[] };
 }
 
-describe('item errors', () => {
+/** The tests of item errors with a server of the small models, which has refused no image for its size. */
+export function testItemErrors(served: () => ServedVolume): void {
   let server: ServerProcess;
-  let stop: () => Promise<void>;
 
-  before(async () => {
-    ({ server, stop } = await pocketServer());
+  before(() => {
+    ({ server } = served());
   });
-  after(() => stop());
 
   const post = (method: string, body: unknown, headers: Readonly<Record<string, string>> = {}) =>
     fetch(`${server.url}/${SERVICE}/${method}`, {
@@ -157,4 +156,4 @@ describe('item errors', () => {
     expect(refusal).to.include('"@type": "type.googleapis.com/google.rpc.BadRequest"');
     expect(refusal).to.include('"field": "images"').and.not.include('"@value"');
   });
-});
+}
