@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createInferenceClient } from '@heimdex/client';
 import { InferenceService } from '@heimdex/gen';
@@ -22,7 +22,7 @@ import { PLACES, testLive } from './live.js';
 const NAME = 'onnx-community/whisper-base_timestamped';
 const DIR = join(SHARED_MODELS, NAME);
 const SAMPLES = join(ROOT, '../shared/samples/speech');
-const SAID = 'and so my fellow americans ask not what your country can do for you ask what you can do for your country';
+const SAID = 'he was not an ill disposed young man';
 
 const { transcribe } = InferenceService.method;
 
@@ -50,8 +50,8 @@ describe('a server of Whisper', () => {
     await served?.stop();
   });
 
-  const content = () => readFile(join(SAMPLES, 'jfk.wav'));
-  const file = async () => toFile(await content(), 'jfk.wav');
+  const content = () => readFile(join(SAMPLES, 'sense_and_sensibility_01_austen_64kb-0880.wav'));
+  const file = async () => toFile(await content(), 'speech.wav');
 
   it('transcribes an audio file and detects its language', async () => {
     const request = { audio: { content: await content() } };
@@ -77,7 +77,7 @@ describe('a server of Whisper', () => {
       file: await file(),
       model: 'whisper-1',
       language: 'english',
-      prompt: 'A speech of a president.',
+      prompt: 'A novel of Jane Austen.',
       response_format: 'verbose_json',
       timestamp_granularities: ['word'],
     });
@@ -104,23 +104,18 @@ describe('a server of Whisper', () => {
     expect(error).to.include({ code: 'language_unsupported', param: 'language' });
   });
 
-  for (const [path, sizes] of [
-    [join(ROOT, 'inference/test/audio/fixtures/speech-48k-stereo.opus'), [1]],
-    [join(SAMPLES, 'sense_and_sensibility_01_austen_64kb-0930.wav'), [1, 40_990, 7, 64 * 1024, 1000]],
-  ] as const) {
-    it(`has the result of the whole file for one that arrives in chunks of ${sizes}: ${basename(path)}`, async () => {
-      const client = createInferenceClient({ address: served?.server.address ?? '' });
-      try {
-        const bytes = await readFile(path);
-        const whole = await unary(client, bytes, {});
-        expect(await streamed(client, inChunks(bytes, sizes), {})).to.deep.equal(whole);
-        if (path.endsWith('.wav')) expect(whole.text).not.to.equal('');
-        expect(whole.warnings).to.deep.equal([]);
-      } finally {
-        client.close();
-      }
-    });
-  }
+  it('has the result of the whole file for one that arrives in chunks', async () => {
+    const client = createInferenceClient({ address: served?.server.address ?? '' });
+    try {
+      const bytes = await content();
+      const whole = await unary(client, bytes, {});
+      expect(await streamed(client, inChunks(bytes, [1, 40_990, 7, 64 * 1024, 1000]), {})).to.deep.equal(whole);
+      expect(plainWords(whole.text)).to.equal(SAID);
+      expect(whole.warnings).to.deep.equal([]);
+    } finally {
+      client.close();
+    }
+  });
 
   it('transcribes a short audio file during a run of two windows of a long one, without changing its result', async function () {
     this.timeout(180_000);
