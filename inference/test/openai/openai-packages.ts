@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runPython } from '@heimdex/hub';
 import { expect } from 'chai';
+import type { Context } from 'mocha';
 import OpenAI, { toFile } from 'openai';
 import { TRANSCRIPT_ANSWERS } from '../../src/transport/openai/transcript-formats.js';
 import { pcm16, wavFile } from '../audio/wav-file.js';
@@ -10,7 +11,7 @@ import { SIGLIP } from '../fixtures/pocket.js';
 import type { ServedVolume } from '../fixtures/serve-volume.js';
 import { MOONSHINE, ROOT } from '../fixtures/volume.js';
 import { plainWords, samplesOf } from '../support/speech.js';
-import { LANGCHAIN, OPENAI } from './python-scripts.js';
+import { PACKAGES } from './python-scripts.js';
 
 const SAMPLES = join(ROOT, 'demo/samples');
 const PYTHON = process.env.HEIMDEX_TEST_PYTHON ?? 'python3';
@@ -282,27 +283,30 @@ export function testOpenAiPackages(served: () => ServedVolume): void {
   });
 
   describe('the Python packages', () => {
-    const ask = async (script: string): Promise<unknown> =>
-      runPython(PYTHON, script, {
+    type Answers = Readonly<Record<'openai' | 'langchain', Readonly<Record<string, unknown>> | null>>;
+    let answers: Answers | undefined;
+
+    before(async () => {
+      answers = (await runPython(PYTHON, PACKAGES, {
         PATH: process.env.PATH,
         HOME: process.env.HOME,
         OPENAI_BASE_URL: baseUrl(),
         SPEECH: join(ROOT, 'inference/test/audio/cases/video_vp8_opus.webm'),
-      });
+      }).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error;
+      })) as Answers | undefined;
+    });
 
-    /** Whether Python has a module; says so where it has none. */
-    const has = async (module: string): Promise<boolean> => {
-      const found = await ask(
-        `import importlib.util as util; print("true" if util.find_spec("${module}") else "false")`,
-      ).catch(() => false);
-      if (found !== true)
-        console.log(`      No Python with ${module}: it is not tested (HEIMDEX_TEST_PYTHON names one).`);
-      return found === true;
+    /** What a package answered; skips the test, with the reason, if Python does not have it. */
+    const answerOf = (test: Context, name: keyof Answers) => {
+      const answer = answers?.[name];
+      if (answer) return answer;
+      console.log(`      No Python with ${name}: it is not tested (HEIMDEX_TEST_PYTHON names one).`);
+      return test.skip();
     };
 
-    it('openai: every response format, streaming, embeddings, models, errors', async function () {
-      if (!(await has('openai'))) return this.skip();
-      const answer = (await ask(OPENAI)) as Record<string, unknown>;
+    it('openai: every response format, streaming, embeddings, models, errors', function () {
+      const answer = answerOf(this, 'openai');
       expect(answer).to.include({ dimensions: 192, same: 0, deltas: answer.done });
       expect(String(answer.text).trim()).to.equal(answer.json);
       expect(answer.done).to.equal(answer.json);
@@ -317,9 +321,8 @@ export function testOpenAiPackages(served: () => ServedVolume): void {
       ]);
     });
 
-    it('langchain-openai: OpenAIEmbeddings of documents and queries', async function () {
-      if (!(await has('langchain_openai'))) return this.skip();
-      const { lengths, difference } = (await ask(LANGCHAIN)) as { lengths: number[]; difference: number };
+    it('langchain-openai: OpenAIEmbeddings of documents and queries', function () {
+      const { lengths, difference } = answerOf(this, 'langchain');
       expect(lengths).to.deep.equal([192, 192]);
       expect(difference).to.be.lessThan(1e-5);
     });

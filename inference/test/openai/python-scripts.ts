@@ -1,8 +1,16 @@
-/** What the official Python packages openai and langchain-openai do against a server of the embedded models, printed as JSON. */
+/**
+ * What the official Python packages openai and langchain-openai do against a server of the embedded models, printed as JSON. Null for a
+ * package that is not installed. One script, as the import of openai, which langchain-openai needs too, takes a second.
+ */
 import { SIGLIP } from '../fixtures/pocket.js';
 
-export const OPENAI = `
-import json, os, openai
+export const PACKAGES = `
+import json, os
+try:
+    import openai
+except ImportError:
+    print('{"openai": null, "langchain": null}')
+    raise SystemExit
 client = openai.OpenAI(api_key="none is needed", max_retries=0)
 speech = os.environ["SPEECH"]
 def transcribe(**options):
@@ -18,7 +26,7 @@ def error(call):
     except openai.APIStatusError as error:
         return [type(error).__name__, error.status_code, error.code, error.param]
 floats = embed(input=["a red heart", "pizza"], encoding_format="float")
-print(json.dumps({
+answer = {
     "json": transcribe().text,
     "text": transcribe(response_format="text"),
     "srt": transcribe(response_format="srt"),
@@ -34,15 +42,16 @@ print(json.dumps({
         error(lambda: embed(input="one", dimensions=8)),
         error(lambda: transcribe(response_format="diarized_json")),
     ],
-}))`;
-
-export const LANGCHAIN = `
-import json
-from langchain_openai import OpenAIEmbeddings
-embeddings = OpenAIEmbeddings(model="${SIGLIP}", api_key="none is needed", check_embedding_ctx_length=False)
-documents = embeddings.embed_documents(["a red heart", "pizza"])
-query = embeddings.embed_query("pizza")
-print(json.dumps({
-    "lengths": [len(one) for one in documents],
-    "difference": max(abs(a - b) for a, b in zip(documents[1], query)),
-}))`;
+}
+try:
+    from langchain_openai import OpenAIEmbeddings
+    embeddings = OpenAIEmbeddings(model="${SIGLIP}", api_key="none is needed", check_embedding_ctx_length=False)
+    documents = embeddings.embed_documents(["a red heart", "pizza"])
+    query = embeddings.embed_query("pizza")
+    langchain = {
+        "lengths": [len(one) for one in documents],
+        "difference": max(abs(a - b) for a, b in zip(documents[1], query)),
+    }
+except ImportError:
+    langchain = None
+print(json.dumps({"openai": answer, "langchain": langchain}))`;
