@@ -8,7 +8,7 @@ import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { germanBert, japaneseSiglip, koreanWhisper } from '../fixtures/fine-tunes.js';
 import { GrpcClient, gather } from '../fixtures/grpc-client.js';
-import { runProgram, type ServerProcess, startProgram } from '../fixtures/server-process.js';
+import { runHere, type ServerProcess, startProgram } from '../fixtures/server-process.js';
 import { audioMessage, LIVE } from '../fixtures/stream-messages.js';
 import { ROOT } from '../fixtures/volume.js';
 
@@ -99,7 +99,7 @@ describe("people's own fine-tunes, by their names alone", () => {
     const other = { HF_HUB_CACHE: join(dir, 'other') };
     await download({ ...other, ASR_MODEL: 'none', VISION_MODEL_NAME: 'none' });
     await rm(join(other.HF_HUB_CACHE, '.compiled'), { recursive: true });
-    const { code, stdout, stderr } = await runProgram({
+    const { code, stdout, stderr } = await runHere({
       ...env,
       ...other,
       ASR_MODEL: 'none',
