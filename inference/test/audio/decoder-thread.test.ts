@@ -54,7 +54,7 @@ describe('A decoder thread', () => {
   it('that is ended while it starts leaves no file open', async function () {
     if (process.platform !== 'linux') return this.skip();
     const before = openScripts();
-    for (let ended = 0; ended < 5; ended += 1) {
+    for (let ended = 0; ended < 3; ended += 1) {
       const thread = new DecoderThread();
       let hasStarted = false;
       const opened = thread.open({ format: 'ogg', contentBytes: undefined }).then(

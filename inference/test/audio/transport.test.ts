@@ -103,28 +103,18 @@ describe('MPEG-TS', () => {
     try {
       const speech = inRepository('demo/samples/speech/party.flac');
       const { samples: source } = await transcribe(await readFile(speech));
-      for (const [encoder, codec] of [
+      const files = [
         ['aac', 'AAC'],
         ['libmp3lame', 'MP3'],
         ['eac3', 'E-AC-3'],
         ['ac3', 'AC-3'],
-      ] as const) {
-        const path = join(dir, `${encoder}.m2ts`);
-        const made = spawnSync('ffmpeg', [
-          '-v',
-          'error',
-          '-i',
-          speech,
-          '-t',
-          '3',
-          '-c:a',
-          encoder,
-          '-ar',
-          '48000',
-          path,
-        ]);
-        expect(made.status, String(made.stderr)).to.equal(0);
-        const { samples, track, warnings } = await transcribe(inParts(await readFile(path), 10_000));
+      ] as const;
+      const pathOf = (encoder: string) => join(dir, `${encoder}.m2ts`);
+      const outputs = files.flatMap(([encoder]) => ['-t', '3', '-c:a', encoder, '-ar', '48000', pathOf(encoder)]);
+      const made = spawnSync('ffmpeg', ['-v', 'error', '-i', speech, ...outputs]);
+      expect(made.status, String(made.stderr)).to.equal(0);
+      for (const [encoder, codec] of files) {
+        const { samples, track, warnings } = await transcribe(inParts(await readFile(pathOf(encoder)), 10_000));
         expect(track?.codec).to.equal(codec);
         expect(samples.length / 16_000).to.be.closeTo(3, 0.06);
         expect(alike(source.subarray(0, 40_000), samples, 1_000).value, encoder).to.be.above(0.95);

@@ -24,7 +24,7 @@ describe('the program', () => {
 
   it('prints the version of the package', async () => {
     const manifest = JSON.parse(await readFile(join(ROOT, 'inference/package.json'), 'utf8')) as { version: string };
-    const { code, stdout } = await runProgram({}, ['--version']);
+    const { code, stdout } = await runHere({}, ['--version']);
     expect([code, stdout]).to.deep.equal([EXIT_CODES.ok, `${manifest.version}\n`]);
   });
 
@@ -170,7 +170,7 @@ describe('a faulty volume', () => {
     const link = join(pointer, commit, 'onnx/vision_model.onnx');
     await unlink(link);
     await writeFile(link, junk);
-    const { code, stdout } = await runProgram({ ...pocketEnv(volume), ...NO_FACES, LOG_FORMAT: 'json' });
+    const { code, stdout } = await runHere({ ...pocketEnv(volume), ...NO_FACES, LOG_FORMAT: 'json' });
     expect(code, stdout).to.equal(EXIT_CODES.worker);
     const fatal = stdout.split('\n').filter((line) => line.includes('"level":"fatal"'));
     expect(fatal).to.have.lengthOf(1);

@@ -8,7 +8,7 @@ import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
 import { openLog } from '../../src/telemetry/log.js';
 import { NO_FACES, pocketEnv, pocketServer, pocketVolume } from '../fixtures/pocket.js';
-import { environment, PROGRAM, runProgram } from '../fixtures/server-process.js';
+import { environment, PROGRAM, runHere } from '../fixtures/server-process.js';
 
 const NAME = 'a\u001b[31m\u001b]0;title\u0007b\u202egnp\u009b2J';
 const SHOWN = 'a\\u001b[31m\\u001b]0;title\\u0007b\\u202egnp\\u009b2J';
@@ -32,7 +32,7 @@ describe('untrusted text', () => {
   });
 
   it('is escaped in start errors', async () => {
-    const { code, stderr } = await runProgram({ HF_HUB_CACHE: `/nowhere/${NAME}`, ASR_MODEL: 'base' });
+    const { code, stderr } = await runHere({ HF_HUB_CACHE: `/nowhere/${NAME}`, ASR_MODEL: 'base' });
     expect(code).to.equal(EXIT_CODES.models);
     expect(stderr)
       .to.include(SHOWN)
@@ -42,7 +42,7 @@ describe('untrusted text', () => {
 
 describe('a server that cannot start', () => {
   it('logs the reason as JSON with LOG_FORMAT=json', async () => {
-    const { code, stdout, stderr } = await runProgram({ LOG_FORMAT: 'json', PORT: 'abc' });
+    const { code, stdout, stderr } = await runHere({ LOG_FORMAT: 'json', PORT: 'abc' });
     expect(code).to.equal(EXIT_CODES.configuration);
     const record = JSON.parse(stdout) as Record<string, unknown>;
     expect(record).to.include({ level: 'fatal', reason: 'configuration', exitStatus: EXIT_CODES.configuration });
@@ -54,20 +54,18 @@ describe('a server that cannot start', () => {
 describe('output that cannot be written', () => {
   it('is an error of --help, with its own exit status', async function () {
     if (!existsSync('/dev/full')) return this.skip();
-    for (const option of ['--help', '--version']) {
-      const full = openSync('/dev/full', 'w');
-      const child = spawn(process.execPath, [PROGRAM, option], { stdio: ['ignore', full, 'pipe'] });
-      closeSync(full);
-      let stderr = '';
-      child.stderr?.on('data', (chunk) => {
-        stderr += chunk;
-      });
-      const [code] = await once(child, 'close');
-      expect(stderr).to.equal(
-        'heimdex-inference: Cannot write to standard output: ENOSPC: no space left on device, write\n',
-      );
-      expect(code).to.equal(EXIT_CODES.output);
-    }
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [PROGRAM, '--help'], { stdio: ['ignore', full, 'pipe'] });
+    closeSync(full);
+    let stderr = '';
+    child.stderr?.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    const [code] = await once(child, 'close');
+    expect(stderr).to.equal(
+      'heimdex-inference: Cannot write to standard output: ENOSPC: no space left on device, write\n',
+    );
+    expect(code).to.equal(EXIT_CODES.output);
   });
 
   it('stops the log, not the server', async () => {
