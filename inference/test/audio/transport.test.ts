@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { createAacDecoder } from '../../src/media/audio/decoders/aac.js';
+import type { TimedBlock } from '../../src/media/audio/decoders/packet-decoder.js';
 import { findTransportLayout } from '../../src/media/audio/transport-layout.js';
 import { inRepository } from '../support/paths.js';
+import { errorOf } from '../support/rejection.js';
 import { alike, expectSame, fromRoot, inParts, transcribe } from './read-audio.js';
 
 const VIDEO = 'inference/test/audio/cases/video_h264_aac.mpegts';
@@ -204,10 +206,17 @@ describe('AAC without a container', () => {
   it('is read up to where it is damaged in too many positions', async () => {
     const frames = framesOf(await fromRoot('inference/test/audio/cases/adts.aac'));
     const good = Array.from({ length: 300 }, (_, index) => frames[index % frames.length] as Uint8Array);
-    const bad = good.map(noiseFor);
-    const { samples, warnings } = await transcribe(Buffer.concat([...good, ...bad]));
-    expect(samples.length / 1_024).to.be.above(299);
-    expect(warnings.join()).to.contain('damaged');
+    const format = { codec: 'aac', sampleRateHz: 16_000, channelCount: 1, description: undefined } as const;
+    const decoder = await createAacDecoder(format, { splits: 10, jumpsBack: 0 });
+    const blocks: TimedBlock[] = [];
+    for (const [index, data] of [...good, ...good.map(noiseFor)].entries())
+      blocks.push(...(await decoder.decode({ data, ...timesOf(index) })));
+    blocks.push(...(await decoder.flush()));
+    const samples = blocks.reduce((sum, { channels }) => sum + (channels[0]?.length ?? 0), 0);
+    expect(samples / 1_024).to.be.within(300, 400);
+    expect(decoder.warnings.at(-1)).to.equal('The AAC is damaged in too many positions.');
+    expect((await errorOf(decoder.flush())).message).to.equal('The AAC is damaged in too many positions.');
+    decoder.close();
   });
 });
 
