@@ -1,83 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect } from 'chai';
+import { DIR, hasKubectl, type Labels, type PodSpec, type Resource, rendered } from './kubernetes.js';
 import { has, output, parseYaml, ROOT, read } from './support.js';
 
-interface Mount {
-  readonly mountPath: string;
-  readonly readOnly?: boolean;
-}
-
-interface Probe {
-  readonly grpc?: unknown;
-  readonly httpGet?: { readonly path: string; readonly scheme?: string };
-}
-
-interface Container {
-  readonly name: string;
-  readonly args?: readonly string[];
-  readonly envFrom?: readonly unknown[];
-  readonly env?: readonly { readonly name: string; readonly value: string }[];
-  readonly volumeMounts: readonly Mount[];
-  readonly resources: {
-    readonly limits?: { readonly memory?: string };
-    readonly requests?: Readonly<Record<string, string>>;
-  };
-  readonly terminationMessagePolicy?: string;
-  readonly securityContext: Readonly<Record<string, unknown>>;
-  readonly startupProbe?: Probe & { readonly periodSeconds: number; readonly failureThreshold: number };
-  readonly readinessProbe?: Probe;
-  readonly livenessProbe?: Probe;
-}
-
-interface PodSpec {
-  readonly securityContext: Readonly<Record<string, unknown>>;
-  readonly terminationGracePeriodSeconds?: number;
-  readonly containers: readonly Container[];
-  readonly initContainers?: readonly Container[];
-  readonly volumes: readonly Readonly<Record<string, unknown>>[];
-  readonly topologySpreadConstraints?: readonly {
-    readonly matchLabelKeys?: readonly string[];
-    readonly labelSelector?: { readonly matchLabels: Labels };
-  }[];
-}
-
-type Labels = Readonly<Record<string, string>>;
-
-interface Resource {
-  readonly kind: string;
-  readonly metadata: { readonly name: string };
-  readonly data?: Readonly<Record<string, string>>;
-  readonly spec?: {
-    readonly replicas?: number;
-    readonly progressDeadlineSeconds?: number;
-    readonly endpoints?: readonly Readonly<Record<string, unknown>>[];
-    /** Of a Service the labels themselves. */
-    readonly selector?: Labels & { readonly matchLabels?: Labels };
-    readonly podSelector?: { readonly matchLabels?: Labels };
-    readonly template?: { readonly metadata?: { readonly labels: Labels }; readonly spec: PodSpec };
-    readonly egress?: readonly unknown[];
-    readonly policyTypes?: readonly string[];
-  };
-}
-
-const DIR = 'deploy/kubernetes/overlays';
 const overlays = readdirSync(`${ROOT}${DIR}`).filter((name) => !name.startsWith('.'));
-const renderings = new Map<string, string>();
-let kubectlFound: boolean | undefined;
-
-function hasKubectl(): boolean {
-  kubectlFound ??= has('kubectl', 'kustomize', '--help');
-  return kubectlFound;
-}
-
-/** The resources of an overlay, rendered once. */
-function rendered(overlay: string): string {
-  const known = renderings.get(overlay) ?? output('kubectl', ['kustomize', `${DIR}/${overlay}`]);
-  renderings.set(overlay, known);
-  return known;
-}
 
 /** Volume types allowed by the restricted pod security profile. */
 const RESTRICTED_VOLUMES = [
@@ -219,53 +145,6 @@ for (const overlay of overlays) {
     });
   });
 }
-
-describe('the Job of the models', () => {
-  let scratch: string;
-
-  before(async function () {
-    if (!hasKubectl()) this.skip();
-    // Beside the others, because kustomize's paths are relative.
-    scratch = await mkdtemp(join(ROOT, DIR, '.test-'));
-  });
-
-  after(async () => {
-    if (scratch !== undefined) await rm(scratch, { recursive: true });
-  });
-
-  /** The name of the Job and the arguments of its downloader, in the overlay with a change. */
-  async function jobOf(change: (overlay: string) => string): Promise<{ name: string; args: unknown }> {
-    await writeFile(join(scratch, 'kustomization.yaml'), change(read(`${DIR}/shared-volume/kustomization.yaml`)));
-    const resources = parseYaml<Resource>(output('kubectl', ['kustomize', scratch]));
-    const job = resources.find(({ kind }) => kind === 'Job');
-    const server = resources.find(({ kind }) => kind === 'Deployment')?.spec?.template?.spec.containers[0];
-    // The name is that of the ConfigMap, so both programs have the same settings.
-    expect(server?.envFrom).to.deep.equal([{ configMapRef: { name: job?.metadata.name } }]);
-    return { name: job?.metadata.name ?? '', args: job?.spec?.template?.spec.initContainers?.[0]?.args };
-  }
-
-  it('has another name for other models and other images, because a Job cannot be changed', async () => {
-    const model = '\nconfigMapGenerator: [{ name: models, behavior: merge, literals: [ASR_MODEL=base] }]\n';
-    const jobs = [
-      await jobOf((overlay) => overlay),
-      await jobOf((overlay) => overlay + model),
-      await jobOf((overlay) => overlay.replace('newTag: 0.1.0', 'newTag: 0.2.0')),
-      await jobOf((overlay) => overlay.replaceAll('newTag: 0.1.0', 'newTag: 0.2.0')),
-    ];
-    expect(new Set(jobs.map(({ name }) => name)).size).to.equal(jobs.length);
-    expect(await jobOf((overlay) => overlay)).to.deep.equal(jobs[0]);
-  });
-
-  it('fetches newer models with the component newer-models', async () => {
-    const plain = await jobOf((overlay) => overlay);
-    const newer = await jobOf((overlay) =>
-      overlay.replace('components/shared-volume\n', '$&  - ../../components/newer-models\n'),
-    );
-    expect(plain.args).to.equal(undefined);
-    expect(newer.args).to.deep.equal(['update']);
-    expect(newer.name).to.not.equal(plain.name);
-  });
-});
 
 describe(`${DIR}/tls`, () => {
   it('scrapes the servers over HTTPS with the CA', function () {
