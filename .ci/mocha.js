@@ -3,21 +3,12 @@
  * all jobs end at about the same time. There is one job more than CPUs, because tests wait for the processes that they start.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, constants } from 'node:os';
 import { join } from 'node:path';
 
-const WORKSPACES = [
-  'downloader',
-  'downloader/cache',
-  'downloader/compiler',
-  'inference',
-  'client',
-  'demo',
-  'demo/hub',
-  'deploy',
-];
+const { workspaces } = JSON.parse(readFileSync('package.json', 'utf8'));
 
 /** The files that take longest, in this order. */
 const SLOW = [
@@ -56,7 +47,10 @@ function testsOf(workspace) {
 
 const missing = SLOW.filter((file) => !existsSync(file));
 if (missing.length > 0) throw new Error(`.ci/mocha.js names files that do not exist: ${missing.join(', ')}`);
-const files = new Set([...SLOW, ...WORKSPACES.flatMap(testsOf)]);
+const files = new Set([
+  ...SLOW,
+  ...workspaces.filter((workspace) => existsSync(join(workspace, 'test'))).flatMap(testsOf),
+]);
 const jobs = Math.min(4, availableParallelism() + 1);
 
 const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js');
