@@ -1,7 +1,7 @@
-// Shared by the programs of this directory: the GPU's memory in use, and images to send.
+// Shared by the programs of this directory.
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { inRepository } from '../support/measure.js';
+import { readFileSync } from 'node:fs';
+import { DRAWINGS, imagesIn } from '../support/samples.js';
 
 /** Memory of the GPU in use, MiB; 0 without nvidia-smi. */
 export function gpuMib() {
@@ -16,8 +16,5 @@ export function gpuMib() {
 }
 
 export function sampleImages() {
-  return Object.keys(JSON.parse(readFileSync(inRepository('demo/samples/images/names.json'), 'utf8')))
-    .map((name) => inRepository(`demo/samples/images/${name}`))
-    .filter((path) => existsSync(path))
-    .map((path) => readFileSync(path));
+  return imagesIn(DRAWINGS).map((path) => readFileSync(path));
 }

@@ -2,14 +2,17 @@
 //
 // Each model of the project and of ../shared runs batches of 1, 2, 4 ... items in this process, alternating; the minimum of the rounds
 // counts. Prints CPU and wall milliseconds per item, and the memory growth of the process. Basis of models/batch-specs.ts.
-import { readdir, readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { load as loadSentence } from '../../inference/dist/src/models/sentence/model.js';
 import { load as loadSiglip } from '../../inference/dist/src/models/siglip/model.js';
 import { load as loadWhisper } from '../../inference/dist/src/models/whisper/model.js';
 import { load as loadYunet } from '../../inference/dist/src/models/yunet/model.js';
 import { parseSpeechOptions } from '../../inference/dist/src/services/speech-options.js';
 import { threeMinutes } from '../speech/audio-files.js';
+import { WEIGHTS, whisperDir } from '../speech/transcribe.js';
 import { CONTEXT, inRepository, modelFiles, OPTIONS, readOptions } from '../support/measure.js';
+import { DRAWINGS, imagesIn, SIGLIP_POCKET, yunetIn } from '../support/samples.js';
 
 const { threads, rounds, shared, only, sizes } = readOptions({
   threads: 1,
@@ -29,14 +32,10 @@ const textOf = (words) => (_, index) => ({
   normalize: true,
   truncate: true,
 });
-const filesIn = async (dir) => {
-  const names = (await readdir(inRepository(dir))).filter((name) => /\.(jpg|png)$/.test(name));
-  return Promise.all(names.map((name) => readFile(inRepository(`${dir}/${name}`))));
-};
-const images = await filesIn('demo/samples/images');
-const faces = await filesIn('demo/samples/faces');
-const SIGLIP = inRepository('demo/models/heimdex/siglip-pocket');
-const WHISPER = `${shared}/models/onnx-community/whisper-base_timestamped`;
+const contentsIn = (dir) => imagesIn(dir).map((path) => readFileSync(path));
+const images = contentsIn(DRAWINGS);
+const faces = contentsIn(inRepository('demo/samples/faces'));
+const YUNET = yunetIn(shared);
 
 async function windows() {
   const samples = await threeMinutes(shared);
@@ -56,13 +55,13 @@ const CASES = [
   [
     'siglip-pocket, images',
     [1, 2, 4, 8, 16, 32],
-    () => loadSiglip(modelFiles('siglip-pocket', SIGLIP, { vision: 'onnx/vision_model.onnx' }), options),
+    () => loadSiglip(modelFiles('siglip-pocket', SIGLIP_POCKET, { vision: 'onnx/vision_model.onnx' }), options),
     async () => (_, index) => ({ type: 'image', content: images[index % images.length], normalize: true }),
   ],
   [
     'siglip-pocket, texts',
     [1, 2, 4, 8, 16, 32],
-    () => loadSiglip(modelFiles('siglip-pocket', SIGLIP, { text: 'onnx/text_model.onnx' }), options),
+    () => loadSiglip(modelFiles('siglip-pocket', SIGLIP_POCKET, { text: 'onnx/text_model.onnx' }), options),
     async () => textOf(12),
   ],
   [
@@ -80,13 +79,7 @@ const CASES = [
   [
     'YuNet, images',
     [1, 2, 4, 8, 16],
-    () =>
-      loadYunet(
-        modelFiles('yunet', `${shared}/models/opencv/face_detection_yunet`, {
-          model: 'face_detection_yunet_2023mar.onnx',
-        }),
-        options,
-      ),
+    () => loadYunet(modelFiles('yunet', dirname(YUNET), { model: basename(YUNET) }), options),
     async () => (_, index) => ({
       content: faces[index % faces.length],
       scoreThreshold: 0.6,
@@ -97,14 +90,7 @@ const CASES = [
   [
     'Whisper base int8, windows of 28 s',
     [1, 2, 4, 8],
-    () =>
-      loadWhisper(
-        modelFiles('whisper', WHISPER, {
-          encoder: 'onnx/encoder_model_quantized.onnx',
-          decoder: 'onnx/decoder_model_merged_quantized.onnx',
-        }),
-        options,
-      ),
+    () => loadWhisper(modelFiles('whisper', whisperDir(shared), WEIGHTS), options),
     windows,
   ],
 ];

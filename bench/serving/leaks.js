@@ -6,16 +6,17 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { createInferenceClient } from '@heimdex/client';
 import { byCallers } from '../peers/callers.js';
-import { inRepository, readOptions } from '../support/measure.js';
+import { readOptions } from '../support/measure.js';
 import { memoryField } from '../support/memory.js';
+import { FACES, IMAGE } from '../support/samples.js';
 import { started, stop, withVolume, workersOf } from './setup.js';
 
 const { calls: CALLS, rounds: ROUNDS } = readOptions({ calls: 10_000 });
 const CANCELLED = CALLS / 10;
 const CALLERS = 16;
 
-const image = await readFile(inRepository('demo/samples/images/03-pizza.jpg'));
-const faces = await readFile(inRepository('demo/samples/faces/faces_1.png'));
+const image = await readFile(IMAGE);
+const faces = await readFile(FACES);
 
 async function inspect(server) {
   const { pid } = server.child;

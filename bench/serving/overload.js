@@ -8,8 +8,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInferenceClient } from '@heimdex/client';
 import { temporaryDir } from '../support/dir.js';
-import { inRepository, quantile, readOptions } from '../support/measure.js';
+import { quantile, readOptions } from '../support/measure.js';
 import { cpuSeconds } from '../support/memory.js';
+import { IMAGE, SPEECH } from '../support/samples.js';
 import { onCores, started, stop, withVolume, workersOf } from './setup.js';
 
 const options = readOptions({
@@ -29,9 +30,9 @@ const options = readOptions({
 const CAPACITY_SECONDS = 10;
 
 const dir = temporaryDir();
-const image = await readFile(inRepository('demo/samples/images/03-pizza.jpg'));
+const image = await readFile(IMAGE);
 const data = join(dir, 'request.json');
-const sound = await readFile(inRepository('demo/samples/speech/search.flac'));
+const sound = await readFile(SPEECH);
 const CASES = {
   images: {
     settings: { VISION_MODEL_NAME: 'heimdex/siglip-pocket' },

@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createInferenceClient } from '@heimdex/client';
 import { inRepository, quantile, readOptions } from '../support/measure.js';
 import { memoryField } from '../support/memory.js';
+import { FACES, IMAGE, SPEECH } from '../support/samples.js';
 import { started, stop, withVolume, workersOf } from './setup.js';
 
 const options = readOptions({
@@ -27,9 +28,9 @@ const MAX_GROWTH = 1.2;
 /** Reasons after which a caller may retry. */
 const REFUSED = new Set(['QUEUE_FULL', 'DEADLINE_EXCEEDED']);
 
-const image = await readFile(inRepository('demo/samples/images/03-pizza.jpg'));
-const faces = await readFile(inRepository('demo/samples/faces/faces_1.png'));
-const sound = await readFile(inRepository('demo/samples/speech/search.flac'));
+const image = await readFile(IMAGE);
+const faces = await readFile(FACES);
+const sound = await readFile(SPEECH);
 const program = (name, ...args) => {
   const child = spawn(process.execPath, [inRepository(`bench/serving/${name}`), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],

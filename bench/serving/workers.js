@@ -6,7 +6,8 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { createInferenceClient } from '@heimdex/client';
-import { inRepository, median, readOptions, timed } from '../support/measure.js';
+import { median, readOptions, timed } from '../support/measure.js';
+import { FACES, IMAGE, SPEECH } from '../support/samples.js';
 import { started, stop, withVolume } from './setup.js';
 
 const { rounds: ROUNDS, seconds: SECONDS, only } = readOptions({ rounds: 3, seconds: 4, only: '' });
@@ -17,9 +18,9 @@ const SETTINGS = [
   ['a worker a core, all threads', cores, cores],
 ];
 
-const audio = await readFile(inRepository('demo/samples/speech/search.flac'));
-const image = await readFile(inRepository('demo/samples/images/03-pizza.jpg'));
-const faces = await readFile(inRepository('demo/samples/faces/faces_1.png'));
+const audio = await readFile(SPEECH);
+const image = await readFile(IMAGE);
+const faces = await readFile(FACES);
 const TEXT = 'an image of a river and a stone bridge in the morning light, seen from the other side';
 
 const CASES = [

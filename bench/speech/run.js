@@ -2,10 +2,11 @@
 // Results: results.md.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { env, pipeline } from '@huggingface/transformers';
+import { pipeline } from '@huggingface/transformers';
 import { openAudio } from '../../inference/dist/src/media/audio/index.js';
 import { temporaryDir } from '../support/dir.js';
 import { readOptions, runPython } from '../support/measure.js';
+import { SESSION } from '../support/transformers-js.js';
 import { wavOf } from '../support/wav.js';
 import { audioFiles, RATE, samplesOf, signal, threeMinutes, wordErrors } from './audio-files.js';
 import { openWhisper, whisperDir } from './transcribe.js';
@@ -61,11 +62,9 @@ await whisper.close();
 
 const theirs = [];
 if (!flags.long) {
-  env.allowRemoteModels = false;
-  env.useFSCache = false;
   const recognizer = await pipeline('automatic-speech-recognition', whisperDir(flags.shared), {
     dtype: 'q8',
-    session_options: { intraOpNumThreads: 1, extra: { session: { intra_op: { allow_spinning: '0' } } } },
+    session_options: SESSION,
   });
   for (const path of files) {
     const samples = await samplesOf(path);

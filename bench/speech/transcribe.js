@@ -8,7 +8,11 @@ import { CONTEXT, modelFiles, OPTIONS } from '../support/measure.js';
 import { RATE, signal } from './audio-files.js';
 
 const ID = 'onnx-community/whisper-base_timestamped';
-const WEIGHTS = { encoder: 'onnx/encoder_model_quantized.onnx', decoder: 'onnx/decoder_model_merged_quantized.onnx' };
+/** The graphs in `whisperDir`. */
+export const WEIGHTS = {
+  encoder: 'onnx/encoder_model_quantized.onnx',
+  decoder: 'onnx/decoder_model_merged_quantized.onnx',
+};
 /** The server's settings for speech. */
 const BATCH = { maxCost: 120, maxPadding: 1 };
 

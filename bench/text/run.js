@@ -1,12 +1,11 @@
 // Measures and profiles text embedding: `node bench/text/run.js --python PATH`. Results: results.md.
 import { existsSync } from 'node:fs';
-import { AutoModel, AutoTokenizer, env, SiglipTextModel } from '@huggingface/transformers';
+import { AutoModel, AutoTokenizer, SiglipTextModel } from '@huggingface/transformers';
 import { load as loadSentence } from '../../inference/dist/src/models/sentence/model.js';
 import { load as loadSiglip } from '../../inference/dist/src/models/siglip/model.js';
 import { loadTokenizer } from '../../inference/dist/src/tokenizer/index.js';
 import {
   CONTEXT,
-  inRepository,
   measure,
   modelFiles,
   OPTIONS,
@@ -15,24 +14,21 @@ import {
   runPython,
   stepMs,
 } from '../support/measure.js';
+import { SIGLIP_POCKET } from '../support/samples.js';
+import { SESSION } from '../support/transformers-js.js';
 import { TEXTS } from './texts.js';
 
 const COUNT = TEXTS.length;
 
 /** `--only WORD` selects cases by a part of the name. */
 const options = readOptions({ only: '' });
-env.allowRemoteModels = false;
-env.useFSCache = false;
-const SESSION = { intraOpNumThreads: 1, extra: { session: { intra_op: { allow_spinning: '0' } } } };
-
-const SIGLIP = inRepository('demo/models/heimdex/siglip-pocket');
 const MINILM = `${options.shared}/models/Xenova/all-MiniLM-L6-v2`;
 const BGE = `${options.shared}/models/fixtures/bge-m3-tiny`;
 
 const CASES = [
   {
     name: 'siglip-pocket, fp32',
-    dir: SIGLIP,
+    dir: SIGLIP_POCKET,
     weights: 'onnx/text_model.onnx',
     family: 'siglip',
     dtype: 'fp32',

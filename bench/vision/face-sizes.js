@@ -1,12 +1,12 @@
 // Measures the recall of faces by face and image size: `node bench/vision/face-sizes.js`. Results: results.md.
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { randomNumbers } from '../../downloader/compiler/dist/src/check/random-numbers.js';
 import { CONTEXT, inRepository, modelFiles, OPTIONS, readOptions } from '../support/measure.js';
+import { imagesIn, yunetIn } from '../support/samples.js';
 
 const options = readOptions({
-  yunet: inRepository('../shared/models/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx'),
   /** Directories of photographs with faces, and of photographs without. */
   people: [],
   backgrounds: [],
@@ -27,17 +27,11 @@ const BANDS = [8, 12, 16, 24, 32, 48, 96, 192, 384, 768, 1536, 20_000];
 const FACELESS = ['chelsea.png', 'china.jpg', 'coffee.png', 'flower.jpg', 'rocket.jpg'];
 
 const { load } = await import(options.model);
+const yunet = yunetIn(options.shared);
 const model = await load(
-  modelFiles('opencv/face_detection_yunet', dirname(options.yunet), { model: basename(options.yunet) }),
+  modelFiles('opencv/face_detection_yunet', dirname(yunet), { model: basename(yunet) }),
   OPTIONS,
 );
-
-function imagesIn(dir) {
-  return readdirSync(dir)
-    .filter((name) => /\.(png|jpe?g|webp)$/i.test(name))
-    .sort()
-    .map((name) => join(dir, name));
-}
 
 async function detect(content) {
   const [outcome] = await model.run([{ content, scoreThreshold: 0.7, nmsThreshold: 0.3, maxFaces: 0 }], CONTEXT);

@@ -1,14 +1,14 @@
-// Compares YuNet with OpenCV's FaceDetectorYN: `node bench/vision/faces.js --python PATH --yunet FILE`. Results: results.md.
+// Compares YuNet with OpenCV's FaceDetectorYN: `node bench/vision/faces.js --python PATH`. Results: results.md.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { load } from '../../inference/dist/src/models/yunet/model.js';
 import { temporaryDir } from '../support/dir.js';
-import { CONTEXT, inRepository, measure, modelFiles, OPTIONS, readOptions, runPython } from '../support/measure.js';
+import { CONTEXT, measure, modelFiles, OPTIONS, readOptions, runPython } from '../support/measure.js';
+import { yunetIn } from '../support/samples.js';
 
-const { python, rounds, shared, yunet } = readOptions({
-  yunet: inRepository('../shared/models/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx'),
-});
+const { python, rounds, shared } = readOptions();
+const yunet = yunetIn(shared);
 const SIZES = [
   [512, 512],
   [741, 500],

@@ -1,6 +1,6 @@
 // Measures and profiles image embedding: `node bench/vision/run.js --python PATH`. Results: results.md.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { env, RawImage, SiglipImageProcessor, SiglipVisionModel } from '@huggingface/transformers';
+import { existsSync, readFileSync } from 'node:fs';
+import { RawImage, SiglipImageProcessor, SiglipVisionModel } from '@huggingface/transformers';
 import sharp from 'sharp';
 import {
   decodePixels,
@@ -13,7 +13,6 @@ import { Tower } from '../../inference/dist/src/models/siglip/tower.js';
 import { temporaryDir } from '../support/dir.js';
 import {
   CONTEXT,
-  inRepository,
   measure,
   modelFiles,
   OPTIONS,
@@ -22,15 +21,16 @@ import {
   runPython,
   stepMs,
 } from '../support/measure.js';
+import { DRAWINGS, imagesIn, SIGLIP_POCKET } from '../support/samples.js';
+import { SESSION } from '../support/transformers-js.js';
 
 const COUNT = 32;
 const SIDE = 96;
-const DIR = inRepository('demo/models/heimdex/siglip-pocket');
 const options = readOptions();
 
 function images(dir) {
-  const names = readdirSync(dir).filter((name) => /\.(png|jpe?g)$/.test(name));
-  return Array.from({ length: COUNT }, (_, index) => `${dir}/${names.sort()[index % names.length]}`);
+  const paths = imagesIn(dir);
+  return Array.from({ length: COUNT }, (_, index) => paths[index % paths.length]);
 }
 
 /** Photographs of 12 million pixels, as from a phone: enlarged samples. */
@@ -45,13 +45,9 @@ async function large(paths) {
   return made;
 }
 
-env.allowRemoteModels = false;
-env.useFSCache = false;
-
 async function transformersJs(paths, dtype) {
-  const processor = await SiglipImageProcessor.from_pretrained(DIR);
-  const settings = { intraOpNumThreads: 1, extra: { session: { intra_op: { allow_spinning: '0' } } } };
-  const model = await SiglipVisionModel.from_pretrained(DIR, { dtype, session_options: settings });
+  const processor = await SiglipImageProcessor.from_pretrained(SIGLIP_POCKET);
+  const model = await SiglipVisionModel.from_pretrained(SIGLIP_POCKET, { dtype, session_options: SESSION });
   const contents = paths.map((path) => new Blob([readFileSync(path)]));
   const figures = await measure(paths.length, options.rounds, async () => {
     for (const content of contents) {
@@ -64,7 +60,7 @@ async function transformersJs(paths, dtype) {
 }
 
 async function ours(paths, weights) {
-  const model = await load(modelFiles('heimdex/siglip-pocket', DIR, { vision: weights }), OPTIONS);
+  const model = await load(modelFiles('heimdex/siglip-pocket', SIGLIP_POCKET, { vision: weights }), OPTIONS);
   const items = paths.map((path) => ({ type: 'image', content: readFileSync(path), normalize: true }));
   const figures = await measure(paths.length, options.rounds, () => model.run(items, CONTEXT));
   await model.close();
@@ -76,7 +72,7 @@ async function compare(title, paths) {
     ['onnx/vision_model.onnx', 'fp32'],
     ['onnx/vision_model_quantized.onnx', 'q8'],
   ]) {
-    const job = { model: `${DIR}/${weights}`, images: paths, rounds: options.rounds };
+    const job = { model: `${SIGLIP_POCKET}/${weights}`, images: paths, rounds: options.rounds };
     printTable(`${title}, ${dtype}`, [
       ['Python: Pillow, onnxruntime', runPython(options.python, new URL('./peer.py', import.meta.url), job)],
       ['@huggingface/transformers', await transformersJs(paths, dtype)],
@@ -94,7 +90,7 @@ async function profile(title, paths) {
   const resized = decoded.map((image) => resizer.resize(image, SIDE, SIDE, 'bicubic'));
   const scale = { rescale: 1 / 255, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };
   const values = new Float32Array(3 * SIDE * SIDE);
-  const tower = await Tower.open(`${DIR}/onnx/vision_model.onnx`, 'pixel_values', OPTIONS);
+  const tower = await Tower.open(`${SIGLIP_POCKET}/onnx/vision_model.onnx`, 'pixel_values', OPTIONS);
   const indexes = contents.map((_, index) => index);
   const steps = {
     'header (libvips)': await stepMs(contents, (content) => readImageHeader(content, 1e9)),
@@ -110,7 +106,7 @@ async function profile(title, paths) {
   for (const [step, ms] of Object.entries(steps)) console.log(`| ${step} | ${ms.toFixed(2)} |`);
 }
 
-const drawn = images(inRepository('demo/samples/images'));
+const drawn = images(DRAWINGS);
 await profile('32 drawings of 256 to 512 pixels', drawn);
 await compare('32 drawings of 256 to 512 pixels', drawn);
 const photos = `${options.shared}/samples/photos`;

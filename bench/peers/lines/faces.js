@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
+import { yunetIn } from '../../support/samples.js';
 import { byCallers } from '../callers.js';
 import { startPython } from '../python.js';
 
@@ -11,7 +12,7 @@ const COUNT = 16;
 const SETTLING_TURNS = 32;
 
 export async function faces({ python, shared, dir }) {
-  const model = `${shared}/models/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx`;
+  const model = yunetIn(shared);
   const line = async (width, height) => {
     const image = join(dir, `${width}x${height}.jpg`);
     const photo = sharp(`${shared}/samples/photos/astronaut.png`).resize(width, height, { fit: 'fill' });

@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { inRepository } from '../../support/measure.js';
+import { DRAWINGS, imagesIn, SIGLIP_POCKET } from '../../support/samples.js';
 import { byCallers, inCalls } from '../callers.js';
 import { startImageServer } from '../image-server.js';
 import { startPython } from '../python.js';
@@ -14,16 +14,11 @@ const CALLS = 64;
 const SETTLING_CALLS = 2_048;
 /** Calls of many images; their callers' part is small. */
 const SETTLING_BATCHES = 64;
-const MODEL = inRepository('demo/models/heimdex/siglip-pocket/onnx/vision_model.onnx');
-
-function imagesIn(dir) {
-  const names = readdirSync(dir).filter((name) => /\.(png|jpe?g)$/.test(name));
-  return names.sort().map((name) => join(dir, name));
-}
+const MODEL = `${SIGLIP_POCKET}/onnx/vision_model.onnx`;
 
 export async function images({ python, shared, dir }) {
   const photos = imagesIn(`${shared}/samples/photos`);
-  const drawn = imagesIn(inRepository('demo/samples/images'));
+  const drawn = imagesIn(DRAWINGS);
   const drawings = Array.from({ length: 32 }, (_, index) => drawn[index % drawn.length]);
   const line = (name, paths, size, sizes) => {
     const calls = inCalls(
