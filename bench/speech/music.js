@@ -47,8 +47,8 @@ async function transcriptsOf(clips, language) {
     files.push(join(dir, `${name}.wav`));
     await writeFile(files.at(-1), wavOf(samples));
   }
-  const job = { model: flags.model, type: 'int8', language, files };
-  const theirs = flags.model && runPython(flags.python, new URL('./copies/peer.py', import.meta.url), job);
+  const job = { texts: true, model: flags.model, language, files };
+  const theirs = flags.model && runPython(flags.python, new URL('./peer.py', import.meta.url), job);
   for (const [at, { name }] of clips.entries()) console.error(language, name, [ours[at], theirs?.[at]]);
   return [ours, theirs];
 }

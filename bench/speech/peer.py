@@ -1,4 +1,4 @@
-"""faster-whisper on the same audio files: int8, greedy, by default one thread. Reads a job and writes the results as JSON."""
+"""faster-whisper on the same audio files: greedy, by default int8 and one thread. Reads a job and writes the results, or only texts, as JSON."""
 import json
 import os
 import resource
@@ -13,7 +13,7 @@ from peer import job, take_turns
 
 todo = job()
 THREADS = todo.get("threads", 1)
-model = WhisperModel(todo["model"], device="cpu", compute_type="int8", cpu_threads=THREADS, num_workers=1)
+model = WhisperModel(todo["model"], device="cpu", compute_type=todo.get("type", "int8"), cpu_threads=THREADS, num_workers=1)
 batched = BatchedInferencePipeline(model)
 
 
@@ -37,6 +37,9 @@ def transcribe_batched(paths, language, _callers):
 
 if todo.get("turns"):
     take_turns({"transcribe": transcribe, "batched": transcribe_batched})
+    sys.exit()
+if todo.get("texts"):
+    print(json.dumps(transcribe(todo["files"], todo.get("language"), 1)))
     sys.exit()
 RUNS = {
     "sequential": lambda path: model.transcribe(path, beam_size=1),

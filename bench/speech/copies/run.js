@@ -90,7 +90,7 @@ async function askOurs(program, left) {
 }
 
 async function askPeer(type, left) {
-  const job = { model: flags.model, type, files: left.map(({ wav }) => wav) };
-  const transcribed = runPython(flags.python, new URL('./peer.py', import.meta.url), job) ?? [];
+  const job = { texts: true, model: flags.model, type, files: left.map(({ wav }) => wav) };
+  const transcribed = runPython(flags.python, new URL('../peer.py', import.meta.url), job) ?? [];
   for (const [index, text] of transcribed.entries()) await texts.keep(type, left[index].name, text);
 }
