@@ -40,7 +40,7 @@ async function transcribe(file: Blob, limits: LimitsJson, isCurrent: () => boole
     const answer = await transcript({ content: await base64(file) });
     if (!isCurrent()) return;
     add(words, answer, 0);
-    return say(STATUS, 'Done.');
+    return finish(words, 'Done.', answer.warnings);
   }
   const total = Math.round(samples.length / SAMPLE_RATE_HZ);
   const raw: RawAudioJson = { encoding: 'AUDIO_ENCODING_PCM_S16LE', sampleRateHz: SAMPLE_RATE_HZ, channelCount: 1 };
@@ -50,7 +50,11 @@ async function transcribe(file: Blob, limits: LimitsJson, isCurrent: () => boole
     if (!isCurrent()) return;
     add(words, answer, startSeconds);
   }
-  say(STATUS, words.childElementCount === 0 ? 'No speech was found.' : `Done: ${total} seconds.`);
+  finish(words, `Done: ${total} seconds.`);
+}
+
+function finish(words: HTMLElement, done: string, warnings: readonly string[] = []): void {
+  say(STATUS, [words.childElementCount === 0 ? 'No speech was found.' : done, ...warnings].join(' '));
 }
 
 /** With the times of words; of segments where the model has none of words. */

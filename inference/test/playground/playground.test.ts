@@ -287,6 +287,17 @@ describe('the page to try the server', () => {
       });
     }
 
+    it('says what the server says of a file that the browser cannot decode, and that there is no speech in it', async () => {
+      const header = Buffer.from('.snd'.padEnd(24, '\0'));
+      // AU in 16 bits; of one second half a second is there.
+      for (const [at, value] of [24, 32_000, 3, 16_000, 1].entries()) header.writeUInt32BE(value, 4 + 4 * at);
+      const file = join(volume?.cacheDir ?? '', 'cut.au');
+      await writeFile(file, Buffer.concat([header, Buffer.alloc(16_000)]));
+      await page.choose('#speech-file', [file]);
+      await page.evaluate(until("/^(No|Done)[ .]/.test(document.querySelector('#speech-status').textContent)"));
+      expect(await text('#speech-status')).to.match(/^No speech was found\. .*truncated: 0\.50 s/);
+    });
+
     it('transcribes what the microphone records', async () => {
       // Twice, as long as the browser asks for permission: a second recording would never end.
       await page.evaluate(`{
