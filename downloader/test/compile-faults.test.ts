@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { hashFile, readCompiledModels, scanCompiled } from '@heimdex/cache';
-import { type Hub, randomTensors, safetensorsFile, startHub } from '@heimdex/hub';
+import { bertShapes, type Hub, randomTensors, safetensorsFile, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { bertRepository } from './support/checkpoints.js';
 import { type Child, startChild } from './support/child.js';
@@ -30,8 +30,9 @@ describe('a compile', function () {
 
   before(async () => {
     const broken = bertRepository({ name: 'acme/broken' });
-    const nan = randomTensors({ 'embeddings.word_embeddings.weight': [500, 64] });
-    nan[0]?.values.fill(Number.NaN, 7, 8);
+    const size = { width: 64, inner: 128, layers: 1, vocabulary: 500, positions: 64, types: 2 };
+    const nan = randomTensors(bertShapes(size));
+    nan.find(({ name }) => name === 'embeddings.word_embeddings.weight')?.values.fill(Number.NaN, 7, 8);
     hub = await startHub({
       repositories: [
         // Layers enough that a compile has many moments to be killed in.
