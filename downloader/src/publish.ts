@@ -79,7 +79,9 @@ export async function publishSnapshot(cacheDir: string, snapshot: Snapshot): Pro
   if (tree !== undefined && (await isWhole(cacheDir, snapshot, tree))) {
     await writeText(treePath(cacheDir, repository, commit), formatTree(tree));
   }
-  if (!isCommit(requestedRevision)) await writeText(refPath(cacheDir, repository, requestedRevision), commit);
+  if (isCommit(requestedRevision)) return;
+  // For huggingface_hub every file in refs is one: while it is empty, or if a kill leaves it so, the whole repository is corrupt.
+  await writeText(refPath(cacheDir, repository, requestedRevision), commit, join(cacheDir, CACHEDIR_TAG_NAME));
 }
 
 /**
@@ -189,9 +191,9 @@ async function linkTarget(path: string): Promise<string | undefined> {
   }
 }
 
-async function writeText(path: string, text: string): Promise<void> {
+async function writeText(path: string, text: string, besides?: string): Promise<void> {
   try {
-    await replaceFile(path, text);
+    await replaceFile(path, text, besides);
   } catch (error) {
     throw asDiskError(error, path);
   }

@@ -4,7 +4,7 @@ import { promises } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { constants } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '@heimdex/common';
@@ -126,6 +126,25 @@ describe('a volume', () => {
       }
     });
   }
+
+  it('never has a half-written file in refs, where every file is a branch for other programs', async () => {
+    const { rename: before } = promises;
+    const places: string[] = [];
+    const set = (value: typeof before) => {
+      Object.assign(promises, { rename: value });
+      syncBuiltinESMExports();
+    };
+    set((from, to) => {
+      if (basename(String(to)) === 'main') places.push(dirname(String(from)));
+      return before(from, to);
+    });
+    try {
+      await ok();
+    } finally {
+      set(before);
+    }
+    expect(places).to.deep.equal([join(dir.path, 'cache')]);
+  });
 
   it('that cannot be written is an error that names the path: exit 6', async () => {
     await writeFile(join(dir.path, 'cache'), 'a file where the directory should be');

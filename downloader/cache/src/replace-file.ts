@@ -7,10 +7,12 @@ import { makeReadable } from './make-readable.js';
 /**
  * Writes a text file atomically, readable by every user regardless of the umask. Creates its directory. Rejects with the system's
  * error; the file is then as it was.
+ *
+ * @param besides - The temporary file is next to this path: one on the same volume.
  */
-export async function replaceFile(path: string, text: string): Promise<void> {
+export async function replaceFile(path: string, text: string, besides = path): Promise<void> {
   await makeDir(dirname(path));
-  const temporary = temporaryPath(path);
+  const temporary = temporaryPath(besides);
   try {
     const file = await open(temporary, 'wx', 0o644);
     try {
