@@ -341,7 +341,8 @@ describe('a checkpoint that cannot be compiled', () => {
     });
   }
 
-  for (const what of Object.keys(ACCEPTED)) {
+  // That of BertForMaskedLM is compiled by the test below.
+  for (const what of Object.keys(ACCEPTED).filter((name) => name !== 'BertForMaskedLM')) {
     it(`is not one with a head that the vectors do not need: ${what}`, async () => {
       const result = await runHere([], env('TEXT_MODEL_NAME', nameOf(what)));
       expect(result.status, result.stderr).to.equal(0);
