@@ -3,16 +3,19 @@ import { cutInPause, endOfSpeech, leadingSilence } from '../../src/models/whispe
 
 const RATE = 16_000;
 
+const WARBLE = Float64Array.from({ length: 30 * RATE }, (_, i) => 0.2 * Math.sin(i / 7) * (1.2 + Math.sin(i / 900)));
+let state = 1;
+const NOISE = WARBLE.map(() => {
+  state = (state * 48_271) % 2_147_483_647;
+  return state / 1_073_741_823 - 1;
+});
+
 /** 30 s of a warble as loud as speech, over noise, quiet in the given ranges of seconds. */
 function speechWithPauses(pauses: readonly (readonly [number, number])[], noise = 0.001): Float32Array {
-  let state = 1;
-  return Float32Array.from({ length: 30 * RATE }, (_, i) => {
-    state = (state * 48_271) % 2_147_483_647;
-    const seconds = i / RATE;
-    const isQuiet = pauses.some(([from, to]) => seconds >= from && seconds < to);
-    const voice = isQuiet ? 0 : 0.2 * Math.sin(i / 7) * (1.2 + Math.sin(i / 900));
-    return voice + noise * (state / 1_073_741_823 - 1);
-  });
+  const samples = new Float32Array(WARBLE);
+  for (const [from, to] of pauses) samples.fill(0, from * RATE, to * RATE);
+  for (let i = 0; i < samples.length; i += 1) samples[i] = (samples[i] ?? 0) + noise * (NOISE[i] ?? 0);
+  return samples;
 }
 
 const cutSeconds = (samples: Float32Array) => (cutInPause(samples) ?? Number.NaN) / RATE;
