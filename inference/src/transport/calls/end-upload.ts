@@ -6,11 +6,21 @@ import { constants, type ServerHttp2Stream } from 'node:http2';
  */
 const END_UPLOAD_MS = 100;
 
-/** Tells the caller to stop sending after an answer that precedes the end of its request (RFC 9113, section 8.1). */
-export function endUpload(stream: ServerHttp2Stream): void {
-  setTimeout(() => {
+/**
+ * Tells the caller to stop sending after an answer that precedes the end of its request (RFC 9113, section 8.1): when nothing has arrived for
+ * `silenceMs`, or after `readOnMs` at the latest.
+ */
+export function endUpload(stream: ServerHttp2Stream, { silenceMs = END_UPLOAD_MS, readOnMs = 0 } = {}): void {
+  const answeredAt = performance.now();
+  let arrivedAt = answeredAt;
+  if (readOnMs > 0) stream.on('data', () => (arrivedAt = performance.now()));
+  const end = () => {
     const ended = stream.closed || stream.destroyed;
     if (ended || stream.state.state !== constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL) return;
-    stream.close(constants.NGHTTP2_NO_ERROR);
-  }, END_UPLOAD_MS);
+    const now = performance.now();
+    if (now - arrivedAt < silenceMs && now - answeredAt < readOnMs) timer.refresh();
+    else stream.close(constants.NGHTTP2_NO_ERROR);
+  };
+  // After what arrived while the process was busy.
+  const timer = setTimeout(() => setImmediate(end), silenceMs);
 }

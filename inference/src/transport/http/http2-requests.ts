@@ -1,12 +1,17 @@
 /** Requests over HTTP/2 that are not native gRPC, for the listener of those over HTTP/1.1. */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import http2, { type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import { UNREAD_MS } from '../calls/admission.js';
+import { REQUEST_TIMEOUT_MS, UNREAD_MS } from '../calls/admission.js';
 import { endUpload } from '../calls/end-upload.js';
 import { MAX_PROBES, OpenStreams } from '../calls/open-streams.js';
 
 /** Maximum open requests without permits, such as pages, the metrics and refused calls. Each holds up to 50 KiB of an answer. */
 const MAX_OTHERS = 256;
+/**
+ * How long nothing may arrive of a request that is read on after its answer: longer than the way to its caller and back. Some callers, such as
+ * those with Java's client before version 25 and Python's httpx, take no answer before they have sent everything, and wait forever after a reset.
+ */
+const SILENCE_MS = 500;
 /** Proxies check the health of a server over the protocol of its calls. */
 const HEALTH_PATH = /^\/(health|livez|readyz)(\?|$)/;
 
@@ -39,7 +44,7 @@ export class Http2Requests {
       stream.once('finish', () => {
         // A caller that is answered before its request is complete gets time to send the rest.
         if (!request.complete) request.resume();
-        endUpload(stream);
+        endUpload(stream, { silenceMs: SILENCE_MS, readOnMs: REQUEST_TIMEOUT_MS });
       });
       next(request as unknown as IncomingMessage, response as unknown as ServerResponse);
     };
