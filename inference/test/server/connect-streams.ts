@@ -100,26 +100,33 @@ export function itStreamsOverConnect(served: () => Served): void {
       session.request({ ':method': 'POST', ':path': PATH, 'content-type': 'application/connect+proto', ...headers });
     const start = encodeEnvelope(0, toBinary(TranscribeStreamRequestSchema, START));
 
+    /** Expects an answer with these words, after which the caller is told to stop sending. */
+    async function expectTold(stream: http2.ClientHttp2Stream, words: string): Promise<void> {
+      expect(await text(stream)).to.include(words);
+      if (!stream.closed) await once(stream, 'close');
+      expect(stream.rstCode, words).to.equal(http2.constants.NGHTTP2_NO_ERROR);
+    }
+
     it('does not treat an interrupted stream as complete, and tells its caller to stop sending', async () => {
       const frame = Buffer.from(
         encodeEnvelope(0, toBinary(TranscribeStreamRequestSchema, audioMessage(Buffer.alloc(99)))),
       );
-      for (const [what, sent, expected] of [
+      const cases = [
         ['the stream ends', frame.subarray(0, 50), 'ended in the middle of a message'],
         ['its prefix ends', frame.subarray(0, 3), 'ended in the middle of a message'],
         ['more than the largest message', Buffer.from([0, 0x7f, 0, 0, 0]), 'the largest this server takes'],
         ['unknown flags', encodeEnvelope(4, new Uint8Array()), 'flags 0, or 1 if compressed, got 4'],
         ['compressed, without a header', encodeEnvelope(1, new Uint8Array(9)), 'no header says how'],
         ['no protobuf', encodeEnvelope(0, new Uint8Array([255, 255])), 'not a valid heimdex'],
-      ] as const) {
+      ] as const;
+      const told = cases.map(async ([what, sent, expected]) => {
         const stream = request();
         stream.write(start);
         if (what.includes('ends')) stream.end(sent);
         else stream.write(sent);
-        expect(await text(stream), what).to.include(expected);
-        if (!stream.closed) await once(stream, 'close');
-        expect(stream.rstCode, what).to.equal(http2.constants.NGHTTP2_NO_ERROR);
-      }
+        await expectTold(stream, expected);
+      });
+      await Promise.all(told);
     });
 
     it('refuses unknown compressions and timeouts by name', async () => {
@@ -138,16 +145,16 @@ export function itStreamsOverConnect(served: () => Served): void {
     });
 
     it('answers when the deadline passes, and tells its caller to stop sending', async () => {
-      for (const [type, timeout, expected] of [
+      const cases = [
         ['application/connect+proto', { 'connect-timeout-ms': '100' }, 'deadline_exceeded'],
         ['application/grpc-web+proto', { 'grpc-timeout': '100m' }, 'grpc-status: 4'],
-      ] as const) {
+      ] as const;
+      const told = cases.map(async ([type, timeout, expected]) => {
         const late = request({ 'content-type': type, ...timeout });
         late.write(start);
-        expect(await text(late)).to.include(expected);
-        if (!late.closed) await once(late, 'close');
-        expect(late.rstCode).to.equal(http2.constants.NGHTTP2_NO_ERROR);
-      }
+        await expectTold(late, expected);
+      });
+      await Promise.all(told);
     });
 
     it('ends the run of a caller that has left', async () => {
