@@ -15,7 +15,10 @@ export class Rate {
 
   /** Records a run of `cost` (in the family's unit) that took one worker `ms`. */
   record(cost: number, ms: number): void {
-    const maxMs = Math.max(PAUSED_MS, PAUSED_FACTOR * (this.estimateMs(cost, 1) ?? Number.POSITIVE_INFINITY));
+    const expectedMs = this.estimateMs(cost, 1) ?? Number.POSITIVE_INFINITY;
+    // Nothing was expected of the first run: how slow it was the second one shows.
+    if (this.#runs === 1 && expectedMs > PAUSED_FACTOR * ms) this.#cost = this.#ms = this.#runs = 0;
+    const maxMs = Math.max(PAUSED_MS, PAUSED_FACTOR * expectedMs);
     this.#cost = this.#cost * DECAY + cost;
     this.#ms = this.#ms * DECAY + Math.min(Math.max(ms, 0.05), maxMs);
     this.#runs = this.#runs * DECAY + 1;
