@@ -1,5 +1,6 @@
 /** Runs the real huggingface_hub, to test the hub and the cache for compatibility. */
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 
@@ -45,7 +46,7 @@ export async function pythonWithHub(env: NodeJS.ProcessEnv): Promise<string | un
 }
 
 /**
- * Runs a Python script and parses its JSON output. Rejects with its traceback. `env` is its complete environment. Scripts of one `command`
+ * Runs a Python script and parses its JSON output. Rejects with its traceback, and with ENOENT where there is no such command. `env` is its complete environment. Scripts of one `command`
  * run one after the other in a process that ends with this one.
  */
 export async function runPython(command: string, script: string, env: NodeJS.ProcessEnv): Promise<unknown> {
@@ -61,13 +62,20 @@ function startRunner(command: string): Runner {
   const child = spawn(command, ['-c', RUNNER], { stdio: ['pipe', 'pipe', 'inherit'] });
   child.unref();
   for (const pipe of [child.stdin, child.stdout] as unknown as Socket[]) pipe.unref();
+  const started = once(child, 'spawn');
+  // That it has ended shows where its answer is missing.
+  child.stdin.on('error', () => {});
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   let last: Promise<unknown> = Promise.resolve();
   return (script, env) => {
     const answer = last.then(async () => {
+      await started;
       child.stdin.write(`${JSON.stringify({ script, env })}\n`);
       const { done, value } = await answers.next();
-      if (done) throw new Error(`${command} ended`);
+      if (done) {
+        runners.delete(command);
+        throw new Error(`${command} ended`);
+      }
       return JSON.parse(value) as Answer;
     });
     last = answer.catch(() => undefined);
