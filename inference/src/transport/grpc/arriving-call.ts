@@ -9,7 +9,6 @@ import { IdleTimer } from '../../process/idle-timer.js';
 import { toWireError, type WireError } from '../../services/errors.js';
 import { type AdmittedCall, type Incoming, UNREAD_MS } from '../calls/admission.js';
 import { cancelled, type OpenCall } from '../calls/call-tracker.js';
-import { endUpload } from '../calls/end-upload.js';
 import { type Decompressor, isGrpcEncoding } from '../messages/decompress.js';
 import { ENVELOPE_BYTES } from '../messages/message-buffer.js';
 import { FrameDecoder } from '../messages/whole-frames.js';
@@ -197,12 +196,6 @@ function statusOf(wire: WireError | undefined): Partial<grpc.StatusObject> {
   return wire === undefined
     ? { code: grpc.status.INTERNAL, details: 'Failed to decompress message' }
     : toGrpcStatus(wire);
-}
-
-/** After a status that precedes the end of the request, as grpc-go does. */
-export function endAnswered(stream: ServerHttp2Stream): void {
-  // If other headers were sent before, the status is still being sent.
-  if (stream.sentHeaders?.['grpc-status'] !== undefined) endUpload(stream);
 }
 
 /** Otherwise grpc-js treats it as a call without a message and answers UNIMPLEMENTED. */

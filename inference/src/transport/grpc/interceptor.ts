@@ -2,14 +2,19 @@
  * Wraps every native gRPC call, including reflection: admission, then limits while the request arrives (arriving-call.ts). grpc-js
  * answers invalid reflection requests with INTERNAL.
  */
+import type { ServerHttp2Stream } from 'node:http2';
 import grpc from '@grpc/grpc-js';
 import type { InferenceError } from '../../errors.js';
 import type { ServedService } from '../../services/service.js';
 import type { CallAdmission } from '../calls/admission.js';
 import { type CallTracker, REQUEST_ID, requestIdOf } from '../calls/call-tracker.js';
+import { endUpload } from '../calls/end-upload.js';
 import { MAX_PROBES, OpenStreams } from '../calls/open-streams.js';
-import { ArrivingCall, type ArrivingCallOptions, endAnswered, type GrpcCall, internalsOf } from './arriving-call.js';
+import { ArrivingCall, type ArrivingCallOptions, type GrpcCall, internalsOf } from './arriving-call.js';
 import { toGrpcStatus } from './status.js';
+
+/** grpc-js does not export its name. */
+type Status = Parameters<grpc.ServerInterceptingCallInterface['sendStatus']>[0];
 
 export interface GrpcCallsOptions extends ArrivingCallOptions {
   readonly services: readonly ServedService[];
@@ -43,18 +48,23 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
     const hostBytes = ((call.getHost() as string | undefined) ?? '').length;
     let messages = 0;
     let arriving: ArrivingCall | undefined;
+    /** Of the call's log line: the caller's, or a new one. */
+    let id: string | undefined;
     const send = call.sendStatus.bind(call);
     // grpc-js calls it for errors of its own as well.
     call.sendStatus = (status) => {
       arriving?.answered();
-      send(status);
+      send(id === undefined ? status : withId(status, id));
       endAnswered(stream);
     };
     return new grpc.ServerInterceptingCall(call, {
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, pass) => {
-            if (skipAccessLog.get(path) === false) nameLogLine(call, metadata);
+            if (skipAccessLog.get(path) === false) {
+              id = requestIdOf(metadata.get(REQUEST_ID)[0]?.toString());
+              metadata.set(REQUEST_ID, id);
+            }
             const header = (name: string) => metadata.get(name)[0]?.toString();
             const arrival = {
               path,
@@ -106,16 +116,16 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
   };
 }
 
-/** The status has the id of the call's log line: the caller's, or a new one. */
-function nameLogLine(call: grpc.ServerInterceptingCallInterface, given: grpc.Metadata): void {
-  const id = requestIdOf(given.get(REQUEST_ID)[0]?.toString());
-  given.set(REQUEST_ID, id);
-  const send = call.sendStatus.bind(call);
-  call.sendStatus = (status) => {
-    const metadata = status.metadata ?? new grpc.Metadata();
-    metadata.set(REQUEST_ID, id);
-    send({ ...status, metadata });
-  };
+function withId(status: Status, id: string): Status {
+  const metadata = status.metadata ?? new grpc.Metadata();
+  metadata.set(REQUEST_ID, id);
+  return { ...status, metadata };
+}
+
+/** After a status that precedes the end of the request, as grpc-go does. */
+function endAnswered(stream: ServerHttp2Stream): void {
+  // If other headers were sent before, the status is still being sent.
+  if (stream.sentHeaders?.['grpc-status'] !== undefined) endUpload(stream);
 }
 
 /** A header that refers to one before it has a byte on the connection, and up to 4 KiB here. */
