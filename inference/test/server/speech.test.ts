@@ -25,6 +25,13 @@ import { itStreamsOverConnect } from './connect-streams.js';
 
 const { transcribe, transcribeStream } = InferenceService.method;
 const SAMPLES = join(ROOT, 'demo/samples/speech');
+/** The headers of a TranscribeStream of native gRPC. */
+const NATIVE_STREAM = {
+  ':method': 'POST',
+  ':path': `/${transcribeStream.parent.typeName}/${transcribeStream.name}`,
+  'content-type': 'application/grpc',
+  te: 'trailers',
+};
 
 type StreamRequest = TranscribeStreamRequest;
 
@@ -212,22 +219,12 @@ describe('speech with Moonshine', () => {
   it('does not treat an interrupted stream as complete', async () => {
     const bytes = await sample('search.flac');
     const frames = [START, audioMessage(bytes.subarray(0, 20_000)), audioMessage(bytes.subarray(20_000))].map(
-      (message) => {
-        const body = toBinary(TranscribeStreamRequestSchema, message);
-        const head = Buffer.alloc(5);
-        head.writeUInt32BE(body.length, 1);
-        return Buffer.concat([head, body]);
-      },
+      (message) => Buffer.from(encodeEnvelope(0, toBinary(TranscribeStreamRequestSchema, message))),
     );
     const [first = Buffer.alloc(0), second = Buffer.alloc(0), third = Buffer.alloc(0)] = frames;
     const session = http2.connect(server.url);
     const statusOf = async (sent: Buffer) => {
-      const stream = session.request({
-        ':method': 'POST',
-        ':path': '/heimdex.inference.v1.InferenceService/TranscribeStream',
-        'content-type': 'application/grpc',
-        te: 'trailers',
-      });
+      const stream = session.request(NATIVE_STREAM);
       stream.end(sent);
       stream.resume();
       return new Promise<unknown>((resolve, reject) => {
@@ -259,13 +256,7 @@ describe('speech with Moonshine', () => {
   it('tells the caller to stop sending when the deadline of a stream passes', async () => {
     const session = http2.connect(server.url);
     try {
-      const stream = session.request({
-        ':method': 'POST',
-        ':path': `/${transcribeStream.parent.typeName}/${transcribeStream.name}`,
-        'content-type': 'application/grpc',
-        te: 'trailers',
-        'grpc-timeout': '100m',
-      });
+      const stream = session.request({ ...NATIVE_STREAM, 'grpc-timeout': '100m' });
       let answer: http2.IncomingHttpHeaders = {};
       stream.once('response', (headers) => {
         answer = headers;
@@ -282,12 +273,7 @@ describe('speech with Moonshine', () => {
   it('tells the caller to stop sending after a message that cannot be read', async () => {
     const session = http2.connect(server.url);
     try {
-      const stream = session.request({
-        ':method': 'POST',
-        ':path': `/${transcribeStream.parent.typeName}/${transcribeStream.name}`,
-        'content-type': 'application/grpc',
-        te: 'trailers',
-      });
+      const stream = session.request(NATIVE_STREAM);
       const unreadable = encodeEnvelope(2, new Uint8Array(3));
       for (const bytes of [encodeEnvelope(0, toBinary(TranscribeStreamRequestSchema, START)), unreadable])
         stream.write(bytes);
