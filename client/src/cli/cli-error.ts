@@ -1,4 +1,4 @@
-import { messageOf } from '@heimdex/common';
+import { isOutOfSpace, messageOf } from '@heimdex/common';
 import { InferenceClientError, type TlsProblem } from '../errors.js';
 import { EXIT_CODES, type ExitCode } from './exit-codes.js';
 
@@ -41,13 +41,12 @@ export function reportOf(error: unknown): ErrorReport {
 }
 
 const WRITE_CALLS = ['write', 'writev', 'pwrite', 'fsync', 'rename'];
-const WRITE_CODES = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS'];
 
 /** Whether it is a system error of a failed write. */
 function isWriteError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const { code = '', syscall = '' } = error as NodeJS.ErrnoException;
-  return WRITE_CALLS.includes(syscall) || WRITE_CODES.includes(code);
+  const { code, syscall = '' } = error as NodeJS.ErrnoException;
+  return WRITE_CALLS.includes(syscall) || code === 'EROFS' || isOutOfSpace(error);
 }
 
 /** Whether further inputs would fail as well: the server is unavailable, or the user interrupted. */
