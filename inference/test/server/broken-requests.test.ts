@@ -190,6 +190,17 @@ describe('a request over gRPC', () => {
     });
   }
 
+  for (const path of [EMBED_TEXT, WATCH]) {
+    it(`of two messages gets INVALID_ARGUMENT, with a log line, ${path}`, async () => {
+      const id = `two-${path.split('/')[1]}`;
+      const empty = envelope(Buffer.alloc(0));
+      const answer = await answerTo(path, Buffer.concat([empty, empty]), { 'x-request-id': id });
+      expect(answer['grpc-status']).to.equal('3');
+      expect(decodeURI(String(answer['grpc-message']))).to.include('exactly one message');
+      expect(await logged(fake, id)).to.include({ path, code: 'INVALID_ARGUMENT', protocol: 'grpc' });
+    });
+  }
+
   it('that is complete but empty is answered', async () => {
     const answer = await answerTo('grpc.health.v1.Health/Check', envelope(Buffer.alloc(0)), {});
     expect(answer['grpc-status']).to.equal('0');

@@ -10,6 +10,7 @@ import type { CallAdmission } from '../calls/admission.js';
 import { type CallTracker, REQUEST_ID, requestIdOf } from '../calls/call-tracker.js';
 import { endUpload } from '../calls/end-upload.js';
 import { MAX_PROBES, OpenStreams } from '../calls/open-streams.js';
+import { severalMessages } from '../messages/whole-frames.js';
 import { ArrivingCall, type ArrivingCallOptions, type GrpcCall, internalsOf } from './arriving-call.js';
 import { toGrpcStatus } from './status.js';
 
@@ -96,7 +97,8 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
           },
           onReceiveMessage: (message, pass) => {
             messages += 1;
-            pass(message);
+            if (messages === 1 || streaming) pass(message);
+            else arriving?.fail(severalMessages());
           },
           onReceiveHalfClose: (pass) => {
             arriving?.incoming.body.end();

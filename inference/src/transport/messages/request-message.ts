@@ -9,7 +9,7 @@ import { type Encoding, isEncoding } from './decompress.js';
 import { ENVELOPE_BYTES, MessageBuffer } from './message-buffer.js';
 import type { MessageDecoder } from './message-decoder.js';
 import { receiveBody } from './receive-body.js';
-import { FrameDecoder } from './whole-frames.js';
+import { FrameDecoder, severalMessages } from './whole-frames.js';
 
 const COMPRESSED = 1;
 
@@ -166,7 +166,7 @@ function openEnvelope(raw: Buffer): Content {
   }
   // Only an end-of-stream frame, which has its own flag, may follow.
   if (rest.byteLength > 0 && ((rest[0] ?? 0) & ~COMPRESSED) === 0) {
-    throw new InferenceError('INVALID_ARGUMENT', 'Expected exactly one message in the request.');
+    throw severalMessages();
   }
   return { bytes: raw.subarray(ENVELOPE_BYTES, ENVELOPE_BYTES + length), compressed: (flags & COMPRESSED) !== 0 };
 }

@@ -3,6 +3,7 @@
  * ended with a complete message. Replaces grpc-js's decoder, which keeps chunks until a message is complete and
  * silently drops an incomplete one at the end: truncated audio would look complete.
  */
+import { InferenceError } from '../../errors.js';
 import { ENVELOPE_BYTES, MessageBuffer } from './message-buffer.js';
 
 export interface FrameObserver {
@@ -60,4 +61,9 @@ export class FrameDecoder {
     }
     return messages;
   }
+}
+
+/** The error of a request that is to be one message. */
+export function severalMessages(): InferenceError {
+  return new InferenceError('INVALID_ARGUMENT', 'Expected exactly one message in the request.');
 }
