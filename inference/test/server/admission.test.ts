@@ -134,6 +134,16 @@ describe('memory for requests', () => {
     await served();
   });
 
+  it('is held for a message and for what follows it together', async () => {
+    const half = Buffer.alloc(5 * MIB);
+    const headers = { 'content-type': FORMS['grpc-web'].type };
+    const body = Buffer.concat([envelope(half), envelope(half, 0x80)]);
+    const response = await fetch(`${fake.url}/${EMBED_TEXT}`, { method: 'POST', headers, body });
+    expect(await response.text())
+      .to.include('grpc-status: 8')
+      .and.include('largest');
+  });
+
   it('determines the reported maximum message size', async () => {
     const { limits } = await fake.client.value(getServerInfo, {});
     expect(limits?.maxMessageBytes).to.equal(BigInt(8 * MIB));

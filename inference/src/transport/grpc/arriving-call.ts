@@ -11,7 +11,7 @@ import { type AdmittedCall, type Incoming, UNREAD_MS } from '../calls/admission.
 import { cancelled, type OpenCall } from '../calls/call-tracker.js';
 import { type Decompressor, isGrpcEncoding } from '../messages/decompress.js';
 import { ENVELOPE_BYTES } from '../messages/message-buffer.js';
-import { FrameDecoder } from '../messages/whole-frames.js';
+import { cutShort, FrameDecoder } from '../messages/whole-frames.js';
 import { toGrpcStatus } from './status.js';
 
 /** grpc-js's name for a message that is not compressed. */
@@ -71,10 +71,7 @@ export class ArrivingCall {
     this.#decompressor = decompressor;
     this.incoming = incoming;
     this.#open = open;
-    this.#frames = new FrameDecoder({
-      began: (bytes) => incoming.body.announce(bytes),
-      received: (bytes) => incoming.body.receive(bytes),
-    });
+    this.#frames = new FrameDecoder(incoming.body);
     internals.decoder = { write: (bytes) => this.#decode(bytes) };
     stream.once('close', () => {
       clearTimeout(this.#unread);
@@ -121,7 +118,10 @@ export class ArrivingCall {
     if (wire !== undefined) this.#call.sendStatus(toGrpcStatus(wire));
   }
 
-  /** The request ended incomplete. A cancelling caller also ends it; the two can be told apart one turn later. */
+  /**
+   * The request ended before its message was complete: grpc-js would answer UNIMPLEMENTED, as for a call without one. A cancelling caller also
+   * ends it; the two can be told apart one turn later.
+   */
   endedEarly(): void {
     setImmediate(() => {
       const gone = this.#stream.aborted || this.#stream.destroyed;
@@ -196,11 +196,6 @@ function statusOf(wire: WireError | undefined): Partial<grpc.StatusObject> {
   return wire === undefined
     ? { code: grpc.status.INTERNAL, details: 'Failed to decompress message' }
     : toGrpcStatus(wire);
-}
-
-/** Otherwise grpc-js treats it as a call without a message and answers UNIMPLEMENTED. */
-function cutShort(): InferenceError {
-  return new InferenceError('INVALID_ARGUMENT', 'Expected one whole message; the request ended before it.');
 }
 
 function idle(ms: number): InferenceError {

@@ -4,12 +4,11 @@ import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import { InferenceError } from '../../errors.js';
 import type { AdmittedCall } from '../calls/admission.js';
 import type { HttpRequest } from '../calls/admit-request.js';
-import type { IncomingBody } from '../calls/incoming-body.js';
 import { type Encoding, isEncoding } from './decompress.js';
 import { ENVELOPE_BYTES, MessageBuffer } from './message-buffer.js';
 import type { MessageDecoder } from './message-decoder.js';
 import { receiveBody } from './receive-body.js';
-import { FrameDecoder, severalMessages } from './whole-frames.js';
+import { cutShort, FrameDecoder, severalMessages } from './whole-frames.js';
 
 const COMPRESSED = 1;
 
@@ -50,8 +49,9 @@ export async function readMessage(
   decoder: MessageDecoder,
 ): Promise<MessageShape<DescMessage>> {
   const form = bodyFormOf(exchange.request);
-  const raw = await readBody(exchange, new Meter(exchange.call.body, form.enveloped));
-  const content = form.enveloped ? openEnvelope(raw) : { bytes: raw, compressed: form.encoding !== undefined };
+  const content = form.enveloped
+    ? openFrame(await readFrame(exchange))
+    : { bytes: await readBody(exchange), compressed: form.encoding !== undefined };
   return decode(await unpack(content, form, exchange.call, decoder), form, exchange.call, desc, decoder);
 }
 
@@ -66,15 +66,12 @@ export async function* readMessages(
 ): AsyncGenerator<MessageShape<DescMessage>, void, void> {
   const form = bodyFormOf(request);
   const { body, open } = call;
-  const frames = new FrameDecoder({
-    began: (bytes) => body.announce(bytes),
-    received: (bytes) => body.receive(bytes),
-  });
+  const frames = new FrameDecoder(body);
   request.once('close', () => frames.clear());
   try {
     for await (const chunk of chunksOf(request, call)) {
       for (const frame of frames.write(chunk)) {
-        const bytes = await unpack(openEnvelope(frame), form, call, decoder);
+        const bytes = await unpack(openFrame(frame), form, call, decoder);
         yield await decode(bytes, form, call, desc, decoder);
         body.forget(bytes.byteLength);
       }
@@ -99,52 +96,53 @@ async function* chunksOf(request: IncomingMessage, { open }: AdmittedCall): Asyn
   }
 }
 
-/** Counts a body as it arrives; in an envelope only the message, which declares its length. */
-class Meter {
-  readonly #body: IncomingBody;
-  readonly #head: Buffer | undefined;
-  #headBytes = 0;
-
-  constructor(body: IncomingBody, enveloped: boolean) {
-    this.#body = body;
-    this.#head = enveloped ? Buffer.alloc(ENVELOPE_BYTES) : undefined;
-  }
-
-  /** Of the body; little follows the message. */
-  get maxBytes(): number {
-    return this.#body.maxBytes + 2 * ENVELOPE_BYTES;
-  }
-
-  /** Throws when there is no memory. */
-  push(chunk: Buffer): void {
-    let rest = chunk;
-    if (this.#head !== undefined && this.#headBytes < ENVELOPE_BYTES) {
-      const taken = chunk.subarray(0, ENVELOPE_BYTES - this.#headBytes);
-      this.#head.set(taken, this.#headBytes);
-      this.#headBytes += taken.byteLength;
-      rest = chunk.subarray(taken.byteLength);
-      if (this.#headBytes === ENVELOPE_BYTES) this.#body.announce(this.#head.readUInt32BE(1));
-    }
-    this.#body.receive(rest.byteLength);
-  }
+async function readBody(exchange: HttpRequest): Promise<Buffer> {
+  const { body } = exchange.call;
+  const message = new MessageBuffer(body.maxBytes);
+  const push = (chunk: Buffer) => {
+    body.receive(chunk.byteLength);
+    message.push(chunk);
+  };
+  await receiveAll(exchange, push, message);
+  return message.take();
 }
 
-function readBody(exchange: HttpRequest, meter: Meter): Promise<Buffer> {
+/** The frame of the one message that the body has. */
+async function readFrame(exchange: HttpRequest): Promise<Buffer> {
+  const { body } = exchange.call;
+  let message: Buffer | undefined;
+  const frames = new FrameDecoder({
+    announce: (bytes) => {
+      // A message is still in memory while more follows it.
+      const before = message === undefined ? 0 : message.byteLength - ENVELOPE_BYTES;
+      body.announce(before + bytes);
+      body.receive(before);
+    },
+    receive: (bytes) => body.receive(bytes),
+  });
+  const push = (chunk: Buffer) => {
+    for (const frame of frames.write(chunk)) {
+      // Only an end-of-stream frame may follow.
+      if (message !== undefined && hasMessage(frame)) throw severalMessages();
+      message ??= frame;
+    }
+  };
+  await receiveAll(exchange, push, frames);
+  if (message === undefined || !frames.whole) throw cutShort();
+  return message;
+}
+
+/** Receives the body to its end. `kept` is what `push` has kept of it, for which there is no use when it fails. */
+function receiveAll(exchange: HttpRequest, push: (chunk: Buffer) => void, kept: { clear(): void }): Promise<void> {
   return new Promise((resolve, reject) => {
-    const message = new MessageBuffer(meter.maxBytes);
-    const arriving = receiveBody(exchange, {
-      push: (chunk) => {
-        meter.push(chunk);
-        message.push(chunk);
-      },
-      failed: (error) => {
-        message.clear();
-        reject(error);
-      },
-    });
+    const failed = (error: unknown) => {
+      kept.clear();
+      reject(error);
+    };
+    const arriving = receiveBody(exchange, { push, failed });
     exchange.request.once('end', () => {
       arriving.done();
-      resolve(message.take());
+      resolve();
     });
   });
 }
@@ -154,21 +152,17 @@ interface Content {
   readonly compressed: boolean;
 }
 
-function openEnvelope(raw: Buffer): Content {
-  const length = raw.byteLength < ENVELOPE_BYTES ? Number.POSITIVE_INFINITY : raw.readUInt32BE(1);
-  if (raw.byteLength < ENVELOPE_BYTES + length) {
-    throw new InferenceError('INVALID_ARGUMENT', 'Expected one whole message; the request ended before it.');
-  }
-  const flags = raw[0] ?? 0;
-  const rest = raw.subarray(ENVELOPE_BYTES + length);
-  if ((flags & ~COMPRESSED) !== 0) {
+function openFrame(frame: Buffer): Content {
+  const [flags = 0] = frame;
+  if (!hasMessage(frame)) {
     throw new InferenceError('INVALID_ARGUMENT', `Expected a message with flags 0, or 1 if compressed, got ${flags}.`);
   }
-  // Only an end-of-stream frame, which has its own flag, may follow.
-  if (rest.byteLength > 0 && ((rest[0] ?? 0) & ~COMPRESSED) === 0) {
-    throw severalMessages();
-  }
-  return { bytes: raw.subarray(ENVELOPE_BYTES, ENVELOPE_BYTES + length), compressed: (flags & COMPRESSED) !== 0 };
+  return { bytes: frame.subarray(ENVELOPE_BYTES), compressed: flags === COMPRESSED };
+}
+
+/** A frame of another kind, such as the end of a stream, has a flag of its own. */
+function hasMessage([flags = 0]: Buffer): boolean {
+  return (flags & ~COMPRESSED) === 0;
 }
 
 /** The message's own bytes, which the call holds from now on. */

@@ -4,24 +4,21 @@
  * silently drops an incomplete one at the end: truncated audio would look complete.
  */
 import { InferenceError } from '../../errors.js';
+import type { IncomingBody } from '../calls/incoming-body.js';
 import { ENVELOPE_BYTES, MessageBuffer } from './message-buffer.js';
 
-export interface FrameObserver {
-  /** A message of this length begins. */
-  began(bytes: number): void;
-  /** This many bytes of the message have arrived. */
-  received(bytes: number): void;
-}
+type CountedBody = Pick<IncomingBody, 'announce' | 'receive'>;
 
 export class FrameDecoder {
-  readonly #observer: FrameObserver;
+  readonly #body: CountedBody;
   readonly #head = Buffer.alloc(ENVELOPE_BYTES);
   #headBytes = 0;
   #missingBytes = 0;
   #message = new MessageBuffer(0);
 
-  constructor(observer: FrameObserver) {
-    this.#observer = observer;
+  /** `body` is told of each message that begins, and of what arrives of it. */
+  constructor(body: CountedBody) {
+    this.#body = body;
   }
 
   /** Whether no message is incomplete. */
@@ -34,7 +31,7 @@ export class FrameDecoder {
     this.#message.clear();
   }
 
-  /** The messages that these bytes complete, each after its five-byte prefix. Rethrows the observer's errors. */
+  /** The messages that these bytes complete, each after its five-byte prefix. Rethrows the body's errors. */
   write(bytes: Uint8Array): Buffer[] {
     const messages: Buffer[] = [];
     let at = 0;
@@ -46,14 +43,14 @@ export class FrameDecoder {
         at += taken.byteLength;
         if (this.#headBytes < ENVELOPE_BYTES) return messages;
         this.#missingBytes = this.#head.readUInt32BE(1);
-        this.#observer.began(this.#missingBytes);
+        this.#body.announce(this.#missingBytes);
         this.#message = new MessageBuffer(ENVELOPE_BYTES + this.#missingBytes);
         this.#message.push(Buffer.from(this.#head));
       }
       const taken = bytes.subarray(at, at + this.#missingBytes);
       this.#missingBytes -= taken.byteLength;
       at += taken.byteLength;
-      this.#observer.received(taken.byteLength);
+      this.#body.receive(taken.byteLength);
       this.#message.push(taken);
       if (this.#missingBytes > 0) continue;
       messages.push(this.#message.take());
@@ -63,7 +60,11 @@ export class FrameDecoder {
   }
 }
 
-/** The error of a request that is to be one message. */
+/** The errors of a request that is to be one message. */
+export function cutShort(): InferenceError {
+  return new InferenceError('INVALID_ARGUMENT', 'Expected one whole message; the request ended before it.');
+}
+
 export function severalMessages(): InferenceError {
   return new InferenceError('INVALID_ARGUMENT', 'Expected exactly one message in the request.');
 }
