@@ -33,6 +33,7 @@ export async function openTracing(options: TracingOptions, log: Logger): Promise
   const api = await import('@opentelemetry/api');
   const { BasicTracerProvider, BatchSpanProcessor } = await import('@opentelemetry/sdk-trace-base');
   const { detectResources, envDetector, resourceFromAttributes } = await import('@opentelemetry/resources');
+  const { W3CTraceContextPropagator } = await import('@opentelemetry/core');
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http');
   api.diag.setLogger({
     error: (report) => log.warn({ error: messageIn(report) }, 'traces could not be sent'),
@@ -50,11 +51,13 @@ export async function openTracing(options: TracingOptions, log: Logger): Promise
     spanProcessors: [new BatchSpanProcessor(exporter, { maxQueueSize: MAX_QUEUED_SPANS })],
   });
   const tracer = provider.getTracer('heimdex-inference', options.version);
+  const propagator = new W3CTraceContextPropagator();
   return {
     ended(call) {
       if (call.skipAccessLog) return;
-      const parent = parentOf(call.traceparent);
-      const root = parent === undefined ? api.ROOT_CONTEXT : api.trace.setSpanContext(api.ROOT_CONTEXT, parent);
+      const { traceparent } = call;
+      // With an invalid header, or none, the call starts a new trace.
+      const root = propagator.extract(api.ROOT_CONTEXT, { traceparent }, api.defaultTextMapGetter);
       const span = tracer.startSpan(
         call.path,
         { kind: api.SpanKind.SERVER, startTime: call.startedAt, attributes: attributesOf(call) },
@@ -126,13 +129,4 @@ function attributesOf({ id, path, protocol, code, stats }: EndedCall): Attribute
     ...(stats.items === undefined ? {} : { 'heimdex.items': stats.items }),
     ...(stats.batchSize === undefined ? {} : { 'heimdex.batch_size': stats.batchSize }),
   };
-}
-
-/** Parses W3C Trace Context, version 00. Undefined for anything else: the call starts a new trace. */
-export function parentOf(traceparent: string | undefined) {
-  const match = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(traceparent ?? '');
-  const [, traceId, spanId, flags] = match ?? [];
-  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
-  if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined;
-  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & 1, isRemote: true };
 }

@@ -6,7 +6,7 @@ import { json, text } from 'node:stream/consumers';
 import { Health, InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { openTracing, parentOf } from '../../src/telemetry/tracing.js';
+import { openTracing } from '../../src/telemetry/tracing.js';
 import type { EndedCall } from '../../src/transport/calls/call-tracker.js';
 import { startFakeServer } from '../fixtures/fake-server.js';
 
@@ -233,16 +233,22 @@ describe('traces', () => {
     }
   });
 
-  it('start a new trace for an invalid header', () => {
-    expect(parentOf(`00-${TRACE_ID}-${SPAN_ID}-01`)).to.include({ traceId: TRACE_ID, traceFlags: 1 });
-    for (const header of [
-      undefined,
-      '',
-      'nonsense',
-      `00-${'0'.repeat(32)}-${SPAN_ID}-01`,
-      `01-${TRACE_ID}-${SPAN_ID}-01`,
-    ]) {
-      expect(parentOf(header)).to.equal(undefined);
+  it('continue the trace of a valid header, of later versions as well, and start one for any other', async () => {
+    const collector = await startCollector();
+    const log = pino({ level: 'silent' });
+    const tracing = await openTracing({ endpoint: collector.url, serviceName: 'test', version: '1' }, log);
+    const ids = `${TRACE_ID}-${SPAN_ID}`;
+    const headers = [`00-${ids}-01`, `01-${ids}-01`, `cc-${ids}-01-what-comes-later`];
+    const invalid = [undefined, '', 'nonsense', `00-${'0'.repeat(32)}-${SPAN_ID}-01`, `ff-${ids}-01`, `00-${ids}-01-x`];
+    for (const traceparent of [...headers, ...invalid]) {
+      const call = { path: 'a/B', protocol: 'grpc', code: 'OK', startedAt: 0, endedAt: 1, stats: {}, traceparent };
+      tracing.ended(call as EndedCall);
     }
+    await tracing.close();
+    collector.close();
+    const parents = collector.spans.map(
+      ({ traceId, parentSpanId }) => traceId === TRACE_ID && parentSpanId === SPAN_ID,
+    );
+    expect(parents).to.deep.equal([...headers.map(() => true), ...invalid.map(() => false)]);
   });
 });
