@@ -70,7 +70,7 @@ export interface Config {
   /** Undefined: tracing is off. */
   readonly tracing: { readonly endpoint: string; readonly serviceName: string } | undefined;
   readonly shutdown: { readonly graceMs: number; readonly drainMs: number };
-  /** Warnings about variables that look misspelt. */
+  /** Warnings about variables that look misspelt, or like those of another protocol. */
   readonly hints: readonly string[];
   /** The environment of worker processes. */
   readonly workerEnv: Readonly<Record<string, string>>;
@@ -136,7 +136,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
         ? undefined
         : { endpoint: values.otlpEndpoint, serviceName: values.otelServiceName },
     shutdown: { graceMs: toMs(values.graceSeconds), drainMs: toMs(values.drainSeconds) },
-    hints: misspeltVariables(env, SERVER_VARIABLES),
+    hints: [...misspeltVariables(env, SERVER_VARIABLES), ...collectorHints(values.otlpEndpoint)],
     workerEnv: workerEnvironment(env),
   };
 }
@@ -144,6 +144,14 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
 /** Whole milliseconds: 16.1 s are 16100.000000000002 ms, which timeouts refuse. */
 function toMs(seconds: number): number {
   return Math.round(seconds * 1000);
+}
+
+/** Port 4317 is OTLP's for gRPC, and what most examples have. */
+function collectorHints(endpoint: string | undefined): readonly string[] {
+  if (endpoint === undefined || new URL(endpoint).port !== '4317') return [];
+  return [
+    'OTEL_EXPORTER_OTLP_ENDPOINT has port 4317, which collectors have for gRPC: traces are sent over HTTP, to port 4318',
+  ];
 }
 
 /** Validates the three TLS files together. */

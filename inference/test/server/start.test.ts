@@ -82,6 +82,15 @@ describe('the program', () => {
     expect(misspelt.stderr).to.include('did you mean "medium"?');
   });
 
+  it("warns of a collector's port for gRPC: traces are sent over HTTP", async () => {
+    const { stdout } = await runHere({
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4317',
+      ASR_MODEL: 'base',
+      HF_HUB_CACHE: '/nowhere',
+    });
+    expect(stdout).to.include('OTEL_EXPORTER_OTLP_ENDPOINT').and.include('4318');
+  });
+
   it('does not start without a feature', async () => {
     const { code, stderr } = await runHere({ ASR_MODEL: 'none', VISION_MODEL_NAME: 'none' });
     expect(code).to.equal(EXIT_CODES.configuration);
