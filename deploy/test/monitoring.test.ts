@@ -60,6 +60,12 @@ describe('deploy/monitoring', () => {
     });
   });
 
+  it('shows calls without those of health, of which probes make most', () => {
+    const ofCalls = queries.filter(({ expr }) => /heimdex_request(s_total|_seconds_bucket)/.test(expr));
+    expect(ofCalls).to.have.lengthOf(3);
+    for (const { expr } of ofCalls) expect(expr).to.include('method!~"Check|List|Watch"');
+  });
+
   it('has the same alerts for prometheus-operator', () => {
     const [rule] = parseYaml<{ spec: unknown }>(read('deploy/kubernetes/components/monitoring/prometheus-rule.yaml'));
     expect(rule?.spec).to.deep.equal(alerts);
