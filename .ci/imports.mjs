@@ -23,14 +23,29 @@ const HUB = '^demo/hub/';
 /** Matches source directories or files of the server. */
 const layer = (...names) => `^inference/src/(${names.join('|')})(/|\\.ts$)`;
 
+/** Workspaces whose source may import these others alone, and why. */
+const WORKSPACES = [
+  ['compiler', COMPILER, [COMMON, ONNX], 'Compiles checkpoint files to graph files: no volume, no network.'],
+  ['downloader', DOWNLOADER, [COMMON, CACHE, ONNX, COMPILER], 'The downloader does not depend on the server.'],
+  ['server', INFERENCE, [COMMON, CACHE, ONNX, GEN], 'The server makes no network requests.'],
+  ['client', CLIENT, [COMMON, GEN], 'The client depends only on gen and common.'],
+  ['hub', HUB, [], 'The local hub has no dependencies on other workspaces.'],
+];
+
 const packages = [
+  ...WORKSPACES.map(([name, own, others, why]) =>
+    never(
+      `${name}-is-independent`,
+      why,
+      { path: `${own}src/` },
+      { path: '^(gen|downloader|inference|client|demo|deploy)/', pathNot: [own, ...others].join('|') },
+    ),
+  ),
   never(
     'gen-imports-nothing',
     'Generated code imports only its runtime.',
     { path: GEN },
-    {
-      pathNot: `${GEN}|${npm('@bufbuild/protobuf')}`,
-    },
+    { pathNot: `${GEN}|${npm('@bufbuild/protobuf')}` },
   ),
   never(
     'common-imports-nothing',
@@ -57,50 +72,10 @@ const packages = [
     { pathNot: ONNX },
   ),
   never(
-    'compiler-knows-onnx-only',
-    'Compiles checkpoint files to graph files: no volume, no network.',
-    { path: `${COMPILER}src/` },
-    { path: `${CACHE}|${DOWNLOADER}|${INFERENCE}|${CLIENT}|${GEN}|${DEMO}|${HUB}` },
-  ),
-  never(
-    'downloader-knows-the-cache-only',
-    'The downloader does not depend on the server.',
-    { path: `${DOWNLOADER}src/` },
-    {
-      path: `${INFERENCE}|${CLIENT}|${GEN}|${DEMO}|${HUB}`,
-    },
-  ),
-  never(
-    'server-without-downloader',
-    'The server makes no network requests.',
-    { path: `${INFERENCE}src/` },
-    {
-      path: `${DOWNLOADER}|${COMPILER}|${CLIENT}|${DEMO}|${HUB}`,
-    },
-  ),
-  never(
-    'client-is-independent',
-    'The client depends only on gen and common.',
-    { path: `${CLIENT}src/` },
-    {
-      path: `${CACHE}|${ONNX}|${COMPILER}|${DOWNLOADER}|${INFERENCE}|${DEMO}|${HUB}`,
-    },
-  ),
-  never(
-    'hub-is-independent',
-    'The local hub has no dependencies on other workspaces.',
-    { path: `${HUB}src/` },
-    {
-      path: `${CACHE}|${DOWNLOADER}|${INFERENCE}|${CLIENT}|${GEN}|${DEMO}`,
-    },
-  ),
-  never(
     'page-is-its-own',
     'The page runs in a browser, unbundled: it imports its own files, and of the contract types (a test loads it).',
     { path: '^inference/playground/' },
-    {
-      pathNot: `^inference/playground/|${GEN}|${npm('@bufbuild/protobuf')}`,
-    },
+    { pathNot: `^inference/playground/|${GEN}|${npm('@bufbuild/protobuf')}` },
   ),
   never(
     'no-imports-of-the-page',
@@ -181,9 +156,7 @@ const server = [
     'no-imports-of-main',
     'main.ts wires; nothing is taken from it.',
     { pathNot: '\\.test\\.ts$' },
-    {
-      path: '^(downloader|inference|client|demo)/src/main\\.ts$',
-    },
+    { path: '^(downloader|inference|client|demo)/src/main\\.ts$' },
   ),
   never(
     'runtime-in-the-worker-only',
@@ -219,9 +192,7 @@ const hygiene = [
     'src-without-dev',
     'Shipped code imports no devDependencies. The hub and the demo are not shipped.',
     { path: '/src/', pathNot: '^demo/' },
-    {
-      dependencyTypes: ['npm-dev'],
-    },
+    { dependencyTypes: ['npm-dev'] },
   ),
   never('src-without-tests', 'Shipped code imports no tests.', { path: '/src/' }, { path: '/test/' }),
 ];
