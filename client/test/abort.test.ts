@@ -1,9 +1,9 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { expect } from 'chai';
 import { createInferenceClient, type InferenceClient } from '../src/index.js';
 import { failureOf } from './support/failure-of.js';
 import { startFakeInference } from './support/fake-inference.js';
+import { listen } from './support/listen.js';
 
 /** More turns than a call takes from its start to its first byte. */
 const TURNS = 16;
@@ -31,9 +31,8 @@ describe('a signal', () => {
         .pipe(far)
         .on('error', () => undefined)
         .pipe(near);
-    }).listen(0, '127.0.0.1');
-    await once(proxy, 'listening');
-    const client = createInferenceClient({ address: `127.0.0.1:${(proxy.address() as AddressInfo).port}` });
+    });
+    const client = createInferenceClient({ address: await listen(proxy) });
     try {
       for (const call of Object.values(calls)) {
         for (let turns = 0; turns < TURNS; turns += 1) {

@@ -1,7 +1,6 @@
-import { getEventListeners, once } from 'node:events';
+import { getEventListeners } from 'node:events';
 import { createServer } from 'node:http';
 import { constants, createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2';
-import type { AddressInfo, Server } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { expect } from 'chai';
@@ -9,16 +8,10 @@ import { connected } from './support/connected.js';
 import { one, type Reply, useEmbedText } from './support/embed-text-service.js';
 import { failureOf } from './support/failure-of.js';
 import { deferred, failure } from './support/fake-service.js';
+import { listen } from './support/listen.js';
 
 describe('a call of the client', () => {
   const { open, serve, connect } = useEmbedText();
-
-  /** Lets a server listen that does not speak gRPC, and returns its address. */
-  async function listen(server: Server): Promise<string> {
-    open.push(server);
-    await once(server.listen(0, '127.0.0.1'), 'listening');
-    return `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  }
 
   /** A server that is starting for that many calls. */
   async function restarting(refusals: number) {
@@ -214,14 +207,14 @@ describe('a call of the client', () => {
   });
 
   it('says that a program or a proxy does not speak HTTP/2', async () => {
-    const address = await listen(createServer((_request, response) => response.end('hello')));
+    const address = await listen(open(createServer((_request, response) => response.end('hello'))));
     const error = await failureOf(connect({ address, retry: { maxAttempts: 1 } }).getServerInfo());
     expect(error).to.include({ code: 'UNAVAILABLE', reason: 'UNREACHABLE' });
     expect(error.message).to.contain(`${address} cannot be reached: what answers does not speak HTTP/2`);
   });
 
   it('says that an answer is not of gRPC, such as that of a proxy', async () => {
-    const address = await listen(createHttp2Server((_request, response) => response.writeHead(415).end('no')));
+    const address = await listen(open(createHttp2Server((_request, response) => response.writeHead(415).end('no'))));
     const error = await failureOf(connect({ address }).getServerInfo());
     expect(error).to.include({ code: 'UNKNOWN', attempts: 1 });
     expect(error.message).to.contain(
@@ -237,7 +230,7 @@ describe('a call of the client', () => {
         stream.respond(headers, { waitForTrailers: true });
         stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' })).end(compressed);
       });
-      const address = await listen(proxy);
+      const address = await listen(open(proxy));
       const error = await failureOf(connect({ address }).getServerInfo());
       expect(error).to.include({ code: 'INTERNAL', attempts: 1 });
       expect(error.message).to.contain(`Expected the answer of ${address} to be compressed with gzip`);
@@ -249,7 +242,7 @@ describe('a call of the client', () => {
     // As of nginx and HAProxy; as of Envoy for a route's timeout and for a stream that is idle.
     for (const answer of [{ ':status': 504 }, envoy('upstream request timeout'), envoy('stream timeout')]) {
       const proxy = createHttp2Server().on('stream', (stream) => stream.respond(answer, { endStream: true }));
-      const address = await listen(proxy);
+      const address = await listen(open(proxy));
       const error = await failureOf(connect({ address }).getServerInfo());
       expect(error).to.include({ code: 'UNAVAILABLE', reason: 'PROXY_TIMEOUT', attempts: 1 });
       expect(error.message).to.contain(`A proxy at ${address} ended GetServerInfo at its own time limit`);
@@ -272,7 +265,7 @@ describe('a call of the client', () => {
       [resetBy(NGHTTP2_ENHANCE_YOUR_CALM), 'RESOURCE_EXHAUSTED', refused],
     ] as const) {
       const proxy = createHttp2Server().on('stream', (stream) => end(stream.on('error', () => undefined)));
-      const address = await listen(proxy);
+      const address = await listen(open(proxy));
       const error = await failureOf(connect({ address }).getServerInfo());
       expect(error).to.include({ code, reason: undefined });
       expect(error.message).to.contain(`${address} ${why}`);

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { type ServerWritableStream, type sendUnaryData, status } from '@grpc/grpc-js';
+import { type ServerWritableStream, status } from '@grpc/grpc-js';
 import {
   type EmbedTextRequest,
   EmbedTextResponseSchema,
@@ -7,7 +7,6 @@ import {
   Health,
   type HealthCheckResponse,
   HealthCheckResponseSchema,
-  type HealthListResponse,
   HealthListResponseSchema,
   InferenceService,
   StatusSchema,
@@ -17,7 +16,7 @@ import { expect } from 'chai';
 import { createInferenceClient, InferenceClientError, InvalidArgumentError, valuesOf } from '../src/index.js';
 import { bytesOf, model, one, useEmbedText } from './support/embed-text-service.js';
 import { failureOf } from './support/failure-of.js';
-import { detailsOf, startFakeService } from './support/fake-service.js';
+import { answering, detailsOf, startFakeService } from './support/fake-service.js';
 
 describe('the client', () => {
   const { open, serve, connect } = useEmbedText();
@@ -109,23 +108,14 @@ describe('the client', () => {
 
   it('takes a status of health that a later server sends for unknown', async () => {
     const later = { status: 9 };
-    const service = await startFakeService([
-      [
-        Health,
-        {
-          check: (_call: unknown, reply: sendUnaryData<HealthCheckResponse>) =>
-            reply(null, create(HealthCheckResponseSchema, later)),
-          list: (_call: unknown, reply: sendUnaryData<HealthListResponse>) =>
-            reply(null, create(HealthListResponseSchema, { statuses: { '': later } })),
-          watch: (call: ServerWritableStream<unknown, HealthCheckResponse>) => {
-            call.write(create(HealthCheckResponseSchema, later));
-            call.end();
-          },
-        },
-      ],
-    ]);
-    open.push(service);
-    const client = connect({ address: service.address });
+    const check = answering(HealthCheckResponseSchema, later);
+    const list = answering(HealthListResponseSchema, { statuses: { '': later } });
+    const watch = (call: ServerWritableStream<unknown, HealthCheckResponse>) => {
+      call.write(create(HealthCheckResponseSchema, later));
+      call.end();
+    };
+    const { address } = open(await startFakeService([[Health, { check, list, watch }]]));
+    const client = connect({ address });
     expect(await client.checkHealth()).to.equal('UNKNOWN');
     expect(await client.listHealth()).to.deep.equal({ '': 'UNKNOWN' });
     expect((await client.watchHealth().next()).value).to.equal('UNKNOWN');
@@ -152,19 +142,13 @@ describe('the client', () => {
   });
 
   it('returns responses as plain data, with large integers as numbers', async () => {
-    const info = create(GetServerInfoResponseSchema, {
+    const getServerInfo = answering(GetServerInfoResponseSchema, {
       version: '1.2.3',
       models: [{ role: 'vision', model, memoryBytes: 5_000_000_000n }],
       limits: { maxMessageBytes: 64n },
     });
-    const service = await startFakeService([
-      [
-        InferenceService,
-        { getServerInfo: (_call: unknown, reply: (error: null, value: typeof info) => void) => reply(null, info) },
-      ],
-    ]);
-    open.push(service);
-    const answer = await connect({ address: service.address }).getServerInfo();
+    const { address } = open(await startFakeService([[InferenceService, { getServerInfo }]]));
+    const answer = await connect({ address }).getServerInfo();
     expect(answer.models[0]?.memoryBytes).to.equal(5_000_000_000);
     expect(JSON.parse(JSON.stringify(answer))).to.deep.include({ version: '1.2.3' });
     expect(answer).to.not.have.property('$typeName');

@@ -1,9 +1,9 @@
-import { once } from 'node:events';
-import net, { type AddressInfo } from 'node:net';
+import net from 'node:net';
 import { expect } from 'chai';
 import { createInferenceClient } from '../src/index.js';
 import { failureOf } from './support/failure-of.js';
 import { startFakeInference } from './support/fake-inference.js';
+import { listen } from './support/listen.js';
 
 /** A proxy that can drop all bytes without closing its connections, like an unplugged cable. */
 async function startCable(target: string) {
@@ -26,10 +26,8 @@ async function startCable(target: string) {
       });
     }
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
   return {
-    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address: await listen(server),
     cut: () => {
       cut = true;
     },

@@ -1,42 +1,37 @@
-import { create } from '@bufbuild/protobuf';
-import type { sendUnaryData } from '@grpc/grpc-js';
-import { type EmbedTextResponse, EmbedTextResponseSchema, InferenceService } from '@heimdex/gen';
+import { EmbedTextResponseSchema, InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
-import { createInferenceClient, type InferenceClient, type InferenceClientOptions } from '../src/index.js';
+import { createInferenceClient, type InferenceClientOptions } from '../src/index.js';
 import { channelOptions, retryOptions } from '../src/options.js';
 import { DEFAULT_RETRY, type RetryOptions } from '../src/retry.js';
+import { closedAfterEach } from './support/closed-after-each.js';
+import type { Reply } from './support/embed-text-service.js';
 import { failureOf } from './support/failure-of.js';
-import { type FakeService, startFakeService } from './support/fake-service.js';
-
-type Reply = sendUnaryData<EmbedTextResponse>;
+import { answering, type FakeService, startFakeService } from './support/fake-service.js';
 
 /** Timers of Node.js are limited to 2^31 ms. */
 const MAX_TIMEOUT_MS = 2_000_000_000;
 
 describe("the client's options", () => {
-  const open: InferenceClient[] = [];
+  const open = closedAfterEach();
   let service: FakeService;
   /** The deadline of each call, as the server read it. */
   const deadlines: number[] = [];
 
   before(async () => {
+    const answer = answering(EmbedTextResponseSchema, { model: { id: 'org/name' } });
     const embedText = (call: { getDeadline(): Date | number }, reply: Reply): void => {
       deadlines.push(Number(call.getDeadline()));
-      reply(null, create(EmbedTextResponseSchema, { model: { id: 'org/name' } }));
+      answer(call, reply);
     };
     service = await startFakeService([[InferenceService, { embedText }]]);
   });
   after(() => service.close());
   afterEach(() => {
     deadlines.length = 0;
-    for (const client of open.splice(0)) client.close();
   });
 
-  function connect(options: InferenceClientOptions = {}): InferenceClient {
-    const client = createInferenceClient({ address: service.address, ...options });
-    open.push(client);
-    return client;
-  }
+  const connect = (options: InferenceClientOptions = {}) =>
+    open(createInferenceClient({ address: service.address, ...options }));
 
   it('accept any timeout and cap it to what timers hold', async () => {
     for (const timeoutMs of [3e9, 1e12, Number.MAX_VALUE, Number.POSITIVE_INFINITY]) {

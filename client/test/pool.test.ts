@@ -1,12 +1,7 @@
 import { create } from '@bufbuild/protobuf';
+import { credentials, type ServerWritableStream, type sendUnaryData, status } from '@grpc/grpc-js';
 import {
-  credentials,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type sendUnaryData,
-  status,
-} from '@grpc/grpc-js';
-import {
+  type GetServerInfoResponse,
   GetServerInfoResponseSchema,
   Health,
   type HealthCheckRequest,
@@ -20,13 +15,17 @@ import { createInferenceClient, type InferenceClient, type InferenceClientOption
 import { parseAddress } from '../src/transport/address.js';
 import { Endpoint } from '../src/transport/endpoint.js';
 import { HealthWatch } from '../src/transport/health-watch.js';
-import { EndpointPool } from '../src/transport/pool.js';
+import { EndpointPool, type PoolParts } from '../src/transport/pool.js';
+import { closedAfterEach } from './support/closed-after-each.js';
 import { failureOf } from './support/failure-of.js';
-import { type FakeService, type FakeServiceOptions, failure, startFakeService } from './support/fake-service.js';
+import {
+  answering,
+  type FakeService,
+  type FakeServiceOptions,
+  failure,
+  startFakeService,
+} from './support/fake-service.js';
 import { startSilentServer } from './support/silent-server.js';
-
-type Info = ServerUnaryCall<unknown, unknown>;
-type Reply = sendUnaryData<ReturnType<typeof info>>;
 
 /** A server that responds with its name and reports a configurable health. */
 interface Replica extends FakeService {
@@ -36,41 +35,32 @@ interface Replica extends FakeService {
 }
 
 describe('several servers', () => {
-  const open: { close(): void }[] = [];
-  afterEach(() => {
-    for (const resource of open.splice(0).reverse()) resource.close();
-  });
+  const open = closedAfterEach();
 
   async function replica(name: string, options: FakeServiceOptions = {}): Promise<Replica> {
     const watchers = new Set<ServerWritableStream<HealthCheckRequest, HealthCheckResponse>>();
     const state = { status: Serving.SERVING, refuse: false };
     const calls = { count: 0 };
-    const service = await startFakeService(
-      [
+    const answer = answering(GetServerInfoResponseSchema, { version: name });
+    const getServerInfo = (call: unknown, reply: sendUnaryData<GetServerInfoResponse>) => {
+      calls.count += 1;
+      if (state.refuse) reply(failure(status.UNAVAILABLE, 'draining', { reason: 'DRAINING' }));
+      else answer(call, reply);
+    };
+    const watch = (call: ServerWritableStream<HealthCheckRequest, HealthCheckResponse>) => {
+      watchers.add(call);
+      call.on('cancelled', () => watchers.delete(call));
+      call.write(create(HealthCheckResponseSchema, { status: state.status }));
+    };
+    const service = open(
+      await startFakeService(
         [
-          InferenceService,
-          {
-            getServerInfo: (_call: Info, reply: Reply) => {
-              calls.count += 1;
-              if (state.refuse) reply(failure(status.UNAVAILABLE, 'draining', { reason: 'DRAINING' }));
-              else reply(null, info(name));
-            },
-          },
+          [InferenceService, { getServerInfo }],
+          [Health, { watch }],
         ],
-        [
-          Health,
-          {
-            watch: (call: ServerWritableStream<HealthCheckRequest, HealthCheckResponse>) => {
-              watchers.add(call);
-              call.on('cancelled', () => watchers.delete(call));
-              call.write(create(HealthCheckResponseSchema, { status: state.status }));
-            },
-          },
-        ],
-      ],
-      options,
+        options,
+      ),
     );
-    open.push(service);
     return {
       ...service,
       calls,
@@ -87,17 +77,19 @@ describe('several servers', () => {
     };
   }
 
-  async function silentServer(): Promise<string> {
-    const silent = await startSilentServer();
-    open.push(silent);
-    return silent.address;
-  }
+  const connect = (options: InferenceClientOptions) =>
+    open(createInferenceClient({ retry: { initialDelayMs: 1 }, ...options }));
 
-  function connect(options: InferenceClientOptions): InferenceClient {
-    const client = createInferenceClient({ retry: { initialDelayMs: 1 }, ...options });
-    open.push(client);
-    return client;
-  }
+  const poolOf = (names: readonly string[], lookup: PoolParts['lookup'], now: () => number) =>
+    open(
+      new EndpointPool({
+        addresses: names.map(parseAddress),
+        connect: (target) => new Endpoint(target, credentials.createInsecure(), {}),
+        lookup,
+        watch: (endpoint) => new HealthWatch(endpoint),
+        now,
+      }),
+    );
 
   it('are used round robin', async () => {
     const servers = [await replica('a'), await replica('b'), await replica('c')];
@@ -129,9 +121,9 @@ describe('several servers', () => {
   });
 
   it('replace one that accepts connections and says nothing, long before the time to connect is up', async () => {
-    const silent = await silentServer();
+    const silent = open(await startSilentServer());
     const a = await replica('a');
-    const client = connect({ addresses: [silent, a.address], connectTimeoutMs: 3_600_000 });
+    const client = connect({ addresses: [silent.address, a.address], connectTimeoutMs: 3_600_000 });
     expect(await names(client, 3)).to.deep.equal(['a', 'a', 'a']);
   });
 
@@ -168,10 +160,8 @@ describe('several servers', () => {
   });
 
   it('count as serving without a health service', async () => {
-    const plain = await startFakeService([
-      [InferenceService, { getServerInfo: (_call: Info, reply: Reply) => reply(null, info('plain')) }],
-    ]);
-    open.push(plain);
+    const getServerInfo = answering(GetServerInfoResponseSchema, { version: 'plain' });
+    const plain = open(await startFakeService([[InferenceService, { getServerInfo }]]));
     const a = await replica('a');
     const client = connect({ addresses: [plain.address, a.address] });
     await until(() => client.servers().every(({ health }) => health === 'serving'));
@@ -190,17 +180,11 @@ describe('several servers', () => {
     let found = ['10.0.0.1'];
     let nowMs = 1_000_000;
     const lookedUp: string[] = [];
-    const pool = new EndpointPool({
-      addresses: [parseAddress('dns:///inference.test:9')],
-      connect: (target) => new Endpoint(target, credentials.createInsecure(), {}),
-      lookup: async (host) => {
-        lookedUp.push(host);
-        return found;
-      },
-      watch: (endpoint) => new HealthWatch(endpoint),
-      now: () => nowMs,
-    });
-    open.push(pool);
+    const lookup = async (host: string) => {
+      lookedUp.push(host);
+      return found;
+    };
+    const pool = poolOf(['dns:///inference.test:9'], lookup, () => nowMs);
     const addresses = () => pool.endpoints.map(({ address }) => address);
     const first = await pool.pick();
     expect(addresses()).to.deep.equal(['10.0.0.1:9']);
@@ -237,18 +221,12 @@ describe('several servers', () => {
   it('behind several names ignore unresolvable ones, and are kept when their own stops resolving', async () => {
     const known = new Map([['one.test', '10.0.0.1']]);
     let nowMs = 1_000_000;
-    const pool = new EndpointPool({
-      addresses: ['dns:///two.test:9', 'dns:///one.test:9'].map(parseAddress),
-      connect: (target) => new Endpoint(target, credentials.createInsecure(), {}),
-      lookup: async (host) => {
-        const ip = known.get(host);
-        if (ip === undefined) throw new Error(`getaddrinfo ENOTFOUND ${host}`);
-        return [ip];
-      },
-      watch: (endpoint) => new HealthWatch(endpoint),
-      now: () => nowMs,
-    });
-    open.push(pool);
+    const lookup = async (host: string) => {
+      const ip = known.get(host);
+      if (ip === undefined) throw new Error(`getaddrinfo ENOTFOUND ${host}`);
+      return [ip];
+    };
+    const pool = poolOf(['dns:///two.test:9', 'dns:///one.test:9'], lookup, () => nowMs);
     const addresses = () => pool.endpoints.map(({ address }) => address).sort();
     expect((await pool.pick()).address).to.equal('10.0.0.1:9');
     known.delete('one.test');
@@ -271,7 +249,8 @@ describe('several servers', () => {
   });
 
   it('that do not complete a connection time out', async () => {
-    const client = connect({ address: await silentServer(), connectTimeoutMs: 30, retry: { maxAttempts: 1 } });
+    const { address } = open(await startSilentServer());
+    const client = connect({ address, connectTimeoutMs: 30, retry: { maxAttempts: 1 } });
     const error = await failureOf(client.getServerInfo());
     expect(error.code).to.be.oneOf(['UNAVAILABLE', 'DEADLINE_EXCEEDED']);
   });
@@ -284,10 +263,6 @@ describe('several servers', () => {
     expect(client.servers()).to.deep.equal([]);
   });
 });
-
-function info(version: string) {
-  return create(GetServerInfoResponseSchema, { version });
-}
 
 async function names(client: InferenceClient, count: number): Promise<string[]> {
   const found: string[] = [];

@@ -1,14 +1,14 @@
-import { once } from 'node:events';
-import net, { type AddressInfo } from 'node:net';
+import net from 'node:net';
 import { createSecureContext, createServer as createTlsServer } from 'node:tls';
-import { create } from '@bufbuild/protobuf';
-import { ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
+import { ServerCredentials } from '@grpc/grpc-js';
 import { GetServerInfoResponseSchema, InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
-import { createInferenceClient, type InferenceClient, type InferenceClientOptions } from '../src/index.js';
+import { createInferenceClient, type InferenceClientOptions } from '../src/index.js';
 import { type KeyPair, makeCertificates } from './support/certificates.js';
+import { closedAfterEach } from './support/closed-after-each.js';
 import { failureOf } from './support/failure-of.js';
-import { type FakeService, startFakeService } from './support/fake-service.js';
+import { answering, type FakeService, startFakeService } from './support/fake-service.js';
+import { listen } from './support/listen.js';
 import { heimdex } from './support/run.js';
 
 const NAME = 'inference.test';
@@ -20,7 +20,7 @@ describe('an encrypted connection', () => {
   let own: KeyPair;
   let service: FakeService;
   let credentials: ServerCredentials;
-  const open: InferenceClient[] = [];
+  const open = closedAfterEach();
 
   before(async () => {
     ({ ca, server, expired, client: own } = await makeCertificates(NAME));
@@ -29,21 +29,13 @@ describe('an encrypted connection', () => {
       [{ cert_chain: Buffer.from(server.cert), private_key: Buffer.from(server.key) }],
       true,
     );
-    const info = create(GetServerInfoResponseSchema, { version: '1' });
-    const getServerInfo = (_call: ServerUnaryCall<unknown, unknown>, reply: sendUnaryData<typeof info>) =>
-      reply(null, info);
+    const getServerInfo = answering(GetServerInfoResponseSchema, { version: '1' });
     service = await startFakeService([[InferenceService, { getServerInfo }]], { credentials });
   });
   after(() => service.close());
-  afterEach(() => {
-    for (const client of open.splice(0)) client.close();
-  });
 
-  function connect(options: InferenceClientOptions): InferenceClient {
-    const client = createInferenceClient({ retry: { maxAttempts: 1 }, ...options });
-    open.push(client);
-    return client;
-  }
+  const connect = (options: InferenceClientOptions) =>
+    open(createInferenceClient({ retry: { maxAttempts: 1 }, ...options }));
 
   it('trusts the given authority and sends its client certificate', async () => {
     const client = connect({ address: `https://${service.address}`, tls: { ca: ca.cert, ...own } });
@@ -81,16 +73,11 @@ describe('an encrypted connection', () => {
         done(null, createSecureContext(own));
       },
     });
-    try {
-      await once(named.listen(0, '127.0.0.1'), 'listening');
-      const address = `https://127.0.0.1:${(named.address() as AddressInfo).port}`;
-      const error = await failureOf(connect({ address, tls: { ca: ca.cert } }).getServerInfo());
-      expect(error).to.include({ tlsProblem: 'CERTIFICATE_NAME' });
-      expect(error.message).to.include('IP: 127.0.0.1');
-      expect(names).to.deep.equal([]);
-    } finally {
-      named.close();
-    }
+    const address = `https://${await listen(open(named))}`;
+    const error = await failureOf(connect({ address, tls: { ca: ca.cert } }).getServerInfo());
+    expect(error).to.include({ tlsProblem: 'CERTIFICATE_NAME' });
+    expect(error.message).to.include('IP: 127.0.0.1');
+    expect(names).to.deep.equal([]);
   });
 
   it('is refused to a server of an unknown authority', async () => {
@@ -101,14 +88,10 @@ describe('an encrypted connection', () => {
 
   it('is refused to a server whose certificate has expired', async () => {
     const pair = { cert_chain: Buffer.from(expired.cert), private_key: Buffer.from(expired.key) };
-    const late = await startFakeService([], { credentials: ServerCredentials.createSsl(null, [pair]) });
-    try {
-      const error = await failureOf(connect({ address: late.address, tls: { ca: ca.cert } }).getServerInfo());
-      expect(error).to.include({ reason: 'UNREACHABLE', tlsProblem: 'CERTIFICATE_EXPIRED' });
-      expect(error.message).to.match(/its certificate is not valid today \(certificate has expired\): renew it/);
-    } finally {
-      late.close();
-    }
+    const { address } = open(await startFakeService([], { credentials: ServerCredentials.createSsl(null, [pair]) }));
+    const error = await failureOf(connect({ address, tls: { ca: ca.cert } }).getServerInfo());
+    expect(error).to.include({ reason: 'UNREACHABLE', tlsProblem: 'CERTIFICATE_EXPIRED' });
+    expect(error.message).to.match(/its certificate is not valid today \(certificate has expired\): renew it/);
   });
 
   it('fails without a required client certificate', async () => {
@@ -136,25 +119,16 @@ describe('an encrypted connection', () => {
 
   it('is not suggested for a port that speaks neither', async () => {
     const other = net.createServer((socket) => socket.on('error', () => {}).end('SSH-2.0-OpenSSH_9.2\r\n'));
-    await once(other.listen(0, '127.0.0.1'), 'listening');
-    try {
-      const address = `127.0.0.1:${(other.address() as AddressInfo).port}`;
-      const error = await failureOf(connect({ address, connectTimeoutMs: 500 }).getServerInfo());
-      expect(error).to.include({ reason: 'UNREACHABLE', tlsProblem: undefined });
-    } finally {
-      other.close();
-    }
+    const address = await listen(open(other));
+    const error = await failureOf(connect({ address, connectTimeoutMs: 500 }).getServerInfo());
+    expect(error).to.include({ reason: 'UNREACHABLE', tlsProblem: undefined });
   });
 
   it('is reported as unsupported by a port without TLS', async () => {
-    const plain = await startFakeService([]);
-    try {
-      const error = await failureOf(connect({ address: `https://${plain.address}` }).getServerInfo());
-      expect(error).to.include({ reason: 'UNREACHABLE', tlsProblem: 'TLS_UNSUPPORTED' });
-      expect(error.message).to.include(`the port does not speak TLS: use http://${plain.address}`);
-    } finally {
-      plain.close();
-    }
+    const { address } = open(await startFakeService([]));
+    const error = await failureOf(connect({ address: `https://${address}` }).getServerInfo());
+    expect(error).to.include({ reason: 'UNREACHABLE', tlsProblem: 'TLS_UNSUPPORTED' });
+    expect(error.message).to.include(`the port does not speak TLS: use http://${address}`);
   });
 
   it('to a server that has ended is not reported as a certificate error', async () => {

@@ -6,20 +6,14 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { create } from '@bufbuild/protobuf';
-import type { ServerDuplexStream } from '@grpc/grpc-js';
-import {
-  InferenceService,
-  type TranscribeStreamRequest,
-  type TranscribeStreamResponse,
-  TranscribeStreamResponseSchema,
-} from '@heimdex/gen';
+import type { TranscribeStreamRequest } from '@heimdex/gen';
 import { expect } from 'chai';
 import { createInferenceClient, type InferenceClient, type TranscribeEvent } from '../src/index.js';
 import { openVideo } from '../src/video/open-video.js';
 import { failureOf } from './support/failure-of.js';
-import { type FakeService, startFakeService } from './support/fake-service.js';
+import type { FakeService } from './support/fake-service.js';
 import { namedPipe } from './support/named-pipe.js';
+import { finish, startSpeechService } from './support/speech-service.js';
 
 const CASES = fileURLToPath(new URL('../../../inference/test/audio/cases/', import.meta.url));
 const SOURCES = fileURLToPath(new URL('../src/', import.meta.url));
@@ -35,7 +29,7 @@ describe('Files given to transcribeFile', () => {
 
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'heimdex-video-'));
-    const transcribeStream = (call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>) => {
+    service = await startSpeechService((call) => {
       const chunks: Uint8Array[] = [];
       call.on('data', ({ message }: TranscribeStreamRequest) => {
         if (message.case === 'audio') chunks.push(message.value);
@@ -44,14 +38,9 @@ describe('Files given to transcribeFile', () => {
       call.on('error', () => undefined);
       call.on('end', () => {
         received = Buffer.concat(chunks);
-        if (!answers) return;
-        const audioTrack = { index: 0, codec: 'AAC', language: 'eng' };
-        const summary = { language: 'en', warnings: ['one'], audioTrack };
-        call.write(create(TranscribeStreamResponseSchema, { message: { case: 'summary', value: summary } }));
-        call.end();
+        if (answers) finish(call, { warnings: ['one'], audioTrack: { index: 0, codec: 'AAC', language: 'eng' } });
       });
-    };
-    service = await startFakeService([[InferenceService, { transcribeStream }]]);
+    });
     client = createInferenceClient({ address: service.address });
   });
   beforeEach(() => {

@@ -2,41 +2,31 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import type { ServerDuplexStream } from '@grpc/grpc-js';
-import {
-  InferenceService,
-  type TranscribeStreamRequest,
-  type TranscribeStreamResponse,
-  TranscribeStreamResponseSchema,
-} from '@heimdex/gen';
+import type { TranscribeStreamRequest } from '@heimdex/gen';
 import { expect } from 'chai';
-import { type FakeService, startFakeService } from '../support/fake-service.js';
+import type { FakeService } from '../support/fake-service.js';
 import { screenOf } from '../support/screen.js';
+import { finish, type SpeechCall, send, startSpeechService } from '../support/speech-service.js';
 
 const BIN = fileURLToPath(new URL('../../../bin/heimdex.js', import.meta.url));
 const COLUMNS = 24;
 
 /** A server whose audio is lines of text: `?text` is answered as a partial result, other lines as final ones; `hang`: it sends no
  * final ones any more. */
-function transcribeLive(call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>): void {
+function transcribeLive(call: SpeechCall): void {
   let id = 0;
   let hangs = false;
-  const answer = (message: NonNullable<MessageInitShape<typeof TranscribeStreamResponseSchema>['message']>) => {
-    call.write(create(TranscribeStreamResponseSchema, { message }));
-  };
   call.on('data', ({ message }: TranscribeStreamRequest) => {
     if (message.case !== 'audio') return;
     for (const line of Buffer.from(message.value).toString().split('\n').slice(0, -1)) {
       hangs ||= line === 'hang';
-      if (line.startsWith('?')) answer({ case: 'partial', value: { text: line.slice(1) } });
-      else if (!hangs) answer({ case: 'segment', value: { id: id++, text: line } });
+      if (line.startsWith('?')) send(call, { case: 'partial', value: { text: line.slice(1) } });
+      else if (!hangs) send(call, { case: 'segment', value: { id: id++, text: line } });
     }
   });
   call.on('end', () => {
-    if (hangs) return answer({ case: 'partial', value: { text: 'the audio has ended' } });
-    answer({ case: 'summary', value: { language: 'ko', durationSeconds: id } });
-    call.end();
+    if (hangs) send(call, { case: 'partial', value: { text: 'the audio has ended' } });
+    else finish(call);
   });
   call.on('error', () => {});
 }
@@ -62,7 +52,7 @@ describe('heimdex transcribe --live in a terminal', () => {
       console.log('      skipped: needs the command script of util-linux, which makes the terminal');
       this.skip();
     }
-    service = await startFakeService([[InferenceService, { transcribeStream: transcribeLive }]]);
+    service = await startSpeechService(transcribeLive);
   });
   after(() => service?.close());
   afterEach(async () => {
@@ -104,18 +94,8 @@ describe('heimdex transcribe --live in a terminal', () => {
 
   it('shows the end of what is not final in one line, where wide characters take two columns', async () => {
     const run = start();
-    const spoken = [
-      '안녕하세요',
-      ' 오늘은',
-      ' 날씨가',
-      ' 정말',
-      ' 좋습니다',
-      ' 그래서',
-      ' 우리는',
-      ' 산책을',
-      ' 갑니다',
-    ];
-    for (const count of spoken.keys()) run.audio.write(`?${spoken.slice(0, count + 1).join('')}\n`);
+    const spoken = '안녕하세요 오늘은 날씨가 정말 좋습니다 그래서 우리는 산책을 갑니다'.split(' ');
+    for (const count of spoken.keys()) run.audio.write(`?${spoken.slice(0, count + 1).join(' ')}\n`);
     const output = await run.printed('갑니다');
     expect(screenOf(output, COLUMNS)).to.deep.equal(['서 우리는 산책을 갑니다']);
     run.audio.write(`?ひとつの文はこの端末の一行よりも長いので終わりだけを見せます\n`);

@@ -1,17 +1,10 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import type { ServerDuplexStream } from '@grpc/grpc-js';
-import {
-  InferenceService,
-  type TranscribeStreamRequest,
-  type TranscribeStreamResponse,
-  TranscribeStreamResponseSchema,
-} from '@heimdex/gen';
+import type { TranscribeStreamRequest } from '@heimdex/gen';
 import { expect } from 'chai';
 import { useCli } from '../support/cli-fixture.js';
-import { startFakeService } from '../support/fake-service.js';
 import { heimdex } from '../support/run.js';
+import { finish, type SpeechCall, send, startSpeechService } from '../support/speech-service.js';
 
 /** The cue of one second, numbered (SRT) or not (WebVTT). */
 function cue(number: string, second: number, text: string): string {
@@ -20,21 +13,16 @@ function cue(number: string, second: number, text: string): string {
 }
 
 /** A server that sends one segment per chunk as soon as it arrives. */
-function transcribeImmediately(call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>): void {
+function transcribeImmediately(call: SpeechCall): void {
   let id = 0;
-  const answer = (message: MessageInitShape<typeof TranscribeStreamResponseSchema>['message']) =>
-    call.write(create(TranscribeStreamResponseSchema, message === undefined ? {} : { message }));
   call.on('data', ({ message }: TranscribeStreamRequest) => {
     if (message.case !== 'audio') return;
     const text = ` ${Buffer.from(message.value).toString()}`;
-    answer({ case: 'segment', value: { id, startSeconds: id, endSeconds: id + 1, text } });
+    send(call, { case: 'segment', value: { id, startSeconds: id, endSeconds: id + 1, text } });
     id += 1;
-    answer({ case: 'progress', value: { processedSeconds: id } });
+    send(call, { case: 'progress', value: { processedSeconds: id } });
   });
-  call.on('end', () => {
-    answer({ case: 'summary', value: { language: 'en', durationSeconds: id } });
-    call.end();
-  });
+  call.on('end', () => finish(call, { durationSeconds: id }));
 }
 
 /** The output so far, with a promise for an expected value. */
@@ -103,7 +91,7 @@ describe('heimdex transcribe', () => {
     ],
   ] as const) {
     it(`writes each segment while audio is still arriving: ${name}`, async () => {
-      const service = await startFakeService([[InferenceService, { transcribeStream: transcribeImmediately }]]);
+      const service = await startSpeechService(transcribeImmediately);
       const output = new WatchedOutput();
       try {
         const audio = (async function* () {
@@ -128,22 +116,9 @@ describe('heimdex transcribe', () => {
   it('sends only the given options', async () => {
     const path = await file('a.wav', 'x');
     await run(['transcribe', path]);
-    await run([
-      'transcribe',
-      path,
-      '--language',
-      'de',
-      '--translate',
-      '--beam-size',
-      '5',
-      '--no-condition',
-      '--skip-silence',
-      '2',
-      '--max-speech',
-      '20',
-      '--raw',
-      's16le',
-    ]);
+    const options =
+      '--language de --translate --beam-size 5 --no-condition --skip-silence 2 --max-speech 20 --raw s16le';
+    await run(['transcribe', path, ...options.split(' ')]);
     const [plain, full] = cli.server.starts.map((start) => (start.case === 'start' ? start.value : undefined));
     expect(plain?.options).to.not.have.any.keys('language', 'beamSize', 'conditionOnPreviousText', 'vadParameters');
     expect(full?.options).to.include({ language: 'de', task: 2, beamSize: 5, conditionOnPreviousText: false });

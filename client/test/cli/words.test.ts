@@ -1,15 +1,8 @@
-import { create } from '@bufbuild/protobuf';
-import type { ServerDuplexStream } from '@grpc/grpc-js';
-import {
-  InferenceService,
-  type TranscribeStart,
-  type TranscribeStreamRequest,
-  type TranscribeStreamResponse,
-  TranscribeStreamResponseSchema,
-} from '@heimdex/gen';
+import type { TranscribeStart, TranscribeStreamRequest } from '@heimdex/gen';
 import { expect } from 'chai';
-import { type FakeService, startFakeService } from '../support/fake-service.js';
+import type { FakeService } from '../support/fake-service.js';
 import { heimdex } from '../support/run.js';
+import { finish, send, startSpeechService } from '../support/speech-service.js';
 
 const WORDS = ['One', ' small', ' step,'].map((text, index) => {
   return { text, startSeconds: index + 0.25, endSeconds: index + 0.9, probability: 1 };
@@ -21,19 +14,16 @@ describe('heimdex transcribe, words and lines', () => {
 
   beforeEach(async () => {
     start = undefined;
-    const transcribeStream = (call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>) => {
+    service = await startSpeechService((call) => {
       call.on('data', ({ message }: TranscribeStreamRequest) => {
         if (message.case === 'start') start = message.value;
       });
       call.on('end', () => {
         const value = { id: 0, startSeconds: 0, endSeconds: 3, text: ' One small step,', words: WORDS };
-        call.write(create(TranscribeStreamResponseSchema, { message: { case: 'segment', value } }));
-        const summary = { language: 'en', durationSeconds: 3 };
-        call.write(create(TranscribeStreamResponseSchema, { message: { case: 'summary', value: summary } }));
-        call.end();
+        send(call, { case: 'segment', value });
+        finish(call);
       });
-    };
-    service = await startFakeService([[InferenceService, { transcribeStream }]]);
+    });
   });
   afterEach(() => service.close());
 

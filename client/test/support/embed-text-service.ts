@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import type { ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import { type EmbedTextRequest, type EmbedTextResponse, EmbedTextResponseSchema, InferenceService } from '@heimdex/gen';
 import { createInferenceClient, type InferenceClient, type InferenceClientOptions } from '../../src/index.js';
+import { closedAfterEach } from './closed-after-each.js';
 import { type FakeService, startFakeService } from './fake-service.js';
 
 type EmbedTextCall = ServerUnaryCall<EmbedTextRequest, EmbedTextResponse>;
@@ -19,22 +20,13 @@ export const one = create(EmbedTextResponseSchema, {
 
 /** Servers of EmbedText and clients, closed after each test of a describe block. */
 export function useEmbedText() {
-  const open: { close(): void }[] = [];
-  afterEach(() => {
-    for (const resource of open.splice(0).reverse()) resource.close();
-  });
+  const open = closedAfterEach();
   return {
     open,
     async serve(embedText: (call: EmbedTextCall, reply: Reply) => void): Promise<FakeService> {
-      const service = await startFakeService([[InferenceService, { embedText }]]);
-      open.push(service);
-      return service;
+      return open(await startFakeService([[InferenceService, { embedText }]]));
     },
-    connect(options: InferenceClientOptions): InferenceClient {
-      const client = createInferenceClient(options);
-      open.push(client);
-      return client;
-    },
+    connect: (options: InferenceClientOptions): InferenceClient => open(createInferenceClient(options)),
   };
 }
 

@@ -1,11 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import {
-  type ServerDuplexStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type sendUnaryData,
-  status,
-} from '@grpc/grpc-js';
+import { type ServerUnaryCall, type ServerWritableStream, type sendUnaryData, status } from '@grpc/grpc-js';
 import {
   type DetectFacesRequest,
   type DetectFacesResponse,
@@ -32,10 +26,9 @@ import {
   HealthCheckResponse_ServingStatus as Serving,
   StatusSchema,
   type TranscribeStreamRequest,
-  type TranscribeStreamResponse,
-  TranscribeStreamResponseSchema,
 } from '@heimdex/gen';
 import { detailsOf, type FakeService, failure, startFakeService } from './fake-service.js';
+import { finish, type SpeechCall, send } from './speech-service.js';
 
 /** State of the fake server, which tests read and change. */
 export interface FakeInference extends FakeService {
@@ -126,7 +119,7 @@ export async function startFakeInference(): Promise<FakeInference> {
       }),
     );
   };
-  const transcribeStream = (call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>) => {
+  const transcribeStream = (call: SpeechCall) => {
     const chunks: Uint8Array[] = [];
     call.on('data', ({ message }: TranscribeStreamRequest) => {
       if (message.case === 'audio') chunks.push(message.value);
@@ -188,20 +181,15 @@ function face(content: Uint8Array): FaceResult {
   });
 }
 
-function respond(call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>, text: string): void {
-  const send = (message: Parameters<typeof create<typeof TranscribeStreamResponseSchema>>[1]) =>
-    call.write(create(TranscribeStreamResponseSchema, message));
+function respond(call: SpeechCall, text: string): void {
   const lines = text.split('\n').filter((line) => line !== '');
   for (const [id, line] of lines.entries()) {
     if (line === 'bad') {
       call.emit('error', failure(status.INVALID_ARGUMENT, 'not audio', { reason: 'AUDIO_UNREADABLE' }));
       return;
     }
-    send({ message: { case: 'segment', value: { id, startSeconds: id, endSeconds: id + 1, text: ` ${line}` } } });
-    send({ message: { case: 'progress', value: { processedSeconds: id + 1 } } });
+    send(call, { case: 'segment', value: { id, startSeconds: id, endSeconds: id + 1, text: ` ${line}` } });
+    send(call, { case: 'progress', value: { processedSeconds: id + 1 } });
   }
-  send({
-    message: { case: 'summary', value: { language: 'en', languageProbability: 0.5, durationSeconds: lines.length } },
-  });
-  call.end();
+  finish(call, { languageProbability: 0.5, durationSeconds: lines.length });
 }

@@ -1,10 +1,12 @@
 import {
   create,
+  type DescMessage,
   type DescMethod,
   type DescService,
   fromBinary,
   type Message,
   type MessageInitShape,
+  type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf';
 import { anyPack, durationFromMs } from '@bufbuild/protobuf/wkt';
@@ -15,6 +17,7 @@ import {
   ServerCredentials,
   type ServerOptions,
   type ServiceDefinition,
+  type sendUnaryData,
   type status,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
@@ -51,6 +54,11 @@ export async function startFakeService(
   return { address: `${host}:${bound}`, port: bound, close: () => server.forceShutdown() };
 }
 
+/** A handler that answers every call with the same message. */
+export function answering<Desc extends DescMessage>(desc: Desc, message: MessageInitShape<Desc>) {
+  return (_call: unknown, reply: sendUnaryData<MessageShape<Desc>>) => reply(null, create(desc, message));
+}
+
 export interface FailureOptions {
   readonly reason?: string;
   readonly field?: string;
@@ -59,16 +67,12 @@ export interface FailureOptions {
 
 /** Packs the details of an error as the server does. */
 export function detailsOf({ reason, field, retryAfterMs }: FailureOptions) {
+  const packed = <Desc extends DescMessage>(desc: Desc, message: MessageInitShape<Desc>) =>
+    anyPack(desc, create(desc, message));
   return [
-    ...(reason === undefined
-      ? []
-      : [anyPack(ErrorInfoSchema, message(ErrorInfoSchema, { reason, domain: 'heimdex.inference.v1' }))]),
-    ...(field === undefined
-      ? []
-      : [anyPack(BadRequestSchema, message(BadRequestSchema, { fieldViolations: [{ field, description: 'wrong' }] }))]),
-    ...(retryAfterMs === undefined
-      ? []
-      : [anyPack(RetryInfoSchema, message(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) }))]),
+    ...(reason === undefined ? [] : [packed(ErrorInfoSchema, { reason, domain: 'heimdex.inference.v1' })]),
+    ...(field === undefined ? [] : [packed(BadRequestSchema, { fieldViolations: [{ field, description: 'wrong' }] })]),
+    ...(retryAfterMs === undefined ? [] : [packed(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) })]),
   ];
 }
 
@@ -81,10 +85,6 @@ export function failure(code: status, text: string, options: FailureOptions = {}
     metadata.set('grpc-status-details-bin', Buffer.from(packed));
   }
   return { code, details: text, metadata };
-}
-
-function message<Desc extends Parameters<typeof create>[0]>(desc: Desc, init: MessageInitShape<Desc>) {
-  return create(desc, init);
 }
 
 function definitionOf(service: DescService): ServiceDefinition {

@@ -1,5 +1,5 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
+import { listen } from './listen.js';
 
 /** Starts a server that accepts connections and never responds. */
 export async function startSilentServer() {
@@ -9,12 +9,10 @@ export async function startSilentServer() {
     socket.on('error', () => undefined);
     socket.resume();
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
   return {
     server,
     sockets,
-    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address: await listen(server),
     close: () => {
       for (const socket of sockets) socket.destroy();
       server.close();
