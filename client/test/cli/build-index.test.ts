@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { writeImageIndex } from '../../src/search/image-index.js';
 import { useCli } from '../support/cli-fixture.js';
 import { namedPipe } from '../support/named-pipe.js';
+import { documentsIn } from '../support/run.js';
 
 describe('heimdex index', () => {
   const cli = useCli();
@@ -11,7 +12,7 @@ describe('heimdex index', () => {
 
   const figures = async (index: string, ...more: string[]) => {
     const { stdout } = await run(['index', cli.dir, '--index', index, '--json', ...more]);
-    const { images, embedded, unchanged, gone } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+    const { images, embedded, unchanged, gone } = documentsIn(stdout).at(-1);
     return { images, embedded, unchanged, gone };
   };
 

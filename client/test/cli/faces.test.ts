@@ -3,7 +3,7 @@ import { readdir, readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import sharp from 'sharp';
+import sharp, { type Color } from 'sharp';
 import { useCli } from '../support/cli-fixture.js';
 import { namedPipe } from '../support/named-pipe.js';
 
@@ -31,12 +31,18 @@ function wideTiff(pixel: Uint32Array | Float32Array): Buffer {
   return Buffer.concat([head, pixels]);
 }
 
+/** An image of one colour, as high as the faces of the fake server are in, or lying on its side. */
+function plain(background: Color, lying = false) {
+  const [width, height] = lying ? [200, 100] : [100, 200];
+  return sharp({ create: { width, height, channels: 3, background } });
+}
+
 describe('heimdex detect-faces', () => {
   const cli = useCli();
   const { run, file } = cli;
 
   it('lists the faces and draws them on the upright image', async () => {
-    const rotated = await sharp({ create: { width: 200, height: 100, channels: 3, background: '#808080' } })
+    const rotated = await plain('#808080', true)
       .withExif({ IFD0: { Orientation: '6' } })
       .withMetadata({ orientation: 6 })
       .jpeg()
@@ -56,10 +62,7 @@ describe('heimdex detect-faces', () => {
   });
 
   it('draws on the upright image of a PNG that has its EXIF data behind its pixels', async () => {
-    const inFront = await sharp({ create: { width: 200, height: 100, channels: 3, background: '#808080' } })
-      .withMetadata({ orientation: 6 })
-      .png()
-      .toBuffer();
+    const inFront = await plain('#808080', true).withMetadata({ orientation: 6 }).png().toBuffer();
     const chunks = ['IHDR', 'IDAT', 'eXIf', 'IEND'].map((type) => {
       const at = inFront.indexOf(type) - 4;
       return inFront.subarray(at, at + 12 + inFront.readUInt32BE(at));
@@ -71,7 +74,7 @@ describe('heimdex detect-faces', () => {
   });
 
   it('draws on an image without its end, as the server reads it', async () => {
-    const grey = sharp({ create: { width: 100, height: 200, channels: 3, background: '#808080' } });
+    const grey = plain('#808080');
     for (const [name, whole, missing] of [
       ['a.jpg', await grey.clone().jpeg().toBuffer(), 2],
       ['a.png', await grey.clone().png().toBuffer(), 16],
@@ -109,11 +112,7 @@ describe('heimdex detect-faces', () => {
   });
 
   it('draws on an image of 16 bits a sample in the colours of its profile', async () => {
-    const wide = await sharp({ create: { width: 100, height: 200, channels: 3, background: { r: 200, g: 90, b: 40 } } })
-      .toColourspace('rgb16')
-      .withIccProfile('p3')
-      .png()
-      .toBuffer();
+    const wide = await plain({ r: 200, g: 90, b: 40 }).toColourspace('rgb16').withIccProfile('p3').png().toBuffer();
     const drawn = join(cli.dir, 'drawn.png');
     await run(['detect-faces', await file('wide.png', wide), '--draw', drawn]);
     const { icc } = await sharp(drawn).metadata();
@@ -125,9 +124,7 @@ describe('heimdex detect-faces', () => {
   });
 
   it('draws on what a named pipe gave, which cannot be read again', async function () {
-    const png = await sharp({ create: { width: 100, height: 200, channels: 3, background: '#000' } })
-      .png()
-      .toBuffer();
+    const png = await plain('#000').png().toBuffer();
     const pipe = namedPipe(this, join(cli.dir, 'pipe'));
     const drawn = join(cli.dir, 'drawn.png');
     const [{ stdout, exitCode }] = await Promise.all([
@@ -139,9 +136,7 @@ describe('heimdex detect-faces', () => {
   });
 
   it('draws many images into a directory', async () => {
-    const png = await sharp({ create: { width: 100, height: 200, channels: 3, background: '#000' } })
-      .png()
-      .toBuffer();
+    const png = await plain('#000').png().toBuffer();
     const long = `${'가'.repeat(83)}.png`;
     await file('a.png', png);
     await file(long, png);

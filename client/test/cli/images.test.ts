@@ -6,6 +6,7 @@ import { findImages } from '../../src/cli/images.js';
 import { writeImageIndex } from '../../src/search/image-index.js';
 import { useCli } from '../support/cli-fixture.js';
 import { namedPipe } from '../support/named-pipe.js';
+import { documentsIn } from '../support/run.js';
 
 describe('heimdex', () => {
   const cli = useCli();
@@ -26,10 +27,7 @@ describe('heimdex', () => {
       await file('c.png', '0,1');
       await file('notes.txt', '1,1');
       const result = await run(['embed-image', cli.dir, '--json']);
-      const documents = result.stdout
-        .trim()
-        .split('\n')
-        .map((line) => JSON.parse(line));
+      const documents = documentsIn(result.stdout);
       expect(result.exitCode).to.equal(1);
       expect(documents.map(({ vector }) => vector)).to.deep.equal([[1, 0], undefined, [0, 1]]);
       expect(documents[1].error).to.include({ code: 'INVALID_ARGUMENT', reason: 'IMAGE_UNREADABLE' });
@@ -40,10 +38,7 @@ describe('heimdex', () => {
       cli.server.maxMessageBytes = 2_097_152n;
       const lines = [1.5e6, 1.5e6, 2.5e6, 3].map((length) => '1,0'.padEnd(length));
       const result = await run(['embed-text', '--json'], { stdin: lines.join('\n') });
-      const documents = result.stdout
-        .trim()
-        .split('\n')
-        .map((line) => JSON.parse(line));
+      const documents = documentsIn(result.stdout);
       expect(documents.map(({ vector, error }) => error?.reason ?? vector)).to.deep.equal([
         [1, 0],
         [1, 0],
@@ -62,13 +57,7 @@ describe('heimdex', () => {
     it('read texts from standard input, one per line', async () => {
       // Some editors write a byte order mark first, and others lines of Windows.
       const { stdout } = await run(['embed-text', '--json'], { stdin: '\uFEFF1,0\r\n0,1 \u2028 \n\n1,1' });
-      expect(
-        stdout
-          .trim()
-          .split('\n')
-          .map((line) => JSON.parse(line))
-          .map(({ text }) => text),
-      ).to.deep.equal(['1,0', '0,1 \u2028 ', '', '1,1']);
+      expect(documentsIn(stdout).map(({ text }) => text)).to.deep.equal(['1,0', '0,1 \u2028 ', '', '1,1']);
     });
 
     it('show the start of a text of any length, which JSON has whole', async () => {
@@ -197,18 +186,10 @@ describe('heimdex', () => {
       const index = join(cli.dir, 'p.index');
       await run(['index', cli.dir, '--index', index]);
       cli.server.imageBatches.length = 0;
-      const byWords = await run(['search', '0,1', '--index', index, '--json', '--top', '1']);
+      const how = ['--index', index, '--json', '--top', '1'];
+      const byWords = await run(['search', '0,1', ...how]);
       expect(JSON.parse(byWords.stdout)).to.deep.equal({ rank: 1, score: 1, file: join(cli.dir, 'up.png') });
-      const byImage = await run([
-        'search',
-        '--like',
-        join(cli.dir, 'right.png'),
-        '--index',
-        index,
-        '--json',
-        '--top',
-        '1',
-      ]);
+      const byImage = await run(['search', '--like', join(cli.dir, 'right.png'), ...how]);
       expect(JSON.parse(byImage.stdout)).to.deep.equal({ rank: 1, score: 1, file: join(cli.dir, 'right.png') });
       expect(cli.server.imageBatches).to.deep.equal([1]);
     });

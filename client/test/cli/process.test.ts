@@ -1,14 +1,15 @@
 import { execFile, spawn } from 'node:child_process';
 import { type EventEmitter, once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { mkdir, mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open as openFile, rename } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Health, InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
-import { type FakeInference, startFakeInference } from '../support/fake-inference.js';
+import { useCli } from '../support/cli-fixture.js';
+import { closedAfterEach } from '../support/closed-after-each.js';
 import { startFakeService } from '../support/fake-service.js';
 import { namedPipe } from '../support/named-pipe.js';
 import { heimdex } from '../support/run.js';
@@ -29,63 +30,38 @@ async function within<Result>(dir: string, run: () => Promise<Result>): Promise<
 }
 
 describe('the process heimdex', () => {
-  let server: FakeInference;
-  before(async () => {
-    server = await startFakeInference();
-  });
-  after(() => server.close());
+  const cli = useCli();
+  const { run, file } = cli;
+  const open = closedAfterEach();
 
   it('prints help with every command and exit status, and its version', async () => {
     const { stdout } = await heimdex(['--help']);
-    for (const text of [
-      'transcribe',
-      'embed-image',
-      'embed-text',
-      'index',
-      'search',
-      'detect-faces',
-      'info',
-      'health',
-      'Exit status:',
-    ]) {
-      expect(stdout).to.contain(text);
-    }
+    const commands = 'transcribe embed-image embed-text index search detect-faces info models health'.split(' ');
+    for (const text of [...commands, 'Exit status:']) expect(stdout).to.contain(text);
     expect((await heimdex(['--version'])).stdout).to.match(/^\d+\.\d+\.\d+\n$/);
   });
 
   it('exits with 3 and advice when the server is unreachable', async () => {
-    const gone = await startFakeInference();
-    gone.close();
-    const result = await heimdex(['info'], { address: gone.address });
+    cli.server.close();
+    const result = await run(['info']);
     expect(result.exitCode).to.equal(3);
-    expect(result.stderr).to.contain(`heimdex: ${gone.address} cannot be reached: connect ECONNREFUSED`);
+    expect(result.stderr).to.contain(`heimdex: ${cli.server.address} cannot be reached: connect ECONNREFUSED`);
     expect(result.stderr).to.contain('To start it: npx heimdex-inference').and.to.contain('HEIMDEX_ADDRESS=HOST:PORT');
   });
 
   it('searches the index of the directory, under its former name as well', async () => {
-    const dir = await mkdtemp(join(tmpdir(), 'heimdex-index-'));
-    try {
-      const inDir = async (...args: string[]) =>
-        (await within(dir, () => heimdex(args, { address: server.address }))).stdout;
-      await writeFile(join(dir, 'a.png'), '1,0');
-      await inDir('index', '.');
-      expect(await inDir('search', '1,0')).to.contain('a.png');
-      await rename(join(dir, 'images.index'), join(dir, 'pictures.index'));
-      expect(await inDir('search', '1,0')).to.contain('a.png');
-    } finally {
-      await rm(dir, { recursive: true });
-    }
+    const inDir = async (...args: string[]) => (await within(cli.dir, () => run(args))).stdout;
+    await file('a.png', '1,0');
+    await inDir('index', '.');
+    expect(await inDir('search', '1,0')).to.contain('a.png');
+    await rename(join(cli.dir, 'images.index'), join(cli.dir, 'pictures.index'));
+    expect(await inDir('search', '1,0')).to.contain('a.png');
   });
 
   it('names a file that failed, also one whose name is the first word of the message', async () => {
-    const dir = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
-    try {
-      await writeFile(join(dir, 'not'), 'bad');
-      const { stderr } = await within(dir, () => heimdex(['embed-image', 'not'], { address: server.address }));
-      expect(stderr).to.match(/^failed {2}not: not an image/);
-    } finally {
-      await rm(dir, { recursive: true });
-    }
+    await file('not', 'bad');
+    const { stderr } = await within(cli.dir, () => run(['embed-image', 'not']));
+    expect(stderr).to.match(/^failed {2}not: not an image/);
   });
 
   it('exits with 4 on a timeout', async () => {
@@ -93,17 +69,13 @@ describe('the process heimdex', () => {
     const getServerInfo = () => {
       calls += 1;
     };
-    const silent = await startFakeService([[InferenceService, { getServerInfo }]]);
-    try {
-      const result = await withTimeout(
-        (timeout) => heimdex(['info', '--timeout', timeout], { address: silent.address }),
-        () => calls > 0,
-      );
-      expect(result.exitCode).to.equal(4);
-      expect(result.stderr).to.contain('got no response').and.to.contain('--timeout SECONDS');
-    } finally {
-      silent.close();
-    }
+    const { address } = open(await startFakeService([[InferenceService, { getServerInfo }]]));
+    const result = await withTimeout(
+      (timeout) => heimdex(['info', '--timeout', timeout], { address }),
+      () => calls > 0,
+    );
+    expect(result.exitCode).to.equal(4);
+    expect(result.stderr).to.contain('got no response').and.to.contain('--timeout SECONDS');
   });
 
   it('exits with 4 if every audio file took too long, and with 1 if one failed for another reason', async () => {
@@ -113,23 +85,19 @@ describe('the process heimdex', () => {
       calls += 1;
       if (calls === refused) call.emit('error', { code: 3, details: 'unreadable' });
     };
-    const silent = await startFakeService([[InferenceService, { transcribeStream }]]);
+    const { address } = open(await startFakeService([[InferenceService, { transcribeStream }]]));
     const transcribe =
       (...files: string[]) =>
       (timeout: string) => {
         calls = 0;
-        return heimdex(['transcribe', ...files, '--timeout', timeout], { address: silent.address });
+        return heimdex(['transcribe', ...files, '--timeout', timeout], { address });
       };
-    try {
-      const one = await withTimeout(transcribe(BIN), () => calls === 1);
-      expect(one.exitCode).to.equal(4);
-      expect(one.stderr).to.contain('TranscribeStream got no response').and.to.contain('--timeout SECONDS');
-      refused = 1;
-      const two = await withTimeout(transcribe(BIN, BIN), ({ stderr }) => calls === 2 && stderr.includes('unreadable'));
-      expect(two).to.deep.include({ exitCode: 1, stdout: '' });
-    } finally {
-      silent.close();
-    }
+    const one = await withTimeout(transcribe(BIN), () => calls === 1);
+    expect(one.exitCode).to.equal(4);
+    expect(one.stderr).to.contain('TranscribeStream got no response').and.to.contain('--timeout SECONDS');
+    refused = 1;
+    const two = await withTimeout(transcribe(BIN, BIN), ({ stderr }) => calls === 2 && stderr.includes('unreadable'));
+    expect(two).to.deep.include({ exitCode: 1, stdout: '' });
   });
 
   const invalid: readonly (readonly [string, readonly string[]])[] = [
@@ -147,7 +115,7 @@ describe('the process heimdex', () => {
   ];
   for (const [what, args] of invalid) {
     it(`rejects ${what} and exits with 2`, async () => {
-      const result = await heimdex(args, { address: server.address });
+      const result = await run(args);
       expect(result.exitCode).to.equal(2);
       expect(result.stderr).to.not.equal('');
       expect(result.stdout).to.equal('');
@@ -155,7 +123,7 @@ describe('the process heimdex', () => {
   }
 
   it('names the help that lists the options of the command', async () => {
-    const { stderr } = await heimdex(['transcribe', 'a', '--format', 'pdf'], { address: server.address });
+    const { stderr } = await run(['transcribe', 'a', '--format', 'pdf']);
     expect(stderr).to.contain('(run heimdex transcribe --help for usage)');
     expect((await heimdex(['sing'])).stderr).to.contain('(run heimdex --help for usage)');
     expect((await heimdex(['info', '--timeout', 'x'])).stderr).to.contain('(run heimdex --help for usage)');
@@ -168,45 +136,38 @@ describe('the process heimdex', () => {
   });
 
   it('exits with 130 on Ctrl-C while waiting for input', async () => {
-    const child = spawn(process.execPath, [BIN, 'transcribe', '-', '-a', server.address], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
-    const started = server.starts.length;
+    const child = spawn(process.execPath, [BIN, 'transcribe', '-', '-a', cli.server.address]);
     child.stdin.write('some audio');
-    while (server.starts.length === started) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (cli.server.starts.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     child.kill('SIGINT');
     const [exitCode] = await once(child, 'exit');
     expect(exitCode).to.equal(130);
   });
 
   it('ends on Ctrl-C while a named pipe has no writer', async function () {
-    const dir = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
-    try {
-      const pipe = namedPipe(this, join(dir, 'pipe.png'));
-      for (const command of ['transcribe', 'embed-image']) {
-        const asked = server.infos + server.starts.length;
-        const child = spawn(process.execPath, [BIN, command, pipe, '-a', server.address], { stdio: 'ignore' });
-        const exited = once(child, 'exit');
-        while (server.infos + server.starts.length === asked) await new Promise((resolve) => setTimeout(resolve, 5));
-        child.kill('SIGINT');
-        expect(await exited, command).to.deep.equal([130, null]);
-      }
-      const interrupt = new AbortController();
-      const waiting = heimdex(['info', '--token-file', pipe], { address: server.address, signal: interrupt.signal });
-      interrupt.abort();
-      expect(await waiting).to.deep.equal({ exitCode: 130, stdout: '', stderr: 'heimdex: interrupted\n' });
-      const search = await heimdex(['search', '1,0', '--index', pipe], { address: server.address });
-      expect(search.exitCode).to.equal(2);
-      expect(search.stderr).to.contain(`${pipe} cannot be read: it is not a file`);
-    } finally {
-      await rm(dir, { recursive: true });
+    const pipe = namedPipe(this, join(cli.dir, 'pipe.png'));
+    const { server } = cli;
+    for (const command of ['transcribe', 'embed-image']) {
+      const asked = server.infos + server.starts.length;
+      const child = spawn(process.execPath, [BIN, command, pipe, '-a', server.address], { stdio: 'ignore' });
+      const exited = once(child, 'exit');
+      while (server.infos + server.starts.length === asked) await new Promise((resolve) => setTimeout(resolve, 5));
+      child.kill('SIGINT');
+      expect(await exited, command).to.deep.equal([130, null]);
     }
+    const interrupt = new AbortController();
+    const waiting = run(['info', '--token-file', pipe], { signal: interrupt.signal });
+    interrupt.abort();
+    expect(await waiting).to.deep.equal({ exitCode: 130, stdout: '', stderr: 'heimdex: interrupted\n' });
+    const search = await run(['search', '1,0', '--index', pipe]);
+    expect(search.exitCode).to.equal(2);
+    expect(search.stderr).to.contain(`${pipe} cannot be read: it is not a file`);
   });
 
   it('says that standard input is a directory', async () => {
     const dir = openSync(tmpdir(), 'r');
     try {
-      const child = spawn(process.execPath, [BIN, 'embed-text', '-a', server.address], {
+      const child = spawn(process.execPath, [BIN, 'embed-text', '-a', cli.server.address], {
         stdio: [dir, 'ignore', 'pipe'],
       });
       let stderr = '';
@@ -224,16 +185,11 @@ describe('the process heimdex', () => {
   });
 
   it('exits silently when its reader closes the pipe', async () => {
-    const dir = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
-    try {
-      for (let name = 0; name < 40; name += 1) await writeFile(join(dir, `${name}.png`), '1,0');
-      const script = `"$0" "$1" embed-image "$2" -a "$3" | head -n 1`;
-      const { stdout, stderr } = await execute('sh', ['-c', script, process.execPath, BIN, dir, server.address]);
-      expect(stdout.trim().split('\n')).to.have.length(1);
-      expect(stderr).to.equal('');
-    } finally {
-      await rm(dir, { recursive: true });
-    }
+    for (let name = 0; name < 40; name += 1) await file(`${name}.png`, '1,0');
+    const script = `"$0" "$1" embed-image "$2" -a "$3" | head -n 1`;
+    const { stdout, stderr } = await execute('sh', ['-c', script, process.execPath, BIN, cli.dir, cli.server.address]);
+    expect(stdout.trim().split('\n')).to.have.length(1);
+    expect(stderr).to.equal('');
   });
 
   describe('with unwritable results', () => {
@@ -244,7 +200,7 @@ describe('the process heimdex', () => {
       const full = openSync(file, 'w');
       const stdio: ['ignore', 'pipe' | number, 'pipe' | number] = ['ignore', 'pipe', 'pipe'];
       stdio[stream === 'stdout' ? 1 : 2] = full;
-      const child = spawn(process.execPath, [BIN, ...args, '-a', server.address], { stdio });
+      const child = spawn(process.execPath, [BIN, ...args, '-a', cli.server.address], { stdio });
       closeSync(full);
       let output = '';
       for (const stream of [child.stdout, child.stderr])
@@ -268,23 +224,18 @@ describe('the process heimdex', () => {
     });
 
     it('names the file and exits with 74 when a transcript cannot be written', async function () {
-      const dir = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
-      try {
-        const audio = namedPipe(this, join(dir, 'a.wav'));
-        const running = heimdex(['transcribe', audio, '--output-dir', join(dir, 'out')], { address: server.address });
-        const writer = await open(audio, 'w'); // Opens when the command reads it.
-        // A non-empty directory takes the name meanwhile.
-        await mkdir(join(dir, 'out/a.txt/b'), { recursive: true });
-        await writer.writeFile('hello');
-        await writer.close();
-        const result = await running;
-        expect(result.stderr)
-          .to.contain(`${join(dir, 'out/a.txt')} cannot be written`)
-          .and.not.contain('a bug in');
-        expect(result.exitCode).to.equal(74);
-      } finally {
-        await rm(dir, { recursive: true });
-      }
+      const audio = namedPipe(this, join(cli.dir, 'a.wav'));
+      const running = run(['transcribe', audio, '--output-dir', join(cli.dir, 'out')]);
+      const writer = await openFile(audio, 'w'); // Opens when the command reads it.
+      // A non-empty directory takes the name meanwhile.
+      await mkdir(join(cli.dir, 'out/a.txt/b'), { recursive: true });
+      await writer.writeFile('hello');
+      await writer.close();
+      const result = await running;
+      expect(result.stderr)
+        .to.contain(`${join(cli.dir, 'out/a.txt')} cannot be written`)
+        .and.not.contain('a bug in');
+      expect(result.exitCode).to.equal(74);
     });
   });
 
@@ -293,16 +244,12 @@ describe('the process heimdex', () => {
     const watch = () => {
       calls += 1;
     };
-    const silent = await startFakeService([[Health, { watch }]]);
-    try {
-      const result = await withTimeout(
-        (timeout) => heimdex(['health', '--watch', '--timeout', timeout], { address: silent.address }),
-        () => calls > 0,
-      );
-      expect(result).to.include({ exitCode: 4 });
-      expect(result.stderr).to.contain('Health got no response');
-    } finally {
-      silent.close();
-    }
+    const { address } = open(await startFakeService([[Health, { watch }]]));
+    const result = await withTimeout(
+      (timeout) => heimdex(['health', '--watch', '--timeout', timeout], { address }),
+      () => calls > 0,
+    );
+    expect(result).to.include({ exitCode: 4 });
+    expect(result.stderr).to.contain('Health got no response');
   });
 });

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { HealthCheckResponse_ServingStatus as Serving } from '@heimdex/gen';
 import { expect } from 'chai';
 import { useCli } from '../support/cli-fixture.js';
+import { documentsIn } from '../support/run.js';
 
 describe('heimdex', () => {
   const cli = useCli();
@@ -85,12 +86,7 @@ describe('heimdex', () => {
 
     it('show each change', async () => {
       const { stdout } = await run(['health', '--watch', '--json']);
-      expect(
-        stdout
-          .trim()
-          .split('\n')
-          .map((line) => JSON.parse(line).status),
-      ).to.deep.equal(['NOT_SERVING', 'SERVING']);
+      expect(documentsIn(stdout).map(({ status }) => status)).to.deep.equal(['NOT_SERVING', 'SERVING']);
     });
   });
 

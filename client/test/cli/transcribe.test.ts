@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { TranscribeStreamRequest } from '@heimdex/gen';
 import { expect } from 'chai';
 import { useCli } from '../support/cli-fixture.js';
+import { closedAfterEach } from '../support/closed-after-each.js';
 import { heimdex } from '../support/run.js';
 import { finish, type SpeechCall, send, startSpeechService } from '../support/speech-service.js';
 
@@ -47,6 +48,7 @@ class WatchedOutput {
 describe('heimdex transcribe', () => {
   const cli = useCli();
   const { run, file } = cli;
+  const open = closedAfterEach();
 
   it('writes one line of text per audio file', async () => {
     const result = await run(['transcribe', await file('a.wav', 'Hello there.\nHow are you?')]);
@@ -91,25 +93,17 @@ describe('heimdex transcribe', () => {
     ],
   ] as const) {
     it(`writes each segment while audio is still arriving: ${name}`, async () => {
-      const service = await startSpeechService(transcribeImmediately);
+      const { address } = open(await startSpeechService(transcribeImmediately));
       const output = new WatchedOutput();
-      try {
-        const audio = (async function* () {
-          yield Buffer.from('One.');
-          await output.equals(shown[0]);
-          yield Buffer.from('Two.');
-          await output.equals(shown[1]);
-        })();
-        const result = await heimdex(['transcribe', '-', ...args], {
-          address: service.address,
-          stdin: audio,
-          terminal,
-          watch: (text) => output.update(text),
-        });
-        expect(result).to.deep.equal({ exitCode: 0, stdout: shown.at(-1), stderr: '' });
-      } finally {
-        service.close();
-      }
+      const stdin = (async function* () {
+        yield Buffer.from('One.');
+        await output.equals(shown[0]);
+        yield Buffer.from('Two.');
+        await output.equals(shown[1]);
+      })();
+      const watch = (text: string) => output.update(text);
+      const result = await heimdex(['transcribe', '-', ...args], { address, stdin, terminal, watch });
+      expect(result).to.deep.equal({ exitCode: 0, stdout: shown.at(-1), stderr: '' });
     });
   }
 

@@ -35,6 +35,14 @@ export async function heimdex(args: readonly string[], input: CommandInput = {})
   return { exitCode, stdout: stdout.text(), stderr: stderr.text() };
 }
 
+/** The documents of an output of `--json`, one a line. */
+export function documentsIn(stdout: string) {
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+}
+
 function capture({ terminal = false, columns = 100 }: CommandInput, watch?: (text: string) => void) {
   const chunks: Buffer[] = [];
   const stream = new PassThrough();
