@@ -145,11 +145,21 @@ function words({
     ]),
     ...whisper.map(({ path, sizeBytes }) => [path, formatBytes(sizeBytes), '-', configuredFor(roles.get(path), 0)]),
   ];
+  /** Whether a checkpoint, of any repository or of this one, has a compiled form that this machine uses. */
+  const isCompiled = (checkpoint: string, repository?: string) =>
+    compiled.some(
+      ({ repository: of, manifest }) =>
+        manifest?.sources.some(({ path }) => path === checkpoint) === true &&
+        of === (repository ?? of) &&
+        whyUnusable(manifest) === undefined,
+    );
   const more = [
     ...compiled.map(describeCompiled),
-    ...[...compilable].map(([name, { path, sizeBytes, modelType }]) => canBe(name, path, sizeBytes, modelType)),
+    ...[...compilable]
+      .filter(([name, { path }]) => !isCompiled(path, name))
+      .map(([name, { path, sizeBytes, modelType }]) => canBe(name, path, sizeBytes, modelType)),
     ...whisper
-      .filter(({ path }) => named.has(path))
+      .filter(({ path }) => named.has(path) && !isCompiled(path))
       .map(({ path, sizeBytes, modelType }) => canBe(path, path, sizeBytes, modelType)),
     ...(preparedBytes === 0 ? [] : [describeOptimized(preparedBytes, optimizedModels)]),
   ];
