@@ -30,6 +30,16 @@ describe('a checkpoint in the lock file whose branch has moved', () => {
     await ok(['verify'], other);
   });
 
+  it('is what is served again, without a network, when the lock file of before an update is put back', async () => {
+    await ok(['update']);
+    expect(revisionIn(await readFile(lockPath, 'utf8'))).not.to.equal(revisionIn(first));
+    await writeFile(lockPath, first);
+    const offline = { HF_HUB_OFFLINE: '1' };
+    expect(lastLine(await ok([], offline)).msg).to.match(/^Up to date/);
+    await ok(['verify'], offline);
+    expect(await readFile(lockPath, 'utf8')).to.equal(first);
+  });
+
   for (const [what, weights] of [
     ['its compiled form and its checkpoint', ['snapshots', 'COMMIT', 'model.safetensors']],
     ['its compiled form and its repository', []],
