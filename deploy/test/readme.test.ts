@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { output, ROOT, read } from './support.js';
 
@@ -16,8 +16,15 @@ function headingsOf(page: string): string[] {
   );
 }
 
+/** Names of other programs, of the Python service, and to be replaced by the reader. */
+const OTHERS =
+  /^(OTEL_(EXPORTER_OTLP_HEADERS|TRACES_SAMPLER(_ARG)?)|S16_LE|(MY|OLD)_PROJECT|BATCH_(SIZE|TIMEOUT_MS)|FEATURE_FACE_DETECTION|FACE_SIMILARITY_THRESHOLD)$/;
+
+const lines = (...args: string[]) => output('git', args).trim().split('\n');
+const pages = lines('ls-files', '*.md');
+
 describe('README.md', () => {
-  for (const page of output('git', ['ls-files', '*.md']).trim().split('\n')) {
+  for (const page of pages) {
     it(`and the other pages link to existing files and headings: ${page}`, () => {
       const links = [...read(page).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)];
       const broken = links.filter(([, path = '', heading]) => {
@@ -27,6 +34,25 @@ describe('README.md', () => {
       expect(broken.map(([link]) => link)).to.deep.equal([]);
     });
   }
+
+  it('and the other pages name only variables, metrics and source files that there are', () => {
+    const name = /\b[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]\b|\bheimdex_\w+\w\b/g;
+    const known = new Set(lines('grep', '-ohE', '[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]|heimdex_\\w+', '--', ':!*.md'));
+    for (const [, variable = ''] of read('docs/reference.md').matchAll(/^\| `(\w+)` \|/gm)) known.add(variable);
+    const files = new Set(lines('ls-files').map((path) => basename(path)));
+    const unknown = pages
+      .filter((page) => !/^(CHANGELOG|bench|demo\/models)/.test(page))
+      .flatMap((page) => {
+        const text = read(page);
+        const names = [...text.matchAll(name)].map(([word]) => word);
+        const sources = [...text.matchAll(/`([\w./-]+\.(?:ts|wat))`/g)].map(([, path = '']) => basename(path));
+        return [
+          ...names.filter((word) => !known.has(word) && !OTHERS.test(word)),
+          ...sources.filter((path) => !files.has(path)),
+        ].map((word) => `${page}: ${word}`);
+      });
+    expect(unknown).to.deep.equal([]);
+  });
 
   it('lists exactly the production dependencies under the LGPL', () => {
     const { packages } = JSON.parse(read('package-lock.json')) as {
