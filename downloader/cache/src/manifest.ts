@@ -18,6 +18,7 @@ import {
   type ManifestEntry,
   type ModelFile,
   type NpmSource,
+  type PinnedFile,
   ROLES,
   type Source,
   type UrlSource,
@@ -129,6 +130,8 @@ const ENTRY_KEYS = [
 
 function parseEntry(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileSet>): ManifestEntry {
   cursor.only(ENTRY_KEYS);
+  const textIn = (key: string) => cursor.get(key).optional((value) => value.text());
+  const countIn = (key: string) => cursor.get(key).optional((value) => value.count());
   const name = cursor.get('name').text();
   const dir = cursor.get('folder').optional((value) => value.path()) ?? '';
   const layout: Layout = cursor.get('layout').optional((word) => word.word(['snapshot', 'plain'])) ?? 'snapshot';
@@ -143,7 +146,7 @@ function parseEntry(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileSet>):
       ...(file.insteadOf === undefined ? {} : { insteadOf: joinPath(dir, file.insteadOf) }),
     }));
   }
-  const id = cursor.get('id').optional((text) => text.text()) ?? name;
+  const id = textIn('id') ?? name;
   if (!isRepositoryName(id)) return cursor.get('id').fail('a repository such as org/name');
   const sources = cursor.get('sources').items().map(parseSource);
   if (sources.length === 0) return cursor.get('sources').fail('a list of one source or more');
@@ -160,11 +163,11 @@ function parseEntry(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileSet>):
       cursor.get('defaultVariant').optional((word) => parseVariantName(word, variants)) ?? set.defaultVariant,
     variants,
     compiled: set.compiled,
-    languages: cursor.get('languages').optional((text) => text.text()),
-    sizeBytes: cursor.get('sizeBytes').optional((size) => size.count()),
-    memoryBytes: cursor.get('memoryBytes').optional((size) => size.count()),
-    licence: cursor.get('licence').optional((text) => text.text()),
-    note: cursor.get('note').optional((text) => text.text()),
+    languages: textIn('languages'),
+    sizeBytes: countIn('sizeBytes'),
+    memoryBytes: countIn('memoryBytes'),
+    licence: textIn('licence'),
+    note: textIn('note'),
   };
 }
 
@@ -234,12 +237,7 @@ function parseUrlSource(cursor: JsonCursor): UrlSource {
   const files = cursor.only(['type', 'files']).get('files').items();
   return {
     type: 'url',
-    files: files.map((file) => ({
-      path: file.only(['path', 'url', 'sha256', 'sizeBytes']).get('path').path(),
-      url: parseAddress(file.get('url')),
-      sha256: file.get('sha256').sha256(),
-      sizeBytes: file.get('sizeBytes').optional((size) => size.count()),
-    })),
+    files: files.map((file) => ({ ...parsePinned(file, 'url'), url: parseAddress(file.get('url')) })),
   };
 }
 
@@ -257,12 +255,16 @@ function parseNpmSource(cursor: JsonCursor): NpmSource {
     type: 'npm',
     package: cursor.get('package').text(/^(@[a-z0-9-_.~]+\/)?[a-z0-9-_.~]+$/, "an npm package's name"),
     version: cursor.get('version').text(/^\d+\.\d+\.\d+[\w.+-]*$/, 'an exact version'),
-    files: files.map((file) => ({
-      path: file.only(['path', 'file', 'sha256', 'sizeBytes']).get('path').path(),
-      file: file.get('file').path(),
-      sha256: file.get('sha256').sha256(),
-      sizeBytes: file.get('sizeBytes').optional((size) => size.count()),
-    })),
+    files: files.map((file) => ({ ...parsePinned(file, 'file'), file: file.get('file').path() })),
+  };
+}
+
+/** @param where - The key that says where the file comes from. */
+function parsePinned(file: JsonCursor, where: 'url' | 'file'): PinnedFile {
+  return {
+    path: file.only(['path', where, 'sha256', 'sizeBytes']).get('path').path(),
+    sha256: file.get('sha256').sha256(),
+    sizeBytes: file.get('sizeBytes').optional((size) => size.count()),
   };
 }
 

@@ -152,25 +152,10 @@ function deriveEntries(manifest: Manifest, role: Role, name: string): readonly M
   return assumed.fileSets.flatMap((fileSet) => {
     const set = manifest.fileSets.get(fileSet);
     if (set === undefined) return [];
-    const entry: ManifestEntry = {
-      name,
-      role,
-      family: assumed.family,
-      aliases: [],
-      layout: 'snapshot',
-      id: name,
-      dir: '',
-      sources: [{ type: 'hf', repository: name, revision: 'main' }],
-      defaultVariant: set.defaultVariant,
-      variants: set.variants,
-      compiled: set.compiled,
-      languages: undefined,
-      sizeBytes: undefined,
-      memoryBytes: undefined,
-      licence: undefined,
-      note: undefined,
-    };
-    return [entry];
+    const sources = [{ type: 'hf', repository: name, revision: 'main' }] as const;
+    return [
+      { ...set, name, role, family: assumed.family, aliases: [], layout: 'snapshot', id: name, dir: '', sources },
+    ];
   });
 }
 
