@@ -193,6 +193,19 @@ describe('the OpenAI API', () => {
     expect((await fetch(`${requests.fake.url}/livez`)).status).to.equal(200);
   });
 
+  it('logs other URLs and methods, with the id that the answer has', async () => {
+    for (const [path, status] of [
+      ['/v1/chat/completions', 404],
+      ['/v1/models', 405],
+    ] as const) {
+      const answer = await requests.refused(path, '{}');
+      expect(answer.status).to.equal(status);
+      const line = await requests.logged(answer.headers.get('x-request-id') ?? '');
+      expect(line).to.include({ protocol: 'openai', code: 'INVALID_ARGUMENT', error: answer.error.message });
+    }
+    expect(await (await fetch(`${requests.fake.url}/metrics`)).text()).to.include('method="UnknownUrl"');
+  });
+
   it('answers HEAD as GET, without the content', async () => {
     for (const [path, status] of [
       ['/v1/models', 200],

@@ -4,7 +4,7 @@ import { InferenceError } from '../../errors.js';
 import type { WireError } from '../../services/errors.js';
 import type { AdmittedCall, CallAdmission } from './admission.js';
 import { type TimeoutHeader, timeoutMsOf } from './call-timeout.js';
-import { type Arrival, type CallTracker, type Protocol, REQUEST_ID, requestIdOf } from './call-tracker.js';
+import { type Arrival, type CallTracker, REQUEST_ID, requestIdOf } from './call-tracker.js';
 
 /** A request and its admitted call. */
 export interface HttpRequest {
@@ -17,11 +17,7 @@ export interface Admission {
   readonly callTracker: CallTracker;
 }
 
-export interface ArrivalOptions {
-  /** `heimdex.inference.v1.InferenceService/EmbedText`. */
-  readonly path: string;
-  readonly protocol: Protocol;
-  readonly skipAccessLog: boolean;
+export interface ArrivalOptions extends Pick<Arrival, 'path' | 'protocol' | 'skipAccessLog'> {
   /** Whether the body is a stream of messages, of which each is consumed before the next is read. */
   readonly streaming: boolean;
   /** Bytes of the body that are not its message. */
@@ -37,17 +33,12 @@ export function admitRequest(
   response: ServerResponse,
   options: ArrivalOptions,
 ): AdmittedCall | undefined {
-  // Set before, as the answer of a refused call has the id of its log line as well.
-  const { headers } = request;
-  const id = requestIdOf(headers[REQUEST_ID]?.toString());
-  headers[REQUEST_ID] = id;
-  response.setHeader(REQUEST_ID, id);
-  const arrival = arrivalOf(request, options);
+  const arrival = arrivalOf(request, response, options);
   let call: AdmittedCall | undefined;
   try {
     const { streaming } = options;
     call = admission.admit(arrival, { streaming });
-    const length = headers['content-length'];
+    const length = request.headers['content-length'];
     if (length !== undefined && !streaming) call.body.announce(Math.max(0, Number(length) - options.envelopeBytes));
   } catch (error) {
     call?.close();
@@ -64,8 +55,16 @@ export function admitRequest(
   return call;
 }
 
-function arrivalOf(request: IncomingMessage, { path, protocol, skipAccessLog }: ArrivalOptions): Arrival {
+/** The request as a call. Its answer gets the id of its log line, whether it is admitted or refused. */
+export function arrivalOf(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { path, protocol, skipAccessLog }: Pick<Arrival, 'path' | 'protocol' | 'skipAccessLog'>,
+): Arrival {
   const { headers, socket } = request;
+  const id = requestIdOf(headers[REQUEST_ID]?.toString());
+  headers[REQUEST_ID] = id;
+  response.setHeader(REQUEST_ID, id);
   const timeoutHeader: TimeoutHeader = protocol === 'grpc-web' ? 'grpc-timeout' : 'connect-timeout-ms';
   const header = (name: string) => headers[name]?.toString();
   return {

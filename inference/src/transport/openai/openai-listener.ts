@@ -1,9 +1,10 @@
 /** The OpenAI API on the port: its paths are routed here, everything else goes on to `next`. */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { InferenceError } from '../../errors.js';
 import type { Models } from '../../services/engine.js';
 import type { WireError } from '../../services/errors.js';
 import type { ServedService } from '../../services/service.js';
-import { type Admission, admitRequest } from '../calls/admit-request.js';
+import { type Admission, admitRequest, arrivalOf } from '../calls/admit-request.js';
 import { JSON_TYPE, sendText } from '../calls/send-text.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
 import { assertEncoding } from './body-encoding.js';
@@ -37,7 +38,7 @@ export function createOpenAiListener(options: OpenAiOptions, next: RequestListen
     '/docs': { contentType: 'text/html; charset=utf-8', body: docsPage(OPERATIONS, version) },
   };
   return (request, response) => {
-    const path = request.url?.split('?', 1)[0] ?? '/';
+    const path = pathOf(request);
     const page = pages[path];
     if (page === undefined && !path.startsWith('/v1/')) return next(request, response);
     const method = request.method === 'HEAD' ? 'GET' : request.method;
@@ -54,7 +55,7 @@ export function createOpenAiListener(options: OpenAiOptions, next: RequestListen
     const methods = page !== undefined ? ['GET'] : found.map(({ operation }) => operation.method);
     const allowed = methods.flatMap((one) => (one === 'GET' ? ['GET', 'HEAD'] : [one]));
     if (allowed.length > 0) response.setHeader('allow', allowed.join(', '));
-    refuseUrl(request, response, path, allowed);
+    refuseUrl(options, request, response, allowed);
   };
 }
 
@@ -120,11 +121,23 @@ function sendError(response: ServerResponse, wire: WireError, error: unknown): v
   sendText(response, statusOf(wire, error), JSON_TYPE, body);
 }
 
-function refuseUrl(request: IncomingMessage, response: ServerResponse, path: string, allowed: readonly string[]): void {
-  const url = `${request.method} ${path.slice(0, MAX_SHOWN_PATH)}`;
+/** Counted and logged as one call, whatever the URL is. */
+function refuseUrl(
+  { callTracker }: OpenAiOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+  allowed: readonly string[],
+): void {
+  const path = pathOf(request).slice(0, MAX_SHOWN_PATH);
   const takes = allowed.length > 0 ? `${path} takes ${allowed.join(', ')}.` : 'GET /docs lists what there is.';
-  const message = `Unknown request URL: ${url}. ${takes}`;
+  const message = `Unknown request URL: ${request.method} ${path}. ${takes}`;
+  const arrival = arrivalOf(request, response, { path: 'openai/UnknownUrl', protocol: 'openai', skipAccessLog: false });
+  callTracker.refuse(arrival, new InferenceError('INVALID_ARGUMENT', message));
   const error = { message, type: 'invalid_request_error', param: null, code: 'unknown_url' };
   request.on('error', () => {}).resume();
   sendText(response, allowed.length > 0 ? 405 : 404, JSON_TYPE, JSON.stringify({ error }));
+}
+
+function pathOf({ url = '/' }: IncomingMessage): string {
+  return url.split('?', 1)[0] ?? '/';
 }
