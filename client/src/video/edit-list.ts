@@ -94,7 +94,7 @@ export function withEditList(moov: Uint8Array, list: EditList): Uint8Array {
   const growth = changed.length - moov.length;
   changed.writeUInt32BE(whole.end - whole.start + growth, whole.start);
   changed.writeUInt32BE(track.end - track.start + growth, track.start);
-  changed.writeUInt32BE(list.movieScale, timescaleAt(view, movieHeader));
+  changed.writeUInt32BE(list.movieScale, afterTimes(view, movieHeader));
   return changed;
 }
 
@@ -139,11 +139,7 @@ function parseMoov(body: Uint8Array): Omit<Mp4Index, 'truncated'> {
     const entries = entriesOf(view, list, timescaleOf(view, mediaHeader));
     if (!entries.some(({ mediaSeconds }) => mediaSeconds !== undefined)) continue;
     const ends = !fragmented && entries.at(-1)?.duration !== 0;
-    edits.set(view.getUint32(header.body + (view.getUint8(header.body) === 1 ? 20 : 12)), {
-      movieScale,
-      entries,
-      ends,
-    });
+    edits.set(view.getUint32(afterTimes(view, header)), { movieScale, entries, ends });
   }
   const continued = fragmented && tracks.some((track) => hasSamples(view, track));
   return { fragmented, continued, encrypted, edits };
@@ -175,12 +171,13 @@ function entriesOf(view: DataView, list: Box, mediaScale: number): readonly Edit
   });
 }
 
+/** Of `mvhd` and `mdhd`. */
 function timescaleOf(view: DataView, header: Box): number {
-  return view.getUint32(timescaleAt(view, header));
+  return view.getUint32(afterTimes(view, header));
 }
 
-/** Of `mvhd` and `mdhd`. */
-function timescaleAt(view: DataView, { body }: Box): number {
+/** Where the times of a header end: of `mvhd` and `mdhd` the timescale follows, of `tkhd` the track's id. */
+function afterTimes(view: DataView, { body }: Box): number {
   return body + (view.getUint8(body) === 1 ? 20 : 12);
 }
 
