@@ -20,7 +20,7 @@ export interface TranscriptWriter {
   segment(segment: Segment): Promise<void>;
   summary(summary: TranscribeSummary): Promise<void>;
   /** Completes the partial output after an error. */
-  abort(): Promise<void>;
+  abort?(): Promise<void>;
 }
 
 /** Name of the audio in the output. */
@@ -41,16 +41,24 @@ export function transcriptWriter(
     case 'text':
       return textWriter(sink, name);
     case 'json':
-      return jsonWriter(sink, name);
+      // The response of Transcribe and the file name.
+      return documentWriter(sink, (segments, summary) => {
+        const text = segments.map((segment) => segment.text).join('');
+        return { file: name.file, text: text.trim(), ...summary, segments };
+      });
     case 'srt':
-    case 'vtt':
-      return cueWriter(sink, format, subtitles);
+    case 'vtt': {
+      const formatter = new SubtitleFormatter(format, subtitles);
+      return linesWriter(sink, SUBTITLE_HEADERS[format], (segment) => formatter.segment(segment));
+    }
   }
 }
 
 /** Returns the writer for words with their times. */
 export function wordsWriter(format: WordsFormat, sink: TextSink, name: AudioName): TranscriptWriter {
-  return format === 'tsv' ? wordLinesWriter(sink) : wordsJsonWriter(sink, name);
+  return format === 'tsv'
+    ? linesWriter(sink, 'start\tend\ttext\n', wordLines)
+    : documentWriter(sink, (segments) => ({ file: name.file, words: segments.flatMap(({ words }) => words) }));
 }
 
 /** Writes one line per audio file; each segment is appended as soon as it is final. */
@@ -76,73 +84,44 @@ function textWriter(sink: TextSink, { file, named }: AudioName): TranscriptWrite
   };
 }
 
-/** Writes one JSON document per audio file: the response of Transcribe and the file name. */
-function jsonWriter(sink: TextSink, { file }: AudioName): TranscriptWriter {
+/** Writes one JSON document per audio file, at its end. */
+function documentWriter(
+  sink: TextSink,
+  documentOf: (segments: readonly Segment[], summary: TranscribeSummary) => object,
+): TranscriptWriter {
   const segments: Segment[] = [];
   return {
     segment: async (segment) => {
       segments.push(segment);
     },
     summary: async (summary) => {
-      const text = segments
-        .map((segment) => segment.text)
-        .join('')
-        .trim();
-      await sink.write(`${toJson({ file, text, ...summary, segments })}\n`);
+      await sink.write(`${toJson(documentOf(segments, summary))}\n`);
     },
-    abort: async () => undefined,
   };
 }
 
-function cueWriter(sink: TextSink, format: SubtitleFormat, options: SubtitleOptions): TranscriptWriter {
-  const formatter = new SubtitleFormatter(format, options);
+/** Writes a header, and the lines of each segment as soon as it is final. */
+function linesWriter(sink: TextSink, header: string, linesOf: (segment: Segment) => string): TranscriptWriter {
   let begun = false;
   const begin = async () => {
-    if (!begun && SUBTITLE_HEADERS[format] !== '') await sink.write(SUBTITLE_HEADERS[format]);
+    if (!begun && header !== '') await sink.write(header);
     begun = true;
   };
   return {
     segment: async (segment) => {
       await begin();
-      const cues = formatter.segment(segment);
-      if (cues !== '') await sink.write(cues);
+      const lines = linesOf(segment);
+      if (lines !== '') await sink.write(lines);
     },
     summary: begin,
-    abort: async () => undefined,
   };
 }
 
 /** A line a word: start and end in milliseconds, as Whisper's own tsv has them, and the word. */
-function wordLinesWriter(sink: TextSink): TranscriptWriter {
-  let begun = false;
-  const begin = async () => {
-    if (!begun) await sink.write('start\tend\ttext\n');
-    begun = true;
-  };
-  return {
-    segment: async ({ words }) => {
-      await begin();
-      const lines = words.map(({ text, startSeconds, endSeconds }) => {
-        const word = text.trim().replaceAll(/\s+/g, ' ');
-        return `${Math.round(startSeconds * 1000)}\t${Math.round(endSeconds * 1000)}\t${word}\n`;
-      });
-      if (lines.length > 0) await sink.write(lines.join(''));
-    },
-    summary: begin,
-    abort: async () => undefined,
-  };
-}
-
-/** Writes one JSON document per audio file: its words only. */
-function wordsJsonWriter(sink: TextSink, { file }: AudioName): TranscriptWriter {
-  const words: Segment['words'][number][] = [];
-  return {
-    segment: async (segment) => {
-      words.push(...segment.words);
-    },
-    summary: async () => {
-      await sink.write(`${toJson({ file, words })}\n`);
-    },
-    abort: async () => undefined,
-  };
+function wordLines({ words }: Segment): string {
+  const lines = words.map(({ text, startSeconds, endSeconds }) => {
+    const word = text.trim().replaceAll(/\s+/g, ' ');
+    return `${Math.round(startSeconds * 1000)}\t${Math.round(endSeconds * 1000)}\t${word}\n`;
+  });
+  return lines.join('');
 }
