@@ -1,12 +1,11 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { messageOf } from '@heimdex/common';
 import type { Sharp } from 'sharp';
 import type { Face, FaceDetections, Landmarks, Point } from '../faces.js';
-import { temporaryFor } from '../temporary-file.js';
 import { CliError, usageError } from './cli-error.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { numeralsPath } from './numerals.js';
+import { writeToFile } from './text-sink.js';
 
 const BOX_COLOR = '#00e05a';
 const INK = '#06210f';
@@ -72,14 +71,7 @@ export async function drawFaces(content: Uint8Array, detections: FaceDetections,
     .composite([{ input: Buffer.from(facesSvg(detections)) }])
     .toFormat(format)
     .toBuffer();
-  const temporary = temporaryFor(path);
-  try {
-    await writeFile(temporary, drawn);
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw new CliError(`${path} cannot be written: ${messageOf(error)}`, EXIT_CODES.output);
-  }
+  await writeToFile(path, (sink) => sink.write(drawn));
 }
 
 /**

@@ -1,8 +1,8 @@
-import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { isNotFound, messageOf } from '@heimdex/common';
 import type { Model } from '../answers.js';
-import { temporaryFor } from '../temporary-file.js';
+import { writeAtomically } from '../write-atomically.js';
 
 /** An image in an index. Size and modification time detect changes. */
 export interface IndexedImage {
@@ -45,7 +45,7 @@ const FORMAT_VERSION = 1;
 /** Bytes per read of the vectors. Node.js reads at most 2 GiB at once. */
 const PART_BYTES = 2 ** 30;
 
-/** Writes an index atomically: to a temporary file in the same directory, then by rename. */
+/** Writes an index atomically. */
 export async function writeImageIndex(path: string, index: ImageIndex): Promise<void> {
   const { vectors, ...rest } = index;
   const json = JSON.stringify({ version: FORMAT_VERSION, ...rest });
@@ -56,20 +56,10 @@ export async function writeImageIndex(path: string, index: ImageIndex): Promise<
   prefix.writeUInt32LE(header.byteLength, MAGIC.length);
   const numbers = Buffer.from(vectors.slice().buffer);
   if (endianness() === 'BE') numbers.swap32();
-  const temporary = temporaryFor(path);
-  try {
-    const file = await open(temporary, 'wx');
-    try {
-      for (const part of [prefix, header, numbers]) await file.writeFile(part);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+  await writeAtomically(path, async (file) => {
+    for (const part of [prefix, header, numbers]) await file.writeFile(part);
+    await file.sync();
+  });
 }
 
 /** Reads an index. Throws ImageIndexError if it is missing, damaged or unreadable. */

@@ -10,7 +10,7 @@ import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { LiveDisplay } from '../live-display.js';
 import { unreadable } from '../read-file.js';
-import { FileSink, type TextSink } from '../text-sink.js';
+import { type TextSink, writeToFile } from '../text-sink.js';
 import { type TranscriptFormat, transcriptWriter, type WordsFormat, wordsWriter } from '../transcript-writer.js';
 import { createDir, expectWritable } from '../writable.js';
 
@@ -68,7 +68,10 @@ export function transcribe(
       const path = outputs?.get(file);
       try {
         if (path === undefined) await transcribeOne(context, file, format, options, context.terminal, files.length > 1);
-        else await intoFile(context, file, format, options, path);
+        else {
+          await writeToFile(path, (sink) => transcribeOne(context, file, format, options, sink, false));
+          context.terminal.error(visible(`${nameOf(file)} -> ${path}`));
+        }
       } catch (error) {
         if (!(error instanceof InferenceClientError) || endsTheRun(error)) throw error;
         context.fail(nameOf(file), error);
@@ -116,23 +119,6 @@ function outputsIn(outputDir: string, files: readonly string[], extension: strin
   return new Map([...inputs].map(([path, file]) => [file, path]));
 }
 
-async function intoFile(
-  context: CommandContext,
-  file: string,
-  format: TranscriptFormat,
-  options: TranscribeCommandOptions,
-  path: string,
-): Promise<void> {
-  const sink = await FileSink.open(path);
-  try {
-    await transcribeOne(context, file, format, options, sink, false);
-    await sink.publish();
-  } finally {
-    await sink.close();
-  }
-  context.terminal.error(visible(`${nameOf(file)} -> ${path}`));
-}
-
 async function transcribeOne(
   { client, call, terminal, signal }: CommandContext,
   file: string,
@@ -172,7 +158,7 @@ async function transcribeOne(
         terminal.status(`${nameOf(file)}: ${formatDuration(event.processedSeconds * 1000)} done`);
     }
   } catch (error) {
-    await writer.abort();
+    await writer.abort?.();
     if (error instanceof InferenceClientError && error.reason === 'SOURCE_FAILED')
       throw unreadable(nameOf(file), error.cause);
     throw error;
