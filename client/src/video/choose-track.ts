@@ -27,7 +27,7 @@ export interface ChosenTrack {
 /** Codecs that the server decodes, in addition to `pcm-` codecs. */
 const DECODED: readonly string[] = ['aac', 'opus', 'vorbis', 'mp3', 'flac', 'ulaw', 'alaw', 'ac3', 'eac3'];
 /** Those unknown to mediabunny, by sample entry (MP4, QuickTime) or codec id (Matroska). They cannot be remuxed. */
-const isForeignDecoded = (id: unknown) => id === 'alac' || id === 'A_ALAC' || isMpegAudio(id);
+const isForeignDecoded = (id: unknown) => id === 'alac' || id === 'A_ALAC' || id === 'A_MS/ACM' || isMpegAudio(id);
 const NAMES: Readonly<Record<string, string>> = {
   aac: 'AAC',
   opus: 'Opus',

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { ClusterResync } from '../../src/media/audio/containers/cluster-resync.js';
-import { inParts, refusal, transcribe } from './read-audio.js';
+import { expectSame, fromRoot, inParts, refusal, transcribe } from './read-audio.js';
+import { wavFile } from './wav-file.js';
 
 const RATE_HZ = 8_000;
 const BLOCK_SAMPLES = 800;
@@ -40,6 +41,11 @@ function cluster(index: number, claimed = 0): Buffer {
 }
 
 function head(...encodings: readonly Buffer[]): Buffer {
+  return headOf('A_PCM/INT/LIT', ...encodings);
+}
+
+/** `own`: further elements of the track. */
+function headOf(codec: string, ...own: readonly Buffer[]): Buffer {
   const audio = element(
     'e1',
     Buffer.concat([element('b5', real(RATE_HZ)), element('9f', [1] as never), element('6264', [16] as never)]),
@@ -48,9 +54,9 @@ function head(...encodings: readonly Buffer[]): Buffer {
     element('d7', number(1)),
     element('73c5', number(1)),
     element('83', number(2)),
-    element('86', 'A_PCM/INT/LIT'),
+    element('86', codec),
     audio,
-    ...encodings,
+    ...own,
   ];
   return Buffer.concat([
     element('1a45dfa3', element('4282', 'matroska')),
@@ -95,6 +101,48 @@ describe('A Matroska file', () => {
     const endless = element('1549a966', Buffer.concat([scale, element('4489', real(Number.POSITIVE_INFINITY))]));
     const declared = Buffer.concat([content.subarray(0, at), endless, content.subarray(at + info.length)]);
     expect(await transcribe(declared)).to.deep.equal(await transcribe(content));
+  });
+
+  it("with a codec of Windows, as cameras' G.711 has, gives the samples of a WAV with it", async () => {
+    const telephone = await Promise.all(
+      ['gsm', 'adpcm_ms'].map((name) => fromRoot(`inference/test/audio/cases/telephone_${name}.wav`)),
+    );
+    const law = Uint8Array.from({ length: RATE_HZ }, (_, at) => (at * 31) % 251);
+    const laws = [6, 7].map((tag) => wavFile(law, { tag, bits: 8, rateHz: RATE_HZ }));
+    for (const file of [...telephone, ...laws]) {
+      const wav = Buffer.from(file);
+      const bodyOf = (chunk: string) => {
+        const at = wav.indexOf(chunk) + 8;
+        return wav.subarray(at, at + wav.readUInt32LE(at - 4));
+      };
+      const [format, data] = [bodyOf('fmt '), bodyOf('data')];
+      const expected = await transcribe(wav);
+      const millisecondsPerByte = expected.samples.length / 16 / data.length;
+      // A block of the codec, or more that come to some 50 ms.
+      const blockBytes = Math.ceil(50 / millisecondsPerByte / format.readUInt16LE(12)) * format.readUInt16LE(12);
+      const blocks = Array.from({ length: Math.ceil(data.length / blockBytes) }, (_, index) => {
+        const start = Buffer.from([0x81, 0, 0, 0x80]);
+        start.writeInt16BE(Math.round(index * blockBytes * millisecondsPerByte), 1);
+        return element('a3', Buffer.concat([start, data.subarray(index * blockBytes, (index + 1) * blockBytes)]));
+      });
+      const content = Buffer.concat([
+        headOf('A_MS/ACM', element('63a2', format)),
+        element('1f43b675', Buffer.concat([element('e7', number(0)), ...blocks])),
+      ]);
+      const read = await transcribe(content);
+      expect(read.track?.codec).to.equal(expected.track?.codec);
+      // A track of Matroska without a language is English.
+      expectSame(read, { ...expected, track: read.track });
+    }
+  });
+
+  it('with another codec of Windows, or without its format, is refused by name', async () => {
+    const format = wavFile(new Uint8Array(0), { tag: 69 }).subarray(20, 36);
+    for (const own of [[element('63a2', format)], [element('63a2', format.subarray(0, 9))], []]) {
+      const error = await refusal(Buffer.concat([headOf('A_MS/ACM', ...own), cluster(0)]));
+      expect(error.code).to.equal('AUDIO_UNREADABLE');
+      expect(error.message).to.contain('a codec of Windows (A_MS/ACM) is not supported');
+    }
   });
 
   it('that is damaged in a cluster loses no other cluster, and keeps its times', async () => {

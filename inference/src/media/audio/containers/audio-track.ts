@@ -12,7 +12,9 @@ import { joinAll, viewOf } from '../../bytes.js';
 import { parseAacConfig } from '../decoders/aac-config.js';
 import { PACKET_CODECS } from '../decoders/codecs.js';
 import type { PacketCodec, PacketFormat } from '../decoders/packet-decoder.js';
+import type { PcmFormat } from '../decoders/pcm-headers.js';
 import type { SampleEncoding } from '../decoders/samples.js';
+import { parseWavFormat } from '../decoders/wav-format.js';
 import { unsupportedFormat } from '../formats.js';
 import { audioUnreadable } from '../undecodable.js';
 import type { IndexedTrack } from './mp4-index.js';
@@ -75,9 +77,12 @@ export async function describeTrack(
   const alacConfig = indexed?.alacConfig ?? (internalId === 'A_ALAC' ? codecPrivateOf(input) : undefined);
   const disposition = await input.getDisposition();
   const language = await input.getLanguageCode();
-  const encoding = codec === null ? undefined : PCM_ENCODINGS[codec];
-  const own = encoding !== undefined ? 'pcm' : codec === null ? foreignCodec(internalId, alacConfig) : CODECS[codec];
-  const codecName = own === undefined || codec === null ? nameOf(codec, internalId) : PACKET_CODECS[own].name;
+  const windows = internalId === 'A_MS/ACM' ? windowsFormat(codecPrivateOf(input)) : undefined;
+  const encoding = codec === null ? windows?.encoding : PCM_ENCODINGS[codec];
+  const packets = codec === null ? (windows?.packets?.codec ?? foreignCodec(internalId, alacConfig)) : CODECS[codec];
+  const own = encoding !== undefined ? 'pcm' : packets;
+  const isNamed = own !== undefined && (codec !== null || windows !== undefined);
+  const codecName = isNamed ? PACKET_CODECS[own].name : nameOf(codec, internalId);
   limitSamples(input);
   keepLaceTimes(input);
   const strippedHeader = takeStrippedHeader(input);
@@ -98,7 +103,7 @@ export async function describeTrack(
         alacRateHz(alacConfig) ||
         (indexed === undefined ? 0 : await input.getTimeResolution()),
       channelCount: await input.getNumberOfChannels(),
-      description: own === 'alac' ? alacConfig : descriptionOf(config?.description),
+      description: own === 'alac' ? alacConfig : (windows?.packets?.description ?? descriptionOf(config?.description)),
       ...(encoding === undefined ? {} : { encoding }),
     };
     checkFormat(format);
@@ -141,6 +146,15 @@ const ALAC_RATE_OFFSET = 20;
 function alacRateHz(config: Uint8Array | undefined): number {
   if (config === undefined || config.length < ALAC_RATE_OFFSET + 4) return 0;
   return viewOf(config).getUint32(ALAC_RATE_OFFSET);
+}
+
+/** Reads the configuration of a codec of Windows in Matroska, which is the format of a WAV. Undefined: it is not decoded. */
+function windowsFormat(config: Uint8Array = new Uint8Array(0)): PcmFormat | undefined {
+  try {
+    return parseWavFormat(config);
+  } catch {
+    return undefined;
+  }
 }
 
 function foreignCodec(

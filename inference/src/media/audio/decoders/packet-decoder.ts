@@ -27,7 +27,7 @@ export interface PacketFormat {
   /**
    * The codec's configuration from the container, without the container's headers. AAC: AudioSpecificConfig; absent in ADTS,
    * whose packets have headers. Opus: OpusHead. Vorbis: the three headers with Xiph lacing. FLAC: `fLaC` and its metadata
-   * blocks. ALAC: ALACSpecificConfig, 24 bytes or more ("magic cookie"). ADPCM and GSM in WAV: the body of the
+   * blocks. ALAC: ALACSpecificConfig, 24 bytes or more ("magic cookie"). ADPCM and GSM: the body of a WAV's
    * `fmt ` chunk. Absent: AC-3, E-AC-3, MP3.
    */
   readonly description: Uint8Array | undefined;
