@@ -156,6 +156,18 @@ describe('Telephone speech in WAV', () => {
     expect([...new Int16Array(samples.buffer, samples.byteOffset, 4)]).to.deep.equal([4_096, 4_096, 2_048, 1_024]);
   });
 
+  it('has its coefficients behind the fields of an extensible header, as FFmpeg writes it above 48 kHz', async () => {
+    const coefficients = new Uint8Array(new Int16Array([500, 1, 128, 0]).buffer);
+    const fields = new Uint8Array(22);
+    fields[6] = MS;
+    const block = Uint8Array.from([0, 16, 0, 0x00, 0x10, 0x00, 0x10, 0x00]);
+    const own = Buffer.concat([fields, coefficients]);
+    const samples = await samplesOf(blocksFile(block, { tag: 0xfffe, blockBytes: 8, own }));
+    expect(samples.equals(await samplesOf(blocksFile(block, { tag: MS, blockBytes: 8, own: coefficients })))).to.equal(
+      true,
+    );
+  });
+
   for (const [what, header, said] of [
     ['a block size of 0', { tag: MS, blockBytes: 0 }, 'is 0'],
     ['a block smaller than its header', { tag: MS, channels: 2, blockBytes: 13 }, '13 bytes'],

@@ -22,23 +22,24 @@ export interface BlockFormat {
   readonly own: DataView;
 }
 
+/** The tag of WAVE_FORMAT_EXTENSIBLE. */
+export const TAG_EXTENSIBLE = 0xfffe;
+
 const FORMAT_BYTES = 16;
 const OWN_OFFSET = 18;
+/** Its fields, which are before the codec's own. */
+const EXTENSIBLE_BYTES = 22;
 
 /** Parses the fields. Throws AUDIO_UNREADABLE if the chunk is missing. */
 export function readBlockFormat({ description }: PacketFormat, name: string): BlockFormat {
   if (description === undefined) throw unusableHeader(name, "it has no 'fmt' chunk");
   const view = viewOf(description);
-  const ownBytes = Math.max(0, description.length - OWN_OFFSET);
-  const claimed = ownBytes === 0 ? 0 : view.getUint16(FORMAT_BYTES, true);
+  const claimed = description.length > OWN_OFFSET ? view.getUint16(FORMAT_BYTES, true) : 0;
+  const start = view.getUint16(0, true) === TAG_EXTENSIBLE ? OWN_OFFSET + EXTENSIBLE_BYTES : OWN_OFFSET;
   return {
     blockBytes: view.getUint16(12, true),
     bitsPerSample: view.getUint16(14, true),
-    own: new DataView(
-      description.buffer,
-      description.byteOffset + (ownBytes === 0 ? 0 : OWN_OFFSET),
-      Math.min(ownBytes, claimed),
-    ),
+    own: viewOf(description.subarray(start, OWN_OFFSET + claimed)),
   };
 }
 

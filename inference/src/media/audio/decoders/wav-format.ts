@@ -6,8 +6,8 @@ import { PACKET_CODECS } from './codecs.js';
 import type { PacketCodec } from './packet-decoder.js';
 import type { PcmFormat } from './pcm-headers.js';
 import { type SampleEncoding, sampleBytes } from './samples.js';
+import { TAG_EXTENSIBLE } from './wav-blocks.js';
 
-const TAG_EXTENSIBLE = 0xfffe;
 /** Tags (RFC 2361) of packet codecs. */
 const PACKET_TAGS: Readonly<Record<number, PacketCodec>> = {
   2: 'adpcm-ms',
