@@ -1,6 +1,6 @@
-import { MODEL_VARIABLES } from '@heimdex/cache';
+import { MODEL_VARIABLES, readModelEnvironment, resolveModels } from '@heimdex/cache';
 import { expect } from 'chai';
-import { parseYaml, read } from './support.js';
+import { output, parseYaml, read } from './support.js';
 
 /** Variables that no program of ours reads: of the kustomize files for the names of Jobs, and of Grafana. */
 const OTHERS = /^(JOB_\w+|MODELS_UPDATED|GF_\w+|HTTPS_PROXY|NO_PROXY)$/;
@@ -55,5 +55,30 @@ describe('the variables that deploy/ sets', () => {
   it('are compared with all variables of the models', () => {
     const names = Object.values(MODEL_VARIABLES).map(({ name }) => name);
     expect(names.filter((name) => !documented.has(name))).to.deep.equal([]);
+  });
+});
+
+describe('the models that the pages set', () => {
+  it('have their names and variants in the manifest', () => {
+    const lines = output('git', [
+      'grep',
+      '-hoE',
+      '[A-Z_]+_MODEL(_NAME)?=[A-Za-z0-9][A-Za-z0-9./_:-]+\\b',
+      '--',
+      '*.md',
+    ]);
+    const settings = lines.trim().split('\n');
+    expect(settings.length).to.be.greaterThan(10);
+    const others = { ASR_MODEL: 'none', VISION_MODEL_NAME: 'none', LOAD_BGE_M3: 'true', FEATURE_FACE: 'true' };
+    const unknown = settings.filter((setting) => {
+      const [name = '', value = ''] = setting.split('=');
+      try {
+        resolveModels(readModelEnvironment({ ...others, [name]: value }));
+        return false;
+      } catch {
+        return true;
+      }
+    });
+    expect(unknown).to.deep.equal([]);
   });
 });
