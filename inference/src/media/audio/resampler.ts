@@ -1,7 +1,7 @@
 import type { SpeexModule } from '@echogarden/speex-resampler-wasm/simd';
 import { SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
 
-/** SpeexDSP quality, 0 to 10. Measured in docs/audio.md: flat to 7.4 kHz, aliasing 113 dB down. */
+/** SpeexDSP quality, 0 to 10. Measured in README.md: flat to 7.4 kHz, aliasing 113 dB down. */
 const QUALITY = 8;
 /** Samples per call of the resampler. */
 const INPUT_SAMPLES = 8_192;
