@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Fault } from '@heimdex/hub';
 import { expect } from 'chai';
@@ -120,6 +123,26 @@ describe('a download through a bad network', () => {
     const result = await runHere([], env({ HF_ENDPOINT: cache.url }));
     await cache.close();
     await expectGood(result);
+  });
+
+  it('passes a proxy that sends no length and leaves out the end: of a range by silence, of a whole file by a cut', async () => {
+    const proxy = createServer(async ({ url = '/', headers: { range } }, response) => {
+      const answer = await fetch(new URL(url, hub.url), { headers: range === undefined ? {} : { range } });
+      const part = answer.headers.get('content-range');
+      response.writeHead(answer.status, part === null ? {} : { 'content-range': part });
+      const sent = () => {
+        if (url.startsWith('/api/')) response.end();
+        else if (range === undefined) response.destroy();
+      };
+      response.write(Buffer.from(await answer.arrayBuffer()), sent);
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const HF_ENDPOINT = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const result = await runHere([], env({ HF_ENDPOINT, DOWNLOAD_ATTEMPTS: '1' }));
+    proxy.closeAllConnections();
+    proxy.close();
+    await expectGood(result);
+    expect(result.stderr).not.to.include('retrying');
   });
 
   const refused: readonly {

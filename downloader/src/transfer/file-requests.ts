@@ -45,7 +45,7 @@ function openedBytes(answer: HttpAnswer, target: RequestTarget): OpenedBytes {
     const length = contentCodings(answer).length > 0 ? undefined : answer.header('content-length');
     return { start: 0, totalBytes: length === undefined ? undefined : Number(length), ranged: false, body, close };
   }
-  const content = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(answer.header('content-range') ?? '');
+  const content = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(answer.header('content-range') ?? '');
   if (content === null) {
     answer.close();
     throw new TransientError(
@@ -55,6 +55,24 @@ function openedBytes(answer: HttpAnswer, target: RequestTarget): OpenedBytes {
       ),
     );
   }
-  const total = content[2] === '*' ? undefined : Number(content[2]);
-  return { start: Number(content[1]), totalBytes: total, ranged: true, body, close };
+  const [, first, last, total] = content;
+  const start = Number(first);
+  return {
+    start,
+    totalBytes: total === '*' ? undefined : Number(total),
+    ranged: true,
+    // A body without a length ends with an empty chunk, which Squid never sends after a range.
+    body: answer.header('content-length') === undefined ? firstBytes(body, Number(last) + 1 - start) : body,
+    close,
+  };
+}
+
+/** Ends once so many bytes have arrived, whatever may follow. */
+async function* firstBytes(body: AsyncIterable<Buffer>, count: number): AsyncGenerator<Buffer> {
+  let left = count;
+  for await (const part of body) {
+    yield part;
+    left -= part.length;
+    if (left <= 0) return;
+  }
 }

@@ -83,6 +83,9 @@ export class PartFetcher {
           position += written;
           progressed();
         }
+      } catch (error) {
+        // Every byte is there: the answer lacks only its end.
+        if (!(error instanceof TransientError) || position < end) throw error;
       } finally {
         opened.close();
       }
