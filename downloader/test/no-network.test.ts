@@ -92,4 +92,17 @@ describe('a limit of requests', () => {
     expect(read({ 'x-ratelimit-reset': '-1' })).to.equal(undefined);
     expect(read({})).to.equal(undefined);
   });
+
+  it('that ends at a time of day is timed by the clock of the server, and by this machine if the server names no time', () => {
+    const at = Date.parse('2026-10-21T07:28:30Z');
+    for (const end of [{ 'retry-after': new Date(at).toUTCString() }, { 'ratelimit-reset': String(at / 1000) }]) {
+      for (const [date, expected] of [
+        [new Date(at - 20_000).toUTCString(), 20_000],
+        ['today', 1000],
+      ] as const) {
+        const headers: Record<string, string> = { ...end, date };
+        expect(retryAfterOf((name) => headers[name], at - 1000)).to.equal(expected);
+      }
+    }
+  });
 });

@@ -7,9 +7,12 @@ const EPOCH_SECONDS = 1_000_000_000;
 /**
  * Returns the requested pause in ms; undefined if there is none. Retry-After takes precedence over the RateLimit headers, as
  * their drafts require: `RateLimit: "api";r=0;t=30` (draft-ietf-httpapi-ratelimit-headers-08 and later, as the hub sends it),
- * `RateLimit: limit=100, remaining=0, reset=30` (earlier), `RateLimit-Reset: 30` (the first drafts).
+ * `RateLimit: limit=100, remaining=0, reset=30` (earlier), `RateLimit-Reset: 30` (the first drafts). A time of day is compared with the
+ * server's own, its Date: this machine's clock may be wrong.
  */
-export function retryAfterOf(header: Header, nowMs: number): number | undefined {
+export function retryAfterOf(header: Header, ownNowMs: number): number | undefined {
+  const serverNowMs = Date.parse(header('date') ?? '');
+  const nowMs = Number.isNaN(serverNowMs) ? ownNowMs : serverNowMs;
   return (
     parseRetryAfter(header('retry-after'), nowMs) ??
     parseRateLimit(header('ratelimit')) ??
