@@ -105,6 +105,42 @@ describe('the way to the hub', () => {
     });
   }
 
+  for (const [login, methods, says] of [
+    ['', 'Basic realm="proxy"', 'It requires a login: http://user:password@host:port.'],
+    ['me:hunter2@', 'Negotiate, Basic realm="proxy"', 'It rejects the user and the password of its address.'],
+    ['me:hunter2@', 'Negotiate, NTLM', 'It takes a login by Negotiate or NTLM only, which this program cannot do'],
+  ] as const) {
+    it(`says of a proxy that takes no request, for http and for https: ${says}`, async () => {
+      const headers = { 'proxy-authenticate': methods };
+      const guarded = createServer((_, response) => response.writeHead(407, headers).end()).on('connect', (_, socket) =>
+        socket.end(`HTTP/1.1 407 No\r\nproxy-authenticate: ${methods}\r\ncontent-length: 0\r\n\r\n`),
+      );
+      await once(guarded.listen(0, '127.0.0.1'), 'listening');
+      const { port } = guarded.address() as AddressInfo;
+      for (const endpoint of ['http://hub.invalid', 'https://hub.invalid']) {
+        const ALL_PROXY = `http://${login}127.0.0.1:${port}`;
+        const result = await run(endpoint, { ALL_PROXY });
+        expect(result.status, result.stderr).to.equal(5);
+        expect(result.stderr)
+          .to.include(`The proxy 127.0.0.1:${port} does not connect to hub.invalid (407). ${says}`)
+          .and.not.include('hunter2');
+      }
+      guarded.closeAllConnections();
+      guarded.close();
+    });
+  }
+
+  it('names the proxy beside the hub if an answer over http may be its own', async () => {
+    const failing = createServer((_, response) => response.writeHead(502).end());
+    await once(failing.listen(0, '127.0.0.1'), 'listening');
+    const HTTP_PROXY = `http://127.0.0.1:${(failing.address() as AddressInfo).port}`;
+    const result = await run('http://hub.invalid', { HTTP_PROXY, DOWNLOAD_ATTEMPTS: '1' });
+    failing.closeAllConnections();
+    failing.close();
+    expect(result.status, result.stderr).to.equal(5);
+    expect(result.stderr).to.include(`hub.invalid through the proxy ${new URL(HTTP_PROXY).host} answered 502`);
+  });
+
   for (const [proxyUrl, says] of [
     ['http://some proxy:3128', 'http://host:port'],
     ['http://[::', 'http://host:port'],

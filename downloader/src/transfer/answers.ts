@@ -33,7 +33,7 @@ export interface RequestTarget {
 export function answerError(answer: HttpAnswer, target: RequestTarget, origin: Origin): Error {
   const { status } = answer;
   const hasToken = origin.token !== undefined && isOwn(answer, origin);
-  const host = answer.url.host;
+  const host = answer.from;
   if (mayPass(status)) {
     const limited = status === 429;
     const final = new DownloaderError(
@@ -89,7 +89,7 @@ function isOwn(answer: HttpAnswer, { endpoint }: Origin): boolean {
 }
 
 function authError(answer: HttpAnswer, target: RequestTarget, origin: Origin, detail: string): DownloaderError {
-  const { host } = answer.url;
+  const host = answer.from;
   if (hasCredentials(answer.url)) {
     return new DownloaderError(
       'AUTH_REQUIRED',

@@ -6,6 +6,7 @@ import { checkServerIdentity } from 'node:tls';
 import { codeOf, messageOf } from '@heimdex/common';
 import type { HttpsOptions } from 'got';
 import { DownloaderError } from '../errors.js';
+import { hasCredentials } from './answers.js';
 import { isUnreached, type NetworkState } from './network-state.js';
 import type { ProxyFor } from './proxy.js';
 import { ProxyRefusal, proxyAgents } from './proxy.js';
@@ -14,6 +15,8 @@ import { mayPass, TransientError } from './retry.js';
 /** An answer with an unread body. Read `body` to its end or call `close()`. */
 export interface HttpAnswer {
   readonly url: URL;
+  /** For messages: the host, and the proxy of an http address, which may have answered itself. */
+  readonly from: string;
   readonly status: number;
   /** Returns a header by its lower-case name; the first if it is repeated. */
   header(name: string): string | undefined;
@@ -92,7 +95,10 @@ export async function openHttp(options: HttpOptions): Promise<HttpClient> {
       const body = new WatchedBody(stream, url, options, signal);
       const answer = await body.answer();
       options.network.onAnswer();
-      return answer;
+      const proxy = options.proxyFor(url);
+      if (answer.status !== 407 || proxy === undefined) return answer;
+      answer.close();
+      throw proxyError(url, new ProxyRefusal(proxy, 407, answer.header('proxy-authenticate')));
     },
     close() {
       agents.close();
@@ -144,8 +150,10 @@ class WatchedBody {
       }),
     );
     const { url, stream } = this;
+    const proxy = url.protocol === 'http:' ? this.options.proxyFor(url) : undefined;
     return {
       url,
+      from: `${url.host}${throughProxy(proxy)}`,
       status: head.statusCode,
       header(name) {
         const value = head.headers[name];
@@ -224,7 +232,7 @@ function connectionError(url: URL, proxy: URL | undefined, error: unknown): Erro
       cause: error,
     });
   }
-  const way = proxy === undefined ? '' : ` through the proxy ${proxy.host}`;
+  const way = throughProxy(proxy);
   if (NO_TLS.test(messageOf(error))) {
     return new DownloaderError(
       'UNREACHABLE',
@@ -243,13 +251,27 @@ function connectionError(url: URL, proxy: URL | undefined, error: unknown): Erro
   );
 }
 
+function throughProxy(proxy: URL | undefined): string {
+  return proxy === undefined ? '' : ` through the proxy ${proxy.host}`;
+}
+
 function proxyError(url: URL, cause: ProxyRefusal): Error {
-  const { proxyHost, status } = cause;
-  const login = status === 407 ? ' It requires a login: http://user:password@host:port.' : '';
+  const { proxy, status } = cause;
+  const login = status === 407 ? ` ${loginAdvice(cause)}` : '';
   const error = new DownloaderError(
     'UNREACHABLE',
-    `The proxy ${proxyHost} does not connect to ${url.host} (${status}).${login} Check the proxy variables, or add ${url.hostname} to NO_PROXY, then run: heimdex-downloader download`,
+    `The proxy ${proxy.host} does not connect to ${url.host} (${status}).${login} Check the proxy variables, or add ${url.hostname} to NO_PROXY, then run: heimdex-downloader download`,
     { cause },
   );
   return mayPass(status) ? new TransientError(error) : error;
+}
+
+function loginAdvice({ proxy, logins }: ProxyRefusal): string {
+  const others = /basic/i.test(logins) ? null : logins.match(/\b(negotiate|kerberos|ntlm|digest)\b/gi);
+  if (others !== null) {
+    return `It takes a login by ${[...new Set(others)].join(' or ')} only, which this program cannot do: name a local proxy that can, such as px or cntlm.`;
+  }
+  return hasCredentials(proxy)
+    ? 'It rejects the user and the password of its address.'
+    : 'It requires a login: http://user:password@host:port.';
 }

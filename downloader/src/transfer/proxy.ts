@@ -1,4 +1,4 @@
-import type { AgentOptions, ClientRequest, Agent as HttpAgent } from 'node:http';
+import type { AgentOptions, ClientRequest, Agent as HttpAgent, IncomingHttpHeaders } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 
 /** Returns the proxy for a URL, or undefined for a direct connection. */
@@ -10,14 +10,22 @@ export interface AgentPair {
   readonly https: HttpsAgent;
 }
 
-/** A proxy answered CONNECT with another status than 200: there is no connection to the host. */
+/** A proxy answered CONNECT with another status than 200, or any request with 407: there is no connection to the host. */
 export class ProxyRefusal extends Error {
   constructor(
-    readonly proxyHost: string,
+    readonly proxy: URL,
     readonly status: number,
+    /** What the proxy says about logging in to it: the header Proxy-Authenticate. */
+    readonly logins = '',
   ) {
-    super(`the proxy ${proxyHost} answered ${status} to CONNECT`);
+    super(`the proxy ${proxy.host} answered ${status}`);
   }
+}
+
+/** What the library tells of a proxy's answer to CONNECT. */
+interface ProxyAnswer {
+  readonly statusCode: number;
+  readonly headers: IncomingHttpHeaders;
 }
 
 /** Returns the agents for each URL: direct ones, or ones for its proxy. The proxy libraries are imported on first use. */
@@ -37,8 +45,9 @@ export function proxyAgents(
     const http = new HttpProxyAgent(proxy, settings);
     const https = new HttpsProxyAgent(proxy, settings);
     // The library passes such an answer on as that of the host, although no certificate has been checked.
-    https.on('proxyConnect', ({ statusCode }: { readonly statusCode: number }, request: ClientRequest) => {
-      if (statusCode !== 200) request.destroy(new ProxyRefusal(proxy.host, statusCode));
+    https.on('proxyConnect', ({ statusCode, headers }: ProxyAnswer, request: ClientRequest) => {
+      if (statusCode === 200) return;
+      request.destroy(new ProxyRefusal(proxy, statusCode, headers['proxy-authenticate']?.toString()));
     });
     closers.push(
       () => http.destroy(),
