@@ -134,7 +134,7 @@ async function checkpointFiles(
     );
   }
   const files = chosen.files.map(({ path, isThere, ...rest }): RemoteFile => {
-    const file = { path, required: true, weights: undefined, sizeBytes: undefined, sha256: undefined };
+    const file = { path, required: true };
     if (rest.volumePath === undefined) assertPinned(state, file, rest.hash, rest.sizeBytes, where);
     return { file, isVerified: isThere && rest.volumePath !== undefined, ...rest };
   });

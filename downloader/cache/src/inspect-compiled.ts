@@ -145,7 +145,7 @@ async function findCheckpoint(search: CompiledSearch): Promise<CheckpointSearchR
   const inSnapshot = chosen && (await look(search, chosen, (path) => pointerPath(cacheDir, repository, commit, path)));
   if (inSnapshot?.checkpoint !== undefined) return inSnapshot;
   for (const { path, sha256, sizeBytes } of search.request.checkpoints) {
-    const file: ModelFile = { path, required: true, weights: undefined, sizeBytes, sha256 };
+    const file: ModelFile = { path, required: true, sizeBytes, sha256 };
     const { found } = await inspectFile(search, file, join(cacheDir, ...path.split('/')), undefined);
     if (found !== undefined) return { checkpoint: { main: found.absolutePath, files: [found] }, missing: undefined };
   }
@@ -159,7 +159,7 @@ async function look(
 ): Promise<CheckpointSearchResult> {
   const inspections = await Promise.all(
     chosen.paths.map((path) => {
-      const file = { path, required: true, weights: undefined, sizeBytes: undefined, sha256: undefined };
+      const file = { path, required: true };
       return inspectFile(search, file, at(path), search.tree);
     }),
   );

@@ -64,11 +64,11 @@ export interface ModelFile {
   /** The path of a file that this one replaces in repositories without it (withStandIns). */
   readonly insteadOf?: string;
   /** For weights, the file's name in the family: `encoder`, `decoder`, `vision`, `text`, `model`. */
-  readonly weights: string | undefined;
+  readonly weights?: string | undefined;
   /** Known size, or undefined: the source reports it at the first download. */
-  readonly sizeBytes: number | undefined;
+  readonly sizeBytes?: number | undefined;
   /** Known hash (64 hexadecimal digits), or undefined. */
-  readonly sha256: string | undefined;
+  readonly sha256?: string | undefined;
 }
 
 /** Variants of the files of one model or of several. */
@@ -130,10 +130,13 @@ export interface ConfiguredModel extends Pick<ManifestEntry, 'role' | 'family' |
   readonly otherwise?: ConfiguredModel;
 }
 
+/** What checkpoints are compiled to: the variants of a compiled file set. */
+export const PRECISIONS = ['int8', 'fp16', 'fp32'] as const;
+export type Precision = (typeof PRECISIONS)[number];
+
 /** How a checkpoint is to be compiled. */
 export interface CompileRequest {
-  /** `int8`, `fp32`, `fp16`. */
-  readonly precision: string;
+  readonly precision: Precision;
   /** Checkpoints of the same weights outside of the repository, with paths below the cache's root. */
   readonly checkpoints: readonly UrlSourceFile[];
 }

@@ -19,6 +19,7 @@ import {
   type ModelFile,
   type NpmSource,
   type PinnedFile,
+  PRECISIONS,
   ROLES,
   type Source,
   type UrlSource,
@@ -27,8 +28,6 @@ import {
 const MANIFEST_FORMAT_VERSION = 1;
 /** What the families' code asks for. */
 const WEIGHTS = ['encoder', 'decoder', 'vision', 'text', 'model'];
-/** What checkpoints are compiled to: the variants of a compiled file set. */
-const PRECISIONS = ['int8', 'fp16', 'fp32'];
 
 /** Path of the built-in manifest. */
 export function builtInManifestPath(): string {
@@ -95,7 +94,7 @@ function parseFileSet(cursor: JsonCursor): FileSet {
     variants[name] = [...files, ...list.items().map(parseFile)];
   const defaultVariant = parseVariantName(cursor.get('defaultVariant'), variants);
   const compiled = cursor.get('compiled').optional((flag) => flag.boolean()) ?? false;
-  if (compiled && Object.keys(variants).some((name) => !PRECISIONS.includes(name)))
+  if (compiled && Object.keys(variants).some((name) => !PRECISIONS.some((known) => known === name)))
     return cursor.get('variants').fail(`named by precisions (${PRECISIONS.join(', ')})`);
   return { variants, defaultVariant, compiled };
 }

@@ -1,7 +1,7 @@
 /** Resolves the environment's names to files and sources. */
 import { CacheError } from './errors.js';
 import { isRepositoryName } from './layout.js';
-import type { ConfiguredModel, Family, Manifest, ManifestEntry, Role } from './manifest-types.js';
+import type { ConfiguredModel, Family, Manifest, ManifestEntry, Precision, Role } from './manifest-types.js';
 import { type ModelEnvironment, NO_MODEL } from './model-environment.js';
 import { didYouMean } from './nearest-word.js';
 
@@ -83,6 +83,7 @@ function configure(
   const usual = preferred !== undefined && Object.hasOwn(entry.variants, preferred) ? preferred : entry.defaultVariant;
   const chosen = variant ?? usual;
   const { role, family, id, layout, dir, sources } = entry;
+  const checkpoints = sources.flatMap((one) => (one.type === 'url' ? one.files : []));
   return {
     role,
     family,
@@ -96,9 +97,8 @@ function configure(
     // A compiled model's url sources are checkpoints; the other files come from the hub.
     sources: entry.compiled ? sources.filter(({ type }) => type === 'hf') : sources,
     files: entry.variants[chosen] ?? [],
-    ...(entry.compiled
-      ? { compile: { precision: chosen, checkpoints: sources.flatMap((one) => (one.type === 'url' ? one.files : [])) } }
-      : {}),
+    // The variants of a compiled file set are precisions.
+    ...(entry.compiled && { compile: { precision: chosen as Precision, checkpoints } }),
   };
 }
 

@@ -1,14 +1,7 @@
 import { expect } from 'chai';
 import { type ModelFile, withStandIns } from '../src/index.js';
 
-const file = (path: string, more: Partial<ModelFile> = {}): ModelFile => ({
-  path,
-  required: true,
-  weights: undefined,
-  sizeBytes: undefined,
-  sha256: undefined,
-  ...more,
-});
+const file = (path: string, more: Partial<ModelFile> = {}): ModelFile => ({ path, required: true, ...more });
 const insteadOf = 'tokenizer.json';
 const FILES = [
   file('config.json'),

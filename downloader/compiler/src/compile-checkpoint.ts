@@ -14,7 +14,9 @@ import { configFromDims } from './families/whisper-names.js';
 import { type Recipe, uniformRecipe } from './graph/forms.js';
 import type { InputPeaks } from './graph/products.js';
 import type { WrittenFile } from './graph/weights-file.js';
-import type { Precision } from './precision.js';
+
+/** Numbers of a compiled model's matrices. */
+export type Precision = 'int8' | 'fp16' | 'fp32';
 
 export interface CompileOptions {
   /** A safetensors file, a file of torch.save, or the index of shards. */

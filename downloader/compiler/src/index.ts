@@ -8,4 +8,3 @@ export { architectureOf, MODEL_TYPES } from './families/architectures.js';
 export { type Config, ConfigReader } from './families/config.js';
 export { configFromDims } from './families/whisper-names.js';
 export { type Recipe, uniformRecipe } from './graph/forms.js';
-export type { Precision } from './precision.js';

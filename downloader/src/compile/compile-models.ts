@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, posix } from 'node:path';
+import { basename, join, posix } from 'node:path';
 import {
   COMPILED_MANIFEST_NAME,
   COMPILING_PREFIX,
@@ -22,7 +22,6 @@ import {
   replaceDir,
 } from '@heimdex/cache';
 import { byPath, formatBytes, formatDuration, sumSizes } from '@heimdex/common';
-import { PRECISIONS, type Precision } from '@heimdex/compiler/precision';
 import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
 import { asDiskError, assertFits, makeDir } from '../disk.js';
@@ -89,7 +88,7 @@ export async function compileModel(
       ...(await readTexts(state)),
       ...(dense && { dense: { ...dense, checkpoint: denseWeights(state) } }),
       dir: temporary,
-      precision: precisionOf(key.precision),
+      precision: compile.precision,
       overflowSafe: key.overflowSafe,
     });
     // One that another process removed meanwhile was read to its end.
@@ -189,12 +188,6 @@ async function readTexts({ inspection }: ModelState): Promise<{ readonly emptyTe
 async function removeLeftovers(dir: string, own: string): Promise<void> {
   for (const name of await readdir(dir)) {
     if (name.startsWith(COMPILING_PREFIX) && join(dir, name) !== own)
-      await rm(join(dirname(own), name), { recursive: true, force: true, maxRetries: 5 });
+      await rm(join(dir, name), { recursive: true, force: true, maxRetries: 5 });
   }
-}
-
-function precisionOf(name: string): Precision {
-  const precision = PRECISIONS.find((known) => known === name);
-  if (precision !== undefined) return precision;
-  throw new DownloaderError('USAGE', `Expected a precision of ${PRECISIONS.join(', ')}, got ${name}.`);
 }

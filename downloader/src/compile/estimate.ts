@@ -1,3 +1,4 @@
+import type { Precision } from '@heimdex/cache';
 import type { JsonObject } from '@heimdex/common';
 
 /** Estimated cost of compiling. */
@@ -14,16 +15,15 @@ export interface CompileEstimate {
  * estimate is in between. Growth as measured on the shape of Whisper tiny, the most: half of it is the token table, which is written
  * a second time for the scores.
  */
-const COSTS: Readonly<Record<string, { readonly seconds: number; readonly growth: number }>> = {
+const COSTS: Readonly<Record<Precision, { readonly seconds: number; readonly growth: number }>> = {
   int8: { seconds: 14e-9, growth: 0.55 },
   fp16: { seconds: 17e-9, growth: 1.05 },
   fp32: { seconds: 5e-9, growth: 1.55 },
 };
-const UNKNOWN = { seconds: 17e-9, growth: 1.55 };
 
 /** Estimates the cost of compiling a checkpoint of a given size. Pure. */
-export function estimateCompile(sizeBytes: number, precision: string, isHalf: boolean): CompileEstimate {
-  const { seconds, growth } = COSTS[precision] ?? UNKNOWN;
+export function estimateCompile(sizeBytes: number, precision: Precision, isHalf: boolean): CompileEstimate {
+  const { seconds, growth } = COSTS[precision];
   const floatBytes = isHalf ? 2 * sizeBytes : sizeBytes;
   return { seconds: Math.max(1, Math.round(floatBytes * seconds)), diskBytes: Math.round(floatBytes * growth) };
 }

@@ -1,17 +1,16 @@
+import type { Precision } from '@heimdex/cache';
 import { formatBytes, formatFirst, formatTimeLeft, sumSizes } from '@heimdex/common';
 import type { CheckpointReason } from '../checkpoint-source.js';
 import type { CheckpointState, PlannedModel } from '../plan.js';
-import { estimateCompile, isHalfPrecision } from './estimate.js';
+import { type CompileEstimate, estimateCompile, isHalfPrecision } from './estimate.js';
 
 /** The compile step of a plan. */
-export interface PlannedCompile {
-  readonly precision: string;
+export interface PlannedCompile extends CompileEstimate {
+  readonly precision: Precision;
   /** Paths in the repository, or below the cache's root. */
   readonly from: readonly string[];
   readonly why: CheckpointReason;
   readonly bytes: number;
-  readonly seconds: number;
-  readonly diskBytes: number;
 }
 
 /** Plans the compile of a model whose checkpoint is on the volume. */
@@ -39,7 +38,7 @@ export function compileOfFetched({ remoteFiles, files }: PlannedModel): PlannedC
 }
 
 function planned(
-  precision: string,
+  precision: Precision,
   from: readonly string[],
   why: CheckpointReason,
   bytes: number,

@@ -12,14 +12,5 @@ export function plainModel(): ConfiguredModel {
 
 /** A model like the small sentence embedder, with other files. */
 export function modelWith(files: readonly (Partial<ModelFile> & { readonly path: string })[]): ConfiguredModel {
-  return {
-    ...sentenceModel(),
-    files: files.map((file) => ({
-      required: true,
-      weights: undefined,
-      sizeBytes: undefined,
-      sha256: undefined,
-      ...file,
-    })),
-  };
+  return { ...sentenceModel(), files: files.map((file) => ({ required: true, ...file })) };
 }
