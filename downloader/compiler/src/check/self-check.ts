@@ -57,7 +57,7 @@ export async function runWritten(
   dir: string,
   onLayer: OnLayer,
 ): Promise<Values> {
-  const session = await openSession(join(dir, `${role}.onnx`), 'as it is');
+  const session = await openSession(join(dir, `${role}.onnx`));
   await session.release();
   return runLayers(graph, probe, onLayer);
 }

@@ -1,16 +1,12 @@
 import { InferenceSession } from 'onnxruntime-node';
 
-/** A graph in a file, or one in memory with its large constants in files of `dir`. */
-export type GraphSource = string | { readonly model: Uint8Array; readonly dir: string };
-
 /**
- * Opens a graph with minimal memory: weights stay mapped from their file, which is slower and has the same results. Exception: a
- * layer with products by blocks. Unless it is packed its activations are not rounded, and all its weights are held in float32.
- * The server packs them, so it is done here too.
+ * Opens a graph in a file as it is, or one in memory with its large constants in files of `dir` to be optimized. Takes minimal memory:
+ * weights stay mapped from their file, which is slower and has the same results. Exception: a layer with products by blocks. Unless it is
+ * packed its activations are not rounded, and all its weights are held in float32. The server packs them, so it is done here too.
  */
 export function openSession(
-  source: GraphSource,
-  optimized: 'optimized' | 'as it is' = 'optimized',
+  source: string | { readonly model: Uint8Array; readonly dir: string },
 ): Promise<InferenceSession> {
   const isFile = typeof source === 'string';
   const packs = !isFile && Buffer.from(source.model).includes('MatMulNBits');
@@ -20,7 +16,7 @@ export function openSession(
     enableCpuMemArena: false,
     enableMemPattern: false,
     logSeverityLevel: 4,
-    ...(optimized === 'optimized' ? {} : { graphOptimizationLevel: 'disabled' as const }),
+    ...(isFile && { graphOptimizationLevel: 'disabled' as const }),
     extra: {
       session: {
         ...(packs ? {} : { disable_prepacking: '1' }),
