@@ -98,13 +98,7 @@ export function numberVariable(
 /** One word of a closed set, in any case. */
 export function enumVariable<const Word extends string>(
   declaration: Declaration & { readonly words: readonly Word[]; readonly default: NoInfer<Word> },
-): Variable<Word>;
-export function enumVariable<const Word extends string>(
-  declaration: Declaration & { readonly words: readonly Word[]; readonly default?: undefined },
-): Variable<Word | undefined>;
-export function enumVariable<const Word extends string>(
-  declaration: Declaration & { readonly words: readonly Word[]; readonly default?: Word | undefined },
-): Variable<Word | undefined> {
+): Variable<Word> {
   const words = declaration.words.join(', ');
   const expected = `one of ${words}`;
   const described = { ...declaration, doc: `${declaration.doc} One of ${words}.` };
