@@ -17,6 +17,7 @@ import {
   type VariableValues,
 } from '@heimdex/cache';
 import { codeOf, isNotFound, MIB, messageOf } from '@heimdex/common';
+import type { LogConfig } from '@heimdex/common/log';
 import { DownloaderError } from './errors.js';
 import { hasCredentials, type Token } from './transfer/answers.js';
 import type { ProxyFor } from './transfer/proxy.js';
@@ -136,12 +137,6 @@ export interface DownloaderConfig {
   readonly npmEnvironment: NodeJS.ProcessEnv;
   /** Warnings about variables that look misspelt. */
   readonly hints: readonly string[];
-}
-
-/** Log options. */
-export interface LogConfig {
-  readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent';
-  readonly format: 'auto' | 'human' | 'json';
 }
 
 /** Reads the log's options, also of an environment that is wrong elsewhere; the defaults if one of them is wrong itself. */

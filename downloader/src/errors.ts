@@ -71,9 +71,9 @@ export class DownloaderError extends Error {
   constructor(
     readonly code: ErrorCode,
     message: string,
-    options: { readonly cause?: unknown } = {},
+    options?: { readonly cause?: unknown },
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(message, options);
   }
 
   /** Exit status of the process if this error ends it. */

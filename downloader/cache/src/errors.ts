@@ -58,7 +58,7 @@ export class CacheError extends Error {
     message: string,
     details: CacheErrorDetails = {},
   ) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(message, { cause: details.cause });
     this.role = details.role;
     this.model = details.model;
     this.file = details.file;
