@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { asDiskError, makeDirOf } from './disk.js';
+import { makeDirOf, throwDiskError } from './disk.js';
 
 /** A held lock. */
 export interface HeldLock {
@@ -90,12 +90,8 @@ function loadFlock(): Promise<{ flock: Flock }> {
 }
 
 /** Group-writable, as in huggingface_hub, so that users who share a cache can wait for each other. */
-async function openLockFile(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o664);
-  } catch (error) {
-    throw asDiskError(error, path);
-  }
+function openLockFile(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o664).catch(throwDiskError(path));
 }
 
 /** Returns whether the lock file is still at its path: a lock on a deleted file protects nothing. */

@@ -68,6 +68,13 @@ export function asDiskError(error: unknown, path?: string, left = 'Bytes receive
   return error;
 }
 
+/** Returns a handler that rethrows a system error of the volume as a DownloaderError; see `asDiskError`. */
+export function throwDiskError(path: string): (error: unknown) => never {
+  return (error) => {
+    throw asDiskError(error, path);
+  };
+}
+
 /** Returns the path in a system error. */
 function pathOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('path' in error)) return undefined;
@@ -134,11 +141,7 @@ export async function lackOfSpace(dir: string, bytes: number, what: string): Pro
  * Throws DownloaderError DISK_FULL or DISK_FAILED.
  */
 export async function makeDir(path: string): Promise<void> {
-  try {
-    await makeDirIn(path);
-  } catch (error) {
-    throw asDiskError(error, path);
-  }
+  await makeDirIn(path).catch(throwDiskError(path));
 }
 
 /** Creates the directory of a file. */

@@ -126,7 +126,7 @@ async function downloadLocked(
     return { how: blob.action === 'verify' ? 'verified' : 'found', sizeBytes, resumedBytes: 0 };
   }
   try {
-    const { reusedBytes } = await transferFile(
+    const resumedBytes = await transferFile(
       { label: blob.label, finalPath: blob.finalPath, sizeBytes, hash: blob.hash, sources: blob.sources },
       options,
       {
@@ -136,7 +136,7 @@ async function downloadLocked(
       },
       signal,
     );
-    return { how: 'fetched', sizeBytes, resumedBytes: reusedBytes };
+    return { how: 'fetched', sizeBytes, resumedBytes };
   } catch (error) {
     signal.throwIfAborted();
     // On a volume whose locks no other machine sees, another process may have finished it and removed what this one had.

@@ -20,7 +20,7 @@ import {
   treePath,
 } from '@heimdex/cache';
 import { codeOf, messageOf } from '@heimdex/common';
-import { asDiskError, makeDir, makeDirOf } from './disk.js';
+import { asDiskError, makeDir, makeDirOf, throwDiskError } from './disk.js';
 import { DownloaderError } from './errors.js';
 import type { PlannedBlob, PlannedModel } from './plan.js';
 
@@ -154,12 +154,9 @@ async function canWrite(dir: string): Promise<boolean> {
 export async function publishCacheTag(cacheDir: string): Promise<void> {
   const path = join(cacheDir, CACHEDIR_TAG_NAME);
   await makeDir(cacheDir);
-  try {
-    await writeFile(path, CACHEDIR_TAG_TEXT, { flag: 'wx', mode: 0o644 });
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return;
-    throw asDiskError(error, path);
-  }
+  await writeFile(path, CACHEDIR_TAG_TEXT, { flag: 'wx', mode: 0o644 }).catch((error: unknown) => {
+    if (codeOf(error) !== 'EEXIST') throw asDiskError(error, path);
+  });
 }
 
 async function publishPointer(
@@ -192,9 +189,5 @@ async function linkTarget(path: string): Promise<string | undefined> {
 }
 
 async function writeText(path: string, text: string, besides?: string): Promise<void> {
-  try {
-    await replaceFile(path, text, besides);
-  } catch (error) {
-    throw asDiskError(error, path);
-  }
+  await replaceFile(path, text, besides).catch(throwDiskError(path));
 }

@@ -13,7 +13,7 @@ import {
 } from '@heimdex/cache';
 import { formatBytes, formatCount, visible } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
-import { asDiskError } from '../disk.js';
+import { throwDiskError } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { whileNoneDownloads } from '../volume-lock.js';
 import type { CommandContext } from './context.js';
@@ -74,22 +74,14 @@ function assertThere({ cacheDir, repositories }: CacheContents, named: readonly 
 async function remove(context: CommandContext, { steps }: PrunePlan): Promise<void> {
   for (const { path } of steps) {
     context.signal.throwIfAborted();
-    try {
-      await rm(path, { recursive: true, force: true });
-    } catch (error) {
-      throw asDiskError(error, path);
-    }
+    await rm(path, { recursive: true, force: true }).catch(throwDiskError(path));
   }
 }
 
 /** Removes the lock file's records of deleted optimized models. */
 async function forgetOptimized({ config }: CommandContext): Promise<void> {
   const { lockPath, cacheDir } = config.models;
-  try {
-    await recordOptimized(lockPath, cacheDir);
-  } catch (error) {
-    throw asDiskError(error, lockPath);
-  }
+  await recordOptimized(lockPath, cacheDir).catch(throwDiskError(lockPath));
 }
 
 function document(plan: PrunePlan, removed: boolean) {

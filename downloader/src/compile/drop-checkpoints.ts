@@ -4,7 +4,7 @@ import { type FoundFile, repoPath, scanCache, treePath, verifyModel } from '@hei
 import { formatBytes } from '@heimdex/common';
 import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
-import { asDiskError } from '../disk.js';
+import { throwDiskError } from '../disk.js';
 
 /**
  * Removes the checkpoint that a model was compiled from, once every byte of the compiled model is verified: its pointers in the
@@ -67,9 +67,5 @@ async function targetOf(path: string): Promise<string> {
 }
 
 async function remove(path: string): Promise<void> {
-  try {
-    await rm(path, { force: true });
-  } catch (error) {
-    throw asDiskError(error, path);
-  }
+  await rm(path, { force: true }).catch(throwDiskError(path));
 }

@@ -1,5 +1,5 @@
 import type { ContentHash } from '@heimdex/cache';
-import { asDiskError } from '../disk.js';
+import { asDiskError, throwDiskError } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { fromAnySource } from './any-source.js';
 import { PartFetcher } from './part-fetcher.js';
@@ -18,18 +18,12 @@ export interface TransferJob {
   readonly sources: readonly ByteSource[];
 }
 
-/** Result of a transfer. */
-export interface TransferResult {
-  /** Bytes resumed from an earlier run that matched. */
-  readonly reusedBytes: number;
-}
-
 /** Maximum answers of the wrong size and complete fetches with wrong bytes, together. */
 const MAX_MISMATCHES = 2;
 
 /**
  * Fetches a file, verifies its bytes and renames it to its final name; nothing else ever appears there. On failure the received
- * bytes stay for the next run.
+ * bytes stay for the next run. Returns how many bytes of an earlier run matched and were resumed.
  * Throws DownloaderError; AbortError (the signal's reason) when the signal fires.
  */
 export function transferFile(
@@ -37,7 +31,7 @@ export function transferFile(
   options: TransferOptions,
   events: TransferEvents,
   signal: AbortSignal,
-): Promise<TransferResult> {
+): Promise<number> {
   return fromAnySource(job.label, job.sources, (source) => transferFrom(source, job, options, events, signal), signal);
 }
 
@@ -47,16 +41,19 @@ async function transferFrom(
   options: TransferOptions,
   events: TransferEvents,
   signal: AbortSignal,
-): Promise<TransferResult> {
+): Promise<number> {
+  const { checkpointBytes, openHasher } = options;
   for (let mismatches = 0; ; ) {
-    const partial = await openPartial(job, options, signal);
+    const partial = await PartialFile.open({ ...job, checkpointBytes, openHasher }, signal).catch(
+      throwDiskError(job.finalPath),
+    );
     events.onBytes(partial.haveBytes);
     try {
       await new PartFetcher(source, partial, options, events).run(signal);
       const hex = await partial.finish();
       if (hex === job.hash.value) {
         await partial.publish();
-        return { reusedBytes: partial.reusedBytes };
+        return partial.reusedBytes;
       }
       throw hashMismatch(job, source, hex);
     } catch (error) {
@@ -72,17 +69,6 @@ async function transferFrom(
       if (mismatches === MAX_MISMATCHES) throw error;
       events.onRetry({ error, failures: Math.max(1, mismatches), delayMs: 0 });
     }
-  }
-}
-
-async function openPartial(job: TransferJob, options: TransferOptions, signal: AbortSignal): Promise<PartialFile> {
-  try {
-    return await PartialFile.open(
-      { ...job, checkpointBytes: options.checkpointBytes, openHasher: options.openHasher },
-      signal,
-    );
-  } catch (error) {
-    throw asDiskError(error, job.finalPath);
   }
 }
 
