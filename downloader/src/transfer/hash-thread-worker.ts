@@ -1,65 +1,38 @@
-import type { Hash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
+/** The thread's side of hash-thread.ts. */
 import { parentPort } from 'node:worker_threads';
-import { startContentHash } from '@heimdex/cache';
-import { codeOf, MIB, messageOf } from '@heimdex/common';
+import { codeOf, messageOf } from '@heimdex/common';
 import type { HashReply, HashRequest } from './hash-thread.js';
+import { openInlineHasher, type PrefixHasher } from './prefix-hasher.js';
 
-/** The thread's side of hash-thread.ts. It reads and hashes synchronously: it has no other work. */
-interface OpenFile {
-  readonly path: string;
-  readonly fd: number;
-  hash: Hash;
-  position: number;
-  before: { readonly hash: Hash; readonly position: number };
-}
+const hashers = new Map<number, PrefixHasher>();
 
-const files = new Map<number, OpenFile>();
-const buffer = Buffer.allocUnsafe(MIB);
-
+/** Requests are answered one after the other, in their order. */
+let last = Promise.resolve();
 parentPort?.on('message', (request: HashRequest) => {
-  parentPort?.postMessage(answer(request));
+  last = last.then(async () => parentPort?.postMessage(await answer(request)));
 });
 
-function answer(request: HashRequest): HashReply {
+async function answer(request: HashRequest): Promise<HashReply> {
   try {
-    return { hex: carryOut(request) };
+    return { hex: (await carryOut(request)) ?? '' };
   } catch (error) {
     return { failure: messageOf(error), code: codeOf(error) };
   }
 }
 
-function carryOut(request: HashRequest): string {
-  if (request.op === 'open') {
-    const { id, path, type, sizeBytes } = request;
-    const hash = startContentHash(type, sizeBytes);
-    files.set(id, { path, fd: openSync(path, 'r'), hash, position: 0, before: { hash: hash.copy(), position: 0 } });
-    return '';
+async function carryOut(request: HashRequest): Promise<string | undefined> {
+  const { op, id } = request;
+  if (op === 'open') {
+    hashers.set(id, await openInlineHasher(request));
+    return undefined;
   }
-  const file = files.get(request.id);
-  if (file === undefined) throw new Error(`no file ${request.id} is open`);
-  switch (request.op) {
-    case 'advance':
-      return advance(file, request.end);
-    case 'rollback':
-      file.hash = file.before.hash.copy();
-      file.position = file.before.position;
-      return '';
-    case 'close':
-      files.delete(request.id);
-      closeSync(file.fd);
-      return '';
+  const hasher = hashers.get(id);
+  if (hasher === undefined) throw new Error(`no file ${id} is open`);
+  if (op === 'advance') return hasher.advance(request.end);
+  if (op === 'rollback') await hasher.rollback();
+  else {
+    hashers.delete(id);
+    await hasher.close();
   }
-}
-
-function advance(file: OpenFile, end: number): string {
-  file.before = { hash: file.hash.copy(), position: file.position };
-  while (file.position < end) {
-    const bytes = Math.min(buffer.length, end - file.position);
-    const bytesRead = readSync(file.fd, buffer, 0, bytes, file.position);
-    if (bytesRead === 0) throw new Error(`${file.path} ends at ${file.position}, before ${end}`);
-    file.hash.update(buffer.subarray(0, bytesRead));
-    file.position += bytesRead;
-  }
-  return file.hash.copy().digest('hex');
+  return undefined;
 }

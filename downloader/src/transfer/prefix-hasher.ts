@@ -31,7 +31,7 @@ export type OpenHasher = (subject: HasherSubject) => Promise<PrefixHasher>;
 
 const READ_BYTES = MIB;
 
-/** Hashes in this thread: right for small files, which are done before a thread has started. */
+/** Hashes in the calling thread. */
 export async function openInlineHasher(subject: HasherSubject): Promise<PrefixHasher> {
   return new InlineHasher(subject, await open(subject.path, 'r'));
 }
@@ -39,24 +39,25 @@ export async function openInlineHasher(subject: HasherSubject): Promise<PrefixHa
 class InlineHasher implements PrefixHasher {
   readonly #subject: HasherSubject;
   readonly #file: FileHandle;
+  readonly #buffer: Buffer;
   #state: HashState;
   #before: HashState;
 
   constructor(subject: HasherSubject, file: FileHandle) {
     this.#subject = subject;
     this.#file = file;
+    this.#buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, Math.max(1, subject.sizeBytes)));
     this.#state = { hash: startContentHash(subject.type, subject.sizeBytes), position: 0 };
     this.#before = this.#state;
   }
 
   async advance(end: number): Promise<string> {
     this.#before = { ...this.#state, hash: this.#state.hash.copy() };
-    const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, Math.max(1, end - this.#state.position)));
     while (this.#state.position < end) {
-      const bytes = Math.min(buffer.length, end - this.#state.position);
-      const { bytesRead } = await this.#file.read(buffer, 0, bytes, this.#state.position);
+      const bytes = Math.min(this.#buffer.length, end - this.#state.position);
+      const { bytesRead } = await this.#file.read(this.#buffer, 0, bytes, this.#state.position);
       if (bytesRead === 0) throw new Error(`${this.#subject.path} ends at ${this.#state.position}, before ${end}`);
-      this.#state.hash.update(buffer.subarray(0, bytesRead));
+      this.#state.hash.update(this.#buffer.subarray(0, bytesRead));
       this.#state.position += bytesRead;
     }
     return this.#state.hash.copy().digest('hex');
