@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { openLog } from '../src/log.js';
 import type { PlannedBlob } from '../src/plan.js';
 import { barLine } from '../src/progress/bar.js';
-import { startProgress } from '../src/progress/progress.js';
+import { FetchProgress } from '../src/progress/fetch-progress.js';
 import { openScreen } from '../src/progress/screen.js';
 
 describe('the progress of a download', () => {
@@ -36,14 +36,14 @@ describe('the progress of a download', () => {
       resumableBytes: 0,
     };
     const plan = { complete: [], compile: [], models: [], blobs: [blob, { ...blob, sizeBytes: 1_000_000 }] };
-    let progress: ReturnType<typeof startProgress> | undefined;
+    let progress: FetchProgress | undefined;
     const drawn = await new Promise<string>((resolve) => {
       const write = (text: string) => {
         resolve(text);
         return true;
       };
       const screen = openScreen({ isTTY: true, columns: 120, write });
-      progress = startProgress(plan, screen, openLog({ level: 'info', format: 'human' }, screen));
+      progress = new FetchProgress(plan, screen, openLog({ level: 'info', format: 'human' }, screen));
       progress.onStart(blob, 4_000_000);
       progress.onBytes(blob, 3_500_000);
     });

@@ -18,7 +18,7 @@ import { lockEvents } from '../lock-events.js';
 import { lockFound, lockPublished, updateLock } from '../locked.js';
 import { NOTHING_FETCHED } from '../metrics.js';
 import { fetchText, type Plan, type PlannedModel, totalsOf } from '../plan.js';
-import { type FetchTotals, startProgress } from '../progress/progress.js';
+import { FetchProgress, type FetchTotals } from '../progress/fetch-progress.js';
 import { assertLinks, Publisher, publishCacheTag } from '../publish.js';
 import { recordVerified, verifiedHashes } from '../record-verified.js';
 import { HashThread } from '../transfer/hash-thread.js';
@@ -178,7 +178,7 @@ async function carryOut(context: CommandContext, plan: Plan): Promise<FetchTotal
     { event: 'start', files: fetchFiles, bytes: fetchBytes, cache: cacheDir },
     `Fetching ${formatCount(fetchFiles, 'file')}, ${fetchText(plan)}${resumed}, into ${cacheDir}`,
   );
-  const progress = startProgress(plan, screen, log);
+  const progress = new FetchProgress(plan, screen, log);
   const hashing = new HashThread();
   const publisher = new Publisher(cacheDir, plan.models);
   const bounds = { filesAtOnce: config.filesAtOnce, transfer: transferOptions(config, remote.retry, hashing.open) };

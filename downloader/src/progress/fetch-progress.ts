@@ -18,13 +18,6 @@ export interface FetchTotals {
   readonly retries: number;
 }
 
-/** Reports the progress of a fetch: bars on a terminal, otherwise a line every few seconds. */
-export interface Progress extends FetchEvents {
-  readonly totals: FetchTotals;
-  /** Stops drawing. Idempotent. */
-  stop(): void;
-}
-
 const DRAW_MS = 120;
 const LINE_MS = 5_000;
 const MAX_BARS = 8;
@@ -35,14 +28,8 @@ interface ActiveFile {
   haveBytes: number;
 }
 
-/** Starts reporting the fetch of a plan. */
-export function startProgress(plan: Plan, screen: Screen, log: Logger): Progress {
-  const follower = new FetchFollower(plan, screen, log);
-  follower.start();
-  return follower;
-}
-
-class FetchFollower implements Progress {
+/** Reports the progress of a plan's fetch: bars on a terminal, otherwise a line every few seconds. */
+export class FetchProgress implements FetchEvents {
   readonly #screen: Screen;
   readonly #log: Logger;
   readonly #fileCount: number;
@@ -50,7 +37,7 @@ class FetchFollower implements Progress {
   readonly #active = new Map<PlannedBlob, ActiveFile>();
   #expectedBytes: number;
   #finishedBytes = 0;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #timer: NodeJS.Timeout;
   #counts = { fetchedFiles: 0, resumedBytes: 0, retries: 0 };
 
   constructor(plan: Plan, screen: Screen, log: Logger) {
@@ -59,18 +46,16 @@ class FetchFollower implements Progress {
     this.#log = log;
     this.#expectedBytes = fetchBytes + resumedBytes;
     this.#fileCount = fetchFiles;
+    const show = screen.draws ? () => this.#draw() : () => this.#line();
+    this.#timer = setInterval(show, screen.draws ? DRAW_MS : LINE_MS);
+    this.#timer.unref();
   }
 
   get totals(): FetchTotals {
     return { ...this.#counts, networkBytes: this.#meter.totalBytes };
   }
 
-  start(): void {
-    const show = this.#screen.draws ? () => this.#draw() : () => this.#line();
-    this.#timer = setInterval(show, this.#screen.draws ? DRAW_MS : LINE_MS);
-    this.#timer.unref();
-  }
-
+  /** Stops drawing. Idempotent. */
   stop(): void {
     clearInterval(this.#timer);
     this.#screen.draw([]);
