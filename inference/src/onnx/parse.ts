@@ -42,15 +42,13 @@ export function parseModelFile(path: string): OnnxModel {
 const EXTERNAL_KEYS: ReadonlySet<string> = new Set(['location', 'offset', 'length']);
 
 class Parser {
-  readonly #source: ByteSource;
-  readonly #rangeMinBytes: number;
   readonly #decoder = new TextDecoder();
   #nestedGraphs = 0;
 
-  constructor(source: ByteSource, rangeMinBytes: number) {
-    this.#source = source;
-    this.#rangeMinBytes = rangeMinBytes;
-  }
+  constructor(
+    private readonly source: ByteSource,
+    private readonly rangeMinBytes: number,
+  ) {}
 
   model(): OnnxModel {
     const rest: Unmodelled[] = [];
@@ -59,7 +57,7 @@ class Parser {
     let producer = '';
     let graph: OnnxGraph | undefined;
     const { model } = FIELDS;
-    this.#read(fieldsOf(this.#source, 0, this.#source.sizeBytes), rest, {
+    this.#read(fieldsOf(this.source, 0, this.source.sizeBytes), rest, {
       [model.irVersion]: (part) => (irVersion = part.value),
       [model.producer]: (part) => (producer = this.#text(part)),
       [model.graph]: (part) => (graph = this.#graph(part)),
@@ -153,7 +151,7 @@ class Parser {
     const integerBytes = INTEGER_BYTES[read.elementType];
     if (integerBytes === undefined) for (const part of integers) read.rest.push(this.#whole(part));
     else if (integers.length > 0)
-      read.data = { kind: 'inline', bytes: varintBytes(this.#source, integers, integerBytes) };
+      read.data = { kind: 'inline', bytes: varintBytes(this.source, integers, integerBytes) };
     const location = external.get('location');
     if (location !== undefined) {
       const offset = Number(external.get('offset') ?? 0);
@@ -173,7 +171,7 @@ class Parser {
   }
 
   #data(field: Field): TensorData {
-    if (field.length >= this.#rangeMinBytes) return { kind: 'range', offset: field.offset, length: field.length };
+    if (field.length >= this.rangeMinBytes) return { kind: 'range', offset: field.offset, length: field.length };
     return { kind: 'inline', bytes: this.#copy(field.offset, field.length) };
   }
 
@@ -219,15 +217,15 @@ class Parser {
 
   /** One by one: as the arguments of a call, an attribute or a tensor may have more than the stack holds. */
   #integers(field: Field, add: (value: bigint) => void): void {
-    for (const value of packedVarints(this.#source, field)) add(value);
+    for (const value of packedVarints(this.source, field)) add(value);
   }
 
   #inside(field: Field): Generator<Field, void, void> {
-    return fieldsOf(this.#source, field.offset, field.offset + field.length);
+    return fieldsOf(this.source, field.offset, field.offset + field.length);
   }
 
   #text(field: Field): string {
-    return this.#decoder.decode(this.#source.bytes(field.offset, field.length));
+    return this.#decoder.decode(this.source.bytes(field.offset, field.length));
   }
 
   #whole(field: Field): Unmodelled {
@@ -235,7 +233,7 @@ class Parser {
   }
 
   #copy(offset: number, length: number): Uint8Array {
-    return this.#source.bytes(offset, length).slice();
+    return this.source.bytes(offset, length).slice();
   }
 }
 

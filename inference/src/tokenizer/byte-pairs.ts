@@ -13,7 +13,6 @@ const CHARACTERS_PER_LAST_TOKEN = 64;
  * much is encoded as the limit needs.
  */
 export class BytePairModel implements WordModel {
-  readonly #ids: ReadonlyMap<string, number>;
   /** By pair: its position among the merges. */
   readonly #ranks = new Map<number, number>();
   /** Multiplier of the first id of a pair in the keys of `#ranks`. */
@@ -31,8 +30,11 @@ export class BytePairModel implements WordModel {
   /** The tokens of bytes; empty if characters without a token do not become bytes. */
   readonly #bytes: readonly (number | undefined)[];
 
-  private constructor(ids: ReadonlyMap<string, number>, merges: readonly unknown[], config: JsonObject) {
-    this.#ids = ids;
+  private constructor(
+    private readonly ids: ReadonlyMap<string, number>,
+    merges: readonly unknown[],
+    config: JsonObject,
+  ) {
     this.#prefix = stringAt(config, 'continuing_subword_prefix') ?? '';
     this.#suffix = stringAt(config, 'end_of_word_suffix') ?? '';
     this.#unknown = ids.get(stringAt(config, 'unk_token') ?? '');
@@ -65,7 +67,7 @@ export class BytePairModel implements WordModel {
   }
 
   idsOf(word: string, limit: number, fromEnd = false): readonly number[] {
-    const whole = this.#takesWords ? this.#ids.get(word) : undefined;
+    const whole = this.#takesWords ? this.ids.get(word) : undefined;
     if (whole !== undefined) return [whole];
     const enough = limit + SPARE_TOKENS;
     const perToken = fromEnd ? CHARACTERS_PER_LAST_TOKEN : CHARACTERS_PER_TOKEN;
@@ -88,7 +90,7 @@ export class BytePairModel implements WordModel {
     };
     characters.forEach((character, at) => {
       const piece = (at > 0 ? this.#prefix : '') + character + (at === characters.length - 1 ? this.#suffix : '');
-      const id = this.#ids.get(piece);
+      const id = this.ids.get(piece);
       const bytes = id === undefined ? this.#bytesOf(piece) : undefined;
       if (bytes !== undefined) tokens.push(...bytes);
       else {

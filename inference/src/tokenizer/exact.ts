@@ -85,33 +85,23 @@ class ExactSource {
   /** Special tokens before and after each text. */
   readonly before: readonly number[];
   readonly after: readonly number[];
-  readonly #normalize: Normalizer;
-  readonly #preTokenize: PreTokenizer;
-  readonly #model: WordModel;
-  readonly #added: AddedTokens;
-  readonly #slow: boolean;
 
   constructor(
-    normalize: Normalizer,
-    preTokenize: PreTokenizer,
-    model: WordModel,
-    added: AddedTokens,
+    private readonly normalize: Normalizer,
+    private readonly preTokenize: PreTokenizer,
+    private readonly model: WordModel,
+    private readonly added: AddedTokens,
     specialTokens: SpecialTokens,
-    slow: boolean,
+    private readonly slow: boolean,
   ) {
     this.before = specialTokens.before;
     this.after = specialTokens.after;
-    this.#normalize = normalize;
-    this.#preTokenize = preTokenize;
-    this.#model = model;
-    this.#added = added;
-    this.#slow = slow;
   }
 
   /** The special tokens after a text of these ids: Python's slow tokenizers add none to a text that ends with them. */
   afterText(ids: readonly number[]): readonly number[] {
     const own = ids.slice(-this.after.length);
-    return this.#slow && this.after.every((id, at) => id === own[at]) ? [] : this.after;
+    return this.slow && this.after.every((id, at) => id === own[at]) ? [] : this.after;
   }
 
   /** Returns the first ids of a text; may stop once there are more than `limit`. */
@@ -119,7 +109,7 @@ class ExactSource {
     const ids: number[] = [];
     for (const part of this.#parts(text)) {
       if (typeof part === 'number') ids.push(part);
-      else for (const id of this.#model.idsOf(part, limit)) ids.push(id);
+      else for (const id of this.model.idsOf(part, limit)) ids.push(id);
       if (ids.length > limit) break;
     }
     return ids;
@@ -131,7 +121,7 @@ class ExactSource {
     const ids: number[] = [];
     while (parts.length > 0 && ids.length <= limit) {
       const part = parts.pop() ?? '';
-      const last = typeof part === 'number' ? [part] : this.#model.idsOf(part, limit, true);
+      const last = typeof part === 'number' ? [part] : this.model.idsOf(part, limit, true);
       for (let at = last.length - 1; at >= 0; at -= 1) ids.push(last[at] as number);
     }
     return ids.reverse();
@@ -140,15 +130,15 @@ class ExactSource {
   /** Words, and the ids of the added tokens between them. */
   *#parts(text: string): Iterable<string | number> {
     let first = true;
-    for (const raw of this.#added.split(text)) {
+    for (const raw of this.added.split(text)) {
       if ('id' in raw) yield raw.id;
       else {
-        const text = this.#normalize(raw.text);
+        const text = this.normalize(raw.text);
         // Not where normalization has left out what it began with, but in Python's slow tokenizers.
-        let begins = first && (this.#slow || this.#keepsStart(raw.text, text));
-        for (const section of this.#added.splitNormalized(text)) {
+        let begins = first && (this.slow || this.#keepsStart(raw.text, text));
+        for (const section of this.added.splitNormalized(text)) {
           if ('id' in section) yield section.id;
-          else yield* this.#preTokenize(section.text, begins);
+          else yield* this.preTokenize(section.text, begins);
           begins = false;
         }
       }
@@ -158,7 +148,7 @@ class ExactSource {
 
   #keepsStart(text: string, normalized: string): boolean {
     const start = text.slice(0, START_CHARACTERS);
-    return normalized.startsWith(start) || keepsStart(this.#normalize, start);
+    return normalized.startsWith(start) || keepsStart(this.normalize, start);
   }
 }
 

@@ -13,7 +13,6 @@ const BYTE_PIECE = /^<0x([0-9A-F]{2})>$/;
 export class UnigramModel implements WordModel {
   readonly #trie = new PieceTrie();
   readonly #scores: Float64Array;
-  readonly #unknown: number;
   readonly #unknownScore: number;
   /** The pieces that stand for the bytes of unknown characters, by byte; empty if none do. */
   readonly #bytes = new Map<number, number>();
@@ -22,9 +21,12 @@ export class UnigramModel implements WordModel {
   #starts = new Int32Array(64);
   #pieces = new Int32Array(64);
 
-  private constructor(vocabulary: readonly (readonly [string, number])[], unknown: number, byteFallback: boolean) {
+  private constructor(
+    vocabulary: readonly (readonly [string, number])[],
+    private readonly unknown: number,
+    byteFallback: boolean,
+  ) {
     this.#scores = Float64Array.from(vocabulary, ([, score]) => score);
-    this.#unknown = unknown;
     this.#unknownScore = this.#scores.reduce((min, score) => Math.min(min, score), 0) - UNKNOWN_PENALTY;
     vocabulary.forEach(([piece], id) => {
       if (piece !== '') this.#trie.add(piece, id);
@@ -47,7 +49,7 @@ export class UnigramModel implements WordModel {
     for (let end = word.length; end > 0; end = start) {
       const id = this.#pieces[end] as number;
       start = this.#starts[end] as number;
-      if (id !== this.#unknown) ids.push(id);
+      if (id !== this.unknown) ids.push(id);
       else {
         // Adjacent unknown characters are merged.
         while (start > 0 && this.#pieces[start] === id) start = this.#starts[start] as number;
@@ -59,9 +61,9 @@ export class UnigramModel implements WordModel {
 
   #unknownIds(text: string): number[] {
     // The text of the unknown piece is that piece.
-    if (this.#bytes.size === 0 || this.#trie.pieceAt(this.#trie.find(text)) >= 0) return [this.#unknown];
+    if (this.#bytes.size === 0 || this.#trie.pieceAt(this.#trie.find(text)) >= 0) return [this.unknown];
     const ids = [...Buffer.from(text)].flatMap((byte) => this.#bytes.get(byte) ?? []);
-    return ids.length === Buffer.byteLength(text) ? ids : [this.#unknown];
+    return ids.length === Buffer.byteLength(text) ? ids : [this.unknown];
   }
 
   #findPath(word: string): void {
@@ -82,7 +84,7 @@ export class UnigramModel implements WordModel {
         this.#offer(start, end, id, score + (this.#scores[id] as number));
         known ||= end - start === single;
       }
-      if (!known) this.#offer(start, start + single, this.#unknown, score + this.#unknownScore);
+      if (!known) this.#offer(start, start + single, this.unknown, score + this.#unknownScore);
       start += single;
     }
   }

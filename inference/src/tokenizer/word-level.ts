@@ -3,13 +3,10 @@ import type { WordModel } from './word-model.js';
 
 /** A word is a token; all others are the unknown one. */
 export class WordLevelModel implements WordModel {
-  readonly #ids: ReadonlyMap<string, unknown>;
-  readonly #unknown: number;
-
-  private constructor(ids: ReadonlyMap<string, unknown>, unknown: number) {
-    this.#ids = ids;
-    this.#unknown = unknown;
-  }
+  private constructor(
+    private readonly ids: ReadonlyMap<string, unknown>,
+    private readonly unknown: number,
+  ) {}
 
   /** Reads `model` of tokenizer.json. Undefined for an unsupported kind. */
   static read({ vocab, ...config }: JsonObject): WordLevelModel | undefined {
@@ -19,7 +16,7 @@ export class WordLevelModel implements WordModel {
   }
 
   idsOf(word: string): readonly number[] {
-    const id = this.#ids.get(word);
-    return [typeof id === 'number' ? id : this.#unknown];
+    const id = this.ids.get(word);
+    return [typeof id === 'number' ? id : this.unknown];
   }
 }

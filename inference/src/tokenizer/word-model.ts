@@ -10,18 +10,15 @@ const MAX_WORD_LENGTH = 24;
 
 /** Caches the ids of short words: most words of a text occurred in earlier texts. */
 export class CachedModel implements WordModel {
-  readonly #model: WordModel;
   readonly #known = new Map<string, readonly number[]>();
 
-  constructor(model: WordModel) {
-    this.#model = model;
-  }
+  constructor(private readonly model: WordModel) {}
 
   idsOf(word: string, limit: number, fromEnd = false): readonly number[] {
-    if (word.length > MAX_WORD_LENGTH) return this.#model.idsOf(word, limit, fromEnd);
+    if (word.length > MAX_WORD_LENGTH) return this.model.idsOf(word, limit, fromEnd);
     const known = this.#known.get(word);
     if (known !== undefined) return known;
-    const ids = this.#model.idsOf(word, Number.POSITIVE_INFINITY);
+    const ids = this.model.idsOf(word, Number.POSITIVE_INFINITY);
     if (this.#known.size >= MAX_WORDS) this.#known.clear();
     this.#known.set(word, ids);
     return ids;

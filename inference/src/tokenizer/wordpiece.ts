@@ -9,16 +9,17 @@ export class WordPieceModel implements WordModel {
   readonly #trie = new PieceTrie();
   /** The trie node at which continuation pieces begin; undefined without any. */
   readonly #continuation: number | undefined;
-  readonly #unknown: number;
-  readonly #maxCharacters: number;
 
-  private constructor(vocabulary: JsonObject, prefix: string, unknown: number, maxCharacters: number) {
+  private constructor(
+    vocabulary: JsonObject,
+    prefix: string,
+    private readonly unknown: number,
+    private readonly maxCharacters: number,
+  ) {
     for (const [piece, id] of Object.entries(vocabulary))
       if (piece !== '' && typeof id === 'number') this.#trie.add(piece, id);
     const continuation = this.#trie.find(prefix);
     this.#continuation = continuation === 0 && prefix !== '' ? undefined : continuation;
-    this.#unknown = unknown;
-    this.#maxCharacters = maxCharacters;
   }
 
   /** Reads `model` of tokenizer.json. Undefined for an unsupported kind. */
@@ -36,12 +37,12 @@ export class WordPieceModel implements WordModel {
   }
 
   idsOf(word: string): number[] {
-    if (word.length > this.#maxCharacters && [...word].length > this.#maxCharacters) return [this.#unknown];
+    if (word.length > this.maxCharacters && [...word].length > this.maxCharacters) return [this.unknown];
     const ids: number[] = [];
     let start = 0;
     while (start < word.length) {
       const end = this.#longestPiece(word, start, ids);
-      if (end === start) return [this.#unknown];
+      if (end === start) return [this.unknown];
       start = end;
     }
     return ids;

@@ -36,12 +36,14 @@ interface Permits {
  * takes longer than decoding a few words. A thread is reused only if it decoded or refused its audio and no library threw.
  */
 export class DecoderThreads {
-  readonly #start: () => DecoderThread;
   #permits: Permits;
   #spare: DecoderThread | undefined;
 
-  constructor(max = MAX_THREADS, start = () => new DecoderThread(), cores = availableParallelism()) {
-    this.#start = start;
+  constructor(
+    max = MAX_THREADS,
+    private readonly start = () => new DecoderThread(),
+    cores = availableParallelism(),
+  ) {
     this.#permits = permitsFor(max, cores);
   }
 
@@ -108,7 +110,7 @@ export class DecoderThreads {
   #take(): DecoderThread {
     const spare = this.#spare;
     this.#spare = undefined;
-    if (spare?.alive !== true) return this.#start();
+    if (spare?.alive !== true) return this.start();
     spare.wake();
     return spare;
   }

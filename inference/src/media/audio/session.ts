@@ -51,7 +51,6 @@ interface PlacedBlock extends Placement {
 
 /** Decodes, mixes and resamples one audio file on demand, and fills gaps in its timestamps with silence. */
 export class DecodeSession {
-  readonly #decoder: Decoder;
   readonly #ready = new SampleQueue();
   readonly #warnings: string[] = [];
   readonly #downmix = new Downmix();
@@ -68,9 +67,7 @@ export class DecodeSession {
   #done = false;
   #failed = false;
 
-  constructor(decoder: Decoder) {
-    this.#decoder = decoder;
-  }
+  constructor(private readonly decoder: Decoder) {}
 
   /**
    * Returns the next samples. Rejects with AUDIO_UNREADABLE if nothing could be decoded. Otherwise damage ends the audio with a
@@ -97,15 +94,15 @@ export class DecodeSession {
       done: this.#done && this.#ready.length === 0,
       failed: this.#failed,
       // The header is trusted only once samples were decoded.
-      declaredSeconds: this.#outputSamples > 0 ? this.#decoder.declaredSeconds : undefined,
+      declaredSeconds: this.#outputSamples > 0 ? this.decoder.declaredSeconds : undefined,
       warnings: this.#allWarnings(),
-      track: this.#decoder.track,
-      silentBytesMax: this.#decoder.silentBytesMax,
+      track: this.decoder.track,
+      silentBytesMax: this.decoder.silentBytesMax,
     };
   }
 
   close(): void {
-    this.#decoder.close();
+    this.decoder.close();
     this.#resampler?.close();
   }
 
@@ -113,22 +110,22 @@ export class DecodeSession {
     const cancelled = this.#downmix.cancelled
       ? ['The channels cancel each other (one is the other inverted); where they do, only the loudest was used.']
       : [];
-    return [...this.#decoder.warnings, ...this.#timeline.warnings, ...cancelled, ...this.#warnings];
+    return [...this.decoder.warnings, ...this.#timeline.warnings, ...cancelled, ...this.#warnings];
   }
 
   async #decode(request: DecodeRequest): Promise<void> {
     while (!this.#done && this.#ready.length < request.maxSamples) {
       if (this.#placed !== undefined || this.#mixed.length > 0) {
         await this.#putNext();
-      } else if (this.#decoder.hasMore === true) {
-        this.#mix((await this.#decoder.more?.()) ?? []);
+      } else if (this.decoder.hasMore === true) {
+        this.#mix((await this.decoder.more?.()) ?? []);
       } else if (this.#finished) {
         this.#flush();
-      } else if (this.#input.length > 0 && !this.#decoder.finished) {
-        const chunk = this.#input.subarray(0, this.#decoder.chunkBytes);
+      } else if (this.#input.length > 0 && !this.decoder.finished) {
+        const chunk = this.#input.subarray(0, this.decoder.chunkBytes);
         this.#input = this.#input.subarray(chunk.length);
-        this.#mix(await this.#decoder.push(chunk));
-      } else if (request.ended || this.#decoder.finished) {
+        this.#mix(await this.decoder.push(chunk));
+      } else if (request.ended || this.decoder.finished) {
         await this.#finish();
       } else {
         return;
@@ -140,9 +137,9 @@ export class DecodeSession {
   async #finish(): Promise<void> {
     if (!this.#ended) {
       this.#ended = true;
-      this.#mix(await this.#decoder.finish());
+      this.#mix(await this.decoder.finish());
     }
-    this.#finished = this.#decoder.hasMore !== true;
+    this.#finished = this.decoder.hasMore !== true;
   }
 
   #flush(): void {

@@ -51,17 +51,14 @@ function codestreamOf(content: Uint8Array): Uint8Array | undefined {
 
 /** Least significant bit first; zeros after the end. */
 class BitReader {
-  readonly #bytes: Uint8Array;
   #at = 0;
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
+  constructor(private readonly bytes: Uint8Array) {}
 
   read(count: number): number {
     let value = 0;
     for (let bit = 0; bit < count; bit += 1, this.#at += 1) {
-      if (((this.#bytes[this.#at >> 3] ?? 0) >> (this.#at & 7)) & 1) value += 2 ** bit;
+      if (((this.bytes[this.#at >> 3] ?? 0) >> (this.#at & 7)) & 1) value += 2 ** bit;
     }
     return value;
   }

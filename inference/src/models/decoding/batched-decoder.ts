@@ -40,15 +40,12 @@ interface Waiting {
  * batch, provided that the graph's rows are independent (`batchInvariant`).
  */
 export class BatchedDecoder {
-  readonly #decoder: Pick<Decoder, 'start' | 'step'>;
   #waiting: Waiting[] = [];
   #members = 0;
   #apart: Promise<void> = Promise.resolve();
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(decoder: Pick<Decoder, 'start' | 'step'>) {
-    this.#decoder = decoder;
-  }
+  constructor(private readonly decoder: Pick<Decoder, 'start' | 'step'>) {}
 
   /** Opens a slot for one window. Open all slots before the first window begins: it waits for the open ones. */
   openSlot(): DecoderSlot {
@@ -58,10 +55,10 @@ export class BatchedDecoder {
     return {
       start: (audio, prompts, positions = [(prompts[0]?.length ?? 1) - 1], attentionLayers = []) =>
         isApart || attentionLayers.length > 0
-          ? this.#decoder.start(audio, prompts, positions, attentionLayers)
+          ? this.decoder.start(audio, prompts, positions, attentionLayers)
           : this.#wait({ type: 'start', audio, prompts, positions }),
       step: (state, tokens) =>
-        isApart ? this.#decoder.step(state, tokens) : this.#wait({ type: 'step', state, tokens }),
+        isApart ? this.decoder.step(state, tokens) : this.#wait({ type: 'step', state, tokens }),
       apart: async (work) => {
         isApart = true;
         try {
@@ -121,7 +118,7 @@ export class BatchedDecoder {
     const group = nextGroup(this.#waiting);
     this.#waiting = this.#waiting.filter((waiting) => !group.includes(waiting));
     runTogether(
-      this.#decoder,
+      this.decoder,
       group.map(({ request }) => request),
     ).then(
       (outputs) => {

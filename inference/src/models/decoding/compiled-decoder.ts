@@ -29,24 +29,15 @@ import { eachRow, joinTensors } from './state-rows.js';
  * its own tokens only.
  */
 export class CompiledDecoder implements Decoder {
-  readonly #cross: InferenceSession;
-  readonly #session: InferenceSession;
-  readonly #sizes: DecoderSizes;
   readonly batchInvariant = true;
   readonly hasProportionalAttention = true;
-  readonly crossValueBytes: number;
 
   private constructor(
-    cross: InferenceSession,
-    session: InferenceSession,
-    sizes: DecoderSizes,
-    crossValueBytes: number,
-  ) {
-    this.#cross = cross;
-    this.#session = session;
-    this.#sizes = sizes;
-    this.crossValueBytes = crossValueBytes;
-  }
+    private readonly cross: InferenceSession,
+    private readonly session: InferenceSession,
+    private readonly sizes: DecoderSizes,
+    readonly crossValueBytes: number,
+  ) {}
 
   /** Throws when the graphs lack the inputs and outputs of such a decoder. */
   static async open(paths: DecoderPaths, sizes: DecoderSizes, options: LoadOptions): Promise<CompiledDecoder> {
@@ -68,7 +59,7 @@ export class CompiledDecoder implements Decoder {
   }
 
   get attentionLayers(): readonly number[] {
-    return layersOf(this.#sizes);
+    return layersOf(this.sizes);
   }
 
   async start(
@@ -81,10 +72,10 @@ export class CompiledDecoder implements Decoder {
     const length = prompts[0]?.length ?? 0;
     const audio: Record<string, Tensor> = { [LOG_COUNTS]: logCounts ?? onePositionEach(audios) };
     for (const [name, value] of Object.entries(await this.#keysAndValues(states))) audio[inputOf(name)] = value;
-    const feeds = { ...audio, ...firstRun(this.#sizes, prompts.length, length) };
+    const feeds = { ...audio, ...firstRun(this.sizes, prompts.length, length) };
     const outputs = await this.#run(feeds, prompts, positions, attentionLayers);
     const cache: Record<string, Tensor> = { ...audio };
-    for (const name of cacheInputs(this.#sizes, ['decoder'])) {
+    for (const name of cacheInputs(this.sizes, ['decoder'])) {
       cache[name] = withCapacity(outputs[outputOf(name)] as Tensor, length);
     }
     const state = { cache, rows: prompts.length, length, audioPositions: states.dims[1] ?? 0, inPlace: true };
@@ -106,15 +97,15 @@ export class CompiledDecoder implements Decoder {
       [],
     );
     const cache: Record<string, Tensor> = { ...state.cache };
-    for (const name of cacheInputs(this.#sizes, ['decoder'])) {
+    for (const name of cacheInputs(this.sizes, ['decoder'])) {
       cache[name] = append(state.cache[name] as Tensor, state.length, outputs[outputOf(name)] as Tensor);
     }
     return outputFrom(outputs, { ...state, cache, length: state.length + 1 }, 1, []);
   }
 
   async close(): Promise<void> {
-    await this.#cross.release();
-    await this.#session.release();
+    await this.cross.release();
+    await this.session.release();
   }
 
   /**
@@ -124,10 +115,10 @@ export class CompiledDecoder implements Decoder {
   async #keysAndValues(states: Tensor): Promise<Readonly<Record<string, Tensor>>> {
     const runs: Record<string, Tensor>[] = [];
     for (const audio of this.crossValueBytes === 1 ? eachRow(states) : [states]) {
-      runs.push((await this.#cross.run({ encoder_hidden_states: audio })) as Record<string, Tensor>);
+      runs.push((await this.cross.run({ encoder_hidden_states: audio })) as Record<string, Tensor>);
     }
     return Object.fromEntries(
-      this.#cross.outputNames.map((name) => [name, joinTensors(runs.map((run) => run[name] as Tensor))]),
+      this.cross.outputNames.map((name) => [name, joinTensors(runs.map((run) => run[name] as Tensor))]),
     );
   }
 
@@ -137,13 +128,13 @@ export class CompiledDecoder implements Decoder {
     positions: readonly number[],
     attentionLayers: readonly number[],
   ): Promise<InferenceSession.OnnxValueMapType> {
-    return this.#session.run(
+    return this.session.run(
       {
         ...feeds,
         input_ids: inputIds(tokens),
         [LOGIT_POSITIONS]: counted(...positions),
       },
-      ['logits', ...cacheInputs(this.#sizes, ['decoder']).map(outputOf), ...attentionLayers.map(attentionsName)],
+      ['logits', ...cacheInputs(this.sizes, ['decoder']).map(outputOf), ...attentionLayers.map(attentionsName)],
     );
   }
 }

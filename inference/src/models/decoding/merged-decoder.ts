@@ -38,20 +38,18 @@ const DECODER_TRANSFORM: GraphTransform = {
  * memory.
  */
 export class MergedDecoder implements Decoder {
-  readonly #session: InferenceSession;
-  readonly #sizes: DecoderSizes;
   readonly #choosesPositions: boolean;
   readonly #inPlace: boolean;
   readonly #noCache: Readonly<Record<string, Tensor>>;
-  readonly batchInvariant: boolean;
   readonly crossValueBytes = 4;
 
-  private constructor(session: InferenceSession, sizes: DecoderSizes, batchInvariant: boolean) {
-    this.#session = session;
-    this.#sizes = sizes;
+  private constructor(
+    private readonly session: InferenceSession,
+    private readonly sizes: DecoderSizes,
+    readonly batchInvariant: boolean,
+  ) {
     this.#choosesPositions = session.inputNames.includes(LOGIT_POSITIONS);
     this.#inPlace = session.inputNames.includes(PAST_LENGTH);
-    this.batchInvariant = batchInvariant;
     const empty = new Tensor('float32', new Float32Array(0), [1, sizes.headCount, 0, sizes.headSize]);
     this.#noCache = { ...Object.fromEntries(cacheInputs(sizes).map((name) => [name, empty])), ...this.#filled(0, 0) };
   }
@@ -75,12 +73,12 @@ export class MergedDecoder implements Decoder {
   }
 
   get hasProportionalAttention(): boolean {
-    return this.#session.inputNames.includes(LOG_COUNTS);
+    return this.session.inputNames.includes(LOG_COUNTS);
   }
 
   /** Layers whose cross attentions the graph outputs. */
   get attentionLayers(): readonly number[] {
-    return this.#session.outputNames.flatMap((name) => {
+    return this.session.outputNames.flatMap((name) => {
       const match = /^cross_attentions\.(\d+)$/.exec(name);
       return match === null ? [] : [Number(match[1])];
     });
@@ -129,7 +127,7 @@ export class MergedDecoder implements Decoder {
   }
 
   close(): Promise<void> {
-    return this.#session.release();
+    return this.session.release();
   }
 
   /** Kept with the cache, like the audio: one row per audio, so that states can be concatenated and split. */
@@ -157,7 +155,7 @@ export class MergedDecoder implements Decoder {
   }
 
   get #width(): number {
-    return this.#sizes.headCount * this.#sizes.headSize;
+    return this.sizes.headCount * this.sizes.headSize;
   }
 
   #run(
@@ -167,13 +165,13 @@ export class MergedDecoder implements Decoder {
     attentionLayers: readonly number[],
     parts?: readonly Part[],
   ): Promise<InferenceSession.OnnxValueMapType> {
-    return this.#session.run(
+    return this.session.run(
       {
         ...feeds,
         input_ids: inputIds(tokens),
         ...(this.#choosesPositions && { [LOGIT_POSITIONS]: counted(...positions) }),
       },
-      ['logits', ...cacheInputs(this.#sizes, parts).map(outputOf), ...attentionLayers.map(attentionsName)],
+      ['logits', ...cacheInputs(this.sizes, parts).map(outputOf), ...attentionLayers.map(attentionsName)],
     );
   }
 

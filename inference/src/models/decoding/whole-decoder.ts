@@ -21,16 +21,14 @@ const TOKENS = 'heimdex_tokens';
  * (295 MB with Whisper medium, and the cache) takes many times as long as computing them there.
  */
 export class WholeDecoder implements Decoder {
-  readonly #session: InferenceSession;
-  readonly #sizes: DecoderSizes;
   readonly batchInvariant = true;
   readonly hasProportionalAttention = true;
   readonly crossValueBytes = 4;
 
-  private constructor(session: InferenceSession, sizes: DecoderSizes) {
-    this.#session = session;
-    this.#sizes = sizes;
-  }
+  private constructor(
+    private readonly session: InferenceSession,
+    private readonly sizes: DecoderSizes,
+  ) {}
 
   /** Throws when the graphs are not those of a compiled decoder. */
   static async open(paths: DecoderPaths, sizes: DecoderSizes, options: LoadOptions): Promise<WholeDecoder> {
@@ -42,7 +40,7 @@ export class WholeDecoder implements Decoder {
   }
 
   get attentionLayers(): readonly number[] {
-    return layersOf(this.#sizes);
+    return layersOf(this.sizes);
   }
 
   async start(
@@ -71,7 +69,7 @@ export class WholeDecoder implements Decoder {
   }
 
   close(): Promise<void> {
-    return this.#session.release();
+    return this.session.release();
   }
 
   async #run(
@@ -89,10 +87,10 @@ export class WholeDecoder implements Decoder {
         ids[row * length + at] = BigInt(values[row * capacity + at] as number);
       }
     }
-    const outputs = await this.#session.run(
+    const outputs = await this.session.run(
       {
         ...audio,
-        ...firstRun(this.#sizes, rows, length),
+        ...firstRun(this.sizes, rows, length),
         input_ids: new Tensor('int64', ids, [rows, length]),
         [LOGIT_POSITIONS]: counted(...positions),
       },

@@ -47,25 +47,14 @@ class Moonshine implements LoadedModel<MoonshineWindow, MoonshineResult> {
     dimensions: 0,
     batching: { shared: false, maxItems: 1, reason: 'utterances run at their true length, each alone' },
   };
-  readonly #network: MoonshineNetwork;
-  readonly #detector: VoiceActivityDetector | undefined;
-  readonly #textOf: TokensToText;
-  readonly #tokens: DecoderTokens;
-  readonly #positions: number;
 
   constructor(
-    network: MoonshineNetwork,
-    detector: VoiceActivityDetector | undefined,
-    textOf: TokensToText,
-    tokens: DecoderTokens,
-    positions: number,
-  ) {
-    this.#network = network;
-    this.#detector = detector;
-    this.#textOf = textOf;
-    this.#tokens = tokens;
-    this.#positions = positions;
-  }
+    private readonly network: MoonshineNetwork,
+    private readonly detector: VoiceActivityDetector | undefined,
+    private readonly textOf: TokensToText,
+    private readonly tokens: DecoderTokens,
+    private readonly positions: number,
+  ) {}
 
   async warmUp(): Promise<void> {
     const samples = new Float32Array(SPEECH_SAMPLE_RATE_HZ / 2);
@@ -82,13 +71,13 @@ class Moonshine implements LoadedModel<MoonshineWindow, MoonshineResult> {
   }
 
   async #runOne(item: MoonshineWindow, context: ItemContext): Promise<MoonshineResult> {
-    if (item.type === 'vad') return detectVoiceActivity(this.#detector, item, context);
-    const limit = tokenLimit(item.samples.length, this.#positions);
-    const decoded = await this.#network.decode(fillUp(item.samples), this.#tokens, limit, context);
-    return toResult(decoded, this.#textOf);
+    if (item.type === 'vad') return detectVoiceActivity(this.detector, item, context);
+    const limit = tokenLimit(item.samples.length, this.positions);
+    const decoded = await this.network.decode(fillUp(item.samples), this.tokens, limit, context);
+    return toResult(decoded, this.textOf);
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#network.close(), this.#detector?.close()]);
+    await Promise.all([this.network.close(), this.detector?.close()]);
   }
 }

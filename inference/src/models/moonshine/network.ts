@@ -21,14 +21,12 @@ export interface DecoderTokens {
 
 /** Moonshine's two graphs: an encoder for raw samples at their true length, and a merged decoder. */
 export class MoonshineNetwork {
-  readonly #encoder: InferenceSession;
-  readonly #decoder: MergedDecoder;
-  readonly close = closeOnce(() => Promise.all([this.#encoder.release(), this.#decoder.close()]));
+  readonly close = closeOnce(() => Promise.all([this.encoder.release(), this.decoder.close()]));
 
-  private constructor(encoder: InferenceSession, decoder: MergedDecoder) {
-    this.#encoder = encoder;
-    this.#decoder = decoder;
-  }
+  private constructor(
+    private readonly encoder: InferenceSession,
+    private readonly decoder: MergedDecoder,
+  ) {}
 
   static async open(
     encoderPath: string,
@@ -53,13 +51,11 @@ export class MoonshineNetwork {
     context: ItemContext,
   ): Promise<Decoded> {
     await context.yieldToEventLoop();
-    const encoded = await this.#encoder.run({ input_values: new Tensor('float32', samples, [1, samples.length]) });
+    const encoded = await this.encoder.run({ input_values: new Tensor('float32', samples, [1, samples.length]) });
     const tokens: number[] = [];
     let sumLogProb = 0;
     await context.yieldToEventLoop();
-    let output = await this.#decoder.start({ states: encoded[this.#encoder.outputNames[0] ?? ''] as Tensor }, [
-      [start],
-    ]);
+    let output = await this.decoder.start({ states: encoded[this.encoder.outputNames[0] ?? ''] as Tensor }, [[start]]);
     for (;;) {
       const logits = output.logits(0);
       const token = indexOfHighest(logits);
@@ -68,7 +64,7 @@ export class MoonshineNetwork {
       tokens.push(token);
       if (tokens.length >= maxTokens) break;
       await context.yieldToEventLoop();
-      output = await this.#decoder.step(output.state, [token]);
+      output = await this.decoder.step(output.state, [token]);
     }
     return { tokens, sumLogProb };
   }

@@ -41,26 +41,17 @@ interface Waiting {
 }
 
 class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
-  readonly #network: SentenceNetwork;
-  readonly #tokenizer: TextTokenizer;
-  readonly #recipe: SentenceRecipe;
-  readonly #device: LoadOptions['device'];
   #dimensions = 0;
 
   constructor(
-    network: SentenceNetwork,
-    tokenizer: TextTokenizer,
-    recipe: SentenceRecipe,
-    device: LoadOptions['device'],
-  ) {
-    this.#network = network;
-    this.#tokenizer = tokenizer;
-    this.#recipe = recipe;
-    this.#device = device;
-  }
+    private readonly network: SentenceNetwork,
+    private readonly tokenizer: TextTokenizer,
+    private readonly recipe: SentenceRecipe,
+    private readonly device: LoadOptions['device'],
+  ) {}
 
   get facts(): ModelFacts {
-    const { shared } = this.#network;
+    const { shared } = this.network;
     const reason = shared
       ? 'the graph treats each text by itself, so texts of nearly one length share a run'
       : 'the graph takes no mask, or scales int8 activations over a whole batch, so each text runs alone and its vector is always the same';
@@ -70,8 +61,8 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
   /** Determines the vectors' dimensions with a first run, because not every graph declares them. */
   async measure(): Promise<void> {
     // Any network has token 0; the tokens of a word may be none, or not the network's.
-    const [vector] = await this.#network.run(packTexts([[0]], 0));
-    this.#dimensions = vector?.slice(0, this.#recipe.dimensions).length ?? 0;
+    const [vector] = await this.network.run(packTexts([[0]], 0));
+    this.#dimensions = vector?.slice(0, this.recipe.dimensions).length ?? 0;
   }
 
   /** The graph has run: `measure` did it. */
@@ -80,11 +71,11 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
   async run(items: readonly TextItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = [];
     const waiting: Waiting[] = [];
-    const { vocabulary } = this.#recipe;
-    const limits = { length: tokenLimit(this.#tokenizer, this.#recipe), vocabulary };
+    const { vocabulary } = this.recipe;
+    const limits = { length: tokenLimit(this.tokenizer, this.recipe), vocabulary };
     for (const [index, item] of items.entries()) {
       if (!isWaitedFor(context, index)) continue;
-      const text = tokenizeText(item.text, this.#tokenizer, this.#recipe);
+      const text = tokenizeText(item.text, this.tokenizer, this.recipe);
       const error = textError(text, item.truncate, limits) ?? (text.ids.length === 0 ? withoutTokens() : undefined);
       if (error === undefined) waiting.push({ item, index, text });
       else outcomes[index] = { ok: false, error };
@@ -101,26 +92,26 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
   }
 
   close(): Promise<void> {
-    return this.#network.close();
+    return this.network.close();
   }
 
   #share(waiting: readonly Waiting[]): readonly (readonly Waiting[])[] {
-    if (!this.#network.shared) return waiting.map((one) => [one]);
+    if (!this.network.shared) return waiting.map((one) => [one]);
     const lengths = waiting.map(({ text }) => text.ids.length);
-    return planBatches(lengths, this.#device).map((indices) => indices.map((index) => waiting[index] as Waiting));
+    return planBatches(lengths, this.device).map((indices) => indices.map((index) => waiting[index] as Waiting));
   }
 
   async #embed(batch: readonly Waiting[], outcomes: Outcome<VectorResult>[]): Promise<void> {
-    const padding = this.#tokenizer.padId ?? 0;
+    const padding = this.tokenizer.padId ?? 0;
     const packed = packTexts(
       batch.map(({ text }) => text.ids),
       // It is not read; a padding token that was added to the tokenizer alone is beyond the network's tokens.
-      padding < this.#recipe.vocabulary ? padding : 0,
-      this.#network.shared ? MIN_TOKENS : 1,
+      padding < this.recipe.vocabulary ? padding : 0,
+      this.network.shared ? MIN_TOKENS : 1,
     );
-    const vectors = await this.#network.run(packed);
+    const vectors = await this.network.run(packed);
     batch.forEach(({ item, index, text }, row) => {
-      const vector = (vectors[row] as Float32Array).slice(0, this.#recipe.dimensions);
+      const vector = (vectors[row] as Float32Array).slice(0, this.recipe.dimensions);
       outcomes[index] = {
         ok: true,
         value: {

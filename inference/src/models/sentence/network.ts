@@ -16,25 +16,16 @@ const KNOWN_INPUTS = ['input_ids', MASK, 'token_type_ids'];
 
 /** A text encoder and its pooling: token ids in, one vector per text out. */
 export class SentenceNetwork {
-  readonly #session: InferenceSession;
-  readonly #output: string;
-  /** Undefined: the graph includes the pooling. */
-  readonly #pooling: readonly PoolingMode[] | undefined;
-  /** Whether texts in a run do not affect each other's vectors. */
-  readonly shared: boolean;
-  readonly close = closeOnce(() => this.#session.release());
+  readonly close = closeOnce(() => this.session.release());
 
   private constructor(
-    session: InferenceSession,
-    output: string,
-    pooling: readonly PoolingMode[] | undefined,
-    shared: boolean,
-  ) {
-    this.#session = session;
-    this.#output = output;
-    this.#pooling = pooling;
-    this.shared = shared;
-  }
+    private readonly session: InferenceSession,
+    private readonly output: string,
+    /** Undefined: the graph includes the pooling. */
+    private readonly pooling: readonly PoolingMode[] | undefined,
+    /** Whether texts in a run do not affect each other's vectors. */
+    readonly shared: boolean,
+  ) {}
 
   /** Throws when the graph at `path` is not a text encoder, or its repository needs an unknown step. */
   static async open(path: string, recipe: SentenceRecipe, options: LoadOptions): Promise<SentenceNetwork> {
@@ -70,19 +61,19 @@ export class SentenceNetwork {
   async run(texts: PackedTexts): Promise<readonly Float32Array[]> {
     const dims = [texts.count, texts.length];
     const feeds: Record<string, Tensor> = { input_ids: new Tensor('int64', texts.ids, dims) };
-    if (this.#session.inputNames.includes(MASK)) {
+    if (this.session.inputNames.includes(MASK)) {
       feeds[MASK] = new Tensor('int64', texts.mask, dims);
     }
-    if (this.#session.inputNames.includes('token_type_ids')) {
+    if (this.session.inputNames.includes('token_type_ids')) {
       feeds.token_type_ids = new Tensor('int64', new BigInt64Array(texts.ids.length), dims);
     }
-    const output = (await this.#session.run(feeds, [this.#output]))[this.#output];
-    if (!(output?.data instanceof Float32Array)) throw new Error(`Expected ${this.#output} to hold float32.`);
+    const output = (await this.session.run(feeds, [this.output]))[this.output];
+    if (!(output?.data instanceof Float32Array)) throw new Error(`Expected ${this.output} to hold float32.`);
     return this.#vectors(output.data, texts);
   }
 
   #vectors(data: Float32Array, texts: PackedTexts): readonly Float32Array[] {
-    const pooling = this.#pooling;
+    const pooling = this.pooling;
     const stride = data.length / texts.count;
     return Array.from({ length: texts.count }, (_, row) => {
       const values = data.subarray(row * stride, (row + 1) * stride);

@@ -23,19 +23,16 @@ interface PreparedImage {
 
 /** Embeds images with the vision tower. */
 export class ImageEmbedder {
-  readonly #tower: Tower;
-  readonly #recipe: ImageRecipe;
-  readonly #options: Pick<LoadOptions, 'device' | 'maxImagePixels'>;
   readonly #resizer = new ImageResizer();
 
-  constructor(tower: Tower, recipe: ImageRecipe, options: Pick<LoadOptions, 'device' | 'maxImagePixels'>) {
-    this.#tower = tower;
-    this.#recipe = recipe;
-    this.#options = options;
-  }
+  constructor(
+    private readonly tower: Tower,
+    private readonly recipe: ImageRecipe,
+    private readonly options: Pick<LoadOptions, 'device' | 'maxImagePixels'>,
+  ) {}
 
   get shared(): boolean {
-    return this.#tower.shared;
+    return this.tower.shared;
   }
 
   /** While images run, the next are decoded on other threads. */
@@ -73,24 +70,24 @@ export class ImageEmbedder {
 
   /** Runs a grey image; returns the vector's dimensions. */
   async probe(): Promise<number> {
-    const [row] = await this.#runTower([new Float32Array(3 * this.#recipe.width * this.#recipe.height)]);
+    const [row] = await this.#runTower([new Float32Array(3 * this.recipe.width * this.recipe.height)]);
     return row?.length ?? 0;
   }
 
   close(): Promise<void> {
-    return this.#tower.close();
+    return this.tower.close();
   }
 
   #groupSize(): number {
-    if (!this.#tower.shared) return 1;
-    if (this.#options.device === 'cuda') return MAX_IMAGES_A_RUN;
-    const pixels = this.#recipe.width * this.#recipe.height;
+    if (!this.tower.shared) return 1;
+    if (this.options.device === 'cuda') return MAX_IMAGES_A_RUN;
+    const pixels = this.recipe.width * this.recipe.height;
     return Math.max(1, Math.min(MAX_IMAGES_A_RUN, Math.floor(PIXELS_A_RUN / pixels)));
   }
 
   async #prepare(item: ImageItem, index: number): Promise<Outcome<PreparedImage>> {
     try {
-      const values = await prepareImage(item.content, this.#recipe, this.#resizer, this.#options.maxImagePixels);
+      const values = await prepareImage(item.content, this.recipe, this.#resizer, this.options.maxImagePixels);
       return { ok: true, value: { item, index, values } };
     } catch (error) {
       return failed(error);
@@ -107,7 +104,7 @@ export class ImageEmbedder {
   }
 
   #runTower(images: readonly Float32Array[]): Promise<readonly Float32Array[]> {
-    const { width, height } = this.#recipe;
+    const { width, height } = this.recipe;
     const size = 3 * width * height;
     const [first] = images;
     let values = first as Float32Array;
@@ -117,6 +114,6 @@ export class ImageEmbedder {
         values.set(image, row * size);
       });
     }
-    return this.#tower.run(values, [images.length, 3, height, width]);
+    return this.tower.run(values, [images.length, 3, height, width]);
   }
 }

@@ -75,13 +75,12 @@ async function openTexts(files: ModelFiles, path: string, options: LoadOptions):
 }
 
 class Siglip implements LoadedModel<Item, VectorResult> {
-  readonly #images: ImageEmbedder | undefined;
-  readonly #texts: TextEmbedder | undefined;
   #facts: ModelFacts;
 
-  constructor(images: ImageEmbedder | undefined, texts: TextEmbedder | undefined) {
-    this.#images = images;
-    this.#texts = texts;
+  constructor(
+    private readonly images: ImageEmbedder | undefined,
+    private readonly texts: TextEmbedder | undefined,
+  ) {
     const shared = images?.shared !== false && texts?.shared !== false;
     this.#facts = {
       dimensions: 0,
@@ -116,20 +115,20 @@ class Siglip implements LoadedModel<Item, VectorResult> {
     // All items of a batch have the first one's type: `kind` in spec.ts.
     const isImages = items[0]?.type === 'image';
     const outcomes = isImages
-      ? this.#images?.run(items as readonly ImageItem[], context)
-      : this.#texts?.run(items as readonly TextItem[], context);
+      ? this.images?.run(items as readonly ImageItem[], context)
+      : this.texts?.run(items as readonly TextItem[], context);
     return outcomes ?? items.map(() => failed(towerMissing(isImages ? 'images' : 'texts')));
   }
 
   async close(): Promise<void> {
-    await this.#images?.close();
-    await this.#texts?.close();
+    await this.images?.close();
+    await this.texts?.close();
   }
 
   async #probe(): Promise<readonly number[]> {
     const lengths: number[] = [];
-    if (this.#images !== undefined) lengths.push(await this.#images.probe());
-    if (this.#texts !== undefined) lengths.push(await this.#texts.probe(UNCANCELLED));
+    if (this.images !== undefined) lengths.push(await this.images.probe());
+    if (this.texts !== undefined) lengths.push(await this.texts.probe(UNCANCELLED));
     return lengths;
   }
 }

@@ -11,24 +11,21 @@ const TEXTS_A_RUN = 16;
 
 /** Embeds texts with the text tower. */
 export class TextEmbedder {
-  readonly #tower: Tower;
-  readonly #recipe: TextRecipe;
-
-  constructor(tower: Tower, recipe: TextRecipe) {
-    this.#tower = tower;
-    this.#recipe = recipe;
-  }
+  constructor(
+    private readonly tower: Tower,
+    private readonly recipe: TextRecipe,
+  ) {}
 
   get shared(): boolean {
-    return this.#tower.shared;
+    return this.tower.shared;
   }
 
   async run(items: readonly TextItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = [];
     const waiting: { readonly item: TextItem; readonly index: number; readonly text: TokenizedText }[] = [];
     for (const [index, item] of items.entries()) {
-      const text = tokenizeText(item.text, this.#recipe);
-      const error = textError(text, item.truncate, this.#recipe);
+      const text = tokenizeText(item.text, this.recipe);
+      const error = textError(text, item.truncate, this.recipe);
       if (error === undefined) waiting.push({ item, index, text });
       else outcomes[index] = { ok: false, error };
     }
@@ -37,7 +34,7 @@ export class TextEmbedder {
       const batch = waiting.splice(0, this.shared ? TEXTS_A_RUN : 1).filter(({ index }) => isWaitedFor(context, index));
       if (batch.length === 0) continue;
       const texts = batch.map(({ text }) => text);
-      const rows = await this.#tower.run(packIds(texts, this.#recipe), [batch.length, this.#recipe.length]);
+      const rows = await this.tower.run(packIds(texts, this.recipe), [batch.length, this.recipe.length]);
       batch.forEach(({ item, index, text }, row) => {
         const vector = finishVector(rows[row] as Float32Array, item.normalize);
         const value = { vector, tokenCount: text.ids.length, truncated: text.truncated };
@@ -55,6 +52,6 @@ export class TextEmbedder {
   }
 
   close(): Promise<void> {
-    return this.#tower.close();
+    return this.tower.close();
   }
 }

@@ -7,18 +7,18 @@ import { embeddingOutput, splitRows } from './postprocess.js';
 
 /** One of SigLIP's two networks: values in, one vector per item out. */
 export class Tower {
-  readonly #session: InferenceSession;
-  readonly #input: string;
   readonly #output: string;
   /** Whether items in a run do not affect each other's vectors. */
   readonly shared: boolean;
   /** The image side or the text length, where the graph fixes it. */
   readonly fixedSize: number | undefined;
-  readonly close = closeOnce(() => this.#session.release());
+  readonly close = closeOnce(() => this.session.release());
 
-  private constructor(session: InferenceSession, input: string, facts: GraphFacts) {
-    this.#session = session;
-    this.#input = input;
+  private constructor(
+    private readonly session: InferenceSession,
+    private readonly input: string,
+    facts: GraphFacts,
+  ) {
     this.#output = embeddingOutput(session.outputNames);
     this.shared = isBatchInvariant(facts);
     const last = facts.inputs.find((value) => value.name === input)?.dims?.at(-1);
@@ -43,14 +43,14 @@ export class Tower {
   /** Runs the network once; `dims` is the shape of `values`, items first. */
   async run(values: Float32Array | BigInt64Array, dims: readonly number[]): Promise<readonly Float32Array[]> {
     const feeds: Record<string, Tensor> = {
-      [this.#input]:
+      [this.input]:
         values instanceof Float32Array ? new Tensor('float32', values, dims) : new Tensor('int64', values, dims),
     };
-    if (this.#session.inputNames.includes('attention_mask')) {
+    if (this.session.inputNames.includes('attention_mask')) {
       // The towers were trained without a mask: they read the padding.
       feeds.attention_mask = new Tensor('int64', new BigInt64Array(values.length).fill(1n), dims);
     }
-    const outputs = await this.#session.run(feeds, [this.#output]);
+    const outputs = await this.session.run(feeds, [this.#output]);
     const data = outputs[this.#output]?.data;
     if (!(data instanceof Float32Array)) throw new Error(`Expected ${this.#output} to hold float32.`);
     return splitRows(data, dims[0] ?? 1);

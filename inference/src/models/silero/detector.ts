@@ -43,13 +43,10 @@ export async function detectVoiceActivity(
 
 /** Silero VAD 6: the probability of speech per step. Keeps no state between runs. */
 export class VoiceActivityDetector {
-  readonly #session: InferenceSession;
   /** Idempotent. */
-  readonly close = closeOnce(() => this.#session.release());
+  readonly close = closeOnce(() => this.session.release());
 
-  constructor(session: InferenceSession) {
-    this.#session = session;
-  }
+  constructor(private readonly session: InferenceSession) {}
 
   /** `samples`: 16 kHz mono; the last step is padded with silence. `state`: the state after the previous part. */
   async run(
@@ -68,7 +65,7 @@ export class VoiceActivityDetector {
       input.copyWithin(0, STEP_SAMPLES);
       input.fill(0, CONTEXT_SAMPLES);
       input.set(samples.subarray(step * STEP_SAMPLES, (step + 1) * STEP_SAMPLES), CONTEXT_SAMPLES);
-      const { output, stateN } = await this.#session.run({
+      const { output, stateN } = await this.session.run({
         input: new Tensor('float32', input, [1, input.length]),
         state: hidden,
         sr,

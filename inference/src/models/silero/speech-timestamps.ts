@@ -33,7 +33,6 @@ interface Speech {
  * `get_speech_timestamps` of faster-whisper 1.2.1.
  */
 export class SpeechTimestamps {
-  readonly #thresholds: VadOptions;
   readonly #padding: number;
   /** Samples of speech after which it is split. */
   readonly #longest: number;
@@ -44,8 +43,7 @@ export class SpeechTimestamps {
   #done = 0;
   #ready: SpeechTimestamp[] = [];
 
-  constructor(thresholds: VadOptions) {
-    this.#thresholds = thresholds;
+  constructor(private readonly thresholds: VadOptions) {
     this.#padding = samplesOf(thresholds.speechPadMs);
     this.#longest = samplesOf(thresholds.maxSpeechDurationSeconds * 1000) - STEP_SAMPLES - 2 * this.#padding;
   }
@@ -76,7 +74,7 @@ export class SpeechTimestamps {
   }
 
   #step(probability: number): void {
-    const { threshold, negThreshold } = this.#thresholds;
+    const { threshold, negThreshold } = this.thresholds;
     if (probability >= threshold) {
       if (this.#speech === undefined) {
         this.#speech = speechFrom(this.#position);
@@ -111,19 +109,19 @@ export class SpeechTimestamps {
       speech.cut = speech.silence;
       speech.resumed = undefined;
     }
-    if (length < samplesOf(this.#thresholds.minSilenceDurationMs)) return;
+    if (length < samplesOf(this.thresholds.minSilenceDurationMs)) return;
     this.#giveWhenLong(speech.start, speech.silence, this.#padding);
     this.#speech = undefined;
   }
 
   /** The reference waits without limit; here pending speech is held in memory. */
   #decide(speech: Speech): void {
-    const longest = samplesOf(this.#thresholds.minSilenceDurationMs + UNDECIDED_MS);
+    const longest = samplesOf(this.thresholds.minSilenceDurationMs + UNDECIDED_MS);
     if (speech.silence !== undefined && this.#position - speech.silence > longest) speech.silence = undefined;
   }
 
   #giveWhenLong(start: number, end: number, padding: number): void {
-    if (end - start > samplesOf(this.#thresholds.minSpeechDurationMs)) this.#give(start, end, padding);
+    if (end - start > samplesOf(this.thresholds.minSpeechDurationMs)) this.#give(start, end, padding);
   }
 
   #give(start: number, end: number, padding: number): void {

@@ -10,8 +10,6 @@ const READ_SAMPLES = SPEECH_SAMPLE_RATE_HZ;
  * before `clipStartSeconds` and after `clipEndSeconds`. Times are those of the whole audio.
  */
 export class SampleBuffer {
-  readonly #source: PcmSource;
-  readonly #signal: AbortSignal;
   readonly #clipEnd: number;
   #samples = new Float32Array(0);
   #filled = 0;
@@ -24,12 +22,10 @@ export class SampleBuffer {
   #ended = false;
 
   constructor(
-    source: PcmSource,
+    private readonly source: PcmSource,
     options: Pick<SpeechOptions, 'clipStartSeconds' | 'clipEndSeconds'>,
-    signal: AbortSignal,
+    private readonly signal: AbortSignal,
   ) {
-    this.#source = source;
-    this.#signal = signal;
     this.#skip = Math.round(options.clipStartSeconds * SPEECH_SAMPLE_RATE_HZ);
     this.#start = this.#skip;
     const { clipEndSeconds } = options;
@@ -81,7 +77,7 @@ export class SampleBuffer {
    */
   async fillOrRest(count: number): Promise<'samples' | 'silence' | 'end'> {
     while (!this.#ended && this.#filled < count) {
-      const samples = await this.#source.read(READ_SAMPLES, this.#signal);
+      const samples = await this.source.read(READ_SAMPLES, this.signal);
       if (samples === null) this.#ended = true;
       else if (samples.length > 0) this.#append(samples);
       else return this.#filled > 0 ? 'samples' : 'silence';

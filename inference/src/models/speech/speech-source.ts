@@ -54,7 +54,6 @@ export function openSpeech(
 class SpeechSource implements PcmSource {
   readonly times = new KeptParts();
   readonly warnings: readonly string[];
-  readonly #whole: SampleBuffer;
   readonly #submit: SubmitVad;
   readonly #signal: AbortSignal;
   readonly #speechTimestamps: SpeechTimestamps;
@@ -68,7 +67,7 @@ class SpeechSource implements PcmSource {
   #ended = false;
 
   constructor(
-    whole: SampleBuffer,
+    private readonly whole: SampleBuffer,
     {
       warnings,
       thresholds,
@@ -81,7 +80,6 @@ class SpeechSource implements PcmSource {
       readonly signal: AbortSignal;
     },
   ) {
-    this.#whole = whole;
     this.warnings = warnings;
     this.#speechTimestamps = new SpeechTimestamps(thresholds);
     this.#submit = submit;
@@ -103,14 +101,14 @@ class SpeechSource implements PcmSource {
   }
 
   async #listen(): Promise<void> {
-    if (!(await this.#whole.fill(WINDOW_SAMPLES))) {
+    if (!(await this.whole.fill(WINDOW_SAMPLES))) {
       this.#ended = true;
       this.#keep(this.#speechTimestamps.finish(this.#heldFrom + this.#held.length));
       this.#held = new Float32Array(0);
       return;
     }
-    const samples = this.#whole.peek(WINDOW_SAMPLES);
-    this.#whole.drop(samples.length);
+    const samples = this.whole.peek(WINDOW_SAMPLES);
+    this.whole.drop(samples.length);
     this.#hold(samples);
     const answer = await this.#submit({ type: 'vad', samples, state: this.#state }, this.#signal);
     if (answer.type !== 'vad') {

@@ -19,16 +19,13 @@ export function languageOrDefault({ language, languageProbability }: DetectedLan
 
 /** Makes the events of one audio file: numbers its segments and restores their times in the audio. */
 export class Transcript {
-  readonly #speech: OpenedSpeech;
   #id = 0;
 
-  constructor(speech: OpenedSpeech) {
-    this.#speech = speech;
-  }
+  constructor(private readonly speech: OpenedSpeech) {}
 
   /** The segments of the next part, in order, and how far the audio is done. Times are those of the samples that were read. */
   *part(segments: readonly SpeechSegment[], doneSeconds: number): Generator<SpeechEvent, void, void> {
-    const { times } = this.#speech;
+    const { times } = this.speech;
     for (const segment of segments) {
       yield { type: 'segment', segment: times.restore({ ...segment, id: this.#id }) };
       this.#id += 1;
@@ -38,12 +35,12 @@ export class Transcript {
 
   /** Progress after a silence of which nothing was read. */
   silence(): SpeechEvent {
-    return { type: 'progress', processedSeconds: this.#speech.listenedSeconds() };
+    return { type: 'progress', processedSeconds: this.speech.listenedSeconds() };
   }
 
   /** The last event. `speechSeconds`: by default all that was read. */
   summary(detected: DetectedLanguage, speechSeconds?: number): SpeechEvent {
-    const { durationSeconds, keptSeconds } = this.#speech.lengths();
+    const { durationSeconds, keptSeconds } = this.speech.lengths();
     return {
       type: 'summary',
       summary: {

@@ -56,28 +56,18 @@ interface PromptResult extends Beginning, DetectedLanguage {
 
 /** A window whose prompt has run, ready to be decoded at one temperature after another. */
 export class DecodingTask {
-  readonly #parts: WhisperParts;
-  readonly #window: DecodeWindow;
-  readonly #context: ItemContext;
-  readonly #audio: EncodedAudio;
-  readonly #prompted: PromptResult;
   readonly #processors: LogitsProcessors;
   readonly #steady: boolean;
   readonly #textBefore: string;
 
   private constructor(
-    parts: WhisperParts,
-    window: DecodeWindow,
-    context: ItemContext,
-    audio: EncodedAudio,
+    private readonly parts: WhisperParts,
+    private readonly window: DecodeWindow,
+    private readonly context: ItemContext,
+    private readonly audio: EncodedAudio,
     previousTokens: readonly number[],
-    prompted: PromptResult,
+    private readonly prompted: PromptResult,
   ) {
-    this.#parts = parts;
-    this.#window = window;
-    this.#context = context;
-    this.#audio = audio;
-    this.#prompted = prompted;
     this.#steady = isSteady(window.samples);
     this.#textBefore = parts.vocabulary.decode(previousTokens);
     this.#processors = new LogitsProcessors({
@@ -92,7 +82,7 @@ export class DecodingTask {
   }
 
   get detected(): DetectedLanguage {
-    return this.#prompted;
+    return this.prompted;
   }
 
   /** Encodes the window, detects its language if none is given, and runs the prompt. */
@@ -141,26 +131,26 @@ export class DecodingTask {
 
   /** Decodes the window at one temperature. */
   async decode(temperature: number, index: number, stopWhenDoubtful: boolean): Promise<DecodingResult> {
-    const { config, vocabulary, decoder } = this.#parts;
-    const { beamSize, patience, lengthPenalty, compressionRatioThreshold } = this.#window.options;
+    const { config, vocabulary, decoder } = this.parts;
+    const { beamSize, patience, lengthPenalty, compressionRatioThreshold } = this.window.options;
     const half = config.textPositions / 2;
     const ratioOf = (tokens: readonly number[]) => compressionRatio(vocabulary.decode(tokens).trim());
     const shared = {
       processors: this.#processors,
       endOfText: vocabulary.special.endOfText,
-      maxTokens: config.textPositions - Math.max(AROUND_TEXT, this.#prompted.state.length),
+      maxTokens: config.textPositions - Math.max(AROUND_TEXT, this.prompted.state.length),
       // The reference ends every text here, which is 20 s of a script with a token for each letter, such as Hindi or Thai.
       repeats: (tokens: readonly number[]) => tokens.length === half && ratioOf(tokens) > compressionRatioThreshold,
-      yieldToEventLoop: () => this.#context.yieldToEventLoop(),
+      yieldToEventLoop: () => this.context.yieldToEventLoop(),
     };
     const search = () =>
       temperature === 0 && beamSize > 1
-        ? beamSearch(decoder, this.#prompted, { ...shared, beamSize, patience, lengthPenalty })
-        : greedySearch(decoder, this.#prompted, {
+        ? beamSearch(decoder, this.prompted, { ...shared, beamSize, patience, lengthPenalty })
+        : greedySearch(decoder, this.prompted, {
             ...shared,
             temperature,
             count: temperature === 0 ? 1 : SAMPLED_SEQUENCES,
-            random: seededRandom(this.#window.seed, index),
+            random: seededRandom(this.window.seed, index),
             differ: stopWhenDoubtful ? (token, rival) => this.#differ(token, rival) : undefined,
           });
     // Several sequences of one window already form a batch.
@@ -169,7 +159,7 @@ export class DecodingTask {
     return {
       tokens: hypothesis.tokens,
       avgLogProb: meanLogProb(hypothesis),
-      noSpeechProb: this.#prompted.noSpeechProb,
+      noSpeechProb: this.prompted.noSpeechProb,
       // The ratio grows with a text's length, and its threshold is meant for one half.
       compressionRatio: Math.max(ratioOf(hypothesis.tokens.slice(0, half)), ratioOf(hypothesis.tokens.slice(half))),
       temperature,
@@ -183,20 +173,20 @@ export class DecodingTask {
   async timeWords(
     segments: readonly { startSeconds: number; endSeconds: number; textTokens: readonly number[] }[],
   ): Promise<readonly WordedSegment[]> {
-    await this.#context.yieldToEventLoop();
-    return timeWords(this.#parts.decoder, this.#parts.config, this.#parts.vocabulary, {
-      audio: this.#audio,
-      sampleCount: this.#window.samples.length,
-      lastSpeechSeconds: this.#window.lastSpeechSeconds,
-      language: this.#prompted.language,
-      options: this.#window.options,
+    await this.context.yieldToEventLoop();
+    return timeWords(this.parts.decoder, this.parts.config, this.parts.vocabulary, {
+      audio: this.audio,
+      sampleCount: this.window.samples.length,
+      lastSpeechSeconds: this.window.lastSpeechSeconds,
+      language: this.prompted.language,
+      options: this.window.options,
       segments: segments.map(({ textTokens, ...segment }) => ({ ...segment, tokens: textTokens })),
     });
   }
 
   /** A difference in punctuation or case is not another word; the end of the text is. */
   #differ(token: number, rival: number): boolean {
-    const { vocabulary } = this.#parts;
+    const { vocabulary } = this.parts;
     const words = [token, rival].map((one) =>
       one === vocabulary.special.endOfText ? 'end of text' : vocabulary.plainWord(one),
     );

@@ -19,14 +19,13 @@ const ENCODER_TRANSFORM: GraphTransform = {
 
 /** The encoder: log-mel spectrogram in, one vector per 20 ms out. */
 export class Encoder {
-  readonly #session: InferenceSession;
-  readonly #melCount: number;
   /** Whether it accepts a layout. */
   readonly merges: boolean;
 
-  private constructor(session: InferenceSession, melCount: number) {
-    this.#session = session;
-    this.#melCount = melCount;
+  private constructor(
+    private readonly session: InferenceSession,
+    private readonly melCount: number,
+  ) {
     this.merges = session.inputNames.includes(MERGED);
   }
 
@@ -45,11 +44,11 @@ export class Encoder {
    * with count 0. The padding lets utterances of similar length be decoded together.
    */
   async run(mel: Float32Array, layout?: Layout): Promise<EncodedAudio> {
-    const frames = mel.length / this.#melCount;
+    const frames = mel.length / this.melCount;
     const expected = layout === undefined || !this.merges ? WINDOW_FRAMES : layout.frames;
     if (frames !== expected) throw new Error(`Expected ${expected} frames, got ${frames}.`);
-    const outputs = await this.#session.run({
-      input_features: new Tensor('float32', mel, [1, this.#melCount, frames]),
+    const outputs = await this.session.run({
+      input_features: new Tensor('float32', mel, [1, this.melCount, frames]),
       ...(this.merges ? layoutFeeds(layout ?? wholeWindow(frames)) : {}),
     });
     const states = outputs.last_hidden_state as Tensor;
@@ -57,7 +56,7 @@ export class Encoder {
   }
 
   close(): Promise<void> {
-    return this.#session.release();
+    return this.session.release();
   }
 }
 

@@ -26,12 +26,10 @@ export const LEFT_OVER_INDEX = 100;
 const SURE_END = Math.log(0.9);
 
 export class LogitsProcessors {
-  readonly #options: LogitsProcessorsOptions;
   readonly #never: Int32Array;
   readonly #neverFirst: Int32Array;
 
-  constructor(options: LogitsProcessorsOptions) {
-    this.#options = options;
+  constructor(private readonly options: LogitsProcessorsOptions) {
     const { special } = options;
     const unspoken = [
       special.startOfTranscript,
@@ -49,16 +47,16 @@ export class LogitsProcessors {
   apply(logits: Float32Array, sampled: readonly number[]): void {
     for (const token of this.#never) logits[token] = Number.NEGATIVE_INFINITY;
     if (sampled.length === 0) for (const token of this.#neverFirst) logits[token] = Number.NEGATIVE_INFINITY;
-    const { special, isText } = this.#options;
+    const { special, isText } = this.options;
     const first = special.firstTimestamp;
     for (let token = first + TIMESTAMP_COUNT; token < logits.length; token++)
       if (!isText(token)) logits[token] = Number.NEGATIVE_INFINITY;
-    if (this.#options.timestamps) this.#applyTimestamps(logits, sampled);
+    if (this.options.timestamps) this.#applyTimestamps(logits, sampled);
     else logits.fill(Number.NEGATIVE_INFINITY, first, first + TIMESTAMP_COUNT);
   }
 
   #applyTimestamps(logits: Float32Array, sampled: readonly number[]): void {
-    const { firstTimestamp: first, endOfText } = this.#options.special;
+    const { firstTimestamp: first, endOfText } = this.options.special;
     const end = first + TIMESTAMP_COUNT;
     const forbid = (from: number, to: number) => logits.fill(Number.NEGATIVE_INFINITY, from, to);
     const last = sampled.at(-1);
@@ -68,7 +66,7 @@ export class LogitsProcessors {
 
     // In a window cut at a pause, half of the texts would otherwise end with a timestamp in the middle, as if cut
     // there.
-    const { speechEndIndex } = this.#options;
+    const { speechEndIndex } = this.options;
     if (lastWasTime && sampled.length > 1 && last - first < (speechEndIndex ?? 0) - LEFT_OVER_INDEX) {
       const surety = (logits[endOfText] ?? Number.NEGATIVE_INFINITY) - logSumExp(logits);
       if (surety < SURE_END) logits[endOfText] = Number.NEGATIVE_INFINITY;
@@ -90,7 +88,7 @@ export class LogitsProcessors {
     }
     if (sampled.length === 0) {
       forbid(0, first);
-      forbid(first + this.#options.maxInitialTimestampIndex + 1, logits.length);
+      forbid(first + this.options.maxInitialTimestampIndex + 1, logits.length);
       return;
     }
     // If the timestamps together are more probable than any text token, sample a timestamp.

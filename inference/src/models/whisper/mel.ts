@@ -17,14 +17,12 @@ const RANGE_DECADES = 8;
  * is silence of known value.
  */
 export class MelExtractor {
-  readonly #session: InferenceSession;
-  readonly #melCount: number;
   readonly #window = hannWindow();
 
-  private constructor(session: InferenceSession, melCount: number) {
-    this.#session = session;
-    this.#melCount = melCount;
-  }
+  private constructor(
+    private readonly session: InferenceSession,
+    private readonly melCount: number,
+  ) {}
 
   static async open(melCount: number): Promise<MelExtractor> {
     // On one thread: the last bit of a logarithm depends on where the runtime splits the values between threads, and so did where chunks end.
@@ -48,15 +46,15 @@ export class MelExtractor {
     let loudest = known < WINDOW_FRAMES ? FLOOR_DECADES : Number.NEGATIVE_INFINITY;
     for (const value of decades) if (value > loudest) loudest = value;
     const floor = loudest - RANGE_DECADES;
-    const mel = new Float32Array(this.#melCount * frameCount).fill((Math.max(FLOOR_DECADES, floor) + 4) / 4);
-    for (let band = 0; band < this.#melCount; band++) {
+    const mel = new Float32Array(this.melCount * frameCount).fill((Math.max(FLOOR_DECADES, floor) + 4) / 4);
+    for (let band = 0; band < this.melCount; band++) {
       for (let frame = 0; frame < known; frame++) {
         mel[band * frameCount + frame] = (Math.max(decades[band * known + frame] ?? 0, floor) + 4) / 4;
       }
     }
     if (fill === 'zeros') {
       const soundFrames = Math.floor(samples.length / HOP_SAMPLES);
-      for (let band = 0; band < this.#melCount; band++) {
+      for (let band = 0; band < this.melCount; band++) {
         mel.fill(0, Math.min((band + 1) * frameCount, band * frameCount + soundFrames), (band + 1) * frameCount);
       }
     }
@@ -64,7 +62,7 @@ export class MelExtractor {
   }
 
   close(): Promise<void> {
-    return this.#session.release();
+    return this.session.release();
   }
 
   async #decades(samples: Float32Array, frameCount: number): Promise<Float32Array> {
@@ -72,7 +70,7 @@ export class MelExtractor {
     const feeds = Object.fromEntries(
       FOLD_NAMES.map((name) => [name, new Tensor('float32', fold[name], [frameCount, FOLD_SIZE])]),
     );
-    const { mel } = await this.#session.run(feeds);
+    const { mel } = await this.session.run(feeds);
     return mel?.data as Float32Array;
   }
 }

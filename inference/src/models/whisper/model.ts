@@ -61,24 +61,16 @@ const MAX_CACHE_BYTES = 640 * 1024 * 1024;
 const MAX_WINDOWS = 8;
 
 class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
-  readonly #id: string;
-  readonly #parts: Omit<WhisperParts, 'decoder'>;
-  readonly #decoder: Decoder;
-  readonly #detector: VoiceActivityDetector | undefined;
   readonly close: () => Promise<void>;
   readonly facts: ModelFacts;
 
   constructor(
-    id: string,
-    parts: Omit<WhisperParts, 'decoder'>,
-    decoder: Decoder,
-    detector: VoiceActivityDetector | undefined,
+    private readonly id: string,
+    private readonly parts: Omit<WhisperParts, 'decoder'>,
+    private readonly decoder: Decoder,
+    private readonly detector: VoiceActivityDetector | undefined,
     opened: readonly { close(): Promise<void> }[],
   ) {
-    this.#id = id;
-    this.#parts = parts;
-    this.#decoder = decoder;
-    this.#detector = detector;
     this.close = closeOnce(async () => {
       for (const part of opened) await part.close();
     });
@@ -97,7 +89,7 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
   }
 
   async run(items: readonly WhisperWindow[], context: RunContext): Promise<readonly Outcome<WhisperResult>[]> {
-    const batchedDecoder = new BatchedDecoder(this.#decoder);
+    const batchedDecoder = new BatchedDecoder(this.decoder);
     const slots = items.map(() => batchedDecoder.openSlot());
     const settled = await Promise.allSettled(
       slots.map((slot, index) =>
@@ -111,11 +103,11 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
   }
 
   async #runOne(item: WhisperWindow, slot: DecoderSlot, context: ItemContext): Promise<WhisperResult> {
-    if (item.type === 'vad') return detectVoiceActivity(this.#detector, item, context);
-    const { config } = this.#parts;
-    assertSupported(this.#id, config, item.language, item.options);
-    checkWordTimes(this.#id, config, this.#decoder.attentionLayers, item.options);
-    return decodeWindow({ ...this.#parts, decoder: slot }, item, context);
+    if (item.type === 'vad') return detectVoiceActivity(this.detector, item, context);
+    const { config } = this.parts;
+    assertSupported(this.id, config, item.language, item.options);
+    checkWordTimes(this.id, config, this.decoder.attentionLayers, item.options);
+    return decodeWindow({ ...this.parts, decoder: slot }, item, context);
   }
 }
 

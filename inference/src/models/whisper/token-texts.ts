@@ -5,15 +5,13 @@ import { isObject, type JsonObject, objectAt, stringAt } from '../../json.js';
  * which V8 marks in each collection: a sixth of the time between a long audio file's runs.
  */
 export class TokenTexts {
-  readonly #bytes: Uint8Array;
-  /** By token: where its text begins, and at the next index ends. */
-  readonly #starts: Uint32Array;
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
-  private constructor(bytes: Uint8Array, starts: Uint32Array) {
-    this.#bytes = bytes;
-    this.#starts = starts;
-  }
+  private constructor(
+    private readonly bytes: Uint8Array,
+    /** By token: where its text begins, and at the next index ends. */
+    private readonly starts: Uint32Array,
+  ) {}
 
   /** Reads them from tokenizer.json. Special tokens have no text. Undefined if its tokens are not those of byte-level BPE. */
   static read(json: JsonObject): TokenTexts | undefined {
@@ -36,7 +34,7 @@ export class TokenTexts {
 
   /** The text of a sequence. A letter may be spread over several tokens. */
   decode(tokens: readonly number[]): string {
-    const parts = tokens.map((token) => this.#bytes.subarray(this.#starts[token] ?? 0, this.#starts[token + 1] ?? 0));
+    const parts = tokens.map((token) => this.bytes.subarray(this.starts[token] ?? 0, this.starts[token + 1] ?? 0));
     return this.#decoder.decode(Buffer.concat(parts));
   }
 }

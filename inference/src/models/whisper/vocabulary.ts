@@ -37,16 +37,14 @@ const NO_WORD = /[^\p{L}\p{N}\p{M}\uFFFD']/gu;
 
 /** Parsed tokenizer.json. */
 export class WhisperTokenizer implements KnownTokens {
-  readonly json: JsonObject;
-  readonly #settings: JsonObject;
   #library: HubTokenizer | undefined;
   #encoder: TextTokenizer | undefined;
   #ids: ((token: string) => number | undefined) | undefined;
 
-  private constructor(json: JsonObject, settings: JsonObject) {
-    this.json = json;
-    this.#settings = settings;
-  }
+  private constructor(
+    readonly json: JsonObject,
+    private readonly settings: JsonObject,
+  ) {}
 
   /**
    * Reads tokenizer.json, or the older files that replace it, and, if present, tokenizer_config.json. Throws when a file is invalid or
@@ -64,12 +62,12 @@ export class WhisperTokenizer implements KnownTokens {
 
   /** As bytes outside of V8's heap, a tenth of the objects. */
   pack(): Buffer {
-    return Buffer.from(JSON.stringify([this.json, this.#settings]));
+    return Buffer.from(JSON.stringify([this.json, this.settings]));
   }
 
   /** Decodes what is not byte-level BPE. */
   get library(): HubTokenizer {
-    const library: HubTokenizer = this.#library ?? new Tokenizer(this.json, this.#settings);
+    const library: HubTokenizer = this.#library ?? new Tokenizer(this.json, this.settings);
     this.#library = library;
     return library;
   }

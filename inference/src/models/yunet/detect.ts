@@ -62,13 +62,10 @@ interface ScaledLevel extends Level {
 
 /** Finds faces of every size: runs the detector at the levels of a pyramid and merges the results. */
 export class FaceDetector {
-  readonly #network: FaceNetwork;
   readonly #scaler = new ImageScaler();
   readonly #inputs = new NetworkInputs();
 
-  constructor(network: FaceNetwork) {
-    this.#network = network;
-  }
+  constructor(private readonly network: FaceNetwork) {}
 
   /**
    * Returns the faces of an image shown as `shown` (it may have been decoded smaller), best first, one box per face.
@@ -83,7 +80,7 @@ export class FaceDetector {
   ): Promise<readonly Face[]> {
     const passes: Pass[] = [];
     const levels = this.#levels(image, shown, options.tiles);
-    const traced = options.tiles && this.#network.fixedSide === undefined && isSmallImage(shown);
+    const traced = options.tiles && this.network.fixedSide === undefined && isSmallImage(shown);
     const least = traced ? TRACE : SUSPECTED;
     let coarser: { readonly level: ScaledLevel; readonly suspects: Face[] } | undefined;
     for (const [index, level] of levels.entries()) {
@@ -95,7 +92,7 @@ export class FaceDetector {
         const sure = found.faces.filter((face) => tile === undefined || isConfirmed(face, coarser));
         const faces = level.isOverview ? await this.#confirmed(sure, level, options) : sure;
         passes.push({ level: index, faces });
-        if (index < levels.length - 1 || this.#network.fixedSide !== undefined) continue;
+        if (index < levels.length - 1 || this.network.fixedSide !== undefined) continue;
         const sought = found.suspects.filter(({ score }) => score >= SUSPECTED);
         passes.push({ level: index, faces: await this.#enlarged(sought, level, options) });
         if (!traced) continue;
@@ -109,7 +106,7 @@ export class FaceDetector {
 
   /** Smallest first. Each level is made from the next larger one, so that few pixels are read more than once. */
   #levels(image: Image, shown: Size, tiles: boolean): readonly ScaledLevel[] {
-    const side = this.#network.fixedSide;
+    const side = this.network.fixedSide;
     const plain = side === undefined ? pyramidOf(shown, tiles) : [fixedLevel(shown, side)];
     let larger = image;
     return plain
@@ -130,7 +127,7 @@ export class FaceDetector {
     { scoreThreshold, nmsThreshold }: LookOptions,
     suspected: number,
   ): Promise<{ readonly faces: readonly Face[]; readonly suspects: readonly Face[] }> {
-    const side = this.#network.fixedSide;
+    const side = this.network.fixedSide;
     const frame = side === undefined ? undefined : { width: side, height: side };
     const grids = await this.#run(tile === undefined ? image : crop(image, tile), frame);
     const least = tile === undefined ? scoreThreshold : surer(scoreThreshold);
@@ -231,7 +228,7 @@ export class FaceDetector {
   }
 
   #runAll(images: readonly Image[], frame?: Size): Promise<readonly (readonly GridOutput[])[]> {
-    return this.#inputs.with(images, (input) => this.#network.run(input), frame);
+    return this.#inputs.with(images, (input) => this.network.run(input), frame);
   }
 }
 

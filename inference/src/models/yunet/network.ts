@@ -18,17 +18,15 @@ const FIXED_SIZE_MAKERS: readonly string[] = ['face-pocket'];
 
 /** The detector's graph: images of one size in, three grids for each out. */
 export class FaceNetwork {
-  readonly #session: InferenceSession;
-  /** Undefined: any multiple of COARSEST_STRIDE. */
-  readonly fixedSide: number | undefined;
   /** Whether several images may share a run. */
   #batches = false;
-  readonly close = closeOnce(() => this.#session.release());
+  readonly close = closeOnce(() => this.session.release());
 
-  private constructor(session: InferenceSession, fixedSide: number | undefined) {
-    this.#session = session;
-    this.fixedSide = fixedSide;
-  }
+  private constructor(
+    private readonly session: InferenceSession,
+    /** Undefined: any multiple of COARSEST_STRIDE. */
+    readonly fixedSide: number | undefined,
+  ) {}
 
   /**
    * Opens the graph at `path`. A fixed input is treated as a declaration only, as OpenCV does with YuNet. The fixed
@@ -64,7 +62,7 @@ export class FaceNetwork {
   }
 
   async #runTogether({ values, images, width, height }: NetworkInput): Promise<readonly (readonly GridOutput[])[]> {
-    const outputs = await this.#session.run({ input: new Tensor('float32', values, [images, 3, height, width]) });
+    const outputs = await this.session.run({ input: new Tensor('float32', values, [images, 3, height, width]) });
     const floats = (name: string): Float32Array => {
       const data = outputs[name]?.data;
       if (!(data instanceof Float32Array)) throw new Error(`Expected ${name} to hold float32.`);

@@ -23,18 +23,16 @@ export interface Resync {
  * bytes, a frame is accepted only if another follows it.
  */
 export class FrameResync implements Resync {
-  readonly #lengthAt: FrameLengthAt;
-  readonly #tagLengthAt: FrameLengthAt;
   #held: Uint8Array = new Uint8Array(0);
   #inStep = false;
   #begun = false;
   #droppedBytes = 0;
 
   /** `tagLengthAt`: length of a tag between frames, which is no damage. */
-  constructor(lengthAt: FrameLengthAt, tagLengthAt: FrameLengthAt = () => undefined) {
-    this.#lengthAt = lengthAt;
-    this.#tagLengthAt = tagLengthAt;
-  }
+  constructor(
+    private readonly lengthAt: FrameLengthAt,
+    private readonly tagLengthAt: FrameLengthAt = () => undefined,
+  ) {}
 
   /** Number of dropped bytes between frames, without those before the first. */
   get droppedBytes(): number {
@@ -49,7 +47,7 @@ export class FrameResync implements Resync {
     let from = 0;
     while (offset < bytes.length) {
       const length = this.#wholeAt(bytes, offset);
-      const tagLength = length === undefined ? this.#tagLengthAt(bytes, offset) : undefined;
+      const tagLength = length === undefined ? this.tagLengthAt(bytes, offset) : undefined;
       if (length === null || tagLength === null) break;
       if (length === undefined) {
         if (from < offset) frames.push(bytes.subarray(from, offset));
@@ -76,11 +74,11 @@ export class FrameResync implements Resync {
   }
 
   #wholeAt(bytes: Uint8Array, offset: number): number | undefined | null {
-    const length = this.#lengthAt(bytes, offset);
+    const length = this.lengthAt(bytes, offset);
     if (length === undefined || length === null) return length;
     if (offset + length > bytes.length) return null;
     if (this.#inStep) return length;
-    const next = offset + length < bytes.length ? this.#lengthAt(bytes, offset + length) : null;
+    const next = offset + length < bytes.length ? this.lengthAt(bytes, offset + length) : null;
     return typeof next === 'number' ? length : next;
   }
 }

@@ -7,11 +7,8 @@ import type { DecodedContent, DecodeRequest } from './messages.js';
 export class ImageThreads {
   readonly #permits = new Semaphore(MAX_THREADS);
   readonly #idle: ImageThread[] = [];
-  readonly #start: () => ImageThread;
 
-  constructor(start = () => new ImageThread()) {
-    this.#start = start;
-  }
+  constructor(private readonly start = () => new ImageThread()) {}
 
   async decode(request: DecodeRequest): Promise<DecodedContent> {
     const release = await this.#permits.acquire();
@@ -31,6 +28,6 @@ export class ImageThreads {
   /** A thread may have ended while idle. */
   #take(): ImageThread {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) if (idle.reusable) return idle;
-    return this.#start();
+    return this.start();
   }
 }

@@ -11,8 +11,6 @@ const READ_SAMPLES = 4096;
  * so that what comes while a window is decoded is there at once afterwards.
  */
 export class LiveBuffer {
-  readonly #source: PcmSource;
-  readonly #signal: AbortSignal;
   #samples = new Float32Array(0);
   #start = 0;
   /** Read and not taken. */
@@ -22,9 +20,10 @@ export class LiveBuffer {
   /** Wakes the reader when there is room again, and `take` when there is more. */
   #wake: () => void = () => {};
 
-  constructor(source: PcmSource, signal: AbortSignal) {
-    this.#source = source;
-    this.#signal = signal;
+  constructor(
+    private readonly source: PcmSource,
+    private readonly signal: AbortSignal,
+  ) {
     this.#readAhead().catch((error: unknown) => {
       this.#failure = error;
       this.#ended = true;
@@ -76,7 +75,7 @@ export class LiveBuffer {
   async #readAhead(): Promise<void> {
     for (;;) {
       while (this.#ahead.length >= AHEAD_SAMPLES) await this.#changed();
-      const part = await this.#source.read(READ_SAMPLES, this.#signal);
+      const part = await this.source.read(READ_SAMPLES, this.signal);
       if (part === null) break;
       this.#ahead.put(part);
       this.#wake();

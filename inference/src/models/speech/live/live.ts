@@ -59,7 +59,6 @@ export async function* transcribeLive(
 
 class LiveSpeech {
   ended = false;
-  readonly #transcription: LiveTranscription;
   readonly #buffer: LiveBuffer;
   readonly #detector = new UtteranceDetector();
   readonly #agreement = new LocalAgreement();
@@ -71,8 +70,10 @@ class LiveSpeech {
   #partial = '';
   readonly #language: SpokenLanguage;
 
-  constructor(source: PcmSource, transcription: LiveTranscription) {
-    this.#transcription = transcription;
+  constructor(
+    source: PcmSource,
+    private readonly transcription: LiveTranscription,
+  ) {
     this.#buffer = new LiveBuffer(source, transcription.signal);
     this.#language = new SpokenLanguage(transcription.language);
   }
@@ -120,7 +121,7 @@ class LiveSpeech {
   }
 
   async #submitVad(samples: Float32Array) {
-    const { submit, signal } = this.#transcription;
+    const { submit, signal } = this.transcription;
     try {
       return await submit({ type: 'vad', samples, state: this.#vadState }, signal);
     } catch (error) {
@@ -157,7 +158,7 @@ class LiveSpeech {
   }
 
   async #decode(end: number, last: boolean): Promise<readonly HypothesisWord[]> {
-    const hypothesis = await this.#transcription.decode({
+    const hypothesis = await this.transcription.decode({
       samples: this.#buffer.upTo(end),
       startSeconds: this.#buffer.startSeconds,
       textBefore: this.#finals.textBefore,
