@@ -1,7 +1,7 @@
-import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from '@heimdex/onnx';
+import type { OnnxGraph, OnnxModel, OnnxNode } from '@heimdex/onnx';
 import { node, RUNTIME_DOMAIN } from '@heimdex/onnx';
 import { dropDead } from './dead-nodes.js';
-import { Readers } from './readers.js';
+import { GraphIndex, integersOf, isOverLast } from './graph-index.js';
 
 /** Decomposed attention, from the three projections [batch, length, width] to its result of that shape. */
 interface Attention {
@@ -24,9 +24,9 @@ const SCALE_TOLERANCE = 1e-6;
  */
 export function fuseAttention({ graph, opsets }: OnnxModel): number {
   const index = new GraphIndex(graph);
-  const found = graph.nodes.flatMap((candidate) =>
-    candidate.opType === 'Softmax' ? (attentionAt(candidate, index) ?? []) : [],
-  );
+  const found = graph.nodes
+    .filter(({ opType }) => opType === 'Softmax')
+    .flatMap((softmax) => attentionAt(softmax, index, graph) ?? []);
   for (const { query, key, value, heads, last } of found) {
     const fused = node('MultiHeadAttention', [query, key, value], last.outputs, { num_heads: heads }, RUNTIME_DOMAIN);
     graph.nodes.splice(graph.nodes.indexOf(last), 1, fused);
@@ -38,72 +38,25 @@ export function fuseAttention({ graph, opsets }: OnnxModel): number {
   return found.length;
 }
 
-/** Lookup of producers, readers and constants of a graph. */
-class GraphIndex {
-  readonly #producers = new Map<string, OnnxNode>();
-  readonly #readers: Readers;
-  readonly #constants = new Map<string, OnnxTensor>();
-  readonly #outputs: ReadonlySet<string>;
-
-  constructor(graph: OnnxGraph) {
-    this.#readers = new Readers(graph);
-    for (const tensor of graph.initializers) this.#constants.set(tensor.name, tensor);
-    for (const node of graph.nodes) {
-      for (const name of node.outputs) this.#producers.set(name, node);
-      const constant = node.opType === 'Constant' ? node.attributes[0]?.tensor : undefined;
-      if (constant !== undefined) this.#constants.set(node.outputs[0] ?? '', constant);
-    }
-    this.#outputs = new Set(graph.outputs.map(({ name }) => name));
-  }
-
-  producer(name: string | undefined, opType: string): OnnxNode | undefined {
-    const producer = this.#producers.get(name ?? '');
-    return producer?.opType === opType ? producer : undefined;
-  }
-
-  /** Returns the only reader of a node's output, if that is not an output of the graph. */
-  reader({ outputs: [name = ''] }: OnnxNode, opType: string): OnnxNode | undefined {
-    return this.#outputs.has(name) ? undefined : this.#readers.only(name, opType);
-  }
-
-  /** Returns the value of a scalar float constant. */
-  float(name: string | undefined): number | undefined {
-    const constant = this.#constants.get(name ?? '');
-    if (constant?.elementType !== 'float32' || constant.data?.kind !== 'inline') return undefined;
-    const { bytes } = constant.data;
-    return bytes.length === 4 ? new DataView(bytes.buffer, bytes.byteOffset, 4).getFloat32(0, true) : undefined;
-  }
-
-  /** Returns the last two of four dimensions of a shape: a constant, or a Concat of four. */
-  lastTwo(shape: string | undefined): readonly [number, number] | undefined {
-    const joined = this.producer(shape, 'Concat');
-    const sizes =
-      joined === undefined ? this.#integers(shape) : joined.inputs.map((name) => this.#integers(name)?.[0] ?? -1);
-    const [heads = -1, size = -1] = sizes?.length === 4 ? sizes.slice(2) : [];
-    return heads > 0 && size > 0 ? [heads, size] : undefined;
-  }
-
-  #integers(name: string | undefined): readonly number[] | undefined {
-    const constant = this.#constants.get(name ?? '');
-    if (constant?.elementType !== 'int64' || constant.data?.kind !== 'inline') return undefined;
-    return Array.from(new BigInt64Array(constant.data.bytes.slice().buffer), Number);
-  }
-}
-
-function attentionAt(softmax: OnnxNode, index: GraphIndex): Attention | undefined {
-  const axis = softmax.attributes.find(({ name }) => name === 'axis')?.int ?? -1n;
+function attentionAt(softmax: OnnxNode, index: GraphIndex, graph: OnnxGraph): Attention | undefined {
+  const outputs = new Set(graph.outputs.map(({ name }) => name));
+  /** The only reader of a node's output, if that is not an output of the graph. */
+  const readerOf = (one: OnnxNode | undefined, opType: string): OnnxNode | undefined => {
+    const [name = ''] = one?.outputs ?? [];
+    return outputs.has(name) ? undefined : index.reader(name, opType);
+  };
   const scores = unscaled(softmax.inputs[0], index);
-  const product = index.producer(scores.name, 'MatMul');
-  const weighted = index.reader(softmax, 'MatMul');
-  const turned = weighted === undefined ? undefined : index.reader(weighted, 'Transpose');
-  const last = turned === undefined ? undefined : index.reader(turned, 'Reshape');
+  const product = index.maker(scores.name, 'MatMul');
+  const weighted = readerOf(softmax, 'MatMul');
+  const turned = readerOf(weighted, 'Transpose');
+  const last = readerOf(turned, 'Reshape');
   if (product === undefined || weighted === undefined || turned === undefined || last === undefined) return undefined;
-  if (![-1n, 3n].includes(axis) || weighted.inputs[0] !== softmax.outputs[0]) return undefined;
+  if (!isOverLast(softmax) || weighted.inputs[0] !== softmax.outputs[0]) return undefined;
 
   const query = headsOf(product.inputs[0], '0,2,1,3', index);
   const key = headsOf(product.inputs[1], '0,2,3,1', index);
   const value = headsOf(weighted.inputs[1], '0,2,1,3', index);
-  if (query === undefined || key === undefined || value === undefined || permutation(turned) !== '0,2,1,3') {
+  if (query === undefined || key === undefined || value === undefined || integersOf(turned, 'perm') !== '0,2,1,3') {
     return undefined;
   }
   if (key.heads !== query.heads || value.heads !== query.heads || key.size !== query.size) return undefined;
@@ -117,29 +70,38 @@ function attentionAt(softmax: OnnxNode, index: GraphIndex): Attention | undefine
 
 /** Returns the value before a multiplication or division by a constant, and the factor; the value itself and 1 without one. */
 function unscaled(name = '', index: GraphIndex): { readonly name: string; readonly scale: number } {
-  const multiplication = index.producer(name, 'Mul');
+  const multiplication = index.maker(name, 'Mul');
   if (multiplication !== undefined) {
     for (const [value = '', constant = ''] of [multiplication.inputs, multiplication.inputs.toReversed()]) {
       const factor = index.float(constant);
       if (factor !== undefined) return { name: value, scale: factor };
     }
   }
-  const division = index.producer(name, 'Div');
+  const division = index.maker(name, 'Div');
   const divisor = index.float(division?.inputs[1]);
   return divisor === undefined ? { name, scale: 1 } : { name: division?.inputs[0] ?? '', scale: 1 / divisor };
 }
 
+/** Returns the last two of four dimensions of a shape: a constant, or a Concat of four. */
+function lastTwoOf(shape: string | undefined, index: GraphIndex): readonly [number, number] | undefined {
+  const sizesOf = (name: string | undefined): readonly number[] => {
+    const { data, elementType } = index.constant(name) ?? {};
+    if (elementType !== 'int64' || data?.kind !== 'inline') return [];
+    return Array.from(new BigInt64Array(data.bytes.slice().buffer), Number);
+  };
+  const joined = index.maker(shape, 'Concat');
+  const sizes = joined === undefined ? sizesOf(shape) : joined.inputs.map((name) => sizesOf(name)[0] ?? -1);
+  const [heads = -1, size = -1] = sizes.length === 4 ? sizes.slice(2) : [];
+  return heads > 0 && size > 0 ? [heads, size] : undefined;
+}
+
 /** Returns a projection [batch, length, width] that was split into heads and transposed. */
 function headsOf(name: string | undefined, order: string, index: GraphIndex) {
-  const turned = index.producer(name, 'Transpose');
-  const split = turned === undefined ? undefined : index.producer(turned.inputs[0], 'Reshape');
-  const sizes = index.lastTwo(split?.inputs[1]);
-  if (turned === undefined || split === undefined || sizes === undefined || permutation(turned) !== order) {
+  const turned = index.maker(name, 'Transpose');
+  const split = turned === undefined ? undefined : index.maker(turned.inputs[0], 'Reshape');
+  const sizes = lastTwoOf(split?.inputs[1], index);
+  if (turned === undefined || split === undefined || sizes === undefined || integersOf(turned, 'perm') !== order) {
     return undefined;
   }
   return { name: split.inputs[0] ?? '', heads: sizes[0], size: sizes[1] };
-}
-
-function permutation(turned: OnnxNode): string {
-  return turned.attributes.find(({ name }) => name === 'perm')?.ints.join() ?? '';
 }

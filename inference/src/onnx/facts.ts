@@ -1,4 +1,5 @@
 import type { OnnxGraph, OnnxModel, OnnxValue } from '@heimdex/onnx';
+import { branchesOf } from './graph-index.js';
 import { parseModelFile } from './parse.js';
 
 /** Properties of a graph, without its weights. */
@@ -27,8 +28,8 @@ export function graphFacts({ graph }: Pick<OnnxModel, 'graph'>): GraphFacts {
 function collectOps(graph: OnnxGraph, opTypes: Set<string>): void {
   for (const node of graph.nodes) {
     opTypes.add(node.domain === '' || node.domain === 'ai.onnx' ? node.opType : `${node.domain}::${node.opType}`);
-    for (const attribute of node.attributes) if (attribute.graph !== undefined) collectOps(attribute.graph, opTypes);
   }
+  for (const branch of branchesOf(graph)) collectOps(branch, opTypes);
 }
 
 /**

@@ -1,10 +1,4 @@
-import type { OnnxNode, OnnxTensor } from '@heimdex/onnx';
-
-/** The nodes that output values, and constants, by name. */
-export interface GraphValues {
-  readonly makerOf: (name: string) => OnnxNode | undefined;
-  readonly constantOf: (name: string) => OnnxTensor | undefined;
-}
+import type { GraphIndex } from './graph-index.js';
 
 const OPERATORS: ReadonlySet<string> = new Set(['Gelu', 'FastGelu', 'BiasGelu']);
 
@@ -12,23 +6,21 @@ const OPERATORS: ReadonlySet<string> = new Set(['Gelu', 'FastGelu', 'BiasGelu'])
  * Returns whether a value is GELU's output: an operator's, or as exports spell it out, x times 0.5 times 1 + erf(x / sqrt(2)) or
  * 1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)), in any order.
  */
-export function isGelu(name: string, { makerOf, constantOf }: GraphValues): boolean {
+export function isGelu(name: string, index: GraphIndex): boolean {
   const isNumber = (value: string, number: number) => {
-    const { data, elementType } = constantOf(value) ?? {};
-    if (data?.kind !== 'inline' || elementType !== 'float32' || data.bytes.length !== 4) return false;
-    const float = new DataView(data.bytes.buffer, data.bytes.byteOffset).getFloat32(0, true);
-    return Math.abs(float / number - 1) < 1e-4;
+    const float = index.float(value);
+    return float !== undefined && Math.abs(float / number - 1) < 1e-4;
   };
   /** Whether a node of this type makes a value of two that `test` accepts, in either order. */
   const isPair = (value: string, opType: string, test: (one: string, other: string) => boolean) => {
-    const maker = makerOf(value);
+    const maker = index.maker(value, opType);
     const [first = '', second = ''] = maker?.inputs ?? [];
-    return maker?.opType === opType && (test(first, second) || test(second, first));
+    return maker !== undefined && (test(first, second) || test(second, first));
   };
   const isCurve = (curve: string, x: string) => {
-    const { opType, inputs: [inner = ''] = [] } = makerOf(curve) ?? {};
+    const { opType, inputs: [inner = ''] = [] } = index.maker(curve) ?? {};
     if (opType === 'Erf') {
-      const { opType: scaling, inputs: [scaled, root = ''] = [] } = makerOf(inner) ?? {};
+      const { opType: scaling, inputs: [scaled, root = ''] = [] } = index.maker(inner) ?? {};
       if (scaling === 'Div') return scaled === x && isNumber(root, Math.SQRT2);
       return isPair(inner, 'Mul', (one, factor) => one === x && isNumber(factor, Math.SQRT1_2));
     }
@@ -41,7 +33,7 @@ export function isGelu(name: string, { makerOf, constantOf }: GraphValues): bool
   const isProduct = (half: string, x: string, gate: string) =>
     isNumber(half, 0.5) && isPair(gate, 'Add', (one, curve) => isNumber(one, 1) && isCurve(curve, x));
   return (
-    OPERATORS.has(makerOf(name)?.opType ?? '') ||
+    OPERATORS.has(index.maker(name)?.opType ?? '') ||
     isPair(name, 'Mul', (a, product) =>
       isPair(product, 'Mul', (b, c) => isProduct(a, b, c) || isProduct(b, a, c) || isProduct(b, c, a)),
     )

@@ -1,6 +1,8 @@
-import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from '@heimdex/onnx';
+import type { OnnxGraph, OnnxModel, OnnxNode } from '@heimdex/onnx';
 import { GELU_MIN_PEAK, GELU_STEPS, node, ROW_STEPS, RUNTIME_DOMAIN, tensor } from '@heimdex/onnx';
-import { type GraphValues, isGelu } from './gelu.js';
+import { dropDead } from './dead-nodes.js';
+import { isGelu } from './gelu.js';
+import { branchesOf, GraphIndex } from './graph-index.js';
 import { isOverflowSafe, overflowSafe, type ReadTensor, readInline, type Weights } from './overflow-safe-weights.js';
 
 /** Names of the constants with which rows are quantized. */
@@ -16,7 +18,6 @@ interface Product {
   readonly multiply: OnnxNode;
   readonly cast: OnnxNode;
   readonly scale: OnnxNode;
-  readonly scales: OnnxNode;
   /** The node that quantizes the activations, and its graph. */
   readonly quantize: OnnxNode;
   readonly quantizeIn: OnnxGraph;
@@ -34,12 +35,9 @@ interface Product {
  */
 export function quantizePerToken(model: OnnxModel, read: ReadTensor = readInline): number {
   const { graph } = model;
-  const weights = new Map(graph.initializers.map((constant) => [constant.name, constant]));
   const axesAsInput = (model.opsets.get('') ?? 0n) >= 18n;
-  const branches = graph.nodes.flatMap(({ attributes }) =>
-    attributes.flatMap((one) => (one.graph === undefined ? [] : [one.graph])),
-  );
-  const found = [graph, ...branches].map((part) => ({ part, products: findProducts(part, graph, weights) }));
+  const branches = branchesOf(graph);
+  const found = [graph, ...branches].map((part) => ({ part, products: findProducts(part, graph) }));
   const products = found.flatMap((one) => one.products);
   if (products.length === 0) return 0;
   const safeWeights = overflowSafe(
@@ -53,7 +51,7 @@ export function quantizePerToken(model: OnnxModel, read: ReadTensor = readInline
   }
   // Branches first: nodes of the outer graph that they no longer read are removed with it.
   for (const part of [...branches, graph]) {
-    dropUnread(part);
+    dropDead(part);
     part.shapes = [];
   }
   const stillRead = new Set(graph.outputs.map(({ name }) => name));
@@ -94,53 +92,32 @@ const BYTE_PRODUCTS: ReadonlySet<string> = new Set([
  * `quantizePerToken` with overflow-safe weights.
  */
 export function mayOverflow(graph: OnnxGraph): boolean {
-  return graph.nodes.some(({ opType, inputs, outputs, attributes }) => {
+  const mayHere = graph.nodes.some(({ opType, inputs, outputs }) => {
     const ours = inputs.some(isOverflowSafe) || outputs.some((name) => name.endsWith(QUANTIZED));
-    return (
-      (BYTE_PRODUCTS.has(opType) && !ours) ||
-      attributes.some((one) => one.graph !== undefined && mayOverflow(one.graph))
-    );
+    return BYTE_PRODUCTS.has(opType) && !ours;
   });
+  return mayHere || branchesOf(graph).some(mayOverflow);
 }
 
-function findProducts(part: OnnxGraph, outer: OnnxGraph, weights: ReadonlyMap<string, OnnxTensor>): readonly Product[] {
-  const makers = new Map<string, { readonly maker: OnnxNode; readonly graph: OnnxGraph }>();
-  for (const graph of [outer, part]) {
-    for (const maker of graph.nodes) for (const name of maker.outputs) makers.set(name, { maker, graph });
-  }
-  const readers = new Map<string, OnnxNode[]>();
-  for (const reader of part.nodes) {
-    for (const name of reader.inputs) readers.set(name, [...(readers.get(name) ?? []), reader]);
-  }
-  const constants = new Map(weights);
-  for (const { maker } of makers.values()) {
-    const constant = maker.opType === 'Constant' ? maker.attributes[0]?.tensor : undefined;
-    if (constant !== undefined) constants.set(maker.outputs[0] ?? '', constant);
-  }
-  const values: GraphValues = {
-    makerOf: (name) => makers.get(name)?.maker,
-    constantOf: (name) => constants.get(name),
-  };
-  const onlyReader = (name: string | undefined, opType: string) => {
-    const [reader, ...others] = readers.get(name ?? '') ?? [];
-    return others.length === 0 && reader?.opType === opType ? reader : undefined;
-  };
+function findProducts(part: OnnxGraph, outer: OnnxGraph): readonly Product[] {
+  const weights = new Map(outer.initializers.map((constant) => [constant.name, constant]));
+  const index = new GraphIndex(part, outer);
   return part.nodes.flatMap((multiply) => {
     if (multiply.opType !== 'MatMulInteger') return [];
     const [activations = '', weightsName = '', , zeroName = ''] = multiply.inputs;
-    const source = makers.get(activations);
-    const cast = onlyReader(multiply.outputs[0], 'Cast');
-    const scale = onlyReader(cast?.outputs[0], 'Mul');
+    const quantize = index.maker(activations, 'DynamicQuantizeLinear');
+    const cast = index.reader(multiply.outputs[0], 'Cast');
+    const scale = index.reader(cast?.outputs[0], 'Mul');
     const scalesName = scale?.inputs.find((name) => name !== cast?.outputs[0]);
-    const scales = makers.get(scalesName ?? '')?.maker;
-    const weightScale = weights.get(scales?.inputs.find((name) => name !== source?.maker.outputs[1]) ?? '');
+    const scales = index.maker(scalesName, 'Mul');
+    const weightScale = weights.get(scales?.inputs.find((name) => name !== quantize?.outputs[1]) ?? '');
     const weightValues = weights.get(weightsName);
     const weightZero = weights.get(zeroName);
     if (
-      source?.maker.opType !== 'DynamicQuantizeLinear' ||
+      quantize === undefined ||
       cast === undefined ||
       scale === undefined ||
-      scales?.opType !== 'Mul' ||
+      scales === undefined ||
       weightValues === undefined ||
       weightScale === undefined ||
       (zeroName !== '' && weightZero === undefined)
@@ -152,10 +129,9 @@ function findProducts(part: OnnxGraph, outer: OnnxGraph, weights: ReadonlyMap<st
         multiply,
         cast,
         scale,
-        scales,
-        quantize: source.maker,
-        quantizeIn: source.graph,
-        afterGelu: isGelu(source.maker.inputs[0] ?? '', values),
+        quantize,
+        quantizeIn: part.nodes.includes(quantize) ? part : outer,
+        afterGelu: isGelu(quantize.inputs[0] ?? '', index),
         weights: { values: weightValues, scale: weightScale, zero: weightZero },
       },
     ];
@@ -208,21 +184,7 @@ function replace(part: OnnxGraph, product: Product, weights: Weights, axesAsInpu
   part.nodes = part.nodes.filter((one) => !gone.has(one));
 }
 
-/** Removes nodes that are no longer read: the quantizers and the products of their scales. */
-function dropUnread(graph: OnnxGraph): void {
-  const droppable = new Set(['DynamicQuantizeLinear', 'Mul']);
-  for (;;) {
-    const read = new Set(graph.outputs.map(({ name }) => name));
-    collectReads(graph, read);
-    const kept = graph.nodes.filter((one) => !droppable.has(one.opType) || one.outputs.some((name) => read.has(name)));
-    if (kept.length === graph.nodes.length) return;
-    graph.nodes = kept;
-  }
-}
-
 function collectReads(graph: OnnxGraph, read: Set<string>): void {
-  for (const { inputs, attributes } of graph.nodes) {
-    for (const name of inputs) read.add(name);
-    for (const { graph: inner } of attributes) if (inner !== undefined) collectReads(inner, read);
-  }
+  for (const { inputs } of graph.nodes) for (const name of inputs) read.add(name);
+  for (const branch of branchesOf(graph)) collectReads(branch, read);
 }

@@ -8,6 +8,7 @@ import {
   node,
   type OnnxGraph,
   type OnnxModel,
+  type OnnxValue,
   quantizePerToken,
   tensor,
   writeModel,
@@ -117,18 +118,13 @@ describe('mayOverflow', () => {
 
   it('is true if one product, here in a branch, has another form or unavailable weights', () => {
     const model = twoProducts(['a', 'b']);
-    const branch = {
-      ...newModel({
-        name: 'then',
-        nodes: [node('MatMulInteger', ['p', 'q'], ['r'])],
-        initializers: [],
-        inputs: [],
-        outputs: [],
-      }).graph,
-    };
+    const outputs: OnnxValue[] = [{ name: 'r', elementType: 'int32', dims: undefined }];
+    const nodes = [node('MatMulInteger', ['p', 'q'], ['r'])];
+    const branch = newModel({ name: 'then', nodes, initializers: [], inputs: [], outputs }).graph;
     const choice = node('If', ['c'], ['r']);
     choice.attributes.push(branchOf('then_branch', branch));
     model.graph.nodes.push(choice);
+    model.graph.outputs.push(...outputs);
     expect(quantizePerToken(model)).to.equal(2);
     expect(mayOverflow(model.graph)).to.equal(true);
 

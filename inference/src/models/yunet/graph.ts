@@ -1,5 +1,15 @@
-import { node, type OnnxGraph, type OnnxModel, type OnnxNode, type OnnxTensor, tensor } from '@heimdex/onnx';
-import { dropDead, type ReadTensor } from '../../onnx/index.js';
+import {
+  dropDead,
+  GraphIndex,
+  integersOf,
+  node,
+  type OnnxGraph,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxTensor,
+  type ReadTensor,
+  tensor,
+} from '../../onnx/index.js';
 import { STRIDES } from './postprocess.js';
 
 /** The outputs of a grid, and the values of each per cell. */
@@ -43,12 +53,11 @@ export function freeSizes({ graph }: OnnxModel): boolean {
  */
 export function fuseHeads(model: OnnxModel, read: ReadTensor): boolean {
   const { graph } = model;
-  const producers = new Map(graph.nodes.flatMap((one) => one.outputs.map((name) => [name, one] as const)));
-  const constants = new Map(graph.initializers.map((one) => [one.name, one]));
-  const grids = STRIDES.map((stride) => branchesOf(stride, producers));
+  const graphIndex = new GraphIndex(graph);
+  const grids = STRIDES.map((stride) => branchesOf(stride, graphIndex));
   const fused: Pick<OnnxGraph, 'nodes' | 'initializers'>[] = [];
   for (const [index, branches] of grids.entries()) {
-    const one = branches && fusedHead(STRIDES[index] as number, branches, constants, read, model);
+    const one = branches && fusedHead(STRIDES[index] as number, branches, graphIndex, read, model);
     if (one === undefined) return false;
     fused.push(one);
   }
@@ -63,14 +72,15 @@ export function fuseHeads(model: OnnxModel, read: ReadTensor): boolean {
 }
 
 /** The branches of a grid, in the order of KINDS; undefined unless all are as in YuNet's file. */
-function branchesOf(stride: number, producers: ReadonlyMap<string, OnnxNode>): readonly Branch[] | undefined {
+function branchesOf(stride: number, graphIndex: GraphIndex): readonly Branch[] | undefined {
   const branches: Branch[] = [];
   for (const kind of KINDS) {
-    let end = producers.get(`${kind}_${stride}`);
-    if (WIDTHS[kind] === 1) end = end?.opType === 'Sigmoid' ? producers.get(end.inputs[0] ?? '') : undefined;
-    const turned = end?.opType === 'Reshape' ? producers.get(end.inputs[0] ?? '') : undefined;
-    const depthwise = isTurned(turned) ? producers.get(turned.inputs[0] ?? '') : undefined;
-    const pointwise = isConvolution(depthwise, 3, WIDTHS[kind]) ? producers.get(depthwise.inputs[0] ?? '') : undefined;
+    const output = `${kind}_${stride}`;
+    const end = WIDTHS[kind] === 1 ? graphIndex.maker(output, 'Sigmoid')?.inputs[0] : output;
+    const turned = graphIndex.maker(graphIndex.maker(end, 'Reshape')?.inputs[0], 'Transpose');
+    const depthwise =
+      turned && integersOf(turned, 'perm') === '0,2,3,1' ? graphIndex.maker(turned.inputs[0]) : undefined;
+    const pointwise = isConvolution(depthwise, 3, WIDTHS[kind]) ? graphIndex.maker(depthwise.inputs[0]) : undefined;
     if (depthwise === undefined || !isConvolution(pointwise, 1, 1)) return undefined;
     branches.push({ pointwise, depthwise });
   }
@@ -78,38 +88,30 @@ function branchesOf(stride: number, producers: ReadonlyMap<string, OnnxNode>): r
   return features.size === 1 ? branches : undefined;
 }
 
-function isTurned(one: OnnxNode | undefined): one is OnnxNode {
-  return one?.opType === 'Transpose' && ints(one, 'perm') === '0,2,3,1';
-}
-
 /** Whether a node is a convolution with a bias, of stride 1 and padded to keep the size. */
 function isConvolution(one: OnnxNode | undefined, side: 1 | 3, groups: number): one is OnnxNode {
   if (one?.opType !== 'Conv' || one.inputs.length !== 3 || one.domain !== '') return false;
   const pad = side === 1 ? '0,0,0,0' : '1,1,1,1';
   const group = one.attributes.find(({ name }) => name === 'group')?.int ?? 1n;
-  const isOnes = (name: string) => ['', '1,1'].includes(ints(one, name));
-  const padded = ints(one, 'pads') || '0,0,0,0';
+  const isOnes = (name: string) => ['', '1,1'].includes(integersOf(one, name));
+  const padded = integersOf(one, 'pads') || '0,0,0,0';
   return group === BigInt(groups) && isOnes('strides') && isOnes('dilations') && padded === pad;
-}
-
-function ints(one: OnnxNode, attribute: string): string {
-  return one.attributes.find(({ name }) => name === attribute)?.ints.join() ?? '';
 }
 
 /** The nodes and constants that compute a grid's outputs together; undefined if a constant is not as expected. */
 function fusedHead(
   stride: number,
   branches: readonly Branch[],
-  constants: ReadonlyMap<string, OnnxTensor>,
+  graphIndex: GraphIndex,
   read: ReadTensor,
   { opsets }: OnnxModel,
 ): Pick<OnnxGraph, 'nodes' | 'initializers'> | undefined {
   const at = (name: string): string => `heads_${stride}/${name}`;
   const features = branches[0]?.pointwise.inputs[0] ?? '';
-  const channels = constants.get(branches[0]?.pointwise.inputs[1] ?? '')?.dims[1] ?? 0;
+  const channels = graphIndex.constant(branches[0]?.pointwise.inputs[1])?.dims[1] ?? 0;
   const joined = (part: keyof Branch, input: 1 | 2, dims: readonly number[]): OnnxTensor | undefined => {
     const names = branches.map((branch) => branch[part].inputs[input] ?? '');
-    const values = names.map((name) => floatsOf(constants.get(name), read));
+    const values = names.map((name) => floatsOf(graphIndex.constant(name), read));
     const size = dims.slice(1).reduce((product, side) => product * side, 1);
     // A width that is not the kind's would shift the others.
     if (values.some((one, index) => one?.length !== WIDTHS[KINDS[index] as keyof typeof WIDTHS] * size))

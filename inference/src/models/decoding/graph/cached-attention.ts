@@ -1,6 +1,6 @@
 /** Finds the attention of the cached branch of a decoder in the form exporters write. */
 import { pastName } from '@heimdex/onnx';
-import { type OnnxGraph, type OnnxNode, Readers } from '../../../onnx/index.js';
+import { type GraphIndex, isOverLast, type OnnxNode } from '../../../onnx/index.js';
 
 /** Attention to the cached tokens and the new one. */
 export interface SelfAttention {
@@ -29,46 +29,36 @@ export interface ScoreProduct {
   readonly multiply: OnnxNode;
 }
 
-/** Lookups in a branch. */
-export class BranchIndex extends Readers {
-  readonly #roots: ReadonlySet<string>;
-
-  constructor(branch: OnnxGraph) {
-    super(branch);
-    this.#roots = new Set(branch.nodes.flatMap(({ opType, outputs }) => (opType === 'Sqrt' ? outputs : [])));
-  }
-
-  /** The product that reads the keys of this name, which may be scaled: in exports by the square root of a number. */
-  product(keys: string | undefined): ScoreProduct | undefined {
-    const turn = this.only(keys, 'Transpose');
-    const times = this.only(turn?.outputs[0], 'Mul');
-    const factor = times?.inputs.find((name) => this.#roots.has(name));
-    const turned = (times ?? turn)?.outputs[0];
-    const multiply = this.only(turned, 'MatMul');
-    if (turn === undefined || multiply === undefined || multiply.inputs[1] !== turned) return undefined;
-    if (times !== undefined && factor === undefined) return undefined;
-    return { turn, scale: times && factor ? { node: times, factor } : undefined, multiply };
-  }
+/** The product that reads the keys of this name, which may be scaled: in exports by the square root of a number. */
+function productOf(keys: string | undefined, index: GraphIndex): ScoreProduct | undefined {
+  const turn = index.reader(keys, 'Transpose');
+  const times = index.reader(turn?.outputs[0], 'Mul');
+  const factor = times?.inputs.find((name) => index.maker(name, 'Sqrt') !== undefined);
+  const turned = (times ?? turn)?.outputs[0];
+  const multiply = index.reader(turned, 'MatMul');
+  if (turn === undefined || multiply === undefined || multiply.inputs[1] !== turned) return undefined;
+  if (times !== undefined && factor === undefined) return undefined;
+  return { turn, scale: times && factor ? { node: times, factor } : undefined, multiply };
 }
 
 /** Finds both attentions of a layer; undefined when they have another structure. */
 export function attentionsOf(
   layer: string,
-  branchIndex: BranchIndex,
+  index: GraphIndex,
 ): { readonly self: SelfAttention; readonly cross: CrossAttention } | undefined {
-  const self = selfAt(pastName(layer, 'decoder', 'key'), pastName(layer, 'decoder', 'value'), branchIndex);
-  const cross = crossAt(pastName(layer, 'encoder', 'key'), pastName(layer, 'encoder', 'value'), branchIndex);
+  const self = selfAt(pastName(layer, 'decoder', 'key'), pastName(layer, 'decoder', 'value'), index);
+  const cross = crossAt(pastName(layer, 'encoder', 'key'), pastName(layer, 'encoder', 'value'), index);
   return self === undefined || cross === undefined ? undefined : { self, cross };
 }
 
-function selfAt(key: string, value: string, branchIndex: BranchIndex): SelfAttention | undefined {
-  const keys = branchIndex.only(key, 'Concat');
-  const values = branchIndex.only(value, 'Concat');
-  const product = branchIndex.product(keys?.outputs[0]);
+function selfAt(key: string, value: string, index: GraphIndex): SelfAttention | undefined {
+  const keys = index.reader(key, 'Concat');
+  const values = index.reader(value, 'Concat');
+  const product = productOf(keys?.outputs[0], index);
   const scores = product?.multiply.outputs[0];
-  const mask = branchIndex.only(scores, 'Add');
-  const softmax = branchIndex.only(mask?.outputs[0] ?? scores, 'Softmax');
-  const weighted = branchIndex.only(values?.outputs[0], 'MatMul');
+  const mask = index.reader(scores, 'Add');
+  const softmax = index.reader(mask?.outputs[0] ?? scores, 'Softmax');
+  const weighted = index.reader(values?.outputs[0], 'MatMul');
   if (keys === undefined || values === undefined || product === undefined) return undefined;
   if (softmax === undefined || weighted === undefined || !isOverLast(softmax)) return undefined;
   const fits =
@@ -76,23 +66,18 @@ function selfAt(key: string, value: string, branchIndex: BranchIndex): SelfAtten
     values.inputs.length === 2 &&
     keys.inputs[0] === key &&
     values.inputs[0] === value &&
-    branchIndex.only(softmax.outputs[0], 'MatMul') === weighted &&
+    index.reader(softmax.outputs[0], 'MatMul') === weighted &&
     weighted.inputs[1] === values.outputs[0];
   return fits ? { keys, values, product, mask, softmax, weighted } : undefined;
 }
 
-function crossAt(key: string, value: string, branchIndex: BranchIndex): CrossAttention | undefined {
-  const product = branchIndex.product(key);
+function crossAt(key: string, value: string, index: GraphIndex): CrossAttention | undefined {
+  const product = productOf(key, index);
   const scores = product?.multiply.outputs[0];
-  const softmax = branchIndex.only(branchIndex.only(scores, 'Add')?.outputs[0] ?? scores, 'Softmax');
-  const weighted = branchIndex.only(value, 'MatMul');
+  const softmax = index.reader(index.reader(scores, 'Add')?.outputs[0] ?? scores, 'Softmax');
+  const weighted = index.reader(value, 'MatMul');
   if (product === undefined || softmax === undefined || weighted === undefined || !isOverLast(softmax))
     return undefined;
   const fits = weighted.inputs[0] === softmax.outputs[0] && weighted.inputs[1] === value;
   return fits ? { product, weighted } : undefined;
-}
-
-/** Whether a softmax is over the last dimension of the scores. */
-export function isOverLast({ attributes }: OnnxNode): boolean {
-  return [-1n, 3n].includes(attributes.find(({ name }) => name === 'axis')?.int ?? -1n);
 }

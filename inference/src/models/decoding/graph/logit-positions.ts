@@ -1,5 +1,5 @@
 import { WHISPER_VALUES } from '@heimdex/onnx';
-import { node, type OnnxGraph, type OnnxNode } from '../../../onnx/index.js';
+import { GraphIndex, node, type OnnxGraph, type OnnxNode } from '../../../onnx/index.js';
 
 /** Input with the positions of `input_ids` to return logits for. */
 export const LOGIT_POSITIONS = WHISPER_VALUES.logitPositions;
@@ -44,11 +44,10 @@ function findHidden(
   graph: OnnxGraph,
   logits: string | undefined,
 ): { readonly reader: OnnxNode; readonly hidden: string } | undefined {
-  const makers = new Map(graph.nodes.flatMap((maker) => maker.outputs.map((name) => [name, maker] as const)));
-  const product = findProduct(makers, logits ?? '');
+  const index = new GraphIndex(graph);
+  const product = findProduct(index, logits);
   if (product === undefined) return undefined;
-  const before = makers.get(product.inputs[0] ?? '');
-  const reader = before?.opType === 'DynamicQuantizeLinear' ? before : product;
+  const reader = index.maker(product.inputs[0], 'DynamicQuantizeLinear') ?? product;
   // Quantized once for several readers, all of which would see only the selected positions.
   const quantized = reader.outputs[0] ?? '';
   if (reader !== product && graph.nodes.some((one) => one !== product && one.inputs.includes(quantized))) {
@@ -59,12 +58,12 @@ function findHidden(
 }
 
 /** The product whose result becomes `name` through scaling, casting and adding only. */
-function findProduct(makers: ReadonlyMap<string, OnnxNode>, name: string): OnnxNode | undefined {
-  const maker = makers.get(name);
+function findProduct(index: GraphIndex, name: string | undefined): OnnxNode | undefined {
+  const maker = index.maker(name);
   if (maker === undefined || PRODUCTS.has(maker.opType)) return maker;
   if (!BEHIND_PRODUCT.has(maker.opType)) return undefined;
   for (const input of maker.inputs) {
-    const product = findProduct(makers, input);
+    const product = findProduct(index, input);
     if (product !== undefined) return product;
   }
   return undefined;

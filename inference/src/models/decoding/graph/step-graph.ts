@@ -1,12 +1,15 @@
 import { WHISPER_VALUES } from '@heimdex/onnx';
-import { dropDead, node, type OnnxGraph, type OnnxModel, type OnnxNode, tensor } from '../../../onnx/index.js';
 import {
-  attentionsOf,
-  BranchIndex,
-  type CrossAttention,
-  type ScoreProduct,
-  type SelfAttention,
-} from './cached-attention.js';
+  branchesOf,
+  dropDead,
+  GraphIndex,
+  node,
+  type OnnxGraph,
+  type OnnxModel,
+  type OnnxNode,
+  tensor,
+} from '../../../onnx/index.js';
+import { attentionsOf, type CrossAttention, type ScoreProduct, type SelfAttention } from './cached-attention.js';
 
 /** Input with the number of filled tokens in the cache, int64 [1]. */
 export const PAST_LENGTH = WHISPER_VALUES.pastLength;
@@ -42,16 +45,16 @@ const SWAPPED = { perm: [0, 2, 1, 3] } as const;
  * differs.
  */
 export function keepCacheInPlace({ graph }: OnnxModel): boolean {
-  const branch = graph.nodes
-    .flatMap(({ attributes }) => attributes.flatMap((one) => one.graph ?? []))
-    .find((part) => part.nodes.some((one) => one.opType === 'Concat' && DECODER_KEY.test(one.inputs[0] ?? '')));
+  const branch = branchesOf(graph).find(({ nodes }) =>
+    nodes.some((one) => one.opType === 'Concat' && DECODER_KEY.test(one.inputs[0] ?? '')),
+  );
   const sizes = graph.inputs.find(({ name }) => DECODER_KEY.test(name))?.dims;
   if (branch === undefined || sizes === undefined) return false;
   const [, heads, , size] = sizes;
   if (typeof heads !== 'number' || typeof size !== 'number') return false;
-  const branchIndex = new BranchIndex(branch);
+  const index = new GraphIndex(branch);
   const layers = graph.inputs.flatMap(({ name }) => DECODER_KEY.exec(name)?.[1] ?? []);
-  const found = layers.map((layer) => attentionsOf(layer, branchIndex));
+  const found = layers.map((layer) => attentionsOf(layer, index));
   if (found.length === 0 || !found.every((layer) => layer !== undefined)) return false;
 
   for (const layer of found) {

@@ -1,6 +1,5 @@
 import { pastName, presentName, WHISPER_VALUES } from '@heimdex/onnx';
-import { node, type OnnxGraph, type OnnxModel, type OnnxNode } from '../../../onnx/index.js';
-import { isOverLast } from './cached-attention.js';
+import { branchesOf, isOverLast, node, type OnnxGraph, type OnnxModel, type OnnxNode } from '../../../onnx/index.js';
 
 /** Input added to the scores of every cross attention, float32 [audios or 1, 1, 1, positions or 1]. */
 export const LOG_COUNTS = WHISPER_VALUES.encoderLogCounts;
@@ -11,9 +10,8 @@ export const LOG_COUNTS = WHISPER_VALUES.encoderLogCounts;
  * the input LOG_COUNTS. Transforms all branches or none: then it returns false and the graph is unchanged.
  */
 export function addProportionalAttention({ graph }: OnnxModel): boolean {
-  const branches = graph.nodes.flatMap(({ attributes }) => attributes.flatMap((one) => one.graph ?? []));
   const layers = graph.inputs.flatMap(({ name }) => ENCODER_VALUE.exec(name)?.[1] ?? []);
-  const matches = branches.flatMap((branch) =>
+  const matches = branchesOf(graph).flatMap((branch) =>
     layers.map((layer) => ({ branch, softmax: weightsOf(valuesOf(graph, branch, layer), branch) })),
   );
   if (matches.length === 0 || matches.some(({ softmax }) => softmax === undefined)) return false;

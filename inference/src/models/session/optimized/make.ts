@@ -5,7 +5,14 @@ import { dirname, join } from 'node:path';
 import { hashFile, type OptimizedFile, replaceDir } from '@heimdex/cache';
 import { makeDir } from '@heimdex/common';
 import { InferenceSession } from 'onnxruntime-node';
-import { type OnnxGraph, type OnnxModel, type OnnxTensor, parseModel, writeModel } from '../../../onnx/index.js';
+import {
+  branchesOf,
+  type OnnxGraph,
+  type OnnxModel,
+  type OnnxTensor,
+  parseModel,
+  writeModel,
+} from '../../../onnx/index.js';
 import type { OptimizedKey } from './key.js';
 import { GRAPH_NAME, MANIFEST_NAME, WEIGHTS_NAME, writeManifest } from './manifest.js';
 import { type ReadGraph, withSessionEntries } from './recipe.js';
@@ -109,8 +116,7 @@ function dropRepeats(graph: OnnxGraph, weights: number): number {
   }
   const dropped = graph.initializers.length - kept.size;
   graph.initializers = [...kept.values()];
-  const branches = graph.nodes.flatMap(({ attributes }) => attributes.flatMap((one) => one.graph ?? []));
-  return branches.reduce((sum, branch) => sum + dropRepeats(branch, weights), dropped);
+  return branchesOf(graph).reduce((sum, branch) => sum + dropRepeats(branch, weights), dropped);
 }
 
 function isSame(one: OnnxTensor, other: OnnxTensor, weights: number): boolean {
