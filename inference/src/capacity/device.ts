@@ -51,9 +51,8 @@ export async function chooseDevice(requested: Device, options: ChooseDeviceOptio
 
 async function probeCuda(env: Readonly<Record<string, string>>, signal: AbortSignal): Promise<string | undefined> {
   const probe = promisify(execFile)(process.execPath, [PROBE], { env: { ...env }, killSignal: 'SIGKILL', signal });
-  const { pid } = probe.child;
   const limit = new WorkTimer({
-    read: async () => (pid === undefined ? undefined : readProcessWork(pid)),
+    read: () => readProcessWork(probe.child.pid),
     everyMs: sampleIntervalMs(PROBE_WORK_MS),
   });
   limit.set(PROBE_WORK_MS, () => probe.child.kill('SIGKILL'));

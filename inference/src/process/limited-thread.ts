@@ -113,7 +113,7 @@ export class LimitedThread<Request, Answer extends { readonly kind: string }> {
   #startLimit(): WorkTimer {
     return new WorkTimer({
       // Until the thread has told its id, it works at most as much as the process.
-      read: async () => (this.#tid === undefined ? readProcessWork(process.pid) : readThreadWork(this.#tid)),
+      read: () => (this.#tid === undefined ? readProcessWork(process.pid) : readThreadWork(this.#tid)),
       everyMs: sampleIntervalMs(this.#options.workMs),
     });
   }

@@ -41,8 +41,9 @@ export function waitedBetween(before: WorkReading, after: WorkReading): number {
   return Math.max(0, after.waitedMs - before.waitedMs);
 }
 
-/** Reads a process, all its threads together; undefined if it does not exist or without /proc. */
-export function readProcessWork(pid: number): WorkReading | undefined {
+/** Reads a process, all its threads together; undefined if it does not exist, has not been started, or without /proc. */
+export function readProcessWork(pid: number | undefined): WorkReading | undefined {
+  if (pid === undefined) return undefined;
   const processStat = readStat(`/proc/${pid}`);
   if (processStat === undefined) return undefined;
   let runnable = processStat.state === 'R';

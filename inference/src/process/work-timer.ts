@@ -3,7 +3,7 @@ import { type WorkReading, workedMs } from './work-reading.js';
 
 export interface WorkTimerOptions {
   /** Reads the process or thread; undefined: wall time counts. */
-  read(): Promise<WorkReading | undefined>;
+  read(): WorkReading | undefined;
   /** Sampling interval, milliseconds. */
   readonly everyMs: number;
 }
@@ -29,11 +29,10 @@ export class WorkTimer {
   #limit: { readonly ms: number; readonly setAtMs: number; onExceeded(): void } | undefined;
   #countedMs = 0;
   #last: { readonly atMs: number; readonly reading: WorkReading | undefined } | undefined;
-  #sampling = false;
 
   constructor(options: WorkTimerOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => void this.#sample(), options.everyMs).unref();
+    this.#timer = setInterval(() => this.#sample(), options.everyMs).unref();
   }
 
   /** Sets a new limit and restarts the count. */
@@ -53,29 +52,15 @@ export class WorkTimer {
     clearInterval(this.#timer);
   }
 
-  async #sample(): Promise<void> {
-    if (this.#limit === undefined) {
-      this.#last = undefined;
-      return;
-    }
-    // On a slow machine, a read may take longer than the interval.
-    if (this.#sampling) return;
-    this.#sampling = true;
-    try {
-      const reading = await this.#options.read().catch(() => undefined);
-      this.#count(reading);
-    } finally {
-      this.#sampling = false;
-    }
-  }
-
-  #count(reading: WorkReading | undefined): void {
+  #sample(): void {
+    const limit = this.#limit;
     const last = this.#last;
+    this.#last = undefined;
+    if (limit === undefined) return;
+    const reading = this.#options.read();
     const atMs = performance.now();
     this.#last = { atMs, reading };
-    // The limit may have been cleared or reset during the read.
-    const limit = this.#limit;
-    if (limit === undefined || last === undefined) return;
+    if (last === undefined) return;
     const elapsedMs = Math.min(atMs - last.atMs, this.#options.everyMs * MAX_INTERVALS);
     this.#countedMs += Math.min(workedMs(last.reading, reading, elapsedMs), atMs - limit.setAtMs);
     if (this.#countedMs < limit.ms) return;

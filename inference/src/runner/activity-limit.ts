@@ -14,7 +14,7 @@ export interface ActivityLimits {
 
 export interface LimitedWorker {
   /** Reads the process; undefined: wall time counts. */
-  read(): Promise<WorkReading | undefined>;
+  read(): WorkReading | undefined;
   ping(): void;
   /** `reason` is for the log. */
   exceeded(reason: string): void;

@@ -40,7 +40,7 @@ export interface SlowRunsOptions {
   /** Default 1000. */
   readonly sampleMs?: number;
   /** Reads the worker; undefined without /proc. */
-  read(): Promise<WorkReading | undefined>;
+  read(): WorkReading | undefined;
   /** Progress messages of the worker so far. */
   progress(): number;
   report(slow: SlowRun): void;
@@ -80,9 +80,9 @@ export class SlowRuns {
   /** Never rejects. */
   async #look(): Promise<{ readonly doing: string; readonly cpuMs: number | undefined }> {
     const { read, sampleMs = SAMPLE_MS } = this.#options;
-    const before = await read().catch(() => undefined);
+    const before = read();
     await new Promise((resolve) => void setTimeout(resolve, sampleMs).unref());
-    const after = await read().catch(() => undefined);
+    const after = read();
     if (before === undefined || after === undefined) return { doing: 'is unknown on this system', cpuMs: undefined };
     return { doing: describeWork(before, after, sampleMs), cpuMs: Math.round(after.cpuMs - before.cpuMs) };
   }

@@ -1,7 +1,6 @@
 /** Watches a worker from outside: a stopped or stuck process cannot report itself. */
-import { readFile } from 'node:fs/promises';
 import { GIB } from '@heimdex/common';
-import { readProcessWork, type WorkReading, waitedBetween } from '../process/work-reading.js';
+import { readProcessWork, readSystemFile, type WorkReading, waitedBetween } from '../process/work-reading.js';
 
 /** A sample of a process. */
 export interface Sample extends WorkReading {
@@ -71,9 +70,8 @@ export interface WatchedProcess {
 /** Samples until the returned function is called or the process has failed. Does nothing without /proc (macOS, Windows). */
 export function watchProcess(process: WatchedProcess, limits: WatchdogLimits): () => void {
   const samples: Sample[] = [];
-  const timer = setInterval(() => void sample(), limits.everyMs);
-  const sample = async () => {
-    const reading = await readProcess(process.pid);
+  const timer = setInterval(() => {
+    const reading = readProcess(process.pid);
     if (reading === undefined) return;
     samples.push({ ...reading, ...process.activity() });
     if (samples.length > SAMPLE_COUNT) samples.shift();
@@ -81,16 +79,14 @@ export function watchProcess(process: WatchedProcess, limits: WatchdogLimits): (
     if (reason === undefined) return;
     clearInterval(timer);
     process.failed(reason);
-  };
+  }, limits.everyMs);
   timer.unref();
   return () => clearInterval(timer);
 }
 
-async function readProcess(pid: number): Promise<Omit<Sample, 'run' | 'progress'> | undefined> {
-  const [work, status] = await Promise.all([
-    readProcessWork(pid),
-    readFile(`/proc/${pid}/status`, 'utf8').catch(() => undefined),
-  ]);
+function readProcess(pid: number): Omit<Sample, 'run' | 'progress'> | undefined {
+  const work = readProcessWork(pid);
+  const status = readSystemFile(`/proc/${pid}/status`);
   if (work === undefined || status === undefined) return undefined;
   return { ...work, ownBytes: Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024 };
 }

@@ -93,7 +93,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   /** How its pipe ended: a little before the process, whose end says more. */
   #pipeEnd: string | undefined;
   #loadFailure = false;
-  readonly #readWork = async () => (this.pid === undefined ? undefined : readProcessWork(this.pid));
+  readonly #readWork = () => readProcessWork(this.pid);
 
   constructor(options: WorkerProcessOptions) {
     this.#options = options;

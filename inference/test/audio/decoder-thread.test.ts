@@ -34,9 +34,9 @@ describe('A decoder thread', () => {
       for (const tid of [String(rival.pid), ...tids]) execFileSync('taskset', ['-c', '-p', cpu, tid]);
       for (const tid of tids) execFileSync('chrt', ['-i', '-p', '0', tid]);
       const pulled = decoded(thread);
-      const used = async () => (await readProcessWork(rival.pid ?? 0))?.cpuMs ?? 0;
+      const used = () => readProcessWork(rival.pid)?.cpuMs ?? 0;
       // Longer than the work limit of one answer.
-      for (const end = (await used()) + workMs + 100; (await used()) < end; ) await delay(10);
+      for (const end = used() + workMs + 100; used() < end; ) await delay(10);
       rival.kill('SIGKILL');
       // On a busy machine it would get no CPU for minutes.
       for (const tid of tids) execFileSync('chrt', ['-o', '-p', '0', tid]);

@@ -40,7 +40,7 @@ describe('WorkTimer', () => {
   });
   /** Creates a timer that reads from `next`. */
   function timer(next: () => WorkReading | undefined): WorkTimer {
-    const created = new WorkTimer({ read: async () => next(), everyMs: 1 });
+    const created = new WorkTimer({ read: next, everyMs: 1 });
     open.push(created);
     return created;
   }
@@ -109,7 +109,7 @@ describe('readProcessWork and readThreadWork', () => {
   };
   const until = async (pid: number, holds: (reading: WorkReading) => boolean): Promise<WorkReading> => {
     for (;;) {
-      const reading = await readProcessWork(pid);
+      const reading = readProcessWork(pid);
       if (reading === undefined) throw new Error(`process ${pid} is gone`);
       if (holds(reading)) return reading;
       await new Promise((resolve) => setImmediate(resolve));
@@ -168,8 +168,8 @@ describe('readProcessWork and readThreadWork', () => {
     try {
       const link = await new Promise<string>((resolve) => thread.once('message', resolve));
       const tid = Number(link.split('/').at(-1));
-      const first = await readThreadWork(tid);
-      for (let reading = first; (reading?.cpuMs ?? 0) < (first?.cpuMs ?? 0) + 30; ) reading = await readThreadWork(tid);
+      const first = readThreadWork(tid);
+      for (let reading = first; (reading?.cpuMs ?? 0) < (first?.cpuMs ?? 0) + 30; ) reading = readThreadWork(tid);
       expect(first).to.include({ state: 'R', runnable: true });
     } finally {
       await thread.terminate();
@@ -177,7 +177,7 @@ describe('readProcessWork and readThreadWork', () => {
   });
 
   it('return undefined for a process that has ended', async () => {
-    expect(await readProcessWork(2 ** 22 + 1)).to.equal(undefined);
+    expect(readProcessWork(2 ** 22 + 1)).to.equal(undefined);
   });
 });
 

@@ -18,7 +18,7 @@ describe('SlowRuns', () => {
       await once(stdout, 'data');
       const slow = await new Promise<SlowRun>((resolve) => {
         const options = { hangMs: 60_000, minSlowMs: 1000, sampleMs: 100, progress: () => 0, report: resolve };
-        const runs = new SlowRuns({ ...options, read: async () => readProcessWork(pid) });
+        const runs = new SlowRuns({ ...options, read: () => readProcessWork(pid) });
         // The timers of the watch do not keep a process alive.
         const stop = runs.watch(7, 3, 5);
         void once(child, 'exit').then(stop);

@@ -139,7 +139,7 @@ describe('a worker', () => {
     try {
       const answer = outcomes(fake, 'spin');
       // Three times the run timeout, and eighteen samples.
-      for (let used = 0; used < 900; used = (await readProcessWork(rival.pid ?? 0))?.cpuMs ?? 0) await delay(10);
+      for (let used = 0; used < 900; used = readProcessWork(rival.pid)?.cpuMs ?? 0) await delay(10);
       rival.kill('SIGKILL');
       expect(await answer).to.deep.equal([4]);
       expect(fake.pids()).to.deep.equal([pid]);
