@@ -1,5 +1,7 @@
 /** Admits or answers Connect and gRPC-Web calls before their bodies are read. */
-import type { IncomingMessage, RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { InferenceError } from '../../errors.js';
+import { toWireError } from '../../services/errors.js';
 import type { ServedMethod, ServedService } from '../../services/service.js';
 import { type Admission, admitRequest, type HttpRequest } from '../calls/admit-request.js';
 import { ENVELOPE_BYTES } from '../messages/message-buffer.js';
@@ -31,11 +33,7 @@ export function httpCalls({ services, admitted, ...admission }: HttpCallsOptions
     listener: (next) => (request, response) => {
       const served = methods.get(request.url?.split('?', 1)[0] ?? '');
       if (served === undefined) return next(request, response);
-      // Only POST is a call: connect-node answers the rest, without saying so (RFC 9110, section 15.5.6).
-      if (request.method !== 'POST') {
-        response.setHeader('allow', 'POST');
-        return next(request, response);
-      }
+      if (request.method !== 'POST') return refuseMethod(response);
       const contentType = request.headers['content-type'] ?? '';
       const call = admitRequest(admission, request, response, {
         path: served.method.path,
@@ -55,4 +53,11 @@ export function httpCalls({ services, admitted, ...admission }: HttpCallsOptions
       next(request, response);
     },
   };
+}
+
+/** Only POST is a call. */
+function refuseMethod(response: ServerResponse): void {
+  const { headers, body } = errorResponse('', toWireError(new InferenceError('INVALID_ARGUMENT', 'A call is a POST.')));
+  response.writeHead(405, { ...headers, allow: 'POST' });
+  response.end(body);
 }

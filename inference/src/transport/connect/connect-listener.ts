@@ -24,7 +24,7 @@ import type { HttpRequest } from '../calls/admit-request.js';
 import { type TimeoutHeader, withinTimers } from '../calls/call-timeout.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
 import { bodyFormOf, encodingHeaderOf } from '../messages/request-message.js';
-import { addRoute, CALLED, invalidHeader, REQUEST } from './methods.js';
+import { addRoute, CALLED, invalidHeader, REQUEST, requestOf } from './methods.js';
 
 /** Node.js's default, the best, takes ten seconds of a core for an answer of 2 MB; this a fraction of one, as gzip does. */
 const QUALITY = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } };
@@ -35,12 +35,9 @@ const brotli: typeof compressionBrotli = {
 
 const HTTP_OK = 200;
 const UNSUPPORTED_TYPE = 415;
-/** connect-node answers these, and UNSUPPORTED_TYPE, without a word. */
-const REFUSALS: ReadonlyMap<number, string> = new Map([
-  [405, 'A call is a POST.'],
-  [505, 'A stream that both sides send needs HTTP/2, and this came over HTTP/1.1.'],
-]);
-const NEEDS_HTTP2 =
+const UNSUPPORTED_VERSION = 505;
+const STREAM_NEEDS_HTTP2 = 'A stream that both sides send needs HTTP/2, and this came over HTTP/1.1.';
+const GRPC_NEEDS_HTTP2 =
   'Native gRPC needs HTTP/2, and this came over HTTP/1.1. A client or a proxy in between has to speak HTTP/2.';
 const NATIVE_GRPC = /^application\/grpc(?!-web)/;
 const HTTP_NOT_IMPLEMENTED = 501;
@@ -90,17 +87,16 @@ export function createConnectListener(options: ConnectOptions): RequestListener 
 function withoutBody(handler: UniversalHandler): UniversalHandler {
   const { service, method, requestPath, allowedMethods, supportedContentType, protocolNames } = handler;
   const answer = async (request: UniversalServerRequest): Promise<UniversalServerResponse> => {
-    const own = request.contextValues?.get(REQUEST);
-    if (own === undefined) {
-      const response = await handler(request);
-      return explained(request, response, refusalOf(method, request, response));
-    }
+    const own = requestOf(request.contextValues);
     const header = headersFor(request.header);
     const response = await handler({ ...request, header, body: emptyBody(own) });
     const refusal = refusalOf(method, request, response);
     if (refusal !== undefined) {
       own.call.open.finish(new InferenceError('INVALID_ARGUMENT', refusal));
-      return explained(request, response, refusal);
+      const header = new Headers(response.header);
+      header.set('content-type', 'application/json');
+      const body = errorToJsonBytes(new ConnectError(refusal, Code.InvalidArgument), undefined);
+      return { ...response, header, body: createAsyncIterable([body]) };
     }
     const refused = (unimplemented: boolean) => {
       if (request.contextValues?.get(CALLED) === true) own.call.open.finish(unsendable());
@@ -114,31 +110,18 @@ function withoutBody(handler: UniversalHandler): UniversalHandler {
   return Object.assign(answer, { service, method, requestPath, allowedMethods, supportedContentType, protocolNames });
 }
 
-/** Why a request has no answer of its method, or undefined. */
+/** Why a request has no answer of its method, which connect-node does not say; undefined if it has one. */
 function refusalOf(
   { methodKind }: DescMethod,
   { header, httpVersion }: UniversalServerRequest,
   { status }: UniversalServerResponse,
 ): string | undefined {
-  if (status !== UNSUPPORTED_TYPE) return REFUSALS.get(status);
+  if (status === UNSUPPORTED_VERSION) return STREAM_NEEDS_HTTP2;
+  if (status !== UNSUPPORTED_TYPE) return undefined;
   const type = header.get('content-type') ?? '';
-  if (httpVersion.startsWith('1.') && NATIVE_GRPC.test(type)) return NEEDS_HTTP2;
+  if (httpVersion.startsWith('1.') && NATIVE_GRPC.test(type)) return GRPC_NEEDS_HTTP2;
   const kind = methodKind === 'unary' ? '' : 'connect+';
   return `Expected content-type application/${kind}json, application/${kind}proto, application/grpc-web+proto or application/grpc.`;
-}
-
-function explained(
-  { httpVersion }: UniversalServerRequest,
-  response: UniversalServerResponse,
-  message: string | undefined,
-): UniversalServerResponse {
-  if (message === undefined) return response;
-  const header = new Headers(response.header);
-  header.set('content-type', 'application/json');
-  // HTTP/2 has no such header.
-  if (httpVersion.startsWith('2')) header.delete('connection');
-  const body = errorToJsonBytes(new ConnectError(message, Code.InvalidArgument), undefined);
-  return { ...response, header, body: createAsyncIterable([body]) };
 }
 
 /** Headers without those of the real body, and with timeouts limited to a timer's maximum. */

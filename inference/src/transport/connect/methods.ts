@@ -4,6 +4,7 @@ import {
   Code,
   ConnectError,
   type ConnectRouter,
+  type ContextValues,
   createContextKey,
   type HandlerContext,
   type MethodImpl,
@@ -21,6 +22,13 @@ export const REQUEST = createContextKey<HttpRequest | undefined>(undefined, {
 });
 /** Otherwise connect-node has answered, for an error in the headers. */
 export const CALLED = createContextKey(false, { description: 'whether the method was called' });
+
+/** Throws for a call that was not admitted: an internal error. */
+export function requestOf(values: ContextValues | undefined): HttpRequest {
+  const own = values?.get(REQUEST);
+  if (own === undefined) throw new Error('a method was called without its request');
+  return own;
+}
 
 export function addRoute(router: ConnectRouter, served: ServedMethod, decoder: MessageDecoder): void {
   // The router types an implementation by its method's descriptor, which is not known here.
@@ -72,12 +80,9 @@ function implementation(served: ServedMethod, decoder: MessageDecoder): unknown 
   }
 }
 
-/** Throws for a call that was not admitted: an internal error. */
 function requestIn({ values }: HandlerContext): HttpRequest {
-  const own = values.get(REQUEST);
-  if (own === undefined) throw new Error('a method was called without its request');
   values.set(CALLED, true);
-  return own;
+  return requestOf(values);
 }
 
 async function* stream(output: DescMessage, open: OpenCall, run: () => AsyncIterable<MessageInitShape<DescMessage>>) {
