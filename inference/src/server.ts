@@ -1,4 +1,5 @@
 /** Assembles the server: model hosts, services and the port listener. */
+import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GIB } from '@heimdex/common';
@@ -242,12 +243,6 @@ function sizedModels({ models, config, machine, log }: ServerOptions, memoryByte
   return sized;
 }
 
-function firstHealthy(state: ServerState): Promise<void> {
-  return new Promise((resolve) => {
-    const off = state.onChange(() => {
-      if (state.report().status !== 'healthy') return;
-      off();
-      resolve();
-    });
-  });
+async function firstHealthy(state: ServerState): Promise<void> {
+  while (state.report().status !== 'healthy') await once(state.changes, 'change');
 }

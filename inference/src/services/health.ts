@@ -1,4 +1,5 @@
 /** grpc.health.v1.Health, from the server's state. Watch streams end when the server drains. */
+import { on } from 'node:events';
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
 import { defineService, type ServedService } from './service.js';
@@ -41,16 +42,20 @@ export function healthService(state: ServerState): ServedService {
         }
         watchers += 1;
         watchersOf.set(host, ofHost + 1);
-        const changes = new Changes(state, signal);
+        // Keeps the changes that come while a status is being sent.
+        const changes = on(state.changes, 'change');
+        const end = () => void changes.return?.();
+        signal.addEventListener('abort', end);
         try {
           let last: ServingStatus | undefined;
           do {
             const status = statusOf(service) ?? ServingStatus.SERVICE_UNKNOWN;
             if (status !== last) yield { status };
             last = status;
-          } while (!state.draining && (await changes.next()));
+          } while (!state.draining && !signal.aborted && (await changes.next()).done !== true);
         } finally {
-          changes.close();
+          signal.removeEventListener('abort', end);
+          end();
           watchers -= 1;
           const left = (watchersOf.get(host) ?? 1) - 1;
           if (left === 0) watchersOf.delete(host);
@@ -60,41 +65,4 @@ export function healthService(state: ServerState): ServedService {
     },
     { skipAccessLog: true },
   );
-}
-
-/** Waits for state changes. A change between two waits is not lost. */
-class Changes {
-  #pending = false;
-  #wake: (() => void) | undefined;
-  readonly #signal: AbortSignal;
-  readonly #off: () => void;
-
-  constructor(state: ServerState, signal: AbortSignal) {
-    this.#signal = signal;
-    const wake = () => {
-      this.#pending = true;
-      this.#wake?.();
-    };
-    const offState = state.onChange(wake);
-    signal.addEventListener('abort', wake);
-    this.#off = () => {
-      offState();
-      signal.removeEventListener('abort', wake);
-    };
-  }
-
-  /** Resolves at the next change; with false when the call is aborted. */
-  async next(): Promise<boolean> {
-    if (!this.#pending && !this.#signal.aborted) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-    this.#pending = false;
-    return !this.#signal.aborted;
-  }
-
-  close(): void {
-    this.#off();
-  }
 }

@@ -1,4 +1,5 @@
 /** The server's health state: the single source for gRPC health, GET /health and the probes. */
+import { EventEmitter } from 'node:events';
 import { InferenceService } from '@heimdex/gen';
 import type { Role } from '../models/roles.js';
 import type { Models, ServedModel } from './engine.js';
@@ -16,12 +17,13 @@ export interface ServerReport {
 
 export class ServerState {
   readonly #models: Models;
-  readonly #listeners = new Set<() => void>();
   readonly #everReady = new Set<Role>();
   #draining = false;
   #filesVerified = false;
   #refusing: string | undefined;
   #last = '';
+  /** Emits `change` when the report or a status has changed. Each watcher listens. */
+  readonly changes = new EventEmitter<{ change: [] }>().setMaxListeners(0);
 
   constructor(models: Models) {
     this.#models = models;
@@ -48,19 +50,13 @@ export class ServerState {
     this.update();
   }
 
-  /** Must be called when the set of workers changes. Notifies the listeners if the report or a status changed. */
+  /** Must be called when the set of workers changes. */
   update(): void {
     for (const { role, modelQueue } of this.#models.values()) if (modelQueue.workers > 0) this.#everReady.add(role);
     const now = JSON.stringify([this.report(), [...this.statuses()]]);
     if (now === this.#last) return;
     this.#last = now;
-    for (const listener of [...this.#listeners]) listener();
-  }
-
-  /** Calls `listener` after each change until the returned function is called. */
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    this.changes.emit('change');
   }
 
   report(): ServerReport {

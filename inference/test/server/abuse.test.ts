@@ -78,7 +78,7 @@ describe('many calls during which workers', () => {
         const workers = poison === undefined ? 1 : 2;
         await fake.loaded(workers);
         const statuses: string[] = [];
-        fake.server.state.onChange(() => void statuses.push(fake.server.state.report().status));
+        fake.server.state.changes.on('change', () => void statuses.push(fake.server.state.report().status));
         const texts = Array.from({ length: 24 }, (_, index) =>
           poison !== undefined && index % 13 === 6 && index < 13 * poisons ? poison : `slow ${'y'.repeat(index)}`,
         );

@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Health, InferenceService, HealthCheckResponse_ServingStatus as Serving } from '@heimdex/gen';
@@ -12,16 +13,8 @@ import { useFakeServer } from '../fixtures/use-fake-server.js';
 const { embedText } = InferenceService.method;
 
 /** Waits until the server's state passes the test. */
-function stateWhere(fake: FakeServer, test: () => boolean): Promise<void> {
-  return new Promise((resolve) => {
-    const off = fake.server.state.onChange(check);
-    function check() {
-      if (!test()) return;
-      off();
-      resolve();
-    }
-    check();
-  });
+async function stateWhere(fake: FakeServer, test: () => boolean): Promise<void> {
+  while (!test()) await once(fake.server.state.changes, 'change');
 }
 
 describe('a worker with the default settings', () => {

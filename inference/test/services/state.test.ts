@@ -6,7 +6,7 @@ describe('ServerState', () => {
     const state = new ServerState(new Map());
     state.filesVerified();
     const seen: string[] = [];
-    state.onChange(() => void seen.push(state.report().status));
+    state.changes.on('change', () => void seen.push(state.report().status));
     state.refuse('no memory for requests');
     expect(state.report()).to.include({ status: 'unhealthy', reason: 'no memory for requests' });
     expect([...state.statuses().values()]).to.not.include(true);
