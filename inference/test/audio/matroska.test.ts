@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { ClusterResync } from '../../src/media/audio/containers/cluster-resync.js';
+import { errorOf } from '../support/rejection.js';
 import { expectSame, fromRoot, inParts, refusal, transcribe } from './read-audio.js';
 import { wavFile } from './wav-file.js';
 
@@ -143,6 +144,27 @@ describe('A Matroska file', () => {
       expect(error.code).to.equal('AUDIO_UNREADABLE');
       expect(error.message).to.contain('a codec of Windows (A_MS/ACM) is not supported');
     }
+  });
+
+  it('is neither cut nor too long if its subtitles end later than its audio', async () => {
+    const info = (seconds: number) =>
+      element(
+        '1549a966',
+        Buffer.concat([element('2ad7b1', number(1_000_000)), element('4489', real(seconds * 1_000))]),
+      );
+    const subtitles = element(
+      'ae',
+      Buffer.concat([element('d7', number(2)), element('83', number(17)), element('86', 'S_TEXT/UTF8')]),
+    );
+    const start = head();
+    const tracks = start.subarray(start.indexOf('1654ae6b', 0, 'hex') + 12);
+    const before = start.subarray(0, SEGMENT_START);
+    const read = (...entries: readonly Buffer[]) =>
+      transcribe(Buffer.concat([before, info(3_000), element('1654ae6b', Buffer.concat(entries)), cluster(0)]), {
+        maxSeconds: 60,
+      });
+    expect((await read(tracks, subtitles)).warnings).to.deep.equal([]);
+    expect((await errorOf(read(tracks))).code).to.equal('AUDIO_TOO_LONG');
   });
 
   it('that is damaged in a cluster loses no other cluster, and keeps its times', async () => {

@@ -135,7 +135,8 @@ export class ContainerDecoder implements Decoder {
 
   async *#decode(): AsyncGenerator<readonly TimedBlock[], void, void> {
     const index = await this.#open();
-    const unknown = this.#container.unsupportedAudio?.(this.#head ?? new Uint8Array(0));
+    const head = this.#head ?? new Uint8Array(0);
+    const unknown = this.#container.unsupportedAudio?.(head);
     const chosen = chooseTrack(index.tracks, this.wantedTrack, this.#container.name, unknown);
     this.#chosen = chosen;
     this.#head = undefined;
@@ -146,9 +147,7 @@ export class ContainerDecoder implements Decoder {
     if (edits.reordered) {
       this.#warnings.push('The edit list repeats or reorders parts; they were read once, in the order of the media.');
     }
-    // The header's duration is that of the longest track: it is the audio's only if there is a single track.
-    const indexed =
-      index.mp4?.fragmented === false || (this.#container.lengthInHeader === true && index.trackCount === 1);
+    const indexed = index.mp4?.fragmented === false || this.#container.listsOneTrack?.(head) === true;
     if (indexed) this.#declaredSeconds = (await declaredDuration(chosen.track.input)) ?? undefined;
     const delay = this.#container.countsOpusDelay ? opusDelaySeconds(chosen.format) : 0;
     const shiftSeconds = edits.offsetSeconds - index.originSeconds - delay;
@@ -200,7 +199,7 @@ export class ContainerDecoder implements Decoder {
     const dropped = this.#resync?.droppedBytes ?? 0;
     if (dropped > TAG_BYTES) this.#warnings.push(`${dropped} bytes of the ${name} file are damaged and were skipped.`);
     const missing = (this.#declaredSeconds ?? 0) - endSeconds;
-    const promised = indexed && (this.#source.endWasRead || this.#container.lengthInHeader);
+    const promised = indexed && (this.#source.endWasRead || this.#container.listsOneTrack !== undefined);
     if (promised && missing > MISSING_SECONDS) {
       this.#warnings.push(`${missing.toFixed(2)} s listed in the ${name} index are missing.`);
     } else if (this.#source.cut) {

@@ -5,7 +5,7 @@ import { AdtsResync } from './adts-mark.js';
 import type { ArrivingSourceOptions } from './arriving-source.js';
 import { ClusterResync } from './cluster-resync.js';
 import type { Resync } from './frame-resync.js';
-import { unsupportedMatroskaAudio } from './matroska-encodings.js';
+import { listsOneTrack, unsupportedMatroskaAudio } from './matroska-tracks.js';
 import { mediabunny } from './mediabunny.js';
 import { unsupportedTransportAudio } from './transport-audio.js';
 import { isScrambled } from './transport-map.js';
@@ -45,8 +45,8 @@ export interface ContainerFormat {
   readonly hasMoov?: true;
   /** The demuxer reads everything: unread bytes were unreadable. */
   readonly readsToEnd?: true;
-  /** Its header has the duration of the longest track. */
-  readonly lengthInHeader?: true;
+  /** Whether the duration in its header, that of the longest track, is the audio's: the only track, from the first bytes. */
+  readonly listsOneTrack?: (head: Uint8Array) => boolean;
   /** Timestamps include Opus's pre-skip samples. */
   readonly countsOpusDelay?: true;
 }
@@ -76,7 +76,7 @@ export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat
     resync: () => new ClusterResync(),
     unsupportedAudio: unsupportedMatroskaAudio,
     source: { ...TRACKS_FIRST, padLastRead: true },
-    lengthInHeader: true,
+    listsOneTrack,
     countsOpusDelay: true,
   },
   'mpeg-ts': {

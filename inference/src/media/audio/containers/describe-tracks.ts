@@ -9,8 +9,6 @@ import { type Mp4Index, readMp4Index } from './mp4-index.js';
 /** The index of a container. */
 export interface TrackIndex {
   readonly tracks: readonly AudioTrack[];
-  /** Number of tracks of all kinds. */
-  readonly trackCount: number;
   readonly mp4: Mp4Index | undefined;
   /** Offset after the index of an MP4 with fragments, where they begin; undefined if there are none. */
   readonly fragmentsOffset: number | undefined;
@@ -36,10 +34,9 @@ export async function describeTracks(
   const tracks = await Promise.all(
     inputs.map((track, index) => describeTrack(track, index, mp4?.tracks.get(track.id))),
   );
-  const trackCount = (await input.getTracks()).length;
   source.opened();
   const fragmentsOffset = mp4?.fragmented === true ? moov?.end : undefined;
-  return { tracks, trackCount, mp4, fragmentsOffset, originSeconds };
+  return { tracks, mp4, fragmentsOffset, originSeconds };
 }
 
 async function audioTracksOf(input: Input, mp4: Mp4Index | undefined, container: ContainerFormat) {

@@ -16,14 +16,22 @@ const ALGORITHMS = ['zlib', 'bzlib', 'lzo1x'];
 
 /** Returns the names of audio whose blocks are compressed or encrypted, which the demuxer leaves out, from the first bytes of a file. */
 export function unsupportedMatroskaAudio(head: Uint8Array): readonly string[] {
-  const tracks = bodiesOf(head, SEGMENT).flatMap((segment) =>
-    bodiesOf(segment, TRACKS).flatMap((body) => bodiesOf(body, TRACK_ENTRY)),
-  );
-  const audio = tracks.filter((track) => numberIn(track, TRACK_TYPE) === AUDIO);
+  const audio = tracksIn(head).filter((track) => numberIn(track, TRACK_TYPE) === AUDIO);
   const encodings = audio.flatMap((track) =>
     bodiesOf(track, CONTENT_ENCODINGS).flatMap((body) => bodiesOf(body, CONTENT_ENCODING)),
   );
   return [...new Set(encodings.map(nameOf).filter((name) => name !== undefined))];
+}
+
+/** Whether the first bytes of a file list one track: the demuxer leaves out subtitles, and tracks that it cannot read. */
+export function listsOneTrack(head: Uint8Array): boolean {
+  return tracksIn(head).length === 1;
+}
+
+function tracksIn(head: Uint8Array): readonly Uint8Array[] {
+  return bodiesOf(head, SEGMENT).flatMap((segment) =>
+    bodiesOf(segment, TRACKS).flatMap((body) => bodiesOf(body, TRACK_ENTRY)),
+  );
 }
 
 function nameOf(encoding: Uint8Array): string | undefined {
