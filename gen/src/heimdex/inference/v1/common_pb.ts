@@ -36,7 +36,8 @@ export type Model = Message<"heimdex.inference.v1.Model"> & {
   revision: string;
 
   /**
-   * Precision of the weights in use, such as "q8" (8-bit integers) or "fp32".
+   * Precision of the weights in use: "int8" (of a compiled checkpoint), "q8" (8 bits, of an ONNX export), "fp16", "fp32" or
+   * another variant of the export.
    *
    * @generated from field: string variant = 3;
    */
@@ -65,7 +66,8 @@ export type ModelJson = {
   revision?: string;
 
   /**
-   * Precision of the weights in use, such as "q8" (8-bit integers) or "fp32".
+   * Precision of the weights in use: "int8" (of a compiled checkpoint), "q8" (8 bits, of an ONNX export), "fp16", "fp32" or
+   * another variant of the export.
    *
    * @generated from field: string variant = 3;
    */
