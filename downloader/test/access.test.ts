@@ -22,6 +22,12 @@ describe('a download from a hub that asks who it is', () => {
     }
   });
 
+  it('advises a user and a password as well where a server asks for them', async () => {
+    const headers = { 'www-authenticate': 'Basic realm="mirror"' };
+    const result = await run([{ on: { kind: 'info' }, do: { type: 'status', status: 401, headers } }]);
+    expect(lastLine(result).msg).to.include('set HF_TOKEN, or write a user and a password into HF_ENDPOINT');
+  });
+
   it('names the page on which to accept the licence of a repository', async () => {
     await hub.publish({ ...speechRepository(), name: 'acme/gated', gated: true });
     const result = await runHere([], env({ ASR_MODEL: 'acme/gated', HF_TOKEN: 'hf_stranger' }));

@@ -10,6 +10,7 @@ import { lastLine, type ProgramResult, runHere } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY } from './support/repositories.js';
 import { useHub } from './support/use-hub.js';
 
+const WEB_PAGE = { headers: { 'content-type': 'text/html; charset=utf-8' }, body: '<html>login</html>' };
 const onEncoder = { kind: 'bytes', file: ENCODER } as const;
 
 describe('a download through a bad network', () => {
@@ -240,6 +241,27 @@ describe('a download through a bad network', () => {
       status: 5,
       code: 'ANSWER_INVALID',
       says: /JSON/,
+    },
+    {
+      name: 'the web page of a login in the place of an answer, naming it',
+      faults: [{ on: { kind: 'tree' }, do: { type: 'status', status: 200, ...WEB_PAGE } }],
+      status: 5,
+      code: 'ANSWER_INVALID',
+      says: /JSON\. The answer is a web page, .*: open http:\S+\/tree\/\S+ in a browser/,
+    },
+    {
+      name: 'the web page of a login in the place of a file, naming it',
+      faults: [{ on: onEncoder, do: { type: 'status', status: 200, ...WEB_PAGE } }],
+      status: 5,
+      code: 'ANSWER_INVALID',
+      says: /something else\. The answer is a web page/,
+    },
+    {
+      name: 'the web page of a firewall that forbids a file, asking for no token',
+      faults: [{ on: { kind: 'resolve' }, do: { type: 'status', status: 403, ...WEB_PAGE } }],
+      status: 4,
+      code: 'ACCESS_DENIED',
+      says: /refuses \S+ of acme\/speech at \S+ \(403\)\. The answer is a web page, .* in a browser\. Then run/,
     },
   ];
   for (const { name, faults, env: more, status, code, says } of refused) {

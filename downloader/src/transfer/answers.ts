@@ -48,11 +48,15 @@ export function answerError(answer: HttpAnswer, target: RequestTarget, origin: O
   }
   const reason = answer.header('x-error-code');
   const said = answer.header('x-error-message');
-  const detail = said === undefined ? '' : ` The hub says: ${printable(said).replace(/\.$/, '')}.`;
-  if (status === 401 || (status === 403 && !hasToken)) return authError(answer, target, origin, detail);
+  const webPage = webPageHint(answer);
+  const detail = said === undefined ? webPage : ` The hub says: ${printable(said).replace(/\.$/, '')}.`;
+  // A hub that wants a token says so in a text.
+  if (status === 401 || (status === 403 && !hasToken && webPage === '')) {
+    return authError(answer, target, origin, detail);
+  }
   if (status === 403) {
     const licence =
-      target.page === undefined
+      target.page === undefined || !hasToken
         ? ''
         : ` If it requires accepting a licence, do so at ${target.page} with the account that owns the token in ${origin.token?.from}.`;
     return new DownloaderError(
@@ -76,6 +80,12 @@ export function answerError(answer: HttpAnswer, target: RequestTarget, origin: O
     'ANSWER_INVALID',
     `${host} answered ${status} for ${target.what}, expected 200.${detail} Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
   );
+}
+
+/** Returns a sentence for messages if an answer is a web page; empty if not. What a hub sends to programs is JSON, text or bytes. */
+export function webPageHint({ url, header }: Pick<HttpAnswer, 'url' | 'header'>): string {
+  if (!/^text\/html\b/i.test(header('content-type') ?? '')) return '';
+  return ` The answer is a web page, as of a firewall, a proxy or a login: open ${url.origin}${url.pathname} in a browser.`;
 }
 
 /** Whether an address has a user or a password. */
@@ -109,10 +119,12 @@ function authError(answer: HttpAnswer, target: RequestTarget, origin: Origin, de
       `${login} ${origin.endpoint.host} redirects there, and only the host of HF_ENDPOINT gets the token or the password. If that is your hub, name it in HF_ENDPOINT, then run: heimdex-downloader download`,
     );
   }
+  const takesPassword = /^basic\b/i.test(answer.header('www-authenticate') ?? '');
+  const orPassword = takesPassword ? ', or write a user and a password into HF_ENDPOINT' : '';
   const advice =
     origin.token !== undefined
-      ? `The token in ${origin.token.from} was rejected: create a new one with read access`
-      : 'It is private, requires accepting a licence, or is misspelt (the hub does not say which): check the name and set HF_TOKEN';
+      ? `The token in ${origin.token.from} was rejected: create a new one with read access${orPassword}`
+      : `It is private, requires accepting a licence, or is misspelt (the hub does not say which): check the name and set HF_TOKEN${orPassword}`;
   return new DownloaderError(
     'AUTH_REQUIRED',
     `${login} ${advice}, see ${target.page}, then run: HF_TOKEN=hf_... heimdex-downloader download`,

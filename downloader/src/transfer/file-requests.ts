@@ -1,5 +1,5 @@
 import { DownloaderError } from '../errors.js';
-import type { RequestTarget } from './answers.js';
+import { type RequestTarget, webPageHint } from './answers.js';
 import { contentCodings, decodedBody, isEncodedPart } from './content-coding.js';
 import type { HttpAnswer } from './http.js';
 import type { ByteRange } from './ranges.js';
@@ -43,7 +43,8 @@ function openedBytes(answer: HttpAnswer, target: RequestTarget): OpenedBytes {
   if (answer.status !== 206) {
     // For an encoded body this is the encoded length.
     const length = contentCodings(answer).length > 0 ? undefined : answer.header('content-length');
-    return { start: 0, totalBytes: length === undefined ? undefined : Number(length), ranged: false, body, close };
+    const totalBytes = length === undefined ? undefined : Number(length);
+    return { start: 0, totalBytes, ranged: false, webPage: webPageHint(answer), body, close };
   }
   const content = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(answer.header('content-range') ?? '');
   if (content === null) {

@@ -1,5 +1,5 @@
 import { DownloaderError } from '../errors.js';
-import { answerError, type Origin, type RequestTarget } from './answers.js';
+import { answerError, type Origin, type RequestTarget, webPageHint } from './answers.js';
 import { FileRequests } from './file-requests.js';
 import type { HttpAnswer, HttpClient } from './http.js';
 import { repositoryPage, resolveUrl } from './hub.js';
@@ -87,7 +87,7 @@ export class HubFileSource implements ByteSource {
         )
       : new DownloaderError(
           'ACCESS_DENIED',
-          `${where} refuses an address that the hub has just signed (${status}). Check this machine's clock and any proxy in between, then run: heimdex-downloader download`,
+          `${where} refuses an address that the hub has just signed (${status}).${webPageHint(answer)} Check this machine's clock and any proxy in between, then run: heimdex-downloader download`,
         );
     return this.#refusals < MAX_REFUSALS ? new TransientError(error) : error;
   }

@@ -1,9 +1,9 @@
 import { type Tree, type TreeEntry, unsafePathReason } from '@heimdex/cache';
 import { asObject, formatBinaryBytes, MIB, parseForeignJson } from '@heimdex/common';
 import { DownloaderError } from '../errors.js';
-import type { Origin, RequestTarget } from './answers.js';
+import { type Origin, type RequestTarget, webPageHint } from './answers.js';
 import { decodedBody } from './content-coding.js';
-import type { HttpClient } from './http.js';
+import type { HttpAnswer, HttpClient } from './http.js';
 import { expectOk, getFollowing } from './origin.js';
 import { type RetryNotice, type RetryOptions, TransientError, withRetries } from './retry.js';
 
@@ -42,7 +42,7 @@ export function openHub(options: HubOptions): HubApi {
         expectOk(answer, target, origin);
         const text = await readText(decodedBody(answer, target), answer.url, target);
         const sizeBytes = Buffer.byteLength(text);
-        return { value: parseJson(text, url, target), sizeBytes, link: answer.header('link'), url: answer.url };
+        return { value: parseJson(text, answer, target), sizeBytes, link: answer.header('link'), url: answer.url };
       },
       retry,
       signal,
@@ -119,12 +119,12 @@ async function readText(body: AsyncIterable<Buffer>, url: URL, target: RequestTa
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function parseJson(text: string, url: URL, target: RequestTarget): unknown {
+function parseJson(text: string, answer: HttpAnswer, target: RequestTarget): unknown {
   try {
     return parseForeignJson(text);
   } catch {
     // A proxy's error page or a truncated answer: worth a retry.
-    throw new TransientError(shapeError(url, target, 'JSON'));
+    throw new TransientError(shapeError(answer.url, target, 'JSON', webPageHint(answer)));
   }
 }
 
@@ -175,9 +175,9 @@ function laterPage(error: unknown, url: URL | undefined, target: RequestTarget):
   );
 }
 
-function shapeError(url: URL, target: RequestTarget, expected: string): DownloaderError {
+function shapeError(url: URL, target: RequestTarget, expected: string, hint = ''): DownloaderError {
   return new DownloaderError(
     'ANSWER_INVALID',
-    `${url.host} sent an invalid answer for ${target.what}: expected ${expected}. Check that HF_ENDPOINT is a hub and that no proxy answers instead, then run: heimdex-downloader plan`,
+    `${url.host} sent an invalid answer for ${target.what}: expected ${expected}.${hint} Check that HF_ENDPOINT is a hub and that no proxy answers instead, then run: heimdex-downloader plan`,
   );
 }

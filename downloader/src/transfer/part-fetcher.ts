@@ -102,7 +102,10 @@ export class PartFetcher {
 
   /** Checks that the answer contains the requested bytes. */
   #check(opened: OpenedBytes, position: number): void {
-    const { totalBytes } = opened;
+    const { totalBytes, webPage = '' } = opened;
+    if (webPage !== '' && totalBytes !== this.partial.sizeBytes) {
+      throw new TransientError(notTheFile(this.source, webPage));
+    }
     if (totalBytes !== undefined && totalBytes !== this.partial.sizeBytes) {
       throw sizeMismatch(this.source, this.partial.sizeBytes, `${totalBytes}`);
     }
@@ -152,6 +155,13 @@ export class PartFetcher {
     }
     if (gathered > 0) yield await flush();
   }
+}
+
+function notTheFile(source: ByteSource, webPage: string): DownloaderError {
+  return new DownloaderError(
+    'ANSWER_INVALID',
+    `${source.label} was answered with something else.${webPage} Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
+  );
 }
 
 function sizeMismatch(source: ByteSource, expected: number, got: string): DownloaderError {

@@ -8,6 +8,8 @@ export interface OpenedBytes {
   readonly totalBytes: number | undefined;
   /** True if the sender supports ranges, so that other ranges can be requested concurrently. */
   readonly ranged: boolean;
+  /** A sentence for messages if the answer is a web page, which the file is not unless it has the right size. */
+  readonly webPage?: string;
   readonly body: AsyncIterable<Buffer>;
   /** Closes the connection if it is still busy. Idempotent. */
   close(): void;
