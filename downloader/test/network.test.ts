@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { chmodSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createHttp2Server } from 'node:http2';
+import { type AddressInfo, createServer as createSocketServer } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { loadConfig } from '../src/config.js';
@@ -129,6 +130,18 @@ describe('the way to the hub', () => {
       guarded.close();
     });
   }
+
+  it('reports an answer that is no HTTP/1.1 as one: exit 5', async () => {
+    const other = createHttp2Server();
+    await once(other.listen(0, '127.0.0.1'), 'listening');
+    const { port } = other.address() as AddressInfo;
+    const result = await run(`http://127.0.0.1:${port}`, { DOWNLOAD_ATTEMPTS: '1' });
+    other.close();
+    expect(result.status, result.stderr).to.equal(5);
+    expect(result.stderr)
+      .to.include('ANSWER_INVALID')
+      .and.include(`127.0.0.1:${port} sent an answer that is not valid HTTP/1.1`);
+  });
 
   it('names the proxy beside the hub if an answer over http may be its own', async () => {
     const failing = createServer((_, response) => response.writeHead(502).end());
@@ -291,6 +304,19 @@ describe('the way to the hub', () => {
       expect(result.stderr)
         .to.include(`through the proxy ${new URL(proxy.url).host} over TLS`)
         .and.not.include('retrying');
+    });
+
+    it('is retried if the handshake fails, and the error has the reason of OpenSSL: exit 5', async () => {
+      // The alert of a server that speaks another version of TLS.
+      const other = createSocketServer((socket) =>
+        socket.once('data', () => socket.end('\x15\x03\x01\x00\x02\x02\x46', 'latin1')),
+      );
+      await once(other.listen(0, '127.0.0.1'), 'listening');
+      const { port } = other.address() as AddressInfo;
+      const result = await run(`https://127.0.0.1:${port}`, { DOWNLOAD_ATTEMPTS: '2' });
+      other.close();
+      expect(result.status, result.stderr).to.equal(5);
+      expect(result.stderr).to.match(/retrying.*\n.*closed the connection \(tlsv1 alert protocol version\)/);
     });
 
     it('is refused if the certificate of a proxy is not trusted, and the error names the proxy: exit 5', async () => {

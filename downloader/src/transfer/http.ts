@@ -68,6 +68,8 @@ const CERTIFICATE_CODES = new Set([
 const CLOCK_CODES = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
 /** The error of OpenSSL for an answer that is not TLS, such as that of an http server. */
 const NO_TLS = /wrong version number/i;
+/** What OpenSSL says of any other handshake that fails; its code, EPROTO, is the same for most. */
+const TLS_REASON = /:SSL routines:[^:]*:([^:]+)/;
 
 /**
  * Opens the HTTP client. got is imported here, so that a run without requests does not load it. Its retries and timeouts are
@@ -240,10 +242,20 @@ function connectionError(url: URL, proxy: URL | undefined, error: unknown): Erro
       { cause: error },
     );
   }
+  if (code?.startsWith('HPE_') === true) {
+    return new TransientError(
+      new DownloaderError(
+        'ANSWER_INVALID',
+        `${url.host}${way} sent an answer that is not valid HTTP/1.1 (${code}). Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
+        { cause: error },
+      ),
+    );
+  }
+  const reason = TLS_REASON.exec(messageOf(error))?.[1] ?? code ?? messageOf(error);
   return new TransientError(
     new DownloaderError(
       'UNREACHABLE',
-      `${url.host} cannot be reached${way} or closed the connection (${code ?? messageOf(error)}). Check the network, HF_ENDPOINT and the proxy variables, then run the command again: it resumes where it stopped.`,
+      `${url.host} cannot be reached${way} or closed the connection (${reason}). Check the network, HF_ENDPOINT and the proxy variables, then run the command again: it resumes where it stopped.`,
       { cause: error },
     ),
     undefined,
