@@ -212,6 +212,15 @@ describe('a download through a bad network', () => {
       says: /clock/,
     },
     {
+      name: 'an answer with more headers than Node.js takes by itself, which is read',
+      faults: [
+        { on: { kind: 'info' }, do: { type: 'status', status: 410, headers: { 'x-policy': 'a'.repeat(40_000) } } },
+      ],
+      status: 3,
+      code: 'NOT_FOUND',
+      says: /\(410\)/,
+    },
+    {
       name: 'redirects in a circle',
       faults: [
         {

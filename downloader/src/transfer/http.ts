@@ -3,7 +3,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import { isIP } from 'node:net';
 import type { Readable } from 'node:stream';
 import { checkServerIdentity } from 'node:tls';
-import { codeOf, messageOf } from '@heimdex/common';
+import { codeOf, KIB, messageOf } from '@heimdex/common';
 import type { HttpsOptions } from 'got';
 import { DownloaderError } from '../errors.js';
 import { hasCredentials } from './answers.js';
@@ -70,6 +70,8 @@ const CLOCK_CODES = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
 const NO_TLS = /wrong version number/i;
 /** What OpenSSL says of any other handshake that fails; its code, EPROTO, is the same for most. */
 const TLS_REASON = /:SSL routines:[^:]*:([^:]+)/;
+/** Maximum size of an answer's headers. Node.js' own limit is 16 KiB. */
+const MAX_HEADER_BYTES = 64 * KIB;
 
 /**
  * Opens the HTTP client. got is imported here, so that a run without requests does not load it. Its retries and timeouts are
@@ -93,6 +95,7 @@ export async function openHttp(options: HttpOptions): Promise<HttpClient> {
         throwHttpErrors: false,
         decompress: false,
         retry: { limit: 0 },
+        maxHeaderSize: MAX_HEADER_BYTES,
       });
       const body = new WatchedBody(stream, url, options, signal);
       const answer = await body.answer();
