@@ -278,7 +278,7 @@ describe('the way to the hub', () => {
       for (const way of [{ HTTPS_PROXY: proxy.url }, {}]) {
         const result = await run(other.numberUrl, { NODE_EXTRA_CA_CERTS: other.caPath, ...way });
         expect(result.status, result.stderr).to.equal(5);
-        expect(result.stderr).to.include('ERR_TLS_CERT_ALTNAME_INVALID');
+        expect(result.stderr).to.include('ERR_TLS_CERT_ALTNAME_INVALID: ').and.include('issued anew');
       }
       await other.close();
     });
@@ -292,6 +292,14 @@ describe('the way to the hub', () => {
         .to.include('CERT_NOT_YET_VALID')
         .and.include("this machine's clock")
         .and.not.include('retrying');
+    });
+
+    it('is refused immediately if the certificate itself is wrong, and the error has the reason: exit 5', async () => {
+      const wrong = await startTlsFront(dir.path, hub.url, hub.cdnUrl, { isForServers: false });
+      const result = await run(wrong.url, { NODE_EXTRA_CA_CERTS: wrong.caPath });
+      await wrong.close();
+      expect(result.status, result.stderr).to.equal(5);
+      expect(result.stderr).to.include('is not trusted (INVALID_PURPOSE: ').and.not.include('retrying');
     });
 
     it('is refused immediately if the other end has none, and the error names the proxy on the way: exit 5', async () => {

@@ -52,20 +52,28 @@ export interface HttpOptions {
   readonly network: NetworkState;
 }
 
-/** TLS errors that no retry fixes. */
-const CERTIFICATE_CODES = new Set([
-  'CERT_HAS_EXPIRED',
-  'CERT_NOT_YET_VALID',
+/** TLS errors that no retry fixes: of a certificate whose authority is not known here, */
+const AUTHORITY_CODES = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'ERR_TLS_CERT_ALTNAME_INVALID',
   'SELF_SIGNED_CERT_IN_CHAIN',
   'UNABLE_TO_GET_ISSUER_CERT',
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
-
-/** Those of them that a wrong clock may cause. */
+/** of one that a wrong clock may make invalid, */
 const CLOCK_CODES = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
+/** and of one that is wrong itself. `UNSPECIFIED` stands for whatever Node.js has no code of its own for, such as a short key. */
+const WRONG_CODES = new Set([
+  'CERT_CHAIN_TOO_LONG',
+  'CERT_REJECTED',
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_UNTRUSTED',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'INVALID_CA',
+  'INVALID_PURPOSE',
+  'PATH_LENGTH_EXCEEDED',
+  'UNSPECIFIED',
+]);
 /** The error of OpenSSL for an answer that is not TLS, such as that of an http server. */
 const NO_TLS = /wrong version number/i;
 /** What OpenSSL says of any other handshake that fails; its code, EPROTO, is the same for most. */
@@ -228,12 +236,11 @@ function connectionError(url: URL, proxy: URL | undefined, error: unknown): Erro
   const cause = error instanceof Error ? error.cause : undefined;
   if (cause instanceof ProxyRefusal) return proxyError(url, cause);
   const code = codeOf(error);
-  if (code !== undefined && CERTIFICATE_CODES.has(code)) {
+  const advice = certificateAdvice(code);
+  if (advice !== undefined) {
     const whose = proxy?.protocol === 'https:' ? `${url.host}, or of the proxy ${proxy.host},` : url.host;
-    const advice = CLOCK_CODES.has(code)
-      ? "Check this machine's clock and the certificate, then run: heimdex-downloader download"
-      : 'If it was issued by your own authority, add its file: NODE_EXTRA_CA_CERTS=/path/ca.pem heimdex-downloader download';
-    return new DownloaderError('UNREACHABLE', `The certificate of ${whose} is not trusted (${code}). ${advice}`, {
+    const reason = code !== undefined && WRONG_CODES.has(code) ? `${code}: ${messageOf(error)}` : code;
+    return new DownloaderError('UNREACHABLE', `The certificate of ${whose} is not trusted (${reason}). ${advice}`, {
       cause: error,
     });
   }
@@ -264,6 +271,19 @@ function connectionError(url: URL, proxy: URL | undefined, error: unknown): Erro
     undefined,
     isUnreached(code) ? 'unreached' : undefined,
   );
+}
+
+function certificateAdvice(code = ''): string | undefined {
+  if (AUTHORITY_CODES.has(code)) {
+    return 'If it was issued by your own authority, add its file: NODE_EXTRA_CA_CERTS=/path/ca.pem heimdex-downloader download';
+  }
+  if (CLOCK_CODES.has(code)) {
+    return "Check this machine's clock and the certificate, then run: heimdex-downloader download";
+  }
+  if (WRONG_CODES.has(code)) {
+    return 'It has to be issued anew by whoever runs that host, or the proxy on the way that decrypts TLS. Then run: heimdex-downloader download';
+  }
+  return undefined;
 }
 
 function throughProxy(proxy: URL | undefined): string {

@@ -24,12 +24,13 @@ const HUNDRED_YEARS_MS = 100 * 365 * 86_400_000;
  *
  * @param ip - The address that the certificate is for, besides localhost.
  * @param validFrom - When the certificate begins to be valid.
+ * @param isForServers - Whether the certificate is for servers; otherwise for clients.
  */
 export async function startTlsFront(
   dir: string,
   hubUrl: string,
   cdnUrl: string,
-  { ip = '127.0.0.1', validFrom = new Date(0) } = {},
+  { ip = '127.0.0.1', validFrom = new Date(0), isForServers = true } = {},
 ): Promise<TlsFront> {
   const caPath = join(dir, 'ca.pem');
   const altNames = [
@@ -44,6 +45,7 @@ export async function startTlsFront(
     extensions: [
       { name: 'basicConstraints', cA: true, critical: true },
       { name: 'subjectAltName', altNames },
+      { name: 'extKeyUsage', serverAuth: isForServers, clientAuth: !isForServers },
     ],
   });
   await writeFile(caPath, cert);
