@@ -133,6 +133,8 @@ export interface DownloaderConfig {
   /** False: a checkpoint is removed after it is compiled. */
   readonly keepCheckpoints: boolean;
   readonly proxyFor: ProxyFor;
+  /** The first variable that names a file of certificates to Node.js or to other programs. */
+  readonly certificateVariable: string | undefined;
   /** The environment for npm's own settings: `npm_config_registry` and similar, HOME for `.npmrc`. */
   readonly npmEnvironment: NodeJS.ProcessEnv;
   /** Warnings about variables that look misspelt. */
@@ -180,10 +182,14 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
     initialDelayMs: own.initialDelaySeconds * 1000,
     keepCheckpoints: own.keepCheckpoints,
     proxyFor: proxyEnvironment(env),
+    certificateVariable: ['NODE_EXTRA_CA_CERTS', ...CERTIFICATE_VARIABLES].find((name) => env[name]?.trim()),
     npmEnvironment: env,
     hints: misspeltVariables(env, DOWNLOADER_VARIABLES),
   };
 }
+
+/** Of huggingface_hub and most others, of requests, and of curl. Node.js reads none of them. */
+const CERTIFICATE_VARIABLES = ['SSL_CERT_FILE', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'];
 
 function hubHome(env: NodeJS.ProcessEnv): string {
   const home = env.HF_HOME?.trim();

@@ -49,6 +49,7 @@ export function openRemote(config: DownloaderConfig, version: string, events: Re
       stallMs: config.stallMs,
       connections: config.connections,
       proxyFor: config.proxyFor,
+      certificateVariable: config.certificateVariable,
       userAgent: `heimdex-downloader/${version}`,
       network,
     });

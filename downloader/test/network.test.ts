@@ -252,7 +252,14 @@ describe('the way to the hub', () => {
     it('is refused immediately without the certificate, and the error names the variable: exit 5', async () => {
       const result = await run(front.url, {});
       expect(result.status, result.stderr).to.equal(5);
-      expect(result.stderr).to.include('NODE_EXTRA_CA_CERTS=').and.not.include('retrying');
+      expect(result.stderr).to.include('NODE_EXTRA_CA_CERTS=/path/ca.pem').and.not.include('retrying');
+    });
+
+    it('is refused with the advice to name the same file to Node.js if another variable names one: exit 5', async () => {
+      const SSL_CERT_FILE = front.caPath;
+      const result = await runHere([], env({ HF_ENDPOINT: front.url, SSL_CERT_FILE, LOG_FORMAT: 'human' }));
+      expect(result.status, result.stderr).to.equal(5);
+      expect(result.stderr).to.include('NODE_EXTRA_CA_CERTS="$SSL_CERT_FILE" heimdex-downloader');
     });
 
     it('is trusted with NODE_EXTRA_CA_CERTS', async () => {

@@ -47,6 +47,8 @@ export interface HttpOptions {
   /** Maximum concurrent connections per host. */
   readonly connections: number;
   readonly proxyFor: ProxyFor;
+  /** The variable whose file of certificates NODE_EXTRA_CA_CERTS is advised to name. */
+  readonly certificateVariable: string | undefined;
   readonly userAgent: string;
   /** Notified of answers and received bytes of any host. */
   readonly network: NetworkState;
@@ -144,7 +146,7 @@ class WatchedBody {
   constructor(
     readonly stream: Readable,
     readonly url: URL,
-    readonly options: Pick<HttpOptions, 'stallMs' | 'proxyFor' | 'network'>,
+    readonly options: Omit<HttpOptions, 'connections' | 'userAgent'>,
     readonly signal: AbortSignal,
   ) {
     const { stallMs } = options;
@@ -202,7 +204,7 @@ class WatchedBody {
     try {
       return await pending;
     } catch (error) {
-      throw this.#failure ?? connectionError(this.url, this.options.proxyFor(this.url), error);
+      throw this.#failure ?? connectionError(this.url, this.options, error);
     } finally {
       this.#waiting = false;
     }
@@ -232,11 +234,16 @@ function stallError(url: URL, stallMs: number): TransientError {
   );
 }
 
-function connectionError(url: URL, proxy: URL | undefined, error: unknown): Error {
+function connectionError(
+  url: URL,
+  { proxyFor, certificateVariable }: Pick<HttpOptions, 'proxyFor' | 'certificateVariable'>,
+  error: unknown,
+): Error {
+  const proxy = proxyFor(url);
   const cause = error instanceof Error ? error.cause : undefined;
   if (cause instanceof ProxyRefusal) return proxyError(url, cause);
   const code = codeOf(error);
-  const advice = certificateAdvice(code);
+  const advice = certificateAdvice(code, certificateVariable);
   if (advice !== undefined) {
     const whose = proxy?.protocol === 'https:' ? `${url.host}, or of the proxy ${proxy.host},` : url.host;
     const reason = code !== undefined && WRONG_CODES.has(code) ? `${code}: ${messageOf(error)}` : code;
@@ -273,9 +280,10 @@ function connectionError(url: URL, proxy: URL | undefined, error: unknown): Erro
   );
 }
 
-function certificateAdvice(code = ''): string | undefined {
+function certificateAdvice(code = '', variable = 'NODE_EXTRA_CA_CERTS'): string | undefined {
   if (AUTHORITY_CODES.has(code)) {
-    return 'If it was issued by your own authority, add its file: NODE_EXTRA_CA_CERTS=/path/ca.pem heimdex-downloader download';
+    const path = variable === 'NODE_EXTRA_CA_CERTS' ? '/path/ca.pem' : `"$${variable}"`;
+    return `If it was issued by your own authority, add its file: NODE_EXTRA_CA_CERTS=${path} heimdex-downloader download`;
   }
   if (CLOCK_CODES.has(code)) {
     return "Check this machine's clock and the certificate, then run: heimdex-downloader download";
