@@ -48,6 +48,12 @@ export const DOWNLOADER_VARIABLES = {
     doc: 'File with the token, used if HF_TOKEN is not set. Default: token in HF_HOME.',
     example: '/run/secrets/hf_token',
   }),
+  noSavedToken: booleanVariable({
+    name: 'HF_HUB_DISABLE_IMPLICIT_TOKEN',
+    default: false,
+    doc: 'true: the token that a login has saved in HF_HOME is not sent; one that HF_TOKEN or HF_TOKEN_PATH names still is.',
+    example: 'true',
+  }),
   connections: integerVariable({
     name: 'DOWNLOAD_CONNECTIONS',
     default: 8,
@@ -166,7 +172,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
     endpoint,
     token: () => {
       const given = tokenOfVariables(own);
-      if (!hasCredentials(endpoint)) return given === undefined ? tokenOfFile(own.tokenPath, env) : checked(given);
+      if (!hasCredentials(endpoint)) return given === undefined ? tokenOfFile(own, env) : checked(given);
       if (given === undefined && own.tokenPath === undefined) return undefined;
       const named = given?.from ?? 'HF_TOKEN_PATH';
       throw new DownloaderError(
@@ -213,7 +219,11 @@ function checked(token: Token): Token {
 }
 
 /** Throws DownloaderError USAGE for a file that cannot be read; only the default one may be missing or another user's. */
-function tokenOfFile(named: string | undefined, env: NodeJS.ProcessEnv): Token | undefined {
+function tokenOfFile(
+  { tokenPath: named, noSavedToken }: VariableValues<typeof DOWNLOADER_VARIABLES>,
+  env: NodeJS.ProcessEnv,
+): Token | undefined {
+  if (named === undefined && noSavedToken) return undefined;
   const from = named === undefined ? join(hubHome(env), 'token') : absolutePath(named, env);
   const value = readTokenFile(from, named === undefined);
   return value === undefined ? undefined : checked({ value, from });

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmodSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
@@ -228,6 +228,19 @@ describe('the way to the hub', () => {
     }
     const right = await runHere([], env({ ...settings, HUGGING_FACE_HUB_TOKEN: TOKEN }));
     expect(right.status, right.stderr).to.equal(0);
+  });
+
+  it('does not send the token that a login has saved if HF_HUB_DISABLE_IMPLICIT_TOKEN is set', () => {
+    const HF_HOME = join(dir.path, 'home');
+    const HF_TOKEN_PATH = join(HF_HOME, 'token');
+    mkdirSync(HF_HOME);
+    writeFileSync(HF_TOKEN_PATH, TOKEN);
+    const sent = (more: NodeJS.ProcessEnv) => loadConfig({ HF_HUB_CACHE: dir.path, HF_HOME, ...more }).token()?.value;
+    const HF_HUB_DISABLE_IMPLICIT_TOKEN = '1';
+    expect(sent({})).to.equal(TOKEN);
+    expect(sent({ HF_HUB_DISABLE_IMPLICIT_TOKEN })).to.equal(undefined);
+    expect(sent({ HF_HUB_DISABLE_IMPLICIT_TOKEN, HF_TOKEN_PATH })).to.equal(TOKEN);
+    expect(sent({ HF_HUB_DISABLE_IMPLICIT_TOKEN, HF_TOKEN: 'hf_given' })).to.equal('hf_given');
   });
 
   it('expands ~ and variables in the path of the token', async () => {
