@@ -10,7 +10,7 @@ import { isCompiledFrom } from './compile/same-checkpoint.js';
 import type { SmallFiles } from './compile/small-files.js';
 import { smallFilesOnHub } from './compile/small-files-on-hub.js';
 import { unusableWeights } from './foreign-weights.js';
-import { otherSources } from './pinned-files.js';
+import { byteSources } from './pinned-files.js';
 import type { Remote } from './remote.js';
 import { fileUnknown, goneCommit } from './remote-errors.js';
 import type { RemoteFile, RemoteFiles } from './remote-files.js';
@@ -101,7 +101,8 @@ async function configuredFiles(state: ModelState, listing: Listing): Promise<rea
     const hash = hashOfEntry(entry);
     const sizeBytes = sizeOfEntry(entry);
     assertPinned(state, file, hash, sizeBytes, where);
-    const sources = [listing.fileAt(file.path), ...otherSources(configured, file, hash, remote)];
+    const others = configured.sources.filter(({ type }) => type !== 'hf');
+    const sources = [listing.fileAt(file.path), ...byteSources(others, file, hash, remote)];
     files.push({ file, sizeBytes, hash, sources });
   }
   await assertPoolingIsThere(listing);

@@ -21,7 +21,9 @@ export async function listRemoteFiles(
   const sources = sourcesOf(state);
   for (const source of sources) {
     try {
-      return await askSource(state, source, cacheDir, remote, signal);
+      return source.type === 'hf'
+        ? await askHub(state, source, cacheDir, remote, signal)
+        : askPinned(state, source, remote);
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof DownloaderError)) throw error;
@@ -43,20 +45,4 @@ function sourcesOf({ configured, locked }: ModelState): readonly Source[] {
   if (locked === undefined) return configured.sources;
   const same = configured.sources.filter((source) => source.type === locked.source);
   return [...same, ...configured.sources.filter((source) => source.type !== locked.source)];
-}
-
-function askSource(
-  state: ModelState,
-  source: Source,
-  cacheDir: string,
-  remote: Remote,
-  signal: AbortSignal,
-): Promise<RemoteFiles> {
-  switch (source.type) {
-    case 'hf':
-      return askHub(state, source, cacheDir, remote, signal);
-    case 'url':
-    case 'npm':
-      return Promise.resolve(askPinned(state, source, remote));
-  }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ConfiguredModel, ContentHash, ModelFile, NpmSource, Source, UrlSource } from '@heimdex/cache';
+import type { ContentHash, ModelFile, NpmSource, PinnedFile, Source, UrlSource } from '@heimdex/cache';
 import { withStandIns } from '@heimdex/cache';
 import { assertPinned } from './assert-pinned.js';
 import type { ModelState } from './cache-state.js';
@@ -24,8 +24,9 @@ export function askPinned(state: ModelState, source: UrlSource | NpmSource, remo
     }
     const hash: ContentHash = { type: 'sha256', value: pinned.sha256 };
     assertPinned(state, file, hash, pinned.sizeBytes, `the ${source.type} source`);
-    const sources = pinnedSources(configured, source, file, hash, remote);
-    files.push({ file, sizeBytes: pinned.sizeBytes ?? file.sizeBytes, hash, sources });
+    const sources = [source, ...configured.sources.filter((other) => other !== source)];
+    const sizeBytes = pinned.sizeBytes ?? file.sizeBytes;
+    files.push({ file, sizeBytes, hash, sources: byteSources(sources, file, hash, remote) });
   }
   return {
     state,
@@ -38,42 +39,23 @@ export function askPinned(state: ModelState, source: UrlSource | NpmSource, remo
   };
 }
 
-/** Returns the chosen source and all others that can provide the same bytes, which the hash will verify. */
-function pinnedSources(
-  configured: ConfiguredModel,
-  first: Source,
-  file: ModelFile,
-  hash: ContentHash,
+/** Returns where a file's bytes are at those sources that can provide the same ones: a hub, whose bytes the hash will verify, or a pin of the hash. */
+export function byteSources(
+  sources: readonly Source[],
+  { path }: ModelFile,
+  { value }: ContentHash,
   remote: Remote,
 ): ByteSource[] {
-  const ordered = [first, ...configured.sources.filter((source) => source !== first)];
-  return ordered.flatMap((source) => byteSource(source, file, hash, remote) ?? []);
-}
-
-/** Returns the sources other than the hub that pin the same bytes. */
-export function otherSources(
-  configured: ConfiguredModel,
-  file: ModelFile,
-  hash: ContentHash,
-  remote: Remote,
-): ByteSource[] {
-  const others = configured.sources.filter((source) => source.type !== 'hf');
-  return others.flatMap((source) => byteSource(source, file, hash, remote) ?? []);
-}
-
-function byteSource(source: Source, file: ModelFile, hash: ContentHash, remote: Remote): ByteSource | undefined {
-  switch (source.type) {
-    case 'hf':
-      return remote.hubFile({ repository: source.repository, commit: source.revision, path: file.path });
-    case 'url': {
-      const pinned = source.files.find(({ path, sha256 }) => path === file.path && sha256 === hash.value);
-      return pinned === undefined ? undefined : remote.urlFile(new URL(pinned.url));
+  const isSame = (pinned: PinnedFile) => pinned.path === path && pinned.sha256 === value;
+  return sources.flatMap((source) => {
+    if (source.type === 'hf') return remote.hubFile({ repository: source.repository, commit: source.revision, path });
+    if (source.type === 'url') {
+      const pinned = source.files.find(isSame);
+      return pinned === undefined ? [] : remote.urlFile(new URL(pinned.url));
     }
-    case 'npm': {
-      const pinned = source.files.find(({ path, sha256 }) => path === file.path && sha256 === hash.value);
-      return pinned === undefined ? undefined : remote.npmFile(source.package, source.version, pinned.file);
-    }
-  }
+    const pinned = source.files.find(isSame);
+    return pinned === undefined ? [] : remote.npmFile(source.package, source.version, pinned.file);
+  });
 }
 
 /** Derives a 40-digit name for a set of files without a commit: the same files always have the same name. */
