@@ -48,9 +48,9 @@ export function isOfModel(model: LockedModel, manifest: CompiledManifest): boole
   );
 }
 
-/** Returns the model without its checkpoint: an archive contains only what is served. */
-export function withoutSources(model: LockedModel, manifest: CompiledManifest): LockedModel {
-  const sources = new Set(manifest.sources.map(({ path }) => path));
+/** Returns the model without its checkpoint, if it is compiled from one. */
+export function withoutSources(model: LockedModel, manifest: CompiledManifest | undefined): LockedModel {
+  const sources = new Set(manifest?.sources.map(({ path }) => path));
   return { ...model, files: model.files.filter(({ path }) => !sources.has(path)) };
 }
 

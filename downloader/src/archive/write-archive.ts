@@ -15,13 +15,14 @@ import { type Pack, pack } from 'tar-stream';
 import { asDiskError } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { ARCHIVE_LOCK_NAME, type ArchivedBlob, blobsOf, pointersOf, refNameOf, treeNameOf } from './archive-layout.js';
-import { compiledBlobs, compiledManifestName, withoutSources } from './compiled-entries.js';
+import { compiledBlobs, compiledManifestName } from './compiled-entries.js';
 
 /** Returns the path of an archived blob's bytes. */
 export type BlobSource = (blob: ArchivedBlob) => string;
 
 /** A model to export. */
 export interface ExportedModel {
+  /** Without its checkpoint: an archive contains only what is served. */
   readonly locked: LockedModel;
   /** Its compiled.json, if the model is compiled. */
   readonly compiled: CompiledManifest | undefined;
@@ -59,9 +60,7 @@ async function fill(
   sourceOf: BlobSource,
   signal: AbortSignal,
 ): Promise<void> {
-  const models = exported.map(({ locked, compiled }) =>
-    compiled === undefined ? locked : withoutSources(locked, compiled),
-  );
+  const models = exported.map(({ locked }) => locked);
   addText(archive, ARCHIVE_LOCK_NAME, formatLock({ models }));
   for (const { compiled } of exported) {
     if (compiled !== undefined) addText(archive, compiledManifestName(compiled), formatCompiledManifest(compiled));
@@ -91,13 +90,10 @@ async function fill(
 
 /** Returns all blobs of an archive, each once. */
 export function archivedBlobs(exported: readonly ExportedModel[]): readonly ArchivedBlob[] {
-  const models = exported.map(({ locked, compiled }) =>
-    compiled === undefined ? locked : withoutSources(locked, compiled),
-  );
   const compiledFiles = exported.flatMap(({ locked, compiled }) =>
     compiled === undefined ? [] : compiledBlobs(locked, compiled),
   );
-  return [...blobsOf(models), ...compiledFiles];
+  return [...blobsOf(exported.map(({ locked }) => locked)), ...compiledFiles];
 }
 
 function addText(archive: Pack, name: string, text: string): void {

@@ -6,6 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { isUnverified } from '@heimdex/cache';
 import { codeOf, formatBytes, formatCount, isAbandoned, sumSizes } from '@heimdex/common';
 import type { ArchivedBlob } from '../archive/archive-layout.js';
+import { withoutSources } from '../archive/compiled-entries.js';
 import { archivedBlobs, type ExportedModel, writeArchive } from '../archive/write-archive.js';
 import { type CacheState, isComplete, readCacheState } from '../cache-state.js';
 import { asDiskError, makeDirOf, outputPath } from '../disk.js';
@@ -99,7 +100,8 @@ async function lockedModels(
     const locked = state.locked ?? (await lockFound(state, signal));
     if (locked === undefined || found === undefined) continue;
     // On the importing machine it counts as downloaded by this program.
-    models.push({ locked: { ...locked, found: undefined }, compiled: found.compiled });
+    const { compiled } = found;
+    models.push({ locked: { ...withoutSources(locked, compiled), found: undefined }, compiled });
     const there = new Map(found.files.map(({ path, blobPath }) => [path, blobPath]));
     for (const { path, sha256 } of locked.files) {
       const blobPath = there.get(path);
