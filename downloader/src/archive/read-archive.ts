@@ -22,6 +22,7 @@ import { MIB, messageOf } from '@heimdex/common';
 import { acquireLock, type LockEvents, whileHeld } from '../blob-lock.js';
 import { asDiskError, makeDirOf } from '../disk.js';
 import { DownloaderError } from '../errors.js';
+import { collectBytes } from '../transfer/collect-bytes.js';
 import { removeLeftovers } from '../transfer/leftovers.js';
 import { ARCHIVE_LOCK_NAME, type ArchivedBlob, blobsOf, treeNameOf } from './archive-layout.js';
 import { compiledBlobs, compiledManifestName, isCompiledManifestName, isOfModel } from './compiled-entries.js';
@@ -152,7 +153,10 @@ class ArchiveReader {
 
   async #readLock(text: string): Promise<void> {
     const lock = lockOf(text);
-    for (const model of lock.models) this.#expectTree(model);
+    for (const model of lock.models) {
+      const name = treeNameOf(model);
+      if (name !== undefined) this.#treeNames.set(name, `${model.repository}@${model.revision}`);
+    }
     const blobs = blobsOf(lock.models);
     // Written through a link out of the cache, no reader would use them.
     for (const blob of blobs) await assertInsideCache(this.#options.cacheDir, this.#pathOf(blob));
@@ -177,11 +181,6 @@ class ArchiveReader {
       else this.#missing.set(blob.name, blob);
     }
     await this.#options.onMissing([...this.#missing.values()]);
-  }
-
-  #expectTree(model: LockedModel): void {
-    const name = treeNameOf(model);
-    if (name !== undefined) this.#treeNames.set(name, `${model.repository}@${model.revision}`);
   }
 
   async #isThere(blob: ArchivedBlob): Promise<boolean> {
@@ -236,15 +235,9 @@ function isNamedByHash({ name, blobId }: ArchivedBlob): boolean {
 }
 
 async function textOf(entry: TarEntry): Promise<string> {
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of entry) {
-    const bytes = chunk as Buffer;
-    sizeBytes += bytes.length;
-    if (sizeBytes > MAX_TEXT_BYTES) throw invalid(`${entry.header.name} is larger than ${MAX_TEXT_BYTES} bytes`);
-    chunks.push(bytes);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+  const bytes = await collectBytes(entry as AsyncIterable<Buffer>, MAX_TEXT_BYTES);
+  if (bytes === undefined) throw invalid(`${entry.header.name} is larger than ${MAX_TEXT_BYTES} bytes`);
+  return bytes.toString('utf8');
 }
 
 function lockOf(text: string): ModelsLock {

@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { type ContentHash, hashOfEntry, sizeOfEntry, startContentHash, type Tree } from '@heimdex/cache';
 import { MIB, parseForeignJson } from '@heimdex/common';
 import type { Remote } from '../remote.js';
+import { collectBytes } from '../transfer/collect-bytes.js';
 import { withRetries } from '../transfer/retry.js';
 import type { ByteSource } from '../transfer/source.js';
 import { hashMismatch } from '../transfer/transfer.js';
@@ -65,16 +66,10 @@ async function readSmallJson(
 
 async function readAll(source: ByteSource, signal: AbortSignal): Promise<Buffer> {
   const opened = await source.open(undefined, signal);
-  const parts: Buffer[] = [];
-  let sizeBytes = 0;
   try {
-    for await (const part of opened.body) {
-      sizeBytes += part.length;
-      if (sizeBytes > MAX_BYTES) break;
-      parts.push(part);
-    }
+    // More bytes than listed are wrong, as are none.
+    return (await collectBytes(opened.body, MAX_BYTES)) ?? Buffer.alloc(0);
   } finally {
     opened.close();
   }
-  return Buffer.concat(parts);
 }

@@ -2,6 +2,7 @@ import { type Tree, type TreeEntry, unsafePathReason } from '@heimdex/cache';
 import { asObject, formatBinaryBytes, MIB, parseForeignJson } from '@heimdex/common';
 import { DownloaderError } from '../errors.js';
 import { type Origin, type RequestTarget, webPageHint } from './answers.js';
+import { collectBytes } from './collect-bytes.js';
 import { decodedBody } from './content-coding.js';
 import type { HttpAnswer, HttpClient } from './http.js';
 import { expectOk, getFollowing } from './origin.js';
@@ -40,9 +41,10 @@ export function openHub(options: HubOptions): HubApi {
       async () => {
         const answer = await getFollowing(http, url, origin, { accept: 'application/json' }, target, signal);
         expectOk(answer, target, origin);
-        const text = await readText(decodedBody(answer, target), answer.url, target);
-        const sizeBytes = Buffer.byteLength(text);
-        return { value: parseJson(text, answer, target), sizeBytes, link: answer.header('link'), url: answer.url };
+        const bytes = await collectBytes(decodedBody(answer, target), MAX_JSON_BYTES);
+        if (bytes === undefined) throw shapeError(answer.url, target, `at most ${formatBinaryBytes(MAX_JSON_BYTES)}`);
+        const value = parseJson(bytes.toString('utf8'), answer, target);
+        return { value, sizeBytes: bytes.length, link: answer.header('link'), url: answer.url };
       },
       retry,
       signal,
@@ -106,17 +108,6 @@ function apiUrl(origin: Origin, repository: string, rest: string): URL {
 /** Returns the endpoint with a trailing slash, so that a mirror may have a path. */
 function directory(endpoint: URL): URL {
   return endpoint.pathname.endsWith('/') ? endpoint : new URL(`${endpoint.href}/`);
-}
-
-async function readText(body: AsyncIterable<Buffer>, url: URL, target: RequestTarget): Promise<string> {
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of body) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > MAX_JSON_BYTES) throw shapeError(url, target, `at most ${formatBinaryBytes(MAX_JSON_BYTES)}`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function parseJson(text: string, answer: HttpAnswer, target: RequestTarget): unknown {
