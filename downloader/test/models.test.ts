@@ -33,4 +33,22 @@ describe('heimdex-downloader models', () => {
     expect(models[0].bytes).to.equal(models[0].present[0].bytes).and.to.be.above(700_000);
     expect(models.filter(({ present }: { present: unknown[] }) => present.length > 0)).to.have.length(1);
   });
+
+  it('says of two models of one name which is configured', async () => {
+    const manifest = join(dir.path, 'models.json');
+    const sources = [{ type: 'hf', repository: SPEECH_REPOSITORY }];
+    const mine = { name: 'mine', id: SPEECH_REPOSITORY, sources };
+    const models = [
+      { ...mine, role: 'speech', family: 'whisper', fileSet: 'whisper' },
+      { ...mine, role: 'vision', family: 'siglip', fileSet: 'siglip' },
+    ];
+    await writeFile(manifest, JSON.stringify({ formatVersion: 1, models }));
+    const own = env({ MODELS_MANIFEST: manifest, ASR_MODEL: 'mine', VISION_MODEL_NAME: 'none' });
+    const shown = JSON.parse((await runHere(['models', '--json'], own)).stdout).models;
+    const named = shown.filter(({ name }: { name: string }) => name === 'mine');
+    expect(named.map(({ role, configured }: Record<string, string>) => [role, configured])).to.deep.equal([
+      ['speech', 'q8'],
+      ['vision', null],
+    ]);
+  });
 });

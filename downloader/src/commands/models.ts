@@ -1,6 +1,7 @@
 import {
   type ConfiguredModel,
   inspectModel,
+  isSameEntry,
   type Manifest,
   type ManifestEntry,
   ROLES,
@@ -40,7 +41,9 @@ export async function models(context: CommandContext): Promise<undefined> {
       if (found === undefined) continue;
       present.push({ variant, bytes: sumSizes(found.files) });
     }
-    rows.push({ entry, present, configured: configured.find((model) => model.entry === entry.name)?.variant });
+    const { role, name } = entry;
+    const chosen = configured.find((model) => isSameEntry(model, { role, entry: name }));
+    rows.push({ entry, present, configured: chosen?.variant });
   }
   print(args.json ? document(cacheDir, rows) : words(rows));
 }
