@@ -1,4 +1,13 @@
-import { assertInsideCache, withStandIns } from '@heimdex/cache';
+import { basename, join } from 'node:path';
+import {
+  assertInsideCache,
+  blobLockPath,
+  blobPath,
+  type ContentHash,
+  type FoundFile,
+  plainPath,
+  withStandIns,
+} from '@heimdex/cache';
 import { type CacheState, isComplete, type ModelState, needsFetching, needsOnlyCompiling } from './cache-state.js';
 import { readObject } from './compile/small-files.js';
 import { smallFilesOnVolume } from './compile/small-files-on-volume.js';
@@ -6,9 +15,9 @@ import { fileSize } from './disk.js';
 import { DownloaderError } from './errors.js';
 import { listRemoteFiles } from './list-remote-files.js';
 import { isOffline, offlineReason, onlineCommand } from './offline.js';
-import { type BlobOnDisk, blobPathOf, type CheckpointState, makePlan, type Plan } from './plan.js';
+import type { CheckpointState, Plan, PlannedBlob, PlannedFile, PlannedModel } from './plan.js';
 import type { Remote } from './remote.js';
-import type { RemoteFiles } from './remote-files.js';
+import type { RemoteFile, RemoteFiles } from './remote-files.js';
 import { resumableBytes } from './transfer/leftovers.js';
 
 /**
@@ -16,7 +25,7 @@ import { resumableBytes } from './transfer/leftovers.js';
  * Throws CacheError PATH_UNSAFE for a link out of the cache; if requests are forbidden, DownloaderError OFFLINE with all missing files, or
  * CacheError CACHE_UNREADABLE; errors of the sources otherwise.
  */
-export async function preparePlan(cacheState: CacheState, remote: Remote, signal: AbortSignal): Promise<Plan> {
+export async function planDownload(cacheState: CacheState, remote: Remote, signal: AbortSignal): Promise<Plan> {
   const complete = cacheState.models.filter(isComplete);
   const compile = await Promise.all(cacheState.models.filter(needsOnlyCompiling).map(withConfig));
   const lacking = cacheState.models.filter(needsFetching);
@@ -46,26 +55,69 @@ async function planFor(
   signal: AbortSignal,
 ): Promise<Plan> {
   const { cacheDir } = cacheState.environment;
-  const allRemoteFiles: RemoteFiles[] = [];
-  for (const model of models) allRemoteFiles.push(await listRemoteFiles(model, cacheDir, remote, signal));
-  const onDisk = await statBlobs(cacheDir, allRemoteFiles);
-  return makePlan(cacheDir, settled, allRemoteFiles, (path) => onDisk.get(path) ?? NOTHING);
-}
-
-const NOTHING: BlobOnDisk = { sizeBytes: undefined, resumableBytes: 0 };
-
-async function statBlobs(cacheDir: string, allRemoteFiles: readonly RemoteFiles[]): Promise<Map<string, BlobOnDisk>> {
-  const onDisk = new Map<string, BlobOnDisk>();
-  for (const remoteFiles of allRemoteFiles) {
+  const listed: RemoteFiles[] = [];
+  for (const model of models) listed.push(await listRemoteFiles(model, cacheDir, remote, signal));
+  const blobs = new Map<string, PlannedBlob>();
+  const planned: PlannedModel[] = [];
+  for (const remoteFiles of listed) {
+    const files: PlannedFile[] = [];
     for (const offered of remoteFiles.files) {
       const finalPath = blobPathOf(cacheDir, remoteFiles, offered);
-      const { sizeBytes, hash } = offered;
-      await assertInsideCache(cacheDir, finalPath);
-      const resumable = sizeBytes === undefined ? 0 : await resumableBytes({ finalPath, sizeBytes, hash });
-      onDisk.set(finalPath, { sizeBytes: await fileSize(finalPath), resumableBytes: resumable });
+      const blob = blobs.get(finalPath) ?? (await planBlob(cacheDir, remoteFiles, offered, finalPath));
+      blobs.set(finalPath, blob);
+      files.push({ offered, blob });
     }
+    planned.push({ remoteFiles, files });
   }
-  return onDisk;
+  return { ...settled, models: planned, blobs: [...blobs.values()] };
+}
+
+/** Returns the final path of a remote file's blob. */
+function blobPathOf(cacheDir: string, remoteFiles: RemoteFiles, offered: RemoteFile): string {
+  if (offered.volumePath !== undefined) return join(cacheDir, ...offered.volumePath.split('/'));
+  return remoteFiles.commit === undefined
+    ? plainPath(cacheDir, basename(offered.file.path))
+    : blobPath(cacheDir, remoteFiles.repository, offered.hash.value);
+}
+
+/** Plans one blob by what is at its final path, and next to it. */
+async function planBlob(
+  cacheDir: string,
+  remoteFiles: RemoteFiles,
+  offered: RemoteFile,
+  finalPath: string,
+): Promise<PlannedBlob> {
+  await assertInsideCache(cacheDir, finalPath);
+  const { state, repository } = remoteFiles;
+  const { file, hash, sources, sizeBytes } = offered;
+  const inspected = state.inspection.files.find((candidate) => candidate.file.path === file.path);
+  const damaged = state.damaged.has(file.path);
+  const trusted =
+    offered.isVerified === true ||
+    (inspected?.found !== undefined && sameBlob(inspected.found, remoteFiles, hash) && !damaged);
+  const there = await fileSize(finalPath);
+  const sized = there !== undefined && (sizeBytes === undefined || sizeBytes === there);
+  const action = damaged || !sized ? 'fetch' : trusted ? 'keep' : 'verify';
+  const isResumable = action === 'fetch' && sizeBytes !== undefined;
+  return {
+    label: `${repository} ${file.path}`,
+    path: file.path,
+    finalPath,
+    lockPath: blobLockPath(cacheDir, repository, hash.value),
+    sizeBytes,
+    hash,
+    sources,
+    action,
+    resumableBytes: isResumable ? await resumableBytes({ finalPath, sizeBytes, hash }) : 0,
+  };
+}
+
+/** Returns whether the file on disk is known, without reading it, to be the configured one. */
+function sameBlob(found: FoundFile, remoteFiles: RemoteFiles, hash: ContentHash): boolean {
+  // A plain file has no blob name to compare.
+  if (remoteFiles.commit === undefined) return found.hash?.type === hash.type && found.hash.value === hash.value;
+  // The lock file has the sha256 of the bytes: they are read to be locked, and before that to be trusted.
+  return hash.type === 'sha256' && found.blobId === hash.value;
 }
 
 function offlineError(lacking: readonly ModelState[], environment: CacheState['environment']): DownloaderError {

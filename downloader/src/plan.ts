@@ -1,11 +1,10 @@
-import { basename, join } from 'node:path';
-import { blobLockPath, blobPath, type ContentHash, type FoundFile, plainPath } from '@heimdex/cache';
+import type { ContentHash } from '@heimdex/cache';
 import { formatBytes, type JsonObject } from '@heimdex/common';
 import type { ModelState } from './cache-state.js';
 import type { RemoteFile, RemoteFiles } from './remote-files.js';
 import type { ByteSource } from './transfer/source.js';
 
-/** The steps from the present to the configured state of the volume. Plain data, computed without I/O. */
+/** The steps from the present to the configured state of the volume. Plain data. */
 export interface Plan {
   /** Models that are complete. */
   readonly complete: readonly ModelState[];
@@ -53,86 +52,6 @@ export interface PlannedBlob {
   readonly action: 'keep' | 'verify' | 'fetch';
   /** Bytes of an earlier run to resume. */
   readonly resumableBytes: number;
-}
-
-/** State of a blob's final path. */
-export interface BlobOnDisk {
-  /** Undefined if there is no file. */
-  readonly sizeBytes: number | undefined;
-  /** Bytes of an earlier run in a partial file next to it. */
-  readonly resumableBytes: number;
-}
-
-/** Returns the final path of a remote file's blob, needed to inspect the disk before planning. */
-export function blobPathOf(cacheDir: string, remoteFiles: RemoteFiles, offered: RemoteFile): string {
-  if (offered.volumePath !== undefined) return join(cacheDir, ...offered.volumePath.split('/'));
-  return remoteFiles.commit === undefined
-    ? plainPath(cacheDir, basename(offered.file.path))
-    : blobPath(cacheDir, remoteFiles.repository, offered.hash.value);
-}
-
-/**
- * Computes the plan from the configuration, the remote files and the state of the disk.
- *
- * @param onDisk - Returns the state of a final path.
- */
-export function makePlan(
-  cacheDir: string,
-  { complete, compile }: Pick<Plan, 'complete' | 'compile'>,
-  allRemoteFiles: readonly RemoteFiles[],
-  onDisk: (finalPath: string) => BlobOnDisk,
-): Plan {
-  const blobs = new Map<string, PlannedBlob>();
-  const models = allRemoteFiles.map((remoteFiles) => ({
-    remoteFiles,
-    files: remoteFiles.files.map((offered): PlannedFile => {
-      const finalPath = blobPathOf(cacheDir, remoteFiles, offered);
-      const known = blobs.get(finalPath);
-      if (known !== undefined) return { offered, blob: known };
-      const blob = planBlob(cacheDir, remoteFiles, offered, finalPath, onDisk(finalPath));
-      blobs.set(finalPath, blob);
-      return { offered, blob };
-    }),
-  }));
-  return { complete, compile, models, blobs: [...blobs.values()] };
-}
-
-function planBlob(
-  cacheDir: string,
-  remoteFiles: RemoteFiles,
-  offered: RemoteFile,
-  finalPath: string,
-  there: BlobOnDisk,
-): PlannedBlob {
-  const { state, repository } = remoteFiles;
-  const { file, hash, sources } = offered;
-  const sizeBytes = offered.sizeBytes;
-  const inspected = state.inspection.files.find((candidate) => candidate.file.path === file.path);
-  const damaged = state.damaged.has(file.path);
-  const trusted =
-    offered.isVerified === true ||
-    (inspected?.found !== undefined && sameBlob(inspected.found, remoteFiles, hash) && !damaged);
-  const sized = there.sizeBytes !== undefined && (sizeBytes === undefined || sizeBytes === there.sizeBytes);
-  const action = damaged || !sized ? 'fetch' : trusted ? 'keep' : 'verify';
-  return {
-    label: `${repository} ${file.path}`,
-    path: file.path,
-    finalPath,
-    lockPath: blobLockPath(cacheDir, repository, hash.value),
-    sizeBytes,
-    hash,
-    sources,
-    action,
-    resumableBytes: action === 'fetch' ? there.resumableBytes : 0,
-  };
-}
-
-/** Returns whether the file on disk is known, without reading it, to be the configured one. */
-function sameBlob(found: FoundFile, remoteFiles: RemoteFiles, hash: ContentHash): boolean {
-  // A plain file has no blob name to compare.
-  if (remoteFiles.commit === undefined) return found.hash?.type === hash.type && found.hash.value === hash.value;
-  // The lock file has the sha256 of the bytes: they are read to be locked, and before that to be trusted.
-  return hash.type === 'sha256' && found.blobId === hash.value;
 }
 
 /** Costs of a plan. */

@@ -4,7 +4,7 @@ import { CheckpointGone } from '../errors.js';
 import { mayLackModules, withListedFiles } from '../listed-files.js';
 import { NOTHING_FETCHED, type RunFigures } from '../metrics.js';
 import { totalsOf } from '../plan.js';
-import { preparePlan } from '../prepare.js';
+import { planDownload } from '../plan-download.js';
 import { type UnverifiedModel, verifyFound } from '../verify-found.js';
 import { whileNonePrunes } from '../volume-lock.js';
 import type { CommandContext } from './context.js';
@@ -51,7 +51,7 @@ async function downloadFrom(context: CommandContext, found: CacheState, startedM
   const { cacheState, unverified } = await verifyFound(found, remote, signal);
   for (const model of unverified) warnUnverified(context, model);
   for (const model of cacheState.models) await warnOfModules(context, cacheState, model);
-  const plan = await preparePlan(cacheState, remote, signal);
+  const plan = await planDownload(cacheState, remote, signal);
   const notLocked = new Set(unverified.map(({ state }) => state.configured));
   const totals = await downloadInTurn(context, cacheState, plan, notLocked);
   const { presentFiles, presentBytes } = totalsOf(plan);

@@ -13,7 +13,7 @@ import { asDiskError, makeDirOf, outputPath } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { lockFound } from '../locked.js';
 import type { RunFigures } from '../metrics.js';
-import { assertReadable, missingLines } from '../prepare.js';
+import { assertReadable, missingLines } from '../plan-download.js';
 import type { CommandContext } from './context.js';
 
 /** Writes the configured models to one tar file. */

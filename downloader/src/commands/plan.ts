@@ -5,7 +5,7 @@ import { compileLine, compileOfFetched, compileOfFound, type PlannedCompile } fr
 import { lackOfSpace } from '../disk.js';
 import { withListedFiles } from '../listed-files.js';
 import { fetchText, type Plan, type PlannedBlob, type PlannedFile, totalsOf } from '../plan.js';
-import { preparePlan } from '../prepare.js';
+import { planDownload } from '../plan-download.js';
 import { costsOf, howFilled, type PlanCosts } from '../turns.js';
 import type { CommandContext } from './context.js';
 
@@ -13,7 +13,7 @@ import type { CommandContext } from './context.js';
 export async function plan(context: CommandContext): Promise<undefined> {
   const { config, remote, signal, args, print, log } = context;
   const cacheState = await withListedFiles(await readCacheState(config.models, { readBytes: args.check, signal }));
-  const plan = await preparePlan(cacheState, remote, signal);
+  const plan = await planDownload(cacheState, remote, signal);
   const costs = costsOf(plan, config.keepCheckpoints);
   const lack = await lackOfSpace(config.models.cacheDir, costs.peakBytes, howFilled(costs));
   if (lack !== undefined) log.warn({ event: 'disk' }, lack);

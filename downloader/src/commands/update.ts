@@ -5,7 +5,7 @@ import { DownloaderError } from '../errors.js';
 import { NOTHING_FETCHED, type RunFigures } from '../metrics.js';
 import { isOffline, offlineReason, onlineCommand } from '../offline.js';
 import { type Plan, type PlannedFile, type PlannedModel, totalsOf } from '../plan.js';
-import { planAll } from '../prepare.js';
+import { planAll } from '../plan-download.js';
 import { whileNonePrunes } from '../volume-lock.js';
 import type { CommandContext } from './context.js';
 import { downloadInTurn } from './download-in-turn.js';
