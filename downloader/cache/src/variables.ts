@@ -39,15 +39,12 @@ interface Declaration {
   readonly example: string;
 }
 
-/** Any text. A default of undefined makes the variable optional. */
-export function stringVariable(declaration: Declaration & { readonly default: string }): Variable<string>;
-export function stringVariable(
-  declaration: Declaration & { readonly default?: undefined; readonly secret?: boolean },
-): Variable<string | undefined>;
-export function stringVariable(
-  declaration: Declaration & { readonly default?: string | undefined; readonly secret?: boolean },
-): Variable<string | undefined> {
-  return variable(declaration, declaration.default, declaration.default, (text) => good(text));
+/** Any text. Without a default the variable is optional. */
+export function stringVariable<Default extends string | undefined = undefined>(
+  declaration: Declaration & { readonly default?: Default; readonly secret?: boolean },
+): Variable<string | Default> {
+  const byDefault = declaration.default as Default;
+  return variable<string | Default>(declaration, byDefault, byDefault, (text) => good(text));
 }
 
 const TRUE_WORDS = ['1', 'true', 'yes', 'on'];
@@ -64,20 +61,14 @@ export function booleanVariable(declaration: Declaration & { readonly default: b
   });
 }
 
-/** An integer between `min` and `max`, inclusive. */
-export function integerVariable(
-  declaration: Declaration & { readonly default: number; readonly min: number; readonly max: number },
-): Variable<number>;
-export function integerVariable(
-  declaration: Declaration & { readonly default?: undefined; readonly min: number; readonly max: number },
-): Variable<number | undefined>;
-export function integerVariable(
-  declaration: Declaration & { readonly default?: number | undefined; readonly min: number; readonly max: number },
-): Variable<number | undefined> {
+/** An integer between `min` and `max`, inclusive. Without a default the variable is optional. */
+export function integerVariable<Default extends number | undefined = undefined>(
+  declaration: Declaration & { readonly default?: Default; readonly min: number; readonly max: number },
+): Variable<number | Default> {
   const { min, max } = declaration;
   const expected = `a whole number from ${min} to ${max}`;
-  const shown = declaration.default === undefined ? undefined : String(declaration.default);
-  return variable(declaration, declaration.default, shown, (text) => {
+  const byDefault = declaration.default as Default;
+  return variable<number | Default>(declaration, byDefault, byDefault?.toString(), (text) => {
     const value = /^[+-]?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
     return value >= min && value <= max ? good(value) : bad(expected, text);
   });
@@ -108,14 +99,13 @@ export function enumVariable<const Word extends string>(
   });
 }
 
-/** An http or https URL, without a trailing slash. */
-export function urlVariable(declaration: Declaration & { readonly default: string }): Variable<string>;
-export function urlVariable(declaration: Declaration & { readonly default?: undefined }): Variable<string | undefined>;
-export function urlVariable(
-  declaration: Declaration & { readonly default?: string | undefined },
-): Variable<string | undefined> {
+/** An http or https URL, without a trailing slash. Without a default the variable is optional. */
+export function urlVariable<Default extends string | undefined = undefined>(
+  declaration: Declaration & { readonly default?: Default },
+): Variable<string | Default> {
   const expected = 'an http:// or https:// address';
-  return variable(declaration, declaration.default, declaration.default, (text) => {
+  const byDefault = declaration.default as Default;
+  return variable<string | Default>(declaration, byDefault, byDefault, (text) => {
     const url = URL.canParse(text) ? new URL(text) : undefined;
     const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:';
     // Paths are put behind it. A query may hold a secret, and what is before it the first part of a password that has a # or ?.
