@@ -3,7 +3,6 @@ import {
   blobPath,
   type CompileRequest,
   type ConfiguredModel,
-  type ContentHash,
   chooseCheckpoint,
   hashFile,
   hashOfEntry,
@@ -16,18 +15,13 @@ import { sumSizes } from '@heimdex/common';
 import { fileSize } from './disk.js';
 import { DownloaderError } from './errors.js';
 import type { Remote } from './remote.js';
+import type { CheckpointReason, RemoteFile } from './remote-files.js';
 import { askSize } from './transfer/ask-size.js';
 import type { HubFileAddress } from './transfer/hub-source.js';
-import type { ByteSource } from './transfer/source.js';
 
 /** One file of a checkpoint and its sources. */
-export interface OfferedCheckpointFile {
+interface OfferedCheckpointFile extends Omit<RemoteFile, 'file' | 'isVerified'> {
   readonly path: string;
-  readonly sizeBytes: number | undefined;
-  readonly hash: ContentHash;
-  readonly sources: readonly ByteSource[];
-  /** Path below the cache's root, for a file outside of any repository. */
-  readonly volumePath?: string;
   /** Whether the file is on the volume. Outside of a repository its bytes have been verified too. */
   readonly isThere: boolean;
 }
@@ -55,9 +49,6 @@ function hasAll({ files, compile, dir }: ConfiguredModel, tree: Tree): boolean {
   const listed = withStandIns(files, has).every(({ path, required }) => !required || has(path));
   return listed && (compile === undefined || chooseCheckpoint([...tree.keys()], dir) !== undefined);
 }
-
-/** Why a checkpoint was chosen among those with the same weights. */
-export type CheckpointReason = 'on the volume' | 'the smallest' | 'the only one';
 
 /** A chosen checkpoint. */
 export interface ChosenCheckpoint {

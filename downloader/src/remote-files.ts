@@ -1,6 +1,5 @@
 import type { ContentHash, ModelFile, Source, Tree } from '@heimdex/cache';
 import type { ModelState } from './cache-state.js';
-import type { CheckpointReason } from './checkpoint-source.js';
 import type { ByteSource } from './transfer/source.js';
 
 /** The files that a source offers for a model: commit, paths, hashes and byte sources. */
@@ -28,6 +27,9 @@ export interface RemoteFiles {
   /** The compiled form on the volume, of another commit, is of this one too; its checkpoint was removed. */
   readonly isCompiled?: boolean;
 }
+
+/** Why a checkpoint was chosen among those with the same weights. */
+export type CheckpointReason = 'on the volume' | 'the smallest' | 'the only one';
 
 /** One file of a model as offered by a source. */
 export interface RemoteFile {

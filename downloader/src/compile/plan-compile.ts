@@ -1,7 +1,7 @@
 import type { Precision } from '@heimdex/cache';
 import { formatBytes, formatFirst, formatTimeLeft, sumSizes } from '@heimdex/common';
-import type { CheckpointReason } from '../checkpoint-source.js';
 import type { CheckpointState, PlannedModel } from '../plan.js';
+import type { CheckpointReason } from '../remote-files.js';
 import { type CompileEstimate, estimateCompile, isHalfPrecision } from './estimate.js';
 
 /** The compile step of a plan. */
