@@ -33,7 +33,7 @@ export interface CompileOptions {
   /** Whether 8-bit weights also suit CPUs without VNNI. */
   readonly overflowSafe: boolean;
   /** Tokens of an empty text, i.e. the special tokens around every text, for short texts in the self-check. Absent: unknown. */
-  readonly emptyText?: readonly number[];
+  readonly emptyText?: readonly number[] | undefined;
   /** Called at each step. */
   onStep?(step: CompileStep): void;
 }

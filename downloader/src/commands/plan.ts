@@ -1,7 +1,7 @@
 import type { ConfiguredModel } from '@heimdex/cache';
 import { formatBytes, formatCount, formatTimeLeft, sumSizes } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
-import { compileLine, compileOfFetched, compileOfFound, type PlannedCompile } from '../compile/plan-compile.js';
+import { compileLine, compileOfFetched, compileOfFound } from '../compile/plan-compile.js';
 import { lackOfSpace } from '../disk.js';
 import { withListedFiles } from '../listed-files.js';
 import { fetchText, type Plan, type PlannedBlob, type PlannedFile, totalsOf } from '../plan.js';
@@ -44,10 +44,10 @@ function document(cacheDir: string, plan: Plan, costs: PlanCosts) {
           action: 'compile',
           bytes: file.sizeBytes,
         })),
-        ...compileField(compileOfFound({ configured, inspection, config })),
+        compile: compileOfFound({ configured, inspection, config }),
       })),
       ...plan.models.map(({ remoteFiles, files }) => ({
-        ...compileField(compileOfFetched({ remoteFiles, files })),
+        compile: compileOfFetched({ remoteFiles, files }),
         ...nameFields(remoteFiles.state.configured, remoteFiles.commit),
         complete: false,
         files: files.map(({ offered, blob }) => ({
@@ -115,10 +115,6 @@ function smallFilesLine(files: readonly PlannedFile[]): readonly string[] {
   return [
     `  The weights are present. Small files to fetch, ${formatBytes(bytes)}: ${missing.map(({ offered }) => offered.file.path).join(', ')}${why}`,
   ];
-}
-
-function compileField(compile: PlannedCompile | undefined) {
-  return compile === undefined ? {} : { compile };
 }
 
 const ACTION_WORDS = { fetch: 'fetch ', verify: 'verify', keep: 'keep  ' } as const satisfies Record<

@@ -85,7 +85,7 @@ export async function compileModel(
       checkpoint: checkpoint.main,
       verified: checkpoint.files.map(({ absolutePath }) => absolutePath),
       config: network,
-      ...(await readTexts(state)),
+      emptyText: await emptyTextOf(state),
       ...(dense && { dense: { ...dense, checkpoint: denseWeights(state) } }),
       dir: temporary,
       precision: compile.precision,
@@ -178,10 +178,9 @@ function denseWeights({ configured, inspection }: ModelState): string {
 }
 
 /** Reads the token ids that the self-check needs from the tokenizer. */
-async function readTexts({ inspection }: ModelState): Promise<{ readonly emptyText?: readonly number[] }> {
-  const file = inspection.files.find(({ file: { path } }) => basename(path) === 'tokenizer.json');
-  const emptyText = file?.found === undefined ? undefined : await readEmptyText(file.found.absolutePath);
-  return emptyText === undefined ? {} : { emptyText };
+async function emptyTextOf({ inspection }: ModelState): Promise<readonly number[] | undefined> {
+  const { found } = inspection.files.find(({ file: { path } }) => basename(path) === 'tokenizer.json') ?? {};
+  return found && readEmptyText(found.absolutePath);
 }
 
 /** Removes output of killed runs, where a running one would hold the lock: a killed run's compiler ends a moment after it. */

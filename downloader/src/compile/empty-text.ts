@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { isTokenId } from '@heimdex/cache';
-import { type JsonObject, parseForeignJson } from '@heimdex/common';
+import { asObject, type JsonObject, objectAt, parseForeignJson } from '@heimdex/common';
 
 /**
  * Returns the tokens of an empty text from a tokenizer.json: the special tokens that its post-processor adds to every text.
@@ -9,9 +9,9 @@ import { type JsonObject, parseForeignJson } from '@heimdex/common';
  * Source: Hugging Face tokenizers, TemplateProcessing, BertProcessing and RobertaProcessing.
  */
 export function emptyTextOf(tokenizer: unknown): readonly number[] | undefined {
-  const processor = at(tokenizer, 'post_processor');
-  const parts = at(processor, 'processors');
-  for (const part of Array.isArray(parts) ? parts : [processor]) {
+  const processor = objectAt(asObject(tokenizer), 'post_processor');
+  const { processors } = processor;
+  for (const part of Array.isArray(processors) ? processors.map(asObject) : [processor]) {
     const tokens = fromTemplate(part) ?? fromPair(part);
     if (tokens !== undefined) return tokens;
   }
@@ -27,26 +27,20 @@ export async function readEmptyText(path: string): Promise<readonly number[] | u
   }
 }
 
-function fromTemplate(processor: unknown): readonly number[] | undefined {
-  const single = at(processor, 'single');
+function fromTemplate(processor: JsonObject): readonly number[] | undefined {
+  const { single } = processor;
   if (!Array.isArray(single)) return undefined;
-  const special = at(processor, 'special_tokens');
+  const special = objectAt(processor, 'special_tokens');
   const ids = single.flatMap((part) => {
-    const name = at(at(part, 'SpecialToken'), 'id');
-    const tokens = typeof name === 'string' ? at(at(special, name), 'ids') : [];
+    const { id: name } = objectAt(asObject(part), 'SpecialToken');
+    const { ids: tokens } = typeof name === 'string' ? objectAt(special, name) : {};
     return Array.isArray(tokens) ? tokens : [];
   });
   return ids.length > 0 && ids.every(isTokenId) ? ids : undefined;
 }
 
 /** Reads `cls` and `sep`, each a token and its id. */
-function fromPair(processor: unknown): readonly number[] | undefined {
-  const ids = ['cls', 'sep'].map((key) => at(at(processor, key), '1'));
+function fromPair({ cls, sep }: JsonObject): readonly number[] | undefined {
+  const ids = [cls, sep].map((pair) => (Array.isArray(pair) ? pair[1] : undefined));
   return ids.every(isTokenId) ? ids : undefined;
-}
-
-function at(value: unknown, key: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
-    ? (value as JsonObject)[key]
-    : undefined;
 }
