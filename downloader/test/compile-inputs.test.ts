@@ -41,7 +41,7 @@ describe('a compiled model whose repository has a new commit with the same weigh
       expect(steps.map((step: { reason: string }) => step.reason)).to.include(reason);
       const [first, second] = await models();
       expect([first, second].map((model) => model?.manifest.commit)).to.include(sha);
-      expect(first?.key).not.to.equal(second?.key);
+      expect(first?.path).not.to.equal(second?.path);
       requests().clear();
       expect(lastLine(await ok()).msg).to.match(/^Up to date/);
       expect(requests().count).to.equal(0);
@@ -75,10 +75,10 @@ describe('a compiled model whose repository has a new commit with the same weigh
   });
 
   it('is used as it is if the commit changes only files that the compiler does not read', async () => {
-    const { key } = await compiled();
+    const { path } = await compiled();
     await publish({ name: NAME, files: withFile('README.md', (text) => `${text}!`) });
     await ok(['update']);
-    expect((await compiled()).key).to.equal(key);
+    expect((await compiled()).path).to.equal(path);
   });
 
   it('of an earlier version, which names no small files, is used at its commit and compiled again at another', async () => {

@@ -56,7 +56,6 @@ const PATH_PREFIX = 'compiled/';
 /** A compiled model on the volume. */
 export interface CompiledModelDir {
   readonly path: string;
-  readonly key: string;
   readonly manifest: CompiledManifest;
 }
 
@@ -89,7 +88,7 @@ export async function readCompiledModels(cacheDir: string, repository: string): 
   for (const key of (await namesIn(root)).filter((name) => /^[0-9a-f]{32}$/.test(name))) {
     const path = join(root, key);
     const manifest = await readCompiledManifest(path);
-    if (manifest !== undefined && compiledKeyName(manifest) === key) models.push({ path, key, manifest });
+    if (manifest !== undefined && compiledKeyName(manifest) === key) models.push({ path, manifest });
   }
   return models;
 }

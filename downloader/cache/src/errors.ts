@@ -25,15 +25,15 @@ export type CacheErrorCode = (typeof CACHE_ERROR_CODES)[number];
 /** Structured details of an error, for logs and programs; the message contains the same. */
 export interface CacheErrorDetails {
   /** Role of the model at fault: `speech`, `vision`, `text`, `faces`, `vad`. */
-  readonly role?: string;
+  readonly role?: string | undefined;
   /** Hub repository of the model at fault. */
-  readonly model?: string;
+  readonly model?: string | undefined;
   /** Path of the file at fault in its repository. */
   readonly file?: string;
   /** The inspected path. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** The environment variable to change. */
-  readonly variable?: string;
+  readonly variable?: string | undefined;
   /** The command that fixes it. */
   readonly command?: string | undefined;
   /** The individual problems if one error combines several. */

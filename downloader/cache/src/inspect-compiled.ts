@@ -142,7 +142,7 @@ async function findCheckpoint(search: CompiledSearch): Promise<CheckpointSearchR
   const snapshot = snapshotPath(cacheDir, repository, commit);
   const names = new Set([...(await filesBelow(snapshot)), ...(tree?.keys() ?? [])]);
   const chosen = chooseCheckpoint([...names], configured.dir);
-  const inSnapshot = chosen && (await look(search, chosen, (path) => pointerPath(cacheDir, repository, commit, path)));
+  const inSnapshot = chosen && (await lookInSnapshot(search, chosen));
   if (inSnapshot?.checkpoint !== undefined) return inSnapshot;
   for (const { path, sha256, sizeBytes } of search.request.checkpoints) {
     const file: ModelFile = { path, required: true, sizeBytes, sha256 };
@@ -152,16 +152,11 @@ async function findCheckpoint(search: CompiledSearch): Promise<CheckpointSearchR
   return inSnapshot ?? { checkpoint: undefined, missing: undefined };
 }
 
-async function look(
-  search: CompiledSearch,
-  chosen: CheckpointFiles,
-  at: (path: string) => string,
-): Promise<CheckpointSearchResult> {
+async function lookInSnapshot(search: CompiledSearch, chosen: CheckpointFiles): Promise<CheckpointSearchResult> {
+  const { cacheDir, repository, commit, tree } = search;
+  const at = (path: string) => pointerPath(cacheDir, repository, commit, path);
   const inspections = await Promise.all(
-    chosen.paths.map((path) => {
-      const file = { path, required: true };
-      return inspectFile(search, file, at(path), search.tree);
-    }),
+    chosen.paths.map((path) => inspectFile(search, { path, required: true }, at(path), tree)),
   );
   const [missing] = inspections.flatMap(({ problem }) => problem ?? []);
   if (missing !== undefined) return { checkpoint: undefined, missing };
@@ -209,14 +204,13 @@ function notCompiled(
 ): CacheError {
   const { configured, cacheDir, repository, commit } = search;
   const { role, id, variable, name } = configured;
-  const about = { role, model: id, variable, command: DOWNLOAD_COMMAND };
   if (checkpoint !== undefined || unusable !== undefined) {
     const why = unusable ?? `its checkpoint ${checkpoint?.main} is present but not compiled yet`;
     const what = checkpoint === undefined ? 'fetches its checkpoint again and compiles it' : 'compiles it';
     return new CacheError(
       'MODEL_NOT_COMPILED',
       `The ${role} model ${id} (${variable}=${name}) cannot be used: ${why}. Run ${DOWNLOAD_COMMAND}, which ${what}`,
-      { ...about, ...(checkpoint === undefined ? {} : { path: checkpoint.main }) },
+      { role, model: id, variable, command: DOWNLOAD_COMMAND, path: checkpoint?.main },
     );
   }
   if (missing !== undefined) return missing;

@@ -111,11 +111,7 @@ export async function readLock(path: string): Promise<ModelsLock | undefined> {
     throw new CacheError(
       'FILE_UNREADABLE',
       `The lock file ${path} cannot be read: ${messageOf(cause)}${permissionAdvice(cause)}`,
-      {
-        path,
-        variable: 'MODELS_LOCK',
-        cause,
-      },
+      { path, variable: 'MODELS_LOCK', cause },
     );
   }
   return parseLock(text, path);
@@ -147,6 +143,7 @@ export async function changeLock(
 
 /** Returns the lock file's text; deterministic. */
 export function formatLock(lock: ModelsLock): string {
+  // JSON leaves out what is undefined.
   const models = withLockedModels(undefined, lock.models).models.map((model) => ({
     role: model.role,
     entry: model.entry,
@@ -156,13 +153,8 @@ export function formatLock(lock: ModelsLock): string {
     repository: model.repository,
     requestedRevision: model.requestedRevision,
     revision: model.revision,
-    ...(model.found === true ? { found: true } : {}),
-    files: byPath(model.files).map((file) => ({
-      path: file.path,
-      sizeBytes: file.sizeBytes,
-      sha256: file.sha256,
-      ...(file.blobId === undefined ? {} : { blobId: file.blobId }),
-    })),
+    found: model.found === true ? true : undefined,
+    files: byPath(model.files).map(({ path, sizeBytes, sha256, blobId }) => ({ path, sizeBytes, sha256, blobId })),
   }));
   const prepared = sortedOptimized(lock.prepared ?? []);
   const content = { formatVersion: LOCK_FORMAT_VERSION, models, ...(prepared.length === 0 ? {} : { prepared }) };

@@ -47,10 +47,7 @@ export function resolveModels(environment: ModelEnvironment): ConfiguredModel[] 
   if (first === undefined) return models;
   if (others.length === 0) throw first;
   const problems = unknown.map((error) => error.message);
-  throw new CacheError('MODEL_UNKNOWN', problems.join('\n'), {
-    problems,
-    ...(first.variable === undefined ? {} : { variable: first.variable }),
-  });
+  throw new CacheError('MODEL_UNKNOWN', problems.join('\n'), { problems, variable: first.variable });
 }
 
 /**
@@ -202,6 +199,6 @@ function unknownVariant(role: Role, entries: readonly ManifestEntry[], name: str
   return new CacheError(
     'MODEL_UNKNOWN',
     `${variable}: ${entry?.name} has no variant "${variant}" (got "${name}"); it has ${known.join(', ')}${didYouMean(name, [...known, ...aliased])}`,
-    { role, variable, ...(entry === undefined ? {} : { model: entry.id }) },
+    { role, variable, model: entry?.id },
   );
 }
