@@ -1,5 +1,5 @@
 /** The program, from its arguments to its exit status. */
-import { parseArgs } from 'node:util';
+import { aborted, parseArgs } from 'node:util';
 import { CacheError, type CacheErrorCode } from '@heimdex/cache';
 import { hostPort, MIB, messageOf, visibleLines } from '@heimdex/common';
 import type { Logger } from 'pino';
@@ -78,7 +78,7 @@ async function serve(program: Program, settings: Config): Promise<void> {
   const config: Config = { ...settings, device };
   // Imported late: errors in the settings or the volume are reported without waiting for it.
   const { startServer } = await import('./server.js');
-  const stopped = aborted(program.stop);
+  const stopped = aborted(program.stop, program.stop);
   let failed: (error: FatalError) => void = () => {};
   const failure = new Promise<never>((_resolve, reject) => {
     failed = reject;
@@ -124,13 +124,6 @@ async function verify(
     );
   }
   server.state.filesVerified();
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
 
 /** Smaller models load about as fast as their process starts. */

@@ -1,6 +1,6 @@
 /** Tracks all calls of all protocols: timeouts, cancellation, metrics, and the access log. */
 import { randomUUID } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
+import { EventEmitter, once, setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { InferenceError } from '../../errors.js';
 import { PRIORITIES, type Priority } from '../../priority.js';
@@ -63,7 +63,7 @@ export class CallTracker {
   readonly #log: Logger;
   readonly #ended: (call: EndedCall) => void;
   readonly #open = new Set<AbortController>();
-  readonly #idle = new Set<() => void>();
+  readonly #events = new EventEmitter();
   #draining = false;
   #busy = 0;
 
@@ -88,16 +88,8 @@ export class CallTracker {
   }
 
   /** Resolves when no call is in progress, or when `signal` is aborted. */
-  idle(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#busy === 0 || signal.aborted) return resolve();
-      const done = () => {
-        this.#idle.delete(done);
-        resolve();
-      };
-      this.#idle.add(done);
-      signal.addEventListener('abort', done, { once: true });
-    });
+  async idle(signal: AbortSignal): Promise<void> {
+    if (this.#busy > 0) await once(this.#events, 'idle', { signal }).catch(() => {});
   }
 
   /** Ends all calls in progress with an error. */
@@ -195,7 +187,7 @@ export class CallTracker {
 
   #leave(): void {
     this.#busy -= 1;
-    if (this.#busy === 0) for (const done of [...this.#idle]) done();
+    if (this.#busy === 0) this.#events.emit('idle');
   }
 
   #write(

@@ -3,6 +3,7 @@
  * takes long while many bodies arrive: with a single socket, a new caller would wait behind a flood of connections for as many
  * turns. With SO_REUSEPORT (Linux; Node.js 22.12) the kernel spreads new connections over the sockets.
  */
+import { once } from 'node:events';
 import net from 'node:net';
 
 /** With 32, a flood of 4096 connections during 40 uploads delays a new caller for 0.2 to 0.75 s; with one, for 0.2 to 1.75 s. */
@@ -53,14 +54,9 @@ function listening(servers: readonly net.Server[], address: net.AddressInfo): Li
   };
 }
 
-function listen(server: net.Server, options: net.ListenOptions): Promise<net.AddressInfo> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options, () => {
-      server.off('error', reject);
-      resolve(server.address() as net.AddressInfo);
-    });
-  });
+async function listen(server: net.Server, options: net.ListenOptions): Promise<net.AddressInfo> {
+  await once(server.listen(options), 'listening');
+  return server.address() as net.AddressInfo;
 }
 
 function close(server: net.Server): Promise<void> {
