@@ -22,7 +22,7 @@ import { refusalOf } from './services/features.js';
 import { healthService } from './services/health.js';
 import { inferenceService } from './services/inference.js';
 import { ServerState } from './services/state.js';
-import { Metrics, type ModelReading } from './telemetry/metrics.js';
+import { Metrics } from './telemetry/metrics.js';
 import { openTracing, type Tracing } from './telemetry/tracing.js';
 import { openSecurity, type Security } from './transport/auth/security.js';
 import { CallAdmission, largestMessageBytes, requestMemoryBytes } from './transport/calls/admission.js';
@@ -121,7 +121,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     },
   });
   metrics.watch({
-    models: () => hosts.map(readingOf),
+    models: hosts,
     requestsInProgress: () => callTracker.busy,
     traffic: () => portListener.traffic(),
     serverMemoryBytes,
@@ -210,19 +210,6 @@ function limitsWithin({ config, machine, log }: ServerOptions, requestBytes: num
     log.warn(fields, 'MAX_CONNECTIONS exceeds the limit of open files (ulimit -n); it is lowered');
   }
   return { maxMessageBytes, maxConnections };
-}
-
-function readingOf({ served, restarts }: Host): ModelReading {
-  const { healthName, modelQueue, loadSeconds, memoryBytes } = served;
-  return {
-    name: healthName,
-    queueItems: (priority) => modelQueue.waitingOf(priority),
-    queueCost: modelQueue.waitingCost,
-    workersReady: modelQueue.workers,
-    restarts: restarts(),
-    loadSeconds,
-    memoryBytes,
-  };
 }
 
 /** Chooses workers and threads. Throws a FatalError if the models do not fit into memory. */

@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { ErrorCode } from '../errors.js';
 import { PRIORITIES, type Priority } from '../priority.js';
 import type { QueueObserver } from '../scheduling/dispatcher.js';
+import type { ServedModel } from '../services/engine.js';
 import type { EndedCall } from '../transport/calls/call-tracker.js';
 import type { Traffic } from '../transport/http/listener.js';
 
@@ -46,7 +47,7 @@ const USUAL_ITEM_ERRORS: Readonly<Record<string, readonly ErrorCode[]>> = {
 
 /** Values read at each scrape. */
 export interface MetricSources {
-  models(): readonly ModelReading[];
+  readonly models: readonly WatchedModel[];
   requestsInProgress(): number;
   traffic(): Traffic;
   serverMemoryBytes(): Promise<number>;
@@ -55,14 +56,10 @@ export interface MetricSources {
   readonly certificateExpiresAtMs: (() => number) | undefined;
 }
 
-export interface ModelReading {
-  readonly name: string;
-  queueItems(priority: Priority): number;
-  readonly queueCost: number;
-  readonly workersReady: number;
-  readonly restarts: number;
-  readonly loadSeconds: number;
-  memoryBytes(): Promise<number>;
+export interface WatchedModel {
+  readonly served: Pick<ServedModel, 'healthName' | 'modelQueue' | 'loadSeconds' | 'memoryBytes'>;
+  /** Number of worker restarts. */
+  restarts(): number;
 }
 
 export interface MetricsText {
@@ -128,21 +125,23 @@ export class Metrics {
 
   /** Adds the metrics read at each scrape. Call once. */
   watch(sources: MetricSources): void {
-    const perModel = (name: MetricName, read: (model: ModelReading) => number) => {
+    const { models } = sources;
+    const perModel = (name: MetricName, read: (served: WatchedModel['served']) => number) => {
       this.#gauge(name, ['model'], (gauge) => {
-        for (const model of sources.models()) gauge.set({ model: model.name }, read(model));
+        for (const { served } of models) gauge.set({ model: served.healthName }, read(served));
       });
     };
     this.#gauge('heimdex_queue_items', ['model', 'priority'], (gauge) => {
-      for (const { name, queueItems } of sources.models()) {
-        for (const priority of PRIORITIES) gauge.set({ model: name, priority }, queueItems(priority));
+      for (const { served } of models) {
+        const { healthName: model, modelQueue } = served;
+        for (const priority of PRIORITIES) gauge.set({ model, priority }, modelQueue.waitingOf(priority));
       }
     });
-    perModel('heimdex_queue_cost', ({ queueCost }) => queueCost);
-    perModel('heimdex_workers_ready', ({ workersReady }) => workersReady);
+    perModel('heimdex_queue_cost', ({ modelQueue }) => modelQueue.waitingCost);
+    perModel('heimdex_workers_ready', ({ modelQueue }) => modelQueue.workers);
     perModel('heimdex_model_load_seconds', ({ loadSeconds }) => loadSeconds);
     this.#collectedCounter('heimdex_worker_restarts_total', ['model'], (counter) => {
-      for (const { name, restarts } of sources.models()) counter.inc({ model: name }, restarts);
+      for (const { served, restarts } of models) counter.inc({ model: served.healthName }, restarts());
     });
     this.#gauge('heimdex_requests_in_progress', [], (gauge) => gauge.set(sources.requestsInProgress()));
     this.#gauge('heimdex_connections', [], (gauge) => gauge.set(sources.traffic().connections));
@@ -159,7 +158,7 @@ export class Metrics {
     }
     this.#gauge('heimdex_memory_bytes', ['process'], async (gauge) => {
       gauge.set({ process: 'server' }, await sources.serverMemoryBytes());
-      for (const model of sources.models()) gauge.set({ process: model.name }, await model.memoryBytes());
+      for (const { served } of models) gauge.set({ process: served.healthName }, await served.memoryBytes());
     });
   }
 

@@ -6,7 +6,7 @@ describe('the metrics', () => {
     let readings = 0;
     const metrics = new Metrics();
     metrics.watch({
-      models: () => [],
+      models: [],
       requestsInProgress: () => ++readings,
       traffic: () => ({ receivedBytes: 0, sentBytes: 0, connections: 0 }),
       serverMemoryBytes: async () => 0,
