@@ -3,7 +3,6 @@ import { MIB } from '@heimdex/common';
 import type { Config } from '../config/config.js';
 import type { BatchSpec } from '../models/model.js';
 import { deviceOf, ROLE_SPECS, ROLES, type Role } from '../models/roles.js';
-import { batchBudget } from './batch-budget.js';
 import type { Machine } from './machine.js';
 import { SERVER_BASE_BYTES } from './memory-budget.js';
 
@@ -22,6 +21,8 @@ const THREADS_PER_CORE = 2;
 const SMALL_MODEL_BYTES: Partial<Record<Role, number>> = { text: 184 * MIB, vision: 144 * MIB };
 /** Maximum fraction of the memory that additional workers may use. */
 const MAX_MEMORY_FRACTION = 0.75;
+/** Maximum fraction of the free memory that runs may use. */
+const MAX_RUN_FRACTION = 0.5;
 /** Memory reserved per worker, as a multiple of its need: it grows with large requests. Measured: up to twice. */
 const RESERVE_FACTOR = 2;
 const RESERVE_BYTES = 128 * MIB;
@@ -34,7 +35,7 @@ export interface WorkerSize {
   readonly sharedThreads: number;
   /** Workers with `threads`, as many as have a core for each; the others, which run while these are busy, have `sharedThreads`. At least 1. */
   readonly wideWorkers: number;
-  /** Maximum total cost per run, in the family's unit. */
+  /** Maximum total cost per run, in the family's unit. A single item always runs, whatever its cost. */
   readonly batchCost: number;
 }
 
@@ -78,7 +79,9 @@ export function chooseWorkers(
     const { role, needBytes, batch } = model;
     const workers = counts.get(role) ?? 1;
     const threads = config.threads ?? threadsOf(model, workers, cores);
-    const batchCost = config.batchCosts[role] ?? batchBudget({ batch, threads, needBytes, freeBytes });
+    const affordable = (freeBytes * MAX_RUN_FRACTION) / batch.bytesPerCost(needBytes);
+    const maxCost = Math.max(1, Math.floor(Math.min(batch.maxCost(threads), affordable)));
+    const batchCost = config.batchCosts[role] ?? maxCost;
     const divides = config.threads === undefined && ROLE_SPECS[role].dividesCores;
     const sharedThreads = divides ? Math.min(threads, Math.ceil(cores / workers)) : threads;
     const wideWorkers = divides ? Math.max(1, Math.min(workers, Math.floor(cores / threads))) : workers;
