@@ -4,6 +4,7 @@ import { InferenceError } from '../../errors.js';
 import { toWireError } from '../../services/errors.js';
 import type { ServedMethod, ServedService } from '../../services/service.js';
 import { type Admission, admitRequest, type HttpRequest } from '../calls/admit-request.js';
+import { pathOf } from '../calls/request-path.js';
 import { ENVELOPE_BYTES } from '../messages/message-buffer.js';
 import { bodyFormOf } from '../messages/request-message.js';
 import { errorResponse } from './error-response.js';
@@ -31,7 +32,7 @@ export function httpCalls({ services, admitted, ...admission }: HttpCallsOptions
   return {
     callOf: (request) => calls.get(request),
     listener: (next) => (request, response) => {
-      const served = methods.get(request.url?.split('?', 1)[0] ?? '');
+      const served = methods.get(pathOf(request));
       if (served === undefined) return next(request, response);
       if (request.method !== 'POST') return refuseMethod(response);
       const contentType = request.headers['content-type'] ?? '';

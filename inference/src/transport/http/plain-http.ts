@@ -1,11 +1,11 @@
 /** Plain HTTP: health for people and probes. */
-
-import type { IncomingMessage } from 'node:http';
+import type { RequestListener, ServerResponse } from 'node:http';
 import { GIB } from '@heimdex/common';
 import { InferenceService } from '@heimdex/gen';
 import type { Logger } from 'pino';
 import type { ServerState } from '../../services/state.js';
-import { JSON_TYPE, sendText, type TextResponse } from '../calls/send-text.js';
+import { shownPathOf } from '../calls/request-path.js';
+import { sendJson, sendText } from '../calls/send-text.js';
 
 export interface PlainHttpOptions {
   readonly state: ServerState;
@@ -16,13 +16,6 @@ export interface PlainHttpOptions {
   memoryBytes(): Promise<number>;
   /** The metrics in Prometheus' text format, with content type. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
-}
-
-type PlainRequest = Pick<IncomingMessage, 'method' | 'url'>;
-
-interface PlainResponse extends TextResponse {
-  readonly headersSent: boolean;
-  setHeader(name: string, value: string): unknown;
 }
 
 /** Routes of the Python service, and the methods that callers of them need. */
@@ -36,10 +29,8 @@ const MOVED: Readonly<Record<string, string>> = {
 /** What OpenAI's clients send if their base URL has no /v1. */
 const OPENAI_PATH = /^\/(v1|models|embeddings|audio\/(transcriptions|translations))$/;
 
-export function createPlainListener(
-  options: PlainHttpOptions,
-): (request: PlainRequest, response: PlainResponse) => void {
-  const routes: Readonly<Record<string, (response: PlainResponse) => Promise<void>>> = {
+export function createPlainListener(options: PlainHttpOptions): RequestListener {
+  const routes: Readonly<Record<string, (response: ServerResponse) => Promise<void>>> = {
     '/health': async (response) => {
       const { status, reason, modelsLoaded } = options.state.report();
       const body = {
@@ -63,17 +54,17 @@ export function createPlainListener(
     },
   };
   return (request, response) => {
-    const route = routes[pathOf(request)];
+    const path = shownPathOf(request);
+    const route = routes[path];
     if (route === undefined) {
-      const path = pathOf(request);
       return sendJson(response, 404, { error: `Not found: ${request.method} ${path}${hintFor(path)}` });
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD');
-      return sendJson(response, 405, { error: `${pathOf(request)} takes GET.` });
+      return sendJson(response, 405, { error: `${path} takes GET.` });
     }
     route(response).catch((error: unknown) => {
-      options.log.error({ path: pathOf(request), err: error }, 'defect');
+      options.log.error({ path, err: error }, 'defect');
       if (!response.headersSent) sendJson(response, 500, { error: 'Something is wrong in the server.' });
     });
   };
@@ -87,12 +78,4 @@ function hintFor(path: string): string {
   const method = MOVED[path];
   if (method === undefined) return '';
   return `. Use POST /${InferenceService.typeName}/${method}, see docs/moving-from-the-python-service.md`;
-}
-
-function pathOf(request: PlainRequest): string {
-  return (request.url ?? '/').split('?', 1)[0]?.slice(0, 200) ?? '/';
-}
-
-function sendJson(response: PlainResponse, status: number, body: unknown): void {
-  sendText(response, status, JSON_TYPE, `${JSON.stringify(body)}\n`);
 }

@@ -5,7 +5,8 @@ import type { Models } from '../../services/engine.js';
 import type { WireError } from '../../services/errors.js';
 import type { ServedService } from '../../services/service.js';
 import { type Admission, admitRequest, arrivalOf } from '../calls/admit-request.js';
-import { JSON_TYPE, sendText } from '../calls/send-text.js';
+import { pathOf, shownPathOf } from '../calls/request-path.js';
+import { JSON_TYPE, sendJson, sendText } from '../calls/send-text.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
 import { assertEncoding } from './body-encoding.js';
 import { DOCS_POLICY, docsPage } from './docs-page.js';
@@ -26,8 +27,6 @@ export interface OpenAiOptions extends Admission {
   /** The request is a call with permits. */
   admitted(request: IncomingMessage): void;
 }
-
-const MAX_SHOWN_PATH = 200;
 
 export function createOpenAiListener(options: OpenAiOptions, next: RequestListener): RequestListener {
   const { services, models, version, decoder } = options;
@@ -117,8 +116,7 @@ async function answer(
 
 function sendError(response: ServerResponse, wire: WireError, error: unknown): void {
   for (const [name, value] of Object.entries(retryHeaders(wire))) response.setHeader(name, value);
-  const body = JSON.stringify(toOpenAiError(wire, error));
-  sendText(response, statusOf(wire, error), JSON_TYPE, body);
+  sendJson(response, statusOf(wire, error), toOpenAiError(wire, error));
 }
 
 /** Counted and logged as one call, whatever the URL is. */
@@ -128,16 +126,12 @@ function refuseUrl(
   response: ServerResponse,
   allowed: readonly string[],
 ): void {
-  const path = pathOf(request).slice(0, MAX_SHOWN_PATH);
+  const path = shownPathOf(request);
   const takes = allowed.length > 0 ? `${path} takes ${allowed.join(', ')}.` : 'GET /docs lists what there is.';
   const message = `Unknown request URL: ${request.method} ${path}. ${takes}`;
   const arrival = arrivalOf(request, response, { path: 'openai/UnknownUrl', protocol: 'openai', skipAccessLog: false });
   callTracker.refuse(arrival, new InferenceError('INVALID_ARGUMENT', message));
   const error = { message, type: 'invalid_request_error', param: null, code: 'unknown_url' };
   request.on('error', () => {}).resume();
-  sendText(response, allowed.length > 0 ? 405 : 404, JSON_TYPE, JSON.stringify({ error }));
-}
-
-function pathOf({ url = '/' }: IncomingMessage): string {
-  return url.split('?', 1)[0] ?? '/';
+  sendJson(response, allowed.length > 0 ? 405 : 404, { error });
 }

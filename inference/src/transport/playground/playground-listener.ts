@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
+import { pathOf } from '../calls/request-path.js';
 import { PAGE, STYLE } from './page.js';
 
 interface Asset {
@@ -35,7 +36,7 @@ export function createPlaygroundListener(next: RequestListener): RequestListener
     assets.set(`/playground/${name}`, asset('text/javascript', readFileSync(new URL(name, SCRIPTS))));
   }
   return (request, response) => {
-    const found = assets.get(request.url?.split('?', 1)[0] ?? '/');
+    const found = assets.get(pathOf(request));
     if (found === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) return next(request, response);
     const headers = {
       etag: found.etag,
