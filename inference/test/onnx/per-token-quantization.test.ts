@@ -97,15 +97,15 @@ function exact(row: Float32Array): number[] {
 }
 
 describe('quantizePerToken', () => {
-  const skipAccessLog = noise(INPUTS, 2).map((value) => value / 100);
+  const quiet = noise(INPUTS, 2).map((value) => value / 100);
   const loud = noise(INPUTS, 3).map((value) => value * 1000);
 
   it('keeps a row with small values precise next to one with large values, unlike a scale per tensor', async () => {
-    const before = await run(dynamicProduct(), [skipAccessLog, loud]);
+    const before = await run(dynamicProduct(), [quiet, loud]);
     const model = dynamicProduct();
     expect(quantizePerToken(model)).to.equal(1);
-    const after = await run(model, [skipAccessLog, loud]);
-    for (const [index, row] of [skipAccessLog, loud].entries()) {
+    const after = await run(model, [quiet, loud]);
+    for (const [index, row] of [quiet, loud].entries()) {
       const truth = exact(row);
       const largest = Math.max(...truth.map(Math.abs));
       truth.forEach((value, column) => {
@@ -120,8 +120,8 @@ describe('quantizePerToken', () => {
     expect(isBatchInvariant(graphFacts(model))).to.equal(false);
     quantizePerToken(model);
     expect(isBatchInvariant(graphFacts(model))).to.equal(true);
-    const [alone] = await run(model, [skipAccessLog]);
-    const [, among] = await run(model, [loud, skipAccessLog, noise(INPUTS, 4)]);
+    const [alone] = await run(model, [quiet]);
+    const [, among] = await run(model, [loud, quiet, noise(INPUTS, 4)]);
     expect(among).to.deep.equal(alone);
   });
 

@@ -12,8 +12,8 @@ function sound(seconds: number, steady: (second: number) => boolean = () => fals
   const voice = Float32Array.from({ length: RATE }, (_, i) => 0.2 * Math.sin(i / 7) * (1.2 + Math.sin(i / 900)));
   const samples = new Float32Array(seconds * RATE);
   for (let second = 0; second < seconds; second += 1) {
-    const skipAccessLog = steady(second) ? 0 : 0.4 * RATE;
-    samples.set(voice.subarray(skipAccessLog), second * RATE + skipAccessLog);
+    const quiet = steady(second) ? 0 : 0.4 * RATE;
+    samples.set(voice.subarray(quiet), second * RATE + quiet);
   }
   return samples;
 }
