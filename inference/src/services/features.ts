@@ -9,14 +9,14 @@ import type { Models, ServedModel } from './engine.js';
 export type MethodName = Capitalize<keyof (typeof InferenceService)['method']>;
 
 /** The models that each method needs. Health lists the methods of this table. */
-export const METHOD_ROLES = {
+export const METHOD_ROLES: Readonly<Record<MethodName, readonly Role[]>> = {
   Transcribe: ['speech'],
   TranscribeStream: ['speech'],
   EmbedImage: ['vision'],
   EmbedText: ['vision', 'text'],
   DetectFaces: ['faces'],
   GetServerInfo: [],
-} as const satisfies Record<MethodName, readonly Role[]>;
+};
 
 /** Returns the model of a role. Throws FEATURE_DISABLED if it is not configured. `instead` says what this server offers in its place. */
 export function requireModel(models: Models, role: Role, feature: string, instead = ''): ServedModel {
@@ -35,17 +35,13 @@ export function requireModel(models: Models, role: Role, feature: string, instea
 export function refusalOf(models: Models, path: string, priority: Priority): InferenceError | undefined {
   const [service, name] = path.split('/');
   if (service !== InferenceService.typeName) return undefined;
-  const roles: readonly Role[] = METHOD_ROLES[name as MethodName] ?? [];
-  const modelQueues = roles.flatMap((role) => models.get(role)?.modelQueue ?? []);
+  const modelQueues = METHOD_ROLES[name as MethodName]?.flatMap((role) => models.get(role)?.modelQueue ?? []);
   // With two models, only the request says which one it is for.
-  return modelQueues.length === 1 ? modelQueues[0]?.refusal(priority) : undefined;
+  return modelQueues?.length === 1 ? modelQueues[0]?.refusal(priority) : undefined;
 }
 
 /** Returns the methods with at least one configured model. */
 export function enabledMethods(models: Models): readonly MethodName[] {
   const names = Object.keys(METHOD_ROLES) as MethodName[];
-  return names.filter((name) => {
-    const roles: readonly Role[] = METHOD_ROLES[name];
-    return roles.length === 0 || roles.some((role) => models.has(role));
-  });
+  return names.filter((name) => METHOD_ROLES[name].length === 0 || METHOD_ROLES[name].some((role) => models.has(role)));
 }

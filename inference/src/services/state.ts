@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { InferenceService } from '@heimdex/gen';
 import type { Role } from '../models/roles.js';
 import type { Models, ServedModel } from './engine.js';
-import { enabledMethods, METHOD_ROLES } from './features.js';
+import { enabledMethods, METHOD_ROLES, type MethodName } from './features.js';
 
 export type ServerStatus = 'starting' | 'healthy' | 'unhealthy' | 'draining';
 
@@ -86,9 +86,8 @@ export class ServerState {
     return statuses;
   }
 
-  #canServe(method: keyof typeof METHOD_ROLES): boolean {
-    const roles: readonly Role[] = METHOD_ROLES[method];
+  #canServe(method: MethodName): boolean {
     const open = this.#filesVerified && !this.#draining && this.#refusing === undefined;
-    return open && roles.every((role) => this.#models.get(role)?.modelQueue.workers !== 0);
+    return open && METHOD_ROLES[method].every((role) => this.#models.get(role)?.modelQueue.workers !== 0);
   }
 }
