@@ -48,6 +48,11 @@ export interface ServedService {
   readonly skipAccessLog: boolean;
 }
 
+/** `heimdex.inference.v1.InferenceService/EmbedText`. */
+export function methodPath({ parent, name }: DescMethod): string {
+  return `${parent.typeName}/${name}`;
+}
+
 /** Combines a descriptor with its handlers. Throws for a client-streaming method. */
 export function defineService<Service extends DescService>(
   service: Service,
@@ -59,7 +64,7 @@ export function defineService<Service extends DescService>(
     if (kind === 'client_streaming') throw new Error(`${method.name}: client streaming is not supported`);
     const run = handlers[method.localName as keyof ServiceHandlers<Service>];
     // The handlers' types were checked against the descriptor above; a transport only passes messages through.
-    return { method, path: `${service.typeName}/${method.name}`, kind, run } as unknown as ServedMethod;
+    return { method, path: methodPath(method), kind, run } as unknown as ServedMethod;
   });
   return { service, methods, skipAccessLog: options.skipAccessLog ?? false };
 }

@@ -21,7 +21,6 @@ import {
   required,
   text,
 } from './parameters.js';
-import { pathOf } from './rpcs.js';
 
 const { embedText, embedImage } = InferenceService.method;
 const TOKENS = 'tokens are not taken, send text (LangChain: check_embedding_ctx_length=False).';
@@ -63,7 +62,7 @@ export const createEmbeddings: Operation = {
   method: 'POST',
   path: '/v1/embeddings',
   summary: 'Texts, or images, to vectors of length 1.',
-  rpc: pathOf(embedText),
+  rpc: embedText,
   body: 'application/json',
   parameters: PARAMETERS,
   answers: {

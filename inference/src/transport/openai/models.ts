@@ -5,7 +5,6 @@ import type { Role } from '../../models/roles.js';
 import type { Models, ServedModel } from '../../services/engine.js';
 import { jsonAnswer, type OpenAiContext, type Operation } from './operation.js';
 import { objectOf } from './parameters.js';
-import { pathOf } from './rpcs.js';
 
 /** The speech model is called by this name as well: it is what OpenAI's clients send. */
 const WHISPER_ALIAS = 'whisper-1';
@@ -38,7 +37,7 @@ function namesOf({ role, files }: ServedModel): readonly string[] {
 
 const COMMON = {
   method: 'GET',
-  rpc: pathOf(InferenceService.method.getServerInfo),
+  rpc: InferenceService.method.getServerInfo,
   body: undefined,
   parameters: {},
 } as const;

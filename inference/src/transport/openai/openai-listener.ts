@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { InferenceError } from '../../errors.js';
 import type { Models } from '../../services/engine.js';
 import type { WireError } from '../../services/errors.js';
-import type { ServedService } from '../../services/service.js';
+import { methodPath, type ServedService } from '../../services/service.js';
 import { type Admission, admitRequest, arrivalOf } from '../calls/admit-request.js';
 import { pathOf, shownPathOf } from '../calls/request-path.js';
 import { JSON_TYPE, sendJson, sendText } from '../calls/send-text.js';
@@ -80,7 +80,7 @@ async function answer(
   context: OpenAiContext,
 ): Promise<void> {
   const call = admitRequest(options, request, response, {
-    path: operation.rpc,
+    path: methodPath(operation.rpc),
     protocol: 'openai',
     skipAccessLog: false,
     streaming: false,

@@ -1,4 +1,5 @@
 /** What an operation of the API is: a line of the table that is routed, published and documented. */
+import type { DescMethod } from '@bufbuild/protobuf';
 import type { Models } from '../../services/engine.js';
 import type { HttpRequest } from '../calls/admit-request.js';
 import { JSON_TYPE } from '../calls/send-text.js';
@@ -38,7 +39,7 @@ export interface Operation {
   readonly path: string;
   readonly summary: string;
   /** The rpc that the call is admitted, counted and logged as. */
-  readonly rpc: string;
+  readonly rpc: DescMethod;
   readonly body: 'multipart/form-data' | 'application/json' | undefined;
   readonly parameters: Parameters;
   /** Media types of a good answer, with their schemas. */

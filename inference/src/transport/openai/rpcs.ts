@@ -10,16 +10,13 @@ import {
 import type { Call } from '../../services/call.js';
 import type { ServedMethod, ServedService } from '../../services/service.js';
 
-/** Path of a method: `heimdex.inference.v1.InferenceService/EmbedText`. */
-export function pathOf(method: DescMethod): string {
-  return `${method.parent.typeName}/${method.name}`;
-}
-
 export class Rpcs {
-  readonly #methods: ReadonlyMap<string, ServedMethod>;
+  readonly #methods: ReadonlyMap<DescMethod, ServedMethod>;
 
   constructor(services: readonly ServedService[]) {
-    this.#methods = new Map(services.flatMap(({ methods }) => methods.map((method) => [method.path, method] as const)));
+    this.#methods = new Map(
+      services.flatMap(({ methods }) => methods.map((served) => [served.method, served] as const)),
+    );
   }
 
   async unary<Method extends DescMethodUnary>(
@@ -27,8 +24,8 @@ export class Rpcs {
     request: MessageInitShape<Method['input']>,
     call: Call,
   ): Promise<MessageShape<Method['output']>> {
-    const served = this.#methods.get(pathOf(method));
-    if (served?.kind !== 'unary') throw new Error(`${pathOf(method)} is not served as unary`);
+    const served = this.#methods.get(method);
+    if (served?.kind !== 'unary') throw new Error(`${method.name} is not served as unary`);
     const response = await served.run(create(method.input, request), call);
     return create(method.output, response) as MessageShape<Method['output']>;
   }
@@ -38,8 +35,8 @@ export class Rpcs {
     requests: readonly MessageInitShape<Method['input']>[],
     call: Call,
   ): AsyncGenerator<MessageShape<Method['output']>, void, void> {
-    const served = this.#methods.get(pathOf(method));
-    if (served?.kind !== 'bidi_streaming') throw new Error(`${pathOf(method)} is not served as a stream`);
+    const served = this.#methods.get(method);
+    if (served?.kind !== 'bidi_streaming') throw new Error(`${method.name} is not served as a stream`);
     const messages = (async function* () {
       for (const request of requests) yield create(method.input, request);
     })();

@@ -20,7 +20,6 @@ import {
   text,
   type Values,
 } from './parameters.js';
-import { pathOf } from './rpcs.js';
 import {
   formatTranscript,
   GRANULARITIES,
@@ -80,7 +79,7 @@ const TRANSCRIPTION = {
 
 const OPERATION = {
   method: 'POST',
-  rpc: pathOf(transcribe),
+  rpc: transcribe,
   body: 'multipart/form-data',
 } as const;
 
