@@ -94,17 +94,19 @@ export class CheckpointGone extends DownloaderError {
 }
 
 /**
- * Combines the errors of several sources into one: a single error is returned unchanged; several become one with the first
- * code and all messages.
+ * Combines the errors of several sources into one.
  *
  * @param what - What no source provided.
  */
 export function combineFailures(what: string, failures: readonly DownloaderError[]): DownloaderError {
-  const [first] = failures;
-  if (first === undefined) return new DownloaderError('INTERNAL', `${what} has no source`);
-  if (failures.length === 1) return first;
+  if (failures.length === 0) return new DownloaderError('INTERNAL', `${what} has no source`);
+  return joinFailures(`None of the ${failures.length} sources provided ${what}`, failures);
+}
+
+/** Returns a single error unchanged; several become one with the first code, the heading and all messages. */
+export function joinFailures(heading: string, failures: readonly DownloaderError[]): DownloaderError {
+  const [first = new DownloaderError('INTERNAL', heading)] = failures;
+  if (failures.length <= 1) return first;
   const lines = failures.map((failure) => `  ${failure.message}`).join('\n');
-  return new DownloaderError(first.code, `None of the ${failures.length} sources provided ${what}:\n${lines}`, {
-    cause: first,
-  });
+  return new DownloaderError(first.code, `${heading}:\n${lines}`, { cause: first });
 }

@@ -12,7 +12,7 @@ import { type CacheState, isComplete, type ModelState, needsFetching, needsOnlyC
 import { readObject } from './compile/small-files.js';
 import { smallFilesOnVolume } from './compile/small-files-on-volume.js';
 import { fileSize } from './disk.js';
-import { DownloaderError } from './errors.js';
+import { DownloaderError, joinFailures } from './errors.js';
 import { listRemoteFiles } from './list-remote-files.js';
 import { isOffline, offlineReason, onlineCommand } from './offline.js';
 import type { CheckpointState, Plan, PlannedBlob, PlannedFile, PlannedModel } from './plan.js';
@@ -56,7 +56,17 @@ async function planFor(
 ): Promise<Plan> {
   const { cacheDir } = cacheState.environment;
   const listed: RemoteFiles[] = [];
-  for (const model of models) listed.push(await listRemoteFiles(model, cacheDir, remote, signal));
+  const failures: DownloaderError[] = [];
+  for (const model of models) {
+    try {
+      listed.push(await listRemoteFiles(model, cacheDir, remote, signal));
+    } catch (error) {
+      // What is wrong with one model says nothing of the next one; without a network or a disk the next one fails as well.
+      if (!(error instanceof DownloaderError && OF_THE_MODEL.has(error.code))) throw error;
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw joinFailures(`${failures.length} models cannot be used`, failures);
   const blobs = new Map<string, PlannedBlob>();
   const planned: PlannedModel[] = [];
   for (const remoteFiles of listed) {
@@ -71,6 +81,15 @@ async function planFor(
   }
   return { ...settled, models: planned, blobs: [...blobs.values()] };
 }
+
+/** Error codes that say what is wrong with a model or its name. */
+const OF_THE_MODEL: ReadonlySet<string> = new Set([
+  'NOT_FOUND',
+  'AUTH_REQUIRED',
+  'ACCESS_DENIED',
+  'CHECKPOINT_INVALID',
+  'PATH_REFUSED',
+]);
 
 /** Returns the final path of a remote file's blob. */
 function blobPathOf(cacheDir: string, remoteFiles: RemoteFiles, offered: RemoteFile): string {

@@ -39,6 +39,14 @@ describe('heimdex-downloader plan and verify', () => {
       .and.match(/Next: heimdex-downloader download\n$/);
   });
 
+  it('plan names every model that the hub does not have or that cannot be served', async () => {
+    const models = { ASR_MODEL: 'acme/absent', LOAD_BGE_M3: 'true', TEXT_MODEL_NAME: SPEECH_REPOSITORY };
+    const result = await runHere(['plan'], env(models));
+    const { msg, code } = lastLine(result);
+    expect({ status: result.status, code }).to.deep.equal({ status: 4, code: 'AUTH_REQUIRED' });
+    expect(msg).to.match(/^2 models cannot be used:\n {2}.*acme\/absent.*\n {2}.*TEXT_MODEL_NAME/);
+  });
+
   it('plan has nothing to fetch after a download', async () => {
     await filled();
     const made = JSON.parse((await runHere(['plan', '--json'], env())).stdout);
