@@ -33,7 +33,7 @@ export function checkMemory(needs: readonly ModelNeed[], limitBytes: number): vo
   throw new FatalError(
     'memory',
     `The models need about ${inGb(total)} GB of memory (${list}, the server ${inGb(SERVER_BASE_BYTES)} GB), but only ${inGb(limitBytes)} GB are available. ` +
-      'Give the container more memory, choose smaller models, or lower WORKERS_*. MEMORY_LIMIT_GB overrides the detected limit.',
+      'Give the container more memory, or raise MEMORY_LIMIT_GB, which overrides the detected limit; choose smaller models, or lower WORKERS_*.',
   );
 }
 
