@@ -44,7 +44,7 @@ describe('a checkpoint', () => {
     ['ASR_MODEL', NAME, ['bert', 'whisper']],
   ] as const) {
     it(`of an unsupported architecture is refused by name before it is fetched: ${name} as ${variable}`, async () => {
-      const result = await runHere([], env({ [variable]: name }));
+      const result = await runHere([], env({ LOAD_BGE_M3: String(variable === 'TEXT_MODEL_NAME'), [variable]: name }));
       expect(result.status, result.stderr).to.equal(7);
       expect(lastLine(result)).to.include({ code: 'CHECKPOINT_INVALID' });
       for (const word of named) expect(lastLine(result).msg).to.include(word);
