@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Fault } from '@heimdex/hub';
 import { expect } from 'chai';
@@ -144,6 +144,25 @@ describe('a download through a bad network', () => {
     proxy.close();
     await expectGood(result);
     expect(result.stderr).not.to.include('retrying');
+  });
+
+  it('passes a proxy that closes each connection after its first answer without a word of it', async () => {
+    const used = new WeakSet<Socket>();
+    const proxy = createServer(async ({ url = '/', headers: { range }, socket }, response) => {
+      if (used.has(socket)) return void socket.destroy();
+      used.add(socket);
+      const answer = await fetch(new URL(url, hub.url), { headers: range === undefined ? {} : { range } });
+      const part = answer.headers.get('content-range');
+      const bytes = Buffer.from(await answer.arrayBuffer());
+      const length = { 'content-length': bytes.length };
+      response.writeHead(answer.status, part === null ? length : { ...length, 'content-range': part }).end(bytes);
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const HF_ENDPOINT = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const result = await runHere([], env({ HF_ENDPOINT, DOWNLOAD_ATTEMPTS: '1' }));
+    proxy.closeAllConnections();
+    proxy.close();
+    await expectGood(result);
   });
 
   const refused: readonly {

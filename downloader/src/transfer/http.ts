@@ -1,4 +1,4 @@
-import { Agent as HttpAgent } from 'node:http';
+import { type ClientRequest, Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { isIP } from 'node:net';
 import type { Readable } from 'node:stream';
@@ -96,24 +96,31 @@ export async function openHttp(options: HttpOptions): Promise<HttpClient> {
 
   return {
     async get(url, headers, signal) {
-      signal.throwIfAborted();
-      const stream = got.stream(url, {
-        headers: { 'user-agent': options.userAgent, 'accept-encoding': 'identity', ...headers },
-        agent: await agents.for(url),
-        https: identityOf(url),
-        followRedirect: false,
-        throwHttpErrors: false,
-        decompress: false,
-        retry: { limit: 0 },
-        maxHeaderSize: MAX_HEADER_BYTES,
-      });
-      const body = new WatchedBody(stream, url, options, signal);
-      const answer = await body.answer();
-      options.network.onAnswer();
-      const proxy = options.proxyFor(url);
-      if (answer.status !== 407 || proxy === undefined) return answer;
-      answer.close();
-      throw proxyError(url, new ProxyRefusal(proxy, 407, answer.header('proxy-authenticate')));
+      const agent = await agents.for(url);
+      for (;;) {
+        signal.throwIfAborted();
+        const stream = got.stream(url, {
+          headers: { 'user-agent': options.userAgent, 'accept-encoding': 'identity', ...headers },
+          agent,
+          https: identityOf(url),
+          followRedirect: false,
+          throwHttpErrors: false,
+          decompress: false,
+          retry: { limit: 0 },
+          maxHeaderSize: MAX_HEADER_BYTES,
+        });
+        const body = new WatchedBody(stream, url, options, signal);
+        const answer = await body.answer().catch((error: unknown) => {
+          if (!body.wasStale) throw error;
+        });
+        // The next one of the kept connections may be closed as well, and after the last one a new connection is opened.
+        if (answer === undefined) continue;
+        options.network.onAnswer();
+        const proxy = options.proxyFor(url);
+        if (answer.status !== 407 || proxy === undefined) return answer;
+        answer.close();
+        throw proxyError(url, new ProxyRefusal(proxy, 407, answer.header('proxy-authenticate')));
+      }
     },
     close() {
       agents.close();
@@ -141,6 +148,7 @@ interface ResponseHead {
 class WatchedBody {
   #failure: Error | undefined;
   #waiting = false;
+  #request: ClientRequest | undefined;
   readonly #timer: NodeJS.Timeout;
 
   constructor(
@@ -154,7 +162,15 @@ class WatchedBody {
       if (this.#waiting) this.#fail(stallError(url, stallMs));
     }, stallMs);
     signal.addEventListener('abort', this.#abort, { once: true });
+    stream.once('request', (request: ClientRequest) => {
+      this.#request = request;
+    });
     stream.once('close', () => this.#release());
+  }
+
+  /** Whether a request without an answer failed on a connection kept from an earlier one: the other end has closed it in between. */
+  get wasStale(): boolean {
+    return this.#request?.reusedSocket === true && this.#failure === undefined;
   }
 
   async answer(): Promise<HttpAnswer> {
