@@ -84,10 +84,11 @@ describe('the way to the hub', () => {
     proxy = await startProxy();
   });
 
-  for (const [status, retries] of [
+  for (const [status, retries, says] of [
     // An answer such as a hub's: a proxy could forge what the certificate protects.
-    [203, 0],
-    [502, 1],
+    [203, 0, ' Check the proxy'],
+    [401, 0, ' It rejects the user and the password of its address.'],
+    [502, 1, ' Check the proxy'],
   ] as const) {
     it(`takes the answer ${status} of a proxy to CONNECT for the proxy's, not for the hub's: exit 5`, async () => {
       const refusing = createServer().on('connect', (_, socket) => {
@@ -100,7 +101,9 @@ describe('the way to the hub', () => {
       const result = await run('https://hub.invalid', { HTTPS_PROXY, HF_TOKEN: TOKEN, DOWNLOAD_ATTEMPTS: '2' });
       refusing.close();
       expect(result.status, result.stderr).to.equal(5);
-      expect(result.stderr).to.include(`The proxy 127.0.0.1:${port} does not connect to hub.invalid (${status})`);
+      expect(result.stderr).to.include(
+        `The proxy 127.0.0.1:${port} does not connect to hub.invalid (${status}).${says}`,
+      );
       expect(result.stderr.split('retrying')).to.have.length(1 + retries);
       expect(result.stderr).not.to.include('hunter2');
     });
@@ -130,6 +133,20 @@ describe('the way to the hub', () => {
       guarded.close();
     });
   }
+
+  it('names the proxy on the way if no byte comes: exit 5', async () => {
+    const silent = createSocketServer();
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    const ALL_PROXY = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    for (const endpoint of ['http://hub.invalid', 'https://hub.invalid']) {
+      const result = await run(endpoint, { ALL_PROXY, DOWNLOAD_ATTEMPTS: '1', DOWNLOAD_STALL_SECONDS: '0.1' });
+      expect(result.status, result.stderr).to.equal(5);
+      expect(result.stderr).to.include(
+        `hub.invalid through the proxy ${new URL(ALL_PROXY).host} sent no byte for 0.1 s`,
+      );
+    }
+    silent.close();
+  });
 
   it('reports an answer that is no HTTP/1.1 as one: exit 5', async () => {
     const other = createHttp2Server();

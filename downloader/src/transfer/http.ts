@@ -159,7 +159,7 @@ class WatchedBody {
   ) {
     const { stallMs } = options;
     this.#timer = setTimeout(() => {
-      if (this.#waiting) this.#fail(stallError(url, stallMs));
+      if (this.#waiting) this.#fail(stallError(url, options));
     }, stallMs);
     signal.addEventListener('abort', this.#abort, { once: true });
     stream.once('request', (request: ClientRequest) => {
@@ -241,11 +241,11 @@ class WatchedBody {
   }
 }
 
-function stallError(url: URL, stallMs: number): TransientError {
+function stallError(url: URL, { stallMs, proxyFor }: Pick<HttpOptions, 'stallMs' | 'proxyFor'>): TransientError {
   return new TransientError(
     new DownloaderError(
       'STALLED',
-      `${url.host} sent no byte for ${stallMs / 1000} s. Run the command again to resume; DOWNLOAD_STALL_SECONDS sets the limit.`,
+      `${url.host}${throughProxy(proxyFor(url))} sent no byte for ${stallMs / 1000} s. Run the command again to resume; DOWNLOAD_STALL_SECONDS sets the limit.`,
     ),
   );
 }
@@ -316,7 +316,8 @@ function throughProxy(proxy: URL | undefined): string {
 
 function proxyError(url: URL, cause: ProxyRefusal): Error {
   const { proxy, status } = cause;
-  const login = status === 407 ? ` ${loginAdvice(cause)}` : '';
+  // Tinyproxy answers 401 to a wrong password.
+  const login = status === 407 || status === 401 ? ` ${loginAdvice(cause)}` : '';
   const error = new DownloaderError(
     'UNREACHABLE',
     `The proxy ${proxy.host} does not connect to ${url.host} (${status}).${login} Check the proxy variables, or add ${url.hostname} to NO_PROXY, then run: heimdex-downloader download`,
