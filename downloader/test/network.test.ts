@@ -241,7 +241,9 @@ describe('the way to the hub', () => {
     ] as const) {
       const result = await runHere([], env({ ...settings, ...variables }));
       expect(result.status, result.stderr).to.equal(4);
-      expect(result.stderr).to.include(`The token in ${from} was rejected`);
+      expect(result.stderr)
+        .to.include(`The token in ${from} was rejected`)
+        .and.include('or remove it if the repository is public');
     }
     const right = await runHere([], env({ ...settings, HUGGING_FACE_HUB_TOKEN: TOKEN }));
     expect(right.status, right.stderr).to.equal(0);

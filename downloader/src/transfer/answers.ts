@@ -123,7 +123,7 @@ function authError(answer: HttpAnswer, target: RequestTarget, origin: Origin, de
   const orPassword = takesPassword ? ', or write a user and a password into HF_ENDPOINT' : '';
   const advice =
     origin.token !== undefined
-      ? `The token in ${origin.token.from} was rejected: create a new one with read access${orPassword}`
+      ? `The token in ${origin.token.from} was rejected: create a new one with read access, or remove it if the repository is public${orPassword}`
       : `It is private, requires accepting a licence, or is misspelt (the hub does not say which): check the name and set HF_TOKEN${orPassword}`;
   return new DownloaderError(
     'AUTH_REQUIRED',
