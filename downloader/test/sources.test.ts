@@ -217,6 +217,15 @@ describe('sources other than the hub', () => {
     await expectWhole(await environment([hubSource()], {}, { 'config.json': { sha256: sha256(CONFIG) } }));
   });
 
+  it("names npm's cache at once if it cannot be written: exit 5", async () => {
+    const file = join(dir.path, 'file');
+    await writeFile(file, '');
+    const result = await runHere([], await environment([npmSource()], { npm_config_cache: join(file, 'npm') }));
+    expect(result.status, result.stderr).to.equal(5);
+    expect(lastLine(result).msg).to.include('ENOTDIR').and.include('npm_config_cache');
+    expect(result.stderr).not.to.include('retrying');
+  });
+
   it('explains what to check if a version is not in the registry: exit 3', async () => {
     const result = await runHere([], await environment([npmSource('9.9.9')]));
     expect(result.status, result.stderr).to.equal(3);

@@ -9,6 +9,9 @@ import type { ByteRange } from './ranges.js';
 import { TransientError } from './retry.js';
 import type { ByteSource, OpenedBytes } from './source.js';
 
+/** Errors of npm's cache, such as in a container whose files are read-only. */
+const DISK_CODES = new Set(['EACCES', 'EDQUOT', 'ENOSPC', 'ENOTDIR', 'EPERM', 'EROFS']);
+
 /** A file inside a package of the configured registry. */
 export interface NpmFileAddress {
   readonly package: string;
@@ -138,6 +141,13 @@ export class NpmFileSource implements ByteSource {
       return new DownloaderError(
         'AUTH_REQUIRED',
         `${what}. Log in to the registry (npm login), then run: heimdex-downloader download`,
+        { cause: error },
+      );
+    }
+    if (code !== undefined && DISK_CODES.has(code)) {
+      return new DownloaderError(
+        'UNREACHABLE',
+        `${what}. npm's libraries write to its cache: name a directory for it in npm_config_cache, then run: heimdex-downloader download`,
         { cause: error },
       );
     }
