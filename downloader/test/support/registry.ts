@@ -11,6 +11,8 @@ export interface Registry {
   readonly url: string;
   /** Paths that were asked for. */
   readonly requests: string[];
+  /** Whether the package's archive is answered with 403. */
+  refused: boolean;
   close(): Promise<void>;
 }
 
@@ -33,22 +35,24 @@ export async function startRegistry(
       const dist = { tarball: `${url}/${name}/-/archive-${version}.tgz`, integrity };
       const document = { name, 'dist-tags': { latest: version }, versions: { [version]: { name, version, dist } } };
       response.setHeader('content-type', 'application/json').end(JSON.stringify(document));
-    } else if (path.endsWith('.tgz')) {
+    } else if (path.endsWith('.tgz') && !registry.refused) {
       response.setHeader('content-type', 'application/octet-stream').end(tarball);
     } else {
-      response.writeHead(404).end('{}');
+      response.writeHead(path.endsWith('.tgz') ? 403 : 404).end('{}');
     }
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return {
+  const registry: Registry = {
     url,
     requests,
+    refused: false,
     async close() {
       server.closeAllConnections();
       server.close();
       await once(server, 'close');
     },
   };
+  return registry;
 }
