@@ -36,9 +36,11 @@ export function answerError(answer: HttpAnswer, target: RequestTarget, origin: O
   const host = answer.from;
   if (mayPass(status)) {
     const limited = status === 429;
+    const orDirectly =
+      host === answer.url.host ? '' : `, or add ${answer.url.hostname} to NO_PROXY if it needs no proxy`;
     const final = new DownloaderError(
       limited ? 'RATE_LIMITED' : 'SERVER_FAILED',
-      `${host} answered ${status} for ${target.what}${limited ? ' (too many requests)' : ''}. Run the command again later: it resumes where it stopped.`,
+      `${host} answered ${status} for ${target.what}${limited ? ' (too many requests)' : ''}. Run the command again later${orDirectly}: it resumes where it stopped.`,
     );
     return new TransientError(
       final,
