@@ -146,6 +146,23 @@ describe('a download through a bad network', () => {
     expect(result.stderr).not.to.include('retrying');
   });
 
+  it('asks the hub again for a file whose store can no longer be reached', async () => {
+    const store = createServer(async ({ headers: { range = '' } }, response) => {
+      const answer = await fetch(`${hub.url}/${SPEECH_REPOSITORY}/resolve/main/${ENCODER}`, { headers: { range } });
+      response.writeHead(206, { 'content-range': answer.headers.get('content-range') ?? '', connection: 'close' });
+      response.end(Buffer.from(await answer.arrayBuffer()));
+      store.close();
+    }).listen(0, '127.0.0.1');
+    await once(store, 'listening');
+    const location = `http://127.0.0.1:${(store.address() as AddressInfo).port}/`;
+    const fault: Fault = {
+      on: { server: 'hub', kind: 'resolve', file: ENCODER },
+      do: { type: 'redirect', location },
+      times: 1,
+    };
+    await expectGood(await run([fault], { DOWNLOAD_ATTEMPTS: '2', DOWNLOAD_CONNECTIONS: '1' }));
+  });
+
   it('passes a proxy that closes each connection after its first answer without a word of it', async () => {
     const used = new WeakSet<Socket>();
     const proxy = createServer(async ({ url = '/', headers: { range }, socket }, response) => {

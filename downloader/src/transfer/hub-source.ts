@@ -61,16 +61,25 @@ export class HubFileSource implements ByteSource {
     return answer;
   }
 
-  /** Requests the signed address of an earlier request; undefined if there is none or it is refused, as once it has expired. */
+  /**
+   * Requests the signed address of an earlier request; undefined if there is none or it is refused, as once it has expired. After a failure
+   * the hub is asked again: it may know a host that can be reached.
+   */
   async #askKnown(headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<HttpAnswer | undefined> {
     const location = this.#location;
     if (location === undefined) return undefined;
     const http = await this.http();
-    const answer = await http.get(location, headers, signal);
+    const forget = () => {
+      if (this.#location === location) this.#location = undefined;
+    };
+    const answer = await http.get(location, headers, signal).catch((error: unknown) => {
+      forget();
+      throw error;
+    });
     if (answer.status >= 200 && answer.status < 300) return answer;
     answer.close();
     if (mayPass(answer.status)) throw answerError(answer, this.#target, this.origin);
-    if (this.#location === location) this.#location = undefined;
+    forget();
     return undefined;
   }
 
