@@ -138,10 +138,7 @@ export class Weights {
   }
 
   #file(entry: TensorEntry): PositionedFile {
-    const file = this.#files[entry.file];
-    if (file === undefined)
-      throw new CompilerError('CHECKPOINT_INVALID', `Expected a file number ${entry.file} of the checkpoint.`);
-    return file;
+    return this.#files[entry.file] as PositionedFile;
   }
 }
 

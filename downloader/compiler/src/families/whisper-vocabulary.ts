@@ -1,6 +1,6 @@
-import { blockSizeOf, isSmooth } from '../graph/forms.js';
+import { isSmooth } from '../graph/forms.js';
 import type { Layers } from '../graph/layers.js';
-import { quantizeBlocks, quantizeColumns } from '../graph/quantize.js';
+import { BLOCK_SIZE, quantizeBlocks, quantizeColumns } from '../graph/quantize.js';
 import { scaledWeights } from '../graph/smoothing.js';
 import { EPSILON } from './whisper-parts.js';
 
@@ -31,8 +31,7 @@ export function vocabularyScores(layers: Layers, hidden: string, vocabulary: num
   const divisors = layers.smoothing(KEY, () => valuesOf(slices()), KEY);
   const x = layers.norm(hidden, 'decoder.layer_norm', width, EPSILON, divisors);
   layers.measure(x, KEY, width);
-  const blockSize = blockSizeOf(recipe.vocabulary);
-  if (blockSize !== undefined) return inBlocks(layers, x, slices, { vocabulary, width, blockSize });
+  if (recipe.vocabulary === 'nb8') return inBlocks(layers, x, slices, { vocabulary, width });
   if (isSmooth(recipe.vocabulary)) return inTwoRows(layers, x, slices, { vocabulary, width, divisors });
   const products: string[] = [];
   for (let row = 0; row < vocabulary; row += graph.productRows) {
@@ -87,20 +86,20 @@ function inBlocks(
   layers: Layers,
   x: string,
   slices: () => Iterable<Slice>,
-  table: { readonly vocabulary: number; readonly width: number; readonly blockSize: number },
+  table: { readonly vocabulary: number; readonly width: number },
 ): string {
   const { graph, products } = layers;
-  const { vocabulary, width, blockSize } = table;
-  const blocks = Math.ceil(width / blockSize);
+  const { vocabulary, width } = table;
+  const blocks = Math.ceil(width / BLOCK_SIZE);
   const scales = new Float32Array(vocabulary * blocks);
   const values = function* (): Generator<Uint8Array> {
     for (const { first, rows, values } of slices()) {
-      const quantized = quantizeBlocks(values, rows, width, blockSize);
+      const quantized = quantizeBlocks(values, rows, width);
       scales.set(quantized.scales, first * blocks);
       yield quantized.values;
     }
   };
-  const weights = graph.streamed('vocabulary.weight', 'uint8', [vocabulary, blocks, blockSize], values);
+  const weights = graph.streamed('vocabulary.weight', 'uint8', [vocabulary, blocks, BLOCK_SIZE], values);
   const scale = graph.constant('vocabulary.scale', 'float32', [vocabulary, blocks], () => scales);
-  return products.blocks(x, { weights, scales: scale, outputs: vocabulary, inputs: width, blockSize });
+  return products.blocks(x, { weights, scales: scale, outputs: vocabulary, inputs: width });
 }

@@ -1,5 +1,4 @@
 /** Forms of matrix products, and which product of a layer has which. */
-import { BLOCK_SIZE } from './quantize.js';
 
 /**
  * Forms of a matrix product.
@@ -21,9 +20,6 @@ export type Form = 'float32' | 'float16' | 'row' | 'rowf' | 'row2' | 'row3' | 's
 export const isSmooth = (form: Form) => form === 'smooth' || form === 'smooth2';
 /** Forms for which the largest magnitudes of a product's inputs are measured. */
 export const usesPeaks = (form: Form) => form === 'rowf' || isSmooth(form);
-
-/** Inputs per scale of a product in this form; undefined for forms without blocks. */
-export const blockSizeOf = (form: Form) => (form === 'nb8' ? BLOCK_SIZE : undefined);
 
 /** What a product does in its layer: forms are chosen by it. */
 const PRODUCT_KINDS = [

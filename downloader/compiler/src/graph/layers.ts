@@ -44,11 +44,6 @@ export class Layers {
     this.products = new Products(graph, overflowSafe, inputPeaks);
   }
 
-  /** Whether the graph is the float32 one, which keeps every number as it is. */
-  get isFloat32(): boolean {
-    return this.recipe['feed-forward 1'] === 'float32';
-  }
-
   /** A tensor of the checkpoint as it is, in float32. */
   tensor(name: string, shape: readonly number[]): string {
     return this.graph.constant(name, 'float32', shape, () => this.weights.take(name, shape));
@@ -247,7 +242,8 @@ export class Layers {
         yield weights.takeRows(name, [rows, width], row, Math.min(TABLE_ROWS, rows - row));
       }
     };
-    if (this.isFloat32 || !fitsFloat16(slices())) {
+    const isFloat32 = this.recipe['feed-forward 1'] === 'float32';
+    if (isFloat32 || !fitsFloat16(slices())) {
       return graph.op('Gather', [graph.streamed(name, 'float32', [rows, width], slices), ids]);
     }
     const halves = function* (): Generator<Uint16Array> {

@@ -1,10 +1,10 @@
 import { once } from '@heimdex/common';
 import { GELU_MIN_PEAK, GELU_STEPS, ROW_STEPS, type RowSteps } from '@heimdex/onnx';
 import { toFloat16 } from '../checkpoint/data-types.js';
-import { blockSizeOf, type Form } from './forms.js';
+import type { Form } from './forms.js';
 import type { Graph, Lazy } from './graph.js';
 import { outlierCount, splitOutliers } from './outliers.js';
-import { quantizeBlocks, quantizeColumns, remaindersOf, transposed } from './quantize.js';
+import { BLOCK_SIZE, quantizeBlocks, quantizeColumns, remaindersOf, transposed } from './quantize.js';
 
 /** Weights of a product: [outputs, inputs], as in torch's linear layers. */
 export interface Matrix {
@@ -25,7 +25,6 @@ export interface BlockProduct {
   readonly scales: string;
   readonly outputs: number;
   readonly inputs: number;
-  readonly blockSize: number;
 }
 
 /** A step of the rest: half a step of the first rounding in 127 steps. */
@@ -100,13 +99,12 @@ export class Products {
       const halves = [graph.cast(x, 'float16'), graph.streamed(name, 'float16', [inputs, outputs], turned)];
       return graph.cast(graph.op('MatMul', halves), 'float32');
     }
-    const blockSize = blockSizeOf(form);
-    if (blockSize !== undefined) {
-      const blocks = Math.ceil(inputs / blockSize);
-      const quantized = once(() => quantizeBlocks(values(), outputs, inputs, blockSize));
-      const weights = graph.constant(name, 'uint8', [outputs, blocks, blockSize], () => quantized().values);
+    if (form === 'nb8') {
+      const blocks = Math.ceil(inputs / BLOCK_SIZE);
+      const quantized = once(() => quantizeBlocks(values(), outputs, inputs));
+      const weights = graph.constant(name, 'uint8', [outputs, blocks, BLOCK_SIZE], () => quantized().values);
       const scales = graph.constant(`${key}.scale`, 'float32', [outputs, blocks], () => quantized().scales);
-      return this.blocks(x, { weights, scales, outputs, inputs, blockSize });
+      return this.blocks(x, { weights, scales, outputs, inputs });
     }
     const quantized = once(() => quantizeColumns(values(), outputs, inputs, this.overflowSafe));
     const weights = graph.constant(name, 'int8', [inputs, outputs], () => quantized().values);
@@ -217,12 +215,12 @@ export class Products {
   }
 
   /** A product with weights of `quantizeBlocks` that are in the graph already. */
-  blocks(x: string, { weights, scales, outputs, inputs, blockSize }: BlockProduct): string {
+  blocks(x: string, { weights, scales, outputs, inputs }: BlockProduct): string {
     return this.#graph.runtimeOp('MatMulNBits', [x, weights, scales], {
       K: inputs,
       N: outputs,
       bits: 8,
-      block_size: blockSize,
+      block_size: BLOCK_SIZE,
       accuracy_level: 4,
     });
   }

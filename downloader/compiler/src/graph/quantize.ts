@@ -104,7 +104,7 @@ function boundPairs(row: Int8Array): void {
 }
 
 export interface QuantizedBlocks {
-  /** [outputs, blocks, blockSize], zero at 128. */
+  /** [outputs, blocks, BLOCK_SIZE], zero at 128. */
   readonly values: Uint8Array;
   /** [outputs, blocks]. */
   readonly scales: Float32Array;
@@ -114,28 +114,23 @@ export interface QuantizedBlocks {
 export const BLOCK_SIZE = 32;
 
 /**
- * Quantizes weights for the runtime's MatMulNBits: 8 bits, one scale per `blockSize` inputs of an output (symmetric). The last block
- * is filled with zeros.
+ * Quantizes weights for the runtime's MatMulNBits: 8 bits, one scale per BLOCK_SIZE inputs of an output (symmetric). The last block is
+ * filled with zeros.
  */
-export function quantizeBlocks(
-  matrix: Float32Array,
-  outputs: number,
-  inputs: number,
-  blockSize: number,
-): QuantizedBlocks {
-  const blocks = Math.ceil(inputs / blockSize);
-  const values = new Uint8Array(outputs * blocks * blockSize).fill(128);
+export function quantizeBlocks(matrix: Float32Array, outputs: number, inputs: number): QuantizedBlocks {
+  const blocks = Math.ceil(inputs / BLOCK_SIZE);
+  const values = new Uint8Array(outputs * blocks * BLOCK_SIZE).fill(128);
   const scales = new Float32Array(outputs * blocks);
   for (let output = 0; output < outputs; output++) {
     for (let block = 0; block < blocks; block++) {
-      const start = output * inputs + block * blockSize;
-      const end = Math.min(start + blockSize, (output + 1) * inputs);
+      const start = output * inputs + block * BLOCK_SIZE;
+      const end = Math.min(start + BLOCK_SIZE, (output + 1) * inputs);
       let peak = 0;
       for (let i = start; i < end; i++) peak = Math.max(peak, Math.abs(matrix[i] as number));
       const index = output * blocks + block;
       scales[index] = peak / MAX_STEP;
       const factor = peak > 0 ? MAX_STEP / peak : 0;
-      const shift = index * blockSize - start;
+      const shift = index * BLOCK_SIZE - start;
       for (let i = start; i < end; i++) values[shift + i] = ((matrix[i] as number) * factor + 128.5) | 0;
     }
   }

@@ -53,8 +53,7 @@ export class Unpickler {
         if (this.#number('uint8') > 5) throw invalid('it is of a protocol above 5');
         return;
       case OPCODES.FRAME:
-        this.#skip(8);
-        return;
+        return this.#skip(8);
       case OPCODES.MARK:
         this.#marks.push(this.#stack.length);
         return;
@@ -96,17 +95,13 @@ export class Unpickler {
       case OPCODES.TUPLE3:
         return this.#push(this.#last(opcode - OPCODES.TUPLE1 + 1));
       case OPCODES.APPEND:
-        this.#append(this.#last(1));
-        return;
+        return this.#append(this.#last(1));
       case OPCODES.APPENDS:
-        this.#append(this.#toMark());
-        return;
+        return this.#append(this.#toMark());
       case OPCODES.SETITEM:
-        this.#setItems(this.#last(2));
-        return;
+        return this.#setItems(this.#last(2));
       case OPCODES.SETITEMS:
-        this.#setItems(this.#toMark());
-        return;
+        return this.#setItems(this.#toMark());
       case OPCODES.BINPUT:
         this.#memo.set(this.#number('uint8'), this.#top());
         return;
