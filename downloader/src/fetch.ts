@@ -127,7 +127,7 @@ async function downloadLocked(
   }
   try {
     const resumedBytes = await transferFile(
-      { label: blob.label, finalPath: blob.finalPath, sizeBytes, hash: blob.hash, sources: blob.sources },
+      { ...blob, sizeBytes },
       options,
       {
         onBytes: (have) => events.onBytes(blob, have),

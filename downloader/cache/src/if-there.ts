@@ -20,6 +20,29 @@ export async function filesBelow(path: string, below = ''): Promise<string[]> {
   return files;
 }
 
+/** What a file or a directory has in it. */
+export interface SizeBelow {
+  readonly sizeBytes: number;
+  /** Time of the last write in it. */
+  readonly modifiedMs: number;
+}
+
+/** Returns the size of a file, or of all files below a directory; undefined if there is neither. Links are not followed. */
+export async function sizeBelow(path: string): Promise<SizeBelow | undefined> {
+  const info = await lstatIfThere(path);
+  if (info === undefined) return undefined;
+  let sizeBytes = 0;
+  let modifiedMs = info.mtimeMs;
+  if (!info.isDirectory()) return { sizeBytes: info.size, modifiedMs };
+  for (const name of await namesIn(path)) {
+    const inside = await sizeBelow(join(path, name));
+    if (inside === undefined) continue;
+    sizeBytes += inside.sizeBytes;
+    modifiedMs = Math.max(modifiedMs, inside.modifiedMs);
+  }
+  return { sizeBytes, modifiedMs };
+}
+
 /** Returns whether there is a directory, or a link to one. Rejects if that cannot be checked. */
 export async function isDirThere(path: string): Promise<boolean> {
   return (await unlessGone(stat(path)))?.isDirectory() ?? false;

@@ -77,8 +77,9 @@ async function lookAt(
   const listed = tree?.get(file.path);
   const named = blobId === undefined ? undefined : hashOfBlobId(blobId);
   const hash = expectedHash(locked?.sha256 ?? file.sha256, named, listed);
-  const own =
-    hash === undefined && search.configured.layout === 'plain' ? await ownHash(real, search.signal) : undefined;
+  // A plain file is identified by its sha256; if none is known, it is computed from its bytes.
+  const isSelfHashed = hash === undefined && search.configured.layout === 'plain';
+  const own = isSelfHashed ? await hashFile('sha256', real, search.signal) : undefined;
   return {
     path: file.path,
     weights: file.weights,
@@ -86,15 +87,10 @@ async function lookAt(
     blobPath: real,
     sizeBytes: info.size,
     expectedSizeBytes: locked?.sizeBytes ?? file.sizeBytes ?? (listed && sizeOfEntry(listed)),
-    hash: hash ?? own,
-    ...(own === undefined ? {} : { selfHashed: true }),
+    hash: own === undefined ? hash : { type: 'sha256', value: own },
+    ...(isSelfHashed && { selfHashed: true }),
     blobId,
   };
-}
-
-/** A plain file is identified by its sha256; if none is known, it is computed from its bytes. */
-async function ownHash(path: string, signal: AbortSignal | undefined): Promise<ContentHash> {
-  return { type: 'sha256', value: await hashFile('sha256', path, signal) };
 }
 
 function expectedHash(

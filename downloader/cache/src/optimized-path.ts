@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { isExternalDataOf } from './external-data.js';
 import type { FoundFile, FoundModel } from './found-model.js';
-import { lstatIfThere, namesIn } from './if-there.js';
+import { namesIn, sizeBelow } from './if-there.js';
 
 /** Returns the directory of all optimized models. */
 export function optimizedDir(cacheDir: string): string {
@@ -26,6 +26,11 @@ export function optimizedSources(model: Pick<FoundModel, 'files'>): ReadonlyMap<
     if (!lines.includes(undefined)) sources.set(graph.absolutePath, sourceOf(graph, lines.join('\n')));
   }
   return sources;
+}
+
+/** Returns the same of several models, without the paths. Pure. */
+export function allOptimizedSources(models: readonly Pick<FoundModel, 'files'>[]): ReadonlySet<string> {
+  return new Set(models.flatMap((model) => [...optimizedSources(model).values()]));
 }
 
 function sourceOf({ hash }: FoundFile, lines: string): string {
@@ -65,20 +70,6 @@ export async function scanOptimized(cacheDir: string): Promise<readonly Optimize
   return found;
 }
 
-/** Returns those whose source no configured model has. Pure. */
-export function unusedOptimized(
-  prepared: readonly OptimizedSource[],
-  configured: readonly Pick<FoundModel, 'files'>[],
-): readonly OptimizedSource[] {
-  const used = new Set(configured.flatMap((model) => [...optimizedSources(model).values()]));
-  return prepared.filter(({ source }) => !used.has(source));
-}
-
-async function bytesBelow(dir: string): Promise<number> {
-  let bytes = 0;
-  for (const name of await namesIn(dir)) {
-    const info = await lstatIfThere(join(dir, name));
-    bytes += info?.isDirectory() ? await bytesBelow(join(dir, name)) : (info?.size ?? 0);
-  }
-  return bytes;
+async function bytesBelow(path: string): Promise<number> {
+  return (await sizeBelow(path))?.sizeBytes ?? 0;
 }

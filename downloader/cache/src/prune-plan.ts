@@ -3,10 +3,10 @@ import { join, posix } from 'node:path';
 import { isAbandoned, sumSizes } from '@heimdex/common';
 import { isCheckpointFile } from './checkpoint-files.js';
 import { isExternalData } from './external-data.js';
-import type { FoundModel, ModelInspection } from './found-model.js';
+import type { ModelInspection } from './found-model.js';
 import type { ModelsLock } from './lock-file.js';
 import type { Manifest } from './manifest-types.js';
-import { type OptimizedSource, unusedOptimized } from './optimized-path.js';
+import { allOptimizedSources, type OptimizedSource } from './optimized-path.js';
 import type { OptimizedRecord } from './optimized-record.js';
 import { pruneCompiled } from './prune-compiled.js';
 import type { PruneReason, PruneStep } from './prune-types.js';
@@ -121,13 +121,14 @@ function pruneOptimized(
   configured: readonly ModelInspection[],
   recorded: readonly OptimizedRecord[] | undefined,
 ): PruneStep[] {
-  const found = configured.flatMap(({ found: model }): FoundModel[] => (model === undefined ? [] : [model]));
+  const found = configured.flatMap(({ found: model }) => model ?? []);
   if (found.length < configured.length) return [];
-  const unused = unusedOptimized(prepared, found);
+  const used = allOptimizedSources(found);
+  const unused = prepared.filter(({ source }) => !used.has(source));
   const dir = ({ path, sizeBytes }: { readonly path: string; readonly sizeBytes: number }, reason: PruneReason) =>
     ({ path, kind: 'directory', reason, freedBytes: sizeBytes }) as const;
   const unrecorded = prepared
-    .filter((source) => recorded !== undefined && !unused.includes(source))
+    .filter(({ source }) => recorded !== undefined && used.has(source))
     .flatMap(({ source, forms }) =>
       forms.filter(({ form }) => !recorded?.some((record) => record.source === source && record.form === form)),
     );

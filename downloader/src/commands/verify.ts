@@ -1,10 +1,10 @@
 import {
+  allOptimizedSources,
   type CacheError,
   checkOptimized,
   type FoundModel,
   type OptimizedCheck,
   type OptimizedRecord,
-  optimizedSources,
   PREPARE_COMMAND,
   readVerifications,
   type VerifyResult,
@@ -79,7 +79,7 @@ async function verifyOptimized(
   level: 'quick' | 'full',
   signal: AbortSignal,
 ): Promise<OptimizedResult[]> {
-  const sources = new Set(found.flatMap((model) => [...optimizedSources(model).values()]));
+  const sources = allOptimizedSources(found);
   const results: OptimizedResult[] = [];
   for (const record of records.filter(({ source }) => sources.has(source))) {
     signal.throwIfAborted();

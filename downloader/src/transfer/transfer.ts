@@ -1,19 +1,16 @@
-import type { ContentHash } from '@heimdex/cache';
 import { asDiskError, throwDiskError } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { fromAnySource } from './any-source.js';
+import type { Unfinished } from './leftovers.js';
 import { PartFetcher } from './part-fetcher.js';
 import { PartialFile } from './partial-file.js';
 import type { ByteSource } from './source.js';
 import type { TransferEvents, TransferOptions } from './transfer-options.js';
 
 /** One file to fetch. */
-export interface TransferJob {
-  /** For messages: the file's path in its repository. */
+export interface TransferJob extends Unfinished {
+  /** For messages: repository and path. */
   readonly label: string;
-  readonly finalPath: string;
-  readonly sizeBytes: number;
-  readonly hash: ContentHash;
   /** Tried in order; the next one if one does not answer. */
   readonly sources: readonly ByteSource[];
 }
