@@ -18,7 +18,7 @@ function headingsOf(page: string): string[] {
 
 /** Names of other programs, of the Python service, and to be replaced by the reader. */
 const OTHERS =
-  /^(OTEL_(EXPORTER_OTLP_HEADERS|TRACES_SAMPLER(_ARG)?)|NODE_USE_SYSTEM_CA|HF_(HUB_DOWNLOAD_TIMEOUT|XET_HIGH_PERFORMANCE)|S16_LE|(MY|OLD)_PROJECT|BATCH_(SIZE|TIMEOUT_MS)|FEATURE_FACE_DETECTION|FACE_SIMILARITY_THRESHOLD)$/;
+  /^(OTEL_(EXPORTER_OTLP_HEADERS|TRACES_SAMPLER(_ARG)?)|NODE_USE_SYSTEM_CA|HF_XET_HIGH_PERFORMANCE|S16_LE|(MY|OLD)_PROJECT|BATCH_(SIZE|TIMEOUT_MS)|FEATURE_FACE_DETECTION|FACE_SIMILARITY_THRESHOLD)$/;
 
 const lines = (...args: string[]) => output('git', args).trim().split('\n');
 const pages = lines('ls-files', '*.md');

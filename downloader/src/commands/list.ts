@@ -73,12 +73,6 @@ export async function list(context: CommandContext): Promise<undefined> {
   print(args.json ? document(listing) : words(listing));
 }
 
-function describeOptimized(bytes: number, forms: readonly { readonly recorded: boolean }[]): string {
-  const unrecorded = forms.filter(({ recorded }) => !recorded).length;
-  const remark = unrecorded === 0 ? '' : `, ${unrecorded} of them not in the lock file and so not used`;
-  return `optimized  ${formatCount(forms.length, 'model')}: ${formatBytes(bytes)}${remark}`;
-}
-
 function document({ contents, roles, compilable, whisper, compiled, preparedBytes, optimizedModels }: Listing) {
   return {
     cacheDir: contents.cacheDir,
@@ -120,30 +114,18 @@ function checkpointField(checkpoint: CompilableCheckpoint | undefined) {
   return { path: checkpoint.path, bytes: checkpoint.sizeBytes, modelType: checkpoint.modelType };
 }
 
-function words({
-  contents,
-  roles,
-  compilable,
-  whisper,
-  named,
-  compiled,
-  preparedBytes,
-  optimizedModels,
-}: Listing): string {
+function words(listing: Listing): string {
+  const { contents, roles, compilable, whisper, named, compiled } = listing;
+  const row = (name: string, sizeBytes: number, usedMs?: number, unfinished = 0) => {
+    const lastUsed = timeOf(usedMs)?.slice(0, 10) ?? '-';
+    return [name, formatBytes(sizeBytes), lastUsed, configuredFor(roles.get(name), unfinished)];
+  };
   const rows = [
-    ...contents.repositories.map((repository) => [
-      repository.repository,
-      formatBytes(repository.sizeBytes),
-      timeOf(repository.lastUsedMs)?.slice(0, 10) ?? '-',
-      configuredFor(roles.get(repository.repository), sumSizes(repository.partials)),
-    ]),
-    ...contents.plainFiles.map((file) => [
-      file.name,
-      formatBytes(file.sizeBytes),
-      timeOf(file.lastUsedMs)?.slice(0, 10) ?? '-',
-      configuredFor(roles.get(file.name), 0),
-    ]),
-    ...whisper.map(({ path, sizeBytes }) => [path, formatBytes(sizeBytes), '-', configuredFor(roles.get(path), 0)]),
+    ...contents.repositories.map(({ repository, sizeBytes, lastUsedMs, partials }) =>
+      row(repository, sizeBytes, lastUsedMs, sumSizes(partials)),
+    ),
+    ...contents.plainFiles.map(({ name, sizeBytes, lastUsedMs }) => row(name, sizeBytes, lastUsedMs)),
+    ...whisper.map(({ path, sizeBytes }) => row(path, sizeBytes)),
   ];
   /** Whether a checkpoint, of any repository or of this one, has a compiled form that this machine uses. */
   const isCompiled = (checkpoint: string, repository?: string) =>
@@ -157,11 +139,9 @@ function words({
     ...compiled.map(describeCompiled),
     ...[...compilable]
       .filter(([name, { path }]) => !isCompiled(path, name))
-      .map(([name, { path, sizeBytes, modelType }]) => canBe(name, path, sizeBytes, modelType)),
-    ...whisper
-      .filter(({ path }) => named.has(path) && !isCompiled(path))
-      .map(({ path, sizeBytes, modelType }) => canBe(path, path, sizeBytes, modelType)),
-    ...(preparedBytes === 0 ? [] : [describeOptimized(preparedBytes, optimizedModels)]),
+      .map(([name, checkpoint]) => canBe(name, checkpoint)),
+    ...whisper.filter(({ path }) => named.has(path) && !isCompiled(path)).map((file) => canBe(file.path, file)),
+    ...(listing.preparedBytes === 0 ? [] : [describeOptimized(listing)]),
   ];
   const total = `${formatBytes(contents.sizeBytes)} in ${contents.cacheDir}`;
   if (rows.length + more.length === 0) return `Nothing in ${contents.cacheDir}.\n`;
@@ -177,7 +157,13 @@ function describeCompiled({ repository, sizeBytes, manifest }: CompiledDir): str
   return `compiled  ${repository} (${manifest.precision}): ${formatBytes(sizeBytes)}, from ${manifest.sources[0]?.path}${use}`;
 }
 
-function canBe(name: string, path: string, sizeBytes: number, modelType: string): string {
+function describeOptimized({ preparedBytes, optimizedModels }: Listing): string {
+  const unrecorded = optimizedModels.filter(({ recorded }) => !recorded).length;
+  const remark = unrecorded === 0 ? '' : `, ${unrecorded} of them not in the lock file and so not used`;
+  return `optimized  ${formatCount(optimizedModels.length, 'model')}: ${formatBytes(preparedBytes)}${remark}`;
+}
+
+function canBe(name: string, { path, sizeBytes, modelType }: CompilableCheckpoint): string {
   const of = name === path ? '' : ` (${path})`;
   return `can be compiled  ${name}${of}: ${formatBytes(sizeBytes)}, ${modelType}`;
 }
