@@ -126,10 +126,14 @@ function withCommand(message: string, args: Arguments | undefined): string {
   );
 }
 
+/** The command line to run again. */
+function lineOf(args: Arguments | undefined): string {
+  return args?.line ?? 'heimdex-downloader download';
+}
+
 function interruptedText(args: Arguments | undefined): string {
   const isResumed = args === undefined || ['download', 'update'].includes(args.command);
-  const next = args?.line ?? 'heimdex-downloader download';
-  return `Interrupted. ${isResumed ? 'Received bytes are kept; to resume' : 'To start again'}, run: ${next}`;
+  return `Interrupted. ${isResumed ? 'Received bytes are kept; to resume' : 'To start again'}, run: ${lineOf(args)}`;
 }
 
 /** Logs the error once and returns the exit status. */
@@ -147,10 +151,9 @@ function report(error: unknown, signal: AbortSignal, log: Logger, args?: Argumen
     log.error({ event: 'failed', code: known.code }, known.message);
     return EXIT_STATUS[CACHE_EXITS[known.code]];
   }
-  const stack = error instanceof Error ? error.stack : undefined;
   log.error(
-    { event: 'failed', code: 'INTERNAL', ...(stack === undefined ? {} : { stack }) },
-    `Internal error: ${messageOf(error)}. For details, run: LOG_LEVEL=debug heimdex-downloader`,
+    { event: 'failed', code: 'INTERNAL', stack: error instanceof Error ? error.stack : undefined },
+    `Internal error: ${messageOf(error)}. For details, run: LOG_LEVEL=debug ${lineOf(args)}`,
   );
   return EXIT_STATUS.unexpected;
 }

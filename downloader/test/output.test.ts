@@ -4,6 +4,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { visible, visibleLines } from '@heimdex/common';
 import { expect } from 'chai';
@@ -11,6 +12,7 @@ import { EXIT_STATUS } from '../src/errors.js';
 import { lockEvents } from '../src/lock-events.js';
 import { openLog } from '../src/log.js';
 import { barLine } from '../src/progress/bar.js';
+import { run } from '../src/run.js';
 import { runHere, testEnvironment } from './support/program.js';
 
 const BIN = fileURLToPath(new URL('../../bin/heimdex-downloader.js', import.meta.url));
@@ -117,6 +119,22 @@ describe('output that cannot be written', () => {
       child.stdout.destroy();
       expect(await once(child, 'close'), command).to.deep.equal([expected, null]);
     }
+  });
+
+  it('by a bug names the command that shows more of it, not a download', async () => {
+    const stdout = new Writable();
+    stdout.write = () => {
+      throw new Error('nobody knows why');
+    };
+    const lines: string[] = [];
+    const stderr = { write: (line: string) => lines.push(line) > 0 };
+    const env = testEnvironment('/nowhere/at/all', 'http://127.0.0.1:1');
+    const { signal } = new AbortController();
+    const status = await run({ argv: ['list', '--json'], env, stdin: Readable.from([]), stdout, stderr, signal });
+    expect(status).to.equal(EXIT_STATUS.unexpected);
+    expect(JSON.parse(lines.join('')).msg).to.equal(
+      'Internal error: nobody knows why. For details, run: LOG_LEVEL=debug heimdex-downloader list --json',
+    );
   });
 
   it('does not change the status if only messages are lost', async () => {
