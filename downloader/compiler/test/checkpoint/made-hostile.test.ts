@@ -107,20 +107,27 @@ describe('a safetensors file made to mislead', () => {
 describe('a config.json made to mislead', () => {
   const dir = temporaryDir();
 
-  for (const [config, named] of [
+  const refused: readonly (readonly [config: object, named: string, code?: string])[] = [
     [{ hidden_size: 1e9 }, 'hidden_size'],
-    [{ num_hidden_layers: 1e6 }, 'num_hidden_layers'],
+    [{ num_hidden_layers: 1e15 }, 'num_hidden_layers'],
     [{ num_hidden_layers: -1 }, 'num_hidden_layers'],
     [{ intermediate_size: '32' }, 'intermediate_size'],
     [{ vocab_size: 1.5 }, 'vocab_size'],
-    [{ vocab_size: 1 << 22 }, 'word_embeddings'],
-    [{ intermediate_size: 1 << 22 }, 'intermediate.dense.weight'],
+    [{ vocab_size: 1 << 22 }, 'word_embeddings', 'TENSOR_SHAPE'],
+    [{ intermediate_size: 1 << 22 }, 'intermediate.dense.weight', 'TENSOR_SHAPE'],
+    [{ num_attention_heads: 3 }, '3 heads'],
     [{ layer_norm_eps: -1 }, 'layer_norm_eps'],
     [{ layer_norm_eps: 1e30 }, 'layer_norm_eps'],
+    [{ layer_norm_eps: 'small' }, 'layer_norm_eps'],
     [{ hidden_size: 'x'.repeat(1 << 20) }, 'hidden_size'],
     [{ model_type: 'x'.repeat(1 << 20) }, 'model_type'],
+    [{ model_type: 'deberta-v2' }, 'whisper, siglip, bert, xlm-roberta'],
+    [{ model_type: '__proto__' }, 'model_type'],
+    [{ model_type: 'xlm-roberta', pad_token_id: -5 }, 'pad_token_id'],
     [{ hidden_act: 'x'.repeat(1 << 20) }, 'activation'],
-  ] as const) {
+    [{ hidden_act: 'constructor' }, 'activation'],
+  ];
+  for (const [config, named, code = 'CONFIG_UNSUPPORTED'] of refused) {
     it(`is refused by the value's name: ${JSON.stringify(config).slice(0, 60)}`, async () => {
       const checkpoint = dir.write('model.safetensors', safetensorsFile(bertTensors()));
       const before = process.memoryUsage().rss;
@@ -133,6 +140,7 @@ describe('a config.json made to mislead', () => {
           overflowSafe: true,
         }),
       );
+      expect(error.code).to.equal(code);
       expect(error.message).to.include(named).and.have.length.below(500);
       expect(process.memoryUsage().rss - before).to.be.below(64 << 20);
     });
