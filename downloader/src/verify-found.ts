@@ -3,7 +3,7 @@ import { type CacheState, type ModelState, needsOnlyCompiling, withDamaged } fro
 import { wrongCheckpoint } from './compile/cannot-compile.js';
 import { DownloaderError } from './errors.js';
 import { listRemoteFiles } from './list-remote-files.js';
-import { mustBeRead } from './locked.js';
+import { mustBeRead } from './lock-entries.js';
 import { isOffline, offlineReason } from './offline.js';
 import type { Remote } from './remote.js';
 

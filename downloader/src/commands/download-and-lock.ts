@@ -12,16 +12,16 @@ import { formatBytes, formatCount, messageOf } from '@heimdex/common';
 import { acquireLock, type HeldLock, whileHeld } from '../blob-lock.js';
 import { type CacheState, lockedFile, type ModelState } from '../cache-state.js';
 import { makeDir } from '../disk.js';
-import { wasFound } from '../downloaded.js';
 import { fetchBlobs, transferOptions } from '../fetch.js';
+import { lockFound, lockPublished, updateLock } from '../lock-entries.js';
 import { lockEvents } from '../lock-events.js';
-import { lockFound, lockPublished, updateLock } from '../locked.js';
 import { NOTHING_FETCHED } from '../metrics.js';
 import { fetchText, type Plan, type PlannedModel, totalsOf } from '../plan.js';
 import { FetchProgress, type FetchTotals } from '../progress/fetch-progress.js';
 import { assertLinks, Publisher, publishCacheTag } from '../publish.js';
 import { recordVerified, verifiedHashes } from '../record-verified.js';
 import { HashThread } from '../transfer/hash-thread.js';
+import { wasFound } from '../was-found.js';
 import type { CommandContext } from './context.js';
 
 /** Result of running a plan. */

@@ -11,7 +11,7 @@ import { archivedBlobs, type ExportedModel, writeArchive } from '../archive/writ
 import { type CacheState, isComplete, readCacheState } from '../cache-state.js';
 import { asDiskError, makeDirOf, outputPath } from '../disk.js';
 import { DownloaderError } from '../errors.js';
-import { lockFound } from '../locked.js';
+import { lockFound } from '../lock-entries.js';
 import type { RunFigures } from '../metrics.js';
 import { assertReadable, missingLines } from '../plan-download.js';
 import type { CommandContext } from './context.js';
