@@ -54,6 +54,12 @@ export interface PlannedBlob {
   readonly resumableBytes: number;
 }
 
+/** Returns the plan for some of its models, with their blobs alone. */
+export function withModels(plan: Plan, models: Plan['models']): Plan {
+  const needed = new Set(models.flatMap(({ files }) => files.map(({ blob }) => blob)));
+  return { ...plan, models, blobs: plan.blobs.filter((blob) => needed.has(blob)) };
+}
+
 /** Costs of a plan. */
 export interface PlanTotals {
   readonly fetchFiles: number;

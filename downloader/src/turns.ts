@@ -1,5 +1,5 @@
 import { compileOfFetched, compileOfFound } from './compile/plan-compile.js';
-import { type Plan, totalsOf } from './plan.js';
+import { type Plan, totalsOf, withModels } from './plan.js';
 
 /**
  * Splits a plan into parts that run one after the other: first what is not compiled, then each repository whose checkpoint is on
@@ -8,8 +8,7 @@ import { type Plan, totalsOf } from './plan.js';
 export function plansInTurn(plan: Plan): readonly Plan[] {
   const compiled = plan.models.filter(({ remoteFiles }) => remoteFiles.state.configured.compile !== undefined);
   const part = (models: Plan['models'], more: Partial<Plan> = {}): Plan => {
-    const needed = new Set(models.flatMap(({ files }) => files.map(({ blob }) => blob)));
-    return { complete: [], compile: [], models, blobs: plan.blobs.filter((blob) => needed.has(blob)), ...more };
+    return { ...withModels(plan, models), complete: [], compile: [], ...more };
   };
   const first = part(
     plan.models.filter((model) => !compiled.includes(model)),

@@ -4,7 +4,7 @@ import { isComplete, type ModelState, needsOnlyCompiling, readCacheState } from 
 import { DownloaderError } from '../errors.js';
 import { NOTHING_FETCHED, type RunFigures } from '../metrics.js';
 import { isOffline, offlineReason, onlineCommand } from '../offline.js';
-import { type Plan, type PlannedFile, type PlannedModel, totalsOf } from '../plan.js';
+import { type Plan, type PlannedFile, type PlannedModel, totalsOf, withModels } from '../plan.js';
 import { planAll } from '../plan-download.js';
 import { whileNonePrunes } from '../volume-lock.js';
 import type { CommandContext } from './context.js';
@@ -78,9 +78,10 @@ function isIncomplete({ remoteFiles: { state }, files }: PlannedModel): boolean 
 function withoutSettled(plan: Plan, wanted: ReadonlySet<PlannedModel>): Plan {
   const isSettled = (model: PlannedModel) =>
     !wanted.has(model) && model.remoteFiles.state.inspection.found?.compiled !== undefined;
-  const models = plan.models.filter((model) => !isSettled(model));
-  const needed = new Set(models.flatMap(({ files }) => files.map(({ blob }) => blob)));
-  return { ...plan, models, blobs: plan.blobs.filter((blob) => needed.has(blob)) };
+  return withModels(
+    plan,
+    plan.models.filter((model) => !isSettled(model)),
+  );
 }
 
 async function changeOf(model: PlannedModel, lock: ModelsLock | undefined, signal: AbortSignal): Promise<ModelChange> {

@@ -85,7 +85,7 @@ export async function compileModel(
       checkpoint: checkpoint.main,
       verified: checkpoint.files.map(({ absolutePath }) => absolutePath),
       config: network,
-      emptyText: await emptyTextOf(state),
+      emptyText: await readSpecialTokens(state),
       ...(dense && { dense: { ...dense, checkpoint: denseWeights(state) } }),
       dir: temporary,
       precision: compile.precision,
@@ -177,8 +177,8 @@ function denseWeights({ configured, inspection }: ModelState): string {
   return weights.absolutePath;
 }
 
-/** Reads the token ids that the self-check needs from the tokenizer. */
-async function emptyTextOf({ inspection }: ModelState): Promise<readonly number[] | undefined> {
+/** Reads the token ids around every text, which the self-check needs, from the tokenizer. */
+async function readSpecialTokens({ inspection }: ModelState): Promise<readonly number[] | undefined> {
   const { found } = inspection.files.find(({ file: { path } }) => basename(path) === 'tokenizer.json') ?? {};
   return found && readEmptyText(found.absolutePath);
 }
