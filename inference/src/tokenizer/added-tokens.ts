@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, objectAt } from '../json.js';
+import { isObject, type JsonObject, objectAt, objectsAt } from '../json.js';
 import { isSpace, type Normalizer } from './normalizers.js';
 import { PieceTrie } from './piece-trie.js';
 import { WORD_CHARACTER } from './unicode.js';
@@ -16,32 +16,23 @@ interface AddedToken {
   readonly singleWord: boolean;
 }
 
-/** Finds tokens added to a vocabulary, such as `<s>`, in a text. */
-export class AddedTokens {
-  readonly #raw: TokenFinder;
-  readonly #normalized: TokenFinder;
+/** Find the tokens added to a vocabulary, such as `<s>`: in the original text, and in what is between those after normalization. */
+export interface AddedTokens {
+  readonly raw: TokenFinder;
+  readonly normalized: TokenFinder;
+}
 
-  /** `tokens` is `added_tokens` of tokenizer.json. Throws for one of which normalization leaves nothing. */
-  constructor(tokens: unknown, normalize: Normalizer) {
-    const all = Array.isArray(tokens) ? tokens.filter(isObject) : [];
-    const isRaw = (token: JsonObject): boolean => !(token.normalized ?? token.special !== true);
-    this.#raw = new TokenFinder(all.filter(isRaw).map((token) => readToken(token)));
-    this.#normalized = new TokenFinder(
-      all
-        .filter((token) => !isRaw(token))
-        .map((token) => readToken({ ...token, content: normalizedContent(String(token.content), normalize) })),
-    );
-  }
-
-  /** Splits the original text. */
-  split(text: string): Iterable<Section> {
-    return this.#raw.split(text);
-  }
-
-  /** Splits a section after normalization. */
-  splitNormalized(text: string): Iterable<Section> {
-    return this.#normalized.split(text);
-  }
+/** Reads `added_tokens` of tokenizer.json. Throws for one of which normalization leaves nothing. */
+export function readAddedTokens(json: JsonObject, normalize: Normalizer): AddedTokens {
+  const all = objectsAt(json, 'added_tokens');
+  const isRaw = (token: JsonObject): boolean => !(token.normalized ?? token.special !== true);
+  const others = all.filter((token) => !isRaw(token)).map(readToken);
+  return {
+    raw: new TokenFinder(all.filter(isRaw).map(readToken)),
+    normalized: new TokenFinder(
+      others.map((token) => ({ ...token, content: normalizedContent(token.content, normalize) })),
+    ),
+  };
 }
 
 /**
@@ -49,8 +40,9 @@ export class AddedTokens {
  * behind it. Those that tokenizer_config.json declares replace them, or are added, as in transformers.
  */
 export function withLibraryIds(json: JsonObject, declared: readonly JsonObject[]): JsonObject {
-  const own = Array.isArray(json.added_tokens) ? json.added_tokens.filter(isObject) : [];
-  const tokens = [...own, ...declared].filter(({ content }) => typeof content === 'string' && content !== '');
+  const tokens = [...objectsAt(json, 'added_tokens'), ...declared].filter(
+    ({ content }) => typeof content === 'string' && content !== '',
+  );
   const { vocab } = objectAt(json, 'model');
   const pieces: readonly (readonly [piece: unknown, id: unknown])[] = Array.isArray(vocab)
     ? vocab.map((entry, id) => [Array.isArray(entry) ? entry[0] : undefined, id])

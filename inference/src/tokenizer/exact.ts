@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, objectAt, stringAt } from '../json.js';
-import { AddedTokens } from './added-tokens.js';
+import { type AddedTokens, readAddedTokens } from './added-tokens.js';
 import { BytePairModel } from './byte-pairs.js';
 import { createNormalizer, keepsStart, type Normalizer } from './normalizers.js';
 import { createPreTokenizer, type PreTokenizer } from './pre-tokenizers.js';
@@ -21,7 +21,7 @@ export function createExactSource(json: JsonObject, lowerCases: boolean): ExactS
     lowerCases ? lowered(normalize) : normalize,
     supported(json, 'pre_tokenizer', createPreTokenizer),
     new CachedModel(supported(json, 'model', createModel)),
-    new AddedTokens(json.added_tokens, normalize),
+    readAddedTokens(json, normalize),
     supported(json, 'post_processor', readSpecialTokens),
     json.slow === true,
   );
@@ -130,13 +130,13 @@ class ExactSource {
   /** Words, and the ids of the added tokens between them. */
   *#parts(text: string): Iterable<string | number> {
     let first = true;
-    for (const raw of this.added.split(text)) {
+    for (const raw of this.added.raw.split(text)) {
       if ('id' in raw) yield raw.id;
       else {
         const text = this.normalize(raw.text);
         // Not where normalization has left out what it began with, but in Python's slow tokenizers.
         let begins = first && (this.slow || this.#keepsStart(raw.text, text));
-        for (const section of this.added.splitNormalized(text)) {
+        for (const section of this.added.normalized.split(text)) {
           if ('id' in section) yield section.id;
           else yield* this.preTokenize(section.text, begins);
           begins = false;

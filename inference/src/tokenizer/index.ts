@@ -1,3 +1,4 @@
+export { type HubTokenizer, openLibrary } from './library.js';
 export { readTokenizerJson } from './slow/read.js';
 export {
   createTokenizer,

@@ -4,11 +4,24 @@ import { type JsonObject, objectAt } from '../json.js';
 
 /** The used part of the library; its declarations do not resolve under NodeNext. */
 interface HubLibrary {
+  readonly Tokenizer: new (json: JsonObject, settings: JsonObject) => HubTokenizer;
   readonly SplitPreTokenizer: new (config: JsonObject) => { readonly pattern: RegExp | null };
   readonly ByteLevelPreTokenizer: new (config: JsonObject) => { pre_tokenize_text(text: string): readonly string[] };
 }
 
+export interface HubTokenizer {
+  decode(
+    ids: readonly number[],
+    options: { readonly skip_special_tokens: boolean; readonly clean_up_tokenization_spaces?: boolean },
+  ): string;
+}
+
 const library: HubLibrary = hub as unknown as HubLibrary;
+
+/** The library's own tokenizer, which decodes tokens of every kind. It refuses an empty list. */
+export function openLibrary(json: JsonObject, settings: JsonObject): HubTokenizer {
+  return new library.Tokenizer(json, settings);
+}
 
 /** The expression of a `pattern`. The library converts Oniguruma's expressions to JavaScript's. */
 export function patternOf(config: JsonObject): RegExp {

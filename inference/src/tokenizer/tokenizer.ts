@@ -1,3 +1,4 @@
+import { tokenIds } from '@heimdex/cache';
 import { isObject, type JsonObject, objectAt, readJsonObject, stringAt } from '../json.js';
 import { withLibraryIds } from './added-tokens.js';
 import { truncatesLeft, withClassSettings } from './class-settings.js';
@@ -100,14 +101,9 @@ function padId(json: JsonObject, config: JsonObject): number | undefined {
 }
 
 function idOfToken(json: JsonObject, name: string): number | undefined {
-  const added = Array.isArray(json.added_tokens) ? json.added_tokens.filter(isObject) : [];
-  const id = added.find(({ content }) => content === name)?.id;
-  if (typeof id === 'number') return id;
+  const id = tokenIds(json)(name);
   const { vocab } = objectAt(json, 'model');
-  if (Array.isArray(vocab)) {
-    const index = vocab.findIndex((entry) => Array.isArray(entry) && entry[0] === name);
-    return index < 0 ? undefined : index;
-  }
-  const knownId = isObject(vocab) ? vocab[name] : undefined;
-  return typeof knownId === 'number' ? knownId : undefined;
+  if (id !== undefined || !Array.isArray(vocab)) return id;
+  const index = vocab.findIndex((entry) => Array.isArray(entry) && entry[0] === name);
+  return index < 0 ? undefined : index;
 }

@@ -9,8 +9,9 @@ describe("the texts of Whisper's tokens", () => {
     needsShared(this, `${WHISPER_BASE}/tokenizer.json`);
     const tokenizer = await WhisperTokenizer.open(inShared(WHISPER_BASE));
     const texts = TokenTexts.read(tokenizer.json);
+    const opened = tokenizer.openLibrary();
     const library = (tokens: readonly number[]) =>
-      tokenizer.library.decode(tokens, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
+      opened.decode(tokens, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
     const all = Array.from({ length: tokenizer.id('<|endoftext|>') ?? 0 }, (_, token) => token);
     const sequences = [...all.map((token) => [token]), all, [...all].reverse(), [...all, 50_257, 50_258]];
     expect(sequences.filter((tokens) => texts?.decode(tokens) !== library(tokens))).to.deep.equal([]);

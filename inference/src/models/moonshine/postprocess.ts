@@ -1,5 +1,5 @@
-import { Tokenizer } from '@huggingface/tokenizers';
 import type { JsonObject } from '../../json.js';
+import { openLibrary } from '../../tokenizer/index.js';
 import { compressionRatio } from '../decoding/compression-ratio.js';
 import type { Decoded } from './network.js';
 import type { UtteranceResult } from './window.js';
@@ -7,15 +7,10 @@ import type { UtteranceResult } from './window.js';
 /** Decodes tokens to text with the repository's tokenizer.json. */
 export type TokensToText = (tokens: readonly number[]) => string;
 
-/** The part of the library's class used here; its own declarations do not resolve under NodeNext. */
-interface HubTokenizer {
-  decode(ids: number[], options: { readonly skip_special_tokens: boolean }): string;
-}
-
 export function tokensToText(json: JsonObject, config: JsonObject): TokensToText {
-  const tokenizer: HubTokenizer = new Tokenizer(json, config);
+  const library = openLibrary(json, config);
   // The library refuses an empty list.
-  return (tokens) => (tokens.length === 0 ? '' : tokenizer.decode([...tokens], { skip_special_tokens: true }).trim());
+  return (tokens) => (tokens.length === 0 ? '' : library.decode(tokens, { skip_special_tokens: true }).trim());
 }
 
 /** The result of one utterance. The end token counts in the mean, as in Whisper's reference code. */

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, numberAt } from '../../json.js';
+import { type JsonObject, numberAt, objectsAt } from '../../json.js';
 
 /** The parts of a tokenizer that the defaults are derived from. */
 export interface KnownTokens {
@@ -47,7 +47,7 @@ export function generationDefaults(config: JsonObject, tokens: KnownTokens): Jso
 
 /** Special tokens named by a two- or three-letter code. No task token has such a name. */
 function languagesOf(json: JsonObject): JsonObject {
-  const added = Array.isArray(json.added_tokens) ? json.added_tokens.filter(isObject) : [];
+  const added = objectsAt(json, 'added_tokens');
   const languages = added.filter(({ content }) => typeof content === 'string' && /^<\|[a-z]{2,3}\|>$/.test(content));
   return Object.fromEntries(languages.map(({ content, id }) => [String(content), id]));
 }

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, objectAt, stringAt } from '../../json.js';
+import { type JsonObject, objectAt, objectsAt, stringAt } from '../../json.js';
 
 /**
  * The texts of all tokens, as UTF-8 in one array. As strings of their own, with the merges of the encoder, they are 20 MB of objects,
@@ -20,7 +20,7 @@ export class TokenTexts {
     for (const [token, id] of Object.entries(objectAt(objectAt(json, 'model'), 'vocab'))) {
       if (isId(id)) texts[id] = Uint8Array.from(token, (letter) => BYTES.get(letter) ?? 0);
     }
-    for (const { id, content, special } of Array.isArray(json.added_tokens) ? json.added_tokens.filter(isObject) : []) {
+    for (const { id, content, special } of objectsAt(json, 'added_tokens')) {
       if (isId(id)) texts[id] = new TextEncoder().encode(special === true ? '' : String(content));
     }
     const starts = new Uint32Array(texts.length + 1);

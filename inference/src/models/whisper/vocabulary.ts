@@ -1,8 +1,13 @@
 import { join } from 'node:path';
 import { tokenIds } from '@heimdex/cache';
-import { Tokenizer } from '@huggingface/tokenizers';
-import { isObject, type JsonObject, objectAt, readOptionalObject } from '../../json.js';
-import { createTokenizer, readTokenizerJson, type TextTokenizer } from '../../tokenizer/index.js';
+import { type JsonObject, objectAt, objectsAt, readOptionalObject } from '../../json.js';
+import {
+  createTokenizer,
+  type HubTokenizer,
+  openLibrary,
+  readTokenizerJson,
+  type TextTokenizer,
+} from '../../tokenizer/index.js';
 import type { WhisperConfig } from './config.js';
 import type { KnownTokens } from './generation-defaults.js';
 import { isTimestamp } from './segments.js';
@@ -21,14 +26,6 @@ export interface SpecialTokens {
   readonly firstTimestamp: number;
 }
 
-/** The part of the library's class used here; its own declarations do not resolve under NodeNext. */
-interface HubTokenizer {
-  decode(
-    ids: readonly number[],
-    options: { readonly skip_special_tokens: boolean; readonly clean_up_tokenization_spaces: boolean },
-  ): string;
-}
-
 /** What a token with an incomplete UTF-8 sequence decodes to. */
 const PART_OF_LETTER = '\uFFFD';
 /** Calls of different hotwords whose windows take turns. */
@@ -37,7 +34,6 @@ const NO_WORD = /[^\p{L}\p{N}\p{M}\uFFFD']/gu;
 
 /** Parsed tokenizer.json. */
 export class WhisperTokenizer implements KnownTokens {
-  #library: HubTokenizer | undefined;
   #encoder: TextTokenizer | undefined;
   #ids: ((token: string) => number | undefined) | undefined;
 
@@ -66,10 +62,8 @@ export class WhisperTokenizer implements KnownTokens {
   }
 
   /** Decodes what is not byte-level BPE. */
-  get library(): HubTokenizer {
-    const library: HubTokenizer = this.#library ?? new Tokenizer(this.json, this.settings);
-    this.#library = library;
-    return library;
+  openLibrary(): HubTokenizer {
+    return openLibrary(this.json, this.settings);
   }
 
   get id(): (token: string) => number | undefined {
@@ -176,8 +170,7 @@ function addedWords(json: JsonObject, { endOfText, firstTimestamp }: SpecialToke
     words.set(id, !special && !isTimestamp(id, firstTimestamp) && !SPECIAL.test(String(content)));
   };
   for (const [content, id] of Object.entries(objectAt(objectAt(json, 'model'), 'vocab'))) add(id, content, false);
-  for (const { id, content, special } of Array.isArray(json.added_tokens) ? json.added_tokens.filter(isObject) : [])
-    add(id, content, special === true);
+  for (const { id, content, special } of objectsAt(json, 'added_tokens')) add(id, content, special === true);
   return new Set([...words].flatMap(([id, isWord]) => (isWord ? [id] : [])));
 }
 
@@ -187,6 +180,6 @@ const SPECIAL = /^<\|.*\|>$/;
 function decoderOf(tokenizer: WhisperTokenizer): (tokens: readonly number[]) => string {
   const texts = TokenTexts.read(tokenizer.json);
   if (texts !== undefined) return (tokens) => texts.decode(tokens);
-  const { library } = tokenizer;
+  const library = tokenizer.openLibrary();
   return (tokens) => library.decode(tokens, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
 }
