@@ -53,18 +53,6 @@ describe('Audio of an unsupported kind', () => {
     }
   });
 
-  it('is named if it is AAC with several blocks in each frame, alone and in MPEG-TS', async () => {
-    for (const name of ['adts.aac', 'video_h264_aac.mpegts']) {
-      const content = Buffer.from(await fromRoot(`inference/test/audio/cases/${name}`));
-      for (let at = 0; at + 6 < content.length; at++) {
-        const begins = content[at] === 0xff && ((content[at + 1] ?? 0) & 0xf6) === 0xf0;
-        if (begins && ((content[at + 6] ?? 0) & 0xfc) === 0xfc) content[at + 6] = 0xfd;
-      }
-      const error = await refusal(content);
-      expect(error.message, name).to.contain('several blocks of samples in a frame').and.to.contain(CONVERT);
-    }
-  });
-
   it('is named if it is MPEG-TS with encrypted packets', async () => {
     const video = Uint8Array.from(await fromRoot('inference/test/audio/cases/video_h264_aac.mpegts'));
     // All but the tables: the packets of data have other bits and the mark.

@@ -2,7 +2,7 @@ import type { InferenceError } from '../../errors.js';
 import { latin1 } from '../bytes.js';
 import { OGG_MAGICS } from './decoders/ogg-pages.js';
 import { ACCEPTED_FORMATS_TEXT, type AudioContainer, CONVERT_ADVICE } from './formats.js';
-import { hasAdtsFrames, hasMpegFrames, haveSeveralBlocks, isAdts } from './mpeg-frames.js';
+import { hasAdtsFrames, hasMpegFrames, isAdts } from './mpeg-frames.js';
 import { findTransportLayout } from './transport-layout.js';
 import { audioUnreadable } from './undecodable.js';
 
@@ -105,11 +105,7 @@ function oggFormat(text: string, complete: boolean): 'ogg' | undefined {
 function framesFormat(head: Uint8Array): AudioContainer | undefined {
   if (findTransportLayout(head) !== undefined) return 'mpeg-ts';
   const body = head.subarray(leadingZeros(head));
-  if (isAdts(body)) {
-    if (haveSeveralBlocks(body))
-      throw notAccepted('AAC with several blocks of samples in a frame', ` ${CONVERT_ADVICE}`);
-    return 'adts';
-  }
+  if (isAdts(body)) return 'adts';
   if (hasMpegFrames(body)) return 'mp3';
   return hasAdtsFrames(body) ? 'adts' : undefined;
 }

@@ -37,17 +37,6 @@ export function isAdts(bytes: Uint8Array): boolean {
   return adtsLength(bytes) !== undefined;
 }
 
-/** Returns whether every ADTS frame from the first on has several blocks of samples, which the demuxer cannot read. */
-export function haveSeveralBlocks(bytes: Uint8Array): boolean {
-  let at = 0;
-  while (at + ADTS_HEADER_BYTES <= bytes.length) {
-    const length = adtsLength(bytes.subarray(at));
-    if (length === undefined || ((bytes[at + ADTS_HEADER_BYTES - 1] ?? 0) & 3) === 0) return false;
-    at += length;
-  }
-  return at > 0;
-}
-
 /** Returns the length in bytes of a frame that another one, or the end of the bytes, follows; undefined if there is none. */
 function adtsLength(bytes: Uint8Array): number | undefined {
   const length = readAdtsHeader(bytes)?.frameBytes ?? 0;

@@ -5,7 +5,7 @@ import { joinBytes } from '../../bytes.js';
 import { PACKET_CODECS } from '../decoders/codecs.js';
 import type { Decoder } from '../decoders/decoder.js';
 import type { PacketDecoder, TimedBlock } from '../decoders/packet-decoder.js';
-import { type AudioTrackInfo, CONVERT_ADVICE, type PacketContainer } from '../formats.js';
+import type { AudioTrackInfo, PacketContainer } from '../formats.js';
 import { audioUnreadable } from '../undecodable.js';
 import { ArrivingSource } from './arriving-source.js';
 import { type ChosenTrack, chooseTrack } from './choose-track.js';
@@ -19,8 +19,6 @@ import { opusDelaySeconds, packetsOf } from './track-packets.js';
 const CHUNK_BYTES = 65_536;
 /** A file may have minutes of video without audio packets; the limit catches endless streams. */
 const SILENT_BYTES_MAX = 4 * 1_024 ** 3;
-/** The library's error about ADTS in MPEG-TS. */
-const SEVERAL_BLOCKS = /more than one AAC frame/;
 /** Smaller deficits relative to the index are rounding. */
 const MISSING_SECONDS = 0.5;
 /** Maximum size of data after the last packet that is just a tag. */
@@ -180,10 +178,7 @@ export class ContainerDecoder implements Decoder {
     } catch (error) {
       if (this.#container.isEncrypted?.(this.#head ?? new Uint8Array(0)) === true)
         throw this.#unreadable(error, 'it is encrypted.');
-      const reason = SEVERAL_BLOCKS.test(String(error))
-        ? `its AAC has several blocks of samples in a frame, which is not supported. ${CONVERT_ADVICE}`
-        : 'its index is missing or damaged. Send the complete file.';
-      throw this.#unreadable(error, reason);
+      throw this.#unreadable(error, 'its index is missing or damaged. Send the complete file.');
     }
   }
 
