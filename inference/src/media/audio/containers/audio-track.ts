@@ -13,7 +13,7 @@ import { parseAacConfig } from '../decoders/aac-config.js';
 import { PACKET_CODECS } from '../decoders/codecs.js';
 import type { PacketCodec, PacketFormat } from '../decoders/packet-decoder.js';
 import type { PcmFormat } from '../decoders/pcm-headers.js';
-import type { SampleEncoding } from '../decoders/samples.js';
+import { isSampleEncoding, type SampleEncoding } from '../decoders/samples.js';
 import { parseWavFormat } from '../decoders/wav-format.js';
 import { unsupportedFormat } from '../formats.js';
 import { audioUnreadable } from '../undecodable.js';
@@ -38,32 +38,6 @@ export interface AudioTrack {
   readonly strippedHeader: Uint8Array;
 }
 
-/** Codecs by mediabunny's names. */
-const CODECS: Readonly<Partial<Record<AudioCodec, PacketCodec>>> = {
-  aac: 'aac',
-  opus: 'opus',
-  vorbis: 'vorbis',
-  mp3: 'mp3',
-  flac: 'flac',
-  ac3: 'ac3',
-  eac3: 'eac3',
-};
-const PCM_ENCODINGS: Readonly<Partial<Record<AudioCodec, SampleEncoding>>> = {
-  'pcm-u8': 'u8',
-  'pcm-s8': 's8',
-  'pcm-s16': 's16',
-  'pcm-s16be': 's16be',
-  'pcm-s24': 's24',
-  'pcm-s24be': 's24be',
-  'pcm-s32': 's32',
-  'pcm-s32be': 's32be',
-  'pcm-f32': 'f32',
-  'pcm-f32be': 'f32be',
-  'pcm-f64': 'f64',
-  'pcm-f64be': 'f64be',
-  ulaw: 'ulaw',
-  alaw: 'alaw',
-};
 const LIBRARY_NAMES: Readonly<Partial<Record<AudioCodec, string>>> = { dts: 'DTS' };
 
 /** Describes a track. `indexed`: for MP4, the properties that the library does not provide. */
@@ -78,8 +52,8 @@ export async function describeTrack(
   const disposition = await input.getDisposition();
   const language = await input.getLanguageCode();
   const windows = internalId === 'A_MS/ACM' ? windowsFormat(codecPrivateOf(input)) : undefined;
-  const encoding = codec === null ? windows?.encoding : PCM_ENCODINGS[codec];
-  const packets = codec === null ? (windows?.packets?.codec ?? foreignCodec(internalId, alacConfig)) : CODECS[codec];
+  const encoding = codec === null ? windows?.encoding : encodingOf(codec);
+  const packets = codec === null ? (windows?.packets?.codec ?? foreignCodec(internalId, alacConfig)) : codecOf(codec);
   const own = encoding !== undefined ? 'pcm' : packets;
   const isNamed = own !== undefined && (codec !== null || windows !== undefined);
   const codecName = isNamed ? PACKET_CODECS[own].name : nameOf(codec, internalId);
@@ -114,6 +88,17 @@ export async function describeTrack(
       error instanceof InferenceError ? error : audioUnreadable('Its codec configuration is damaged.', error);
     return { ...track, isDefault, format: undefined, refusal };
   }
+}
+
+/** The library's names of codecs are those here. */
+function codecOf(codec: AudioCodec): PacketCodec | undefined {
+  return Object.keys(PACKET_CODECS).find((known): known is PacketCodec => known === codec);
+}
+
+/** The library's names of samples are those here behind "pcm-", or alone. */
+function encodingOf(codec: AudioCodec): SampleEncoding | undefined {
+  const name = codec.replace('pcm-', '');
+  return isSampleEncoding(name) ? name : undefined;
 }
 
 /** Formats a track, such as "0 (AAC, eng)". */

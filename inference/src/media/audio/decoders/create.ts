@@ -18,6 +18,7 @@ export interface DecoderChoice {
   readonly audioTrack?: number | undefined;
 }
 
+/** Of formats with one track. */
 const CREATORS = {
   wav: async ({ contentBytes }) => new PcmFileDecoder('WAV', readWavHeader(), contentBytes),
   flac: () => FlacDecoder.create(),
@@ -26,21 +27,19 @@ const CREATORS = {
   aiff: async ({ contentBytes }) => new PcmFileDecoder('AIFF', readAiffHeader(), contentBytes),
   au: async ({ contentBytes }) => new PcmFileDecoder('AU', readAuHeader(), contentBytes),
   caf: async ({ contentBytes }) => new PcmFileDecoder('CAF', readCafHeader(), contentBytes),
-  mp4: ({ audioTrack }) => containerDecoder('mp4', audioTrack),
-  matroska: ({ audioTrack }) => containerDecoder('matroska', audioTrack),
-  'mpeg-ts': ({ audioTrack }) => containerDecoder('mpeg-ts', audioTrack),
-  adts: ({ audioTrack }) => containerDecoder('adts', audioTrack),
-} satisfies Record<AudioContainer, (choice: DecoderChoice) => Promise<Decoder>>;
-
-const ONE_TRACK: ReadonlySet<AudioContainer> = new Set(['wav', 'flac', 'mp3', 'ogg', 'aiff', 'au', 'caf']);
+} satisfies Record<Exclude<AudioContainer, PacketContainer>, (choice: DecoderChoice) => Promise<Decoder>>;
 
 /** Creates the decoder of a format and loads its library. Throws INVALID_ARGUMENT for a track that the format cannot have. */
 export async function createDecoder(choice: DecoderChoice): Promise<Decoder> {
-  const { format, audioTrack = 0 } = choice;
+  const { format, audioTrack, contentBytes } = choice;
+  if (typeof format === 'string' && !hasOneTrack(format)) return containerDecoder(format, audioTrack);
   const name = typeof format === 'string' ? format.toUpperCase() : 'samples';
-  if (audioTrack > 0 && (typeof format !== 'string' || ONE_TRACK.has(format)))
-    throw noSuchTrack(audioTrack, [`0 (${name})`]);
-  return typeof format === 'string' ? CREATORS[format](choice) : new RawDecoder(format, choice.contentBytes);
+  if (audioTrack !== undefined && audioTrack > 0) throw noSuchTrack(audioTrack, [`0 (${name})`]);
+  return typeof format === 'string' ? CREATORS[format](choice) : new RawDecoder(format, contentBytes);
+}
+
+function hasOneTrack(format: AudioContainer): format is keyof typeof CREATORS {
+  return Object.hasOwn(CREATORS, format);
 }
 
 /** The demuxer is large: it is loaded only for containers. */

@@ -47,6 +47,11 @@ const READERS = {
   ulaw: { bytes: 1, read: (view, offset) => expandMuLaw(view.getUint8(offset)) / 32_768 },
 } satisfies Record<SampleEncoding, { bytes: number; read: ReadSample }>;
 
+/** Whether this is the name of an encoding. */
+export function isSampleEncoding(name: string): name is SampleEncoding {
+  return Object.hasOwn(READERS, name);
+}
+
 /** Returns the size of a sample in bytes. */
 export function sampleBytes(encoding: SampleEncoding): number {
   return READERS[encoding].bytes;
