@@ -197,7 +197,6 @@ describe('TIFF images', () => {
     const compressed = (number: number): TiffPageFile => page(ORANGE, { samples: 3, more: [[259, 3, [number]]] });
     for (const [number, name] of [
       [6, 'old-style JPEG'],
-      [34_676, 'SGILOG'],
       [34_712, 'JPEG 2000'],
       [34_887, 'LERC'],
       [50_000, 'Zstandard'],
@@ -211,7 +210,7 @@ describe('TIFF images', () => {
     for (const [photometric, name] of [
       [6, 'YCbCr'],
       [8, 'CIELAB'],
-      [32_845, 'LogLuv'],
+      [32_845, 'photometric interpretation 32845'],
     ] as const) {
       expect(await messageOf(page(ORANGE, { samples: 3, photometric })), name).to.contain(
         `got one whose colours are ${name}`,
@@ -230,19 +229,16 @@ describe('TIFF images', () => {
     expect(await firstPixel(blue([THUMBNAIL]))).to.deep.equal([0, 0, 255]);
   });
 
-  it('are detected as camera raw files by content and by maker', async () => {
+  it('are detected as camera raw files by content', async () => {
     const sensor = page([7], { samples: 1, photometric: 32_803 });
     const raw = (more: readonly TiffTag[]): TiffPageFile =>
       page(ORANGE, { samples: 3, more: [THUMBNAIL, ...more] }, [sensor]);
-    const make = (name: string): TiffTag => [271, 2, [...Buffer.from(`${name}\0`, 'latin1')]];
+    const make: TiffTag = [271, 2, [...Buffer.from('NIKON CORPORATION\0', 'latin1')]];
     expect(await messageOf(raw([]))).to.contain('a camera raw file (DNG or the like)');
-    expect(await messageOf(raw([make('NIKON CORPORATION')]))).to.contain('a Nikon NEF camera raw file');
-    expect(await messageOf(raw([make('SONY')]))).to.contain('a Sony ARW camera raw file');
-    expect(await messageOf(raw([make('PENTAX')]))).to.contain('a Pentax PEF camera raw file');
     expect(await messageOf(raw([[50_706, 1, [1, 4, 0, 0]]]))).to.contain('a DNG camera raw file');
     expect(await messageOf(page(ORANGE, { samples: 3, photometric: 34_892 }))).to.contain('camera raw file');
     // A photograph that was developed names its camera too.
-    expect(await firstPixel(page(ORANGE, { samples: 3, more: [make('NIKON CORPORATION')] }))).to.deep.equal(ORANGE);
+    expect(await firstPixel(page(ORANGE, { samples: 3, more: [make] }))).to.deep.equal(ORANGE);
   });
 
   it('are read in tiles, in planes, as BigTIFF and with every compression of the decoder', async () => {

@@ -10,7 +10,6 @@ export const TAG = {
   bitsPerSample: 258,
   compression: 259,
   photometric: 262,
-  make: 271,
   samplesPerPixel: 277,
   planarConfiguration: 284,
   tileWidth: 322,

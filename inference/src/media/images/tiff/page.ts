@@ -1,3 +1,4 @@
+import type { InferenceError } from '../../../errors.js';
 import { refuseImage } from '../errors.js';
 import { readTiffDirectories, TAG, type TiffDirectory } from './directories.js';
 
@@ -28,8 +29,6 @@ const OTHER_COLOURS: Readonly<Record<number, string>> = {
   8: 'CIELAB',
   9: 'ICCLAB',
   10: 'ITULAB',
-  32844: 'LogL',
-  32845: 'LogLuv',
 };
 const ASSOCIATED = 1;
 const UNASSOCIATED = 2;
@@ -44,16 +43,10 @@ const OTHER_COMPRESSIONS: Readonly<Record<number, string>> = {
   6: 'old-style JPEG',
   9: 'JBIG',
   10: 'JBIG',
-  32766: 'NeXT',
-  32809: 'ThunderScan',
-  32908: 'PIXARFILM',
-  32909: 'PixarLog',
   33003: 'JPEG 2000',
   33004: 'JPEG 2000',
   33005: 'JPEG 2000',
   34661: 'JBIG',
-  34676: 'SGILOG',
-  34677: 'SGILOG',
   34712: 'JPEG 2000',
   34887: 'LERC',
   34925: 'LZMA',
@@ -69,19 +62,9 @@ const RAW_COMPRESSIONS: readonly number[] = [32_767, 32_769, 32_770, 34_713, 65_
 const DEPTHS = { uint: [1, 2, 4, 8, 16, 32], float: [32] } as const;
 const CONVERT = 'Convert it to 8 or 16 bits a sample, uncompressed or with LZW, Deflate or JPEG compression.';
 
-const RAW_BY_MAKE: readonly (readonly [make: RegExp, name: string])[] = [
-  [/^nikon/i, 'Nikon NEF'],
-  [/^sony/i, 'Sony ARW'],
-  [/^canon/i, 'Canon CR2'],
-  [/^pentax|^ricoh|^asahi/i, 'Pentax PEF'],
-  [/^samsung/i, 'Samsung SRW'],
-  [/^olympus|^om digital/i, 'Olympus ORF'],
-  [/^panasonic|^leica/i, 'Panasonic RW2'],
-  [/^hasselblad/i, 'Hasselblad 3FR'],
-  [/^epson|^seiko/i, 'Epson ERF'],
-  [/^kodak|^eastman/i, 'Kodak'],
-  [/^phase one|^leaf/i, 'Phase One IIQ'],
-];
+function refuse(what: string, advice = CONVERT): InferenceError {
+  return refuseImage('TIFF', what, advice);
+}
 
 /**
  * Chooses the image that is read: the first that is neither a reduced copy nor a mask of another, a page before a SubIFD.
@@ -128,15 +111,8 @@ function refuseCameraRaw(directories: readonly TiffDirectory[]): void {
     );
   });
   if (!isDng && !isRaw) return;
-  const make = String.fromCharCode(...(all.find(({ tags }) => tags.has(TAG.make))?.tags.get(TAG.make) ?? []));
-  const byMake = RAW_BY_MAKE.find(([pattern]) => pattern.test(make))?.[1];
-  const name = isDng
-    ? 'a DNG camera raw file'
-    : byMake === undefined
-      ? 'a camera raw file (DNG or the like)'
-      : `a ${byMake} camera raw file`;
-  throw refuseImage(
-    'TIFF',
+  const name = isDng ? 'a DNG camera raw file' : 'a camera raw file (DNG or the like)';
+  throw refuse(
     `${name}: it holds the values of a sensor and, ready to be shown, only a small preview`,
     'Develop it and send a JPEG.',
   );
@@ -146,24 +122,20 @@ function describe({ directory: { tags }, page, subifd }: Chosen): TiffPage {
   const compression = first(tags, TAG.compression, 1);
   if (!COMPRESSIONS.includes(compression)) {
     const name = OTHER_COMPRESSIONS[compression] ?? `number ${compression}`;
-    throw refuseImage('TIFF', `one with ${name} compression`, CONVERT);
+    throw refuse(`one with ${name} compression`);
   }
   const photometric = first(tags, TAG.photometric, 1);
   const colourSamples = COLOUR_SAMPLES[photometric];
   // The decoder converts YCbCr to RGB only within JPEG.
   if (colourSamples === undefined || (photometric === YCBCR && compression !== JPEG)) {
     const other = OTHER_COLOURS[photometric] ?? `photometric interpretation ${photometric}`;
-    throw refuseImage(
-      'TIFF',
-      `one whose colours are ${photometric === YCBCR ? 'YCbCr' : other}`,
-      'Convert it to RGB or grey.',
-    );
+    throw refuse(`one whose colours are ${photometric === YCBCR ? 'YCbCr' : other}`, 'Convert it to RGB or grey.');
   }
   const samples = first(tags, TAG.samplesPerPixel, 1);
   const withPalette = photometric === PALETTE && samples > 1;
   if (samples > MAX_SAMPLES || withPalette) {
     const what = `one of ${samples} samples a pixel${withPalette ? ', one of them for a palette' : ''}`;
-    throw refuseImage('TIFF', what, 'Convert it to RGB or grey.');
+    throw refuse(what, 'Convert it to RGB or grey.');
   }
   // libvips reads planar strips but not planar tiles, and mixes the planes of grey and what lies beside it.
   if (
@@ -172,7 +144,7 @@ function describe({ directory: { tags }, page, subifd }: Chosen): TiffPage {
     (tags.has(TAG.tileWidth) || colourSamples === 1)
   ) {
     const what = colourSamples === 1 ? 'of grey and other samples' : 'of tiles';
-    throw refuseImage('TIFF', `one whose samples lie in separate planes ${what}`, 'Write it with interleaved samples.');
+    throw refuse(`one whose samples lie in separate planes ${what}`, 'Write it with interleaved samples.');
   }
   // OpenCV writes alpha without calling it so.
   const isUnnamedAlpha = !tags.has(TAG.extraSamples) && samples === colourSamples + 1 && colourSamples <= 3;
@@ -182,26 +154,25 @@ function describe({ directory: { tags }, page, subifd }: Chosen): TiffPage {
   const sampleFormat = formatOf(tags, samples, bitsPerSample);
   if (bits.size > 1 || !(DEPTHS[sampleFormat] as readonly number[]).includes(bitsPerSample)) {
     const kind = sampleFormat === 'float' ? 'floating-point samples of' : 'samples of';
-    throw refuseImage('TIFF', `one with ${kind} ${[...bits].join(' and ')} bits`, CONVERT);
+    throw refuse(`one with ${kind} ${[...bits].join(' and ')} bits`);
   }
   if (bitsPerSample < 8 && samples > 1) {
-    throw refuseImage('TIFF', 'one with several samples a pixel, each of fewer than 8 bits', CONVERT);
+    throw refuse('one with several samples a pixel, each of fewer than 8 bits');
   }
   // libvips unpacks such tiles itself, and knows colours alone.
   if (compression === JPEG && tags.has(TAG.tileWidth) && samples > colourSamples) {
-    throw refuseImage(
-      'TIFF',
+    throw refuse(
       'one in tiles with JPEG compression of alpha or other samples',
       'Write it in strips, or with LZW or Deflate compression.',
     );
   }
   // libtiff takes any bits for black and white, and shows a black image.
   if (CCITT.includes(compression) && (samples > 1 || bitsPerSample > 1)) {
-    throw refuseImage('TIFF', 'one with CCITT compression of more than black and white', CONVERT);
+    throw refuse('one with CCITT compression of more than black and white');
   }
   // libvips divides by alpha as if its largest value were that of a byte.
   if (sampleFormat === 'uint' && bitsPerSample > 16 && samples > colourSamples && extra[0] === ASSOCIATED) {
-    throw refuseImage('TIFF', `one with samples of ${bitsPerSample} bits that are multiplied by alpha`, CONVERT);
+    throw refuse(`one with samples of ${bitsPerSample} bits that are multiplied by alpha`);
   }
   return {
     directory: page,
@@ -223,7 +194,7 @@ function formatOf(tags: TiffDirectory['tags'], samples: number, bits: number): '
   if (formats.size === 1 && (format === 1 || format === 4)) return 'uint';
   if (formats.size === 1 && format === 3) return 'float';
   const name = format === 2 ? `signed numbers of ${bits} bits` : format > 4 ? 'complex numbers' : 'of several kinds';
-  throw refuseImage('TIFF', `one whose samples are ${name}`, CONVERT);
+  throw refuse(`one whose samples are ${name}`);
 }
 
 function first(tags: TiffDirectory['tags'], tag: number, otherwise: number): number {
