@@ -33,12 +33,13 @@ export async function repairJpegEnd(content: Uint8Array): Promise<Uint8Array> {
   const share = missingShare(decoded, scans);
   if (share !== undefined && share.blocks <= Math.max(1, share.of * MAX_MISSING_SHARE)) return whole;
   if ((scans.ended || scans.complete) && (await endsInData(whole, decoded.data))) return whole;
-  const percent = share === undefined ? undefined : Math.max(1, Math.round((share.blocks / share.of) * 100));
-  throw new InferenceError(
-    'IMAGE_UNREADABLE',
-    `Expected a whole JPEG image, got ${content.length.toLocaleString('en')} bytes that end too early: ` +
-      `${percent === undefined ? 'a part' : `about ${percent} %`} of the image is missing. Send the whole file.`,
-  );
+  throw incomplete(content, 'that end too early', share && share.blocks / share.of);
+}
+
+function incomplete({ length }: Uint8Array, how: string, missing: number | undefined): InferenceError {
+  const part = missing === undefined ? 'a part' : `about ${Math.max(1, Math.round(missing * 100))} %`;
+  const got = `got ${length.toLocaleString('en')} bytes ${how}: ${part} of the image is missing`;
+  return new InferenceError('IMAGE_UNREADABLE', `Expected a whole JPEG image, ${got}. Send the whole file.`);
 }
 
 /**
@@ -47,12 +48,7 @@ export async function repairJpegEnd(content: Uint8Array): Promise<Uint8Array> {
  */
 function checkRestartMarkers(content: Uint8Array, { restarts: { inOrder, missing } }: JpegScans): void {
   if (inOrder && missing <= MAX_MISSING_SHARE) return;
-  const part = missing > 0 ? `about ${Math.max(1, Math.round(missing * 100))} %` : 'a part';
-  throw new InferenceError(
-    'IMAGE_UNREADABLE',
-    `Expected a whole JPEG image, got ${content.length.toLocaleString('en')} bytes with gaps: ${part} of the image is missing. ` +
-      'Send the whole file.',
-  );
+  throw incomplete(content, 'with gaps', missing > 0 ? missing : undefined);
 }
 
 /** Whether a JPEG has zeros in place of its end marker: libjpeg does not warn if they are enough for what is missing. */
