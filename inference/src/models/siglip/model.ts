@@ -3,7 +3,7 @@ import { isObject, type JsonObject, readJsonObject } from '../../json.js';
 import { configureImageDecoding } from '../../media/images/index.js';
 import type { ImageItem, TextItem, VectorResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
-import { failed, UNCANCELLED } from '../outcomes.js';
+import { failed } from '../outcomes.js';
 import { findBeside, openTokenizer, readBeside } from '../repository.js';
 import { ImageEmbedder } from './images.js';
 import { readImageRecipe, readTextRecipe, textTokenizerOptions } from './preprocess.js';
@@ -100,8 +100,9 @@ class Siglip implements LoadedModel<Item, VectorResult> {
 
   /** Determines the vectors' dimensions with a first run, because not every graph declares them. */
   async measure(): Promise<void> {
-    const lengths = await this.#probe();
-    const dimensions = lengths[0] ?? 0;
+    const probed = [await this.images?.probe(), await this.texts?.probe()];
+    const lengths = probed.filter((length) => length !== undefined);
+    const [dimensions = 0] = lengths;
     if (lengths.some((length) => length !== dimensions)) {
       throw new Error(`Expected both towers to give vectors of one length, got ${lengths.join(' and ')}.`);
     }
@@ -123,13 +124,6 @@ class Siglip implements LoadedModel<Item, VectorResult> {
   async close(): Promise<void> {
     await this.images?.close();
     await this.texts?.close();
-  }
-
-  async #probe(): Promise<readonly number[]> {
-    const lengths: number[] = [];
-    if (this.images !== undefined) lengths.push(await this.images.probe());
-    if (this.texts !== undefined) lengths.push(await this.texts.probe(UNCANCELLED));
-    return lengths;
   }
 }
 

@@ -1,7 +1,7 @@
 import type { TokenizedText } from '../../tokenizer/index.js';
 import type { TextItem, VectorResult } from '../items.js';
 import type { Outcome, RunContext } from '../model.js';
-import { cancelled, isWaitedFor, textError } from '../outcomes.js';
+import { cancelled, isWaitedFor, textError, UNCANCELLED } from '../outcomes.js';
 import { finishVector } from './postprocess.js';
 import { packIds, type TextRecipe, tokenizeText } from './preprocess.js';
 import type { Tower } from './tower.js';
@@ -46,8 +46,8 @@ export class TextEmbedder {
   }
 
   /** Runs one word; returns the vector's dimensions. */
-  async probe(context: RunContext): Promise<number> {
-    const [outcome] = await this.run([{ type: 'text', text: 'warm', normalize: true, truncate: true }], context);
+  async probe(): Promise<number> {
+    const [outcome] = await this.run([{ type: 'text', text: 'warm', normalize: true, truncate: true }], UNCANCELLED);
     return outcome?.ok === true ? outcome.value.vector.length : 0;
   }
 

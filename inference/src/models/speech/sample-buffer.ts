@@ -22,7 +22,7 @@ export class SampleBuffer {
   #ended = false;
 
   constructor(
-    private readonly source: PcmSource,
+    private readonly source: Pick<PcmSource, 'read'>,
     options: Pick<SpeechOptions, 'clipStartSeconds' | 'clipEndSeconds'>,
     private readonly signal: AbortSignal,
   ) {

@@ -36,12 +36,7 @@ export function openSpeech(
   if (!options.vadFilter) {
     return { audio: whole, times: SAME_TIMES, lengths: () => whole, listenedSeconds: () => whole.startSeconds };
   }
-  const speech = new SpeechSource(whole, {
-    warnings: source.warnings,
-    thresholds: options.vadOptions,
-    submit,
-    signal,
-  });
+  const speech = new SpeechSource(whole, options.vadOptions, submit, signal);
   const audio = new SampleBuffer(speech, { clipStartSeconds: 0, clipEndSeconds: undefined }, signal);
   const lengths = () => ({ durationSeconds: whole.durationSeconds, keptSeconds: audio.keptSeconds });
   return { audio, times: speech.times, lengths, listenedSeconds: () => whole.startSeconds };
@@ -51,11 +46,8 @@ export function openSpeech(
  * Only the speech of an audio file, found in windows of 30 s as it is read; an empty chunk for a window without speech.
  * Holds one window and the earlier samples that may still be speech: where speech may be split, up to its maximum length.
  */
-class SpeechSource implements PcmSource {
+class SpeechSource implements Pick<PcmSource, 'read'> {
   readonly times = new KeptParts();
-  readonly warnings: readonly string[];
-  readonly #submit: SubmitVad;
-  readonly #signal: AbortSignal;
   readonly #speechTimestamps: SpeechTimestamps;
   /** Start of the clip, in samples. */
   readonly #origin: number;
@@ -68,22 +60,11 @@ class SpeechSource implements PcmSource {
 
   constructor(
     private readonly whole: SampleBuffer,
-    {
-      warnings,
-      thresholds,
-      submit,
-      signal,
-    }: {
-      readonly warnings: readonly string[];
-      readonly thresholds: VadOptions;
-      readonly submit: SubmitVad;
-      readonly signal: AbortSignal;
-    },
+    thresholds: VadOptions,
+    private readonly submit: SubmitVad,
+    private readonly signal: AbortSignal,
   ) {
-    this.warnings = warnings;
     this.#speechTimestamps = new SpeechTimestamps(thresholds);
-    this.#submit = submit;
-    this.#signal = signal;
     this.#origin = Math.round(whole.startSeconds * SPEECH_SAMPLE_RATE_HZ);
   }
 
@@ -92,12 +73,6 @@ class SpeechSource implements PcmSource {
     if (this.#ready.length === 0 && this.#ended) return null;
     // Nothing after a silence: callers see progress and get the results of what came before it.
     return this.#ready.take(maxSamples);
-  }
-
-  /** The caller that opened the audio closes it. */
-  async close(): Promise<void> {
-    this.#ready.clear();
-    this.#ended = true;
   }
 
   async #listen(): Promise<void> {
@@ -110,7 +85,7 @@ class SpeechSource implements PcmSource {
     const samples = this.whole.peek(WINDOW_SAMPLES);
     this.whole.drop(samples.length);
     this.#hold(samples);
-    const answer = await this.#submit({ type: 'vad', samples, state: this.#state }, this.#signal);
+    const answer = await this.submit({ type: 'vad', samples, state: this.#state }, this.signal);
     if (answer.type !== 'vad') {
       throw new InferenceError('INTERNAL', `Expected voice activity, got an answer of type ${answer.type}.`);
     }

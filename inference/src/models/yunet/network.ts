@@ -68,25 +68,22 @@ export class FaceNetwork {
       if (!(data instanceof Float32Array)) throw new Error(`Expected ${name} to hold float32.`);
       return data;
     };
-    const grids = STRIDES.map((stride) => ({
-      stride,
-      columns: width / stride,
-      cls: floats(`cls_${stride}`),
-      obj: floats(`obj_${stride}`),
-      bbox: floats(`bbox_${stride}`),
-      kps: floats(`kps_${stride}`),
-    }));
-    // The cells of all images follow one another.
-    const partOf = (all: Float32Array, image: number): Float32Array =>
-      all.subarray((all.length / images) * image, (all.length / images) * (image + 1));
     return Array.from({ length: images }, (_, image) =>
-      grids.map(({ cls, obj, bbox, kps, ...grid }) => ({
-        ...grid,
-        cls: partOf(cls, image),
-        obj: partOf(obj, image),
-        bbox: partOf(bbox, image),
-        kps: partOf(kps, image),
-      })),
+      STRIDES.map((stride) => {
+        // The cells of all images follow one another.
+        const part = (kind: string): Float32Array => {
+          const all = floats(`${kind}_${stride}`);
+          return all.subarray((all.length / images) * image, (all.length / images) * (image + 1));
+        };
+        return {
+          stride,
+          columns: width / stride,
+          cls: part('cls'),
+          obj: part('obj'),
+          bbox: part('bbox'),
+          kps: part('kps'),
+        };
+      }),
     );
   }
 
