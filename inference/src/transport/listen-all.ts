@@ -11,7 +11,6 @@ import type { CallAdmission } from './calls/admission.js';
 import { MAX_TIMER_MS } from './calls/call-timeout.js';
 import type { CallTracker } from './calls/call-tracker.js';
 import { collectWhenIdle } from './calls/idle-collection.js';
-import { httpCalls } from './connect/admit-calls.js';
 import { createConnectListener } from './connect/connect-listener.js';
 import { createGrpcServer } from './grpc/grpc-server.js';
 import { watchStreams } from './grpc/http2-server.js';
@@ -115,11 +114,8 @@ export async function listenAll(options: ListenAllOptions): Promise<PortListener
 
 /** All but native gRPC: CORS first, then the OpenAI API, Connect and gRPC-Web, plain GETs. */
 function createWebListener(options: ListenAllOptions, admitted: (request: IncomingMessage) => void): RequestListener {
-  const { services, decoder, corsOrigins, maxMessageBytes } = options;
-  const { listener, callOf } = httpCalls({ ...options, admitted });
-  const fallback = createPlainListener(options.plain);
-  const calls = listener(createConnectListener({ services, maxMessageBytes, decoder, callOf, fallback }));
-  const { openAi } = options;
+  const { corsOrigins, openAi } = options;
+  const calls = createConnectListener({ ...options, admitted, fallback: createPlainListener(options.plain) });
   const api = openAi === undefined ? calls : createOpenAiListener({ ...options, ...openAi, admitted }, calls);
   const first = options.playground ? createPlaygroundListener(api) : api;
   return (request, response) => {

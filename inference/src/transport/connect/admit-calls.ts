@@ -9,50 +9,44 @@ import { ENVELOPE_BYTES } from '../messages/message-buffer.js';
 import { bodyFormOf } from '../messages/request-message.js';
 import { errorResponse } from './error-response.js';
 
-export interface HttpCalls {
-  /** Admits a request and passes it to `next`, or answers it. Paths that are not methods go to `next` unchanged. */
-  listener(next: RequestListener): RequestListener;
-  /** The call of an admitted request. */
-  callOf(request: IncomingMessage): HttpRequest | undefined;
-}
-
-export interface HttpCallsOptions extends Admission {
+export interface AdmitCallsOptions extends Admission {
   readonly services: readonly ServedService[];
   /** The request is a call with permits, or a running watch. */
   admitted(request: IncomingMessage): void;
+  /** Handles paths that are not methods. */
+  readonly fallback: RequestListener;
 }
 
-export function httpCalls({ services, admitted, ...admission }: HttpCallsOptions): HttpCalls {
+/** A listener that admits a call and passes it to `next`, or answers it. */
+export function admitCalls(
+  { services, admitted, fallback, ...admission }: AdmitCallsOptions,
+  next: (exchange: HttpRequest, response: ServerResponse) => void,
+): RequestListener {
   const methods = new Map<string, { readonly method: ServedMethod; readonly skipAccessLog: boolean }>(
     services.flatMap(({ methods, skipAccessLog }) =>
       methods.map((method) => [`/${method.path}`, { method, skipAccessLog }] as const),
     ),
   );
-  const calls = new WeakMap<IncomingMessage, HttpRequest>();
-  return {
-    callOf: (request) => calls.get(request),
-    listener: (next) => (request, response) => {
-      const served = methods.get(pathOf(request));
-      if (served === undefined) return next(request, response);
-      if (request.method !== 'POST') return refuseMethod(response);
-      const contentType = request.headers['content-type'] ?? '';
-      const call = admitRequest(admission, request, response, {
-        path: served.method.path,
-        protocol: contentType.startsWith('application/grpc-web') ? 'grpc-web' : 'connect',
-        skipAccessLog: served.skipAccessLog,
-        streaming: served.method.kind === 'bidi_streaming',
-        envelopeBytes: bodyFormOf(request).enveloped ? ENVELOPE_BYTES : 0,
-        refuse: (wire) => {
-          const { status, headers, body } = errorResponse(contentType, wire);
-          response.writeHead(status, { ...headers });
-          response.end(body);
-        },
-      });
-      if (call === undefined) return;
-      calls.set(request, { request, call });
-      if (!served.skipAccessLog || served.method.kind !== 'unary') admitted(request);
-      next(request, response);
-    },
+  return (request, response) => {
+    const served = methods.get(pathOf(request));
+    if (served === undefined) return fallback(request, response);
+    if (request.method !== 'POST') return refuseMethod(response);
+    const contentType = request.headers['content-type'] ?? '';
+    const call = admitRequest(admission, request, response, {
+      path: served.method.path,
+      protocol: contentType.startsWith('application/grpc-web') ? 'grpc-web' : 'connect',
+      skipAccessLog: served.skipAccessLog,
+      streaming: served.method.kind === 'bidi_streaming',
+      envelopeBytes: bodyFormOf(request).enveloped ? ENVELOPE_BYTES : 0,
+      refuse: (wire) => {
+        const { status, headers, body } = errorResponse(contentType, wire);
+        response.writeHead(status, { ...headers });
+        response.end(body);
+      },
+    });
+    if (call === undefined) return;
+    if (!served.skipAccessLog || served.method.kind !== 'unary') admitted(request);
+    next({ request, call }, response);
   };
 }
 

@@ -2,7 +2,7 @@
  * Connect (JSON and binary) and gRPC-Web with connect-node. connect-node handles the protocols; request
  * messages are read and decoded by the methods, with bounds, and connect-node gets an empty one.
  */
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { RequestListener } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliCompress, constants } from 'node:zlib';
 import { createRegistry, type DescMethod } from '@bufbuild/protobuf';
@@ -18,12 +18,12 @@ import { errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import { compressionBrotli, compressionGzip, connectNodeAdapter } from '@connectrpc/connect-node';
 import { InferenceError } from '../../errors.js';
 import { ERROR_DETAIL_TYPES } from '../../services/errors.js';
-import type { ServedService } from '../../services/service.js';
 import type { AdmittedCall } from '../calls/admission.js';
 import type { HttpRequest } from '../calls/admit-request.js';
 import { type TimeoutHeader, withinTimers } from '../calls/call-timeout.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
 import { bodyFormOf, encodingHeaderOf } from '../messages/request-message.js';
+import { type AdmitCallsOptions, admitCalls } from './admit-calls.js';
 import { addRoute, CALLED, invalidHeader, REQUEST, requestOf } from './methods.js';
 
 /** Node.js's default, the best, takes ten seconds of a core for an answer of 2 MB; this a fraction of one, as gzip does. */
@@ -47,19 +47,15 @@ const GRPC_STATUS = /grpc-status: ?(\d+)\r\n/i;
 const GRPC_UNIMPLEMENTED = '12';
 const TIMEOUT_HEADERS: readonly TimeoutHeader[] = ['connect-timeout-ms', 'grpc-timeout'];
 
-export interface ConnectOptions {
-  readonly services: readonly ServedService[];
+export interface ConnectOptions extends AdmitCallsOptions {
   readonly maxMessageBytes: number;
   readonly decoder: MessageDecoder;
-  /** The call of an admitted request. */
-  callOf(request: IncomingMessage): HttpRequest | undefined;
-  /** Handles paths that are not methods. */
-  readonly fallback: RequestListener;
 }
 
-/** A request listener for admitted calls, and `fallback` for the rest. */
+/** A request listener for calls, and `fallback` for the rest. */
 export function createConnectListener(options: ConnectOptions): RequestListener {
-  const { services, decoder, callOf, fallback } = options;
+  const { services, decoder } = options;
+  const calls = new WeakMap<object, HttpRequest>();
   const routes = (router: ConnectRouter) => {
     for (const { methods } of services) for (const method of methods) addRoute(router, method, decoder);
     router.handlers.splice(0, Infinity, ...router.handlers.map(withoutBody));
@@ -72,15 +68,16 @@ export function createConnectListener(options: ConnectOptions): RequestListener 
     jsonOptions: { registry: createRegistry(...ERROR_DETAIL_TYPES) },
     readMaxBytes: options.maxMessageBytes,
     writeMaxBytes: options.maxMessageBytes,
-    contextValues: (request) => createContextValues().set(REQUEST, callOf(request as IncomingMessage)),
-    fallback: (request, response) => fallback(request as IncomingMessage, response as ServerResponse),
+    contextValues: (request) => createContextValues().set(REQUEST, calls.get(request)),
   });
-  return (request, response) => {
+  return admitCalls(options, (exchange, response) => {
+    const { request } = exchange;
+    calls.set(request, exchange);
     // The adapter makes a URL with it, of which only the path is used, and throws where it is absent (HTTP/1.0) or not a URL's.
     request.headers.host = 'host';
     if (request.httpVersionMajor === 2) request.headers[':authority'] = 'host';
     adapter(request, response);
-  };
+  });
 }
 
 /** The handler reads no body, and its method finds the request in the context. */
