@@ -2,7 +2,7 @@
 import { type ErrorCode, InferenceError } from '../../errors.js';
 import type { WireError } from '../../services/errors.js';
 import { retryAfter } from '../calls/retry-after.js';
-import { UnsupportedEncoding } from './body-encoding.js';
+import { UnsupportedEncoding } from './assert-body.js';
 
 export interface OpenAiError {
   readonly error: {

@@ -163,10 +163,6 @@ function watchParts(parser: BusboyInstance): PartsSeen {
 
 function parserOf({ headers }: IncomingMessage, maxBytes: number): BusboyInstance {
   const type = headers['content-type'] ?? '';
-  if (!/^multipart\/form-data\b/.test(type)) {
-    const came = type === '' ? 'none' : JSON.stringify(type.slice(0, 100));
-    throw new InferenceError('INVALID_ARGUMENT', `Expected content-type multipart/form-data, got ${came}.`);
-  }
   const [, boundary = ''] = /;\s*boundary="?([^";]*)/i.exec(type) ?? [];
   if (boundary.length > MAX_BOUNDARY_CHARACTERS)
     throw malformed('its boundary is too long, expected at most 70 characters');

@@ -8,7 +8,7 @@ import { type Admission, admitRequest, arrivalOf } from '../calls/admit-request.
 import { pathOf, shownPathOf } from '../calls/request-path.js';
 import { JSON_TYPE, sendJson, sendText } from '../calls/send-text.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
-import { assertEncoding } from './body-encoding.js';
+import { assertBody } from './assert-body.js';
 import { DOCS_POLICY, docsPage } from './docs-page.js';
 import { retryHeaders, statusOf, toOpenAiError } from './error-response.js';
 import { openApiDocument } from './openapi.js';
@@ -93,7 +93,7 @@ async function answer(
   const exchange: OpenAiRequest = { request, call, rest };
   try {
     open.call.signal.throwIfAborted();
-    assertEncoding(request, operation.body);
+    assertBody(request, operation.body);
     const made = await operation.run(exchange, context);
     if ('events' in made) {
       await sendEvents(response, made.events, call, options.streamIdleMs);
