@@ -10,7 +10,7 @@ import { ERROR_CODES, EXIT_DOCS, EXIT_STATUS } from '../downloader/dist/src/erro
 import { CACHE_EXITS } from '../downloader/dist/src/run.js';
 import { SERVER_VARIABLES } from '../inference/dist/src/config/settings.js';
 import { EXIT_CODES, EXIT_DOCS as SERVER_EXIT_DOCS } from '../inference/dist/src/exit-codes.js';
-import { ERROR_TABLE, GRPC_STATUS, HTTP_STATUS } from '../inference/dist/src/services/errors.js';
+import { ERROR_TABLE, STATUSES } from '../inference/dist/src/services/errors.js';
 
 const file = new URL('../docs/reference.md', import.meta.url);
 
@@ -63,8 +63,8 @@ const TABLES = {
       ['reason', 'gRPC status', 'HTTP', 'what to do'],
       Object.entries(ERROR_TABLE).map(([reason, { status, advice }]) => [
         code(reason),
-        `${code(status)} (${GRPC_STATUS[status]})`,
-        String(HTTP_STATUS[status]),
+        `${code(status)} (${STATUSES[status].grpcCode})`,
+        String(STATUSES[status].httpStatus),
         cell(advice),
       ]),
     ),

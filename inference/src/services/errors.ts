@@ -9,34 +9,20 @@ import { causeText, ERROR_CODES, type ErrorCode, InferenceError } from '../error
 /** The domain of every google.rpc.ErrorInfo the server sends. */
 const ERROR_DOMAIN = 'heimdex.inference.v1';
 
-/** The gRPC status codes that the server sends, by name. */
-export const GRPC_STATUS = {
-  CANCELLED: 1,
-  INVALID_ARGUMENT: 3,
-  DEADLINE_EXCEEDED: 4,
-  NOT_FOUND: 5,
-  RESOURCE_EXHAUSTED: 8,
-  FAILED_PRECONDITION: 9,
-  UNIMPLEMENTED: 12,
-  INTERNAL: 13,
-  UNAVAILABLE: 14,
-  UNAUTHENTICATED: 16,
+/** The statuses that the server sends, by gRPC's name: gRPC's code, and HTTP's as the Connect protocol defines it. */
+export const STATUSES = {
+  CANCELLED: { grpcCode: 1, httpStatus: 499 },
+  INVALID_ARGUMENT: { grpcCode: 3, httpStatus: 400 },
+  DEADLINE_EXCEEDED: { grpcCode: 4, httpStatus: 504 },
+  NOT_FOUND: { grpcCode: 5, httpStatus: 404 },
+  RESOURCE_EXHAUSTED: { grpcCode: 8, httpStatus: 429 },
+  FAILED_PRECONDITION: { grpcCode: 9, httpStatus: 400 },
+  UNIMPLEMENTED: { grpcCode: 12, httpStatus: 501 },
+  INTERNAL: { grpcCode: 13, httpStatus: 500 },
+  UNAVAILABLE: { grpcCode: 14, httpStatus: 503 },
+  UNAUTHENTICATED: { grpcCode: 16, httpStatus: 401 },
 } as const;
-export type GrpcStatusName = keyof typeof GRPC_STATUS;
-
-/** HTTP status by gRPC status, as defined by the Connect protocol. */
-export const HTTP_STATUS = {
-  CANCELLED: 499,
-  INVALID_ARGUMENT: 400,
-  DEADLINE_EXCEEDED: 504,
-  NOT_FOUND: 404,
-  RESOURCE_EXHAUSTED: 429,
-  FAILED_PRECONDITION: 400,
-  UNIMPLEMENTED: 501,
-  INTERNAL: 500,
-  UNAVAILABLE: 503,
-  UNAUTHENTICATED: 401,
-} as const satisfies Record<GrpcStatusName, number>;
+export type GrpcStatusName = keyof typeof STATUSES;
 
 /** The status of each error code and the advice for its caller. The tables of docs/reference.md are generated from it. */
 export const ERROR_TABLE = {
@@ -130,7 +116,7 @@ export function toWireError(error: unknown): WireError {
 
 /** The same error with another status, where a protocol has one of its own for it. */
 export function withStatus(error: WireError, status: GrpcStatusName): WireError {
-  return { ...error, status, grpcCode: GRPC_STATUS[status], httpStatus: HTTP_STATUS[status] };
+  return { ...error, status, ...STATUSES[status] };
 }
 
 interface Extras {
@@ -150,9 +136,7 @@ function wire(reason: ErrorCode, text: string, { field, retryAfterMs }: Extras, 
     const retryDelay = durationFromMs(Math.max(1, Math.ceil(retryAfterMs)));
     details.push(detail(RetryInfoSchema, { retryDelay }));
   }
-  const grpcCode = GRPC_STATUS[status];
-  const httpStatus = HTTP_STATUS[status];
-  return { reason, status, grpcCode, httpStatus, message, details, retryAfterMs, errorId, cause: undefined };
+  return { reason, status, ...STATUSES[status], message, details, retryAfterMs, errorId, cause: undefined };
 }
 
 function detail<Desc extends DetailType>(desc: Desc, value: MessageInitShape<Desc>): ErrorDetail {

@@ -4,15 +4,14 @@ import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '@heimdex/gen';
 import { expect } from 'chai';
 import { ERROR_CODES, InferenceError } from '../../src/errors.js';
-import { ERROR_TABLE, fromStatus, GRPC_STATUS, HTTP_STATUS, toStatus, toWireError } from '../../src/services/errors.js';
+import { ERROR_TABLE, fromStatus, STATUSES, toStatus, toWireError } from '../../src/services/errors.js';
 import { ROOT } from '../fixtures/volume.js';
 
 describe('toWireError', () => {
   it('returns the gRPC status, the HTTP status and ErrorInfo of each code', () => {
     for (const code of ERROR_CODES.filter((name) => name !== 'INTERNAL')) {
       const wire = toWireError(new InferenceError(code, 'what is wrong'));
-      expect(wire.grpcCode).to.equal(GRPC_STATUS[ERROR_TABLE[code].status]);
-      expect(wire.httpStatus).to.equal(HTTP_STATUS[ERROR_TABLE[code].status]);
+      expect(wire).to.include(STATUSES[ERROR_TABLE[code].status]);
       const [detail] = toStatus(wire).details;
       const info = detail === undefined ? undefined : anyUnpack(detail, ErrorInfoSchema);
       expect([info?.reason, info?.domain]).to.deep.equal([code, 'heimdex.inference.v1']);
@@ -63,7 +62,7 @@ describe('docs/reference.md', () => {
     const rows = await tableRows(/^\| `([A-Z_]+)` \| `([A-Z_]+)` \(\d+\) \| (\d+) \|/gm);
     const expected = ERROR_CODES.map((code) => {
       const { status } = ERROR_TABLE[code];
-      return [code, status, String(HTTP_STATUS[status])];
+      return [code, status, String(STATUSES[status].httpStatus)];
     });
     expect(rows).to.have.deep.members(expected);
   });
