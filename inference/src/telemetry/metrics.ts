@@ -69,15 +69,15 @@ export interface MetricsText {
 
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #requests = this.#counter('heimdex_requests_total', ['method', 'protocol', 'code']);
-  readonly #defects = this.#counter('heimdex_defects_total', ['method']);
+  readonly #requests = new Counter(this.#metric('heimdex_requests_total', ['method', 'protocol', 'code']));
+  readonly #defects = new Counter(this.#metric('heimdex_defects_total', ['method']));
   readonly #requestSeconds = this.#histogram('heimdex_request_seconds', ['method'], REQUEST_BUCKETS);
   readonly #queueSeconds = this.#histogram('heimdex_queue_seconds', ['model', 'priority'], REQUEST_BUCKETS);
   readonly #runSeconds = this.#histogram('heimdex_run_seconds', ['model'], REQUEST_BUCKETS);
   readonly #batchItems = this.#histogram('heimdex_batch_items', ['model'], BATCH_BUCKETS);
-  readonly #items = this.#counter('heimdex_items_total', ['model']);
-  readonly #itemErrors = this.#counter('heimdex_item_errors_total', ['method', 'reason']);
-  readonly #refused = this.#counter('heimdex_refused_total', ['model', 'priority', 'reason']);
+  readonly #items = new Counter(this.#metric('heimdex_items_total', ['model']));
+  readonly #itemErrors = new Counter(this.#metric('heimdex_item_errors_total', ['method', 'reason']));
+  readonly #refused = new Counter(this.#metric('heimdex_refused_total', ['model', 'priority', 'reason']));
 
   #reading: Promise<MetricsText> | undefined;
 
@@ -174,8 +174,9 @@ export class Metrics {
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 
-  #counter<Label extends string>(name: MetricName, labelNames: readonly Label[]): Counter<Label> {
-    return new Counter({ name, help: METRICS[name], labelNames, registers: [this.#registry] });
+  /** What a metric of any kind is created with. */
+  #metric<Label extends string>(name: MetricName, labelNames: readonly Label[]) {
+    return { name, help: METRICS[name], labelNames, registers: [this.#registry] };
   }
 
   /** Creates a counter whose value is kept elsewhere: it is set at each scrape. */
@@ -185,10 +186,7 @@ export class Metrics {
     collect: (counter: Counter<Label>) => void,
   ): void {
     new Counter({
-      name,
-      help: METRICS[name],
-      labelNames,
-      registers: [this.#registry],
+      ...this.#metric(name, labelNames),
       collect() {
         this.reset();
         collect(this);
@@ -202,21 +200,14 @@ export class Metrics {
     collect: (gauge: Gauge<Label>) => void | Promise<void>,
   ): void {
     new Gauge({
-      name,
-      help: METRICS[name],
-      labelNames,
-      registers: [this.#registry],
+      ...this.#metric(name, labelNames),
       collect() {
         return collect(this);
       },
     });
   }
 
-  #histogram<Label extends string>(
-    name: MetricName,
-    labelNames: readonly Label[],
-    buckets: readonly number[],
-  ): Histogram<Label> {
-    return new Histogram({ name, help: METRICS[name], labelNames, buckets: [...buckets], registers: [this.#registry] });
+  #histogram<Label extends string>(name: MetricName, labelNames: readonly Label[], buckets: number[]) {
+    return new Histogram({ ...this.#metric(name, labelNames), buckets });
   }
 }
