@@ -29,7 +29,6 @@ import { CallAdmission, largestMessageBytes, requestMemoryBytes } from './transp
 import { CallTracker } from './transport/calls/call-tracker.js';
 import { listenAll, type PortListener } from './transport/listen-all.js';
 import { MessageDecoder, messageLimits } from './transport/messages/message-decoder.js';
-import { VERSION } from './version.js';
 
 export interface ServerOptions {
   readonly config: Config;
@@ -59,8 +58,6 @@ const FLUSH_MS = 500;
 /** Starts listening, then loads the models. Rejects with a FatalError if listening fails or the models do not fit into memory. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { config, log, machine } = options;
-  const startedAtMs = performance.now();
-  const uptimeSeconds = () => (performance.now() - startedAtMs) / 1000;
   const metrics = new Metrics();
   const models = new Map<Role, ServedModel>();
   const state = new ServerState(models);
@@ -73,8 +70,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const sizes = await Promise.all(hosts.map(({ served }) => served.memoryBytes()));
     return sizes.reduce((sum, bytes) => sum + bytes, await serverMemoryBytes());
   };
-  const tracing =
-    config.tracing === undefined ? undefined : await openTracing({ ...config.tracing, version: VERSION }, log);
+  const tracing = config.tracing && (await openTracing(config.tracing, log));
   const callTracker = new CallTracker(log, (call) => {
     metrics.ended(call);
     tracing?.ended(call);
@@ -100,7 +96,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     host: config.host,
     port: config.port,
     maxMessageBytes,
-    services: [inferenceService(models, limits, { version: VERSION, uptimeSeconds }), healthService(state)],
+    services: [inferenceService(models, limits), healthService(state)],
     callTracker,
     admission,
     decoder: new MessageDecoder(messageLimits(limits)),
@@ -110,12 +106,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     maxConnectionAgeMs: config.security.maxConnectionAgeMs,
     maxConnections,
     playground: config.playground,
-    openAi: config.openAi ? { models, version: VERSION } : undefined,
+    openAi: config.openAi ? models : undefined,
     plain: {
       state,
       device: config.device,
       log,
-      uptimeSeconds,
       memoryBytes,
       metrics: () => metrics.read(),
     },

@@ -1,26 +1,20 @@
 import type { InferenceService } from '@heimdex/gen';
 import { AUDIO_FORMATS } from '../media/audio/index.js';
 import { IMAGE_FORMATS } from '../media/images/formats.js';
+import { VERSION } from '../version.js';
 import type { Models, ServedModel, ServiceLimits } from './engine.js';
 import { toModel } from './identity.js';
 import { roundTime } from './round-times.js';
 import type { MethodHandler } from './service.js';
 
-/** Version and uptime of the server process. */
-export interface ServerIdentity {
-  readonly version: string;
-  uptimeSeconds(): number;
-}
-
 /** GetServerInfo: returns the loaded models, the accepted formats and the limits. */
 export function getServerInfo(
   models: Models,
   limits: ServiceLimits,
-  identity: ServerIdentity,
 ): MethodHandler<typeof InferenceService.method.getServerInfo> {
   return async () => ({
-    version: identity.version,
-    uptimeSeconds: roundTime(identity.uptimeSeconds()),
+    version: VERSION,
+    uptimeSeconds: roundTime(process.uptime()),
     models: await Promise.all([...models.values()].filter(({ facts }) => facts !== undefined).map(describe)),
     limits: {
       maxMessageBytes: BigInt(limits.maxMessageBytes),

@@ -6,12 +6,12 @@
 import type { Attributes, SpanStatusCode } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { EndedCall, Protocol } from '../transport/calls/call-tracker.js';
+import { VERSION } from '../version.js';
 
 export interface TracingOptions {
   /** Base address of an OTLP/HTTP collector: `http://collector:4318`. */
   readonly endpoint: string;
   readonly serviceName: string;
-  readonly version: string;
 }
 
 export interface Tracing {
@@ -44,13 +44,13 @@ export async function openTracing(options: TracingOptions, log: Logger): Promise
   });
   const url = options.endpoint.replace(/\/+$/, '') + TRACES_PATH;
   const exporter = new OTLPTraceExporter({ url, timeoutMillis: EXPORT_TIMEOUT_MS });
-  const own = { 'service.name': options.serviceName, 'service.version': options.version };
+  const own = { 'service.name': options.serviceName, 'service.version': VERSION };
   const provider = new BasicTracerProvider({
     // OTEL_RESOURCE_ATTRIBUTES, such as the pod, takes precedence.
     resource: resourceFromAttributes(own).merge(detectResources({ detectors: [envDetector] })),
     spanProcessors: [new BatchSpanProcessor(exporter, { maxQueueSize: MAX_QUEUED_SPANS })],
   });
-  const tracer = provider.getTracer('heimdex-inference', options.version);
+  const tracer = provider.getTracer('heimdex-inference', VERSION);
   const propagator = new W3CTraceContextPropagator();
   return {
     ended(call) {

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import grpc from '@grpc/grpc-js';
 import { hostPort } from '@heimdex/common';
 import { FatalError } from '../exit-codes.js';
+import type { Models } from '../services/engine.js';
 import type { ServedService } from '../services/service.js';
 import type { TlsPort } from './auth/tls.js';
 import type { CallAdmission } from './calls/admission.js';
@@ -21,7 +22,7 @@ import { Http2Requests } from './http/http2-requests.js';
 import { listen, type Traffic } from './http/listener.js';
 import { createPlainListener, type PlainHttpOptions } from './http/plain-http.js';
 import type { MessageDecoder } from './messages/message-decoder.js';
-import { createOpenAiListener, type OpenAiOptions } from './openai/openai-listener.js';
+import { createOpenAiListener } from './openai/openai-listener.js';
 import { createPlaygroundListener } from './playground/playground-listener.js';
 
 export interface ListenAllOptions {
@@ -31,8 +32,8 @@ export interface ListenAllOptions {
   readonly services: readonly ServedService[];
   readonly callTracker: CallTracker;
   readonly plain: PlainHttpOptions;
-  /** Undefined: the OpenAI API is off. */
-  readonly openAi: Pick<OpenAiOptions, 'models' | 'version'> | undefined;
+  /** Models of the OpenAI API. Undefined: it is off. */
+  readonly openAi: Models | undefined;
   /** Whether GET / is a page to try the server. */
   readonly playground: boolean;
   readonly admission: CallAdmission;
@@ -116,7 +117,7 @@ export async function listenAll(options: ListenAllOptions): Promise<PortListener
 function createWebListener(options: ListenAllOptions, admitted: (request: IncomingMessage) => void): RequestListener {
   const { corsOrigins, openAi } = options;
   const calls = createConnectListener({ ...options, admitted, fallback: createPlainListener(options.plain) });
-  const api = openAi === undefined ? calls : createOpenAiListener({ ...options, ...openAi, admitted }, calls);
+  const api = openAi === undefined ? calls : createOpenAiListener({ ...options, models: openAi, admitted }, calls);
   const first = options.playground ? createPlaygroundListener(api) : api;
   return (request, response) => {
     // A server must take the absolute form as well (RFC 9112, section 3.2.2).

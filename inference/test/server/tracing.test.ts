@@ -168,10 +168,7 @@ describe('traces', () => {
 
   it('mark a call as failed by the server’s errors, not by mistakes of its caller', async () => {
     const collector = await startCollector();
-    const tracing = await openTracing(
-      { endpoint: collector.url, serviceName: 'test', version: '1' },
-      pino({ level: 'silent' }),
-    );
+    const tracing = await openTracing({ endpoint: collector.url, serviceName: 'test' }, pino({ level: 'silent' }));
     try {
       for (const code of ['OK', 'INVALID_ARGUMENT', 'CANCELLED', 'RESOURCE_EXHAUSTED', 'UNAVAILABLE', 'INTERNAL']) {
         tracing.ended({ path: 'a/B', protocol: 'grpc', code, startedAt: 0, endedAt: 1, stats: {} } as EndedCall);
@@ -190,7 +187,7 @@ describe('traces', () => {
     process.env.OTEL_RESOURCE_ATTRIBUTES = 'k8s.pod.name=inference-1,service.name=search';
     try {
       const log = pino({ level: 'silent' });
-      const tracing = await openTracing({ endpoint: collector.url, serviceName: 'test', version: '1' }, log);
+      const tracing = await openTracing({ endpoint: collector.url, serviceName: 'test' }, log);
       tracing.ended({ path: 'a/B', protocol: 'grpc', code: 'OK', startedAt: 0, endedAt: 1, stats: {} } as EndedCall);
       await tracing.close();
     } finally {
@@ -220,7 +217,7 @@ describe('traces', () => {
     await once(collector, 'listening');
     const endpoint = `http://127.0.0.1:${(collector.address() as net.AddressInfo).port}`;
     const lines = new PassThrough();
-    const tracing = await openTracing({ endpoint, serviceName: 'test', version: '1' }, pino(lines));
+    const tracing = await openTracing({ endpoint, serviceName: 'test' }, pino(lines));
     try {
       const call = { path: 'a/B', protocol: 'grpc', code: 'OK', startedAt: 0, endedAt: 1, stats: {} };
       // As many as are sent at once, without waiting for more.
@@ -236,7 +233,7 @@ describe('traces', () => {
   it('continue the trace of a valid header, of later versions as well, and start one for any other', async () => {
     const collector = await startCollector();
     const log = pino({ level: 'silent' });
-    const tracing = await openTracing({ endpoint: collector.url, serviceName: 'test', version: '1' }, log);
+    const tracing = await openTracing({ endpoint: collector.url, serviceName: 'test' }, log);
     const ids = `${TRACE_ID}-${SPAN_ID}`;
     const headers = [`00-${ids}-01`, `01-${ids}-01`, `cc-${ids}-01-what-comes-later`];
     const invalid = [undefined, '', 'nonsense', `00-${'0'.repeat(32)}-${SPAN_ID}-01`, `ff-${ids}-01`, `00-${ids}-01-x`];

@@ -67,7 +67,6 @@ describe('a plain HTTP request', () => {
       state: new ServerState(new Map()),
       device: 'cpu',
       log: pino({ base: null }, { write: (line: string) => lines.push(line) }),
-      uptimeSeconds: () => 0,
       memoryBytes: () => Promise.reject(new Error('no /proc')),
       metrics: () => Promise.reject(new Error('a broken gauge')),
     });

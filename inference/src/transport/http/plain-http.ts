@@ -11,7 +11,6 @@ export interface PlainHttpOptions {
   readonly state: ServerState;
   readonly device: string;
   readonly log: Logger;
-  uptimeSeconds(): number;
   /** Bytes of the server and its workers together. */
   memoryBytes(): Promise<number>;
   /** The metrics in Prometheus' text format, with content type. */
@@ -39,7 +38,7 @@ export function createPlainListener(options: PlainHttpOptions): RequestListener 
         models_loaded: modelsLoaded,
         device: options.device,
         memory_used_gb: Math.round(((await options.memoryBytes()) / GIB) * 1000) / 1000,
-        uptime_seconds: Math.floor(options.uptimeSeconds()),
+        uptime_seconds: Math.floor(process.uptime()),
       };
       sendJson(response, status === 'healthy' ? 200 : 503, body);
     },

@@ -1,5 +1,6 @@
 /** GET /docs: the table of operations as a page without scripts. */
 import { createHash } from 'node:crypto';
+import { VERSION } from '../../version.js';
 import type { Operation } from './operation.js';
 import type { Parameter } from './parameters.js';
 
@@ -17,14 +18,14 @@ export const DOCS_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-export function docsPage(operations: readonly Operation[], version: string): string {
+export function docsPage(operations: readonly Operation[]): string {
   return `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Heimdex inference: OpenAI API</title>
 <style>${STYLE}</style></head>
 <body><main>
 <h1>Heimdex inference: OpenAI API</h1>
-<p>Version ${escaped(version)}. The same as OpenAPI: <a href="openapi.json">/openapi.json</a>. Where the server wants tokens, send
+<p>Version ${VERSION}. The same as OpenAPI: <a href="openapi.json">/openapi.json</a>. Where the server wants tokens, send
 <code>Authorization: Bearer TOKEN</code>.</p>
 ${operations.map(section).join('\n')}
 </main></body>

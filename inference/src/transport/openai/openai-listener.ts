@@ -20,7 +20,6 @@ import { sendEvents } from './send-events.js';
 export interface OpenAiOptions extends Admission {
   readonly services: readonly ServedService[];
   readonly models: Models;
-  readonly version: string;
   readonly decoder: MessageDecoder;
   /** Time after which a caller that reads no events is disconnected. */
   readonly streamIdleMs: number;
@@ -29,12 +28,12 @@ export interface OpenAiOptions extends Admission {
 }
 
 export function createOpenAiListener(options: OpenAiOptions, next: RequestListener): RequestListener {
-  const { services, models, version, decoder } = options;
+  const { services, models, decoder } = options;
   const startedAtSeconds = Math.floor(Date.now() / 1000);
   const context = { rpcs: new Rpcs(services), models, decoder, startedAtSeconds };
   const pages: Readonly<Record<string, TextAnswer>> = {
-    '/openapi.json': { contentType: JSON_TYPE, body: JSON.stringify(openApiDocument(OPERATIONS, version)) },
-    '/docs': { contentType: 'text/html; charset=utf-8', body: docsPage(OPERATIONS, version) },
+    '/openapi.json': { contentType: JSON_TYPE, body: JSON.stringify(openApiDocument(OPERATIONS)) },
+    '/docs': { contentType: 'text/html; charset=utf-8', body: docsPage(OPERATIONS) },
   };
   return (request, response) => {
     const path = pathOf(request);

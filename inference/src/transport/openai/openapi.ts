@@ -1,4 +1,5 @@
 /** The table of operations as OpenAPI 3.1. */
+import { VERSION } from '../../version.js';
 import type { Operation } from './operation.js';
 import { type JsonSchema, objectOf } from './parameters.js';
 
@@ -11,12 +12,12 @@ const ERROR = objectOf({
   }),
 });
 
-export function openApiDocument(operations: readonly Operation[], version: string): JsonSchema {
+export function openApiDocument(operations: readonly Operation[]): JsonSchema {
   return {
     openapi: '3.1.0',
     info: {
       title: 'Heimdex inference, OpenAI API',
-      version,
+      version: VERSION,
       description: 'What OpenAI’s clients speak, over the same models, limits and tokens as gRPC and Connect.',
     },
     paths: Object.fromEntries(
