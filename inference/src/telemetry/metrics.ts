@@ -5,6 +5,7 @@ import { PRIORITIES, type Priority } from '../priority.js';
 import type { QueueObserver } from '../scheduling/dispatcher.js';
 import type { ServedModel } from '../services/engine.js';
 import type { EndedCall } from '../transport/calls/call-tracker.js';
+import type { TextAnswer } from '../transport/calls/send-text.js';
 import type { Traffic } from '../transport/http/listener.js';
 
 /** Name and help of each metric; Node.js's own metrics (`nodejs_*`, `process_*`) are added to them. */
@@ -62,11 +63,6 @@ export interface WatchedModel {
   restarts(): number;
 }
 
-export interface MetricsText {
-  readonly contentType: string;
-  readonly text: string;
-}
-
 export class Metrics {
   readonly #registry = new Registry();
   readonly #requests = new Counter(this.#metric('heimdex_requests_total', ['method', 'protocol', 'code']));
@@ -79,7 +75,7 @@ export class Metrics {
   readonly #itemErrors = new Counter(this.#metric('heimdex_item_errors_total', ['method', 'reason']));
   readonly #refused = new Counter(this.#metric('heimdex_refused_total', ['model', 'priority', 'reason']));
 
-  #reading: Promise<MetricsText> | undefined;
+  #reading: Promise<TextAnswer> | undefined;
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
@@ -163,14 +159,14 @@ export class Metrics {
   }
 
   /** Returns the metrics in Prometheus's text format. Those who ask meanwhile get the same: a reading takes milliseconds, and anyone may ask. */
-  read(): Promise<MetricsText> {
+  read(): Promise<TextAnswer> {
     this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined;
     });
     return this.#reading;
   }
 
-  async #read(): Promise<MetricsText> {
+  async #read(): Promise<TextAnswer> {
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 

@@ -5,11 +5,9 @@ import { messageOf } from '@heimdex/common';
 import type { TlsConfig } from '../../config/config.js';
 import { FatalError } from '../../exit-codes.js';
 import { checkCertificates } from './certificates.js';
-import { type WatchedFiles, watchFiles } from './watched-file.js';
+import { type WatchedFiles, type WatchOptions, watchFiles } from './watched-file.js';
 
-export interface TlsObserver {
-  changed(): void;
-  failed(error: unknown): void;
+export interface TlsObserver extends Pick<WatchOptions, 'changed' | 'failed'> {
   /** Called once when the certificate in use has expired. */
   expired?(atMs: number): void;
 }

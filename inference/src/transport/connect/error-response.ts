@@ -6,14 +6,8 @@ import { setTrailerStatus, trailerFlag, trailerSerialize } from '@connectrpc/con
 import type { WireError } from '../../services/errors.js';
 import { retryAfter } from '../calls/retry-after.js';
 
-export interface ErrorResponse {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
-}
-
 /** The response for a request's content type. Unknown content types get Connect's format. */
-export function errorResponse(contentType: string, wire: WireError): ErrorResponse {
+export function errorResponse(contentType: string, wire: WireError) {
   const error = toConnectError(wire);
   if (contentType.startsWith('application/grpc-web')) {
     const trailer = setTrailerStatus(new Headers(), error);
@@ -27,7 +21,7 @@ export function errorResponse(contentType: string, wire: WireError): ErrorRespon
   return { status, headers: { ...headers, ...retryAfter(wire) }, body };
 }
 
-function answer(status: number, contentType: string, body: Uint8Array): ErrorResponse {
+function answer(status: number, contentType: string, body: Uint8Array) {
   return { status, headers: { 'content-type': contentType, 'content-length': String(body.byteLength) }, body };
 }
 

@@ -5,7 +5,7 @@ import { InferenceService } from '@heimdex/gen';
 import type { Logger } from 'pino';
 import type { ServerState } from '../../services/state.js';
 import { shownPathOf } from '../calls/request-path.js';
-import { sendJson, sendText } from '../calls/send-text.js';
+import { sendJson, sendText, type TextAnswer } from '../calls/send-text.js';
 
 export interface PlainHttpOptions {
   readonly state: ServerState;
@@ -13,8 +13,8 @@ export interface PlainHttpOptions {
   readonly log: Logger;
   /** Bytes of the server and its workers together. */
   memoryBytes(): Promise<number>;
-  /** The metrics in Prometheus' text format, with content type. */
-  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
+  /** The metrics in Prometheus' text format. */
+  metrics(): Promise<TextAnswer>;
 }
 
 /** Routes of the Python service, and the methods that callers of them need. */
@@ -48,8 +48,7 @@ export function createPlainListener(options: PlainHttpOptions): RequestListener 
       sendJson(response, status === 'healthy' ? 200 : 503, { status, ...(reason === '' ? {} : { reason }) });
     },
     '/metrics': async (response) => {
-      const { contentType, text } = await options.metrics();
-      sendText(response, 200, contentType, text);
+      sendText(response, 200, await options.metrics());
     },
   };
   return (request, response) => {

@@ -4,6 +4,7 @@ import zlib from 'node:zlib';
 import { KIB } from '@heimdex/common';
 import { Semaphore } from '../../semaphore.js';
 import type { Caller } from '../../services/call.js';
+import type { IncomingBody } from '../calls/incoming-body.js';
 import { MessageBuffer } from './message-buffer.js';
 
 const DECOMPRESSORS = {
@@ -24,11 +25,8 @@ export function isGrpcEncoding(name: string): name is Encoding {
   return isEncoding(name) && name !== 'br';
 }
 
-export interface UnpackLimit {
-  readonly maxBytes: number;
-  /** Called for each chunk; may throw. */
-  unpack(bytes: number): void;
-}
+/** What a message may decompress to. */
+type UnpackLimit = Pick<IncomingBody, 'maxBytes' | 'unpack'>;
 
 /**
  * Small messages decompress to little, at most a thousand times their size, so they do not wait. Except in brotli: 64 MiB of zeros have

@@ -20,11 +20,8 @@ export interface BodyForm {
   readonly encoding: Encoding | undefined;
 }
 
-/** The compression header of each protocol. */
-export type EncodingHeader = 'content-encoding' | 'connect-content-encoding' | 'grpc-encoding';
-
 /** The compression header for a content type. */
-export function encodingHeaderOf(contentType: string): EncodingHeader {
+export function encodingHeaderOf(contentType: string) {
   if (contentType.startsWith('application/grpc-web')) return 'grpc-encoding';
   return contentType.startsWith('application/connect+') ? 'connect-content-encoding' : 'content-encoding';
 }

@@ -1,9 +1,7 @@
 /** Measures the parsing cost of JSON from its bytes: values and depth. One pass, no copies. */
+import type { BinaryLimits } from './scan-binary.js';
 
-export interface JsonLimits {
-  readonly maxValues: number;
-  readonly maxDepth: number;
-}
+export type JsonLimits = Pick<BinaryLimits, 'maxValues' | 'maxDepth'>;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;

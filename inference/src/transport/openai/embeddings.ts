@@ -4,11 +4,12 @@ import { isObject, type JsonObject } from '@heimdex/common';
 import { type EmbeddingResult, InferenceService, TextModel, VectorEncoding } from '@heimdex/gen';
 import { InferenceError } from '../../errors.js';
 import { fromStatus } from '../../services/errors.js';
+import { jsonAnswer } from '../calls/send-text.js';
 import { readMessage } from '../messages/request-message.js';
 import { decodeDataUrl, isImageUrl } from './data-urls.js';
 import { plainJson } from './json-value.js';
 import { modelNamed } from './models.js';
-import { jsonAnswer, type OpenAiContext, type OpenAiRequest, type Operation } from './operation.js';
+import type { OpenAiContext, OpenAiRequest, Operation } from './operation.js';
 import {
   choice,
   invalidParameter,

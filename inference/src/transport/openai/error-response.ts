@@ -4,16 +4,6 @@ import type { WireError } from '../../services/errors.js';
 import { retryAfter } from '../calls/retry-after.js';
 import { UnsupportedEncoding } from './assert-body.js';
 
-export interface OpenAiError {
-  readonly error: {
-    readonly message: string;
-    readonly type: string;
-    /** The parameter at fault. */
-    readonly param: string | null;
-    readonly code: string | null;
-  };
-}
-
 /** Where OpenAI's status or code differs from Connect's status and the reason in lower case. */
 const DIFFERENCES: Readonly<Partial<Record<ErrorCode, { readonly status?: number; readonly code?: string }>>> = {
   MESSAGE_TOO_LARGE: { status: 413 },
@@ -36,7 +26,7 @@ const PARAMETERS: ReadonlyMap<string, string> = new Map([
   ['options.temperatures', 'temperature'],
 ]);
 
-export function toOpenAiError(wire: WireError, error: unknown): OpenAiError {
+export function toOpenAiError(wire: WireError, error: unknown) {
   const status = statusOf(wire, error);
   const field = error instanceof InferenceError ? error.field : undefined;
   const param = field === undefined ? null : (PARAMETERS.get(field.replace(/\[\d+\]$/, '')) ?? field);
@@ -44,6 +34,7 @@ export function toOpenAiError(wire: WireError, error: unknown): OpenAiError {
     error: {
       message: wire.message.startsWith(`${field} `) ? `${param}${wire.message.slice(field?.length)}` : wire.message,
       type: status === 429 ? 'rate_limit_error' : status < 500 ? 'invalid_request_error' : 'server_error',
+      /** The parameter at fault. */
       param,
       code: DIFFERENCES[wire.reason]?.code ?? wire.reason.toLowerCase(),
     },

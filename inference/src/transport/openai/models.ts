@@ -3,7 +3,8 @@ import { InferenceService } from '@heimdex/gen';
 import { InferenceError } from '../../errors.js';
 import type { Role } from '../../models/roles.js';
 import type { Models, ServedModel } from '../../services/engine.js';
-import { jsonAnswer, type OpenAiContext, type Operation } from './operation.js';
+import { jsonAnswer } from '../calls/send-text.js';
+import type { OpenAiContext, Operation } from './operation.js';
 import { objectOf } from './parameters.js';
 
 /** The speech model is called by this name as well: it is what OpenAI's clients send. */

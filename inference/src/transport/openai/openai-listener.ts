@@ -6,13 +6,13 @@ import type { WireError } from '../../services/errors.js';
 import { methodPath, type ServedService } from '../../services/service.js';
 import { type Admission, admitRequest, arrivalOf } from '../calls/admit-request.js';
 import { pathOf, shownPathOf } from '../calls/request-path.js';
-import { JSON_TYPE, sendJson, sendText } from '../calls/send-text.js';
+import { jsonAnswer, sendJson, sendText, type TextAnswer } from '../calls/send-text.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
 import { assertBody } from './assert-body.js';
 import { DOCS_POLICY, docsPage } from './docs-page.js';
 import { retryHeaders, statusOf, toOpenAiError } from './error-response.js';
 import { openApiDocument } from './openapi.js';
-import type { OpenAiContext, OpenAiRequest, Operation, TextAnswer } from './operation.js';
+import type { OpenAiContext, OpenAiRequest, Operation } from './operation.js';
 import { OPERATIONS } from './operations.js';
 import { Rpcs } from './rpcs.js';
 import { sendEvents } from './send-events.js';
@@ -32,8 +32,8 @@ export function createOpenAiListener(options: OpenAiOptions, next: RequestListen
   const startedAtSeconds = Math.floor(Date.now() / 1000);
   const context = { rpcs: new Rpcs(services), models, decoder, startedAtSeconds };
   const pages: Readonly<Record<string, TextAnswer>> = {
-    '/openapi.json': { contentType: JSON_TYPE, body: JSON.stringify(openApiDocument(OPERATIONS)) },
-    '/docs': { contentType: 'text/html; charset=utf-8', body: docsPage(OPERATIONS) },
+    '/openapi.json': jsonAnswer(openApiDocument(OPERATIONS)),
+    '/docs': { contentType: 'text/html; charset=utf-8', text: docsPage(OPERATIONS) },
   };
   return (request, response) => {
     const path = pathOf(request);
@@ -43,7 +43,7 @@ export function createOpenAiListener(options: OpenAiOptions, next: RequestListen
     if (page !== undefined && method === 'GET') {
       response.setHeader('content-security-policy', DOCS_POLICY);
       response.setHeader('x-content-type-options', 'nosniff');
-      return sendText(response, 200, page.contentType, page.body);
+      return sendText(response, 200, page);
     }
     const found = OPERATIONS.map((operation) => ({ operation, rest: matched(operation, path) })).filter(
       (one): one is { operation: Operation; rest: string } => one.rest !== undefined,
@@ -100,9 +100,9 @@ async function answer(
       response.end();
       return;
     }
-    call.answer(Buffer.byteLength(made.body));
+    call.answer(Buffer.byteLength(made.text));
     open.finish();
-    sendText(response, 200, made.contentType, made.body);
+    sendText(response, 200, made);
   } catch (error) {
     const wire = open.finish(error);
     // Discard the rest of the body: the answer must not wait behind it.

@@ -2,7 +2,7 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import type { Models } from '../../services/engine.js';
 import type { HttpRequest } from '../calls/admit-request.js';
-import { JSON_TYPE } from '../calls/send-text.js';
+import type { TextAnswer } from '../calls/send-text.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
 import type { JsonSchema, Parameters } from './parameters.js';
 import type { Rpcs } from './rpcs.js';
@@ -14,11 +14,6 @@ export interface OpenAiContext {
   readonly decoder: MessageDecoder;
   /** Seconds since 1970 at which the server began: `created` of its models. */
   readonly startedAtSeconds: number;
-}
-
-export interface TextAnswer {
-  readonly contentType: string;
-  readonly body: string;
 }
 
 export type Answer =
@@ -45,8 +40,4 @@ export interface Operation {
   /** Media types of a good answer, with their schemas. */
   readonly answers: Readonly<Record<string, JsonSchema>>;
   run(request: OpenAiRequest, context: OpenAiContext): Promise<Answer>;
-}
-
-export function jsonAnswer(body: unknown): TextAnswer {
-  return { contentType: JSON_TYPE, body: JSON.stringify(body) };
 }

@@ -2,8 +2,8 @@
 import { formatSubtitles } from '@heimdex/common/subtitles';
 import type { Segment, TranscribeResponse } from '@heimdex/gen';
 import { roundFloat, roundTime } from '../../services/round-times.js';
+import { jsonAnswer, type TextAnswer } from '../calls/send-text.js';
 import { languageName } from './languages.js';
-import { type Answer, jsonAnswer } from './operation.js';
 import { type JsonSchema, objectOf } from './parameters.js';
 
 export const RESPONSE_FORMATS = ['json', 'text', 'srt', 'vtt', 'verbose_json'] as const;
@@ -60,7 +60,7 @@ export function formatTranscript(
   format: ResponseFormat,
   transcript: TranscribeResponse,
   options: TranscriptOptions,
-): Answer {
+): TextAnswer {
   switch (format) {
     case 'json':
       return jsonAnswer({ text: transcript.text, usage: usageOf(transcript), ...warningsOf(transcript) });
@@ -75,8 +75,8 @@ export function formatTranscript(
 }
 
 /** What OpenAI calls subtitles, too: clients take anything else for JSON. */
-function plainText(body: string): Answer {
-  return { contentType: 'text/plain; charset=utf-8', body };
+function plainText(text: string): TextAnswer {
+  return { contentType: 'text/plain; charset=utf-8', text };
 }
 
 function usageOf({ durationSeconds }: Pick<TranscribeResponse, 'durationSeconds'>) {
