@@ -28,9 +28,9 @@ export function transcribeStream(
 ): MethodHandler<typeof InferenceService.method.transcribeStream> {
   return async function* (requests, call) {
     const model = requireModel(models, 'speech', 'TranscribeStream');
-    const messages = new IncomingMessages(requests, limits.streamIdleMs, call.signal);
-    const start = await readStart(messages);
-    const audio = new AudioMessages(messages, (bytes) => call.retain?.(bytes));
+    const next = reader(requests, limits.streamIdleMs, call.signal);
+    const start = await readStart(next);
+    const audio = new AudioMessages(next, (bytes) => call.retain?.(bytes));
     const audioFile = {
       content: audio,
       raw: parseRawAudio('start.raw', start.raw),
@@ -50,37 +50,29 @@ export function transcribeStream(
   };
 }
 
-async function readStart(messages: IncomingMessages): Promise<TranscribeStart> {
-  const first = await messages.next();
+async function readStart(next: NextMessage): Promise<TranscribeStart> {
+  const first = await next();
   if (first.done !== true && first.value.message.case === 'start') return first.value.message.value;
   const received = first.done === true ? 'nothing' : (first.value.message.case ?? 'an empty message');
   throw invalid('message', `must be start in the first message of a stream, got ${received}`);
 }
 
-/** Iterates over the caller's messages with an idle timeout, as long as the call lasts. */
-class IncomingMessages {
-  readonly #messages: AsyncIterator<TranscribeStreamRequest>;
-  readonly #idleMs: number;
-  readonly #signal: AbortSignal;
+/** Reads the next message. */
+type NextMessage = () => Promise<IteratorResult<TranscribeStreamRequest>>;
 
-  constructor(messages: AsyncIterable<TranscribeStreamRequest>, idleMs: number, signal: AbortSignal) {
-    this.#messages = messages[Symbol.asyncIterator]();
-    this.#idleMs = idleMs;
-    this.#signal = signal;
-  }
-
-  /** Returns the next message. Rejects with DEADLINE_EXCEEDED if none arrives within the idle timeout, with the call's reason when it has ended. */
-  next(): Promise<IteratorResult<TranscribeStreamRequest>> {
-    const signal = this.#signal;
-    return new Promise((resolve, reject) => {
+/** Rejects with DEADLINE_EXCEEDED if no message arrives within the idle timeout, with the call's reason when it has ended. */
+function reader(messages: AsyncIterable<TranscribeStreamRequest>, idleMs: number, signal: AbortSignal): NextMessage {
+  const iterator = messages[Symbol.asyncIterator]();
+  return () =>
+    new Promise((resolve, reject) => {
       signal.throwIfAborted();
       const ended = () => reject(signal.reason);
       signal.addEventListener('abort', ended, { once: true });
-      const timer = new IdleTimer(this.#idleMs, () => {
-        const seconds = this.#idleMs / 1000;
-        reject(new InferenceError('DEADLINE_EXCEEDED', `Idle timeout: no message arrived for ${seconds} seconds.`));
+      const timer = new IdleTimer(idleMs, () => {
+        const message = `Idle timeout: no message arrived for ${idleMs / 1000} seconds.`;
+        reject(new InferenceError('DEADLINE_EXCEEDED', message));
       });
-      this.#messages
+      iterator
         .next()
         .then(resolve, reject)
         .finally(() => {
@@ -88,20 +80,19 @@ class IncomingMessages {
           signal.removeEventListener('abort', ended);
         });
     });
-  }
 }
 
 /** The audio of the messages after the first. */
 class AudioMessages implements AsyncIterable<Uint8Array> {
   /** The error that ended it early, if any. */
   failure: unknown;
-  readonly #messages: IncomingMessages;
+  readonly #next: NextMessage;
   readonly #retain: (bytes: number) => void;
   #isDecoding = false;
 
   /** `retain` is told how many bytes the decoder holds: all, until it has found the index of the file. Throws QUEUE_FULL. */
-  constructor(messages: IncomingMessages, retain: (bytes: number) => void) {
-    this.#messages = messages;
+  constructor(next: NextMessage, retain: (bytes: number) => void) {
+    this.#next = next;
     this.#retain = retain;
   }
 
@@ -116,7 +107,7 @@ class AudioMessages implements AsyncIterable<Uint8Array> {
     let bytes = 0;
     try {
       for (;;) {
-        const next = await this.#messages.next();
+        const next = await this.#next();
         if (next.done === true) break;
         const { message } = next.value;
         if (message.case !== 'audio') throw invalid('message', 'must be audio after the first message of a stream');
