@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { GIB } from '@heimdex/common';
 import type { Logger } from 'pino';
 import { connectionsWithin, type Machine } from './capacity/machine.js';
-import { checkMemory, type ModelNeed, workerLimitBytes } from './capacity/memory-budget.js';
+import { checkMemory, workerLimitBytes } from './capacity/memory-budget.js';
 import { memoryLimitOf, needOf, sizesOf } from './capacity/model-sizes.js';
 import type { Config } from './config/config.js';
 import { serverDraining } from './errors.js';
@@ -177,16 +177,27 @@ async function closeAll(running: Running, { graceMs, drainMs }: Config['shutdown
   await Promise.all(hosts.map((host) => host.close()));
 }
 
-/** A host for each model, not started. Throws a FatalError if the models do not fit into memory. */
+/** A host for each model, not started, with workers and threads. Throws a FatalError if the models do not fit into memory. */
 function createHosts(
   options: ServerOptions,
   shared: { readonly metrics: Metrics; readonly memoryLimitBytes: number; changed(): void },
 ): readonly Host[] {
-  const { config, log, machine, workerProgram, failed } = options;
+  const { models, config, machine, log, workerProgram, failed } = options;
   const { metrics, memoryLimitBytes, changed } = shared;
+  const sizes = sizesOf(models, config, machine);
+  const sized = models.flatMap((model) => {
+    const size = sizes.get(model.role);
+    return size === undefined ? [] : [{ model, size, need: needOf(model, config) }];
+  });
+  checkMemory(
+    sized.map(({ model, size, need }) => ({ name: model.files.id, workers: size.workers, need })),
+    memoryLimitBytes,
+  );
+  const memoryGb = Math.round((memoryLimitBytes / GIB) * 10) / 10;
+  log.info({ cores: machine.cores, memoryGb }, 'sizing workers by the machine');
   const cores = new CoreShare(machine.cores);
-  return sizedModels(options, memoryLimitBytes).map(({ model, size }) => {
-    const maxWorkerBytes = workerLimitBytes(needOf(model, config), config.worker.memoryLimitBytes, memoryLimitBytes);
+  return sized.map(({ model, size, need }) => {
+    const maxWorkerBytes = workerLimitBytes(need, config.worker.memoryLimitBytes, memoryLimitBytes);
     const observer = metrics.modelQueue(SPECS[model.family].healthName(model.files.id));
     return createHost(model, { config, log, size, cores, workerProgram, maxWorkerBytes, observer, changed, failed });
   });
@@ -205,24 +216,6 @@ function limitsWithin({ config, machine, log }: ServerOptions, requestBytes: num
     log.warn(fields, 'MAX_CONNECTIONS exceeds the limit of open files (ulimit -n); it is lowered');
   }
   return { maxMessageBytes, maxConnections };
-}
-
-/** Chooses workers and threads. Throws a FatalError if the models do not fit into memory. */
-function sizedModels({ models, config, machine, log }: ServerOptions, memoryBytes: number) {
-  const sizes = sizesOf(models, config, machine);
-  const sized = models.flatMap((model) => {
-    const size = sizes.get(model.role);
-    return size === undefined ? [] : [{ model, size }];
-  });
-  const checked = sized.map(({ model, size }): ModelNeed => {
-    return { name: model.files.id, workers: size.workers, need: needOf(model, config) };
-  });
-  checkMemory(checked, memoryBytes);
-  log.info(
-    { cores: machine.cores, memoryGb: Math.round((memoryBytes / GIB) * 10) / 10 },
-    'sizing workers by the machine',
-  );
-  return sized;
 }
 
 async function firstHealthy(state: ServerState): Promise<void> {
