@@ -1,6 +1,6 @@
 /** Request validation. */
 import { InferenceError } from '../errors.js';
-import { roundFloat } from './round-times.js';
+import { roundFloat } from './rounding.js';
 
 /** Creates INVALID_ARGUMENT for a field; `field` is its path in the request, such as `images[3].content`. */
 export function invalid(field: string, message: string): InferenceError {

@@ -4,7 +4,7 @@ import { IMAGE_FORMATS } from '../media/images/formats.js';
 import { VERSION } from '../version.js';
 import type { Models, ServedModel, ServiceLimits } from './engine.js';
 import { toModel } from './identity.js';
-import { roundTime } from './round-times.js';
+import { roundTime } from './rounding.js';
 import type { MethodHandler } from './service.js';
 
 /** GetServerInfo: returns the loaded models, the accepted formats and the limits. */

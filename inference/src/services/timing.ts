@@ -1,6 +1,6 @@
 import type { RunFacts } from '../scheduling/job.js';
 import type { Call, CallStats } from './call.js';
-import { roundTime } from './round-times.js';
+import { roundTime } from './rounding.js';
 
 /** The contract's Timing. */
 export type Timing = Pick<RunFacts, 'queueMs' | 'runMs' | 'batchSize'>;

@@ -13,7 +13,7 @@ import { invalid } from './check.js';
 import type { Models, ServedModel, ServiceLimits } from './engine.js';
 import { requireModel } from './features.js';
 import { toModel } from './identity.js';
-import { roundTime } from './round-times.js';
+import { roundTime } from './rounding.js';
 import type { MethodHandler } from './service.js';
 import { parseRawAudio, parseSpeechOptions } from './speech-options.js';
 import { CallTiming } from './timing.js';

@@ -7,7 +7,7 @@ import { TRANSCRIBERS } from '../models/registry.js';
 import type { SpeechEvent, SpeechOptions, SpeechSegment, SpeechSummary, Transcriber } from '../models/speech/speech.js';
 import type { Call } from './call.js';
 import type { ServedModel, ServiceLimits } from './engine.js';
-import { roundSpan, roundTime } from './round-times.js';
+import { roundSpan, roundTime } from './rounding.js';
 import type { CallTiming } from './timing.js';
 
 export interface AudioFile {

@@ -10,8 +10,8 @@ import { toWireError, type WireError } from '../../services/errors.js';
 import { type AdmittedCall, type Incoming, UNREAD_MS } from '../calls/admission.js';
 import { cancelled, type OpenCall } from '../calls/call-tracker.js';
 import { type Decompressor, isGrpcEncoding } from '../messages/decompress.js';
+import { cutShort, FrameDecoder } from '../messages/frame-decoder.js';
 import { ENVELOPE_BYTES } from '../messages/message-buffer.js';
-import { cutShort, FrameDecoder } from '../messages/whole-frames.js';
 import { toGrpcStatus } from './status.js';
 
 /** grpc-js's name for a message that is not compressed. */

@@ -10,7 +10,7 @@ import type { CallAdmission } from '../calls/admission.js';
 import { type CallTracker, REQUEST_ID, requestIdOf } from '../calls/call-tracker.js';
 import { endUpload } from '../calls/end-upload.js';
 import { MAX_PROBES, OpenStreams } from '../calls/open-streams.js';
-import { severalMessages } from '../messages/whole-frames.js';
+import { severalMessages } from '../messages/frame-decoder.js';
 import { ArrivingCall, type ArrivingCallOptions, type GrpcCall, internalsOf } from './arriving-call.js';
 import { toGrpcStatus } from './status.js';
 

@@ -5,10 +5,10 @@ import { InferenceError } from '../../errors.js';
 import type { AdmittedCall } from '../calls/admission.js';
 import type { HttpRequest } from '../calls/admit-request.js';
 import { type Encoding, isEncoding } from './decompress.js';
+import { cutShort, FrameDecoder, severalMessages } from './frame-decoder.js';
 import { ENVELOPE_BYTES, MessageBuffer } from './message-buffer.js';
 import type { MessageDecoder } from './message-decoder.js';
 import { receiveBody } from './receive-body.js';
-import { cutShort, FrameDecoder, severalMessages } from './whole-frames.js';
 
 const COMPRESSED = 1;
 

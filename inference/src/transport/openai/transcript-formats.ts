@@ -1,7 +1,7 @@
 /** A transcript as each response_format writes it. */
 import { formatSubtitles } from '@heimdex/common/subtitles';
 import type { Segment, TranscribeResponse } from '@heimdex/gen';
-import { roundFloat, roundTime } from '../../services/round-times.js';
+import { roundFloat, roundTime } from '../../services/rounding.js';
 import { jsonAnswer, type TextAnswer } from '../calls/send-text.js';
 import { languageName } from './languages.js';
 import { type JsonSchema, objectOf } from './parameters.js';
