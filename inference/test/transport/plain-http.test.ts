@@ -61,6 +61,17 @@ describe('a plain HTTP request', () => {
     }
   });
 
+  it('to the page with another method than GET is told which it takes', async () => {
+    const server = await startFakeServer({ PLAYGROUND: 'true' });
+    try {
+      const response = await fetch(server.url, { method: 'POST', body: '{}' });
+      expect([response.status, response.headers.get('allow')]).to.deep.equal([405, 'GET, HEAD']);
+      expect(await response.json()).to.deep.equal({ error: '/ takes GET.' });
+    } finally {
+      await server.close();
+    }
+  });
+
   it('that fails in the server gets 500 without internals, and the error is logged', async () => {
     const lines: string[] = [];
     const listener = createPlainListener({

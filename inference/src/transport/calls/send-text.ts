@@ -1,5 +1,5 @@
 /** Answers whose whole text is known. */
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 
 export interface TextAnswer {
   readonly contentType: string;
@@ -22,4 +22,14 @@ export function sendText(response: ServerResponse, status: number, { contentType
 
 export function sendJson(response: ServerResponse, status: number, body: unknown): void {
   sendText(response, status, jsonAnswer(body));
+}
+
+export function isGet({ method }: IncomingMessage): boolean {
+  return method === 'GET' || method === 'HEAD';
+}
+
+/** Answers a request that is no GET to a path that takes nothing else. */
+export function refuseMethod(response: ServerResponse, path: string): void {
+  response.setHeader('allow', 'GET, HEAD');
+  sendJson(response, 405, { error: `${path} takes GET.` });
 }

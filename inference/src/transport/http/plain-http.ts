@@ -5,7 +5,7 @@ import { InferenceService } from '@heimdex/gen';
 import type { Logger } from 'pino';
 import type { ServerState } from '../../services/state.js';
 import { shownPathOf } from '../calls/request-path.js';
-import { sendJson, sendText, type TextAnswer } from '../calls/send-text.js';
+import { isGet, refuseMethod, sendJson, sendText, type TextAnswer } from '../calls/send-text.js';
 
 export interface PlainHttpOptions {
   readonly state: ServerState;
@@ -57,10 +57,7 @@ export function createPlainListener(options: PlainHttpOptions): RequestListener 
     if (route === undefined) {
       return sendJson(response, 404, { error: `Not found: ${request.method} ${path}${hintFor(path)}` });
     }
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response.setHeader('allow', 'GET, HEAD');
-      return sendJson(response, 405, { error: `${path} takes GET.` });
-    }
+    if (!isGet(request)) return refuseMethod(response, path);
     route(response).catch((error: unknown) => {
       options.log.error({ path, err: error }, 'defect');
       if (!response.headersSent) sendJson(response, 500, { error: 'Something is wrong in the server.' });

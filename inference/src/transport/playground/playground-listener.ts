@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
 import { pathOf } from '../calls/request-path.js';
+import { isGet, refuseMethod } from '../calls/send-text.js';
 import { PAGE, STYLE } from './page.js';
 
 interface Asset {
@@ -36,8 +37,10 @@ export function createPlaygroundListener(next: RequestListener): RequestListener
     assets.set(`/playground/${name}`, asset('text/javascript', readFileSync(new URL(name, SCRIPTS))));
   }
   return (request, response) => {
-    const found = assets.get(pathOf(request));
-    if (found === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) return next(request, response);
+    const path = pathOf(request);
+    const found = assets.get(path);
+    if (found === undefined) return next(request, response);
+    if (!isGet(request)) return refuseMethod(response, path);
     const headers = {
       etag: found.etag,
       'cache-control': 'no-cache',
