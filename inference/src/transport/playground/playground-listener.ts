@@ -48,7 +48,7 @@ export function createPlaygroundListener(next: RequestListener): RequestListener
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
     };
-    if (request.headers['if-none-match'] === found.etag) {
+    if (request.headers['if-none-match']?.includes(found.etag)) {
       response.writeHead(304, headers).end();
       return;
     }
