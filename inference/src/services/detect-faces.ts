@@ -1,22 +1,18 @@
 import { create } from '@bufbuild/protobuf';
-import { type FaceResult, FaceResultSchema, type InferenceService } from '@heimdex/gen';
+import { type FaceResult, FaceResultSchema } from '@heimdex/gen';
 import type { FaceItem, FaceResult as FoundFaces } from '../models/items.js';
 import { type ItemResult, runBatch } from './batch.js';
 import { checkBatch, checkNumber, fraction } from './check.js';
-import type { Models, ServiceLimits } from './engine.js';
+import type { Models, RpcHandler, ServiceLimits } from './engine.js';
 import { toStatus } from './errors.js';
 import { requireModel } from './features.js';
 import { toModel } from './identity.js';
-import type { MethodHandler } from './service.js';
 
 const DEFAULT_SCORE_THRESHOLD = 0.7;
 const DEFAULT_NMS_THRESHOLD = 0.3;
 
 /** DetectFaces: detects the faces of a batch of images. */
-export function detectFaces(
-  models: Models,
-  limits: ServiceLimits,
-): MethodHandler<typeof InferenceService.method.detectFaces> {
+export function detectFaces(models: Models, limits: ServiceLimits): RpcHandler<'detectFaces'> {
   return async (request, call) => {
     const model = requireModel(models, 'faces', 'DetectFaces');
     checkBatch('images', request.images.length, limits.maxBatchItems);

@@ -1,16 +1,11 @@
-import type { InferenceService } from '@heimdex/gen';
 import type { ImageItem } from '../models/items.js';
 import { checkBatch } from './check.js';
-import type { Models, ServiceLimits } from './engine.js';
+import type { Models, RpcHandler, ServiceLimits } from './engine.js';
 import { requireModel } from './features.js';
-import type { MethodHandler } from './service.js';
 import { embed } from './vectors.js';
 
 /** EmbedImage: computes the embeddings of a batch of images. */
-export function embedImage(
-  models: Models,
-  limits: ServiceLimits,
-): MethodHandler<typeof InferenceService.method.embedImage> {
+export function embedImage(models: Models, limits: ServiceLimits): RpcHandler<'embedImage'> {
   return async (request, call) => {
     const model = requireModel(models, 'vision', 'EmbedImage');
     checkBatch('images', request.images.length, limits.maxBatchItems);

@@ -1,10 +1,9 @@
-import { type InferenceService, TextModel } from '@heimdex/gen';
+import { TextModel } from '@heimdex/gen';
 import type { TextItem } from '../models/items.js';
 import type { Role } from '../models/roles.js';
 import { checkBatch, checkEnum } from './check.js';
-import type { Models, ServiceLimits } from './engine.js';
+import type { Models, RpcHandler, ServiceLimits } from './engine.js';
 import { requireModel } from './features.js';
-import type { MethodHandler } from './service.js';
 import { embed } from './vectors.js';
 
 const TEXT_ROLES = {
@@ -14,10 +13,7 @@ const TEXT_ROLES = {
 } as const satisfies Record<TextModel, Role>;
 
 /** EmbedText: computes the embeddings of a batch of texts. */
-export function embedText(
-  models: Models,
-  limits: ServiceLimits,
-): MethodHandler<typeof InferenceService.method.embedText> {
+export function embedText(models: Models, limits: ServiceLimits): RpcHandler<'embedText'> {
   return async (request, call) => {
     const role = checkEnum('model', request.model, TEXT_ROLES);
     const other = role === 'text' ? 'vision' : 'text';

@@ -1,9 +1,11 @@
-/** The models and limits as the methods see them. */
+/** The models and limits as the methods see them, and what a method is. */
+import type { InferenceService } from '@heimdex/gen';
 import type { Config } from '../config/config.js';
 import type { FamilySpec, ModelFacts, ModelFiles } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
 import type { Role } from '../models/roles.js';
 import type { ModelQueue } from '../scheduling/model-queue.js';
+import type { MethodHandler } from './service.js';
 
 /** A configured model, loading or loaded. */
 export interface ServedModel {
@@ -30,3 +32,8 @@ export interface ServedModel {
 export type ServiceLimits = Omit<Config['limits'], 'maxQueueMs'>;
 
 export type Models = ReadonlyMap<Role, ServedModel>;
+
+/** The handler of an rpc of InferenceService. */
+export type RpcHandler<Name extends keyof (typeof InferenceService)['method']> = MethodHandler<
+  (typeof InferenceService)['method'][Name]
+>;

@@ -1,17 +1,12 @@
-import type { InferenceService } from '@heimdex/gen';
 import { AUDIO_FORMATS } from '../media/audio/index.js';
 import { IMAGE_FORMATS } from '../media/images/formats.js';
 import { VERSION } from '../version.js';
-import type { Models, ServedModel, ServiceLimits } from './engine.js';
+import type { Models, RpcHandler, ServedModel, ServiceLimits } from './engine.js';
 import { toModel } from './identity.js';
 import { roundTime } from './rounding.js';
-import type { MethodHandler } from './service.js';
 
 /** GetServerInfo: returns the loaded models, the accepted formats and the limits. */
-export function getServerInfo(
-  models: Models,
-  limits: ServiceLimits,
-): MethodHandler<typeof InferenceService.method.getServerInfo> {
+export function getServerInfo(models: Models, limits: ServiceLimits): RpcHandler<'getServerInfo'> {
   return async () => ({
     version: VERSION,
     uptimeSeconds: roundTime(process.uptime()),

@@ -1,20 +1,14 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type {
-  InferenceService,
-  TranscribeStart,
-  TranscribeStreamRequest,
-  TranscribeStreamResponseSchema,
-} from '@heimdex/gen';
+import type { TranscribeStart, TranscribeStreamRequest, TranscribeStreamResponseSchema } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
 import type { SpeechEvent } from '../models/speech/speech.js';
 import { IdleTimer } from '../process/idle-timer.js';
 import type { Call } from './call.js';
 import { invalid } from './check.js';
-import type { Models, ServedModel, ServiceLimits } from './engine.js';
+import type { Models, RpcHandler, ServedModel, ServiceLimits } from './engine.js';
 import { requireModel } from './features.js';
 import { toModel } from './identity.js';
 import { roundTime } from './rounding.js';
-import type { MethodHandler } from './service.js';
 import { parseRawAudio, parseSpeechOptions } from './speech-options.js';
 import { CallTiming } from './timing.js';
 import { type AudioSummary, toSegment, transcribeAudio } from './transcription.js';
@@ -22,10 +16,7 @@ import { type AudioSummary, toSegment, transcribeAudio } from './transcription.j
 type Response = MessageInitShape<typeof TranscribeStreamResponseSchema>;
 
 /** TranscribeStream: transcribes an audio file as it arrives. Sends each segment when it is final, and a summary last. */
-export function transcribeStream(
-  models: Models,
-  limits: ServiceLimits,
-): MethodHandler<typeof InferenceService.method.transcribeStream> {
+export function transcribeStream(models: Models, limits: ServiceLimits): RpcHandler<'transcribeStream'> {
   return async function* (requests, call) {
     const model = requireModel(models, 'speech', 'TranscribeStream');
     const next = reader(requests, limits.streamIdleMs, call.signal);

@@ -1,20 +1,15 @@
-import type { InferenceService } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
 import type { SpeechSegment } from '../models/speech/speech.js';
 import { invalid } from './check.js';
-import type { Models, ServiceLimits } from './engine.js';
+import type { Models, RpcHandler, ServiceLimits } from './engine.js';
 import { requireModel } from './features.js';
 import { toModel } from './identity.js';
-import type { MethodHandler } from './service.js';
 import { parseRawAudio, parseSpeechOptions } from './speech-options.js';
 import { CallTiming } from './timing.js';
 import { type AudioSummary, toSegment, transcribeAudio } from './transcription.js';
 
 /** Transcribe: transcribes a complete audio file. */
-export function transcribe(
-  models: Models,
-  limits: ServiceLimits,
-): MethodHandler<typeof InferenceService.method.transcribe> {
+export function transcribe(models: Models, limits: ServiceLimits): RpcHandler<'transcribe'> {
   return async (request, call) => {
     const model = requireModel(models, 'speech', 'Transcribe');
     const content = request.audio?.content ?? new Uint8Array();
