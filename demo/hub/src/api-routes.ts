@@ -39,7 +39,7 @@ export function sendTree(exchange: Exchange, commit: Commit, dir: string, pageSi
   }
   const limit = Number(url.searchParams.get('limit') ?? pageSize ?? DEFAULT_PAGE_SIZE);
   const start = Number(url.searchParams.get('cursor') ?? 0);
-  const lie = exchange.faults(['lie-size']).reduce((sum, { deltaBytes }) => sum + deltaBytes, 0);
+  const lie = exchange.lie();
   const page = all
     .slice(start, start + limit)
     .map((entry) => (typeof entry === 'string' ? dirJson(entry) : fileJson(entry, lie)));

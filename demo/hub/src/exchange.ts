@@ -1,6 +1,6 @@
 /** One request and its response, with logging, faults and HTTP helpers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { FaultAction, FaultList, FaultSubject } from './faults.js';
+import type { FaultAction, FaultList } from './faults.js';
 import type { RequestKind, RequestLog, RequestRecord } from './request-log.js';
 
 export interface ExchangeContext {
@@ -56,7 +56,12 @@ export class Exchange {
     types: readonly Type[],
     accept?: (action: Extract<FaultAction, { type: Type }>) => boolean,
   ): Extract<FaultAction, { type: Type }>[] {
-    return this.context.faults.take(this.#subject, types, accept);
+    return this.context.faults.take(this.#record, this.#kinds, types, accept);
+  }
+
+  /** Returns how many bytes larger than it is every file is to be reported. */
+  lie(): number {
+    return this.faults(['lie-size']).reduce((sum, { deltaBytes }) => sum + deltaBytes, 0);
   }
 
   /** Applies the faults that precede the response. Returns false if they handled the request. */
@@ -114,10 +119,5 @@ export class Exchange {
   ): void {
     const named = code === undefined ? {} : { 'x-error-code': code };
     this.json(status, { error: message }, { ...named, 'x-error-message': message, ...headers });
-  }
-
-  get #subject(): FaultSubject {
-    const { server, method, file, repository } = this.#record;
-    return { server, kinds: this.#kinds, method, file, repository };
   }
 }

@@ -2,7 +2,7 @@
  * Composable faults of a hub and its network. Each fault defines which responses it affects, how often and how. All faults
  * that match a request apply.
  */
-import { isFile, type RequestKind } from './request-log.js';
+import { matches, type RequestFilter, type RequestRecord } from './request-log.js';
 
 /** Effect of a fault on a response. Byte positions refer to the file, not to the requested range. */
 export type FaultAction =
@@ -38,35 +38,14 @@ export type FaultAction =
   /** Redirects to this URL first. */
   | { readonly type: 'redirect'; readonly location: string; readonly status?: number };
 
-/** Requests affected by a fault; all given conditions must hold. */
-export interface FaultMatch {
-  /** `hub`: the API and resolve URLs. `cdn`: the second server, to which large files are redirected. */
-  readonly server?: 'hub' | 'cdn';
-  /** `info`, `tree` and `paths-info` are API calls; `resolve` is a file URL; `bytes` is any response with file content. */
-  readonly kind?: RequestKind | readonly RequestKind[];
-  readonly method?: 'GET' | 'HEAD' | 'POST';
-  /** Path of the file in its repository, its name, or its extension with the dot. */
-  readonly file?: string;
-  /** `org/name`. */
-  readonly repository?: string;
-}
-
 export interface Fault {
-  readonly on: FaultMatch;
+  /** The affected requests. */
+  readonly on: RequestFilter;
   readonly do: FaultAction;
   /** Maximum number of affected requests. Default: unlimited. */
   readonly times?: number;
   /** Number of matching requests to leave unaffected first. Default 0. */
   readonly after?: number;
-}
-
-/** Properties of a request that faults match. */
-export interface FaultSubject {
-  readonly server: 'hub' | 'cdn';
-  readonly kinds: readonly RequestKind[];
-  readonly method: string;
-  readonly file: string | undefined;
-  readonly repository: string | undefined;
 }
 
 /** Active faults of a hub. Tests add and remove faults while the hub runs. */
@@ -91,9 +70,10 @@ export class FaultList {
     this.#faults.clear();
   }
 
-  /** Returns the actions of the given types that apply to a request, and counts them as used. */
+  /** Returns the actions of the given types that apply to a request of these kinds, and counts them as used. */
   take<const Type extends FaultAction['type']>(
-    subject: FaultSubject,
+    request: RequestRecord,
+    kinds: readonly string[],
     types: readonly Type[],
     accept: (action: Extract<FaultAction, { type: Type }>) => boolean = () => true,
   ): Extract<FaultAction, { type: Type }>[] {
@@ -101,7 +81,7 @@ export class FaultList {
     for (const item of this.#faults) {
       const { fault } = item;
       const action = fault.do;
-      if (!isOfType(action, types) || !matches(fault.on, subject) || !accept(action)) continue;
+      if (!isOfType(action, types) || !matches(fault.on, request, kinds) || !accept(action)) continue;
       item.matched += 1;
       if (item.matched <= (fault.after ?? 0) || item.applied >= (fault.times ?? Number.POSITIVE_INFINITY)) continue;
       item.applied += 1;
@@ -116,15 +96,4 @@ function isOfType<const Type extends FaultAction['type']>(
   types: readonly Type[],
 ): action is Extract<FaultAction, { type: Type }> {
   return types.some((type) => type === action.type);
-}
-
-function matches(on: FaultMatch, subject: FaultSubject): boolean {
-  const kinds = on.kind === undefined ? undefined : [on.kind].flat();
-  return (
-    (on.server === undefined || on.server === subject.server) &&
-    (kinds === undefined || kinds.some((kind) => subject.kinds.includes(kind))) &&
-    (on.method === undefined || on.method === subject.method) &&
-    (on.file === undefined || isFile(on.file, subject.file)) &&
-    (on.repository === undefined || on.repository === subject.repository)
-  );
 }

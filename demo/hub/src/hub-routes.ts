@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { sendInfo, sendPathsInfo, sendTree } from './api-routes.js';
 import { Exchange, type ExchangeContext, type RequestAbout } from './exchange.js';
-import type { Commit } from './repository.js';
+import type { Commit, CommittedFile } from './repository.js';
 import { sendFile } from './send-file.js';
 import type { LinkSigner } from './signed-link.js';
 import type { RepositoryStore, StoredRepository } from './store.js';
@@ -71,10 +71,14 @@ async function answer(
       return sendTree(exchange, commit, route.path, context.pageSize);
     case 'paths-info':
       return sendPathsInfo(exchange, commit, await text(exchange.request));
-    case 'resolve':
-      return sendResolve(exchange, route, commit, context);
-    case 'cached':
-      return sendRegular(exchange, route, commit);
+  }
+  const file = commit.files.get(route.path);
+  if (file === undefined) {
+    exchange.error(404, 'EntryNotFound', 'Entry not found', { 'x-repo-commit': commit.sha });
+  } else if (route.action === 'resolve') {
+    sendResolve(exchange, route.repository, file, commit, context);
+  } else {
+    await sendFile(exchange, file, { etag: `"${file.oid}"`, 'x-repo-commit': commit.sha });
   }
 }
 
@@ -82,13 +86,14 @@ async function answer(
  * `/<org>/<name>/resolve/<revision>/<path>`. An LFS file: 302 to a signed URL on the second server. A regular file: a
  * relative 307 to the hub's cache of small files. Both responses have the hash and size in X-Linked headers.
  */
-function sendResolve(exchange: Exchange, route: Route, commit: Commit, context: HubContext): void {
-  const file = commit.files.get(route.path);
-  if (file === undefined) {
-    exchange.error(404, 'EntryNotFound', 'Entry not found', { 'x-repo-commit': commit.sha });
-    return;
-  }
-  const lie = exchange.faults(['lie-size']).reduce((sum, { deltaBytes }) => sum + deltaBytes, 0);
+function sendResolve(
+  exchange: Exchange,
+  repository: string,
+  file: CommittedFile,
+  commit: Commit,
+  context: HubContext,
+): void {
+  const lie = exchange.lie();
   const blobId = file.lfsOid ?? file.oid;
   const headers = {
     'x-repo-commit': commit.sha,
@@ -96,7 +101,6 @@ function sendResolve(exchange: Exchange, route: Route, commit: Commit, context: 
     'x-linked-etag': `"${blobId}"`,
     'accept-ranges': 'bytes',
   };
-  const { repository } = route;
   if (file.lfsOid !== undefined) {
     const link = context.signer.sign({ repository, file: file.path, blobId });
     exchange.send(302, { ...headers, location: context.cdnUrl() + link }, '');
@@ -104,15 +108,6 @@ function sendResolve(exchange: Exchange, route: Route, commit: Commit, context: 
   }
   const path = file.path.split('/').map(encodeURIComponent).join('/');
   exchange.send(307, { ...headers, location: `/api/resolve-cache/models/${repository}/${commit.sha}/${path}` }, '');
-}
-
-async function sendRegular(exchange: Exchange, route: Route, commit: Commit): Promise<void> {
-  const file = commit.files.get(route.path);
-  if (file === undefined) {
-    exchange.error(404, 'EntryNotFound', 'Entry not found', { 'x-repo-commit': commit.sha });
-    return;
-  }
-  await sendFile(exchange, file, { etag: `"${file.oid}"`, 'x-repo-commit': commit.sha });
 }
 
 /** Returns the repository if the caller has access; else sends the real hub's error. */
@@ -141,9 +136,12 @@ function allowed(exchange: Exchange, route: Route, context: HubContext): StoredR
 
 function parseRoute(url: string, store: RepositoryStore): Route | undefined {
   const [pathname = ''] = url.split('?');
-  const parts = pathname.split('/').slice(1).map(decode);
-  if (parts.some((part) => part === undefined)) return undefined;
-  const words = parts.filter((part) => part !== undefined);
+  let words: string[];
+  try {
+    words = pathname.split('/').slice(1).map(decodeURIComponent);
+  } catch {
+    return undefined;
+  }
   if (words[0] === 'api' && words[1] === 'models') return parseApi(words.slice(2), store);
   if (words[0] === 'api' && words[1] === 'resolve-cache') {
     const [org, name, revision = '', ...path] = words.slice(3);
@@ -178,12 +176,4 @@ function splitRevision(
   }
   // Clients encode `refs/pr/1` as one path segment.
   return { revision: words[0] ?? '', path: words.slice(1).join('/') };
-}
-
-function decode(part: string): string | undefined {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return undefined;
-  }
 }

@@ -5,7 +5,7 @@ export { fillRandom, type NamedTensor, randomTensors } from './checkpoints/tenso
 export { torchFile } from './checkpoints/torch-file.js';
 export { filesIn, repositoriesIn } from './dirs.js';
 export { embeddedRepositories } from './embedded.js';
-export type { Fault, FaultAction, FaultList, FaultMatch } from './faults.js';
+export type { Fault, FaultAction, FaultList } from './faults.js';
 export { pythonWithHub, runPython } from './python.js';
 export type { Commit, CommittedFile, HubFile, HubRepository } from './repository.js';
 export type { RequestFilter, RequestKind, RequestLog, RequestRecord } from './request-log.js';

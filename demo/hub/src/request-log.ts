@@ -22,12 +22,17 @@ export interface RequestRecord {
   bytesSent: number;
 }
 
+/** A choice of requests; all given conditions must hold. */
 export interface RequestFilter {
+  /** `hub`: the API and resolve URLs. `cdn`: the second server, to which large files are redirected. */
   readonly server?: 'hub' | 'cdn';
-  readonly kind?: RequestKind;
-  readonly method?: string;
+  /** `info`, `tree` and `paths-info` are API calls; `resolve` is a file URL; `bytes` is any response with file content. */
+  readonly kind?: RequestKind | readonly RequestKind[];
+  readonly method?: 'GET' | 'HEAD' | 'POST';
   /** Path of the file in its repository, its name, or its extension with the dot. */
   readonly file?: string;
+  /** `org/name`. */
+  readonly repository?: string;
 }
 
 /** Requests since the start or the last `clear()`. */
@@ -49,14 +54,14 @@ export class RequestLog {
   }
 
   filter(filter: RequestFilter): RequestRecord[] {
-    return this.#records.filter((record) => matches(record, filter));
+    return this.#records.filter((record) => matches(filter, record));
   }
 
   /** Resolves with the next matching request, once its head has arrived. */
   async next(filter: RequestFilter = {}, signal?: AbortSignal): Promise<RequestRecord> {
     for (;;) {
       const [record] = (await once(this.#events, 'request', { ...(signal && { signal }) })) as [RequestRecord];
-      if (matches(record, filter)) return record;
+      if (matches(filter, record)) return record;
     }
   }
 
@@ -72,17 +77,23 @@ export class RequestLog {
   }
 }
 
-function matches(record: RequestRecord, filter: RequestFilter): boolean {
+/** Whether a filter chooses a request, which may be of more kinds than it is logged as. */
+export function matches(
+  filter: RequestFilter,
+  record: RequestRecord,
+  kinds: readonly string[] = [record.kind],
+): boolean {
   return (
     (filter.server === undefined || filter.server === record.server) &&
-    (filter.kind === undefined || filter.kind === record.kind) &&
+    (filter.kind === undefined || [filter.kind].flat().some((kind) => kinds.includes(kind))) &&
     (filter.method === undefined || filter.method === record.method) &&
-    (filter.file === undefined || isFile(filter.file, record.file))
+    (filter.file === undefined || isFile(filter.file, record.file)) &&
+    (filter.repository === undefined || filter.repository === record.repository)
   );
 }
 
 /** Whether a pattern matches the path, the name or the extension (with the dot) of a file. */
-export function isFile(meant: string, path: string | undefined): boolean {
+function isFile(meant: string, path: string | undefined): boolean {
   if (path === undefined) return false;
   return path === meant || path.endsWith(`/${meant}`) || (meant.startsWith('.') && path.endsWith(meant));
 }

@@ -16,7 +16,7 @@ export async function sendFile(
   file: CommittedFile,
   headers: Readonly<Record<string, string | number>>,
 ): Promise<void> {
-  const lie = exchange.faults(['lie-size']).reduce((sum, { deltaBytes }) => sum + deltaBytes, 0);
+  const lie = exchange.lie();
   const reportedBytes = Math.max(0, file.sizeBytes + lie);
   const requested = exchange.request.headers.range;
   const whole: Range = { start: 0, end: file.sizeBytes };
