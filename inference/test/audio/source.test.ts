@@ -1,4 +1,6 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
+import { ArrivingSource } from '../../src/media/audio/containers/arriving-source.js';
 import { errorOf, rejectionOf } from '../support/rejection.js';
 import { fixture, open, transcribe } from './read-audio.js';
 import { pcm16, tone, wavFile } from './wav-file.js';
@@ -39,6 +41,27 @@ describe('An audio file that is too long', () => {
     expect(samples).to.equal(320_000);
     expect(counted.parts).to.be.below(300);
     await source.close();
+  });
+});
+
+describe('The bytes of a container', () => {
+  it('answer each of the reads that wait at once, as a demuxer looks for the beginnings of several tracks', async () => {
+    const source = new ArrivingSource({ openingMaxBytes: 100, beyondOpening: 'none' });
+    const answers: (readonly number[])[] = [];
+    for (const end of [2, 2, 4, 5])
+      source.read(1, end).then(
+        (bytes) => answers.push([...(bytes ?? [])]),
+        () => undefined,
+      );
+    source.push(Uint8Array.of(1, 2, 3));
+    await nextTurn();
+    expect(answers).to.deep.equal([[2], [2]]);
+    expect(source.starved).to.equal(true);
+    source.push(Uint8Array.of(4));
+    source.end();
+    await nextTurn();
+    expect(answers).to.deep.equal([[2], [2], [2, 3, 4], []]);
+    expect(source.starved).to.equal(false);
   });
 });
 

@@ -54,7 +54,8 @@ export class ArrivingSource extends mediabunny.Source {
   #endWasRead = false;
   #opening = true;
   #cutAt: number | undefined;
-  #waiting: Waiting | undefined;
+  /** The demuxer reads several tracks at once where it looks for their beginnings. */
+  #waiting: Waiting[] = [];
   #starved: (() => void) | undefined;
   #disposed = false;
 
@@ -65,7 +66,7 @@ export class ArrivingSource extends mediabunny.Source {
 
   /** Whether a read waits for bytes that have not arrived. */
   get starved(): boolean {
-    return this.#waiting !== undefined;
+    return this.#waiting.length > 0;
   }
 
   /** Whether the last read exceeded the end of the file. */
@@ -85,7 +86,7 @@ export class ArrivingSource extends mediabunny.Source {
 
   /** Resolves once a read waits for bytes that have not arrived. */
   async whenStarved(): Promise<void> {
-    if (this.#waiting !== undefined) return;
+    if (this.starved) return;
     await new Promise<void>((resolve) => {
       this.#starved = resolve;
     });
@@ -140,7 +141,7 @@ export class ArrivingSource extends mediabunny.Source {
     if (end <= this.#receivedBytes) return this.#gather(start, end);
     if (this.#ended) return this.#atEnd(start, end);
     return new Promise((resolve, reject) => {
-      this.#waiting = { start, end, resolve, reject };
+      this.#waiting.push({ start, end, resolve, reject });
       this.#starved?.();
       this.#starved = undefined;
     });
@@ -149,16 +150,19 @@ export class ArrivingSource extends mediabunny.Source {
   _dispose(): void {
     this.#disposed = true;
     this.#parts = [];
-    this.#waiting?.reject(new Error('The source was closed.'));
-    this.#waiting = undefined;
+    for (const { reject } of this.#waiting) reject(new Error('The source was closed.'));
+    this.#waiting = [];
   }
 
   #answer(): void {
     const waiting = this.#waiting;
-    if (waiting === undefined || (!this.#ended && waiting.end > this.#receivedBytes)) return;
-    this.#waiting = undefined;
-    const whole = waiting.end <= this.#receivedBytes;
-    waiting.resolve(whole ? this.#gather(waiting.start, waiting.end) : this.#atEnd(waiting.start, waiting.end));
+    this.#waiting = [];
+    for (const read of waiting) {
+      const { start, end, resolve } = read;
+      if (end <= this.#receivedBytes) resolve(this.#gather(start, end));
+      else if (this.#ended) resolve(this.#atEnd(start, end));
+      else this.#waiting.push(read);
+    }
   }
 
   #atEnd(start: number, end: number): ReadResult | null {
