@@ -1,6 +1,7 @@
 /** Requests to the OpenAI API over made-up workers: what is wrong, what is not allowed, what is published. */
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { expect } from 'chai';
+import { SERVER_VARIABLES } from '../../src/config/settings.js';
 import { startFakeServer } from '../fixtures/fake-server.js';
 import { MODEL, ORIGIN, type Reply, Requests, TOKEN } from './requests.js';
 
@@ -270,6 +271,9 @@ describe('the OpenAI API', () => {
     expect(page.headers.get('content-security-policy')).to.match(/^default-src 'none'; style-src 'sha256-[^']+'/);
     expect(html)
       .to.include('timestamp_granularities')
+      // A caller does not know the variables of the server.
+      .and.include(`MAX_MESSAGE_MIB of the server (${SERVER_VARIABLES.maxMessageMib.defaultText} by default)`)
+      .and.include(`MAX_BATCH_ITEMS of the server (${SERVER_VARIABLES.maxBatchItems.defaultText} by default)`)
       .and.not.match(/<script|https?:\/\//)
       // A proxy may have it below a path.
       .and.not.include('href="/');

@@ -30,7 +30,7 @@ const input: Parameter<readonly string[] | undefined> = {
   ...PLAIN,
   schema: {
     description:
-      'A text, or an array of texts. With the vision model also images, each as a data URL: data:image/png;base64,...',
+      'A text, or an array of at most MAX_BATCH_ITEMS of the server (256 by default). With the vision model also images, each as a data URL: data:image/png;base64,...',
     oneOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' }, minItems: 1 }],
   },
   parse(value, name) {

@@ -37,7 +37,7 @@ const file: Parameter<Uint8Array | undefined> = {
     type: 'string',
     format: 'binary',
     description:
-      'The audio file: WAV, AIFF, AU, CAF, FLAC, MP3, AAC, Ogg, MP4, M4A, QuickTime, WebM, Matroska or MPEG-TS, up to MAX_MESSAGE_MIB with the rest of the form.',
+      'The audio file: WAV, AIFF, AU, CAF, FLAC, MP3, AAC, Ogg, MP4, M4A, QuickTime, WebM, Matroska or MPEG-TS, with the rest of the form at most MAX_MESSAGE_MIB of the server (64 by default).',
   },
   parse: (value) => value as Uint8Array | undefined,
 };
