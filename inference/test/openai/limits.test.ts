@@ -29,7 +29,7 @@ describe('the OpenAI API, when the queue is full', () => {
   });
 });
 
-describe('the OpenAI API, given much text', () => {
+describe('the OpenAI API', () => {
   const fake = useFakeServer();
 
   it('refuses what is more than over the other protocols', async () => {
@@ -40,10 +40,6 @@ describe('the OpenAI API, given much text', () => {
     expect(refused.status).to.equal(400);
     expect(await refused.text()).to.include('more than 8388608 bytes of text');
   });
-});
-
-describe('the OpenAI API, when a request fails', () => {
-  const fake = useFakeServer();
 
   for (const [what, input, reason, timeoutMs] of [
     ['a defect', 'defect', 'INTERNAL', 60_000],

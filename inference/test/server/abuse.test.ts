@@ -18,7 +18,7 @@ async function descriptors(): Promise<number> {
 }
 
 describe('many calls', () => {
-  const fake = useFakeServer({ MAX_QUEUE: '64' }, 'test');
+  const fake = useFakeServer({ MAX_QUEUE: '64' });
 
   it('of all kinds leak nothing: no descriptor, no queue entry, no call in progress', async () => {
     const round = async (calls: number) => {

@@ -12,6 +12,8 @@ import { EMBED_IMAGE, EMBED_TEXT, envelope, logged } from '../fixtures/embed-cal
 import { rawGrpc } from '../fixtures/raw-grpc.js';
 import { useFakeServer } from '../fixtures/use-fake-server.js';
 
+const fake = useFakeServer();
+
 const WATCH = 'grpc.health.v1.Health/Watch';
 
 /** Not a protobuf tag. */
@@ -101,8 +103,6 @@ const CASES: readonly (readonly [
 ];
 
 describe('an invalid message over HTTP/1.1', () => {
-  const fake = useFakeServer();
-
   for (const [index, [what, form, path, headers, body]] of CASES.entries()) {
     it(`gets INVALID_ARGUMENT: ${what}, ${form}, ${path.split('/')[1]}`, async () => {
       const id = `broken-${index}`;
@@ -168,8 +168,6 @@ describe('an invalid message over HTTP/1.1', () => {
 });
 
 describe('a request over gRPC', () => {
-  const fake = useFakeServer();
-
   const answerTo = (path: string, body: Buffer, headers: Readonly<Record<string, string>>) =>
     rawGrpc(fake.url, path, body, headers);
 

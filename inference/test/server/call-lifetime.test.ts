@@ -15,9 +15,9 @@ import { useFakeServer } from '../fixtures/use-fake-server.js';
 
 const { embedText } = InferenceService.method;
 
-describe('a deadline beyond the timer limit', () => {
-  const fake = useFakeServer();
+const fake = useFakeServer();
 
+describe('a deadline beyond the timer limit', () => {
   const message = toBinary(EmbedTextRequestSchema, create(EmbedTextRequestSchema, ONE));
   for (const value of ['2147484S', '600H', '1000000H', '99999999H', '99999999M']) {
     it(`has not passed: ${value}`, async () => {
@@ -51,8 +51,6 @@ describe('a deadline beyond the timer limit', () => {
 });
 
 describe('a deadline that passes', () => {
-  const fake = useFakeServer();
-
   it('has the same error over native gRPC as over Connect, while the call arrives and while it runs', async () => {
     const timeout = { 'connect-timeout-ms': '100' };
     const texts = { texts: ['until cancelled'], model: TextModel.TEXT };
@@ -76,8 +74,6 @@ describe('a deadline that passes', () => {
 });
 
 describe('a call that is cancelled while it arrives', () => {
-  const fake = useFakeServer();
-
   for (const form of ['json', 'proto', 'grpc-web'] as const) {
     it(`is CANCELLED, with its peer: ${form}`, async () => {
       const socket = net.connect(fake.server.address.port, '127.0.0.1');
@@ -127,8 +123,6 @@ describe('a call that is cancelled while it arrives', () => {
 });
 
 describe('pipelined calls of a connection that closes', () => {
-  const fake = useFakeServer();
-
   it('are all CANCELLED', async () => {
     const body = JSON.stringify({ texts: ['until cancelled'], model: 'TEXT_MODEL_TEXT' });
     const ids = ['piped-1', 'piped-2', 'piped-3'];
@@ -203,8 +197,6 @@ describe('an answer larger than a message may be', () => {
 });
 
 describe('a call whose headers are invalid', () => {
-  const fake = useFakeServer();
-
   const proto = toBinary(EmbedTextRequestSchema, create(EmbedTextRequestSchema, ONE));
   const CASES = [
     ['json', { 'connect-timeout-ms': 'soon' }, 'invalid_argument', 'INVALID_ARGUMENT'],

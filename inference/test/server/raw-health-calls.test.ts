@@ -5,34 +5,28 @@ import net from 'node:net';
 import { text } from 'node:stream/consumers';
 import { Health } from '@heimdex/gen';
 import { expect } from 'chai';
-import { startFakeServer } from '../fixtures/fake-server.js';
 import { useFakeServer } from '../fixtures/use-fake-server.js';
+
+const fake = useFakeServer();
 
 describe('a call that is reset at once', () => {
   it('is not answered: the answer, of another content type or an unknown method, would end the server', async () => {
-    const fake = await startFakeServer();
-    try {
-      const socket = net.connect(fake.server.address.port, '127.0.0.1');
-      const frames = [{ path: '/unknown' }, { type: 'text/plain' }].flatMap((call, index) => {
-        const id = 2 * index + 1;
-        return [beginCheck(id, call), Buffer.from([0, 0, 4, 3, 0, 0, 0, 0, id, 0, 0, 0, 8])];
-      });
-      socket.write(Buffer.concat([OPENING, ...frames, PING]));
-      let received = '';
-      for await (const bytes of socket) {
-        received += bytes;
-        if (received.includes('the end.')) break;
-      }
-      expect((await fake.client.value(Health.method.check, {})).status).to.be.oneOf([1, 2]);
-    } finally {
-      await fake.close();
+    const socket = net.connect(fake.server.address.port, '127.0.0.1');
+    const frames = [{ path: '/unknown' }, { type: 'text/plain' }].flatMap((call, index) => {
+      const id = 2 * index + 1;
+      return [beginCheck(id, call), Buffer.from([0, 0, 4, 3, 0, 0, 0, 0, id, 0, 0, 0, 8])];
+    });
+    socket.write(Buffer.concat([OPENING, ...frames, PING]));
+    let received = '';
+    for await (const bytes of socket) {
+      received += bytes;
+      if (received.includes('the end.')) break;
     }
+    expect((await fake.client.value(Health.method.check, {})).status).to.be.oneOf([1, 2]);
   });
 });
 
 describe('a call that is answered before its end', () => {
-  const fake = useFakeServer();
-
   it('is not reset when its end is on the way: nginx would fail the next call', async () => {
     const wasReset = async () => {
       const socket = net.connect(fake.server.address.port, '127.0.0.1');
@@ -58,7 +52,6 @@ describe('a call that is answered before its end', () => {
 });
 
 describe('GET over HTTP/2', () => {
-  const fake = useFakeServer();
   let session: http2.ClientHttp2Session;
 
   beforeEach(() => {
@@ -94,8 +87,6 @@ describe('GET over HTTP/2', () => {
 });
 
 describe('health calls that never end', () => {
-  const fake = useFakeServer();
-
   it('are ended, the oldest first, above 4096 of them; probes are answered and watchers stay', async () => {
     const watcher = fake.client.serverStream(Health.method.watch, {})[Symbol.asyncIterator]();
     await watcher.next();

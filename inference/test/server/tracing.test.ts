@@ -56,21 +56,54 @@ async function startCollector() {
 }
 
 describe('traces', () => {
-  it('are sent to the collector as children of the caller’s span', async () => {
-    const collector = await startCollector();
-    const fake = await startFakeServer({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
-    try {
-      await fake.server.warm;
-      const headers = { traceparent: `00-${TRACE_ID}-${SPAN_ID}-01` };
-      await fake.client.value(embedText, { texts: ['a'], model: TextModel.TEXT }, { headers });
-    } finally {
-      await fake.close();
-      collector.close();
-    }
-    const call = collector.spans.find(({ name }) => name.endsWith('/EmbedText'));
-    expect(call).to.include({ traceId: TRACE_ID, parentSpanId: SPAN_ID });
-    const below = collector.spans.filter(({ parentSpanId }) => parentSpanId === call?.spanId).map(({ name }) => name);
-    expect(below).to.have.members(['queue', 'run']);
+  describe('of a server', () => {
+    let spans: readonly Span[];
+    before(async () => {
+      const collector = await startCollector();
+      const fake = await startFakeServer({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
+      try {
+        await fake.server.warm;
+        const headers = { traceparent: `00-${TRACE_ID}-${SPAN_ID}-01` };
+        await fake.client.value(embedText, { texts: ['a'], model: TextModel.TEXT }, { headers });
+        await fake.client.value(Health.method.check, { service: '' });
+        await fake.client.value(getServerInfo, {}, { headers: { 'x-request-id': 'search-7' } });
+        const response = await fetch(`${fake.url}/v1/embeddings`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ model: 'fake/bge-m3', input: 'a' }),
+        });
+        expect(response.status).to.equal(200);
+        await response.text();
+      } finally {
+        await fake.close();
+        collector.close();
+      }
+      spans = collector.spans;
+    });
+
+    it('are sent to the collector as children of the caller’s span', () => {
+      const call = spans.find(({ traceId }) => traceId === TRACE_ID);
+      expect(call?.name).to.match(/\/EmbedText$/);
+      expect(call).to.include({ parentSpanId: SPAN_ID });
+      const below = spans.filter(({ parentSpanId }) => parentSpanId === call?.spanId).map(({ name }) => name);
+      expect(below).to.have.members(['queue', 'run']);
+    });
+
+    it('name the protocol of a call', () => {
+      const calls = spans.filter(({ name }) => name.endsWith('/EmbedText'));
+      expect(calls.map(({ attributes }) => attribute(attributes, 'rpc.system'))).to.have.members(['grpc', 'openai']);
+    });
+
+    it('are of calls, not of probes of health', () => {
+      const calls = spans.filter(({ name }) => !['queue', 'run'].includes(name)).map(({ name }) => name);
+      const methods = ['EmbedText', 'GetServerInfo', 'EmbedText'];
+      expect(calls).to.have.members(methods.map((name) => `${InferenceService.typeName}/${name}`));
+    });
+
+    it('have the id of the call, by which its log line is found', () => {
+      const call = spans.find(({ name }) => name.endsWith('/GetServerInfo'));
+      expect(attribute(call?.attributes, 'heimdex.call')).to.equal('search-7');
+    });
   });
 
   it('have the times of every run: after the request has arrived, and within the call', async () => {
@@ -114,56 +147,6 @@ describe('traces', () => {
     ]);
     expect(Math.min(...below.flatMap(times))).to.be.at.least(-2);
     expect(Math.max(...below.flatMap(times))).to.be.at.most(Math.max(...times(call)) + 2);
-  });
-
-  it('name the protocol of a call', async () => {
-    const collector = await startCollector();
-    const fake = await startFakeServer({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
-    try {
-      await fake.server.warm;
-      await fake.client.value(embedText, { texts: ['a'], model: TextModel.TEXT });
-      const response = await fetch(`${fake.url}/v1/embeddings`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ model: 'fake/bge-m3', input: 'a' }),
-      });
-      expect(response.status).to.equal(200);
-      await response.text();
-    } finally {
-      await fake.close();
-      collector.close();
-    }
-    const calls = collector.spans.filter(({ name }) => name.endsWith('/EmbedText'));
-    expect(calls.map(({ attributes }) => attribute(attributes, 'rpc.system'))).to.have.members(['grpc', 'openai']);
-  });
-
-  it('are of calls, not of probes of health', async () => {
-    const collector = await startCollector();
-    const fake = await startFakeServer({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
-    try {
-      await fake.server.warm;
-      await fake.client.value(Health.method.check, { service: '' });
-      await fake.client.value(getServerInfo, {});
-    } finally {
-      await fake.close();
-      collector.close();
-    }
-    expect(collector.spans.map(({ name }) => name)).to.deep.equal([
-      'heimdex.inference.v1.InferenceService/GetServerInfo',
-    ]);
-  });
-
-  it('have the id of the call, by which its log line is found', async () => {
-    const collector = await startCollector();
-    const fake = await startFakeServer({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
-    try {
-      await fake.server.warm;
-      await fake.client.value(getServerInfo, {}, { headers: { 'x-request-id': 'search-7' } });
-    } finally {
-      await fake.close();
-      collector.close();
-    }
-    expect(attribute(collector.spans[0]?.attributes, 'heimdex.call')).to.equal('search-7');
   });
 
   it('mark a call as failed by the server’s errors, not by mistakes of its caller', async () => {

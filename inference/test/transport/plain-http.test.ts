@@ -5,60 +5,51 @@ import { expect } from 'chai';
 import { pino } from 'pino';
 import { ServerState } from '../../src/services/state.js';
 import { createPlainListener } from '../../src/transport/http/plain-http.js';
-import { startFakeServer } from '../fixtures/fake-server.js';
+import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 
 describe('a plain HTTP request', () => {
+  let fake: FakeServer;
+  let withoutOpenAi: FakeServer;
+  before(async () => {
+    fake = await startFakeServer();
+    withoutOpenAi = await startFakeServer({ OPENAI_API: 'false' });
+  });
+  after(() => Promise.all([fake.close(), withoutOpenAi.close()]));
+
   it('to a route of the Python service gets 404 with the call that has taken its place', async () => {
-    const server = await startFakeServer();
-    try {
-      for (const [route, method] of [
-        ['/asr/transcribe', 'Transcribe'],
-        ['/embed/text?x=1', 'EmbedText'],
-        ['/embed/vision', 'EmbedImage'],
-        ['/face/detect', 'DetectFaces'],
-      ]) {
-        const response = await fetch(server.url + route, { method: 'POST', body: '{}' });
-        expect(response.status).to.equal(404);
-        const { error } = (await response.json()) as { error: string };
-        expect(error).to.match(
-          new RegExp(`^Not found: POST /\\S+\\. Use POST /heimdex\\S+Service/${method}, .*moving-from`),
-        );
-      }
-    } finally {
-      await server.close();
+    for (const [route, method] of [
+      ['/asr/transcribe', 'Transcribe'],
+      ['/embed/text?x=1', 'EmbedText'],
+      ['/embed/vision', 'EmbedImage'],
+      ['/face/detect', 'DetectFaces'],
+    ]) {
+      const response = await fetch(fake.url + route, { method: 'POST', body: '{}' });
+      expect(response.status).to.equal(404);
+      const { error } = (await response.json()) as { error: string };
+      expect(error).to.match(
+        new RegExp(`^Not found: POST /\\S+\\. Use POST /heimdex\\S+Service/${method}, .*moving-from`),
+      );
     }
   });
 
   it('of an OpenAI client whose base URL lacks the /v1 gets 404 with that, or with the variable that switches the API on', async () => {
-    for (const [path, env, says] of [
-      ['/embeddings', {}, ". OpenAI's API is below /v1: end the client's base URL with it"],
-      ['/audio/transcriptions', {}, ". OpenAI's API is below /v1: end the client's base URL with it"],
-      ['/v1/embeddings', { OPENAI_API: 'false' }, ". With OPENAI_API=true the server has OpenAI's API"],
+    for (const [path, server, says] of [
+      ['/embeddings', fake, ". OpenAI's API is below /v1: end the client's base URL with it"],
+      ['/audio/transcriptions', fake, ". OpenAI's API is below /v1: end the client's base URL with it"],
+      ['/v1/embeddings', withoutOpenAi, ". With OPENAI_API=true the server has OpenAI's API"],
     ] as const) {
-      const server = await startFakeServer(env);
-      try {
-        const response = await fetch(server.url + path, { method: 'POST', body: '{}' });
-        expect([response.status, await response.json()]).to.deep.equal([
-          404,
-          { error: `Not found: POST ${path}${says}` },
-        ]);
-      } finally {
-        await server.close();
-      }
+      const response = await fetch(server.url + path, { method: 'POST', body: '{}' });
+      const error = `Not found: POST ${path}${says}`;
+      expect([response.status, await response.json()]).to.deep.equal([404, { error }]);
     }
   });
 
   it('of a browser to the root gets 404 with the variable that puts a page there', async () => {
-    const server = await startFakeServer();
-    try {
-      const errorOf = async (path: string) => (await (await fetch(server.url + path)).json()) as { error: string };
-      expect(await errorOf('/?x')).to.deep.equal({
-        error: 'Not found: GET /. With PLAYGROUND=true the server has a page to try it here',
-      });
-      expect(await errorOf('/x')).to.deep.equal({ error: 'Not found: GET /x' });
-    } finally {
-      await server.close();
-    }
+    const errorOf = async (path: string) => (await (await fetch(fake.url + path)).json()) as { error: string };
+    expect(await errorOf('/?x')).to.deep.equal({
+      error: 'Not found: GET /. With PLAYGROUND=true the server has a page to try it here',
+    });
+    expect(await errorOf('/x')).to.deep.equal({ error: 'Not found: GET /x' });
   });
 
   it('to the page with another method than GET is told which it takes', async () => {
