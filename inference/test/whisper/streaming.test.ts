@@ -7,10 +7,10 @@ import type { WhisperResult, WhisperWindow } from '../../src/models/whisper/wind
 import { SPEECH_OPTIONS } from '../support/speech.js';
 
 const RATE = 16_000;
-const SECONDS = 1200;
+const SECONDS = 600;
 const signal = new AbortController().signal;
 
-/** Twenty minutes of sound that is made as it is read, and how far ahead of what is done that is. */
+/** Ten minutes of sound that is made as it is read, and how far ahead of what is done that is. */
 class LongSound implements PcmSource {
   readonly warnings = [];
   doneSeconds = 0;
