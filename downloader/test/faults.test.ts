@@ -146,6 +146,24 @@ describe('a download through a bad network', () => {
     expect(result.stderr).not.to.include('retrying');
   });
 
+  it('asks past a cache that holds other bytes, and another length, for a file', async () => {
+    const cache = createServer(async ({ url = '/', headers: { range, 'cache-control': cacheControl } }, response) => {
+      const answer = await fetch(new URL(url, hub.url), { headers: range === undefined ? {} : { range } });
+      const part = answer.headers.get('content-range');
+      const own = Buffer.from(await answer.arrayBuffer());
+      const isHeld = cacheControl !== 'no-cache' && !url.startsWith('/api/');
+      const bytes = isHeld ? Buffer.alloc(url.endsWith('.onnx') ? own.length : own.length + 1) : own;
+      const length = { 'content-length': bytes.length };
+      response.writeHead(answer.status, part === null ? length : { ...length, 'content-range': part }).end(bytes);
+    }).listen(0, '127.0.0.1');
+    await once(cache, 'listening');
+    const HF_ENDPOINT = `http://127.0.0.1:${(cache.address() as AddressInfo).port}`;
+    const result = await runHere([], env({ HF_ENDPOINT }));
+    cache.closeAllConnections();
+    cache.close();
+    await expectGood(result);
+  });
+
   it('asks the hub again for a file whose store can no longer be reached', async () => {
     const store = createServer(async ({ headers: { range = '' } }, response) => {
       const answer = await fetch(`${hub.url}/${SPEECH_REPOSITORY}/resolve/main/${ENCODER}`, { headers: { range } });

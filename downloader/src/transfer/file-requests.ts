@@ -9,6 +9,7 @@ import type { OpenedBytes } from './source.js';
 /** Requests of one file's bytes from an HTTP server. */
 export class FileRequests {
   #encodes = false;
+  #cacheHeaders: Readonly<Record<string, string>> = {};
 
   /** @param ask - Sends a request for the file, and returns a 2xx answer. */
   constructor(
@@ -16,10 +17,16 @@ export class FileRequests {
     readonly ask: (headers: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<HttpAnswer>,
   ) {}
 
+  /** Has each further answer come from the server itself, past the caches on the way. */
+  bypassCaches(): void {
+    this.#cacheHeaders = { 'cache-control': 'no-cache' };
+  }
+
   /** Requests a range of the file, or all of it. A range of an encoded file is useless: such a server is asked for the whole file from then on. */
   async open(range: ByteRange | undefined, signal: AbortSignal): Promise<OpenedBytes> {
     const isPart = range !== undefined && !this.#encodes;
-    const answer = await this.ask(isPart ? { range: `bytes=${range.start}-${range.end - 1}` } : {}, signal);
+    const part = isPart ? { range: `bytes=${range.start}-${range.end - 1}` } : {};
+    const answer = await this.ask({ ...part, ...this.#cacheHeaders }, signal);
     if (!isEncodedPart(answer)) return openedBytes(answer, this.target);
     answer.close();
     if (this.#encodes) throw encodedPart(answer, this.target);

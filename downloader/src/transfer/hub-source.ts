@@ -49,6 +49,10 @@ export class HubFileSource implements ByteSource {
     return this.#requests.open(range, signal);
   }
 
+  bypassCaches(): void {
+    this.#requests.bypassCaches();
+  }
+
   async #ask(headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<HttpAnswer> {
     const known = await this.#askKnown(headers, signal);
     if (known !== undefined) return known;

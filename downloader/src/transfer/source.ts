@@ -24,4 +24,6 @@ export interface ByteSource {
    * Throws TransientError if a retry may help; DownloaderError if not.
    */
   open(range: ByteRange | undefined, signal: AbortSignal): Promise<OpenedBytes>;
+  /** Called after wrong bytes: a cache on the way may hold them. */
+  bypassCaches?(): void;
 }

@@ -64,6 +64,7 @@ async function transferFrom(
       await (isSize ? keep(partial) : partial.discard());
       if (isSize || partial.reusedBytes === 0) mismatches += 1;
       if (mismatches === MAX_MISMATCHES) throw error;
+      source.bypassCaches?.();
       events.onRetry({ error, failures: Math.max(1, mismatches), delayMs: 0 });
     }
   }

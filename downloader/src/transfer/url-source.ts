@@ -21,4 +21,8 @@ export class UrlFileSource implements ByteSource {
   open(range: ByteRange | undefined, signal: AbortSignal): Promise<OpenedBytes> {
     return this.#requests.open(range, signal);
   }
+
+  bypassCaches(): void {
+    this.#requests.bypassCaches();
+  }
 }
