@@ -5,6 +5,7 @@ import {
   absolutePath,
   booleanVariable,
   enumVariable,
+  hasCredentials,
   integerVariable,
   type ModelEnvironment,
   misspeltVariables,
@@ -19,7 +20,7 @@ import {
 import { codeOf, isNotFound, MIB, messageOf } from '@heimdex/common';
 import type { LogConfig } from '@heimdex/common/log';
 import { DownloaderError } from './errors.js';
-import { hasCredentials, type Token } from './transfer/answers.js';
+import type { Token } from './transfer/answers.js';
 import type { ProxyFor } from './transfer/proxy.js';
 import { proxyEnvironment } from './transfer/proxy-environment.js';
 

@@ -6,7 +6,7 @@ export type * from './compiled-types.js';
 export * from './compiler-inputs.js';
 export * from './content-hash.js';
 export * from './cpu.js';
-export { isDecodable } from './credentials.js';
+export { hasCredentials, isDecodable } from './credentials.js';
 export * from './errors.js';
 export * from './external-data.js';
 export type * from './found-model.js';

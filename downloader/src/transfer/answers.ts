@@ -1,3 +1,4 @@
+import { hasCredentials } from '@heimdex/cache';
 import { DownloaderError } from '../errors.js';
 import type { HttpAnswer } from './http.js';
 import { retryAfterOf } from './rate-limit.js';
@@ -88,11 +89,6 @@ export function answerError(answer: HttpAnswer, target: RequestTarget, origin: O
 export function webPageHint({ url, header }: Pick<HttpAnswer, 'url' | 'header'>): string {
   if (!/^text\/html\b/i.test(header('content-type') ?? '')) return '';
   return ` The answer is a web page, as of a firewall, a proxy or a login: open ${url.origin}${url.pathname} in a browser.`;
-}
-
-/** Whether an address has a user or a password. */
-export function hasCredentials({ username, password }: URL): boolean {
-  return username + password !== '';
 }
 
 /** Whether an answer is the origin's own: another one that it redirects to gets no token and no password. */

@@ -75,7 +75,7 @@ function openedBytes(answer: HttpAnswer, target: RequestTarget): OpenedBytes {
   };
 }
 
-/** Ends once so many bytes have arrived, whatever may follow. */
+/** Ends after this number of bytes, whatever may follow. */
 async function* firstBytes(body: AsyncIterable<Buffer>, count: number): AsyncGenerator<Buffer> {
   let left = count;
   for await (const part of body) {

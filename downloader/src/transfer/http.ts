@@ -3,10 +3,10 @@ import { Agent as HttpsAgent } from 'node:https';
 import { isIP } from 'node:net';
 import type { Readable } from 'node:stream';
 import { checkServerIdentity } from 'node:tls';
+import { hasCredentials } from '@heimdex/cache';
 import { codeOf, KIB, messageOf } from '@heimdex/common';
 import type { HttpsOptions } from 'got';
 import { DownloaderError } from '../errors.js';
-import { hasCredentials } from './answers.js';
 import { isUnreached, type NetworkState } from './network-state.js';
 import type { ProxyFor } from './proxy.js';
 import { ProxyRefusal, proxyAgents } from './proxy.js';
@@ -305,7 +305,7 @@ function certificateAdvice(code = '', variable = 'NODE_EXTRA_CA_CERTS'): string 
     return "Check this machine's clock and the certificate, then run: heimdex-downloader download";
   }
   if (WRONG_CODES.has(code)) {
-    return 'It has to be issued anew by whoever runs that host, or the proxy on the way that decrypts TLS. Then run: heimdex-downloader download';
+    return 'Whoever runs that host, or the proxy on the way that decrypts TLS, has to issue a valid one. Then run: heimdex-downloader download';
   }
   return undefined;
 }

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
+import { hasCredentials } from '@heimdex/cache';
 import { DownloaderError } from '../errors.js';
-import { answerError, hasCredentials, type Origin, type RequestTarget } from './answers.js';
+import { answerError, type Origin, type RequestTarget } from './answers.js';
 import type { HttpAnswer, HttpClient } from './http.js';
 import { TransientError } from './retry.js';
 
