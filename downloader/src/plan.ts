@@ -1,5 +1,5 @@
 import type { ContentHash } from '@heimdex/cache';
-import { formatBytes, type JsonObject } from '@heimdex/common';
+import { formatBytes, type JsonObject, sumSizes } from '@heimdex/common';
 import type { ModelState } from './cache-state.js';
 import type { RemoteFile, RemoteFiles } from './remote-files.js';
 import type { ByteSource } from './transfer/source.js';
@@ -50,7 +50,7 @@ export interface PlannedBlob {
    * once. `fetch`: missing or wrong.
    */
   readonly action: 'keep' | 'verify' | 'fetch';
-  /** Bytes of an earlier run to resume. */
+  /** Bytes of an earlier run to resume; 0 if the size is unknown. */
   readonly resumableBytes: number;
 }
 
@@ -67,6 +67,7 @@ export interface PlanTotals {
   readonly fetchBytes: number;
   /** Bytes resumed from earlier runs. */
   readonly resumedBytes: number;
+  /** Files and bytes that are on the volume already. */
   readonly presentFiles: number;
   readonly presentBytes: number;
 }
@@ -79,29 +80,19 @@ export function fetchText(plan: Plan): string {
 }
 
 /** Sums up a plan. */
-export function totalsOf(plan: Plan): PlanTotals {
-  let fetchFiles = 0;
-  let fetchBytes = 0;
-  let resumedBytes = 0;
-  let presentFiles = 0;
-  let presentBytes = 0;
-  for (const blob of plan.blobs) {
-    const sizeBytes = blob.sizeBytes ?? 0;
-    if (blob.action === 'fetch') {
-      fetchFiles += 1;
-      fetchBytes += Math.max(0, sizeBytes - blob.resumableBytes);
-      resumedBytes += blob.resumableBytes;
-    } else {
-      presentFiles += 1;
-      presentBytes += sizeBytes;
-    }
-  }
-  for (const { inspection } of [...plan.complete, ...plan.compile]) {
-    const { present, checkpoint } = inspection;
-    for (const file of [...present, ...(checkpoint?.files ?? [])]) {
-      presentFiles += 1;
-      presentBytes += file.sizeBytes;
-    }
-  }
-  return { fetchFiles, fetchBytes, resumedBytes, presentFiles, presentBytes };
+export function totalsOf({ blobs, complete, compile }: Plan): PlanTotals {
+  const fetched = blobs.filter(({ action }) => action === 'fetch');
+  const inspected = [...complete, ...compile].flatMap(({ inspection: { present, checkpoint } }) => [
+    ...present,
+    ...(checkpoint?.files ?? []),
+  ]);
+  const present = [...blobs.filter(({ action }) => action !== 'fetch'), ...inspected];
+  const resumedBytes = fetched.reduce((sum, { resumableBytes }) => sum + resumableBytes, 0);
+  return {
+    fetchFiles: fetched.length,
+    fetchBytes: sumSizes(fetched) - resumedBytes,
+    resumedBytes,
+    presentFiles: present.length,
+    presentBytes: sumSizes(present),
+  };
 }

@@ -27,13 +27,14 @@ export interface Remote {
   close(): void;
 }
 
-/** Events of remote access. */
-export type RemoteEvents = Pick<Remote, 'onRetry' | 'onSourceFailed'>;
-
 const PUBLIC_HUB = 'huggingface.co';
 
 /** Opens remote access by the configuration. */
-export function openRemote(config: DownloaderConfig, version: string, events: RemoteEvents): Remote {
+export function openRemote(
+  config: DownloaderConfig,
+  version: string,
+  events: Pick<Remote, 'onRetry' | 'onSourceFailed'>,
+): Remote {
   const network = new NetworkState();
   const retry: RetryOptions = {
     ...DEFAULT_RETRY,

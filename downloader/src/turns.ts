@@ -44,7 +44,7 @@ export function costsOf(plan: Plan, keepCheckpoints: boolean): PlanCosts {
     }
     const { fetchBytes } = totalsOf(part);
     peakBytes = Math.max(peakBytes, endBytes + fetchBytes + compiledBytes);
-    endBytes += compiledBytes + (keepCheckpoints ? fetchBytes : fetchBytes - fetchedCheckpoints(part));
+    endBytes += compiledBytes + (keepCheckpoints ? fetchBytes : fetchBytes - checkpointBytes(part));
   }
   return { seconds, peakBytes, endBytes };
 }
@@ -54,18 +54,12 @@ export function howFilled({ seconds }: PlanCosts): string {
   return seconds > 0 ? 'fetched and compiled' : 'fetched';
 }
 
-/** Returns the bytes of fetched checkpoints. */
-function fetchedCheckpoints({ models }: Plan): number {
-  const blobs = new Set(
-    models.flatMap(({ remoteFiles, files }) =>
-      files
-        .filter(
-          ({ offered, blob }) => remoteFiles.checkpoint?.paths.includes(offered.file.path) && blob.action === 'fetch',
-        )
-        .map(({ blob }) => blob),
-    ),
+/** Returns the bytes to fetch of checkpoints. */
+function checkpointBytes(plan: Plan): number {
+  const checkpoints = plan.models.flatMap(({ remoteFiles: { checkpoint }, files }) =>
+    files.filter(({ offered }) => checkpoint?.paths.includes(offered.file.path)).map(({ blob }) => blob),
   );
-  return [...blobs].reduce((sum, { sizeBytes, resumableBytes }) => sum + (sizeBytes ?? 0) - resumableBytes, 0);
+  return totalsOf({ ...plan, blobs: [...new Set(checkpoints)] }).fetchBytes;
 }
 
 function grouped<Item>(items: readonly Item[], keyOf: (item: Item) => string): readonly (readonly Item[])[] {

@@ -3,7 +3,7 @@ import { type CacheState, isComplete, type ModelState, readCacheState } from '..
 import { CheckpointGone } from '../errors.js';
 import { mayLackModules, withListedFiles } from '../listed-files.js';
 import { NOTHING_FETCHED, type RunFigures } from '../metrics.js';
-import { totalsOf } from '../plan.js';
+import { type PlanTotals, totalsOf } from '../plan.js';
 import { planDownload } from '../plan-download.js';
 import { type UnverifiedModel, verifyFound } from '../verify-found.js';
 import { whileNonePrunes } from '../volume-lock.js';
@@ -12,11 +12,8 @@ import type { DownloadTotals } from './download-and-lock.js';
 import { downloadInTurn } from './download-in-turn.js';
 
 /** Result of a download. */
-interface DownloadResult extends DownloadTotals {
+interface DownloadResult extends DownloadTotals, Pick<PlanTotals, 'presentFiles' | 'presentBytes'> {
   readonly models: number;
-  /** Files and bytes that were already on the volume. */
-  readonly presentFiles: number;
-  readonly presentBytes: number;
   readonly durationMs: number;
 }
 

@@ -4,11 +4,6 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** Returns the number of bytes in a range. */
-function lengthOf(range: ByteRange): number {
-  return range.end - range.start;
-}
-
 /** A set of byte positions, stored as sorted ranges that neither touch nor overlap. Pure value object. */
 export class RangeSet {
   #ranges: ByteRange[] = [];
@@ -24,7 +19,7 @@ export class RangeSet {
 
   /** Number of bytes in the set. */
   get sizeBytes(): number {
-    return this.#ranges.reduce((total, range) => total + lengthOf(range), 0);
+    return this.#ranges.reduce((total, { start, end }) => total + end - start, 0);
   }
 
   /** Adds a range; an empty one changes nothing. */
