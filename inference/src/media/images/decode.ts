@@ -2,7 +2,7 @@ import sharp, { type Sharp } from 'sharp';
 import { Semaphore } from '../../semaphore.js';
 import { DecodeTimeUp, imageUnreadable } from './errors.js';
 import { type ImageHeader, openUpright, readImageHeader } from './header.js';
-import type { Area, Image } from './image.js';
+import type { Area, Image, Size } from './image.js';
 import { endsInZeros, repairJpegEnd } from './jpeg-end.js';
 import { readSamples } from './open.js';
 import { readablePng } from './png-chunks.js';
@@ -33,16 +33,8 @@ const LAST_ROW_FIRST: readonly number[] = [3, 4, 7, 8];
 export interface DecodeOptions {
   /** Maximum width times height. Checked against the header before decoding. */
   readonly maxPixels: number;
-  readonly target?: TargetSize;
-}
-
-/**
- * The size the image will be resized to. A much larger image is reduced during decoding to at least twice this size,
- * which is several times faster.
- */
-export interface TargetSize {
-  readonly width: number;
-  readonly height: number;
+  /** The size that the image will be resized to. A much larger one is reduced during decoding to at least twice this, several times faster. */
+  readonly target?: Size;
 }
 
 export interface DecodedImage {
@@ -73,7 +65,7 @@ export async function decodeImage(content: Uint8Array, options: DecodeOptions): 
  * first frame of an animation. Without a target all pixels are kept. Throws IMAGE_UNREADABLE when the image is broken
  * or truncated.
  */
-export async function decodePixels(content: Uint8Array, header: ImageHeader, target?: TargetSize): Promise<Image> {
+export async function decodePixels(content: Uint8Array, header: ImageHeader, target?: Size): Promise<Image> {
   const large = header.width * header.height > MAX_TOGETHER_PIXELS;
   const release = large ? await largeImages.acquire() : undefined;
   try {
@@ -87,13 +79,13 @@ export async function decodePixels(content: Uint8Array, header: ImageHeader, tar
   }
 }
 
-async function decodeWhole(content: Uint8Array, header: ImageHeader, target: TargetSize | undefined): Promise<Image> {
+async function decodeWhole(content: Uint8Array, header: ImageHeader, target: Size | undefined): Promise<Image> {
   if (header.load === undefined) return await render(() => open(content, header, 'error'), header, target);
   const image = await header.load(content);
   return await render(() => image.clone(), header, target);
 }
 
-async function decodePng(content: Uint8Array, header: ImageHeader, target: TargetSize | undefined): Promise<Image> {
+async function decodePng(content: Uint8Array, header: ImageHeader, target: Size | undefined): Promise<Image> {
   try {
     return await decodeWhole(content, header, target);
   } catch (cause) {
@@ -108,7 +100,7 @@ async function decodePng(content: Uint8Array, header: ImageHeader, target: Targe
  * libjpeg only warns about missing data and fills it with grey. Such warnings are errors here; those about unusual
  * files are ignored. Which one came is not known: images that are decoded at the same time share libvips' messages.
  */
-async function decodeJpeg(content: Uint8Array, header: ImageHeader, target: TargetSize | undefined): Promise<Image> {
+async function decodeJpeg(content: Uint8Array, header: ImageHeader, target: Size | undefined): Promise<Image> {
   const decode = (file: Uint8Array, failOn: 'error' | 'warning'): Promise<Image> =>
     render(() => open(file, header, failOn), header, target);
   if (!endsInZeros(content)) {
@@ -121,7 +113,7 @@ async function decodeJpeg(content: Uint8Array, header: ImageHeader, target: Targ
   return await decode(await repairJpegEnd(content), 'error');
 }
 
-async function render(opened: () => Sharp, header: ImageHeader, target: TargetSize | undefined): Promise<Image> {
+async function render(opened: () => Sharp, header: ImageHeader, target: Size | undefined): Promise<Image> {
   const size = target === undefined ? header : reducedSize(header, target);
   // Colours are converted before they are mixed with white: here, or by sharp at the end.
   const mixedLater = header.toSrgb !== undefined || header.colours.throughP3 === true;
@@ -138,7 +130,7 @@ async function render(opened: () => Sharp, header: ImageHeader, target: TargetSi
  * Long sides are reduced to twice their target. Sides are reduced independently, which also bounds the later cost of an
  * image of two by a million pixels.
  */
-function reducedSize(header: ImageHeader, target: TargetSize): TargetSize {
+function reducedSize(header: ImageHeader, target: Size): Size {
   if (isBetterWhole(header, target)) return header;
   return {
     width: header.width >= target.width * LARGE ? (target.width * LARGE) / 2 : header.width,
@@ -151,14 +143,14 @@ function reducedSize(header: ImageHeader, target: TargetSize): TargetSize {
  * `fastShrinkOnLoad: false` would leave the last factor of two to libvips: up to 1.9 times the processor time, and
  * pixels no nearer to those of the whole image. The reduction of a WebP while it is decoded is coarser.
  */
-function shrunk(image: Sharp, header: ImageHeader, { width, height }: TargetSize): Sharp {
+function shrunk(image: Sharp, header: ImageHeader, { width, height }: Size): Sharp {
   if (width === header.width && height === header.height) return image;
   const fastShrinkOnLoad = header.format === 'JPEG';
   return image.resize(width, height, { fit: 'fill', kernel: 'cubic', fastShrinkOnLoad });
 }
 
 /** By how much a JPEG is reduced in the DCT, as sharp decides it (its pipeline.cc, jpegShrinkOnLoad). */
-function dctReduction(header: ImageHeader, { width, height }: TargetSize): number {
+function dctReduction(header: ImageHeader, { width, height }: Size): number {
   const shrink = Math.min(header.width / width, header.height / height);
   const factor = [8, 4, 2].find((each) => shrink >= each) ?? 1;
   return factor > 1 && Math.trunc(shrink) === factor ? factor / 2 : factor;
@@ -179,7 +171,7 @@ function withExtent(image: Image, { width, height, orientation }: ImageHeader, r
 }
 
 /** Colours are converted pixel by pixel, of fewer pixels if they are reduced before. */
-function isBetterWhole({ format, width, height, toSrgb }: ImageHeader, target: TargetSize): boolean {
+function isBetterWhole({ format, width, height, toSrgb }: ImageHeader, target: Size): boolean {
   if (width * height >= MIN_REDUCED_PIXELS || toSrgb !== undefined) return false;
   return format !== 'JPEG' || Math.min(width / target.width, height / target.height) < SCALED_JPEG;
 }

@@ -1,16 +1,10 @@
 import { growTo, newWasmMemory } from '../../wasm.js';
-import type { Image } from './image.js';
+import type { Image, Size } from './image.js';
 import { type Kernels, openKernels, SLACK_BYTES } from './kernels.js';
 
 /** Bytes of an image's lines copied to the kernels' memory at a time. */
 const BAND_BYTES = 64 * 1024;
 const FLOAT_BYTES = 4;
-
-/** A size whose width is a multiple of four. */
-export interface Frame {
-  readonly width: number;
-  readonly height: number;
-}
 
 /**
  * Images as planes of floats from 0 to 255: blue, green and red, padded with black. The memory is reused: a new array per image costs three
@@ -24,8 +18,8 @@ export class FloatPlanes {
     return this.#memory.buffer.byteLength;
   }
 
-  /** Returns images x 3 x height x width numbers, valid until the next call. No image may be larger than the frame. */
-  write(images: readonly Image[], frame: Frame): Float32Array {
+  /** Returns images x 3 x height x width numbers, valid until the next call. No image may be larger than the frame, whose width is a multiple of 4. */
+  write(images: readonly Image[], frame: Size): Float32Array {
     const plane = frame.width * frame.height;
     const length = images.length * 3 * plane;
     const band = length * FLOAT_BYTES;
@@ -45,7 +39,7 @@ export class FloatPlanes {
 
   #writeImage(
     { width, height, data }: Image,
-    to: { readonly frame: Frame; readonly band: number; readonly bandBytes: number; readonly first: number },
+    to: { readonly frame: Size; readonly band: number; readonly bandBytes: number; readonly first: number },
   ): void {
     const bytes = new Uint8Array(this.#memory.buffer);
     const plane = to.frame.width * to.frame.height * FLOAT_BYTES;

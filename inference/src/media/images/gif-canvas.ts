@@ -1,13 +1,12 @@
 import type { Sharp } from 'sharp';
 import { viewOf } from '../bytes.js';
+import type { Size } from './image.js';
 import { openImage, openRaw, readPixels } from './open.js';
 
 /** Position of the first frame on a GIF's canvas. */
-export interface GifFrame {
+export interface GifFrame extends Size {
   readonly left: number;
   readonly top: number;
-  readonly width: number;
-  readonly height: number;
 }
 
 /** Maximum number of extensions before the first frame; real files have few. */

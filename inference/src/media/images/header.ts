@@ -21,6 +21,7 @@ import {
 } from './heif-properties.js';
 import { isOnItsSide, openTurned, type Turn, turnsOf, withoutTurns } from './heif-turns.js';
 import { isProfile } from './icc.js';
+import type { Size } from './image.js';
 import { beforePixels } from './jpeg-scans.js';
 import { readJxlSize } from './jxl-header.js';
 import { type OpenOptions, openImage, openRaw, readPixels } from './open.js';
@@ -35,12 +36,9 @@ import { chooseTiffPage, MAX_SAMPLES } from './tiff/page.js';
 import { needsOwnSamples, openTiffSamples } from './tiff/samples.js';
 import { withFirstFrame } from './webp-frames.js';
 
-/** The facts in an image's header. */
-export interface ImageHeader {
+/** The facts in an image's header. The size is as shown, after EXIF orientation. */
+export interface ImageHeader extends Size {
   readonly format: ImageFormat;
-  /** As shown, after EXIF orientation. */
-  readonly width: number;
-  readonly height: number;
   /** Of EXIF, 1 to 8: above 1 the stored pixels are not upright. */
   readonly orientation: number;
   /** Whether its pixels, as opened, certainly have no alpha channel. */
@@ -69,7 +67,7 @@ export async function readImageHeader(content: Uint8Array, maxPixels: number): P
   }
   try {
     if (WITH_EXIF.includes(format)) checkExif(format === 'JPEG' ? beforePixels(content) : content);
-    const header = await readerOf(format)(content, maxPixels);
+    const header = await READERS[format](content, maxPixels);
     checkImageSize(header.format, header.width, header.height, maxPixels);
     if (format === 'AVIF' || format === 'HEIC') checkParts(content, maxPixels);
     return header;
@@ -85,27 +83,17 @@ const AS_STORED: ImageHeader['colours'] = { ignoreIcc: true };
 
 type HeaderReader = (content: Uint8Array, maxPixels: number) => ImageHeader | Promise<ImageHeader>;
 
-function readerOf(format: ImageFormat): HeaderReader {
-  switch (format) {
-    case 'BMP':
-      return bmpHeader;
-    case 'JXL':
-      return jxlHeader;
-    case 'TIFF':
-      return tiffHeader;
-    case 'GIF':
-      return gifHeader;
-    case 'AVIF':
-    case 'HEIC':
-      return (content) => heifHeader(content, format);
-    case 'PNG':
-      return pngHeader;
-    case 'WebP':
-      return (content) => headerOf(format, content, withFirstFrame);
-    default:
-      return async (content) => fromMetadata(format, await openImage(content).metadata());
-  }
-}
+const READERS: Readonly<Record<ImageFormat, HeaderReader>> = {
+  JPEG: async (content) => fromMetadata('JPEG', await openImage(content).metadata()),
+  PNG: pngHeader,
+  WebP: (content) => headerOf('WebP', content, withFirstFrame),
+  GIF: gifHeader,
+  AVIF: (content) => heifHeader(content, 'AVIF'),
+  HEIC: (content) => heifHeader(content, 'HEIC'),
+  TIFF: tiffHeader,
+  BMP: bmpHeader,
+  JXL: jxlHeader,
+};
 
 function pngHeader(content: Uint8Array): Promise<ImageHeader> {
   if (latin1(content, 12, 16) === 'CgBI') {
@@ -234,16 +222,12 @@ function heicHeader({ width, height, profile }: HeicFacts, turns: readonly Turn[
   return withTurns({ ...ownHeader('HEIC', stored.width, stored.height, profile), width, height }, turns);
 }
 
-function swappedIf(swapped: boolean, { width, height }: Pick<ImageHeader, 'width' | 'height'>) {
+function swappedIf(swapped: boolean, { width, height }: Size): Size {
   return swapped ? { width: height, height: width } : { width, height };
 }
 
 /** libheif turns alpha only if the file says so of its image too, and mixes the outermost colours of an odd size. */
-function needsOwnTurns({
-  hasAlpha,
-  width,
-  height,
-}: Pick<ImageHeader, 'width' | 'height'> & { hasAlpha?: boolean }): boolean {
+function needsOwnTurns({ hasAlpha, width, height }: Size & { hasAlpha?: boolean }): boolean {
   return hasAlpha === true || width % 2 === 1 || height % 2 === 1;
 }
 

@@ -1,6 +1,7 @@
 import { latin1, orNothing, viewOf } from '../bytes.js';
 import { type Box, boxAt, boxesIn, boxesOf, FULL_BOX_BYTES } from './boxes.js';
 import { DamagedImage } from './errors.js';
+import type { Size } from './image.js';
 
 /** libvips refuses files of more items. Photographs have as many tiles from 60 million pixels on: panoramas, telephones of 64 million pixels. */
 export const MAX_VIPS_ITEMS = 256;
@@ -18,11 +19,8 @@ const CODECS: Readonly<Record<string, string>> = {
   uncC: 'uncompressed pixels',
 };
 
-/** What is known of a HEIC image without libvips. */
-export interface HeicFacts {
-  /** As stored: before it is turned. */
-  readonly width: number;
-  readonly height: number;
+/** What is known of a HEIC image without libvips. The size is that of the stored image, before it is turned. */
+export interface HeicFacts extends Size {
   readonly profile: Uint8Array | undefined;
 }
 

@@ -3,6 +3,7 @@ import { viewOf } from '../bytes.js';
 import type { Box } from './boxes.js';
 import { DamagedImage } from './errors.js';
 import { allProperties, primaryProperties } from './heif-properties.js';
+import type { Size } from './image.js';
 import { openRaw, readPixels } from './open.js';
 
 /** How an image is turned: by quarters against the clock, or mirrored; or cropped, by the values of a `clap` box. */
@@ -10,9 +11,6 @@ export type Turn =
   | { readonly quarters: number }
   | { readonly mirror: 'upside down' | 'left to right' }
   | { readonly crop: readonly number[] };
-
-/** Of an image, in pixels. */
-type Size = Pick<Region, 'width' | 'height'>;
 
 const TURNS = ['irot', 'imir'];
 const CROP = 'clap';

@@ -5,12 +5,11 @@ export {
   type DecodeOptions,
   decodeImage,
   decodePixels,
-  type TargetSize,
 } from './decode.js';
 export { FloatPlanes } from './float-planes.js';
 export { IMAGE_FORMATS, type ImageFormat } from './formats.js';
 export { type ImageHeader, readImageHeader } from './header.js';
-export type { Image } from './image.js';
+export type { Area, Image, Size } from './image.js';
 export { ImageInterpolator } from './interpolate.js';
 export { ImageResizer } from './resize.js';
 export { RESAMPLE_FILTERS, type ResampleFilter } from './taps.js';

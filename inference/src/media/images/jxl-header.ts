@@ -1,6 +1,7 @@
 import { joinBytes } from '../bytes.js';
 import { boxesIn } from './boxes.js';
 import { startsWith } from './formats.js';
+import type { Size } from './image.js';
 
 /** Width by height ratios, for headers that give a ratio instead of a width. */
 const RATIOS: readonly (readonly [number, number])[] = [
@@ -23,7 +24,7 @@ const HEADER_BYTES = 32;
  * Size of a JPEG XL image as shown, from its first bytes; undefined where they are damaged. Layout: ISO/IEC 18181-1,
  * annexes D.2 (SizeHeader) and D.3 (ImageMetadata); the boxes of 18181-2.
  */
-export function readJxlSize(content: Uint8Array): { width: number; height: number } | undefined {
+export function readJxlSize(content: Uint8Array): Size | undefined {
   const codestream = startsWith(content, [0xff, 0x0a]) ? content : codestreamOf(content);
   if (codestream === undefined || !startsWith(codestream, [0xff, 0x0a]) || codestream.length < 6) return undefined;
   const bits = new BitReader(codestream.subarray(2));

@@ -1,9 +1,9 @@
+import type { Size } from './image.js';
+
 /**
  * Pixels of 8 bits, upright, row by row: grey, grey and alpha, RGB or RGBA by `channels`; alpha is not premultiplied.
  */
-export interface RawImage {
-  readonly width: number;
-  readonly height: number;
+export interface RawImage extends Size {
   readonly channels: 1 | 2 | 3 | 4;
   readonly data: Uint8Array;
 }

@@ -1,6 +1,4 @@
-import { crop, type Image } from '../../media/images/index.js';
-
-type Size = Pick<Image, 'width' | 'height'>;
+import { crop, type Image, type Size } from '../../media/images/index.js';
 
 /** How far a filter reaches at most, in pixels of the coarser of two sizes: Lanczos. */
 const MAX_SUPPORT = 3;

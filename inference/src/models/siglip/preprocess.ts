@@ -7,15 +7,14 @@ import {
   RESAMPLE_FILTERS,
   type ResampleFilter,
   readImageHeader,
+  type Size,
   writePlanes,
 } from '../../media/images/index.js';
 import type { TextTokenizer, TokenizedText, TokenizerOptions } from '../../tokenizer/index.js';
 import { centerOf, sizeByShortestEdge } from './crop.js';
 
 /** Image preprocessing of a vision tower, from preprocessor_config.json. */
-export interface ImageRecipe {
-  readonly width: number;
-  readonly height: number;
+export interface ImageRecipe extends Size {
   /** The shorter side after resizing, if the aspect ratio is kept and the center cropped. Absent: resized to width and height. */
   readonly shortestEdge?: number;
   readonly filter: ResampleFilter;

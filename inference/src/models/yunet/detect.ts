@@ -1,12 +1,12 @@
-import { crop, type Image } from '../../media/images/index.js';
+import { type Area, crop, type Image, type Size } from '../../media/images/index.js';
 import type { Face } from '../items.js';
 import { type Enlargement, enlargementOf, isSmallSuspect, isTraced, TRACE, tracesOf } from './enlarge.js';
 import { mergePasses, type Pass } from './merge.js';
 import type { FaceNetwork } from './network.js';
 import { NetworkInputs } from './network-inputs.js';
 import { bestFaces, candidateFaces, type GridOutput, moveFace, overlap, type Scale } from './postprocess.js';
-import { frameOf, ImageScaler, type Size, scaledSize } from './preprocess.js';
-import { isCut, isSmallImage, type Level, needsTiles, pyramidOf, type Rectangle, wholeSize } from './pyramid.js';
+import { frameOf, ImageScaler, scaledSize } from './preprocess.js';
+import { isCut, isSmallImage, type Level, needsTiles, pyramidOf, wholeSize } from './pyramid.js';
 
 /** Minimum score of a suspected face. */
 const SUSPECTED = 0.15;
@@ -123,7 +123,7 @@ export class FaceDetector {
   /** Faces in pixels of the image as shown: those the level is responsible for, and all suspects. */
   async #detect(
     { image, scale, smallest, largest }: ScaledLevel,
-    tile: Rectangle | undefined,
+    tile: Area | undefined,
     { scoreThreshold, nmsThreshold }: LookOptions,
     suspected: number,
   ): Promise<{ readonly faces: readonly Face[]; readonly suspects: readonly Face[] }> {

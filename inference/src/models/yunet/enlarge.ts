@@ -1,7 +1,7 @@
+import type { Area, Size } from '../../media/images/index.js';
 import type { Face } from '../items.js';
 import type { Scale } from './postprocess.js';
-import { type Size, scaledSize } from './preprocess.js';
-import type { Rectangle } from './pyramid.js';
+import { scaledSize } from './preprocess.js';
 
 /**
  * Longer side in network pixels below which YuNet is often uncertain. Enlarged, it finds nearly all from 16 pixels on.
@@ -43,7 +43,7 @@ const TRACE_ENLARGEMENT = 3;
 
 /** A square of an image to be searched enlarged. */
 export interface Enlargement {
-  readonly from: Rectangle;
+  readonly from: Area;
   readonly size: Size;
 }
 

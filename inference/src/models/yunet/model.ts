@@ -4,6 +4,7 @@ import {
   type Image,
   ImageInterpolator,
   readImageHeader,
+  type Size,
 } from '../../media/images/index.js';
 import type { FaceItem, FaceResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
@@ -11,7 +12,6 @@ import { cancelled, failed, isWaitedFor } from '../outcomes.js';
 import { weightsOf } from '../repository.js';
 import { decodingTarget, FaceDetector } from './detect.js';
 import { FaceNetwork } from './network.js';
-import type { Size } from './preprocess.js';
 
 /** Spots of 16 pixels, in an image that has an overview; passes until most of the code is compiled. */
 const WARM_UP_SPOTS = 24;

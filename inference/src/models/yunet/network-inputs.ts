@@ -1,5 +1,5 @@
-import { FloatPlanes, type Image } from '../../media/images/index.js';
-import { frameOf, type NetworkInput, type Size } from './preprocess.js';
+import { FloatPlanes, type Image, type Size } from '../../media/images/index.js';
+import { frameOf, type NetworkInput } from './preprocess.js';
 
 /** Memory kept for the next images: three planes of 1312 x 1312, and what else is needed to write them. */
 const MAX_KEPT_BYTES = 3 * 1312 * 1312 * 4 + 256 * 1024;

@@ -1,4 +1,4 @@
-import { type Image, ImageInterpolator, ImageResizer } from '../../media/images/index.js';
+import { type Image, ImageInterpolator, ImageResizer, type Size } from '../../media/images/index.js';
 
 /** Stride of the coarsest outputs: the network's input sides are multiples of it. */
 export const COARSEST_STRIDE = 32;
@@ -8,18 +8,10 @@ const MIN_INTERPOLATED = 0.5;
 const BAND_BYTES = 24 * 1024 * 1024;
 
 /** Images of one size as network input. */
-export interface NetworkInput {
+export interface NetworkInput extends Size {
   /** images x 3 x height x width: blue, green, red planes, 0 to 255, padded with black on the right and below. */
   readonly values: Float32Array;
   readonly images: number;
-  readonly width: number;
-  readonly height: number;
-}
-
-/** A size in whole pixels. */
-export interface Size {
-  readonly width: number;
-  readonly height: number;
 }
 
 /** Scales a size, to at least one pixel. */

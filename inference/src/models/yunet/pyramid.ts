@@ -1,6 +1,7 @@
+import type { Area, Size } from '../../media/images/index.js';
 import type { Face } from '../items.js';
 import type { Scale } from './postprocess.js';
-import { COARSEST_STRIDE, frameOf, type Size, scaledSize } from './preprocess.js';
+import { COARSEST_STRIDE, frameOf, scaledSize } from './preprocess.js';
 
 /** Maximum pixels per network run: 1280 x 1280, about 30 ms. Larger images are scaled down to it. */
 export const MAX_PIXELS = 1280 * 1280;
@@ -39,11 +40,6 @@ const MAX_TILE_SIDE = 1280;
 /** Margin around a face in its tile, relative to its size. */
 const TILE_MARGIN = 0.125;
 
-export interface Rectangle extends Size {
-  readonly x: number;
-  readonly y: number;
-}
-
 /** A size at which an image is searched, and the faces taken from there. */
 export interface Level {
   readonly size: Size;
@@ -51,7 +47,7 @@ export interface Level {
   readonly smallest: number;
   readonly largest: number;
   /** Tiles searched one by one; undefined: the whole at once. */
-  readonly tiles: readonly Rectangle[] | undefined;
+  readonly tiles: readonly Area[] | undefined;
   /** Whether it finds faces that are too large at all other levels. */
   readonly isOverview?: boolean;
 }
@@ -114,7 +110,7 @@ function tiledLevels(shown: Size, whole: Size): readonly Level[] {
 }
 
 /** Tiles of equal size (up to rounding) that cover an image; neighbours overlap by at least `overlap`. */
-export function tilesOf({ width, height }: Size, overlap: number): readonly Rectangle[] {
+export function tilesOf({ width, height }: Size, overlap: number): readonly Area[] {
   const columns = cuts(width, overlap);
   return cuts(height, overlap).flatMap(({ start: y, length: tall }) =>
     columns.map(({ start: x, length: wide }) => ({ x, y, width: wide, height: tall })),
@@ -133,7 +129,7 @@ function cuts(side: number, overlap: number): readonly { readonly start: number;
  * Whether a face is so close to an inner edge of its tile that it may be cut off; the next tile has all of it. The box
  * is relative to the tile, in image pixels; `scale` is level pixels per image pixel.
  */
-export function isCut(box: Face['box'], scale: Scale, tile: Rectangle | undefined, level: Size): boolean {
+export function isCut(box: Face['box'], scale: Scale, tile: Area | undefined, level: Size): boolean {
   if (tile === undefined) return false;
   const [left, top] = [box.x * scale.x, box.y * scale.y];
   const [wide, tall] = [box.width * scale.x, box.height * scale.y];

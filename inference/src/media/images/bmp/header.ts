@@ -1,10 +1,9 @@
 import { viewOf } from '../../bytes.js';
 import { DamagedImage, refuseImage } from '../errors.js';
+import type { Size } from '../image.js';
 
 /** Bits per pixel and their layout. */
-export interface BmpHeader {
-  readonly width: number;
-  readonly height: number;
+export interface BmpHeader extends Size {
   readonly topDown: boolean;
   readonly bitsPerPixel: 1 | 2 | 4 | 8 | 16 | 24 | 32;
   readonly runLength: boolean;

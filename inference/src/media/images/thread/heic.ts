@@ -1,17 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { DamagedImage } from '../errors.js';
+import type { Size } from '../image.js';
 import { type RawImage, unpremultiply } from '../raw-image.js';
 import { withLoopFilters } from './loop-filters.js';
 import type { DecodeRequest } from './messages.js';
 import { checkDecodedSize, limitWasmMemory } from './wasm-memory.js';
 
 type Handle = object;
-interface Plane {
+interface Plane extends Size {
   readonly data: Uint8Array;
   readonly stride: number;
-  readonly width: number;
-  readonly height: number;
 }
 /** The part of libheif-js used here; its own types only name generated C functions. */
 interface Libheif {

@@ -1,14 +1,13 @@
+import type { Size } from '../image.js';
 import type { RawImage } from '../raw-image.js';
 
 /** Formats decoded on a separate thread by WebAssembly or JavaScript. */
 export type ThreadFormat = 'HEIC' | 'JXL' | 'BMP';
 
-export interface DecodeRequest {
+/** The size is that of the file's header, as shown. Any other is damage, because memory was reserved for this one. */
+export interface DecodeRequest extends Size {
   readonly format: ThreadFormat;
   readonly content: Uint8Array;
-  /** Size from the file's header, as shown. Any other size is damage, because memory was reserved for this one. */
-  readonly width: number;
-  readonly height: number;
 }
 
 /** Pixels, or a PNG (from the JPEG XL decoder). */

@@ -1,4 +1,5 @@
 import { DamagedImage } from '../errors.js';
+import type { Size } from '../image.js';
 
 const MEMORY_SECTION = 5;
 const HEADER_BYTES = 8;
@@ -47,10 +48,7 @@ function writeNumber(value: number): readonly number[] {
 }
 
 /** A decoder that finds a size other than the header's got memory for another image. */
-export function checkDecodedSize(
-  got: { readonly width: number; readonly height: number },
-  expected: { readonly width: number; readonly height: number },
-): void {
+export function checkDecodedSize(got: Size, expected: Size): void {
   if (got.width === expected.width && got.height === expected.height) return;
   throw new DamagedImage(
     `its header says ${expected.width} x ${expected.height} pixels, its content ${got.width} x ${got.height}`,
