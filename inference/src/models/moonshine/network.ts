@@ -1,9 +1,9 @@
+import { once } from '@heimdex/common';
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import type { DecoderSizes } from '../decoding/decoder.js';
 import { MergedDecoder } from '../decoding/merged-decoder.js';
 import { indexOfHighest, logSumExp } from '../decoding/scores.js';
 import type { ItemContext, LoadOptions } from '../model.js';
-import { closeOnce } from '../session/close-once.js';
 import { openSession } from '../session/open-session.js';
 
 /** The tokens of one utterance. */
@@ -21,7 +21,9 @@ export interface DecoderTokens {
 
 /** Moonshine's two graphs: an encoder for raw samples at their true length, and a merged decoder. */
 export class MoonshineNetwork {
-  readonly close = closeOnce(() => Promise.all([this.encoder.release(), this.decoder.close()]));
+  readonly close = once(async () => {
+    await Promise.all([this.encoder.release(), this.decoder.close()]);
+  });
 
   private constructor(
     private readonly encoder: InferenceSession,

@@ -1,8 +1,8 @@
 import { type PoolingMode, SENTENCE_MODULES } from '@heimdex/cache';
+import { once } from '@heimdex/common';
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { isBatchInvariant } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
-import { closeOnce } from '../session/close-once.js';
 import { openRowScaled } from '../session/per-token-session.js';
 import { pool } from './postprocess.js';
 import type { PackedTexts, SentenceRecipe } from './preprocess.js';
@@ -16,7 +16,7 @@ const KNOWN_INPUTS = ['input_ids', MASK, 'token_type_ids'];
 
 /** A text encoder and its pooling: token ids in, one vector per text out. */
 export class SentenceNetwork {
-  readonly close = closeOnce(() => this.session.release());
+  readonly close = once(() => this.session.release());
 
   private constructor(
     private readonly session: InferenceSession,

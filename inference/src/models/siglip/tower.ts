@@ -1,7 +1,7 @@
+import { once } from '@heimdex/common';
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { type GraphFacts, isBatchInvariant } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
-import { closeOnce } from '../session/close-once.js';
 import { openRowScaled } from '../session/per-token-session.js';
 import { embeddingOutput, splitRows } from './postprocess.js';
 
@@ -12,7 +12,7 @@ export class Tower {
   readonly shared: boolean;
   /** The image side or the text length, where the graph fixes it. */
   readonly fixedSize: number | undefined;
-  readonly close = closeOnce(() => this.session.release());
+  readonly close = once(() => this.session.release());
 
   private constructor(
     private readonly session: InferenceSession,

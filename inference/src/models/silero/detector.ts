@@ -1,8 +1,8 @@
+import { once } from '@heimdex/common';
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { InferenceError } from '../../errors.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { ItemContext } from '../model.js';
-import { closeOnce } from '../session/close-once.js';
 import { createSession, sessionOptions } from '../session/open-session.js';
 import { STEP_SAMPLES } from './speech-timestamps.js';
 import type { VadResult, VadState, VadWindow } from './window.js';
@@ -44,7 +44,7 @@ export async function detectVoiceActivity(
 /** Silero VAD 6: the probability of speech per step. Keeps no state between runs. */
 export class VoiceActivityDetector {
   /** Idempotent. */
-  readonly close = closeOnce(() => this.session.release());
+  readonly close = once(() => this.session.release());
 
   constructor(private readonly session: InferenceSession) {}
 

@@ -1,3 +1,4 @@
+import { once } from '@heimdex/common';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import { BatchedDecoder, type DecoderSlot } from '../decoding/batched-decoder.js';
 import { CompiledDecoder } from '../decoding/compiled-decoder.js';
@@ -7,7 +8,6 @@ import { WholeDecoder } from '../decoding/whole-decoder.js';
 import type { ItemContext, LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { runItem } from '../outcomes.js';
 import { weightsOf } from '../repository.js';
-import { closeOnce } from '../session/close-once.js';
 import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../silero/detector.js';
 import { readWhisperConfig, type WhisperConfig } from './config.js';
 import { decodeWindow } from './decode.js';
@@ -71,7 +71,7 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
     private readonly detector: VoiceActivityDetector | undefined,
     opened: readonly { close(): Promise<void> }[],
   ) {
-    this.close = closeOnce(async () => {
+    this.close = once(async () => {
       for (const part of opened) await part.close();
     });
     this.facts = { dimensions: 0, batching: batchingOf(decoder, parts.config) };

@@ -1,7 +1,7 @@
+import { once } from '@heimdex/common';
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import type { OnnxModel } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
-import { closeOnce } from '../session/close-once.js';
 import { openSession } from '../session/open-session.js';
 import { openTransformedSession } from '../session/transformed-session.js';
 import { freeSizes, fuseHeads, outputNames } from './graph.js';
@@ -20,7 +20,7 @@ const FIXED_SIZE_MAKERS: readonly string[] = ['face-pocket'];
 export class FaceNetwork {
   /** Whether several images may share a run. */
   #batches = false;
-  readonly close = closeOnce(() => this.session.release());
+  readonly close = once(() => this.session.release());
 
   private constructor(
     private readonly session: InferenceSession,
