@@ -4,7 +4,7 @@ import type { TextItem, VectorResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { cancelled, isWaitedFor, textError } from '../outcomes.js';
 import { openTokenizer, weightsOf } from '../repository.js';
-import { normalize } from '../vectors.js';
+import { finishVector } from '../vectors.js';
 import { SentenceNetwork } from './network.js';
 import {
   packTexts,
@@ -115,7 +115,7 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
       outcomes[index] = {
         ok: true,
         value: {
-          vector: item.normalize ? normalize(vector) : vector,
+          vector: finishVector(vector, item.normalize),
           tokenCount: text.ids.length,
           truncated: text.truncated,
         },

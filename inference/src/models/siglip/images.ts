@@ -2,7 +2,7 @@ import { ImageResizer } from '../../media/images/index.js';
 import type { ImageItem, VectorResult } from '../items.js';
 import type { LoadOptions, Outcome, RunContext } from '../model.js';
 import { cancelled, failed, isWaitedFor } from '../outcomes.js';
-import { finishVector } from './postprocess.js';
+import { finishVector } from '../vectors.js';
 import { type ImageRecipe, prepareImage } from './preprocess.js';
 import type { Tower } from './tower.js';
 

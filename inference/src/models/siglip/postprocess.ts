@@ -1,5 +1,3 @@
-import { normalize } from '../vectors.js';
-
 /** Names of the embedding output in SigLIP exports, in order of preference. */
 const OUTPUT_NAMES = ['pooler_output', 'image_embeds', 'text_embeds', 'embeddings', 'sentence_embedding'];
 
@@ -17,9 +15,4 @@ export function embeddingOutput(names: readonly string[]): string {
 export function splitRows(output: Float32Array, count: number): readonly Float32Array[] {
   const dimensions = output.length / count;
   return Array.from({ length: count }, (_, row) => output.slice(row * dimensions, (row + 1) * dimensions));
-}
-
-/** Returns an item's result: the tower's vector, or normalized to length 1. */
-export function finishVector(row: Float32Array, normalized: boolean): Float32Array {
-  return normalized ? normalize(row) : row;
 }

@@ -2,7 +2,7 @@ import type { TokenizedText } from '../../tokenizer/index.js';
 import type { TextItem, VectorResult } from '../items.js';
 import type { Outcome, RunContext } from '../model.js';
 import { cancelled, isWaitedFor, textError, UNCANCELLED } from '../outcomes.js';
-import { finishVector } from './postprocess.js';
+import { finishVector } from '../vectors.js';
 import { packIds, type TextRecipe, tokenizeText } from './preprocess.js';
 import type { Tower } from './tower.js';
 
