@@ -1,4 +1,4 @@
-import { InferenceError } from '../../errors.js';
+import { type ErrorCode, InferenceError } from '../../errors.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { SpeechOptions, SpeechSegment, Transcriber } from '../speech/speech.js';
 import { openSpeech } from '../speech/speech-source.js';
@@ -50,35 +50,29 @@ export const transcribeWithMoonshine: Transcriber<MoonshineWindow, MoonshineResu
   yield transcript.summary(givenLanguage('en'), spokenSeconds);
 };
 
-function checkOptions(options: SpeechOptions): void {
-  if (options.language !== undefined && options.language !== 'en') {
-    throw new InferenceError(
-      'LANGUAGE_UNSUPPORTED',
-      `Expected language "en", got "${options.language}". Moonshine understands English; serve Whisper for other languages (for example ASR_MODEL=base).`,
-      { field: 'options.language' },
-    );
+function checkOptions({ language, live, task, timestamps }: SpeechOptions): void {
+  if (language !== undefined && language !== 'en') {
+    const understood = `Expected language "en", got "${language}". Moonshine understands English; serve Whisper for other languages`;
+    throw refused('LANGUAGE_UNSUPPORTED', 'language', `${understood} ${WHISPER}.`);
   }
-  if (options.live) {
-    throw new InferenceError(
-      'TIMESTAMPS_UNSUPPORTED',
-      'Moonshine does not support live. Serve Whisper for it (for example ASR_MODEL=base), or leave live out.',
-      { field: 'options.live' },
-    );
+  if (live) {
+    const message = `Moonshine does not support live. Serve Whisper for it ${WHISPER}, or leave live out.`;
+    throw refused('TIMESTAMPS_UNSUPPORTED', 'live', message);
   }
-  if (options.task === 'translate') {
-    throw new InferenceError(
-      'INVALID_ARGUMENT',
-      'Moonshine does not translate. Serve Whisper for it (for example ASR_MODEL=base).',
-      { field: 'options.task' },
-    );
+  if (task === 'translate') {
+    throw refused('INVALID_ARGUMENT', 'task', `Moonshine does not translate. Serve Whisper for it ${WHISPER}.`);
   }
-  if (options.timestamps === 'word') {
-    throw new InferenceError(
-      'TIMESTAMPS_UNSUPPORTED',
-      'Moonshine does not support word timestamps. Serve onnx-community/whisper-base_timestamped for them (ASR_MODEL=onnx-community/whisper-base_timestamped).',
-      { field: 'options.timestamps' },
-    );
+  if (timestamps === 'word') {
+    const model = 'onnx-community/whisper-base_timestamped';
+    const message = `Moonshine does not support word timestamps. Serve ${model} for them (ASR_MODEL=${model}).`;
+    throw refused('TIMESTAMPS_UNSUPPORTED', 'timestamps', message);
   }
+}
+
+const WHISPER = '(for example ASR_MODEL=base)';
+
+function refused(code: ErrorCode, option: keyof SpeechOptions, message: string): InferenceError {
+  return new InferenceError(code, message, { field: `options.${option}` });
 }
 
 /** What the model says of noise is unsure or repeats itself; the thresholds are Whisper's. */

@@ -44,18 +44,18 @@ export interface Layout {
 export function mergedSilence({ samples, options }: Pick<DecodeWindow, 'samples' | 'options'>): Layout | undefined {
   // Doubtful words are only detected in greedy decoding.
   if (options.temperatures[0] !== 0 || options.beamSize > 1) return undefined;
-  const layout = layoutOf(samples.length, PLAIN_POSITIONS, MERGED_POSITIONS);
+  const layout = layoutOf(samples.length);
   return layout.rows.length > MAX_POSITIONS ? undefined : layout;
 }
 
 /** The positions of a window: those of the sound and some after it singly, then in merged groups. */
-export function layoutOf(sampleCount: number, plainBehind: number, merged: number): Layout {
-  const plain = Math.min(WINDOW_POSITIONS, Math.ceil(sampleCount / POSITION_SAMPLES) + plainBehind);
+function layoutOf(sampleCount: number): Layout {
+  const plain = Math.min(WINDOW_POSITIONS, Math.ceil(sampleCount / POSITION_SAMPLES) + PLAIN_POSITIONS);
   const rest = WINDOW_POSITIONS - plain;
-  const counts = [
-    ...new Array<number>(plain).fill(1),
-    ...Array.from({ length: Math.ceil(rest / merged) }, (_, index) => Math.min(merged, rest - index * merged)),
-  ];
+  const groups = Array.from({ length: Math.ceil(rest / MERGED_POSITIONS) }, (_, index) =>
+    Math.min(MERGED_POSITIONS, rest - index * MERGED_POSITIONS),
+  );
+  const counts = [...new Array<number>(plain).fill(1), ...groups];
   let next = 0;
   const positions = counts.map((count) => {
     const middle = next + Math.floor((count - 1) / 2);
