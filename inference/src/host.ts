@@ -7,7 +7,7 @@ import { FatalError } from './exit-codes.js';
 import type { ConfiguredModel } from './models/find.js';
 import { type AnySpec, SPECS } from './models/registry.js';
 import { deviceOf } from './models/roles.js';
-import { preparedOptions } from './models/session/optimized/options.js';
+import { preparedOptions } from './models/session/optimized/use.js';
 import type { CoreShare } from './runner/core-share.js';
 import { cachedReading } from './runner/memory.js';
 import { Pool, type PoolOptions } from './runner/pool.js';

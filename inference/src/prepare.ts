@@ -16,9 +16,8 @@ import { FatalError } from './exit-codes.js';
 import { WORKER_PROGRAM } from './host.js';
 import { type ConfiguredModel, findModels, verifyModels } from './models/find.js';
 import { SPECS } from './models/registry.js';
-import { preparedOptions } from './models/session/optimized/options.js';
 import { graphBytes } from './models/session/optimized/size.js';
-import { TOO_SMALL } from './models/session/optimized/use.js';
+import { preparedOptions, TOO_SMALL } from './models/session/optimized/use.js';
 import { CoreShare } from './runner/core-share.js';
 import { WorkerProcess, type WorkerReady } from './runner/worker-process.js';
 

@@ -1,6 +1,6 @@
-/** Types for optimized models that the server and a worker exchange. Does not import the runtime. */
+/** What the server and a worker exchange about optimized models. Does not import the runtime. */
 
-import type { OptimizedRecord } from '@heimdex/cache';
+import { type FoundModel, type OptimizedRecord, optimizedDir, optimizedSources } from '@heimdex/cache';
 
 /** Where a worker finds the optimized models of its graphs. Plain data: sent to the worker as JSON. */
 export interface OptimizedOptions {
@@ -17,6 +17,15 @@ export interface OptimizedOptions {
    * workers share them (`shared`).
    */
   readonly make?: { readonly minBytes: number; readonly shared: boolean };
+}
+
+/** Where a worker finds the optimized models of its model. */
+export function preparedOptions(
+  cacheDir: string,
+  { found, prepared: records }: { readonly found: FoundModel; readonly prepared: readonly OptimizedRecord[] },
+  verify: OptimizedOptions['verify'],
+): OptimizedOptions {
+  return { dir: optimizedDir(cacheDir), sources: Object.fromEntries(optimizedSources(found)), records, verify };
 }
 
 /** How a graph was opened. */
