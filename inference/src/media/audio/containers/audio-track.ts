@@ -60,12 +60,17 @@ export async function describeTrack(
   limitSamples(input);
   keepLaceTimes(input);
   const strippedHeader = takeStrippedHeader(input);
-  const track = { index, id: input.id, codecName, language: language === 'und' ? '' : language, input, strippedHeader };
-  const isDefault = disposition.default;
-  if (indexed?.encrypted === true) {
-    return { ...track, codecName: `encrypted ${codecName}`, isDefault, format: undefined, refusal: undefined };
-  }
-  if (own === undefined) return { ...track, isDefault, format: undefined, refusal: undefined };
+  const isEncrypted = indexed?.encrypted === true;
+  const track = {
+    index,
+    id: input.id,
+    codecName: isEncrypted ? `encrypted ${codecName}` : codecName,
+    language: language === 'und' ? '' : language,
+    isDefault: disposition.default,
+    input,
+    strippedHeader,
+  };
+  if (isEncrypted || own === undefined) return { ...track, format: undefined, refusal: undefined };
   try {
     if (encoding !== undefined) keepPcmPackets(input);
     const config = codec === null ? null : await input.getDecoderConfig();
@@ -82,11 +87,11 @@ export async function describeTrack(
     };
     checkFormat(format);
     checkStrippedHeader(strippedHeader);
-    return { ...track, isDefault, format, refusal: undefined };
+    return { ...track, format, refusal: undefined };
   } catch (error) {
     const refusal =
       error instanceof InferenceError ? error : audioUnreadable('Its codec configuration is damaged.', error);
-    return { ...track, isDefault, format: undefined, refusal };
+    return { ...track, format: undefined, refusal };
   }
 }
 

@@ -63,7 +63,7 @@ export class FrameResync implements Resync {
     }
     if (from < offset) frames.push(bytes.subarray(from, offset));
     this.#held = bytes.slice(offset);
-    return joined(frames);
+    return joinAll(frames);
   }
 
   /** Returns the rest at the end: an incomplete frame. */
@@ -110,9 +110,4 @@ export function transportLengthAt(first: number, stride: number): FrameLengthAt 
     if (offset + first >= bytes.length) return null;
     return bytes[offset + first] === SYNC ? stride : undefined;
   };
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const [only] = parts;
-  return only !== undefined && parts.length === 1 ? only : joinAll(parts);
 }

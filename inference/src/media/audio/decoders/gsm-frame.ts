@@ -1,4 +1,3 @@
-import { add, roundedProduct as product, subtract } from './gsm-arithmetic.js';
 import type { GsmFrame, GsmSubframe } from './gsm-bits.js';
 
 /** Decoder state between frames. */
@@ -137,4 +136,23 @@ function reflectionOf(ratio: number): number {
   const size = Math.min(32_767, Math.abs(ratio));
   const reflection = size < 11_059 ? size << 1 : size < 20_070 ? size + 11_059 : add(size >> 2, 26_112);
   return ratio < 0 ? -reflection : reflection;
+}
+
+// Saturating 16-bit arithmetic, 5.1.
+
+function add(left: number, right: number): number {
+  return saturate(left + right);
+}
+
+function subtract(left: number, right: number): number {
+  return saturate(left - right);
+}
+
+/** Returns the rounded product of two Q15 numbers. */
+function product(left: number, right: number): number {
+  return saturate((left * right + 16_384) >> 15);
+}
+
+function saturate(value: number): number {
+  return value > 32_767 ? 32_767 : value < -32_768 ? -32_768 : value;
 }
