@@ -21,28 +21,16 @@ export function textBefore(
   const limit = maxPromptTokens(config);
   // Hotwords may take at most half the space: they come with every window and must not displace the previous text.
   const space = previousTokens.length === 0 ? limit : Math.floor(limit / 2);
-  const expected = hotwords === undefined ? [] : encodeStart(vocabulary, hotwords, space).slice(0, space);
+  const expected = hotwords === undefined ? [] : encodeText(vocabulary, hotwords, space);
   const previous = previousTokens.slice(Math.max(0, previousTokens.length - (limit - expected.length)));
   if (expected.length + previous.length === 0) return [];
   return [vocabulary.special.startOfPrevious, ...expected, ...previous];
 }
 
-/** Tokens encoded beyond those that are used: the last ones of a word that is cut differ from those of the whole word. */
-const SPARE_TOKENS = 32;
-/** Characters per token that are read at first. */
-const CHARACTERS_PER_TOKEN = 8;
-
-/** Encodes at least the first `limit` tokens of a text. The time grows with the square of the length of a word. */
-function encodeStart(vocabulary: Vocabulary, text: string, limit: number): readonly number[] {
-  const enough = limit + SPARE_TOKENS;
-  const tokens = encodeText(vocabulary, text.slice(0, enough * CHARACTERS_PER_TOKEN));
-  return tokens.length >= enough ? tokens : encodeText(vocabulary, text);
-}
-
 /** Encodes text the way the model sees words within speech: with a leading space, and letters that are whole (Hangul syllables, umlauts). */
-export function encodeText(vocabulary: Vocabulary, text: string): readonly number[] {
+export function encodeText(vocabulary: Vocabulary, text: string, limit?: number): readonly number[] {
   const trimmed = text.normalize('NFC').trim();
-  return trimmed === '' ? [] : vocabulary.encode(` ${trimmed}`);
+  return trimmed === '' ? [] : vocabulary.encode(` ${trimmed}`, limit);
 }
 
 /** The start-of-transcript sequence: language, task, whether timestamps are requested. */

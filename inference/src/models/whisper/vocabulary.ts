@@ -72,9 +72,9 @@ export class WhisperTokenizer implements KnownTokens {
   }
 
   /** A text unchanged, without special tokens. */
-  readonly encode = (text: string): readonly number[] => {
+  readonly encode = (text: string, limit = Number.POSITIVE_INFINITY): readonly number[] => {
     this.#encoder ??= createTokenizer({ ...this.json, post_processor: null }, {});
-    return this.#encoder.encode(text, Number.POSITIVE_INFINITY).ids;
+    return this.#encoder.encode(text, limit).ids;
   };
 }
 
@@ -113,15 +113,16 @@ export class Vocabulary {
     this.#added = addedWords(tokenizer.json, this.special);
   }
 
-  /** A text unchanged, without special tokens. */
-  encode(text: string): readonly number[] {
-    const known = this.#encoded.get(text);
+  /** The first tokens of a text unchanged, without special tokens; by default all. */
+  encode(text: string, limit?: number): readonly number[] {
+    const key = `${limit} ${text}`;
+    const known = this.#encoded.get(key);
     if (known !== undefined) return known;
     this.#encoder ??= WhisperTokenizer.unpack(this.#packed);
-    const tokens = this.#encoder.encode(text);
+    const tokens = this.#encoder.encode(text, limit);
     const [oldest] = this.#encoded.keys();
     if (this.#encoded.size >= MAX_ENCODED && oldest !== undefined) this.#encoded.delete(oldest);
-    this.#encoded.set(text, tokens);
+    this.#encoded.set(key, tokens);
     return tokens;
   }
 
