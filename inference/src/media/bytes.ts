@@ -26,6 +26,16 @@ export function joinAll(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return joined;
 }
 
+/** Returns a reader of bits, the least significant of each byte first: the next `count` as a number; zeros after the end. */
+export function lowBitsOf(bytes: Uint8Array, from = 0): (count: number) => number {
+  let at = from;
+  return (count) => {
+    let value = 0;
+    for (let bit = 0; bit < count; bit += 1, at += 1) value += (((bytes[at >> 3] ?? 0) >> (at & 7)) & 1) * 2 ** bit;
+    return value;
+  };
+}
+
 /** Returns what `read` finds; undefined where it throws a RangeError, as views do beyond the end of their bytes. */
 export function orNothing<T>(read: () => T | undefined): T | undefined {
   try {

@@ -1,4 +1,4 @@
-import { joinBytes } from '../bytes.js';
+import { joinBytes, lowBitsOf } from '../bytes.js';
 import { boxesIn } from './boxes.js';
 import { startsWith } from './formats.js';
 import type { Size } from './image.js';
@@ -27,14 +27,14 @@ const HEADER_BYTES = 32;
 export function readJxlSize(content: Uint8Array): Size | undefined {
   const codestream = startsWith(content, [0xff, 0x0a]) ? content : codestreamOf(content);
   if (codestream === undefined || !startsWith(codestream, [0xff, 0x0a]) || codestream.length < 6) return undefined;
-  const bits = new BitReader(codestream.subarray(2));
-  const small = bits.read(1) === 1;
-  const side = (): number => (small ? (bits.read(5) + 1) * 8 : bits.read(SIZE_BITS[bits.read(2)] ?? 0) + 1);
+  const read = lowBitsOf(codestream, 16);
+  const small = read(1) === 1;
+  const side = (): number => (small ? (read(5) + 1) * 8 : read(SIZE_BITS[read(2)] ?? 0) + 1);
   const height = side();
-  const [numerator, denominator] = RATIOS[bits.read(3)] ?? [0, 1];
+  const [numerator, denominator] = RATIOS[read(3)] ?? [0, 1];
   const width = numerator === 0 ? side() : Math.floor((height * numerator) / denominator);
-  const allDefault = bits.read(1) === 1;
-  const orientation = !allDefault && bits.read(1) === 1 ? bits.read(3) + 1 : 1;
+  const allDefault = read(1) === 1;
+  const orientation = !allDefault && read(1) === 1 ? read(3) + 1 : 1;
   return orientation > 4 ? { width: height, height: width } : { width, height };
 }
 
@@ -48,19 +48,4 @@ function codestreamOf(content: Uint8Array): Uint8Array | undefined {
     if (start.length >= HEADER_BYTES) break;
   }
   return start.length > 0 ? start : undefined;
-}
-
-/** Least significant bit first; zeros after the end. */
-class BitReader {
-  #at = 0;
-
-  constructor(private readonly bytes: Uint8Array) {}
-
-  read(count: number): number {
-    let value = 0;
-    for (let bit = 0; bit < count; bit += 1, this.#at += 1) {
-      if (((this.bytes[this.#at >> 3] ?? 0) >> (this.#at & 7)) & 1) value += 2 ** bit;
-    }
-    return value;
-  }
 }

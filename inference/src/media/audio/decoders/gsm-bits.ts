@@ -1,3 +1,5 @@
+import { lowBitsOf } from '../../bytes.js';
+
 /** The parameters of a 20 ms frame (ETSI EN 300 961, table 1.1). */
 export interface GsmFrame {
   /** Eight coded log area ratios. */
@@ -25,12 +27,7 @@ const PULSES = 13;
 
 /** Reads a frame of a WAV block: frames are packed without gaps, the least significant bit of each value first. */
 export function readGsmFrame(block: Uint8Array, index: number): GsmFrame {
-  let at = index * FRAME_BITS;
-  const take = (bits: number): number => {
-    let value = 0;
-    for (let bit = 0; bit < bits; bit++, at++) value |= (((block[at >> 3] ?? 0) >> (at & 7)) & 1) << bit;
-    return value;
-  };
+  const take = lowBitsOf(block, index * FRAME_BITS);
   const ratios = RATIO_BITS.map(take);
   const subframes = Array.from({ length: SUBFRAMES }, () => ({
     lag: take(7),
