@@ -106,13 +106,7 @@ function nextSegment(content: Uint8Array, at: number): number {
 }
 
 /** The frame, the number of the first scan's components, and the bits of all scans: a hostile file has millions of these. */
-function readHeaders(content: Uint8Array): {
-  readonly frame: Frame | undefined;
-  readonly first: number | undefined;
-  readonly lowest: LowestBits;
-  readonly restarts: RestartMarkers;
-  readonly ended: boolean;
-} {
+function readHeaders(content: Uint8Array) {
   const view = viewOf(content);
   const lowest: LowestBits = new Map();
   let frame: Frame | undefined;

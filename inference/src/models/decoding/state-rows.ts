@@ -122,13 +122,8 @@ function lieBehindEachOther(parts: readonly Numbers[]): boolean {
 
 /** States of equal length may have different capacities, depending on how they got there. */
 function tensorWithRoom(state: DecoderState, name: string): Tensor {
-  const tensor = tensorOf(state, name);
-  const isEven = name.includes('.encoder.') || tensor.dims[2] === capacityFor(state.length);
-  return !state.inPlace || isEven ? tensor : withCapacity(tensor, state.length);
-}
-
-function tensorOf(state: DecoderState, name: string): Tensor {
   const tensor = state.cache[name];
   if (tensor === undefined) throw new Error(`Expected a state with ${name}.`);
-  return tensor;
+  const isEven = name.includes('.encoder.') || tensor.dims[2] === capacityFor(state.length);
+  return !state.inPlace || isEven ? tensor : withCapacity(tensor, state.length);
 }
