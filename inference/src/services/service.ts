@@ -29,7 +29,12 @@ type AnyMessage = MessageShape<DescMessage>;
 type AnyInit = MessageInitShape<DescMessage>;
 
 /** A method with its message types erased, as the transports use it. */
-export type ServedMethod = { readonly method: DescMethod; readonly path: string } & (
+export type ServedMethod = {
+  readonly method: DescMethod;
+  readonly path: string;
+  /** Its calls are answered while the server drains, and write no access log line. */
+  readonly skipAccessLog: boolean;
+} & (
   | { readonly kind: 'unary'; readonly run: (request: AnyMessage, call: Call) => Promise<AnyInit> | AnyInit }
   | {
       readonly kind: 'server_streaming';
@@ -44,8 +49,6 @@ export type ServedMethod = { readonly method: DescMethod; readonly path: string 
 export interface ServedService {
   readonly service: DescService;
   readonly methods: readonly ServedMethod[];
-  /** Calls are answered while the server drains, and write no access log line. */
-  readonly skipAccessLog: boolean;
 }
 
 /** `heimdex.inference.v1.InferenceService/EmbedText`. */
@@ -57,14 +60,18 @@ export function methodPath({ parent, name }: DescMethod): string {
 export function defineService<Service extends DescService>(
   service: Service,
   handlers: ServiceHandlers<Service>,
-  options: { readonly skipAccessLog?: boolean } = {},
+  { skipAccessLog = false } = {},
 ): ServedService {
   const methods = service.methods.map((method): ServedMethod => {
     const kind = method.methodKind;
     if (kind === 'client_streaming') throw new Error(`${method.name}: client streaming is not supported`);
     const run = handlers[method.localName as keyof ServiceHandlers<Service>];
     // The handlers' types were checked against the descriptor above; a transport only passes messages through.
-    return { method, path: methodPath(method), kind, run } as unknown as ServedMethod;
+    return { method, path: methodPath(method), skipAccessLog, kind, run } as unknown as ServedMethod;
   });
-  return { service, methods, skipAccessLog: options.skipAccessLog ?? false };
+  return { service, methods };
+}
+
+export function methodsByPath(services: readonly ServedService[]): ReadonlyMap<string, ServedMethod> {
+  return new Map(services.flatMap(({ methods }) => methods.map((method) => [method.path, method] as const)));
 }

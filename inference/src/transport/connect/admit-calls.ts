@@ -2,7 +2,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { InferenceError } from '../../errors.js';
 import { toWireError } from '../../services/errors.js';
-import type { ServedMethod, ServedService } from '../../services/service.js';
+import { methodsByPath, type ServedService } from '../../services/service.js';
 import { type Admission, admitRequest, type HttpRequest } from '../calls/admit-request.js';
 import { pathOf } from '../calls/request-path.js';
 import { ENVELOPE_BYTES } from '../messages/message-buffer.js';
@@ -22,21 +22,17 @@ export function admitCalls(
   { services, admitted, fallback, ...admission }: AdmitCallsOptions,
   next: (exchange: HttpRequest, response: ServerResponse) => void,
 ): RequestListener {
-  const methods = new Map<string, { readonly method: ServedMethod; readonly skipAccessLog: boolean }>(
-    services.flatMap(({ methods, skipAccessLog }) =>
-      methods.map((method) => [`/${method.path}`, { method, skipAccessLog }] as const),
-    ),
-  );
+  const methods = methodsByPath(services);
   return (request, response) => {
-    const served = methods.get(pathOf(request));
+    const served = methods.get(pathOf(request).slice(1));
     if (served === undefined) return fallback(request, response);
     if (request.method !== 'POST') return refuseMethod(response);
     const contentType = request.headers['content-type'] ?? '';
     const call = admitRequest(admission, request, response, {
-      path: served.method.path,
+      path: served.path,
       protocol: contentType.startsWith('application/grpc-web') ? 'grpc-web' : 'connect',
       skipAccessLog: served.skipAccessLog,
-      streaming: served.method.kind === 'bidi_streaming',
+      streaming: served.kind === 'bidi_streaming',
       envelopeBytes: bodyFormOf(request).enveloped ? ENVELOPE_BYTES : 0,
       refuse: (wire) => {
         const { status, headers, body } = errorResponse(contentType, wire);
@@ -45,7 +41,7 @@ export function admitCalls(
       },
     });
     if (call === undefined) return;
-    if (!served.skipAccessLog || served.method.kind !== 'unary') admitted(request);
+    if (!served.skipAccessLog || served.kind !== 'unary') admitted(request);
     next({ request, call }, response);
   };
 }

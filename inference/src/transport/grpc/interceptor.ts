@@ -5,7 +5,7 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import grpc from '@grpc/grpc-js';
 import type { InferenceError } from '../../errors.js';
-import type { ServedService } from '../../services/service.js';
+import { methodsByPath, type ServedService } from '../../services/service.js';
 import type { CallAdmission } from '../calls/admission.js';
 import { type CallTracker, REQUEST_ID, requestIdOf } from '../calls/call-tracker.js';
 import { endUpload } from '../calls/end-upload.js';
@@ -34,14 +34,14 @@ export interface GrpcCalls {
 
 export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
   const { services, admission, callTracker } = options;
-  const skipAccessLog = new Map(
-    services.flatMap(({ methods, skipAccessLog }) => methods.map(({ path }) => [path, skipAccessLog] as const)),
-  );
+  const methods = methodsByPath(services);
   const waiting = new WeakMap<grpc.Metadata, () => GrpcCall>();
   const probes = new OpenStreams(MAX_PROBES);
   const interceptor: grpc.ServerInterceptor = (method, call) => {
     const { stream } = internalsOf(call);
     const path = method.path.slice(1);
+    /** Undefined for reflection. */
+    const served = methods.get(path);
     // Read now: a closed connection no longer has an address.
     const peer = call.getPeer();
     const streaming = method.requestStream;
@@ -62,7 +62,7 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, pass) => {
-            if (skipAccessLog.get(path) === false) {
+            if (served?.skipAccessLog === false) {
               id = requestIdOf(metadata.get(REQUEST_ID)[0]?.toString());
               metadata.set(REQUEST_ID, id);
             }
@@ -72,12 +72,12 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
               protocol: 'grpc',
               peer,
               timeoutMs: timeoutMsOf(call),
-              skipAccessLog: skipAccessLog.get(path) ?? false,
+              skipAccessLog: served?.skipAccessLog ?? false,
               headerBytes: bytesOf(metadata) + hostBytes,
               header,
             } as const;
             try {
-              if (skipAccessLog.has(path)) {
+              if (served !== undefined) {
                 const admitted = admission.admit(arrival, { streaming });
                 arriving = new ArrivingCall(call, admitted, admitted.open, options);
               } else {
