@@ -175,11 +175,9 @@ export class CallAdmission {
       headerBytes,
       baseBytes: baseBytes(kind),
       intake: this.#intake,
-      limits: {
-        maxBytes: small ? Math.min(MAX_SMALL_BYTES, maxMessageBytes) : maxMessageBytes,
-        timeoutMs: streaming ? Number.POSITIVE_INFINITY : requestTimeoutMs,
-        graceMs: requestGraceMs,
-      },
+      maxBytes: small ? Math.min(MAX_SMALL_BYTES, maxMessageBytes) : maxMessageBytes,
+      timeoutMs: streaming ? Number.POSITIVE_INFINITY : requestTimeoutMs,
+      graceMs: requestGraceMs,
       outOfMemory: () => this.#outOfMemory(priorityOf(arrival)),
       late,
     });

@@ -19,14 +19,6 @@ const COPIES = 2;
 /** Minimum bytes per second of a body of unknown length. */
 const MIN_BYTES_PER_SECOND = 4 * KIB;
 
-export interface BodyLimits {
-  /** Maximum message size, compressed and decompressed. */
-  readonly maxBytes: number;
-  /** Time limit of the body; after `graceMs` a proportional part must have arrived at any time. Infinity: none. */
-  readonly timeoutMs: number;
-  readonly graceMs: number;
-}
-
 export interface IncomingBodyOptions {
   readonly permits: MemoryPermits;
   /** The call's permits; undefined: not counted. */
@@ -35,7 +27,11 @@ export interface IncomingBodyOptions {
   readonly headerBytes: number;
   /** The call's minimum besides them. */
   readonly baseBytes: number;
-  readonly limits: BodyLimits;
+  /** Maximum message size, compressed and decompressed. */
+  readonly maxBytes: number;
+  /** Time limit of the body; after `graceMs` a proportional part must have arrived at any time. Infinity: none. */
+  readonly timeoutMs: number;
+  readonly graceMs: number;
   readonly intake: Intake;
   /** Returns QUEUE_FULL, and counts it as a refusal. */
   outOfMemory(): InferenceError;
@@ -56,20 +52,20 @@ export class IncomingBody {
 
   constructor(options: IncomingBodyOptions) {
     this.#options = options;
-    const { timeoutMs, graceMs } = options.limits;
+    const { timeoutMs, graceMs } = options;
     if (Number.isFinite(timeoutMs)) this.#timer = setInterval(() => this.#look(), graceMs / 2);
   }
 
   get maxBytes(): number {
-    return this.#options.limits.maxBytes;
+    return this.#options.maxBytes;
   }
 
   /**
    * Announces the length of the next message. Throws MESSAGE_TOO_LARGE, or QUEUE_FULL when there is no memory for it.
    */
   announce(bytes: number): void {
-    const { permit, limits } = this.#options;
-    if (bytes > limits.maxBytes) throw tooLarge(bytes, limits.maxBytes);
+    const { permit, maxBytes } = this.#options;
+    if (bytes > maxBytes) throw tooLarge(bytes, maxBytes);
     if (permit !== undefined && bytes * COPIES > permit.freeBytes + permit.bytes) throw this.#options.outOfMemory();
     this.#announcedBytes = bytes;
     this.#receivedBytes = 0;
@@ -79,9 +75,7 @@ export class IncomingBody {
   /** Counts received bytes. Throws like `announce`. */
   receive(bytes: number): void {
     this.#receivedBytes += bytes;
-    if (this.#receivedBytes > this.#options.limits.maxBytes) {
-      throw tooLarge(this.#receivedBytes, this.#options.limits.maxBytes);
-    }
+    if (this.#receivedBytes > this.maxBytes) throw tooLarge(this.#receivedBytes, this.maxBytes);
     this.#hold();
   }
 
@@ -93,7 +87,7 @@ export class IncomingBody {
   /** Counts decompressed bytes. Throws like `announce`. */
   unpack(bytes: number): void {
     this.#unpackedBytes += bytes;
-    const { maxBytes } = this.#options.limits;
+    const { maxBytes } = this.#options;
     if (this.#unpackedBytes > maxBytes) {
       throw new InferenceError(
         'MESSAGE_TOO_LARGE',
@@ -150,7 +144,7 @@ export class IncomingBody {
   /** Two checks in a row must find it late: after a stall of this process, received data is not counted yet. */
   #look(): void {
     const elapsedMs = performance.now() - this.#startedAtMs;
-    const { timeoutMs, graceMs } = this.#options.limits;
+    const { timeoutMs, graceMs } = this.#options;
     const part = (elapsedMs - graceMs) / Math.max(1, timeoutMs - graceMs);
     const due =
       this.#announcedBytes === undefined
