@@ -54,47 +54,38 @@ export function encodeFrame(message: unknown): readonly Uint8Array[] {
 
 /** Decodes frames from the chunks of a pipe. */
 export class FrameReader {
-  #prefix = Buffer.alloc(PREFIX_BYTES);
-  #prefixFilled = 0;
+  readonly #prefix = Buffer.alloc(PREFIX_BYTES);
+  /** The frame that arrives, once its prefix has. */
   #frame: Buffer<ArrayBuffer> | undefined;
-  #frameFilled = 0;
+  #filled = 0;
 
   /** Returns the messages completed by `chunk`. Throws on invalid bytes: the pipe cannot be used any more. */
   push(chunk: Uint8Array): unknown[] {
     const messages: unknown[] = [];
     let rest = chunk;
     while (rest.byteLength > 0) {
-      rest = this.#frame === undefined ? this.#fillPrefix(rest) : this.#fillFrame(this.#frame, rest);
-      if (this.#frame !== undefined && this.#frameFilled === this.#frame.byteLength) {
-        messages.push(decode(this.#frame));
-        this.#frame = undefined;
-      }
+      const target = this.#frame ?? this.#prefix;
+      const taken = rest.subarray(0, target.byteLength - this.#filled);
+      target.set(taken, this.#filled);
+      this.#filled += taken.byteLength;
+      rest = rest.subarray(taken.byteLength);
+      if (this.#frame === undefined && this.#filled === PREFIX_BYTES) this.#frame = frameAfter(this.#prefix);
+      if (this.#filled !== this.#frame?.byteLength) continue;
+      messages.push(decode(this.#frame));
+      this.#frame = undefined;
+      this.#filled = 0;
     }
     return messages;
   }
+}
 
-  #fillPrefix(chunk: Uint8Array): Uint8Array {
-    const taken = chunk.subarray(0, PREFIX_BYTES - this.#prefixFilled);
-    this.#prefix.set(taken, this.#prefixFilled);
-    this.#prefixFilled += taken.byteLength;
-    if (this.#prefixFilled === PREFIX_BYTES) {
-      const bytes = this.#prefix.readUInt32LE(0);
-      if (bytes > MAX_FRAME_BYTES) throw new Error(`frame of ${bytes} bytes exceeds ${MAX_FRAME_BYTES}`);
-      // Not pooled: arrays are views into this buffer and need aligned offsets.
-      this.#frame = Buffer.from(new ArrayBuffer(PREFIX_BYTES + bytes));
-      this.#prefix.copy(this.#frame);
-      this.#frameFilled = PREFIX_BYTES;
-      this.#prefixFilled = 0;
-    }
-    return chunk.subarray(taken.byteLength);
-  }
-
-  #fillFrame(frame: Buffer<ArrayBuffer>, chunk: Uint8Array): Uint8Array {
-    const taken = chunk.subarray(0, frame.byteLength - this.#frameFilled);
-    frame.set(taken, this.#frameFilled);
-    this.#frameFilled += taken.byteLength;
-    return chunk.subarray(taken.byteLength);
-  }
+/** Memory for a frame, with its prefix. Not pooled: arrays are views into it and need aligned offsets. */
+function frameAfter(prefix: Buffer): Buffer<ArrayBuffer> {
+  const bytes = prefix.readUInt32LE(0);
+  if (bytes > MAX_FRAME_BYTES) throw new Error(`frame of ${bytes} bytes exceeds ${MAX_FRAME_BYTES}`);
+  const frame = Buffer.from(new ArrayBuffer(PREFIX_BYTES + bytes));
+  prefix.copy(frame);
+  return frame;
 }
 
 function decode(frame: Buffer<ArrayBuffer>): unknown {
