@@ -32,7 +32,7 @@ export interface SlowRun {
   readonly cpuMs: number | undefined;
 }
 
-export interface SlowRunsOptions {
+export interface WatchedRun extends Pick<SlowRun, 'run' | 'items' | 'expectedMs'> {
   /** Limit without progress. */
   readonly hangMs: number;
   /** Default 5000. */
@@ -46,50 +46,35 @@ export interface SlowRunsOptions {
   report(slow: SlowRun): void;
 }
 
-export class SlowRuns {
-  readonly #options: SlowRunsOptions;
-
-  constructor(options: SlowRunsOptions) {
-    this.#options = options;
-  }
-
-  /** Watches a run until the returned function is called. Does not keep this process alive. */
-  watch(run: number, items: number, expectedMs: number | undefined): () => void {
-    const { progress } = this.#options;
-    const startedAtMs = performance.now();
-    const progressBefore = progress();
-    let ended = false;
-    let timer: NodeJS.Timeout;
-    const wait = (slowMs: number): void => {
-      const leftMs = Math.max(0, startedAtMs + slowMs - performance.now());
-      timer = setTimeout(() => void look().then(() => !ended && wait(slowMs * REPEAT_FACTOR)), leftMs).unref();
-    };
-    const look = async (): Promise<void> => {
-      const { doing, cpuMs } = await this.#look();
-      if (ended) return;
+/** Watches a run until the returned function is called. Does not keep this process alive. */
+export function watchRun(watched: WatchedRun): () => void {
+  const { run, items, expectedMs, progress, read, sampleMs = SAMPLE_MS } = watched;
+  const startedAtMs = performance.now();
+  const progressBefore = progress();
+  let timer: NodeJS.Timeout;
+  const wait = (slowMs: number): void => {
+    const leftMs = Math.max(0, startedAtMs + slowMs - performance.now());
+    timer = setTimeout(() => sample(slowMs, read()), leftMs).unref();
+  };
+  const sample = (slowMs: number, before: WorkReading | undefined): void => {
+    timer = setTimeout(() => {
       const ms = Math.round(performance.now() - startedAtMs);
-      this.#options.report({ run, ms, expectedMs, items, progress: progress() - progressBefore, doing, cpuMs });
-    };
-    wait(slowAfterMs(expectedMs, this.#options));
-    return () => {
-      ended = true;
-      clearTimeout(timer);
-    };
-  }
+      const work = workBetween(before, read(), sampleMs);
+      watched.report({ run, ms, expectedMs, items, progress: progress() - progressBefore, ...work });
+      wait(slowMs * REPEAT_FACTOR);
+    }, sampleMs).unref();
+  };
+  wait(slowAfterMs(watched));
+  return () => clearTimeout(timer);
+}
 
-  /** Never rejects. */
-  async #look(): Promise<{ readonly doing: string; readonly cpuMs: number | undefined }> {
-    const { read, sampleMs = SAMPLE_MS } = this.#options;
-    const before = read();
-    await new Promise((resolve) => void setTimeout(resolve, sampleMs).unref());
-    const after = read();
-    if (before === undefined || after === undefined) return { doing: 'is unknown on this system', cpuMs: undefined };
-    return { doing: describeWork(before, after, sampleMs), cpuMs: Math.round(after.cpuMs - before.cpuMs) };
-  }
+function workBetween(before: WorkReading | undefined, after: WorkReading | undefined, elapsedMs: number) {
+  if (before === undefined || after === undefined) return { doing: 'is unknown on this system', cpuMs: undefined };
+  return { doing: describeWork(before, after, elapsedMs), cpuMs: Math.round(after.cpuMs - before.cpuMs) };
 }
 
 /** Returns when a run is slow, in whole seconds: timers of equal length are cheap. */
-function slowAfterMs(expectedMs: number | undefined, { hangMs, minSlowMs = MIN_SLOW_MS }: SlowRunsOptions): number {
+function slowAfterMs({ expectedMs, hangMs, minSlowMs = MIN_SLOW_MS }: WatchedRun): number {
   const slowMs = expectedMs === undefined ? hangMs * LIMIT_FRACTION : expectedMs * SLOW_FACTOR;
   return Math.max(minSlowMs, Math.ceil(slowMs / 1000) * 1000);
 }

@@ -13,7 +13,7 @@ import type { CoreShare, CoreUser } from './core-share.js';
 import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker } from './messages.js';
 import { readOutputLines } from './output-lines.js';
 import { type FramePipe, openFramePipe, WORKER_PIPE_FD } from './pipe.js';
-import { type SlowRun, SlowRuns } from './slow-runs.js';
+import { type SlowRun, watchRun } from './slow-runs.js';
 import { spawnWorker } from './spawn-worker.js';
 import { watchProcess } from './watchdog.js';
 
@@ -86,7 +86,6 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   #brokenRuns = 0;
   readonly #limit: ActivityLimit;
   readonly #stopWatching: () => void;
-  readonly #slowRuns: SlowRuns;
   readonly #cores: CoreUser;
   /** Why it is being killed; set before the process has ended. */
   #endReason: string | undefined;
@@ -124,12 +123,6 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       ping: () => this.#pipe.send({ type: 'ping' }),
       exceeded: (reason) => this.kill(reason),
     });
-    this.#slowRuns = new SlowRuns({
-      hangMs: options.limits.hangMs,
-      read: this.#readWork,
-      progress: () => this.#progress,
-      report: (run) => options.slow(run),
-    });
     this.#cores = options.cores.user(this.threads, (shared) => this.#pipe.send({ type: 'cores', shared }));
     this.#limit.loading();
     this.#pipe.send({ type: 'load', family: options.family, files: options.files, options: options.load });
@@ -145,7 +138,15 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     runOptions: RunOptions<unknown>,
   ): Promise<ExecutorAnswer<unknown>> {
     const id = ++this.#lastRun;
-    const stopWatching = this.#slowRuns.watch(id, items.length, runOptions.expectedMs);
+    const stopWatching = watchRun({
+      run: id,
+      items: items.length,
+      expectedMs: runOptions.expectedMs,
+      hangMs: this.#options.limits.hangMs,
+      read: this.#readWork,
+      progress: () => this.#progress,
+      report: this.#options.slow,
+    });
     const cancels = signals.map((signal, index) => {
       const cancel = () => this.#pipe.send({ type: 'cancel', id, index });
       signal.addEventListener('abort', cancel, { once: true });

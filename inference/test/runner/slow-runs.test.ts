@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { readProcessWork } from '../../src/process/work-reading.js';
-import { describeWork, type SlowRun, SlowRuns } from '../../src/runner/slow-runs.js';
+import { describeWork, type SlowRun, watchRun } from '../../src/runner/slow-runs.js';
 
 const SLEEPING = { state: 'S', runnable: false, cpuMs: 100, waitedMs: 50 };
 
-describe('SlowRuns', () => {
+describe('watchRun', () => {
   it('reports a run that exceeds its prediction, with the state of its process', async function () {
     if (process.platform !== 'linux') this.skip();
     const child = spawn(process.execPath, ['-e', 'console.log(1); for (;;);'], {
@@ -17,10 +17,10 @@ describe('SlowRuns', () => {
     try {
       await once(stdout, 'data');
       const slow = await new Promise<SlowRun>((resolve) => {
-        const options = { hangMs: 60_000, minSlowMs: 1000, sampleMs: 100, progress: () => 0, report: resolve };
-        const runs = new SlowRuns({ ...options, read: () => readProcessWork(pid) });
+        const limits = { hangMs: 60_000, minSlowMs: 1000, sampleMs: 100 };
+        const run = { run: 7, items: 3, expectedMs: 5, progress: () => 0, read: () => readProcessWork(pid) };
         // The timers of the watch do not keep a process alive.
-        const stop = runs.watch(7, 3, 5);
+        const stop = watchRun({ ...limits, ...run, report: resolve });
         void once(child, 'exit').then(stop);
       });
       expect(slow).to.include({ run: 7, items: 3, expectedMs: 5, progress: 0 });
