@@ -2,7 +2,6 @@
  * Wraps every native gRPC call, including reflection: admission, then limits while the request arrives (arriving-call.ts). grpc-js
  * answers invalid reflection requests with INTERNAL.
  */
-import type { ServerHttp2Stream } from 'node:http2';
 import grpc from '@grpc/grpc-js';
 import type { InferenceError } from '../../errors.js';
 import { methodsByPath, type ServedService } from '../../services/service.js';
@@ -56,7 +55,8 @@ export function grpcCalls(options: GrpcCallsOptions): GrpcCalls {
     call.sendStatus = (status) => {
       arriving?.answered();
       send(id === undefined ? status : withId(status, id));
-      endAnswered(stream);
+      // Where it precedes the end of the request, as grpc-go does. If other headers were sent before, the status is still being sent.
+      if (stream.sentHeaders?.['grpc-status'] !== undefined) endUpload(stream);
     };
     return new grpc.ServerInterceptingCall(call, {
       start: (next) =>
@@ -122,12 +122,6 @@ function withId(status: Status, id: string): Status {
   const metadata = status.metadata ?? new grpc.Metadata();
   metadata.set(REQUEST_ID, id);
   return { ...status, metadata };
-}
-
-/** After a status that precedes the end of the request, as grpc-go does. */
-function endAnswered(stream: ServerHttp2Stream): void {
-  // If other headers were sent before, the status is still being sent.
-  if (stream.sentHeaders?.['grpc-status'] !== undefined) endUpload(stream);
 }
 
 /** A header that refers to one before it has a byte on the connection, and up to 4 KiB here. */
