@@ -25,7 +25,8 @@ export class Program {
   readonly lines: string[] = [];
   readonly #child: ChildProcess;
   readonly #events = new EventEmitter();
-  readonly #ended: Promise<number>;
+  /** The exit status, once the program has ended. */
+  readonly ended: Promise<number>;
 
   /** @param env the complete environment of the program */
   constructor(name: ProgramName, args: readonly string[], env: NodeJS.ProcessEnv) {
@@ -38,18 +39,9 @@ export class Program {
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#read(line));
     }
-    this.#ended = once(this.#child, 'close').then(([code, signal]) => {
+    this.ended = once(this.#child, 'close').then(([code, signal]) => {
       return typeof code === 'number' ? code : signal === null ? 1 : 128;
     });
-  }
-
-  get pid(): number | undefined {
-    return this.#child.pid;
-  }
-
-  /** The exit status, once the program has ended. */
-  get ended(): Promise<number> {
-    return this.#ended;
   }
 
   /** Returns the first defined result of `read` on an output line. Rejects if the program ends first or the signal fires. */
@@ -67,7 +59,7 @@ export class Program {
         this.#events.on('line', check);
         done.signal.addEventListener('abort', () => this.#events.off('line', check), { once: true });
         for (const line of this.lines) check(line);
-        this.#ended.then(() => reject(this.failure('ended too early')), reject);
+        this.ended.then(() => reject(this.failure('ended too early')), reject);
       });
     } finally {
       done.abort();
@@ -78,7 +70,7 @@ export class Program {
   async finish(signal: AbortSignal): Promise<void> {
     const stop = () => void this.stop();
     signal.addEventListener('abort', stop, { once: true });
-    const exitCode = await this.#ended;
+    const exitCode = await this.ended;
     signal.removeEventListener('abort', stop);
     if (exitCode !== 0) throw this.failure(`ended with ${exitCode}`);
   }
@@ -87,7 +79,7 @@ export class Program {
   async stop(): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGTERM');
     const force = setTimeout(() => this.kill(), STOP_TIMEOUT_MS);
-    await this.#ended;
+    await this.ended;
     clearTimeout(force);
   }
 
