@@ -41,15 +41,10 @@ export class Show {
     this.line(`   ${this.color.dim('$')} ${text}`);
   }
 
-  /** Prints a label, without colours of its own, and a text. Long labels are file names and are shortened at the start. */
+  /** Prints a label, without colours of its own, and a text; no label below an item. Long labels are file names and are shortened at the start. */
   item(label: string, text: string): void {
     const short = label.length > LABEL_WIDTH ? `…${label.slice(1 - LABEL_WIDTH)}` : label;
     this.line(`   ${this.color.dim(short.padEnd(LABEL_WIDTH))}  ${text}`);
-  }
-
-  /** Prints further text below an item. */
-  more(text: string): void {
-    this.item('', text);
   }
 
   /** Prints rows of a label and aligned columns. */

@@ -66,7 +66,8 @@ function showRanking(
       `${show.bar(share)} ${score.toFixed(3)}  ${mark} ${images[index]?.name ?? ''}`,
     );
   }
-  if (right > BEST) show.more(show.bad(`its own image ranks ${ordinal(right)}: a model of this size makes mistakes`));
+  if (right > BEST)
+    show.item('', show.bad(`its own image ranks ${ordinal(right)}: a model of this size makes mistakes`));
 }
 
 function ordinal(rank: number): string {

@@ -23,7 +23,7 @@ export async function speech(
     show.item(name, show.color.dim(`${speed}; language ${transcript.language}`));
     show.item('  reference', expected);
     show.item('  transcript', transcript.text);
-    show.more(wrong === 0 ? show.good(`all ${of} words`) : show.bad(`${wrong} of ${of} words wrong`));
+    show.item('', wrong === 0 ? show.good(`all ${of} words`) : show.bad(`${wrong} of ${of} words wrong`));
   }
   return allWrong;
 }
