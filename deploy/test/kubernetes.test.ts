@@ -16,6 +16,8 @@ const RESTRICTED_VOLUMES = [
   'secret',
 ];
 
+const containersOf = ({ initContainers = [], containers }: PodSpec) => [...initContainers, ...containers];
+
 for (const overlay of overlays) {
   describe(`${DIR}/${overlay}`, () => {
     let resources: readonly Resource[];
@@ -38,7 +40,7 @@ for (const overlay of overlays) {
       for (const pod of pods) {
         expect(pod.securityContext).to.include({ runAsNonRoot: true, runAsUser: 1000 });
         expect(pod.securityContext.seccompProfile).to.deep.equal({ type: 'RuntimeDefault' });
-        for (const { securityContext } of [...(pod.initContainers ?? []), ...pod.containers]) {
+        for (const { securityContext } of containersOf(pod)) {
           expect(securityContext).to.deep.equal({
             allowPrivilegeEscalation: false,
             readOnlyRootFilesystem: true,
@@ -51,13 +53,14 @@ for (const overlay of overlays) {
     });
 
     it('limits the memory of every container', () => {
-      const limits = pods.flatMap((pod) => [...(pod.initContainers ?? []), ...pod.containers]);
+      const limits = pods.flatMap(containersOf);
       expect(limits.filter(({ resources: { limits } }) => limits?.memory === undefined)).to.deep.equal([]);
     });
 
     it('has why a container ended in the status of the pod: the last line of its log, which is JSON', () => {
-      const all = pods.flatMap((pod) => [...(pod.initContainers ?? []), ...pod.containers]);
-      const silent = all.filter(({ terminationMessagePolicy }) => terminationMessagePolicy !== 'FallbackToLogsOnError');
+      const silent = pods
+        .flatMap(containersOf)
+        .filter(({ terminationMessagePolicy }) => terminationMessagePolicy !== 'FallbackToLogsOnError');
       expect(silent.map(({ name }) => name)).to.deep.equal([]);
       const models = resources.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('models'));
       expect(models?.data).to.include({ LOG_FORMAT: 'json' });
@@ -78,8 +81,8 @@ for (const overlay of overlays) {
     });
 
     it('downloads the models, then prepares them', () => {
-      const orders = pods.map(({ initContainers = [], containers }) =>
-        [...initContainers, ...containers]
+      const orders = pods.map((pod) =>
+        containersOf(pod)
           .map(({ name }) => name)
           .filter((name) => /^(downloader|prepare)$/.test(name)),
       );
