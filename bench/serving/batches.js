@@ -3,7 +3,6 @@
 // Each model of the project and of ../shared runs batches of 1, 2, 4 ... items in this process, alternating; the minimum of the rounds
 // counts. Prints CPU and wall milliseconds per item, and the memory growth of the process. Basis of models/batch-specs.ts.
 import { readFileSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
 import { load as loadSentence } from '../../inference/dist/src/models/sentence/model.js';
 import { load as loadSiglip } from '../../inference/dist/src/models/siglip/model.js';
 import { load as loadWhisper } from '../../inference/dist/src/models/whisper/model.js';
@@ -12,7 +11,7 @@ import { parseSpeechOptions } from '../../inference/dist/src/services/speech-opt
 import { threeMinutes } from '../speech/audio-files.js';
 import { WEIGHTS, whisperDir } from '../speech/transcribe.js';
 import { CONTEXT, inRepository, modelFiles, OPTIONS, readOptions } from '../support/measure.js';
-import { DRAWINGS, imagesIn, SIGLIP_POCKET, yunetIn } from '../support/samples.js';
+import { DRAWINGS, imagesIn, SIGLIP_POCKET, yunetFiles } from '../support/samples.js';
 
 const { threads, rounds, shared, only, sizes } = readOptions({
   threads: 1,
@@ -35,7 +34,6 @@ const textOf = (words) => (_, index) => ({
 const contentsIn = (dir) => imagesIn(dir).map((path) => readFileSync(path));
 const images = contentsIn(DRAWINGS);
 const faces = contentsIn(inRepository('demo/samples/faces'));
-const YUNET = yunetIn(shared);
 
 async function windows() {
   const samples = await threeMinutes(shared);
@@ -79,7 +77,7 @@ const CASES = [
   [
     'YuNet, images',
     [1, 2, 4, 8, 16],
-    () => loadYunet(modelFiles('yunet', dirname(YUNET), { model: basename(YUNET) }), options),
+    () => loadYunet(yunetFiles(shared), options),
     async () => (_, index) => ({
       content: faces[index % faces.length],
       scoreThreshold: 0.6,

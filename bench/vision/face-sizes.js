@@ -1,10 +1,10 @@
 // Measures the recall of faces by face and image size: `node bench/vision/face-sizes.js`. Results: results.md.
 import { existsSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import sharp from 'sharp';
 import { randomNumbers } from '../../downloader/compiler/dist/src/check/random-numbers.js';
-import { CONTEXT, inRepository, modelFiles, OPTIONS, readOptions } from '../support/measure.js';
-import { imagesIn, yunetIn } from '../support/samples.js';
+import { CONTEXT, inRepository, OPTIONS, readOptions } from '../support/measure.js';
+import { imagesIn, yunetFiles } from '../support/samples.js';
 
 const options = readOptions({
   /** Directories of photographs with faces, and of photographs without. */
@@ -27,11 +27,7 @@ const BANDS = [8, 12, 16, 24, 32, 48, 96, 192, 384, 768, 1536, 20_000];
 const FACELESS = ['chelsea.png', 'china.jpg', 'coffee.png', 'flower.jpg', 'rocket.jpg'];
 
 const { load } = await import(options.model);
-const yunet = yunetIn(options.shared);
-const model = await load(
-  modelFiles('opencv/face_detection_yunet', dirname(yunet), { model: basename(yunet) }),
-  OPTIONS,
-);
+const model = await load(yunetFiles(options.shared), OPTIONS);
 
 async function detect(content) {
   const [outcome] = await model.run([{ content, scoreThreshold: 0.7, nmsThreshold: 0.3, maxFaces: 0 }], CONTEXT);

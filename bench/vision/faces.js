@@ -1,14 +1,13 @@
 // Compares YuNet with OpenCV's FaceDetectorYN: `node bench/vision/faces.js --python PATH`. Results: results.md.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import sharp from 'sharp';
 import { load } from '../../inference/dist/src/models/yunet/model.js';
 import { temporaryDir } from '../support/dir.js';
-import { CONTEXT, measure, modelFiles, OPTIONS, readOptions, runPython } from '../support/measure.js';
-import { yunetIn } from '../support/samples.js';
+import { CONTEXT, measure, OPTIONS, readOptions, runPython } from '../support/measure.js';
+import { yunetFiles, yunetIn } from '../support/samples.js';
 
 const { python, rounds, shared } = readOptions();
-const yunet = yunetIn(shared);
 const SIZES = [
   [512, 512],
   [741, 500],
@@ -18,10 +17,7 @@ const SIZES = [
 /** Images per run: enough to decode ahead. */
 const COUNT = 16;
 
-const model = await load(
-  modelFiles('opencv/face_detection_yunet', dirname(yunet), { model: basename(yunet) }),
-  OPTIONS,
-);
+const model = await load(yunetFiles(shared), OPTIONS);
 const dir = temporaryDir();
 console.log(
   '| size | OpenCV, one thread: detection alone | with decoding | this server, with decoding | times OpenCV |\n|---|---|---|---|---|',
@@ -37,7 +33,7 @@ try {
         .toBuffer(),
     );
     const peer = runPython(python, new URL('./faces.py', import.meta.url), {
-      model: yunet,
+      model: yunetIn(shared),
       image: path,
       count: COUNT,
       rounds,
