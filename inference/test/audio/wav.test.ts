@@ -148,6 +148,12 @@ describe('WAV', () => {
     expect((await transcribe(content)).samples.length).to.equal(1_000);
   });
 
+  it('may count the byte that makes its data even, as FFmpeg does in RF64', async () => {
+    const { samples, warnings } = await transcribe(wavFile(new Uint8Array(9), { bits: 24, dataSize: 10 }));
+    expect(samples.length).to.equal(3);
+    expect(warnings).to.deep.equal([]);
+  });
+
   it('is read up to its end if truncated, with a warning', async () => {
     const content = wavFile(pcm16(speechRate));
     const { samples, warnings } = await transcribe(content.subarray(0, content.length - 8_001));

@@ -67,13 +67,14 @@ export class PcmFileDecoder implements Decoder {
       throw audioUnreadable(`The ${this.name} ends before its samples begin. Send the complete file.`);
     }
     const blocks = (await this.#packets?.finish()) ?? [];
+    // A single byte made the chunk even, and some writers count it.
     const restBytes = this.#reader?.restBytes ?? 0;
     if (header.dataBytes !== undefined && header.dataBytes < SIZE_DOUBTFUL && this.#leftBytes > 0) {
       const perSecond = this.#bytesPerSecond;
       const missing =
         perSecond === undefined ? `${this.#leftBytes} bytes` : `${(this.#leftBytes / perSecond).toFixed(2)} s`;
       this.#warnings.push(`The ${this.name} is truncated: ${missing} declared in its header are missing.`);
-    } else if (restBytes > 0) {
+    } else if (restBytes > 1) {
       this.#warnings.push(`The last ${restBytes} bytes are not a complete frame.`);
     }
     return blocks;
