@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { ServerState } from '../../src/services/state.js';
@@ -41,6 +42,29 @@ describe('a plain HTTP request', () => {
       const response = await fetch(server.url + path, { method: 'POST', body: '{}' });
       const error = `Not found: POST ${path}${says}`;
       expect([response.status, await response.json()]).to.deep.equal([404, { error }]);
+    }
+  });
+
+  it('to a misspelt method, or to the route of another server, gets 404 with those that there are', async () => {
+    const server = await startFakeServer();
+    try {
+      const { typeName, methods } = InferenceService;
+      for (const [path, says] of [
+        [`/${typeName}/Embedtext`, `. Its methods: ${methods.map(({ name }) => name).join(', ')}`],
+        ['/embed', '. Use POST /v1/embeddings, see docs/openai.md'],
+      ]) {
+        const response = await fetch(server.url + path, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: '{}',
+        });
+        expect([response.status, await response.json()]).to.deep.equal([
+          404,
+          { error: `Not found: POST ${path}${says}` },
+        ]);
+      }
+    } finally {
+      await server.close();
     }
   });
 

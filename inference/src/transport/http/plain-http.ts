@@ -70,6 +70,11 @@ function hintFor(path: string): string {
   if (path === '/') return '. With PLAYGROUND=true the server has a page to try it here';
   if (path.startsWith('/v1/')) return ". With OPENAI_API=true the server has OpenAI's API";
   if (OPENAI_PATH.test(path)) return ". OpenAI's API is below /v1: end the client's base URL with it";
+  if (path.startsWith(`/${InferenceService.typeName}/`)) {
+    return `. Its methods: ${InferenceService.methods.map(({ name }) => name).join(', ')}`;
+  }
+  // Of text-embeddings-inference.
+  if (path === '/embed') return '. Use POST /v1/embeddings, see docs/openai.md';
   const method = MOVED[path];
   if (method === undefined) return '';
   return `. Use POST /${InferenceService.typeName}/${method}, see docs/moving-from-the-python-service.md`;
