@@ -6,7 +6,7 @@ import { LOADERS } from '../../src/models/loaders.js';
 import type { FromWorker } from '../../src/runner/messages.js';
 import { serve } from '../../src/worker/serve.js';
 import { NO_FACES, pocketEnv, pocketVolume } from '../fixtures/pocket.js';
-import { type Ended, runProgram, startProgram } from '../fixtures/server-process.js';
+import { type Ended, runHere, startProgram } from '../fixtures/server-process.js';
 import type { Volume } from '../fixtures/volume.js';
 
 const NO_DRIVER = 'CUDA failure 35: the driver is too old';
@@ -91,7 +91,7 @@ describe('the device', () => {
     before(async function () {
       volume = await pocketVolume();
       // With an address that no machine has: where CUDA opens, the program ends too.
-      ended = await runProgram({ ...pocketEnv(volume), DEVICE: 'cuda', HOST: '192.0.2.1' });
+      ended = await runHere({ ...pocketEnv(volume), DEVICE: 'cuda', HOST: '192.0.2.1' });
       if (ended.code === EXIT_CODES.configuration) return;
       console.log('      CUDA opens here');
       this.skip();

@@ -67,38 +67,36 @@ describe('a worker', () => {
     expect(await outcomes(fake, 'next')).to.deep.equal([4]);
   });
 
-  for (const [way, signal, meaning] of [
-    ['abort', 'SIGABRT', ''],
-    ['kill', 'SIGKILL', ', as when the system or the container runs out of memory'],
-    ['bus error', 'SIGBUS', ', as when a file that it has mapped was cut, or its disk or volume can no longer be read'],
-  ] as const) {
-    it(`that dies by ${way} is replaced, health reports it, and the log has the signal`, async () => {
-      await start();
-      const watch = fake.client.serverStream(Health.method.watch, { service: '' });
-      const seen: Serving[] = [];
-      watch.on('data', ({ status }: { status: Serving }) => seen.push(status));
-      watch.on('error', () => {});
+  it('that dies on its inputs is replaced each time, health reports it, the log has the signal, and the server goes on', async () => {
+    await start({ MAX_RESTARTS: '1' });
+    const watch = fake.client.serverStream(Health.method.watch, { service: '' });
+    const seen: Serving[] = [];
+    watch.on('data', ({ status }: { status: Serving }) => seen.push(status));
+    watch.on('error', () => {});
+    for (const [index, [way, ending]] of (
+      [
+        ['abort', 'SIGABRT'],
+        ['kill', 'SIGKILL, as when the system or the container runs out of memory'],
+        ['bus error', 'SIGBUS, as when a file that it has mapped was cut, or its disk or volume can no longer be read'],
+      ] as const
+    ).entries()) {
       const error = await fake.client.failure(embedText, textRequest(way));
-      expect(error).to.include({ code: 'UNAVAILABLE', reason: 'WORKER_LOST_TWICE' });
+      expect(error, way).to.include({ code: 'UNAVAILABLE', reason: 'WORKER_LOST_TWICE' });
       // No retry delay is sent.
       expect(error.retryMs).to.equal(undefined);
       await stateWhere(fake, () => fake.server.state.report().status === 'healthy');
       expect(await outcomes(fake, 'next')).to.deep.equal([4]);
-      const reasons = fake.log.flatMap(({ msg, reason }) => (msg === 'worker lost, restarting' ? [reason] : []));
-      for (const reason of reasons) expect(reason).to.match(new RegExp(`the process ended with ${signal}${meaning}$`));
-      // The text ran twice, so two workers were lost.
-      expect(new Set(fake.pids()).size).to.equal(3);
-      watch.cancel();
-      expect(seen.slice(0, 3)).to.deep.equal([Serving.SERVING, Serving.NOT_SERVING, Serving.SERVING]);
-    });
-  }
-
-  it('that hangs in a run is replaced', async () => {
-    await start({ RUN_TIMEOUT_SECONDS: '0.3' });
-    const error = await fake.client.failure(embedText, textRequest('hang'));
-    expect(error.reason).to.equal('WORKER_LOST_TWICE');
-    await stateWhere(fake, () => fake.server.state.report().status === 'healthy');
-    expect(await outcomes(fake, 'next')).to.deep.equal([4]);
+      // Each text ran twice, so two workers were lost.
+      expect(new Set(fake.pids()).size).to.equal(2 * index + 3);
+      const reasons = fake.log.flatMap(({ msg, reason }) =>
+        msg === 'worker lost, restarting' ? [String(reason)] : [],
+      );
+      expect(reasons).to.have.length(2 * index + 2);
+      for (const reason of reasons.slice(-2))
+        expect(reason.endsWith(`the process ended with ${ending}`), reason).to.equal(true);
+    }
+    watch.cancel();
+    expect(seen.slice(0, 3)).to.deep.equal([Serving.SERVING, Serving.NOT_SERVING, Serving.SERVING]);
   });
 
   it('that uses no CPU time is killed long before the run timeout', async () => {
@@ -108,11 +106,17 @@ describe('a worker', () => {
     expect(fake.log.find(({ reason }) => String(reason).includes('no CPU time'))).to.not.equal(undefined);
   });
 
-  it('that works without progress is killed after the run timeout', async () => {
+  it('that hangs, or works without progress, is replaced after the run timeout', async () => {
     await start({ RUN_TIMEOUT_SECONDS: '0.3' });
-    const error = await fake.client.failure(embedText, textRequest('spin for ever'));
-    expect(error.reason).to.equal('WORKER_LOST_TWICE');
-    expect(fake.log.find(({ reason }) => String(reason).includes('no progress in a run'))).to.not.equal(undefined);
+    for (const way of ['hang', 'spin for ever']) {
+      const error = await fake.client.failure(embedText, textRequest(way));
+      expect(error.reason, way).to.equal('WORKER_LOST_TWICE');
+      await stateWhere(fake, () => fake.server.state.report().status === 'healthy');
+    }
+    const reasons = fake.log.flatMap(({ msg, reason }) => (msg === 'worker lost, restarting' ? [String(reason)] : []));
+    expect(reasons).to.have.length(4);
+    for (const reason of reasons) expect(reason).to.include('no progress in a run');
+    expect(await outcomes(fake, 'next')).to.deep.equal([4]);
   });
 
   it('that is starved of CPU is not killed', async function () {
@@ -161,16 +165,6 @@ describe('a worker', () => {
     await start({ RUN_TIMEOUT_SECONDS: '0.15', HEARTBEAT_SECONDS: '0.05' });
     expect(await outcomes(fake, 'slow')).to.deep.equal([4]);
     expect(fake.pids()).to.have.length(1);
-  });
-
-  it('that dies on its inputs is replaced each time, and does not stop the server', async () => {
-    await start({ MAX_RESTARTS: '1' });
-    for (const way of ['kill', 'abort']) {
-      expect((await fake.client.failure(embedText, textRequest(way))).reason).to.equal('WORKER_LOST_TWICE');
-      await stateWhere(fake, () => fake.server.state.report().status === 'healthy');
-    }
-    expect(await outcomes(fake, 'next')).to.deep.equal([4]);
-    expect(new Set(fake.pids()).size).to.equal(5);
   });
 
   it('ends when the server closes', async () => {

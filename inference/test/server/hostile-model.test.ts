@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { newModel, node, writeModel } from '../../src/onnx/index.js';
-import { runProgram } from '../fixtures/server-process.js';
+import { runHere } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume } from '../fixtures/volume.js';
 import { SIGLIP, VISION_ONLY } from '../optimized/forms.js';
 
@@ -42,7 +42,7 @@ describe('a hostile model', () => {
     );
     const volume = await makeVolume({ snapshots: { [SIGLIP]: files } });
     try {
-      const { code, stderr } = await runProgram({ HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY });
+      const { code, stderr } = await runHere({ HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY });
       expect(code, stderr).to.equal(5);
       expect(stderr).to.include(path).and.include('refused');
     } finally {
