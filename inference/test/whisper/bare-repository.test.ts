@@ -22,12 +22,12 @@ function without(repository: HubRepository, names: readonly string[]): HubReposi
   return { ...repository, files: repository.files.filter(({ path }) => !names.includes(path)) };
 }
 
-describe('a Whisper whose repository has config.json, tokenizer.json and its weights alone', () => {
+describe('a Whisper of 128 mel bands whose repository has config.json, tokenizer.json and its weights alone', () => {
   let compiled: CompiledRepository;
   let model: WhisperModel;
 
   before(async () => {
-    compiled = await compileRepository(without(koreanWhisper(), SMALL_FILES));
+    compiled = await compileRepository(without(koreanWhisper({ mels: 128 }), SMALL_FILES));
     model = await load(compiled.files, compiled.options);
   });
   after(async () => {
@@ -35,24 +35,11 @@ describe('a Whisper whose repository has config.json, tokenizer.json and its wei
     await compiled?.remove();
   });
 
-  const expectLanguage = async (loaded: WhisperModel) => {
+  it('detects a language from its tokenizer and accepts word timestamps', async () => {
     const samples = (await samplesOf(inRepository('demo/samples/speech/models.flac'))).subarray(0, 32_000);
-    const events = await transcribeWith(loaded, samples, { timestamps: 'word', temperatures: [0] });
+    const events = await transcribeWith(model, samples, { timestamps: 'word', temperatures: [0] });
     const summary = events.at(-1);
     expect(summary?.type === 'summary' && summary.summary.language).to.be.oneOf(['ko', 'en', 'ja', 'de']);
-  };
-
-  it('detects a language from its tokenizer and accepts word timestamps', () => expectLanguage(model));
-
-  it('may have 128 mel bands', async () => {
-    const wide = await compileRepository(without(koreanWhisper({ mels: 128 }), SMALL_FILES));
-    const loaded = await load(wide.files, wide.options);
-    try {
-      await expectLanguage(loaded);
-    } finally {
-      await loaded.close();
-      await wide.remove();
-    }
   });
 
   it('ends a text at half of its positions only where that repeats itself', async () => {
@@ -83,13 +70,20 @@ describe('a Whisper whose repository has config.json, tokenizer.json and its wei
     const [decoded] = await decodeTogether(model, [windowOf(samples, { options, language: undefined })]);
     expect(decoded).to.include({ language: undefined, languageProbability: 0 });
   });
+});
 
-  it('uses the settings of its own files if they exist', async () => {
-    const repository = koreanWhisper();
-    const compiled = await compileRepository(repository);
-    const tokenizer = await WhisperTokenizer.open(compiled.files.dir);
-    const { alignmentHeads, suppressed, melCount } = await readWhisperConfig(compiled.files.dir, tokenizer);
-    await compiled.remove();
+describe('a Whisper with a generation_config.json', () => {
+  let dir: string;
+  before(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'heimdex-whisper-'));
+    for (const file of koreanWhisper().files)
+      if (file.path.endsWith('.json') && 'bytes' in file) await writeFile(join(dir, file.path), file.bytes);
+  });
+  after(() => rm(dir, { recursive: true }));
+
+  it('has its settings and those of its preprocessor_config.json', async () => {
+    const tokenizer = await WhisperTokenizer.open(dir);
+    const { alignmentHeads, suppressed, melCount } = await readWhisperConfig(dir, tokenizer);
     expect(alignmentHeads).to.deep.equal([
       [1, 0],
       [2, 2],
@@ -97,32 +91,23 @@ describe('a Whisper whose repository has config.json, tokenizer.json and its wei
     expect(suppressed).to.include(tokenizer.id('"') ?? 34);
     expect(melCount).to.equal(80);
   });
-});
 
-describe("a Whisper with another model's generation_config.json", () => {
-  it('is refused by name: it would have no words, or fail while it runs', async () => {
-    const dir = await mkdtemp(join(tmpdir(), 'heimdex-whisper-'));
-    try {
-      for (const file of koreanWhisper().files)
-        if (file.path.endsWith('.json') && 'bytes' in file) await writeFile(join(dir, file.path), file.bytes);
-      const own = await readJsonObject(join(dir, 'generation_config.json'));
-      for (const [changed, said] of [
-        [{ no_timestamps_token_id: 266 }, 'Expected <|notimestamps|> to be 267'],
-        [{ no_timestamps_token_id: 1768 }, 'Expected <|notimestamps|> to be 267'],
-        [{ prev_sot_token_id: 263 }, 'Expected <|startofprev|> to be 265'],
-        [{ eos_token_id: [255, 256] }, 'Expected <|endoftext|> to be 256'],
-        [{ decoder_start_token_id: 50_258 }, 'Expected <|startoftranscript|> to be 257'],
-        [{ task_to_id: { transcribe: 262, translate: 263 } }, 'Expected <|transcribe|> to be 263'],
-        [{ lang_to_id: { '<|ko|>': 258, '<|en|>': 260 } }, 'Expected <|en|> to be 259'],
-        [{ lang_to_id: { '<|yue|>': 50_358 } }, 'below 1769, vocab_size of its config.json, got 50358 for yue'],
-      ] as const) {
-        await writeFile(join(dir, 'generation_config.json'), JSON.stringify({ ...own, ...changed }));
-        const files = { id: 'example/whisper-korean', dir, weights: { encoder: 'none', decoder: 'none' } };
-        const error = await load(files as never, {} as never).catch((reason: Error) => reason);
-        expect(String(error)).to.contain(said).and.to.contain('Replace its generation_config.json');
-      }
-    } finally {
-      await rm(dir, { recursive: true });
+  it('of another model is refused by name: it would have no words, or fail while it runs', async () => {
+    const own = await readJsonObject(join(dir, 'generation_config.json'));
+    for (const [changed, said] of [
+      [{ no_timestamps_token_id: 266 }, 'Expected <|notimestamps|> to be 267'],
+      [{ no_timestamps_token_id: 1768 }, 'Expected <|notimestamps|> to be 267'],
+      [{ prev_sot_token_id: 263 }, 'Expected <|startofprev|> to be 265'],
+      [{ eos_token_id: [255, 256] }, 'Expected <|endoftext|> to be 256'],
+      [{ decoder_start_token_id: 50_258 }, 'Expected <|startoftranscript|> to be 257'],
+      [{ task_to_id: { transcribe: 262, translate: 263 } }, 'Expected <|transcribe|> to be 263'],
+      [{ lang_to_id: { '<|ko|>': 258, '<|en|>': 260 } }, 'Expected <|en|> to be 259'],
+      [{ lang_to_id: { '<|yue|>': 50_358 } }, 'below 1769, vocab_size of its config.json, got 50358 for yue'],
+    ] as const) {
+      await writeFile(join(dir, 'generation_config.json'), JSON.stringify({ ...own, ...changed }));
+      const files = { id: 'example/whisper-korean', dir, weights: { encoder: 'none', decoder: 'none' } };
+      const error = await load(files as never, {} as never).catch((reason: Error) => reason);
+      expect(String(error)).to.contain(said).and.to.contain('Replace its generation_config.json');
     }
   });
 });
