@@ -50,9 +50,9 @@ for number, settings in enumerate(SETTINGS):
         cases.append(
             {
                 "settings": settings,
-                "runs": runs,
+                "runs": [value for run in runs for value in run],
                 "samples": length,
-                "speechTimestamps": [[int(one["start"]), int(one["end"])] for one in speech_timestamps],
+                "speechTimestamps": [int(one[end]) for one in speech_timestamps for end in ("start", "end")],
             }
         )
 print("[\n" + ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases) + "\n]")

@@ -127,9 +127,11 @@ interface Cut {
     readonly min_silence_duration_ms?: number;
     readonly speech_pad_ms?: number;
   };
-  readonly runs: readonly (readonly [number, number])[];
+  /** Steps and their probability, alternating. */
+  readonly runs: readonly number[];
   readonly samples: number;
-  readonly speechTimestamps: readonly (readonly [number, number])[];
+  /** Starts and ends, alternating. */
+  readonly speechTimestamps: readonly number[];
 }
 
 const CUTS = readJsonFile<Cut[]>(inRepository('inference/test/silero/timestamps-golden.json'));
@@ -146,10 +148,14 @@ function thresholdsOf({ settings }: Cut): VadOptions {
   };
 }
 
+function pairsOf(numbers: readonly number[]): [number, number][] {
+  return Array.from({ length: numbers.length / 2 }, (_, at) => [numbers[2 * at] ?? 0, numbers[2 * at + 1] ?? 0]);
+}
+
 /** Adjacent ranges as one. */
 function unitedOf(speechTimestamps: Cut['speechTimestamps']): SpeechTimestamp[] {
   const united: SpeechTimestamp[] = [];
-  for (const [start, end] of speechTimestamps) {
+  for (const [start, end] of pairsOf(speechTimestamps)) {
     const last = united.at(-1);
     if (last?.end === start) united[united.length - 1] = { start: last.start, end };
     else united.push({ start, end });
@@ -164,7 +170,7 @@ describe('speech timestamps against faster-whisper', () => {
     it(`are the same, whole and bit by bit, and no more is held than may be cut: ${settings}`, () => {
       for (const cut of cuts) {
         const thresholds = thresholdsOf(cut);
-        const probabilities = steps(...cut.runs);
+        const probabilities = steps(...pairsOf(cut.runs));
         const whole = getSpeechTimestamps(probabilities, cut.samples, thresholds);
         expect(whole).to.deep.equal(unitedOf(cut.speechTimestamps));
         const {
@@ -188,7 +194,7 @@ describe('speech timestamps against faster-whisper', () => {
     const longest = CUTS.filter(({ settings }) => settings.max_speech_duration_s !== undefined);
     const uncut = longest.filter((cut) => {
       const thresholds = { ...thresholdsOf(cut), maxSpeechDurationSeconds: Number.POSITIVE_INFINITY };
-      const whole = getSpeechTimestamps(steps(...cut.runs), cut.samples, thresholds);
+      const whole = getSpeechTimestamps(steps(...pairsOf(cut.runs)), cut.samples, thresholds);
       return JSON.stringify(whole) === JSON.stringify(unitedOf(cut.speechTimestamps));
     });
     expect(uncut.length).to.be.below(longest.length / 2);
