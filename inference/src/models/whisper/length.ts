@@ -48,12 +48,12 @@ export function mergedSilence({ samples, options }: Pick<DecodeWindow, 'samples'
   return layout.rows.length > MAX_POSITIONS ? undefined : layout;
 }
 
-/** The positions of a window: those of the sound and some after it singly, then in merged groups. */
-function layoutOf(sampleCount: number): Layout {
-  const plain = Math.min(WINDOW_POSITIONS, Math.ceil(sampleCount / POSITION_SAMPLES) + PLAIN_POSITIONS);
+/** The positions of a window: those of the sound and some after it singly, then in merged groups. Other numbers are for the benchmark of them. */
+export function layoutOf(sampleCount: number, plainAfter = PLAIN_POSITIONS, merged = MERGED_POSITIONS): Layout {
+  const plain = Math.min(WINDOW_POSITIONS, Math.ceil(sampleCount / POSITION_SAMPLES) + plainAfter);
   const rest = WINDOW_POSITIONS - plain;
-  const groups = Array.from({ length: Math.ceil(rest / MERGED_POSITIONS) }, (_, index) =>
-    Math.min(MERGED_POSITIONS, rest - index * MERGED_POSITIONS),
+  const groups = Array.from({ length: Math.ceil(rest / merged) }, (_, index) =>
+    Math.min(merged, rest - index * merged),
   );
   const counts = [...new Array<number>(plain).fill(1), ...groups];
   let next = 0;
