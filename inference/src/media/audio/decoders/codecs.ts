@@ -2,13 +2,12 @@ import { createAacDecoder } from './aac.js';
 import { createAc3Decoder } from './ac3.js';
 import { createAdpcmDecoder } from './adpcm.js';
 import { createAlacDecoder } from './alac.js';
-import { createFlacPacketDecoder } from './flac-packets.js';
 import { createGsmDecoder } from './gsm.js';
-import { createMp3PacketDecoder } from './mp3-packets.js';
 import { createOpusDecoder } from './opus.js';
 import type { CreatePacketDecoder, PacketCodec } from './packet-decoder.js';
 import { createPcmDecoder } from './pcm.js';
 import { createVorbisDecoder } from './vorbis.js';
+import { createFlacPacketDecoder, createMp3PacketDecoder } from './wasm.js';
 
 /** Name and decoder of each codec. */
 export const PACKET_CODECS: Readonly<

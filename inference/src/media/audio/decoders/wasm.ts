@@ -57,3 +57,20 @@ export function wasmPacketDecoder<Decoded extends WasmDecoded>(
   };
   return packetDecoder(format, decodeOne, () => wasm.free());
 }
+
+/** Creates a decoder of FLAC frames in other containers: libFLAC as WebAssembly. */
+export async function createFlacPacketDecoder(): Promise<PacketDecoder> {
+  const { FLACDecoder } = await import('@wasm-audio-decoders/flac');
+  const wasm = new FLACDecoder();
+  await wasm.ready;
+  return wasmPacketDecoder('FLAC', wasm, (data) => wasm.decodeFrames([data]), flacBlockOf);
+}
+
+/** Creates a decoder of MPEG audio frames, layers 1 to 3, in other containers: libmpg123 as WebAssembly. */
+export async function createMp3PacketDecoder(): Promise<PacketDecoder> {
+  const { MPEGDecoder } = await import('mpg123-decoder');
+  // The container's times show gaps, and there is no Xing header in it.
+  const wasm = new MPEGDecoder({ enableGapless: false });
+  await wasm.ready;
+  return wasmPacketDecoder('MP3', wasm, (data) => wasm.decode(data));
+}
