@@ -14,15 +14,6 @@ export function memorySource(content: Uint8Array): ByteSource {
 
 const WINDOW_BYTES = 256 * KIB;
 
-/** Fills `bytes` from `filled` on with those of the open file at `path`; returns how many were read. Throws errors that name the file. */
-export function readFrom(file: number, path: string, bytes: Uint8Array, filled: number, offset: number): number {
-  try {
-    return readSync(file, bytes, filled, bytes.length - filled, offset);
-  } catch (error) {
-    return throwNamed(path, error);
-  }
-}
-
 /**
  * Runs `use` with a file, read in windows of 256 KiB. Skipped data is not read: the facts of a 500 MB graph take a few
  * milliseconds. Blocks meanwhile: for workers and startup only. Throws file system errors.
@@ -33,11 +24,18 @@ export function withFileSource<T>(path: string, use: (source: ByteSource) => T):
     const sizeBytes = fstatSync(file).size;
     let window: Uint8Array = new Uint8Array(0);
     let windowStart = 0;
+    const readNamed = (bytes: Uint8Array, offset: number): number => {
+      try {
+        return readSync(file, bytes, 0, bytes.length, offset);
+      } catch (error) {
+        return throwNamed(path, error);
+      }
+    };
     const read = (offset: number, length: number): Uint8Array => {
       const bytes = new Uint8Array(length);
       let filled = 0;
       while (filled < length) {
-        const count = readFrom(file, path, bytes, filled, offset + filled);
+        const count = readNamed(bytes.subarray(filled), offset + filled);
         if (count === 0) break;
         filled += count;
       }

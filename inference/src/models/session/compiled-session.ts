@@ -45,13 +45,8 @@ export async function openChanged(
   options: SessionChoice,
   arena: boolean,
 ): Promise<InferenceSession> {
-  const read = () => ({
-    facts: () => graphFacts(model),
-    changed: true,
-    packs: packs(model),
-    create: (settings: InferenceSession.SessionOptions) =>
-      createChanged(path, model, compiledSettings(settings, compiledEntries(model)), options.externalFiles),
-  });
+  const read = () =>
+    readCompiled(model, true, (settings) => createChanged(path, model, settings, options.externalFiles));
   return (await openGraph(path, options, { graphTransform: `compiled ${version}`, read, arena })).session;
 }
 
@@ -67,14 +62,19 @@ export async function createChanged(
   return InferenceSession.create(writeModel(model), withSessionEntries(settings, beside));
 }
 
-/** Session options for a compiled graph. */
+/** How a compiled graph is opened. */
 export function compiledGraph(path: string, model: OnnxModel, externalFiles: readonly string[] | undefined): ReadGraph {
-  const entries = compiledEntries(model);
+  return readCompiled(model, false, (settings) => createSession(path, settings, externalFiles));
+}
+
+function readCompiled(model: OnnxModel, changed: boolean, create: ReadGraph['create']): ReadGraph {
+  const packsWeights = packs(model);
+  const entries: Readonly<Record<string, string>> = packsWeights ? {} : { disable_prepacking: '1' };
   return {
     facts: () => graphFacts(model),
-    changed: false,
-    packs: packs(model),
-    create: (settings) => createSession(path, compiledSettings(settings, entries), externalFiles),
+    changed,
+    packs: packsWeights,
+    create: (settings) => create(compiledSettings(settings, entries)),
   };
 }
 
@@ -91,10 +91,6 @@ function packs(model: OnnxModel): boolean {
   if (nodes.some(({ opType }) => opType === 'MatMulNBits')) return true;
   const weights = nodes.flatMap(({ opType, inputs: [, one = ''] }) => (opType === 'MatMulIntegerToFloat' ? [one] : []));
   return weights.length - new Set(weights).size <= MAX_REPEATED * weights.length && weights.length > 0;
-}
-
-function compiledEntries(model: OnnxModel): Readonly<Record<string, string>> {
-  return packs(model) ? {} : { disable_prepacking: '1' };
 }
 
 /** Session settings for a compiled graph, whose weights are safe from overflow, with entries of its own. */
