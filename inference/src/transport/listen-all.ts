@@ -6,14 +6,11 @@ import grpc from '@grpc/grpc-js';
 import { hostPort } from '@heimdex/common';
 import { FatalError } from '../exit-codes.js';
 import type { Models } from '../services/engine.js';
-import type { ServedService } from '../services/service.js';
 import type { TlsPort } from './auth/tls.js';
-import type { CallAdmission } from './calls/admission.js';
 import { MAX_TIMER_MS } from './calls/call-timeout.js';
-import type { CallTracker } from './calls/call-tracker.js';
 import { collectWhenIdle } from './calls/idle-collection.js';
 import { createConnectListener } from './connect/connect-listener.js';
-import { createGrpcServer } from './grpc/grpc-server.js';
+import { createGrpcServer, type GrpcOptions } from './grpc/grpc-server.js';
 import { watchStreams } from './grpc/http2-server.js';
 import { addReflection } from './grpc/reflection.js';
 import { Connections } from './http/connections.js';
@@ -21,31 +18,22 @@ import { answerCors } from './http/cors.js';
 import { Http2Requests } from './http/http2-requests.js';
 import { listen, type Traffic } from './http/listener.js';
 import { createPlainListener, type PlainHttpOptions } from './http/plain-http.js';
-import type { MessageDecoder } from './messages/message-decoder.js';
 import { createOpenAiListener } from './openai/openai-listener.js';
 import { createPlaygroundListener } from './playground/playground-listener.js';
 
-export interface ListenAllOptions {
+export interface ListenAllOptions extends GrpcOptions {
   readonly host: string;
   readonly port: number;
-  readonly maxMessageBytes: number;
-  readonly services: readonly ServedService[];
-  readonly callTracker: CallTracker;
   readonly plain: PlainHttpOptions;
   /** Models of the OpenAI API. Undefined: it is off. */
   readonly openAi: Models | undefined;
   /** Whether GET / is a page to try the server. */
   readonly playground: boolean;
-  readonly admission: CallAdmission;
-  readonly decoder: MessageDecoder;
   /** Undefined: the port is plaintext. */
   readonly tls: TlsPort | undefined;
   /** Allowed origins of web pages. */
   readonly corsOrigins: readonly string[];
-  readonly streamIdleMs: number;
   readonly maxConnections: number;
-  /** 0: no maximum age of connections. */
-  readonly maxConnectionAgeMs: number;
 }
 
 export interface PortListener {
