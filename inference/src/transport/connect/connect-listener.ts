@@ -45,6 +45,7 @@ const HTTP_NOT_IMPLEMENTED = 501;
 const TRAILERS = 0x80;
 const GRPC_STATUS = /grpc-status: ?(\d+)\r\n/i;
 const GRPC_UNIMPLEMENTED = '12';
+const UNSENDABLE = 'The answer is larger than the largest message. Request less per call.';
 const TIMEOUT_HEADERS: readonly TimeoutHeader[] = ['connect-timeout-ms', 'grpc-timeout'];
 
 export interface ConnectOptions extends AdmitCallsOptions {
@@ -96,7 +97,8 @@ function withoutBody(handler: UniversalHandler): UniversalHandler {
       return { ...response, header, body: createAsyncIterable([body]) };
     }
     const refused = (unimplemented: boolean) => {
-      if (request.contextValues?.get(CALLED) === true) own.call.open.finish(unsendable());
+      if (request.contextValues?.get(CALLED) === true)
+        own.call.open.finish(new InferenceError('MESSAGE_TOO_LARGE', UNSENDABLE));
       else own.call.open.finish(invalidHeader(), unimplemented ? 'UNIMPLEMENTED' : 'INVALID_ARGUMENT');
     };
     if (method.methodKind === 'unary' && response.status !== HTTP_OK) refused(response.status === HTTP_NOT_IMPLEMENTED);
@@ -156,11 +158,4 @@ async function* counted(
   }
   // Only the size of the response can fail here.
   call.open.finish();
-}
-
-function unsendable(): InferenceError {
-  return new InferenceError(
-    'MESSAGE_TOO_LARGE',
-    'The answer is larger than the largest message. Request less per call.',
-  );
 }
