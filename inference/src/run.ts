@@ -2,6 +2,7 @@
 import { aborted, parseArgs } from 'node:util';
 import { CacheError, type CacheErrorCode } from '@heimdex/cache';
 import { hostPort, MIB, messageOf, visibleLines } from '@heimdex/common';
+import type { LogTarget } from '@heimdex/common/log';
 import type { Logger } from 'pino';
 import { chooseDevice } from './capacity/device.js';
 import { readMachine } from './capacity/machine.js';
@@ -13,7 +14,7 @@ import { prepare } from './prepare.js';
 import { compactHeap } from './process/garbage.js';
 import { hasDefaultMalloc } from './process/malloc-settings.js';
 import type { Server } from './server.js';
-import { type LogTarget, openLog } from './telemetry/log.js';
+import { openLog } from './telemetry/log.js';
 import { VERSION } from './version.js';
 
 export interface Program {

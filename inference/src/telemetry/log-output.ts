@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { KIB, MIB } from '@heimdex/common';
+import type { LogTarget } from '@heimdex/common/log';
 import { pino } from 'pino';
-import type { LogTarget } from './log.js';
 
 /** At the end the log has this long to be written. */
 const FLUSH_LIMIT_MS = 1000;

@@ -8,8 +8,6 @@ import {
   stackLines,
 } from '@heimdex/common/log';
 
-export type { LogTarget } from '@heimdex/common/log';
-
 const LEVEL_NAMES: Readonly<Record<string, string>> = { warn: 'WARN', error: 'ERROR', fatal: 'FATAL' };
 /** Fields that every JSON line has. */
 const HIDDEN_FIELDS = new Set(['level', 'time', 'msg', 'pid', 'hostname']);
