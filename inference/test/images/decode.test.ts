@@ -136,6 +136,17 @@ describe('decoding images', () => {
     expect(await sizeOf(halves(1200, 900).png())).to.deep.equal([80, 80]);
   });
 
+  it('sees the transparency of a WebP without loss whose metadata were added by a program that does not tell of it', async () => {
+    const clear = sharp({ create: { width: 8, height: 8, channels: 4, background: { r: 200, g: 0, b: 0, alpha: 0 } } });
+    const file = await clear
+      .webp({ lossless: true, exact: true })
+      .withExif({ IFD0: { Artist: 'x' } })
+      .toBuffer();
+    expect(file.toString('latin1', 12, 16)).to.equal('VP8X');
+    file[20] = (file[20] ?? 0) & ~0x10;
+    expect(pixelAt((await decodeImage(file, LIMIT)).image, 3, 3)).to.deep.equal([255, 255, 255]);
+  });
+
   it('reads the first frame of an animation', async () => {
     const red = Buffer.alloc(10 * 10 * 3);
     for (let at = 0; at < red.length; at += 3) red[at] = 255;

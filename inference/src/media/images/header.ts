@@ -34,7 +34,7 @@ import { openOnThread } from './thread/open.js';
 import { withOneDirectory } from './tiff/directories.js';
 import { chooseTiffPage, MAX_SAMPLES } from './tiff/page.js';
 import { needsOwnSamples, openTiffSamples } from './tiff/samples.js';
-import { withFirstFrame } from './webp-frames.js';
+import { readableWebp } from './webp-frames.js';
 
 /** The facts in an image's header. The size is as shown, after EXIF orientation. */
 export interface ImageHeader extends Size {
@@ -86,7 +86,7 @@ type HeaderReader = (content: Uint8Array, maxPixels: number) => ImageHeader | Pr
 const READERS: Readonly<Record<ImageFormat, HeaderReader>> = {
   JPEG: async (content) => fromMetadata('JPEG', await openImage(content).metadata()),
   PNG: pngHeader,
-  WebP: (content) => headerOf('WebP', content, withFirstFrame),
+  WebP: (content) => headerOf('WebP', content, readableWebp),
   GIF: gifHeader,
   AVIF: (content) => heifHeader(content, 'AVIF'),
   HEIC: (content) => heifHeader(content, 'HEIC'),

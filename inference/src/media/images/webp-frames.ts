@@ -5,6 +5,38 @@ const CHUNK_HEADER_BYTES = 8;
 /** What the RIFF header's size leaves out. */
 const UNCOUNTED_BYTES = 8;
 
+/** In VP8X: bits of the byte that tells what the file has. */
+const FLAGS_AT = RIFF_HEADER_BYTES + CHUNK_HEADER_BYTES;
+const HAS_ALPHA = 0x10;
+const IS_ANIMATION = 0x02;
+/** In VP8L: the byte in which the same bit tells of transparency. */
+const ALPHA_AT = 4;
+
+/** A WebP as libvips is to see it: with one frame, and with the transparency that it has. */
+export function readableWebp(content: Uint8Array): Uint8Array {
+  return withAlphaFlag(withFirstFrame(content));
+}
+
+/**
+ * A still image without loss tells in its own header (VP8L) whether it has transparency, but libvips goes by that of the file (VP8X).
+ * ExifTool, which adds that one with the first metadata, leaves it out there.
+ */
+function withAlphaFlag(content: Uint8Array): Uint8Array {
+  const flags = content[FLAGS_AT] ?? 0;
+  if (latin1(content, RIFF_HEADER_BYTES, RIFF_HEADER_BYTES + 4) !== 'VP8X') return content;
+  if ((flags & (HAS_ALPHA | IS_ANIMATION)) !== 0) return content;
+  const view = viewOf(content);
+  let at = RIFF_HEADER_BYTES;
+  while (at + CHUNK_HEADER_BYTES <= content.length && latin1(content, at, at + 4) !== 'VP8L') {
+    const size = view.getUint32(at + 4, true);
+    at += CHUNK_HEADER_BYTES + size + (size % 2);
+  }
+  if (((content[at + CHUNK_HEADER_BYTES + ALPHA_AT] ?? 0) & HAS_ALPHA) === 0) return content;
+  const flagged = Uint8Array.from(content);
+  flagged[FLAGS_AT] = flags | HAS_ALPHA;
+  return flagged;
+}
+
 /**
  * A WebP animation without the frames behind its first one. libvips reads the delay of each, and libwebp looks each up from the first one on:
  * 100,000 frames in 5 MB took 97 s, before any time limit applies. A file that is not whole is left to libwebp, which refuses it. Layout: RFC
