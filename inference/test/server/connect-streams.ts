@@ -9,18 +9,18 @@ import { compressionGzip, createConnectTransport, createGrpcWebTransport } from 
 import {
   ErrorInfoSchema,
   InferenceService,
+  type TranscribeResponse,
   type TranscribeStreamRequest,
   TranscribeStreamRequestSchema,
   type TranscribeStreamResponse,
 } from '@heimdex/gen';
 import { expect } from 'chai';
-import type { GrpcClient } from '../fixtures/grpc-client.js';
 import type { ServerProcess } from '../fixtures/server-process.js';
 import { audioMessage, START } from '../fixtures/stream-messages.js';
 import { inChunks } from '../fixtures/streamed-audio.js';
 import { rejectionOf } from '../support/rejection.js';
 
-const { transcribe, transcribeStream } = InferenceService.method;
+const { transcribeStream } = InferenceService.method;
 const PATH = `/${InferenceService.typeName}/${transcribeStream.name}`;
 const BINARY = { useBinaryFormat: true };
 const FORMS = [
@@ -33,8 +33,9 @@ const FORMS = [
 
 interface Served {
   readonly server: ServerProcess;
-  readonly client: GrpcClient;
   sample(name: string): Promise<Buffer>;
+  /** The answer to search.flac in one call. */
+  whole(): Promise<TranscribeResponse>;
 }
 
 /** @param served returns the server; called within tests only */
@@ -60,13 +61,12 @@ export function itStreamsOverConnect(served: () => Served): void {
 
   for (const form of FORMS) {
     it(`transcribes a stream of ${form[0]} like the file`, async () => {
-      const { client, sample } = served();
-      const content = await sample('search.flac');
-      const whole = await client.value(transcribe, { audio: { content } });
+      const content = await served().sample('search.flac');
       const messages = [START, ...Array.from(inChunks(content, [3001, 40_000]), audioMessage)];
       const events: TranscribeStreamResponse['message'][] = [];
       for await (const { message } of clientOf(form).transcribeStream(sending(...messages))) events.push(message);
       const said = events.flatMap((event) => (event.case === 'segment' ? [event.value.text] : [])).join('');
+      const whole = await served().whole();
       expect(said.trim()).to.equal(whole.text);
       const last = events.at(-1);
       expect(last?.case === 'summary' && last.value.durationSeconds).to.equal(whole.durationSeconds);
