@@ -134,8 +134,8 @@ describe('the way to the hub', () => {
     });
   }
 
-  it('names the proxy on the way if no byte comes: exit 5', async () => {
-    const silent = createSocketServer();
+  it('names the proxy on the way if no byte comes, and keeps no connection to it: exit 5', async () => {
+    const silent = createSocketServer((socket) => socket.resume().on('error', () => {}));
     await once(silent.listen(0, '127.0.0.1'), 'listening');
     const ALL_PROXY = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
     for (const endpoint of ['http://hub.invalid', 'https://hub.invalid']) {
@@ -145,7 +145,8 @@ describe('the way to the hub', () => {
         `hub.invalid through the proxy ${new URL(ALL_PROXY).host} sent no byte for 0.1 s`,
       );
     }
-    silent.close();
+    // Comes once the last connection is closed.
+    await once(silent.close(), 'close');
   });
 
   it('reports an answer that is no HTTP/1.1 as one: exit 5', async () => {

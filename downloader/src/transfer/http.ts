@@ -109,7 +109,7 @@ export async function openHttp(options: HttpOptions): Promise<HttpClient> {
           retry: { limit: 0 },
           maxHeaderSize: MAX_HEADER_BYTES,
         });
-        const body = new WatchedBody(stream, url, options, signal);
+        const body = new WatchedBody(stream, url, options, signal, agents.abandon);
         const answer = await body.answer().catch((error: unknown) => {
           if (!body.wasStale) throw error;
         });
@@ -156,6 +156,7 @@ class WatchedBody {
     readonly url: URL,
     readonly options: Omit<HttpOptions, 'connections' | 'userAgent'>,
     readonly signal: AbortSignal,
+    abandon: (request: ClientRequest) => void,
   ) {
     const { stallMs } = options;
     this.#timer = setTimeout(() => {
@@ -165,7 +166,10 @@ class WatchedBody {
     stream.once('request', (request: ClientRequest) => {
       this.#request = request;
     });
-    stream.once('close', () => this.#release());
+    stream.once('close', () => {
+      this.#release();
+      if (this.#request !== undefined) abandon(this.#request);
+    });
   }
 
   /** Whether a request without an answer failed on a connection kept from an earlier one: the other end has closed it in between. */
