@@ -9,7 +9,7 @@ import { spawnSync } from 'node:child_process';
 import { readModelEnvironment } from '@heimdex/cache';
 import { findModels } from '../../inference/dist/src/models/find.js';
 import { LOADERS } from '../../inference/dist/src/models/loaders.js';
-import { preparedOptions } from '../../inference/dist/src/models/session/optimized/options.js';
+import { preparedOptions } from '../../inference/dist/src/models/session/optimized/use.js';
 import { inRepository, median, OPTIONS, readOptions } from '../support/measure.js';
 import { memoryField } from '../support/memory.js';
 
