@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { createAc3Decoder } from '../../src/media/audio/decoders/ac3.js';
 import { Random } from '../support/random.js';
-import { alike, expectSame, fromRoot, inParts, transcribe } from './read-audio.js';
+import { alike, caseOf, expectSame, inParts, needsFfmpeg, transcribe } from './read-audio.js';
 
-const VIDEO = 'inference/test/audio/cases/ac3_first_aac_second.mp4';
+const VIDEO = 'ac3_first_aac_second.mp4';
 
 describe('AC-3', () => {
   it('decodes the sentence, whole and in chunks', async () => {
-    const content = await fromRoot(VIDEO);
-    const sentence = (await transcribe(await fromRoot('inference/test/audio/cases/quicktime_pcm.mov'))).samples;
+    const content = await caseOf(VIDEO);
+    const sentence = (await transcribe(await caseOf('quicktime_pcm.mov'))).samples;
     const whole = await transcribe(content, { audioTrack: 0 });
     expect(whole.track?.codec).to.equal('AC-3');
     expect(whole.warnings).to.deep.equal([]);
@@ -25,7 +25,7 @@ describe('AC-3', () => {
   });
 
   it('matches ffmpeg: both kinds, stereo and 5.1, in MP4, Matroska and MPEG-TS', async function () {
-    if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
+    needsFfmpeg(this);
     const dir = await mkdtemp(join(tmpdir(), 'heimdex-ac3-'));
     const source = ['-f', 'lavfi', '-i', 'aevalsrc=0.5*sin(300*t*t)+0.05*random(0):s=48000:d=1'];
     try {

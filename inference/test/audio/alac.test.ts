@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import { createAlacDecoder } from '../../src/media/audio/decoders/alac.js';
 import type { TimedBlock } from '../../src/media/audio/decoders/packet-decoder.js';
 import { Random } from '../support/random.js';
-import { expectSame, inParts, transcribe } from './read-audio.js';
+import { caseOf, expectSame, inParts, needsFfmpeg, transcribe } from './read-audio.js';
 
 interface Setup {
   readonly frameLength?: number;
@@ -70,7 +70,7 @@ async function decodeOne(given: Setup, data: Uint8Array): Promise<{ blocks: read
 
 describe('ALAC', () => {
   it('matches ffmpeg, whole and in chunks', async () => {
-    const content = new Uint8Array(await readFile(new URL('../../../test/audio/cases/alac.m4a', import.meta.url)));
+    const content = await caseOf('alac.m4a');
     const whole = await transcribe(content);
     expect(whole.track?.codec).to.equal('ALAC');
     expect(whole.warnings).to.deep.equal([]);
@@ -82,7 +82,7 @@ describe('ALAC', () => {
   });
 
   it('is lossless: 16 and 24 bits, mono and stereo, speech-like and noise, 96 kHz, in MP4 and Matroska', async function () {
-    if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
+    needsFfmpeg(this);
     const dir = await mkdtemp(join(tmpdir(), 'heimdex-alac-'));
     try {
       const speechLike = 'aevalsrc=0.7*random(0)*sin(300*t*t)|0.9*sin(2000*t):s=16000:d=1';

@@ -1,12 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { alike, expectSame, fromRoot, inParts, refusal, transcribe } from './read-audio.js';
+import { alike, caseOf, expectSame, fromRoot, inParts, refusal, transcribe } from './read-audio.js';
 
 const RATE_HZ = 16_000;
-
-async function caseOf(name: string): Promise<Uint8Array> {
-  return new Uint8Array(await readFile(new URL(`../../../test/audio/cases/${name}`, import.meta.url)));
-}
 
 /** The offset of a part of the reference in seconds, and its correlation. */
 function transcribedAt(wanted: Float32Array, samples: Float32Array, seconds: number): { value: number; late: number } {

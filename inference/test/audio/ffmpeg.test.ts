@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { alike, fromRoot, inParts, open, transcribe } from './read-audio.js';
+import { alike, fromRoot, inParts, needsFfmpeg, open, transcribe } from './read-audio.js';
 import { pcm16, wavFile } from './wav-file.js';
 
 /** Arguments of ffmpeg and the minimum correlation with the input. */
@@ -73,10 +73,7 @@ describe('Audio files that ffmpeg makes', () => {
     join(dir ?? '', `${index}-${rateHz}-${channels}.${ending}`);
 
   before(async function () {
-    if (spawnSync('ffmpeg', ['-version']).status !== 0) {
-      console.log('      skipped: ffmpeg is not installed');
-      return this.skip();
-    }
+    needsFfmpeg(this);
     dir = await mkdtemp(join(tmpdir(), 'heimdex-ffmpeg-'));
     source = (await transcribe(await fromRoot('demo/samples/speech/party.flac'))).samples.subarray(
       8_000,

@@ -7,7 +7,7 @@ import { OggDecoder } from '../../src/media/audio/decoders/ogg.js';
 import { OggPages } from '../../src/media/audio/decoders/ogg-pages.js';
 import { Random } from '../support/random.js';
 import { mp4File } from './mp4-file.js';
-import { COMPRESSED, expectSame, fixture, fromRoot, inParts, refusal, transcribe } from './read-audio.js';
+import { COMPRESSED, caseOf, expectSame, fixture, fromRoot, inParts, refusal, transcribe } from './read-audio.js';
 import { wavFile } from './wav-file.js';
 
 const noise = (length: number, seed = 1) => new Random(seed).bytes(length);
@@ -122,9 +122,7 @@ describe('A damaged audio file', () => {
   }
 
   it('of FLAC is read up to the damage, with a warning', async () => {
-    const { readFile } = await import('node:fs/promises');
-    const url = new URL('../../../../demo/samples/speech/party.flac', import.meta.url);
-    const bytes = new Uint8Array(await readFile(url));
+    const bytes = await fromRoot('demo/samples/speech/party.flac');
     const { samples, warnings } = await transcribe(bytes.subarray(0, bytes.length / 2));
     expect(samples.length).to.be.within(50_000, 60_000);
     expect(warnings).to.have.length(1);
@@ -132,10 +130,7 @@ describe('A damaged audio file', () => {
   });
 
   it('of FLAC is read on after damage, which becomes silence, whole and in chunks', async () => {
-    const { readFile } = await import('node:fs/promises');
-    const bytes = new Uint8Array(
-      await readFile(new URL('../../../../demo/samples/speech/party.flac', import.meta.url)),
-    );
+    const bytes = await fromRoot('demo/samples/speech/party.flac');
     const whole = await transcribe(bytes);
     const middle = Math.floor(bytes.length / 2);
     const hole = Buffer.concat([bytes.subarray(0, middle), bytes.subarray(middle + 300)]);
@@ -167,11 +162,10 @@ describe('A damaged audio file', () => {
     const header = Buffer.alloc(42);
     header.write('fLaC');
     header[7] = 34;
-    const cases = 'inference/test/audio/cases';
     for (const [decoder, content] of [
       [await FlacDecoder.create(1), Buffer.concat([header, header])],
-      [new OggDecoder(1), await fromRoot(`${cases}/chained.opus`)],
-      [await Mp3Decoder.create(1), await fromRoot(`${cases}/mp3_rate_change.mp3`)],
+      [new OggDecoder(1), await caseOf('chained.opus')],
+      [await Mp3Decoder.create(1), await caseOf('mp3_rate_change.mp3')],
     ] as const) {
       const error: unknown = await decoder.push(new Uint8Array(content)).catch((reason: unknown) => reason);
       decoder.close();
@@ -187,7 +181,7 @@ describe('A damaged audio file', () => {
   });
 
   it('of AAC whose times go back again and again, and give no samples, is rejected with the reason', async () => {
-    const frame = (await fromRoot('inference/test/audio/cases/adts.aac')).subarray(0, 513);
+    const frame = (await caseOf('adts.aac')).subarray(0, 513);
     const decoder = await createAacDecoder(
       { codec: 'aac', sampleRateHz: 44_100, channelCount: 1, description: undefined },
       { splits: 60, jumpsBack: 2 },
@@ -199,7 +193,7 @@ describe('A damaged audio file', () => {
   });
 
   it('of MP3 is read on after damage, the same whole and in chunks', async () => {
-    const bytes = await fromRoot('inference/test/audio/cases/mp3_rate_change.mp3');
+    const bytes = await caseOf('mp3_rate_change.mp3');
     const damaged = Buffer.concat([bytes.subarray(0, 24_199), bytes.subarray(24_208)]);
     const { samples } = await transcribe(damaged);
     for (const size of [600, 997]) expect((await transcribe(inParts(damaged, size))).samples).to.deep.equal(samples);
@@ -229,7 +223,7 @@ describe('A damaged audio file', () => {
   });
 
   it('of MP4 that claims millions of samples without bytes for each is read up to them', async () => {
-    const fragments = Buffer.from(await fromRoot('inference/test/audio/cases/index_then_fragments.mp4'));
+    const fragments = Buffer.from(await caseOf('index_then_fragments.mp4'));
     // The run of the audio is the second: no lists, and the number of its samples.
     const run = fragments.indexOf('trun', fragments.indexOf('trun') + 4) + 4;
     fragments.writeUInt32BE(1, run);
@@ -268,7 +262,7 @@ describe('A damaged audio file', () => {
   });
 
   it('of MP4 whose index has no sizes of its samples is read from its fragments, the same whole and in chunks', async () => {
-    const content = Buffer.from(await fromRoot('inference/test/audio/cases/index_then_fragments.mp4'));
+    const content = Buffer.from(await caseOf('index_then_fragments.mp4'));
     content.writeUInt32BE(0, content.lastIndexOf('stsz') + 12);
     const whole = await transcribe(content);
     expect(whole.samples.length).to.equal(49_152);

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { createVorbisDecoder } from '../../src/media/audio/decoders/vorbis.js';
 import { inRepository } from '../support/paths.js';
 import { errorOf } from '../support/rejection.js';
-import { alike, expectSame, fixture, transcribe } from './read-audio.js';
+import { alike, expectSame, fixture, needsFfmpeg, transcribe } from './read-audio.js';
 
 const CODECS = [
   { ending: 'opus', settings: ['-c:a', 'libopus', '-b:a', '32k'], least: 0.97 },
@@ -30,7 +30,7 @@ describe('The times of Ogg', () => {
   const ffmpeg = (...args: string[]) => spawnSync('ffmpeg', ['-v', 'error', '-y', ...args]).status;
 
   before(async function () {
-    if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
+    needsFfmpeg(this);
     dir = await mkdtemp(join(tmpdir(), 'heimdex-ogg-'));
     source = (await transcribe(await readFile(speech))).samples;
     const whole = CODECS.map(({ ending }) => pathOf(`whole.${ending}`));

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import type { InferenceError } from '../../src/errors.js';
@@ -57,8 +58,19 @@ export async function* inParts(bytes: Uint8Array, size: number): AsyncGenerator<
   for (let offset = 0; offset < bytes.length; offset += size) yield bytes.subarray(offset, offset + size);
 }
 
-export async function fixture(name: string): Promise<Uint8Array> {
-  return new Uint8Array(await readFile(new URL(`../../../test/audio/fixtures/${name}`, import.meta.url)));
+export const fixture = (name: string): Promise<Uint8Array> => fromRoot(`inference/test/audio/fixtures/${name}`);
+
+/** Reads a file of the cases. */
+export const caseOf = (name: string): Promise<Uint8Array> => fromRoot(`inference/test/audio/cases/${name}`);
+
+let hasFfmpeg: boolean | undefined;
+
+/** Skips the test, or the tests below the hook, where ffmpeg is not installed. */
+export function needsFfmpeg(test: Mocha.Context): void {
+  hasFfmpeg ??= spawnSync('ffmpeg', ['-version']).status === 0;
+  if (hasFfmpeg) return;
+  console.log('      skipped: ffmpeg is not installed');
+  test.skip();
 }
 
 /** An APEv2 tag with a cover image of that many bytes, as Mutagen writes it. */

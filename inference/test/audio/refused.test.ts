@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { fromRoot, inParts, refusal } from './read-audio.js';
+import { caseOf, inParts, refusal } from './read-audio.js';
 
 const CONVERT = '`ffmpeg -i IN -vn -c:a flac OUT.flac`';
 
@@ -45,7 +45,7 @@ describe('Audio of an unsupported kind', () => {
       ['video_opus_in.mp4', 'soun', 'subt'],
       ['video_h264_aac.mkv', '\x83\x81\x02', '\x83\x81\x11'],
     ] as const) {
-      const content = Buffer.from(await fromRoot(`inference/test/audio/cases/${name}`));
+      const content = Buffer.from(await caseOf(name));
       content.write(other, content.indexOf(audio, 0, 'latin1'), 'latin1');
       const error = await refusal(content);
       expect(error.code, name).to.equal('AUDIO_UNREADABLE');
@@ -54,7 +54,7 @@ describe('Audio of an unsupported kind', () => {
   });
 
   it('is named if it is MPEG-TS with encrypted packets', async () => {
-    const video = Uint8Array.from(await fromRoot('inference/test/audio/cases/video_h264_aac.mpegts'));
+    const video = Uint8Array.from(await caseOf('video_h264_aac.mpegts'));
     // All but the tables: the packets of data have other bits and the mark.
     for (let at = 3 * 188; at < video.length; at += 188) {
       video[at + 3] = (video[at + 3] ?? 0) | 0x80;
@@ -64,9 +64,9 @@ describe('Audio of an unsupported kind', () => {
   });
 
   it('is named if it is AAC in LATM frames, alone and in MPEG-TS, whole and in chunks', async () => {
-    const alone = await refusal(await fromRoot('inference/test/audio/cases/he_aac.loas'));
+    const alone = await refusal(await caseOf('he_aac.loas'));
     expect(alone.message).to.contain('AAC in LOAS/LATM frames').and.to.contain(CONVERT);
-    const video = await fromRoot('inference/test/audio/cases/he_aac_latm.mpegts');
+    const video = await caseOf('he_aac_latm.mpegts');
     for (const given of [video, inParts(video, 1_000)]) {
       const error = await refusal(given);
       expect(error.message).to.contain('only unsupported audio: AAC in LATM frames.').and.to.contain(CONVERT);

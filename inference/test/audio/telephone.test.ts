@@ -6,16 +6,12 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { PcmFileDecoder } from '../../src/media/audio/decoders/pcm-file.js';
 import { readWavHeader } from '../../src/media/audio/decoders/wav.js';
-import { expectSame, inParts, refusal, transcribe } from './read-audio.js';
+import { caseOf, expectSame, inParts, needsFfmpeg, refusal, transcribe } from './read-audio.js';
 import { chunk } from './wav-file.js';
 
 const MS = 2;
 const IMA = 17;
 const GSM = 49;
-
-async function caseOf(name: string): Promise<Uint8Array> {
-  return new Uint8Array(await readFile(new URL(`../../../test/audio/cases/${name}`, import.meta.url)));
-}
 
 /** The decoded samples before mixing and resampling, interleaved in 16 bits. */
 async function samplesOf(content: Uint8Array): Promise<Buffer> {
@@ -103,7 +99,7 @@ describe('Telephone speech in WAV', () => {
   }
 
   it('matches ffmpeg on its own encodings: both kinds of ADPCM, mono and stereo, whole and truncated', async function () {
-    if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
+    needsFfmpeg(this);
     const dir = await mkdtemp(join(tmpdir(), 'heimdex-telephone-'));
     try {
       for (const codec of ['adpcm_ms', 'adpcm_ima_wav']) {

@@ -8,9 +8,9 @@ import type { TimedBlock } from '../../src/media/audio/decoders/packet-decoder.j
 import { findTransportLayout } from '../../src/media/audio/transport-layout.js';
 import { inRepository } from '../support/paths.js';
 import { errorOf } from '../support/rejection.js';
-import { alike, expectSame, fromRoot, inParts, transcribe } from './read-audio.js';
+import { alike, caseOf, expectSame, inParts, needsFfmpeg, transcribe } from './read-audio.js';
 
-const VIDEO = 'inference/test/audio/cases/video_h264_aac.mpegts';
+const VIDEO = 'video_h264_aac.mpegts';
 const PACKET_BYTES = 188;
 
 /** Packets with bytes before and after each. */
@@ -30,7 +30,7 @@ function sectionPacket(pid: number, section: readonly number[]): Uint8Array {
 
 describe('MPEG-TS', () => {
   it('with a timestamp before each packet, or a checksum after it, has the samples of the plain one', async () => {
-    const video = await fromRoot(VIDEO);
+    const video = await caseOf(VIDEO);
     const plain = await transcribe(video);
     for (const content of [wrapped(video, 4, 0), wrapped(video, 0, 16)]) {
       for (const given of [content, inParts(content, 1_000)]) expectSame(await transcribe(given), plain);
@@ -38,7 +38,7 @@ describe('MPEG-TS', () => {
   });
 
   it('cut in the middle of a packet is read from the next on', async () => {
-    const video = await fromRoot(VIDEO);
+    const video = await caseOf(VIDEO);
     const plain = await transcribe(video);
     // The part of a packet before the first one, as if the file had begun earlier.
     for (const part of [1, 100, 187]) {
@@ -49,7 +49,7 @@ describe('MPEG-TS', () => {
   });
 
   it('with packets of data (PES) that have no time of their own is read to its end', async () => {
-    const video = await fromRoot(VIDEO);
+    const video = await caseOf(VIDEO);
     const plain = await transcribe(video);
     const untimed = Buffer.from(video);
     let begun = 0;
@@ -67,7 +67,7 @@ describe('MPEG-TS', () => {
   });
 
   it('with a program map in several packets, which others lie between, is read', async () => {
-    const video = await fromRoot(VIDEO);
+    const video = await caseOf(VIDEO);
     const plain = await transcribe(video);
     const descriptor = [0x80, 200, ...new Uint8Array(200)];
     const streams = [27, 0xe1, 0, 0xf0, 0, 15, 0xe1, 1, 0xf0, 0];
@@ -85,7 +85,7 @@ describe('MPEG-TS', () => {
   });
 
   it('with several programs is read as the first that has audio', async () => {
-    const video = await fromRoot(VIDEO);
+    const video = await caseOf(VIDEO);
     const plain = await transcribe(video);
     // Network information, a program of video alone, that of the audio, and one without a map.
     const programs = [0, 16, 7, 0xe200, 1, 0xf000, 9, 0xe300].flatMap((value) => [value >> 8, value & 0xff]);
@@ -100,7 +100,7 @@ describe('MPEG-TS', () => {
   });
 
   it('is read with the audio that FFmpeg writes into M2TS as private data, or by a number of Blu-ray', async function () {
-    if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
+    needsFfmpeg(this);
     const dir = await mkdtemp(join(tmpdir(), 'heimdex-m2ts-'));
     try {
       const speech = inRepository('demo/samples/speech/party.flac');
@@ -130,7 +130,7 @@ describe('MPEG-TS', () => {
 
 describe('AAC in MPEG-TS', () => {
   it('is read beside private data that is no audio, or FLAC, which begins like AAC', async function () {
-    if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
+    needsFfmpeg(this);
     const tone = ['-v', 'error', '-f', 'lavfi', '-t', '0.5', '-i', 'sine=r=48000'];
     const maps = ['-map', '0', '-map', '0', '-c:a:0', 'flac', '-c:a:1', 'aac', '-f', 'mpegts', '-'];
     const { stdout } = spawnSync('ffmpeg', [...tone, ...maps]);
@@ -146,7 +146,7 @@ describe('AAC in MPEG-TS', () => {
   });
 
   it('is read through a frame whose header claims several blocks of samples', async () => {
-    const content = await fromRoot('inference/test/audio/cases/video_h264_aac.mpegts');
+    const content = await caseOf('video_h264_aac.mpegts');
     const whole = await transcribe(content);
     const damaged = Buffer.from(content);
     // The rate and the channels of its frames, and the last byte of a header without damage.
@@ -161,7 +161,7 @@ describe('AAC in MPEG-TS', () => {
 
 describe('AAC without a container', () => {
   it('cut in the middle of a frame is read from the next on', async () => {
-    const content = await fromRoot('inference/test/audio/cases/adts.aac');
+    const content = await caseOf('adts.aac');
     const whole = await transcribe(content);
     const cut = await transcribe(content.subarray(100));
     expect(cut.track?.codec).to.equal('AAC');
@@ -169,7 +169,7 @@ describe('AAC without a container', () => {
   });
 
   it('is read behind a frame whose header is damaged', async () => {
-    const frames = framesOf(await fromRoot('inference/test/audio/cases/adts.aac'));
+    const frames = framesOf(await caseOf('adts.aac'));
     const whole = await transcribe(Buffer.concat(frames));
     const damaged = frames.map((frame) => Uint8Array.from(frame));
     // It would have two blocks of samples, which no encoder writes.
@@ -180,7 +180,7 @@ describe('AAC without a container', () => {
   });
 
   it('loses only the frames that are damaged, in however many positions', async () => {
-    const frames = framesOf(await fromRoot('inference/test/audio/cases/adts.aac'));
+    const frames = framesOf(await caseOf('adts.aac'));
     const format = { codec: 'aac', sampleRateHz: 16_000, channelCount: 1, description: undefined } as const;
     const decoder = await createAacDecoder(format, { splits: 5, jumpsBack: 0 });
     for (const [index, frame] of frames.entries())
@@ -192,7 +192,7 @@ describe('AAC without a container', () => {
   });
 
   it('whose times come closer than its frames last is cut where they are 0.15 s behind, as other codecs are', async () => {
-    const frames = framesOf(await fromRoot('inference/test/audio/cases/adts.aac'));
+    const frames = framesOf(await caseOf('adts.aac'));
     const format = { codec: 'aac', sampleRateHz: 16_000, channelCount: 1, description: undefined } as const;
     const decoder = await createAacDecoder(format);
     // FFmpeg joins a file that begins with what its edit list leaves out like this.
@@ -204,7 +204,7 @@ describe('AAC without a container', () => {
   });
 
   it('is read up to where it is damaged in too many positions', async () => {
-    const frames = framesOf(await fromRoot('inference/test/audio/cases/adts.aac'));
+    const frames = framesOf(await caseOf('adts.aac'));
     const good = Array.from({ length: 300 }, (_, index) => frames[index % frames.length] as Uint8Array);
     const format = { codec: 'aac', sampleRateHz: 16_000, channelCount: 1, description: undefined } as const;
     const decoder = await createAacDecoder(format, { splits: 10, jumpsBack: 0 });

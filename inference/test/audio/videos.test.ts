@@ -2,7 +2,18 @@ import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
 import { Random } from '../support/random.js';
 import { box, mp4File } from './mp4-file.js';
-import { alike, apeTag, expectSame, fromRoot, inParts, open, refusal, transcribe } from './read-audio.js';
+import {
+  alike,
+  apeTag,
+  caseOf,
+  expectSame,
+  fixture,
+  fromRoot,
+  inParts,
+  open,
+  refusal,
+  transcribe,
+} from './read-audio.js';
 
 const MIB = 1_048_576;
 
@@ -46,7 +57,7 @@ describe('A video', () => {
   });
 
   it('is read to its end if the media of a fragment is larger than what is retained', async () => {
-    const bytes = Buffer.from(await fromRoot('inference/test/audio/cases/fragmented_video_16k_pieces.mp4'));
+    const bytes = Buffer.from(await caseOf('fragmented_video_16k_pieces.mp4'));
     const media = bytes.indexOf('mdat') - 4;
     const between = 17 * MIB;
     const large = Buffer.concat([bytes.subarray(0, media + 8), Buffer.alloc(between), bytes.subarray(media + 8)]);
@@ -185,7 +196,7 @@ describe('A damaged video', () => {
 
   for (const name of VIDEOS) {
     it(`is read up to its end if truncated, with a warning: ${name}`, async () => {
-      const bytes = await fromRoot(`inference/test/audio/cases/${name}`);
+      const bytes = await caseOf(name);
       const whole = await transcribe(bytes);
       const { samples, warnings } = await transcribe(
         inParts(bytes.subarray(0, Math.floor(bytes.length * 0.7) + 1), 4_096),
@@ -200,7 +211,7 @@ describe('A damaged video', () => {
     });
 
     it(`does not fail unexpectedly with any wrong bits: ${name}`, async () => {
-      const bytes = await fromRoot(`inference/test/audio/cases/${name}`);
+      const bytes = await caseOf(name);
       for (const seed of [1, 2]) {
         const random = new Random(seed);
         const damaged = bytes.slice();
@@ -220,7 +231,7 @@ describe('A damaged video', () => {
 describe('A stream of frames', () => {
   for (const name of ['video_h264_aac.mpegts', 'adts.aac']) {
     it(`is read after damage: ${name}`, async () => {
-      const bytes = await fromRoot(`inference/test/audio/cases/${name}`);
+      const bytes = await caseOf(name);
       const whole = await transcribe(bytes);
       const damaged = Buffer.concat([bytes.subarray(0, 11_000), new Uint8Array(333), bytes.subarray(11_000)]);
       for (const given of [damaged, inParts(damaged, 1_000)]) {
@@ -234,7 +245,7 @@ describe('A stream of frames', () => {
   }
 
   it('of AAC may have tags around it, and between concatenated segments', async () => {
-    const bytes = await fromRoot('inference/test/audio/cases/adts.aac');
+    const bytes = await caseOf('adts.aac');
     const before = Buffer.concat([Buffer.from('ID3\x04\x00\x00\x00\x00\x07\x68', 'latin1'), new Uint8Array(1_000)]);
     const after = Buffer.concat([apeTag(100_000), Buffer.from('TAG'), new Uint8Array(125)]);
     const { samples, warnings } = await transcribe(inParts(Buffer.concat([before, bytes, before, bytes, after]), 777));
@@ -256,7 +267,7 @@ describe('Concatenated files', () => {
 
   it('of Ogg with different codecs and rates are decoded sequentially', async () => {
     const names = ['speech-48k-stereo.opus', 'speech-8k-mono.vorbis.ogg', 'speech-48k-mono.flac.ogg'];
-    const parts = await Promise.all(names.map((name) => fromRoot(`inference/test/audio/fixtures/${name}`)));
+    const parts = await Promise.all(names.map((name) => fixture(name)));
     const { samples, warnings } = await transcribe(inParts(Buffer.concat(parts), 777));
     expect(samples.length).to.be.closeTo(3 * 32_000, 4);
     expect(warnings).to.deep.equal([]);
@@ -264,7 +275,7 @@ describe('Concatenated files', () => {
 
   it('of AAC with different rates are decoded sequentially', async () => {
     const names = ['adts.aac', 'aac_lc_then_he.aac', 'adts.aac'];
-    const parts = await Promise.all(names.map((name) => fromRoot(`inference/test/audio/cases/${name}`)));
+    const parts = await Promise.all(names.map((name) => caseOf(name)));
     const { samples, warnings } = await transcribe(inParts(Buffer.concat(parts), 777));
     expect(samples.length / 16_000).to.be.closeTo(3.072 + 6.223 + 3.072, 0.001);
     const again = alike(samples.subarray(0, 49_152), samples.subarray(-49_152), 16);

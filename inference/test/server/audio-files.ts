@@ -1,10 +1,11 @@
-import { execFile, spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createInferenceClient, type InferenceClient } from '@heimdex/client';
 import { expect } from 'chai';
 import { mp4File } from '../audio/mp4-file.js';
+import { needsFfmpeg } from '../audio/read-audio.js';
 import { pcm16 } from '../audio/wav-file.js';
 import type { ServedVolume } from '../fixtures/serve-volume.js';
 import type { ServerProcess } from '../fixtures/server-process.js';
@@ -125,10 +126,7 @@ export function testArrivingFiles(served: () => ServedVolume): void {
   });
 
   it('are accepted from ffmpeg through a pipe, in containers written without a known end', async function () {
-    if (spawnSync('ffmpeg', ['-version']).status !== 0) {
-      console.log('      skipped: ffmpeg is not installed');
-      return this.skip();
-    }
+    needsFfmpeg(this);
     const whole = await unary(client, await readFile(join(DEMO, 'models.flac')), {});
     const models = join(DEMO, 'models.flac');
     const command = `ffmpeg -v error -i "$0" -f wav - | "$1" "$2" transcribe - -a "$3"`;
