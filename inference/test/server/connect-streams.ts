@@ -68,6 +68,7 @@ export function itStreamsOverConnect(served: () => Served): void {
       const said = events.flatMap((event) => (event.case === 'segment' ? [event.value.text] : [])).join('');
       const whole = await served().whole();
       expect(said.trim()).to.equal(whole.text);
+      expect(events.map((event) => event.case)).to.include('progress');
       const last = events.at(-1);
       expect(last?.case === 'summary' && last.value.durationSeconds).to.equal(whole.durationSeconds);
     });

@@ -95,25 +95,6 @@ describe('speech with Moonshine', () => {
     expect(result.error.message).to.match(/^Moonshine does not support live\. Serve Whisper/);
   });
 
-  it('transcribes a stream, in chunks of any size, like the file', async () => {
-    const content = await sample('search.flac');
-    const expected = await whole();
-    const chunks = Array.from({ length: Math.ceil(content.length / 3001) }, (_, index) =>
-      audioMessage(content.subarray(index * 3001, (index + 1) * 3001)),
-    );
-    const result = await stream([START, ...chunks]);
-    if (!result.ok) throw new Error(result.error.message);
-    const cases = result.value.map(({ message }) => message.case);
-    expect(cases.at(-1)).to.equal('summary');
-    expect(cases).to.include('progress');
-    const text = result.value
-      .flatMap(({ message }) => (message.case === 'segment' ? [message.value.text] : []))
-      .join('');
-    expect(text.trim()).to.equal(expected.text);
-    const last = result.value.at(-1)?.message;
-    expect(last?.case === 'summary' && last.value.durationSeconds).to.equal(expected.durationSeconds);
-  });
-
   /** A video of some MiB whose index is at its end, with the speech of a sample. */
   async function indexLastVideo(name: string, mib: number): Promise<StreamRequest[]> {
     const { samples } = await samplesOf(await sample(name));
