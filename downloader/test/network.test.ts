@@ -1,47 +1,28 @@
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
 import { type AddressInfo, createServer as createSocketServer } from 'node:net';
-import { join } from 'node:path';
 import { expect } from 'chai';
 import { loadConfig } from '../src/config.js';
-import { type ChildResult, runChild } from './support/child.js';
-import { runHere, testEnvironment } from './support/program.js';
-import { type ForwardProxy, startProxy } from './support/proxy.js';
-import { speechRepository } from './support/repositories.js';
-import { startTlsFront, type TlsFront } from './support/tls-front.js';
-import { useHub } from './support/use-hub.js';
+import { startProxy } from './support/proxy.js';
+import { useProxy } from './support/use-proxy.js';
 
 const TOKEN = 'hf_right';
 
 describe('the way to the hub', () => {
-  const { dir, hub, env } = useHub({ token: TOKEN });
-  let proxy: ForwardProxy;
-
-  beforeEach(async () => {
-    proxy = await startProxy();
-  });
-  afterEach(() => proxy.close());
-
-  /** Runs in this process, except with NODE_EXTRA_CA_CERTS, which Node.js reads when it starts. */
-  async function run(endpoint: string, more: NodeJS.ProcessEnv): Promise<ChildResult> {
-    const env = testEnvironment(dir.path, endpoint, more);
-    return more.NODE_EXTRA_CA_CERTS === undefined ? runHere([], env) : runChild([], env);
-  }
+  const { hub, proxy, run } = useProxy();
 
   it('leads through HTTP_PROXY', async () => {
-    const result = await run(hub.url, { HTTP_PROXY: proxy.url });
+    const result = await run(hub.url, { HTTP_PROXY: proxy().url });
     expect(result.status, result.stderr).to.equal(0);
-    expect(proxy.asked.filter((url) => url.startsWith(hub.url)).length).to.be.greaterThan(2);
-    expect(proxy.asked.filter((url) => url.startsWith(hub.cdnUrl)).length).to.be.greaterThan(0);
+    expect(proxy().asked.filter((url) => url.startsWith(hub.url)).length).to.be.greaterThan(2);
+    expect(proxy().asked.filter((url) => url.startsWith(hub.cdnUrl)).length).to.be.greaterThan(0);
   });
 
   it('passes by the proxy for hosts in NO_PROXY', async () => {
-    const result = await run(hub.url, { HTTP_PROXY: proxy.url, NO_PROXY: 'localhost,127.0.0.1' });
+    const result = await run(hub.url, { HTTP_PROXY: proxy().url, NO_PROXY: 'localhost,127.0.0.1' });
     expect(result.status, result.stderr).to.equal(0);
-    expect(proxy.asked).to.deep.equal([]);
+    expect(proxy().asked).to.deep.equal([]);
   });
 
   it('passes by the proxy for subdomains, ranges of addresses and ports in NO_PROXY, as in curl, Python and Go', () => {
@@ -74,14 +55,13 @@ describe('the way to the hub', () => {
   });
 
   it('reports a proxy that cannot be reached: exit 5', async () => {
-    const gone = proxy.url;
-    await proxy.close();
-    const result = await run(hub.url, { HTTP_PROXY: gone, DOWNLOAD_ATTEMPTS: '2' });
+    const gone = await startProxy();
+    await gone.close();
+    const result = await run(hub.url, { HTTP_PROXY: gone.url, DOWNLOAD_ATTEMPTS: '2' });
     expect(result.status, result.stderr).to.equal(5);
     expect(result.stderr)
-      .to.include(`cannot be reached through the proxy ${new URL(gone).host} or`)
+      .to.include(`cannot be reached through the proxy ${new URL(gone.url).host} or`)
       .and.include('proxy variables');
-    proxy = await startProxy();
   });
 
   for (const [status, retries, says] of [
@@ -190,202 +170,4 @@ describe('the way to the hub', () => {
         .and.not.match(/"stack"|hunter2/);
     });
   }
-
-  it('refuses a token that no header can hold, without showing it: exit 2', async () => {
-    const result = await runHere([], env({ HF_TOKEN: 'hf_one\nhf_two' }));
-    expect(result.status, result.stderr).to.equal(2);
-    expect(result.stderr).to.include('HF_TOKEN').and.not.include('hf_one');
-    const path = join(dir.path, 'token');
-    await writeFile(path, 'hf_\u4e2d\n');
-    const fromFile = await runHere([], env({ HF_TOKEN_PATH: path }));
-    expect(fromFile.status, fromFile.stderr).to.equal(2);
-    expect(fromFile.stderr).to.include(path);
-  });
-
-  it('reports a token file that cannot be read; only the default one may be missing: exit 2', async () => {
-    const missing = join(dir.path, 'no-token');
-    await mkdir(join(dir.path, 'home', 'token'), { recursive: true });
-    for (const [where, path] of [
-      [{ HF_TOKEN_PATH: missing }, missing],
-      [{ HF_HOME: join(dir.path, 'home') }, join(dir.path, 'home', 'token')],
-    ] as const) {
-      const result = await runHere([], env(where));
-      expect(result.status, result.stderr).to.equal(2);
-      expect(result.stderr).to.include(`HF_TOKEN_PATH: ${path} cannot be read: `);
-    }
-    expect((await runHere([], env({ HF_HOME: missing }))).status).to.equal(0);
-  });
-
-  it('ignores the default token file of another user, and reports one that HF_TOKEN_PATH names', () => {
-    const { HF_HUB_CACHE, HF_HOME = '' } = testEnvironment(dir.path, hub.url);
-    const user = process.geteuid?.() ?? 0;
-    // The directory of the test is of mode 700.
-    if (user === 0) process.seteuid?.(65_534);
-    else chmodSync(dir.path, 0);
-    try {
-      expect(loadConfig({ HF_HUB_CACHE, HF_HOME }).token()).to.equal(undefined);
-      const named = loadConfig({ HF_HUB_CACHE, HF_TOKEN_PATH: join(HF_HOME, 'token') });
-      expect(() => named.token()).to.throw(/HF_TOKEN_PATH: .* cannot be read: EACCES/);
-    } finally {
-      if (user === 0) process.seteuid?.(0);
-      else chmodSync(dir.path, 0o700);
-    }
-  });
-
-  it('takes the old name of HF_TOKEN, and says which token the hub rejects: exit 4', async () => {
-    await hub.publish({ ...speechRepository(), name: 'acme/private', private: true });
-    const HF_TOKEN_PATH = join(dir.path, 'old-token');
-    await writeFile(HF_TOKEN_PATH, 'hf_wrong');
-    const settings = { ASR_MODEL: 'acme/private', HF_TOKEN_PATH };
-    for (const [variables, from] of [
-      [{}, HF_TOKEN_PATH],
-      [{ HUGGING_FACE_HUB_TOKEN: 'hf_wrong' }, 'HUGGING_FACE_HUB_TOKEN'],
-      [{ HF_TOKEN: 'hf_wrong', HUGGING_FACE_HUB_TOKEN: TOKEN }, 'HF_TOKEN'],
-    ] as const) {
-      const result = await runHere([], env({ ...settings, ...variables }));
-      expect(result.status, result.stderr).to.equal(4);
-      expect(result.stderr)
-        .to.include(`The token in ${from} was rejected`)
-        .and.include('or remove it if the repository is public');
-    }
-    const right = await runHere([], env({ ...settings, HUGGING_FACE_HUB_TOKEN: TOKEN }));
-    expect(right.status, right.stderr).to.equal(0);
-  });
-
-  it('does not send the token that a login has saved if HF_HUB_DISABLE_IMPLICIT_TOKEN is set', () => {
-    const HF_HOME = join(dir.path, 'home');
-    const HF_TOKEN_PATH = join(HF_HOME, 'token');
-    mkdirSync(HF_HOME);
-    writeFileSync(HF_TOKEN_PATH, TOKEN);
-    const sent = (more: NodeJS.ProcessEnv) => loadConfig({ HF_HUB_CACHE: dir.path, HF_HOME, ...more }).token()?.value;
-    const HF_HUB_DISABLE_IMPLICIT_TOKEN = '1';
-    expect(sent({})).to.equal(TOKEN);
-    expect(sent({ HF_HUB_DISABLE_IMPLICIT_TOKEN })).to.equal(undefined);
-    expect(sent({ HF_HUB_DISABLE_IMPLICIT_TOKEN, HF_TOKEN_PATH })).to.equal(TOKEN);
-    expect(sent({ HF_HUB_DISABLE_IMPLICIT_TOKEN, HF_TOKEN: 'hf_given' })).to.equal('hf_given');
-  });
-
-  it('expands ~ and variables in the path of the token', async () => {
-    await hub.publish({ ...speechRepository(), name: 'acme/private', private: true });
-    await mkdir(join(dir.path, 'home', 'hf'), { recursive: true });
-    await writeFile(join(dir.path, 'home', 'hf', 'token'), `${TOKEN}\n`);
-    const settings = { ASR_MODEL: 'acme/private', HOME: join(dir.path, 'home') };
-    for (const where of [{ HF_TOKEN_PATH: '$HOME/hf/token' }, { HF_TOKEN_PATH: '', HF_HOME: '~/hf' }]) {
-      const result = await runHere([], env({ ...settings, ...where }));
-      expect(result.status, result.stderr).to.equal(0);
-    }
-  });
-
-  describe('over TLS with a certificate of an own authority', () => {
-    let front: TlsFront;
-
-    beforeEach(async () => {
-      front = await startTlsFront(dir.path, hub.url, hub.cdnUrl);
-    });
-    afterEach(() => front.close());
-
-    it('is refused immediately without the certificate, and the error names the variable: exit 5', async () => {
-      const result = await run(front.url, {});
-      expect(result.status, result.stderr).to.equal(5);
-      expect(result.stderr).to.include('NODE_EXTRA_CA_CERTS=/path/ca.pem').and.not.include('retrying');
-    });
-
-    it('is refused with the advice to name the same file to Node.js if another variable names one: exit 5', async () => {
-      const SSL_CERT_FILE = front.caPath;
-      const result = await runHere([], env({ HF_ENDPOINT: front.url, SSL_CERT_FILE, LOG_FORMAT: 'human' }));
-      expect(result.status, result.stderr).to.equal(5);
-      expect(result.stderr).to.include('NODE_EXTRA_CA_CERTS="$SSL_CERT_FILE" heimdex-downloader');
-    });
-
-    it('is trusted with NODE_EXTRA_CA_CERTS', async () => {
-      const result = await run(front.url, { NODE_EXTRA_CA_CERTS: front.caPath });
-      expect(result.status, result.stderr).to.equal(0);
-    });
-
-    it('leads through HTTPS_PROXY', async () => {
-      // Without a scheme the proxy is reached over http.
-      const HTTPS_PROXY = new URL(proxy.url).host;
-      const result = await run(front.url, { NODE_EXTRA_CA_CERTS: front.caPath, HTTPS_PROXY });
-      expect(result.status, result.stderr).to.equal(0);
-      expect(new Set(proxy.asked)).to.deep.equal(new Set([new URL(front.url).host]));
-    });
-
-    it('leads through HTTPS_PROXY to a hub that is named by its number', async () => {
-      const result = await run(front.numberUrl, { NODE_EXTRA_CA_CERTS: front.caPath, HTTPS_PROXY: proxy.url });
-      expect(result.status, result.stderr).to.equal(0);
-    });
-
-    it('is refused if the certificate is for another address, with and without a proxy: exit 5', async () => {
-      const other = await startTlsFront(dir.path, hub.url, hub.cdnUrl, { ip: '127.0.0.2' });
-      for (const way of [{ HTTPS_PROXY: proxy.url }, {}]) {
-        const result = await run(other.numberUrl, { NODE_EXTRA_CA_CERTS: other.caPath, ...way });
-        expect(result.status, result.stderr).to.equal(5);
-        expect(result.stderr).to.include('ERR_TLS_CERT_ALTNAME_INVALID: ').and.include('issue a valid one');
-      }
-      await other.close();
-    });
-
-    it('is refused immediately if the certificate is not valid yet, and the error names the clock: exit 5', async () => {
-      const future = await startTlsFront(dir.path, hub.url, hub.cdnUrl, { validFrom: new Date('2200-01-01') });
-      const result = await run(future.url, { NODE_EXTRA_CA_CERTS: future.caPath });
-      await future.close();
-      expect(result.status, result.stderr).to.equal(5);
-      expect(result.stderr)
-        .to.include('CERT_NOT_YET_VALID')
-        .and.include("this machine's clock")
-        .and.not.include('retrying');
-    });
-
-    it('is refused immediately if the certificate itself is wrong, and the error has the reason: exit 5', async () => {
-      const wrong = await startTlsFront(dir.path, hub.url, hub.cdnUrl, { isForServers: false });
-      const result = await run(wrong.url, { NODE_EXTRA_CA_CERTS: wrong.caPath });
-      await wrong.close();
-      expect(result.status, result.stderr).to.equal(5);
-      expect(result.stderr).to.include('is not trusted (INVALID_PURPOSE: ').and.not.include('retrying');
-    });
-
-    it('is refused immediately if the other end has none, and the error names the proxy on the way: exit 5', async () => {
-      const direct = await run(hub.url.replace('http:', 'https:'), {});
-      expect(direct.status, direct.stderr).to.equal(5);
-      expect(direct.stderr).to.include('Write http:// instead of https://').and.not.include('retrying');
-      const HTTPS_PROXY = proxy.url.replace('http:', 'https:');
-      const result = await run(front.url, { HTTPS_PROXY });
-      expect(result.status, result.stderr).to.equal(5);
-      expect(result.stderr)
-        .to.include(`through the proxy ${new URL(proxy.url).host} over TLS`)
-        .and.not.include('retrying');
-    });
-
-    it('is retried if the handshake fails, and the error has the reason of OpenSSL: exit 5', async () => {
-      // The alert of a server that speaks another version of TLS.
-      const other = createSocketServer((socket) =>
-        socket.once('data', () => socket.end('\x15\x03\x01\x00\x02\x02\x46', 'latin1')),
-      );
-      await once(other.listen(0, '127.0.0.1'), 'listening');
-      const { port } = other.address() as AddressInfo;
-      const result = await run(`https://127.0.0.1:${port}`, { DOWNLOAD_ATTEMPTS: '2' });
-      other.close();
-      expect(result.status, result.stderr).to.equal(5);
-      expect(result.stderr).to.match(/retrying.*\n.*closed the connection \(tlsv1 alert protocol version\)/);
-    });
-
-    it('is refused if the certificate of a proxy is not trusted, and the error names the proxy: exit 5', async () => {
-      const result = await run('https://hub.invalid', { HTTPS_PROXY: front.url });
-      expect(result.status, result.stderr).to.equal(5);
-      expect(result.stderr).to.include(`of hub.invalid, or of the proxy ${new URL(front.url).host}, is not trusted`);
-    });
-
-    it('is never left for an unencrypted address', async () => {
-      hub.faults.add({
-        on: { server: 'hub', kind: 'resolve' },
-        do: { type: 'redirect', location: `${hub.cdnUrl}/anything` },
-        times: 1,
-      });
-      const front2 = await startTlsFront(dir.path, hub.url, 'http://never');
-      const result = await run(front2.url, { NODE_EXTRA_CA_CERTS: front2.caPath });
-      await front2.close();
-      expect(result.status, result.stderr).to.equal(5);
-      expect(result.stderr).to.include('REDIRECT_REFUSED');
-    });
-  });
 });
