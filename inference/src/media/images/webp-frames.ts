@@ -25,16 +25,14 @@ function withAlphaFlag(content: Uint8Array): Uint8Array {
   const flags = content[FLAGS_AT] ?? 0;
   if (latin1(content, RIFF_HEADER_BYTES, RIFF_HEADER_BYTES + 4) !== 'VP8X') return content;
   if ((flags & (HAS_ALPHA | IS_ANIMATION)) !== 0) return content;
-  const view = viewOf(content);
-  let at = RIFF_HEADER_BYTES;
-  while (at + CHUNK_HEADER_BYTES <= content.length && latin1(content, at, at + 4) !== 'VP8L') {
-    const size = view.getUint32(at + 4, true);
-    at += CHUNK_HEADER_BYTES + size + (size % 2);
+  for (const { type, at } of chunksIn(content, content.length)) {
+    if (type !== 'VP8L') continue;
+    if (((content[at + CHUNK_HEADER_BYTES + ALPHA_AT] ?? 0) & HAS_ALPHA) === 0) return content;
+    const flagged = Uint8Array.from(content);
+    flagged[FLAGS_AT] = flags | HAS_ALPHA;
+    return flagged;
   }
-  if (((content[at + CHUNK_HEADER_BYTES + ALPHA_AT] ?? 0) & HAS_ALPHA) === 0) return content;
-  const flagged = Uint8Array.from(content);
-  flagged[FLAGS_AT] = flags | HAS_ALPHA;
-  return flagged;
+  return content;
 }
 
 /**
@@ -43,27 +41,32 @@ function withAlphaFlag(content: Uint8Array): Uint8Array {
  * 9649, sections 2.3, 2.4 and 2.7.1.4.
  */
 export function withFirstFrame(content: Uint8Array): Uint8Array {
-  const view = viewOf(content);
   if (content.length < RIFF_HEADER_BYTES) return content;
-  const end = UNCOUNTED_BYTES + view.getUint32(4, true);
+  const end = UNCOUNTED_BYTES + viewOf(content).getUint32(4, true);
   if (end > content.length) return content;
   const kept: Uint8Array[] = [];
-  let [from, at, frames] = [0, RIFF_HEADER_BYTES, 0];
-  while (at + CHUNK_HEADER_BYTES <= end) {
-    const size = view.getUint32(at + 4, true);
-    const next = at + CHUNK_HEADER_BYTES + size + (size % 2);
+  let [from, frames] = [0, 0];
+  for (const { type, at, next } of chunksIn(content, end)) {
     if (next > end) return content;
-    if (latin1(content, at, at + 4) === 'ANMF') {
-      frames += 1;
-      if (frames > 1) {
-        kept.push(content.subarray(from, at));
-        from = next;
-      }
-    }
-    at = next;
+    if (type !== 'ANMF') continue;
+    frames += 1;
+    if (frames === 1) continue;
+    kept.push(content.subarray(from, at));
+    from = next;
   }
   if (kept.length === 0) return content;
   const still = Buffer.concat([...kept, content.subarray(from, end)]);
   still.writeUInt32LE(still.length - UNCOUNTED_BYTES, 4);
   return still;
+}
+
+/** The chunks of a file up to an offset: where each one begins and, behind it, the next. The last may be longer than the file. */
+function* chunksIn(content: Uint8Array, end: number) {
+  const view = viewOf(content);
+  for (let at = RIFF_HEADER_BYTES; at + CHUNK_HEADER_BYTES <= end; ) {
+    const size = view.getUint32(at + 4, true);
+    const next = at + CHUNK_HEADER_BYTES + size + (size % 2);
+    yield { type: latin1(content, at, at + 4), at, next };
+    at = next;
+  }
 }
