@@ -54,7 +54,7 @@ export function freeSizes({ graph }: OnnxModel): boolean {
 export function fuseHeads(model: OnnxModel, read: ReadTensor): boolean {
   const { graph } = model;
   const graphIndex = new GraphIndex(graph);
-  const grids = STRIDES.map((stride) => branchesOf(stride, graphIndex));
+  const grids = STRIDES.map((stride) => branchesAt(stride, graphIndex));
   const fused: Pick<OnnxGraph, 'nodes' | 'initializers'>[] = [];
   for (const [index, branches] of grids.entries()) {
     const one = branches && fusedHead(STRIDES[index] as number, branches, graphIndex, read, model);
@@ -72,7 +72,7 @@ export function fuseHeads(model: OnnxModel, read: ReadTensor): boolean {
 }
 
 /** The branches of a grid, in the order of KINDS; undefined unless all are as in YuNet's file. */
-function branchesOf(stride: number, graphIndex: GraphIndex): readonly Branch[] | undefined {
+function branchesAt(stride: number, graphIndex: GraphIndex): readonly Branch[] | undefined {
   const branches: Branch[] = [];
   for (const kind of KINDS) {
     const output = `${kind}_${stride}`;
