@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
+import { expect } from 'chai';
 import { run } from '../../src/run.js';
 
 /** One line of the log. */
@@ -74,6 +75,13 @@ class Collector extends Writable {
     this.onLine(chunk);
     done();
   }
+}
+
+/** The run ended well, and every byte on the volume is right. `env` is the one to verify it with. */
+export async function expectVerified(result: ProgramResult, env: NodeJS.ProcessEnv): Promise<void> {
+  expect(result.status, result.stderr).to.equal(0);
+  const verified = await runHere(['verify'], env);
+  expect(verified.status, verified.stderr).to.equal(0);
 }
 
 /** The log's last line: the summary or the error. */
