@@ -168,7 +168,10 @@ const server = [
     'spec-and-transcribe-without-runtime',
     'The parent process imports these files of a family: they must not load the runtime.',
     { path: '^inference/src/models/([^/]+/(spec|transcribe)|items|model|speech/speech|registry)\\.ts$' },
-    { path: npm('onnxruntime-node', 'onnxruntime-common', '@huggingface/transformers', 'sharp'), reachable: true },
+    {
+      path: npm('onnxruntime-node', 'onnxruntime-common', '@huggingface/transformers', 'sharp', '@napi-rs/image'),
+      reachable: true,
+    },
   ),
   never(
     'domain-knows-no-grpc',

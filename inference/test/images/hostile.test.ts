@@ -4,10 +4,10 @@ import { InferenceError } from '../../src/errors.js';
 import { withoutExif } from '../../src/media/images/exif.js';
 import { checkItems, checkParts } from '../../src/media/images/heif-limits.js';
 import { configureImageDecoding, decodeImage, decodePixels, readImageHeader } from '../../src/media/images/index.js';
-import { readablePng } from '../../src/media/images/png-chunks.js';
+import { barePng, pngChunk, readablePng } from '../../src/media/images/png-chunks.js';
 import { limitWasmMemory } from '../../src/media/images/thread/wasm-memory.js';
 import { withFirstFrame } from '../../src/media/images/webp-frames.js';
-import { imageErrorOf, imageFixture, imageOf } from '../support/image-files.js';
+import { halves, imageErrorOf, imageFixture, imageOf } from '../support/image-files.js';
 import { Random } from '../support/random.js';
 
 const FILES = [
@@ -250,6 +250,21 @@ describe('damaged images', () => {
       image: await imageOf(plain),
     });
     expect((await imageErrorOf(file.subarray(0, 50))).code).to.equal('IMAGE_UNREADABLE');
+  });
+
+  it('hides all of a PNG that its pixels do not need from its decoder, which would unpack 500 MB of a profile', async () => {
+    const image = halves().joinChannel(Buffer.alloc(800), { raw: { width: 40, height: 20, channels: 1 } });
+    const plain = await image.png({ palette: true }).toBuffer();
+    const types = (png: Uint8Array): string[] =>
+      Buffer.from(png)
+        .toString('latin1')
+        .match(/IHDR|PLTE|tRNS|IDAT|IEND/g) ?? [];
+    expect(types(plain)).to.deep.equal(['IHDR', 'PLTE', 'tRNS', 'IDAT', 'IEND']);
+    const more = pngChunk('iCCP', Buffer.from('profile\0\0of any size', 'latin1'));
+    const file = Buffer.concat([plain.subarray(0, 33), more, plain.subarray(33), pngChunk('fdAT', more)]);
+    expect(Buffer.from(barePng(file))).to.deep.equal(Buffer.from(barePng(plain)));
+    expect(types(barePng(file))).to.deep.equal(types(plain));
+    expect(Buffer.from(barePng(file)).includes(more)).to.equal(false);
   });
 
   it('reads the first frame of an animation, whatever the number of those behind, and refuses one that is not whole', async () => {

@@ -40,13 +40,43 @@ describe('a PNG', () => {
     }
   });
 
-  it('is refused if pixels are missing, or if their sum says that they are damaged', async () => {
+  it('is refused if pixels are missing, or if their checksum and their sum say that they are damaged', async () => {
     const { start, pixels } = await partsOf(halves());
-    const damaged = Buffer.from(pixels);
-    damaged.writeUInt32BE(1, damaged.length - 4);
-    for (const data of [pixels.subarray(0, -6), damaged]) {
-      const error = await imageErrorOf(Buffer.concat([start, pngChunk('IDAT', data), END]));
+    const damaged = pngChunk('IDAT', pixels);
+    damaged.writeUInt32BE(1, damaged.length - 8);
+    for (const chunk of [pngChunk('IDAT', pixels.subarray(0, -6)), damaged]) {
+      const error = await imageErrorOf(Buffer.concat([start, chunk, END]));
       expect(error.message).to.match(/Expected a whole PNG image/);
+    }
+  });
+
+  it('has the pixels that libvips reads, in each of its kinds', async () => {
+    const [width, height] = [40, 30];
+    const data = Uint8Array.from({ length: width * height * 3 }, (_, index) => (index * 7) % 256);
+    const image = sharp(data, { raw: { width, height, channels: 3 } });
+    for (const [kind, options] of [
+      ['interlaced', { progressive: true }],
+      ['a palette of 8 bits', { palette: true }],
+      ['a palette of 2 bits', { palette: true, colours: 4, dither: 0 }],
+      ['a palette of 1 bit', { palette: true, colours: 2, dither: 0 }],
+    ] as const) {
+      const file = await image.clone().png(options).toBuffer();
+      expect(Buffer.compare((await imageOf(file)).data, await sharp(file).raw().toBuffer()), kind).to.equal(0);
+    }
+  });
+
+  it('lies on white by its alpha, rounded as by Pillow, in colour and in grey', async () => {
+    const [colours, alphas] = [(at: number) => at % 256, (at: number) => at >> 8];
+    const expected = Uint8Array.from({ length: 65_536 * 3 }, (_, index) => {
+      const at = Math.floor(index / 3);
+      return Math.round((colours(at) * alphas(at) + 255 * (255 - alphas(at))) / 255);
+    });
+    for (const channels of [2, 4] as const) {
+      const samples = Uint8Array.from({ length: 65_536 * channels }, (_, index) =>
+        (index % channels === channels - 1 ? alphas : colours)(Math.floor(index / channels)),
+      );
+      const file = sharp(samples, { raw: { width: 256, height: 256, channels } }).png();
+      expect(Buffer.compare((await imageOf(await file.toBuffer())).data, expected), `${channels} channels`).to.equal(0);
     }
   });
 

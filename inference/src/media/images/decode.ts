@@ -7,6 +7,7 @@ import { endsInZeros, repairJpegEnd } from './jpeg-end.js';
 import { readSamples } from './open.js';
 import { readablePng } from './png-chunks.js';
 import { repairPngEnd } from './png-end.js';
+import { readPngPixels } from './png-pixels.js';
 
 /**
  * A side this many times its target, or more, is reduced by the decoder to half this factor. The last reduction is
@@ -66,8 +67,7 @@ export async function decodeImage(content: Uint8Array, options: DecodeOptions): 
  * or truncated.
  */
 export async function decodePixels(content: Uint8Array, header: ImageHeader, target?: Size): Promise<Image> {
-  const large = header.width * header.height > MAX_TOGETHER_PIXELS;
-  const release = large ? await largeImages.acquire() : undefined;
+  const release = isLarge(header) ? await largeImages.acquire() : undefined;
   try {
     if (header.format === 'JPEG') return await decodeJpeg(content, header, target);
     if (header.format === 'PNG') return await decodePng(content, header, target);
@@ -79,6 +79,10 @@ export async function decodePixels(content: Uint8Array, header: ImageHeader, tar
   }
 }
 
+function isLarge({ width, height }: Size): boolean {
+  return width * height > MAX_TOGETHER_PIXELS;
+}
+
 async function decodeWhole(content: Uint8Array, header: ImageHeader, target: Size | undefined): Promise<Image> {
   if (header.load === undefined) return await render(() => open(content, header, 'error'), header, target);
   const image = await header.load(content);
@@ -86,6 +90,10 @@ async function decodeWhole(content: Uint8Array, header: ImageHeader, target: Siz
 }
 
 async function decodePng(content: Uint8Array, header: ImageHeader, target: Size | undefined): Promise<Image> {
+  const stored = isUsual(header, target) ? await readPngPixels(content, header) : undefined;
+  if (stored !== undefined) {
+    return { width: stored.width, height: stored.height, data: shownRgb(stored.data, stored.channels, header) };
+  }
   try {
     return await decodeWhole(content, header, target);
   } catch (cause) {
@@ -94,6 +102,12 @@ async function decodePng(content: Uint8Array, header: ImageHeader, target: Size 
     if (repaired === undefined) throw cause;
     return await decodeWhole(repaired, header, target);
   }
+}
+
+/** Whether the pixels are wanted as they are stored, but for colours that are converted here. */
+function isUsual(header: ImageHeader, target: Size | undefined): boolean {
+  const isWanted = target === undefined || isWhole(header, reducedSize(header, target));
+  return isWanted && header.orientation === 1 && header.colours.ignoreIcc === true && !isLarge(header);
 }
 
 /**
@@ -119,10 +133,7 @@ async function render(opened: () => Sharp, header: ImageHeader, target: Size | u
   const mixedLater = header.toSrgb !== undefined || header.colours.throughP3 === true;
   const shown = (image: Sharp): Sharp => (mixedLater ? image : onWhite(image, header));
   const { data, info } = await readSamples(() => shown(shrunk(opened(), header, size)).toColourspace('srgb'));
-  const pixels = asRgb(data, info.channels);
-  header.toSrgb?.(pixels);
-  if (mixedLater && info.channels === 4) mixWithWhite(pixels, data);
-  const image = { width: info.width, height: info.height, data: pixels };
+  const image = { width: info.width, height: info.height, data: shownRgb(data, info.channels, header) };
   return header.format === 'JPEG' ? withExtent(image, header, dctReduction(header, size)) : image;
 }
 
@@ -144,9 +155,13 @@ function reducedSize(header: ImageHeader, target: Size): Size {
  * pixels no nearer to those of the whole image. The reduction of a WebP while it is decoded is coarser.
  */
 function shrunk(image: Sharp, header: ImageHeader, { width, height }: Size): Sharp {
-  if (width === header.width && height === header.height) return image;
+  if (isWhole(header, { width, height })) return image;
   const fastShrinkOnLoad = header.format === 'JPEG';
   return image.resize(width, height, { fit: 'fill', kernel: 'cubic', fastShrinkOnLoad });
+}
+
+function isWhole(header: ImageHeader, { width, height }: Size): boolean {
+  return width === header.width && height === header.height;
 }
 
 /** By how much a JPEG is reduced in the DCT, as sharp decides it (its pipeline.cc, jpegShrinkOnLoad). */
@@ -180,27 +195,44 @@ function onWhite(image: Sharp, { opaque }: ImageHeader): Sharp {
   return opaque ? image : image.flatten({ background: '#ffffff' });
 }
 
-/** Alpha is the last of four samples. */
-function mixWithWhite(rgb: Uint8Array, samples: Uint8Array): void {
-  for (let at = 0; at < rgb.length; at += 1) {
-    const alpha = samples[Math.floor(at / 3) * 4 + 3] as number;
-    rgb[at] = Math.round(((rgb[at] as number) * alpha) / 255 + 255 - alpha);
+/** Colours as they are stored to sRGB, and then what is left of transparency, the last of two or four samples, to white. */
+function shownRgb(samples: Uint8Array, channels: number, { toSrgb }: ImageHeader): Uint8Array {
+  const rgb = asRgb(samples, channels);
+  toSrgb?.(rgb);
+  if (channels % 2 === 0) mixWithWhite(rgb, samples, channels);
+  return rgb;
+}
+
+function mixWithWhite(rgb: Uint8Array, samples: Uint8Array, channels: number): void {
+  for (let at = 0, alphaAt = channels - 1; at < rgb.length; at += 3, alphaAt += channels) {
+    const alpha = samples[alphaAt] as number;
+    if (alpha === 255) continue;
+    const white = 255 * (255 - alpha);
+    for (let channel = at; channel < at + 3; channel += 1) {
+      rgb[channel] = divide255((rgb[channel] as number) * alpha + white);
+    }
   }
+}
+
+/** Rounds a quotient of at most 255 times 255 without a division. */
+function divide255(dividend: number): number {
+  const half = dividend + 128;
+  return (half + (half >> 8)) >> 8;
 }
 
 function open(content: Uint8Array, header: ImageHeader, failOn: 'error' | 'warning'): Sharp {
   return openUpright(content, { failOn, ...header.colours }, header.orientation);
 }
 
-/** libvips keeps one channel for some grey images. */
-function asRgb(data: Uint8Array, channels: number): Uint8Array {
-  if (channels === 3) return data;
-  const pixels = data.length / channels;
-  const rgb = new Uint8Array(pixels * 3);
-  for (let pixel = 0; pixel < pixels; pixel += 1) {
-    for (let channel = 0; channel < 3; channel += 1) {
-      rgb[pixel * 3 + channel] = data[pixel * channels + (channels < 3 ? 0 : channel)] ?? 0;
-    }
+/** Without alpha, the last of two or four samples. Grey is one sample, or one and alpha. */
+function asRgb(samples: Uint8Array, channels: number): Uint8Array {
+  if (channels === 3) return samples;
+  const rgb = new Uint8Array((samples.length / channels) * 3);
+  const [green, blue] = channels < 3 ? [0, 0] : [1, 2];
+  for (let at = 0, from = 0; at < rgb.length; at += 3, from += channels) {
+    rgb[at] = samples[from] as number;
+    rgb[at + 1] = samples[from + green] as number;
+    rgb[at + 2] = samples[from + blue] as number;
   }
   return rgb;
 }

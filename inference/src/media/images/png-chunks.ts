@@ -2,6 +2,9 @@ import { viewOf } from '../bytes.js';
 
 /** Chunk types as numbers. */
 const [COMPRESSED, INTERNATIONAL, PIXELS, EXIF] = [0x7a_54_58_74, 0x69_54_58_74, 0x49_44_41_54, 0x65_58_49_66];
+const TRANSPARENCY = 0x74_52_4e_53;
+/** The bit of a type that tells that the pixels can be read without the chunk (section 5.4). */
+const ANCILLARY = 0x20_00_00_00;
 const SIGNATURE_BYTES = 8;
 /** Length and type before the data of a chunk, and its checksum behind it. */
 const HEAD_BYTES = 8;
@@ -41,6 +44,15 @@ export function readablePng(content: Uint8Array): Uint8Array {
   if (inPlace && kept.length === 0) return content;
   const moved = inPlace ? [] : [pngChunk('eXIf', exif)];
   return Buffer.concat([...kept, content.subarray(from, pixelsAt), ...moved, content.subarray(pixelsAt)]);
+}
+
+/** A PNG without what its pixels do not need, of which a decoder may unpack gigabytes: profiles, texts, an animation. */
+export function barePng(content: Uint8Array): Uint8Array {
+  const kept = [content.subarray(0, SIGNATURE_BYTES)];
+  for (const { type, at, next } of chunksOf(content)) {
+    if ((type & ANCILLARY) === 0 || type === TRANSPARENCY) kept.push(content.subarray(at, next));
+  }
+  return Buffer.concat(kept);
 }
 
 /** The last EXIF data of a PNG, and whether libvips reads it as it is, or there is none. */
