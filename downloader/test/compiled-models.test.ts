@@ -36,6 +36,18 @@ describe('a compiled model', () => {
     expect(bytesAsked()).to.deep.equal([]);
   });
 
+  it('is compiled again if a file of it is missing, or is a link', async () => {
+    await filled();
+    const weights = join((await compiled()).path, 'model.onnx_data');
+    await rename(weights, join(dir.path, 'weights'));
+    const named = `its file compiled/model.onnx_data at ${weights}: there is no regular file`;
+    expect(lastLine(await runHere(['verify'], env())).msg).to.include(named);
+    await symlink(join(dir.path, 'weights'), weights);
+    expect(lastLine(await runHere(['verify'], env())).msg).to.include(named);
+    await ok();
+    await ok(['verify']);
+  });
+
   it('is read by download --check also if a small file is missing', async () => {
     await filled();
     await flip(join((await compiled()).path, 'model.onnx_data'));

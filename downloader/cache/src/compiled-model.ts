@@ -143,7 +143,7 @@ export function compiledFileName(path: string): string {
 async function ownSize(path: string): Promise<number> {
   const info = await lstat(path);
   if (info.isFile()) return info.size;
-  throw Object.assign(new Error(`${path} is not a regular file`), { code: 'ENOENT' });
+  throw Object.assign(new Error(`${path} is not a regular file`), { code: 'ENOENT', path });
 }
 
 /** Returns whether a path among a model's files is a compiled one. */

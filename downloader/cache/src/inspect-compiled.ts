@@ -1,5 +1,5 @@
 /** Finds a compiled model: its graphs, and the checkpoint that they were compiled from. */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isNotFound } from '@heimdex/common';
 import { type CheckpointFiles, chooseCheckpoint } from './checkpoint-files.js';
 import {
@@ -61,14 +61,9 @@ export async function inspectCompiled(search: CompiledSearch): Promise<CompiledI
     return { files, model, checkpoint, problems };
   } catch (cause) {
     if (!isNotFound(cause)) throw cause;
-    const problem = fileProblem(
-      search.configured,
-      'compiled',
-      model.path,
-      'FILE_MISSING',
-      'a compiled file is missing',
-      cause,
-    );
+    const { path = model.path } = cause as NodeJS.ErrnoException;
+    const file = compiledPath(basename(path));
+    const problem = fileProblem(search.configured, file, path, 'FILE_MISSING', 'there is no regular file', cause);
     return { files: [], model: undefined, checkpoint, problems: [problem] };
   }
 }
