@@ -40,11 +40,6 @@ export class Weights {
     return this.#entries.has(name);
   }
 
-  /** Throws TENSOR_MISSING. */
-  shape(name: string): readonly number[] {
-    return this.#entry(name).shape;
-  }
-
   /** Reads a whole tensor as float32. Throws TENSOR_MISSING, TENSOR_SHAPE or TENSOR_NOT_FINITE. */
   take(name: string, shape: readonly number[]): Float32Array {
     return this.takeRows(name, shape, 0, shape[0] ?? 1);

@@ -38,7 +38,7 @@ function towerConfig(config: ConfigReader): TowerConfig {
  * Source: Zhai et al., "Sigmoid Loss for Language Image Pre-Training", 2023; transformers' modeling_siglip.py.
  */
 export function buildSiglipVision(layers: Layers, config: ConfigReader): void {
-  const { graph, weights } = layers;
+  const { graph } = layers;
   const vision = config.part('vision_config');
   const tower = towerConfig(vision);
   const { width, heads } = tower;
@@ -56,12 +56,6 @@ export function buildSiglipVision(layers: Layers, config: ConfigReader): void {
 
   const pixels = graph.input('pixel_values', 'float32', ['batch', 3, side, side]);
   const name = 'vision_model.embeddings.patch_embedding';
-  if (weights.has(`${name}.weight`) && weights.shape(`${name}.weight`).length !== 4) {
-    throw new CompilerError(
-      'CONFIG_UNSUPPORTED',
-      'Expected a SigLIP of square images, got a NaFlex one. Choose a model without naflex in its name.',
-    );
-  }
   const patches = layers.convolution(pixels, name, [width, 3, patch, patch], { strides: [patch, patch] });
   const rows = graph.op('Transpose', [graph.op('Reshape', [patches, graph.integers(0, width, length)])], {
     perm: [0, 2, 1],
