@@ -56,6 +56,23 @@ describe('an archive of models', () => {
     expect(warning?.msg).to.match(/acme\/one cannot be used here: .* another version of the compiler/);
   });
 
+  it('with a broken compiled.json is refused by what is wrong with it: exit 7', async () => {
+    const { locked, manifest } = compiledModel('acme/one', 'b'.repeat(64), 5);
+    for (const [text, what] of [
+      ['{"formatVersion": 1}', /compiled\.compiler/],
+      ['{', /archive: .*JSON/],
+    ] as const) {
+      const archive = pack();
+      archive.entry({ name: 'models.lock.json' }, formatLock({ models: [locked] }));
+      archive.entry({ name: compiledManifestName(manifest) }, text);
+      archive.finalize();
+      const result = await runHere(['import', '-'], env(), { stdin: Readable.from(archive) });
+      expect(result.status, result.stderr).to.equal(7);
+      expect(lastLine(result)).to.include({ code: 'ARCHIVE_INVALID' });
+      expect(lastLine(result).msg).to.match(what);
+    }
+  });
+
   it('that never comes is waited for until a signal: exit 130', async () => {
     const stop = new AbortController();
     const stdin = new Readable({ read: () => stop.abort(new Error('ended by SIGTERM')) });

@@ -10,7 +10,6 @@ import {
   type ContentHash,
   hashFile,
   isCompiledPath,
-  JsonShapeError,
   type LockedModel,
   type ModelsLock,
   parseCompiledManifest,
@@ -166,7 +165,7 @@ class ArchiveReader {
 
   /** compiled.json names files whose hashes are in the lock file. */
   async #readCompiled(name: string, text: string, lock: ModelsLock): Promise<void> {
-    const manifest = manifestOf(text);
+    const manifest = parseCompiledManifest(text);
     const model = lock.models.find((candidate) => isOfModel(candidate, manifest));
     if (name !== compiledManifestName(manifest) || model === undefined)
       throw invalid(`${name} does not belong to a model in its lock file`);
@@ -245,17 +244,7 @@ function lockOf(text: string): ModelsLock {
     return parseLock(text, ARCHIVE_LOCK_NAME);
   } catch (error) {
     // Its message says to delete the lock file, which is the archive's.
-    if (error instanceof CacheError) throw invalid(`${ARCHIVE_LOCK_NAME}: ${messageOf(error.cause)}`, error);
-    throw error;
-  }
-}
-
-function manifestOf(text: string): CompiledManifest {
-  try {
-    return parseCompiledManifest(text);
-  } catch (error) {
-    if (error instanceof JsonShapeError || error instanceof SyntaxError) throw invalid(messageOf(error), error);
-    throw error;
+    throw invalid(`${ARCHIVE_LOCK_NAME}: ${messageOf((error as CacheError).cause)}`, error);
   }
 }
 
