@@ -128,12 +128,7 @@ async function checkpointFiles(
   const { configured, tree, where } = listing;
   const { config } = await assertCompilable(configured, listing.small);
   const chosen = await chooseSource(configured, request, listing, signal);
-  if (chosen === undefined) {
-    throw (
-      unusableWeights(configured, tree, where) ??
-      fileUnknown({ configured }, listing.source, listing.repository.commit, { path: 'model.safetensors' })
-    );
-  }
+  if (chosen === undefined) throw unusableWeights(configured, tree, where);
   const files = chosen.files.map(({ path, isThere, ...rest }): RemoteFile => {
     const file = { path, required: true };
     if (rest.volumePath === undefined) assertPinned(state, file, rest.hash, rest.sizeBytes, where);
