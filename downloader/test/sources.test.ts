@@ -240,6 +240,25 @@ describe('sources other than the hub', () => {
     expect(lastLine(result).msg).to.include('@acme/models@9.9.9');
   });
 
+  const files = (source: ReturnType<typeof npmSource>) => source.files.map((file) => ({ ...file, file: 'lib/none' }));
+  for (const [what, source, status, words] of [
+    ['a package lacks a file', () => ({ ...npmSource(), files: files(npmSource()) }), 3, ['has no file lib/none']],
+    ['a source lists no file of a model', () => ({ ...urlSource(), files: [] }), 3, ['url source', 'config.json']],
+    ['an address does not state a size', () => urlSource(undefined, 'unsized.onnx'), 5, ['unsized.onnx', 'sizeBytes']],
+  ] as const) {
+    it(`explains what to correct in the manifest if ${what}: exit ${status}`, async () => {
+      const result = await runHere([], await environment([source()]));
+      expect(result.status, result.stderr).to.equal(status);
+      for (const word of ['manifest', ...words]) expect(lastLine(result).msg).to.include(word);
+    });
+  }
+
+  it('explains what to check if the registry is not there: exit 5', async () => {
+    const result = await runHere([], await environment([npmSource()], { npm_config_registry: 'http://127.0.0.1:9/' }));
+    expect(result.status, result.stderr).to.equal(5);
+    expect(lastLine(result).msg).to.include('ECONNREFUSED').and.include('npm config get registry');
+  });
+
   it('names every source when none answers', async () => {
     const result = await runHere(
       [],
