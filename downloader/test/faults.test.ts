@@ -12,6 +12,8 @@ import { useHub } from './support/use-hub.js';
 const WEB_PAGE = { headers: { 'content-type': 'text/html; charset=utf-8' }, body: '<html>login</html>' };
 const onEncoder = { kind: 'bytes', file: ENCODER } as const;
 
+const fileList = (about: object) => JSON.stringify([{ type: 'file', path: 'a.onnx', size: 3, ...about }]);
+
 describe('a download through a bad network', () => {
   const { dir, hub, env } = useHub();
 
@@ -254,6 +256,44 @@ describe('a download through a bad network', () => {
       code: 'ACCESS_DENIED',
       says: /refuses \S+ of acme\/speech at \S+ \(403\)\. The answer is a web page, .* in a browser\. Then run/,
     },
+    ...(
+      [
+        ['a status that nobody expects', { kind: 'tree' }, 418, {}, '', /answered 418 for .*, expected 200/],
+        ['a redirect to nowhere', { kind: 'resolve' }, 302, {}, '', /answered 302 without a usable Location/],
+        ['a range that does not say which', onEncoder, 206, {}, 'x', /sent a range of .* without Content-Range/],
+        [
+          'another range than was requested',
+          onEncoder,
+          206,
+          { 'content-range': 'bytes 9-9/700000' },
+          'x',
+          /sent bytes from position 9, expected 0/,
+        ],
+        [
+          'ranges of encoded bytes, also where the whole file is requested',
+          onEncoder,
+          206,
+          { 'content-encoding': 'gzip', 'content-range': 'bytes 0-0/9' },
+          'x',
+          /an encoded range of .*, where the whole file was requested/,
+        ],
+        ['a file list without hashes', { kind: 'tree' }, 200, {}, fileList({}), /"path" and a 40-digit "oid"/],
+        [
+          'a file list with a large file without its sha256',
+          { kind: 'tree' },
+          200,
+          {},
+          fileList({ oid: '0'.repeat(40), lfs: { oid: 'sha256', size: 3 } }),
+          /a 64-digit "lfs\.oid" and a size for a\.onnx/,
+        ],
+      ] as const
+    ).map(([name, on, answered, headers, body, says]) => ({
+      name,
+      faults: [{ on, do: { type: 'status', status: answered, headers, body } }] as const,
+      status: 5,
+      code: 'ANSWER_INVALID',
+      says,
+    })),
   ];
   for (const { name, faults, env: more, status, code, says } of refused) {
     it(`fails on ${name}: exit ${status}`, async () => {
