@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import sharp from 'sharp';
 import { configureImageDecoding } from '../../src/media/images/index.js';
 import { imageErrorOf, imageOf, pixelAt } from '../support/image-files.js';
 
@@ -111,6 +112,9 @@ describe('BMP images', () => {
     expect(await shownBy(bmp({ bits: 4, compression: 2, palette: SHOWN, pixels: four }))).to.deep.equal(SHOWN);
     const literal = [0, 3, 2, 3, 3, 0, 0, 0, 0, 3, 0, 1, 1, 0, 0, 1];
     expect(await shownBy(bmp({ bits: 8, compression: 1, palette: SHOWN, pixels: literal }))).to.deep.equal(SHOWN);
+    // A row's last nibble, an odd number of bytes, and no mark of the end.
+    const nibbles = [0, 5, 0x23, 0, 0, 0, 0, 0, 0, 3, 0x01, 0];
+    expect(await shownBy(bmp({ bits: 4, compression: 2, palette: SHOWN, pixels: nibbles }))).to.deep.equal(SHOWN);
     // Left out: the first colour of the palette.
     const skipped = [0, 2, 1, 1, 1, 1, 0, 1];
     expect(await shownBy(bmp({ bits: 8, compression: 1, palette: SHOWN, pixels: skipped }))).to.deep.equal([
@@ -164,6 +168,22 @@ describe('BMP images', () => {
     );
     const behind = bmp({ header: 40, bits: 32, compression: 6, masks, pixels: pixels(1) });
     expect((await shownBy(behind))[1]).to.deep.equal(SHOWN[1]);
+  });
+
+  it('are converted to sRGB by a profile within the file', async () => {
+    const wide = sharp({ create: { width: 1, height: 1, channels: 3, background: '#00ff00' } }).withIccProfile('p3');
+    const stored = await wide.png().toBuffer();
+    const { icc = Buffer.alloc(0) } = await sharp(stored).metadata();
+    const [red = 0, green = 0, blue = 0] = await sharp(stored, { ignoreIcc: true }).raw().toBuffer();
+    const pixels = [blue, green, red, blue, green, red, 0, 0];
+    const file = Buffer.concat([bmp({ header: 124, bits: 24, pixels: [...pixels, ...pixels] }), icc]);
+    expect(pixelAt(await imageOf(file), 0, 0)).to.deep.equal([red, green, blue]);
+    file.write('DEBM', 14 + 56, 'latin1');
+    file.writeUInt32LE(file.length - icc.length - 14, 14 + 112);
+    file.writeUInt32LE(icc.length, 14 + 116);
+    expect((await imageOf(file)).data[0]).to.be.below(20);
+    // Not all of it is there.
+    expect(pixelAt(await imageOf(file.subarray(0, -1)), 0, 0)).to.deep.equal([red, green, blue]);
   });
 
   it('are refused by name for other compressions and depths', async () => {

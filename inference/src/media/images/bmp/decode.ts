@@ -108,7 +108,7 @@ function fromMasks(content: Uint8Array, header: BmpHeader, channels: 3 | 4): Uin
 }
 
 function partOf(mask: number): { mask: number; shift: number; most: number } {
-  const shift = mask === 0 ? 0 : 31 - Math.clz32(mask & -mask);
+  const shift = 31 - Math.clz32(mask & -mask);
   return { mask, shift, most: mask >>> shift };
 }
 

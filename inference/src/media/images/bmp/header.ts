@@ -9,6 +9,7 @@ export interface BmpHeader extends Size {
   readonly runLength: boolean;
   /** Masks of red, green, blue, alpha for 16 and 32 bits; 0 for none. */
   readonly masks: readonly [number, number, number, number];
+  /** Used with up to 8 bits, which have no masks before it. */
   readonly palette: { readonly at: number; readonly count: number; readonly entryBytes: 3 | 4 };
   readonly pixelsAt: number;
   /** An embedded ICC profile. */
@@ -46,13 +47,10 @@ export function readBmpHeader(content: Uint8Array): BmpHeader {
   const compression = core ? RGB : field(16);
   const bitsPerPixel = bitsOf(core ? half(10) : half(14), compression, size);
   const masks = masksOf(view, bitsPerPixel, compression, size);
-  const masksBehind = size === 40 && (compression === BITFIELDS || compression === ALPHA_BITFIELDS);
-  const paletteAt = FILE_HEADER_BYTES + size + (masksBehind ? (compression === ALPHA_BITFIELDS ? 16 : 12) : 0);
+  const paletteAt = FILE_HEADER_BYTES + size;
   const pixelsAt = view.getUint32(10, true);
   const entryBytes = core ? 3 : 4;
-  const room = Math.floor((Math.min(content.length, Math.max(pixelsAt, paletteAt)) - paletteAt) / entryBytes);
-  const most = bitsPerPixel <= 8 ? 2 ** bitsPerPixel : 0;
-  const named = field(32) === 0 ? most : Math.min(field(32), most);
+  const room = Math.max(0, Math.floor((pixelsAt - paletteAt) / entryBytes));
   return {
     width,
     height: Math.abs(height),
@@ -60,7 +58,7 @@ export function readBmpHeader(content: Uint8Array): BmpHeader {
     bitsPerPixel,
     runLength: compression === RLE8 || compression === RLE4,
     masks,
-    palette: { at: paletteAt, count: Math.max(0, Math.min(named, room)), entryBytes },
+    palette: { at: paletteAt, count: Math.min(field(32) || room, 2 ** bitsPerPixel, room), entryBytes },
     pixelsAt,
     profile: profileOf(content, size, field),
   };
