@@ -43,8 +43,10 @@ describe('the hallucination filter', () => {
   });
 
   it('skips the silence before suspicious words that begin a window, and listens again from there', () => {
-    const segments = [segmentAt(9, 4, UNSURE), segmentAt(15, 4, SURE)];
-    expect(withoutHallucinations(segments, WINDOW)).to.deep.equal({ segments: [], advanceSeconds: 9 });
+    for (const speechSeconds of [11, 15]) {
+      const segments = [segmentAt(9, 4, UNSURE), segmentAt(speechSeconds, 4, SURE)];
+      expect(withoutHallucinations(segments, WINDOW)).to.deep.equal({ segments: [], advanceSeconds: 9 });
+    }
   });
 
   it('drops suspicious words between silences, and transcribes what follows them again', () => {
@@ -52,9 +54,32 @@ describe('the hallucination filter', () => {
     expect(withoutHallucinations(segments, WINDOW)).to.deep.equal({ segments: [segments[0]], advanceSeconds: 12 });
   });
 
-  it('keeps suspicious words directly before speech', () => {
+  it('keeps suspicious words directly before speech, but not before other suspicious ones or near the end of the window', () => {
     const segments = [segmentAt(1, 4, SURE), segmentAt(12, 4, UNSURE), segmentAt(14.5, 4, SURE)];
     expect(withoutHallucinations(segments, WINDOW).segments).to.deep.equal(segments);
+    const dropped = [segmentAt(1, 4, SURE), segmentAt(12, 4, UNSURE), segmentAt(14.5, 4, UNSURE)];
+    expect(withoutHallucinations(dropped, WINDOW)).to.deep.equal({ segments: [dropped[0]], advanceSeconds: 12 });
+    const last = [segmentAt(1, 4, SURE), segmentAt(26.5, 4, UNSURE)];
+    expect(withoutHallucinations(last, WINDOW)).to.deep.equal({ segments: [last[0]], advanceSeconds: 26.5 });
+  });
+
+  it('suspects a segment of whose words three, or all, are improbable, and none without words', () => {
+    const [before, behind] = [segmentAt(1, 4, SURE), segmentAt(25, 4, SURE)];
+    const unsure = (count: number, of: number) => {
+      const segment = segmentAt(12, of, SURE);
+      return {
+        ...segment,
+        words: segment.words.map((word, at) => (at < count ? { ...word, probability: 0.1 } : word)),
+      };
+    };
+    const isKept = (segment: SpeechSegment) =>
+      withoutHallucinations([before, segment, behind], WINDOW).segments.length === 3;
+    expect([unsure(2, 4), unsure(3, 8), unsure(2, 2), unsure(0, 0)].map(isKept)).to.deep.equal([
+      true,
+      false,
+      false,
+      true,
+    ]);
   });
 
   it('drops hallucinations in the silence at the end', () => {
@@ -88,6 +113,10 @@ describe('the hallucination filter', () => {
     const prolonged = { ...long, words: [{ ...(long.words[0] as (typeof long.words)[0]), endSeconds: 15.5 }] };
     const segments = [segmentAt(1, 4, SURE), { ...prolonged, endSeconds: 15.5 }, segmentAt(20, 4, SURE)];
     expect(withoutHallucinations(segments, WINDOW).segments).to.have.length(1);
+    const hasty = segmentAt(12, 4, SURE);
+    const words = hasty.words.map((word) => ({ ...word, endSeconds: word.startSeconds + 0.01 }));
+    const hurried = [segmentAt(1, 4, SURE), { ...hasty, words }, segmentAt(20, 4, SURE)];
+    expect(withoutHallucinations(hurried, WINDOW).segments).to.have.length(1);
   });
 });
 

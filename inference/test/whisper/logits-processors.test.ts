@@ -91,6 +91,7 @@ describe('the logits processors', () => {
     const likely = logits().fill(-30, 0, SPECIAL.firstTimestamp).fill(-30, SPECIAL.firstTimestamp);
     likely[ADDED] = 5;
     expect(allowed([time(0), 1], likely)).to.include(ADDED);
+    expect(allowed([time(0), 1], new Float32Array(ADDED + 3))).to.not.include(ADDED);
   });
 
   it('allow no timestamps, and no end before the first word, without timestamps', () => {

@@ -31,6 +31,12 @@ describe('cutting an audio file', () => {
         ]),
       ),
     ).to.be.closeTo(25.5, 0.03);
+    // It may last to the end.
+    const two = [
+      [25, 26],
+      [28.5, 30],
+    ] as const;
+    expect(cutSeconds(speechWithPauses(two))).to.be.closeTo(29.25, 0.03);
   });
 
   it('uses the last pause before them if they have none', () => {
@@ -55,6 +61,12 @@ describe('cutting an audio file', () => {
 
   it('finds pauses in noise', () => {
     expect(cutSeconds(speechWithPauses([[26, 27]], 0.05))).to.be.closeTo(26.5, 0.03);
+  });
+
+  it('takes no quiet words for a pause', () => {
+    const samples = speechWithPauses([[12, 14]]);
+    for (let i = 26 * RATE; i < 27 * RATE; i += 1) samples[i] = 0.1 * (samples[i] ?? 0);
+    expect(cutSeconds(samples)).to.be.closeTo(13, 0.03);
   });
 
   it('leaves alone what has no pause but a short or an early one', () => {

@@ -36,6 +36,10 @@ describe('words', () => {
     ]);
   });
 
+  it('may be a replacement character of the text itself', () => {
+    expect(splitWords([0, 7, 2], decode, 'en').map(({ text }) => text)).to.deep.equal([' Hello\uFFFD', ' wor']);
+  });
+
   it('have every token, also those of a letter that is not complete', () => {
     const bytes = [[0xe3], [0x81], [0x20, 0x61], [0x20, 0x62]];
     const text = (tokens: readonly number[]) =>
@@ -71,7 +75,7 @@ describe('words', () => {
 
   it('have a median duration, of those that last, of at most 0.7 s, as in faster-whisper', () => {
     const median = (...seconds: number[]) => medianWordSeconds(seconds.map((length) => word(' a', 0, length)));
-    expect([median(), median(0), median(0, 0.5, 0.25, 0.125), median(0.5, 0.25), median(1, 2, 3)]).to.deep.equal([
+    expect([median(), median(0), median(0, 0.125, 0.5, 0.25), median(0.5, 0.25), median(1, 2, 3)]).to.deep.equal([
       0, 0, 0.25, 0.375, 0.7,
     ]);
   });
@@ -101,6 +105,12 @@ describe('words', () => {
     expect(words.map(({ startSeconds, endSeconds }) => [startSeconds, endSeconds])).to.deep.equal([
       [6, 7],
       [7, 8],
+    ]);
+    // The pause may be in the second word alone.
+    const late = settleEnds({ startSeconds: 0, endSeconds: 5 }, [word(' Yes', 0, 0.5), word(' no', 0.5, 5)], 0.5, -9);
+    expect(late.words.map(({ startSeconds, endSeconds }) => [startSeconds, endSeconds])).to.deep.equal([
+      [3, 4],
+      [4, 5],
     ]);
   });
 

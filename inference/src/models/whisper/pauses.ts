@@ -29,11 +29,7 @@ export function cutInPause(samples: Float32Array): number | undefined {
   const levels = frameLevelsDb(samples, FRAME_SAMPLES);
   const pauses = findPauses(levels).filter(({ middle }) => middle >= MIN_PART * levels.length);
   const late = pauses.filter(({ middle }) => middle >= (1 - LAST_PART) * levels.length);
-  const longest = late.reduce(
-    (best, pause) => (pause.frames > best.frames ? pause : best),
-    late[0] ?? { frames: 0, middle: 0 },
-  );
-  const cut = late.length > 0 ? longest : pauses.at(-1);
+  const cut = late.sort((a, b) => b.frames - a.frames)[0] ?? pauses.at(-1);
   return cut === undefined ? undefined : Math.round(cut.middle * FRAME_SAMPLES);
 }
 
@@ -75,7 +71,7 @@ function findPauses(levels: Float64Array): readonly Pause[] {
   const pauses: Pause[] = [];
   let start = 0;
   for (let frame = 0; frame <= levels.length; frame++) {
-    if (frame < levels.length && (levels[frame] ?? 0) <= limit) continue;
+    if ((levels[frame] ?? Number.POSITIVE_INFINITY) <= limit) continue;
     if (frame - start >= PAUSE_FRAMES) pauses.push({ middle: (start + frame) / 2, frames: frame - start });
     start = frame + 1;
   }

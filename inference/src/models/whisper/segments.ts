@@ -41,9 +41,7 @@ export function splitAtTimestamps(
   const isTime = (token: number | undefined) => isTimestamp(token, firstTimestamp);
   const seconds = (token: number | undefined) => ((token ?? firstTimestamp) - firstTimestamp) * TIMESTAMP_SECONDS;
   const endsWithSingleTime = tokens.length >= 2 && !isTime(tokens.at(-2)) && isTime(tokens.at(-1));
-  const cuts = tokens.flatMap((token, index) =>
-    isTime(token) && index > 0 && isTime(tokens[index - 1]) ? [index] : [],
-  );
+  const cuts = tokens.flatMap((token, index) => (isTime(token) && isTime(tokens[index - 1]) ? [index] : []));
 
   if (cuts.length === 0) {
     const lastTime = tokens.findLast(isTime);
@@ -62,12 +60,8 @@ export function splitAtTimestamps(
     from = cut;
   }
   if (endsWithSingleTime) return { segments, advanceSamples: windowSamples, goesOn: false };
-  const lastTime = (tokens[from - 1] ?? firstTimestamp) - firstTimestamp;
-  return {
-    segments,
-    advanceSamples: Math.min(windowSamples, Math.round(lastTime * TIMESTAMP_SAMPLES)),
-    goesOn: true,
-  };
+  const advanceSamples = Math.round(seconds(tokens[from - 1]) * SPEECH_SAMPLE_RATE_HZ);
+  return { segments, advanceSamples: Math.min(windowSamples, advanceSamples), goesOn: true };
 }
 
 /**

@@ -86,7 +86,7 @@ export function medianWordSeconds(words: readonly TimedWord[]): number {
 /** Removes pauses at sentence ends from the words that the alignment assigned them to. */
 export function trimAtSentences(words: readonly TimedWord[], longestSeconds: number): readonly TimedWord[] {
   return words.map((word, index) => {
-    if (index === 0 || longestSeconds === 0 || word.endSeconds - word.startSeconds <= longestSeconds) return word;
+    if (index === 0 || word.endSeconds - word.startSeconds <= longestSeconds) return word;
     if (SENTENCE_ENDS.includes(word.text.trim())) return { ...word, endSeconds: word.startSeconds + longestSeconds };
     const before = words[index - 1]?.text.trim() ?? '';
     if (before !== '' && SENTENCE_ENDS.includes(before)) {
