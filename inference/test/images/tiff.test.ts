@@ -68,20 +68,18 @@ describe('TIFF images', () => {
   });
 
   it('are shown to the decoder one page alone: it would read them all, and all that they refer to', async () => {
-    const file = writeTiff([
-      page([1, 2, 3], { samples: 3 }),
-      page(ORANGE, { samples: 3 }),
-      page([4, 5, 6], { samples: 3 }),
-    ]);
-    const [, second] = readTiffDirectories(file);
-    const alone = withOneDirectory(file, second as TiffDirectory);
-    expect(readTiffDirectories(alone)).to.deep.equal([second]);
-    expect(pixelAt(await imageOf(alone), 1, 1)).to.deep.equal(ORANGE);
-    expect(
-      (await sharp(withOneDirectory(file, chooseTiffPage(file)?.directory as TiffDirectory)).metadata()).pages,
-    ).to.equal(1);
-    expect(withOneDirectory(alone, second as TiffDirectory)).to.equal(alone);
-    expect(pixelAt(await imageOf(file), 1, 1)).to.deep.equal([1, 2, 3]);
+    const pages = [page([1, 2, 3], { samples: 3 }), page(ORANGE, { samples: 3 }), page([4, 5, 6], { samples: 3 })];
+    for (const file of [writeTiff(pages), writeTiff(pages, true)]) {
+      const [, second] = readTiffDirectories(file);
+      const alone = withOneDirectory(file, second as TiffDirectory);
+      expect(readTiffDirectories(alone)).to.deep.equal([second]);
+      expect(pixelAt(await imageOf(alone), 1, 1)).to.deep.equal(ORANGE);
+      expect(
+        (await sharp(withOneDirectory(file, chooseTiffPage(file)?.directory as TiffDirectory)).metadata()).pages,
+      ).to.equal(1);
+      expect(withOneDirectory(alone, second as TiffDirectory)).to.equal(alone);
+      expect(pixelAt(await imageOf(file), 1, 1)).to.deep.equal([1, 2, 3]);
+    }
   });
 
   it('are read where a tag that says nothing about the samples has a value that does not exist, such as 0', async () => {
@@ -93,7 +91,10 @@ describe('TIFF images', () => {
         for (const type of [1, 3, 4] as const) {
           const more: TiffTag[] = [[tag, type, [value]]];
           const odd = page(ORANGE, { samples: 3, more });
-          expect(await firstPixel(odd), `${tag}: ${value} of type ${type}`).to.deep.equal(ORANGE);
+          for (const isBigEndian of [false, true]) {
+            const image = await imageOf(writeTiff([odd], isBigEndian));
+            expect(pixelAt(image, 1, 1), `${tag}: ${value} of type ${type}, ${isBigEndian}`).to.deep.equal(ORANGE);
+          }
         }
       }
     }
@@ -151,6 +152,12 @@ describe('TIFF images', () => {
       const message = await messageOf(page(floats(value), { samples: 1, bits: 32, photometric: 1, more: [FLOAT] }));
       expect(message, String(value)).to.match(/floating-point samples that are not all between 0 and 1.*Scale it/);
     }
+    const noWhite = { samples: 1, bits: 32, photometric: 1 };
+    const profile: TiffTag = [34_675, 7, [0]];
+    expect(await messageOf(page(floats(1), { ...noWhite, more: [FLOAT, profile] }))).to.contain('linear light (HDR)');
+    expect(await messageOf(page(floats(1), { ...noWhite, photometric: 0, more: [FLOAT] }))).to.contain('0 is white');
+    const inks = { samples: 6, photometric: 5, more: [extra(0, 0)] };
+    expect(await messageOf(page([1, 2, 3, 4, 5, 6], inks))).to.contain('samples besides the four inks');
     const signed: TiffTag = [339, 3, [2]];
     expect(await messageOf(page([0, 1], { samples: 1, bits: 16, photometric: 1, more: [signed] }))).to.contain(
       'signed numbers of 16 bits',

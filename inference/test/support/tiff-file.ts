@@ -1,5 +1,5 @@
-/** A tag's number, its type (1 bytes, 2 text, 3 shorts, 4 longs) and its values. */
-export type TiffTag = readonly [tag: number, type: 1 | 2 | 3 | 4, values: readonly number[]];
+/** A tag's number, its type (1 bytes, 2 text, 3 shorts, 4 longs, 7 any bytes) and its values. */
+export type TiffTag = readonly [tag: number, type: 1 | 2 | 3 | 4 | 7, values: readonly number[]];
 
 export interface TiffPageFile {
   readonly tags: readonly TiffTag[];
@@ -8,11 +8,13 @@ export interface TiffPageFile {
   readonly children?: readonly TiffPageFile[];
 }
 
-const SIZES = { 1: 1, 2: 1, 3: 2, 4: 4 } as const;
+const SIZES = { 1: 1, 2: 1, 3: 2, 4: 4, 7: 1 } as const;
 
-/** Creates an uncompressed little-endian TIFF with one strip per page. */
-export function writeTiff(pages: readonly TiffPageFile[]): Buffer {
-  const parts: Buffer[] = [Buffer.from('II*\0\0\0\0\0', 'latin1')];
+/** Creates an uncompressed TIFF with one strip per page, little-endian unless it says otherwise. */
+export function writeTiff(pages: readonly TiffPageFile[], isBigEndian = false): Buffer {
+  const write = (to: Buffer, value: number, at: number, size: number) =>
+    isBigEndian ? to.writeUIntBE(value, at, size) : to.writeUIntLE(value, at, size);
+  const parts: Buffer[] = [Buffer.from(isBigEndian ? 'MM\0*\0\0\0\0' : 'II*\0\0\0\0\0', 'latin1')];
   let length = 8;
   const add = (bytes: Uint8Array): number => {
     const at = length;
@@ -31,24 +33,24 @@ export function writeTiff(pages: readonly TiffPageFile[]): Buffer {
       .map(([tag, type, values]) => {
         const content = Buffer.alloc(Math.max(4, values.length * SIZES[type]));
         values.forEach((value, index) => {
-          content.writeUIntLE(value, index * SIZES[type], SIZES[type]);
+          write(content, value, index * SIZES[type], SIZES[type]);
         });
         const entry = Buffer.alloc(12);
-        entry.writeUInt16LE(tag, 0);
-        entry.writeUInt16LE(type, 2);
-        entry.writeUInt32LE(values.length, 4);
-        if (content.length > 4) entry.writeUInt32LE(add(content), 8);
+        write(entry, tag, 0, 2);
+        write(entry, type, 2, 2);
+        write(entry, values.length, 4, 4);
+        if (content.length > 4) write(entry, add(content), 8, 4);
         else content.copy(entry, 8);
         return entry;
       });
     const head = Buffer.alloc(2);
-    head.writeUInt16LE(entries.length, 0);
+    write(head, entries.length, 0, 2);
     const tail = Buffer.alloc(4);
-    tail.writeUInt32LE(next, 0);
+    write(tail, next, 0, 4);
     return add(Buffer.concat([head, ...entries, tail]));
   };
   const first = [...pages].reverse().reduce((next, page) => addPage(page, next), 0);
-  parts[0]?.writeUInt32LE(first, 4);
+  write(parts[0] as Buffer, first, 4, 4);
   return Buffer.concat(parts);
 }
 

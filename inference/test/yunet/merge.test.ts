@@ -112,10 +112,11 @@ describe('merging the passes over an image', () => {
   it('returns the 5,000 best of more faces', () => {
     const passes = Array.from({ length: 10 }, (_, row) => ({
       level: 1,
-      faces: Array.from({ length: 600 }, (_, column) => face(column * 20, row * 20, 10, 0.9 - row / 100)),
+      faces: Array.from({ length: 600 }, (_, column) => face(column * 20, row * 20, 10, 0.8 + row / 100)),
     }));
     const merged = mergePasses(passes);
     expect(merged).to.have.length(5000);
-    expect(merged.at(-1)?.score).to.equal(0.9 - 8 / 100);
+    expect(merged.at(0)?.score).to.equal(0.8 + 9 / 100);
+    expect(merged.at(-1)?.score).to.equal(0.8 + 1 / 100);
   });
 });

@@ -97,6 +97,31 @@ describe('the levels of the pyramid', () => {
     }
   });
 
+  it('give no face at an edge where the next tile has all of it', () => {
+    const level = { width: 3000, height: 2000 };
+    const isCutIn = (tile: { x: number; y: number; width: number; height: number } | undefined) =>
+      [
+        [12, 100],
+        [100, 12],
+        [888, 100],
+        [100, 888],
+        [13, 13],
+        [887, 887],
+      ].map(([x = 0, y = 0]) => isCut({ x: x / 2, y: y / 4, width: 50, height: 25 }, { x: 2, y: 4 }, tile, level));
+    const none = new Array(6).fill(false);
+    expect(isCutIn({ x: 900, y: 500, width: 1000, height: 1000 })).to.deep.equal([
+      true,
+      true,
+      true,
+      true,
+      false,
+      false,
+    ]);
+    expect(isCutIn({ x: 0, y: 500, width: 1000, height: 1000 })).to.deep.equal([false, true, true, true, false, false]);
+    expect(isCutIn({ x: 2000, y: 1000, width: 1000, height: 1000 })).to.deep.equal([true, true, ...none.slice(2)]);
+    expect(isCutIn(undefined)).to.deep.equal(none);
+  });
+
   it('cost at most 1.6 times the pixels of the image more', () => {
     for (const megapixels of [2, 5, 12, 26, 49, 100]) {
       const height = Math.round(Math.sqrt(megapixels * 0.75e6));
