@@ -33,12 +33,25 @@ export async function planDownload(cacheState: CacheState, remote: Remote, signa
     assertReadable(lacking);
     throw offlineError(lacking, cacheState.environment);
   }
-  return planFor(cacheState, { complete, compile }, lacking, remote, signal);
+  const { plan, failures } = await planFor(cacheState, { complete, compile }, lacking, remote, signal);
+  if (failures.size > 0) throw notUsable(failures);
+  return plan;
 }
 
 /** Plans every configured model, complete or not, against the current files of its sources. */
-export function planAll(cacheState: CacheState, remote: Remote, signal: AbortSignal): Promise<Plan> {
+export function planAll(cacheState: CacheState, remote: Remote, signal: AbortSignal): Promise<PlanOfSome> {
   return planFor(cacheState, { complete: [], compile: [] }, cacheState.models, remote, signal);
+}
+
+/** A plan for the models whose sources have them, and what is wrong with the others. */
+interface PlanOfSome {
+  readonly plan: Plan;
+  readonly failures: ReadonlyMap<ModelState, DownloaderError>;
+}
+
+/** Returns one error for all models that cannot be used. */
+export function notUsable(failures: PlanOfSome['failures']): DownloaderError {
+  return joinFailures(`${failures.size} models cannot be used`, [...failures.values()]);
 }
 
 /** What is wrong with a config.json is an error of the compile. */
@@ -53,20 +66,19 @@ async function planFor(
   models: readonly ModelState[],
   remote: Remote,
   signal: AbortSignal,
-): Promise<Plan> {
+): Promise<PlanOfSome> {
   const { cacheDir } = cacheState.environment;
   const listed: RemoteFiles[] = [];
-  const failures: DownloaderError[] = [];
+  const failures = new Map<ModelState, DownloaderError>();
   for (const model of models) {
     try {
       listed.push(await listRemoteFiles(model, cacheDir, remote, signal));
     } catch (error) {
       // What is wrong with one model says nothing of the next one; without a network or a disk the next one fails as well.
       if (!(error instanceof DownloaderError && OF_THE_MODEL.has(error.code))) throw error;
-      failures.push(error);
+      failures.set(model, error);
     }
   }
-  if (failures.length > 0) throw joinFailures(`${failures.length} models cannot be used`, failures);
   const blobs = new Map<string, PlannedBlob>();
   const planned: PlannedModel[] = [];
   for (const remoteFiles of listed) {
@@ -79,7 +91,7 @@ async function planFor(
     }
     planned.push({ remoteFiles, files });
   }
-  return { ...settled, models: planned, blobs: [...blobs.values()] };
+  return { plan: { ...settled, models: planned, blobs: [...blobs.values()] }, failures };
 }
 
 /** Error codes that say what is wrong with a model or its name. */

@@ -151,6 +151,38 @@ describe('keeping a volume', () => {
       await ok(['verify']);
     });
 
+    it('updates the others if a model is on no hub any more, names that one and leaves it locked', async () => {
+      const manifest = join(dir.path, 'manifest.json');
+      const faces = (text: string) => ({ name: 'acme/faces', files: [{ path: 'faces.bin', bytes: text }] });
+      const model = {
+        name: 'acme/faces',
+        role: 'faces',
+        family: 'yunet',
+        layout: 'plain',
+        sources: [{ type: 'hf', repository: 'acme/faces' }],
+        files: [],
+        variants: { fp32: [{ path: 'faces.bin', weights: 'model' }] },
+        defaultVariant: 'fp32',
+      };
+      await writeFile(manifest, JSON.stringify({ formatVersion: 1, models: [model] }));
+      const both = { MODELS_MANIFEST: manifest, FEATURE_FACE: 'true', FACE_MODEL_NAME: 'acme/faces' };
+      const locked = async () => JSON.parse(await lockText()).models;
+      await hub.publish(faces('one'));
+      await ok([], both);
+      const [before] = await locked();
+      await hub.publish(faces('another'));
+      hub.faults.add({ on: { repository: SPEECH_REPOSITORY }, do: { type: 'status', status: 404 } });
+      for (const attempt of ['with changes', 'without changes']) {
+        const { status, stdout, stderr } = await runHere(['update'], env(both));
+        expect(status, stderr).to.equal(3);
+        expect(stderr).to.include(SPEECH_REPOSITORY);
+        expect(stdout).to.match(attempt === 'with changes' ? /1 model changed/ : /^$/);
+        const [first, second] = await locked();
+        expect(first).to.deep.equal(before);
+        expect(second.files[0].sizeBytes).to.equal('another'.length);
+      }
+    });
+
     it('is refused offline', async () => {
       expect((await runHere(['update'], env({ HF_HUB_OFFLINE: '1' }))).status).to.equal(3);
     });

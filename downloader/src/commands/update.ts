@@ -5,7 +5,7 @@ import { DownloaderError } from '../errors.js';
 import { NOTHING_FETCHED, type RunFigures } from '../metrics.js';
 import { isOffline, offlineReason, onlineCommand } from '../offline.js';
 import { type Plan, type PlannedFile, type PlannedModel, totalsOf, withModels } from '../plan.js';
-import { planAll } from '../plan-download.js';
+import { notUsable, planAll } from '../plan-download.js';
 import { whileNonePrunes } from '../volume-lock.js';
 import type { CommandContext } from './context.js';
 import { downloadInTurn } from './download-in-turn.js';
@@ -27,7 +27,8 @@ interface FileChange {
 
 /**
  * Lists the current files of every model's source, shows the differences from the lock file, and unless it is a dry run
- * fetches and locks them, with what the volume lacks of the others.
+ * fetches and locks them, with what the volume lacks of the others. Models that no source has are left as they are, and named by the
+ * error with which it ends then.
  */
 export async function update(context: CommandContext): Promise<RunFigures> {
   const { config, args } = context;
@@ -43,14 +44,16 @@ export async function update(context: CommandContext): Promise<RunFigures> {
 
 async function compareAndFetch(context: CommandContext): Promise<RunFigures> {
   const { config, remote, signal, args, print, log } = context;
-  const cacheState = await readCacheState(config.models, { ignoreLock: true, signal });
-  const complete = await planAll(cacheState, remote, signal);
+  const found = await readCacheState(config.models, { ignoreLock: true, signal });
+  const { plan: complete, failures } = await planAll(found, remote, signal);
+  const cacheState = { ...found, models: found.models.filter((model) => !failures.has(model)) };
   const compared: ModelChange[] = [];
   for (const model of complete.models) compared.push(await changeOf(model, cacheState.lock, signal));
   const changes = compared.filter(hasChanged);
   // Also of models that have not changed: files may have been removed.
   const incomplete = complete.models.filter(isIncomplete);
   const lacking = incomplete.map(({ remoteFiles }) => remoteFiles.state);
+  if (failures.size > 0 && changes.length + lacking.length === 0) throw notUsable(failures);
   const plan = withoutSettled(complete, new Set([...changes.map(({ model }) => model), ...incomplete]));
   if (!args.json) print(words(changes, lacking, totalsOf(plan).fetchBytes));
   const isDone = args.dryRun || changes.length + lacking.length === 0;
@@ -58,12 +61,15 @@ async function compareAndFetch(context: CommandContext): Promise<RunFigures> {
   // A program reads it as what was done.
   if (args.json) print(document(changes, args.dryRun));
   const models = cacheState.models.length;
+  if (totals !== undefined) {
+    const done =
+      changes.length === 0
+        ? `${formatCount(lacking.length, 'model')} completed`
+        : `${formatCount(changes.length, 'model')} updated and locked`;
+    log.info({ event: 'updated', models: changes.length }, done);
+  }
+  if (failures.size > 0) throw notUsable(failures);
   if (totals === undefined) return { models };
-  const done =
-    changes.length === 0
-      ? `${formatCount(lacking.length, 'model')} completed`
-      : `${formatCount(changes.length, 'model')} updated and locked`;
-  log.info({ event: 'updated', models: changes.length }, done);
   return { ...totals, models, reusedBytes: totalsOf(plan).presentBytes + totals.resumedBytes };
 }
 
