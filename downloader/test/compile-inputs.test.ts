@@ -42,6 +42,12 @@ describe('a compiled model whose repository has a new commit with the same weigh
       const [first, second] = await models();
       expect([first, second].map((model) => model?.manifest.commit)).to.include(sha);
       expect(first?.path).not.to.equal(second?.path);
+      const lines = (await ok(['list'])).stdout.split('\n').filter((line) => line.startsWith('compiled '));
+      expect(lines).to.have.length(2);
+      for (const line of lines) {
+        const isNew = line.startsWith(`compiled  ${NAME} (int8) at ${sha.slice(0, 8)}: `);
+        expect(line.includes('; not used, ')).to.equal(!isNew);
+      }
       requests().clear();
       expect(lastLine(await ok()).msg).to.match(/^Up to date/);
       expect(requests().count).to.equal(0);

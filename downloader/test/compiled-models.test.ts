@@ -166,7 +166,7 @@ describe('a compiled model', () => {
     expect(made.whisperFiles[0]).to.deep.include({ path: 'whisper/medium.pt', bytes: 7, roles: [] });
     const said = (await ok(['list'])).stdout;
     expect(said)
-      .to.match(/compiled {2}acme\/german-bert \(int8\): [\d.]+ kB, from model\.safetensors/)
+      .to.match(/compiled {2}acme\/german-bert \(int8\) at [\da-f]{8}: [\d.]+ kB, from model\.safetensors/)
       .and.match(/can be compiled {2}whisper\/medium\.pt: 7 B, whisper/)
       .and.match(/^whisper\/mine\.pt +7 B/m)
       .and.not.match(/can be compiled {2}(whisper\/mine|acme)/);

@@ -2,7 +2,9 @@ import {
   type CacheContents,
   type CompilableCheckpoint,
   type CompiledDir,
+  type CompiledManifest,
   compilableOf,
+  compiledKeyName,
   minCosine,
   scanCache,
   scanCompiled,
@@ -26,6 +28,8 @@ interface Listing {
   /** Paths of checkpoints outside of any repository that the manifest names: only those can be compiled. */
   readonly named: ReadonlySet<string>;
   readonly compiled: readonly CompiledDir[];
+  /** The compiled forms that the configured models use. */
+  readonly used: readonly CompiledManifest[];
   readonly preparedBytes: number;
   readonly optimizedModels: readonly OptimizedModelRow[];
 }
@@ -60,6 +64,7 @@ export async function list(context: CommandContext): Promise<undefined> {
   const addressed = entries.flatMap(({ sources }) => sources.flatMap((one) => (one.type === 'url' ? one.files : [])));
   const named = new Set(addressed.map(({ path }) => path));
   const compiled = await scanCompiled(cacheDir);
+  const used = cacheState.models.flatMap(({ inspection }) => inspection.found?.compiled ?? []);
   const sources = await scanOptimized(cacheDir);
   const preparedBytes = sumSizes(sources);
   const records = cacheState.lock?.prepared ?? [];
@@ -69,7 +74,7 @@ export async function list(context: CommandContext): Promise<undefined> {
       return { source, form, bytes, recorded };
     }),
   );
-  const listing = { contents, roles, compilable, whisper, named, compiled, preparedBytes, optimizedModels };
+  const listing = { contents, roles, compilable, whisper, named, compiled, used, preparedBytes, optimizedModels };
   print(args.json ? document(listing) : words(listing));
 }
 
@@ -115,7 +120,7 @@ function checkpointField(checkpoint: CompilableCheckpoint | undefined) {
 }
 
 function words(listing: Listing): string {
-  const { contents, roles, compilable, whisper, named, compiled } = listing;
+  const { contents, roles, compilable, whisper, named, compiled, used } = listing;
   const row = (name: string, sizeBytes: number, usedMs?: number, unfinished = 0) => {
     const lastUsed = timeOf(usedMs)?.slice(0, 10) ?? '-';
     return [name, formatBytes(sizeBytes), lastUsed, configuredFor(roles.get(name), unfinished)];
@@ -136,7 +141,7 @@ function words(listing: Listing): string {
         whyUnusable(manifest) === undefined,
     );
   const more = [
-    ...compiled.map(describeCompiled),
+    ...compiled.map((dir) => describeCompiled(dir, used)),
     ...[...compilable]
       .filter(([name, { path }]) => !isCompiled(path, name))
       .map(([name, checkpoint]) => canBe(name, checkpoint)),
@@ -150,11 +155,14 @@ function words(listing: Listing): string {
   return `${[...lines, total, ...more.map(visible)].join('\n')}\n`;
 }
 
-function describeCompiled({ repository, sizeBytes, manifest }: CompiledDir): string {
+function describeCompiled({ repository, sizeBytes, manifest }: CompiledDir, used: Listing['used']): string {
   if (manifest === undefined) return `compiled  ${repository}: ${formatBytes(sizeBytes)}, incomplete`;
-  const why = whyUnusable(manifest);
+  const ofThis = used.filter((other) => other.repository === repository).map(compiledKeyName);
+  const isOther = ofThis.length > 0 && !ofThis.includes(compiledKeyName(manifest));
+  const why = whyUnusable(manifest) ?? (isOther ? 'another form of it is configured' : undefined);
   const use = why === undefined ? '' : `; not used, ${why}`;
-  return `compiled  ${repository} (${manifest.precision}): ${formatBytes(sizeBytes)}, from ${manifest.sources[0]?.path}${use}`;
+  const of = `${repository} (${manifest.precision}) at ${manifest.commit.slice(0, 8)}`;
+  return `compiled  ${of}: ${formatBytes(sizeBytes)}, from ${manifest.sources[0]?.path}${use}`;
 }
 
 function describeOptimized({ preparedBytes, optimizedModels }: Listing): string {
