@@ -96,30 +96,39 @@ const PART_BYTES = 1 << 18;
  * Takes no other memory: a tensor may have a hundred million numbers.
  */
 export function varintBytes(source: ByteSource, fields: readonly Field[], sizeBytes: number): Uint8Array<ArrayBuffer> {
-  let count = 0;
-  for (const field of fields)
-    for (const { bytes } of partsOf(source, field))
-      for (let i = 0; i < bytes.length; i++) if (isLast(bytes[i])) count++;
+  const count = fields.reduce((sum, field) => sum + countVarints(source, field), 0);
   const numbers = new Uint8Array(count * sizeBytes);
-  let at = 0;
-  for (const field of fields) {
-    let [low, high, bits] = [0, 0, 0];
-    for (const { bytes, offset } of partsOf(source, field)) {
-      for (let i = 0; i < bytes.length; i++) {
-        const value = (bytes[i] as number) & 0x7f;
-        if (bits < 32) low |= value << bits;
-        if (bits > 24) high |= bits < 32 ? value >> (32 - bits) : value << (bits - 32);
-        bits += 7;
-        if (isLast(bytes[i])) {
-          for (let byte = 0; byte < sizeBytes; byte++)
-            numbers[at++] = byte < 4 ? low >>> (8 * byte) : high >>> (8 * byte - 32);
-          low = high = bits = 0;
-        } else if (bits === 7 * MAX_VARINT_BYTES) throw endless(MAX_VARINT_BYTES, offset + i + 1 - MAX_VARINT_BYTES);
+  let [at, bits] = [0, 0];
+  for (const { bytes } of partsOf(source, fields)) {
+    for (let i = 0; i < bytes.length; i++) {
+      const byte = bits >> 3;
+      const value = ((bytes[i] as number) & 0x7f) << (bits & 7);
+      if (byte < sizeBytes) numbers[at + byte] = (numbers[at + byte] as number) | value;
+      if (byte + 1 < sizeBytes) numbers[at + byte + 1] = value >> 8;
+      bits += 7;
+      if (isLast(bytes[i])) {
+        at += sizeBytes;
+        bits = 0;
       }
     }
-    if (bits > 0) throw endless(bits / 7, field.offset + field.length - bits / 7);
   }
   return numbers;
+}
+
+/** The numbers in a field's payload, which are read to the end. Throws if one does not end. */
+function countVarints(source: ByteSource, field: Field): number {
+  let [count, sizeBytes] = [0, 0];
+  for (const { bytes, offset } of partsOf(source, [field])) {
+    for (let i = 0; i < bytes.length; i++) {
+      sizeBytes++;
+      if (isLast(bytes[i])) {
+        count++;
+        sizeBytes = 0;
+      } else if (sizeBytes === MAX_VARINT_BYTES) throw endless(sizeBytes, offset + i + 1 - sizeBytes);
+    }
+  }
+  if (sizeBytes > 0) throw endless(sizeBytes, field.offset + field.length - sizeBytes);
+  return count;
 }
 
 /** Whether a byte is the last one of a varint. */
@@ -129,11 +138,11 @@ function isLast(byte: number | undefined): boolean {
 
 function* partsOf(
   source: ByteSource,
-  field: Field,
+  fields: readonly Field[],
 ): Generator<{ readonly bytes: Uint8Array; readonly offset: number }> {
-  const end = field.offset + field.length;
-  for (let offset = field.offset; offset < end; offset += PART_BYTES)
-    yield { bytes: source.bytes(offset, Math.min(PART_BYTES, end - offset)), offset };
+  for (const { offset: start, length } of fields)
+    for (let offset = start; offset < start + length; offset += PART_BYTES)
+      yield { bytes: source.bytes(offset, Math.min(PART_BYTES, start + length - offset)), offset };
 }
 
 /** A varint as bytes; negative numbers as 64-bit two's complement. */
