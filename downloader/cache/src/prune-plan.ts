@@ -15,6 +15,7 @@ import {
   type CachedBlob,
   type CachedPointer,
   type CachedRepository,
+  type CachedSnapshot,
   isPartialName,
 } from './scan-cache.js';
 import type { CompiledDir } from './scan-compiled.js';
@@ -66,54 +67,57 @@ export function planPrune(
     downloaded.filter(({ layout }) => layout === 'plain').flatMap(({ files }) => files.map(nameOf)),
   );
   const used = usedFiles(configured);
-  const steps: PruneStep[] = [];
-  const kept: KeptThing[] = [];
-  const keptReal = new Set<string>();
-  for (const repository of contents.repositories.filter(({ kind }) => kind === 'models')) {
-    const commits = used.get(repository.repository);
-    if (!own.has(repository.repository)) {
-      if (commits === undefined) kept.push({ name: repository.repository, sizeBytes: repository.sizeBytes });
-    } else if (commits === undefined) {
-      // Of a link only the link is removed.
-      const { isLink, blobs, copies, partials } = repository;
-      const freedBytes = isLink ? 0 : ownBytes([...blobs, ...copies, ...partials]);
-      steps.push({ path: repository.path, kind: 'directory', reason: 'repository not configured', freedBytes });
-    } else if (commits !== 'all') {
-      const isNamed = named.includes(repository.repository);
-      const isOwn = isNamed ? () => true : ownPaths(repository.repository, downloaded, manifest);
-      steps.push(...pruneRepository(repository, commits, isOwn, nowMs));
-    }
-  }
-  for (const file of unusedPlainFiles(contents, configured, manifest)) {
-    if (ownFiles.has(file.name)) steps.push(remove(file.path, 'plain file not configured', ownBytes([file])));
-    else kept.push({ name: file.name, sizeBytes: file.sizeBytes });
-  }
+  const models = contents.repositories.filter(({ kind }) => kind === 'models');
+  const unusedFiles = unusedPlainFiles(contents, configured, manifest);
+  const kept = [
+    ...models
+      .filter(({ repository }) => !own.has(repository) && !used.has(repository))
+      .map(({ repository, sizeBytes }) => ({ name: repository, sizeBytes })),
+    ...unusedFiles.filter(({ name }) => !ownFiles.has(name)).map(({ name, sizeBytes }) => ({ name, sizeBytes })),
+  ];
+  const released = [
+    ...models
+      .filter(({ repository }) => own.has(repository))
+      .flatMap((model) => {
+        const isNamed = named.includes(model.repository);
+        const isOwn = isNamed ? () => true : ownPaths(model.repository, downloaded, manifest);
+        return pruneRepository(model, used.get(model.repository), isOwn, nowMs);
+      }),
+    ...unusedFiles
+      .filter(({ name }) => ownFiles.has(name))
+      .map((file) => remove(file.path, 'plain file not configured', ownBytes([file]))),
+    ...pruneLeftovers(unawaited(contents.partials, configured), nowMs),
+  ];
+  const steps = [
+    ...released,
+    ...pruneSharedBlobs(contents, released),
+    ...pruneOptimized(prepared, configured, lock === undefined ? undefined : (lock.prepared ?? [])),
+    ...pruneCompiled(compiled, configured, nowMs),
+  ];
+  return { steps, freedBytes: steps.reduce((sum, step) => sum + step.freedBytes, 0), kept };
+}
+
+/** Partial files that no configured model which was not found goes on with. */
+function unawaited(partials: readonly CachedBlob[], configured: readonly ModelInspection[]): readonly CachedBlob[] {
   const unfinished = configured.filter((inspection) => inspection.found === undefined);
   const awaited = unfinished.flatMap(({ configured: model }) => [
     ...plainNames([model.layout, model.files]),
     ...(model.compile?.checkpoints.map(nameOf) ?? []),
   ]);
-  const partials = contents.partials.filter(({ name }) => !awaited.some((wantedName) => name.startsWith(wantedName)));
-  steps.push(...pruneLeftovers(partials, nowMs));
+  return partials.filter(({ name }) => !awaited.some((wantedName) => name.startsWith(wantedName)));
+}
 
-  const removed = new Set(steps.map((step) => step.path));
-  const goneReal = new Set<string>();
-  for (const repository of contents.repositories) {
-    for (const blob of [...repository.blobs, ...repository.partials]) {
-      if (blob.realPath === undefined) continue;
-      const gone = removed.has(blob.path) || removed.has(repository.path);
-      (gone ? goneReal : keptReal).add(blob.realPath);
-    }
-  }
-  for (const blob of contents.sharedBlobs) {
-    // Only what this plan releases: huggingface_hub's own store may hold more than any snapshot names.
-    const { realPath = '' } = blob;
-    if (goneReal.has(realPath) && !keptReal.has(realPath))
-      steps.push(remove(blob.path, 'blob without a file', blob.sizeBytes));
-  }
-  steps.push(...pruneOptimized(prepared, configured, lock === undefined ? undefined : (lock.prepared ?? [])));
-  steps.push(...pruneCompiled(compiled, configured, nowMs));
-  return { steps, freedBytes: steps.reduce((sum, step) => sum + step.freedBytes, 0), kept };
+/** Only what these steps release: huggingface_hub's own store may hold more than any snapshot names. */
+function pruneSharedBlobs({ repositories, sharedBlobs }: CacheContents, steps: readonly PruneStep[]): PruneStep[] {
+  const removed = new Set(steps.map(({ path }) => path));
+  const gone = new Set<string | undefined>();
+  const kept = new Set<string | undefined>();
+  for (const { path, blobs, partials } of repositories)
+    for (const blob of [...blobs, ...partials])
+      (removed.has(path) || removed.has(blob.path) ? gone : kept).add(blob.realPath);
+  return sharedBlobs
+    .filter(({ realPath }) => realPath !== undefined && gone.has(realPath) && !kept.has(realPath))
+    .map((blob) => remove(blob.path, 'blob without a file', blob.sizeBytes));
 }
 
 function pruneOptimized(
@@ -138,27 +142,25 @@ function pruneOptimized(
   ];
 }
 
-/** By repository: all of it, or the used paths by commit. */
-type UsedFiles = Map<string, 'all' | Map<string, Set<string>>>;
+/** What is used of a repository: all of it, or paths by commit. */
+type UsedCommits = 'all' | Map<string, ReadonlySet<string>>;
 
-function usedFiles(configured: readonly ModelInspection[]): UsedFiles {
-  const used: UsedFiles = new Map();
-  for (const inspection of configured) {
-    const { configured: model, repository, revision, found, checkpoint } = inspection;
-    const paths = [...model.files, ...(checkpoint?.files ?? [])].map((file) => file.path);
-    if (model.layout === 'plain') {
-      // A plain file may also be in its repository's directory, if Python downloaded it.
-      const inRoot = found?.files.every((file) => file.blobId === undefined) ?? false;
-      if (!inRoot) for (const source of model.sources) if (source.type === 'hf') used.set(source.repository, 'all');
+/** By repository. */
+function usedFiles(configured: readonly ModelInspection[]): ReadonlyMap<string, UsedCommits> {
+  const used = new Map<string, UsedCommits>();
+  for (const { configured: model, repository, revision, found, checkpoint } of configured) {
+    const isPlain = model.layout === 'plain';
+    const isWhole = found !== undefined && revision !== undefined && !isPlain;
+    // A plain file may also be in its repository's directory, if Python downloaded it.
+    if (isPlain && found?.files.every((file) => file.blobId === undefined)) continue;
+    if (!isWhole) {
+      const sources = model.sources.map((source) => (source.type === 'hf' ? source.repository : model.id));
+      for (const name of [repository, ...sources]) used.set(name, 'all');
       continue;
     }
-    if (found === undefined || revision === undefined) {
-      for (const source of model.sources) used.set(source.type === 'hf' ? source.repository : model.id, 'all');
-      used.set(repository, 'all');
-      continue;
-    }
-    const commits = used.get(repository) ?? new Map<string, Set<string>>();
+    const commits = used.get(repository) ?? new Map<string, ReadonlySet<string>>();
     used.set(repository, commits);
+    const paths = [...model.files, ...(checkpoint?.files ?? [])].map((file) => file.path);
     if (commits !== 'all') commits.set(revision, new Set([...(commits.get(revision) ?? []), ...paths]));
   }
   return used;
@@ -182,31 +184,30 @@ function ownPaths(
 
 function pruneRepository(
   repository: CachedRepository,
-  commits: ReadonlyMap<string, ReadonlySet<string>>,
+  commits: UsedCommits | undefined,
   isOwn: (path: string) => boolean,
   nowMs: number,
 ): PruneStep[] {
-  const links: PruneStep[] = [];
-  const keptBlobs = new Set<string>();
-  for (const ref of repository.refs) {
-    // A ref to a missing commit makes huggingface_hub call the whole directory corrupt.
-    if (!commits.has(ref.commit)) links.push(remove(ref.path, 'commit not configured', 0));
+  if (commits === 'all') return [];
+  if (commits === undefined) {
+    // Of a link only the link is removed.
+    const { path, isLink, blobs, copies, partials } = repository;
+    const freedBytes = isLink ? 0 : ownBytes([...blobs, ...copies, ...partials]);
+    return [{ path, kind: 'directory', reason: 'repository not configured', freedBytes }];
   }
+  // A ref to a missing commit makes huggingface_hub call the whole directory corrupt.
+  const refs = repository.refs.filter(({ commit }) => !commits.has(commit));
+  const links = refs.map(({ path }) => remove(path, 'commit not configured', 0));
+  const keptBlobs = new Set<string>();
   for (const snapshot of repository.snapshots) {
-    const paths = commits.get(snapshot.commit);
-    if (paths === undefined) {
-      const freedBytes = snapshot.files.reduce((sum, file) => sum + unlinkedBytes(file), 0);
-      links.push({ path: snapshot.path, kind: 'directory', reason: 'commit not configured', freedBytes });
-      for (const dir of ['trees', '.no_exist']) {
-        const name = dir === 'trees' ? `${snapshot.commit}.json` : snapshot.commit;
-        const kind = dir === 'trees' ? 'file' : 'directory';
-        links.push({ path: join(repository.path, dir, name), kind, reason: 'commit not configured', freedBytes: 0 });
-      }
+    const used = commits.get(snapshot.commit);
+    if (used === undefined) {
+      links.push(...removeCommit(repository, snapshot));
       continue;
     }
     for (const file of snapshot.files) {
       // A temporary name in a snapshot is a pointer being written.
-      if (paths.has(file.path) || !isOwn(file.path) || isPartialName(file.path)) keptBlobs.add(file.blobPath);
+      if (used.has(file.path) || !isOwn(file.path) || isPartialName(file.path)) keptBlobs.add(file.blobPath);
       else links.push(remove(file.pointerPath, 'file not configured', unlinkedBytes(file)));
     }
   }
@@ -218,6 +219,17 @@ function pruneRepository(
     ...links,
     ...blobs.map((blob) => remove(blob.path, 'blob without a file', ownBytes([blob]))),
     ...pruneLeftovers(repository.partials, nowMs),
+  ];
+}
+
+/** A commit's snapshot, and what huggingface_hub notes about it elsewhere. */
+function removeCommit({ path: root }: CachedRepository, { path, commit, files }: CachedSnapshot): PruneStep[] {
+  const reason = 'commit not configured';
+  const freedBytes = files.reduce((sum, file) => sum + unlinkedBytes(file), 0);
+  return [
+    { path, kind: 'directory', reason, freedBytes },
+    { path: join(root, 'trees', `${commit}.json`), kind: 'file', reason, freedBytes: 0 },
+    { path: join(root, '.no_exist', commit), kind: 'directory', reason, freedBytes: 0 },
   ];
 }
 
