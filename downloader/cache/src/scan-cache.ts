@@ -131,33 +131,23 @@ export async function scanCache(cacheDir: string): Promise<CacheContents> {
 }
 
 async function scanRepository(path: string, kind: string, repository: string): Promise<CachedRepository> {
-  const blobs: CachedBlob[] = [];
-  const partials: CachedBlob[] = [];
-  for (const name of await namesIn(join(path, 'blobs'))) {
-    const blob = await blobAt(join(path, 'blobs', name));
-    if (blob !== undefined) (isPartialName(name) ? partials : blobs).push(blob);
-  }
-  const refs: CachedRef[] = [];
-  for (const file of await filesBelow(join(path, 'refs'))) {
-    const refPath = join(path, 'refs', file);
-    if (isPartialName(file)) {
-      partials.push(...(await temporaryAt(refPath)));
-      continue;
-    }
-    const text = await unlessGone(readText(refPath));
-    if (text !== undefined) refs.push({ name: file, path: refPath, commit: text.trim() });
-  }
-  const snapshots: CachedSnapshot[] = [];
-  const copies: CachedBlob[] = [];
-  for (const commit of (await namesIn(join(path, 'snapshots'))).filter(isCommit)) {
-    const snapshot = await scanSnapshot(join(path, 'snapshots', commit), commit);
-    snapshots.push(snapshot);
-    for (const { path: file, pointerPath, blobPath } of snapshot.files) {
-      if (isPartialName(file)) partials.push(...(await temporaryAt(pointerPath)));
-      const copy = isPartialName(file) || blobPath !== pointerPath ? undefined : await blobAt(pointerPath);
-      if (copy !== undefined) copies.push(copy);
-    }
-  }
+  const stored = await allAt(await namesIn(join(path, 'blobs')), (name) => blobAt(join(path, 'blobs', name)));
+  const refNames = await filesBelow(join(path, 'refs'));
+  const refs = await allAt(
+    refNames.filter((name) => !isPartialName(name)),
+    (name) => refAt(join(path, 'refs', name), name),
+  );
+  const commits = (await namesIn(join(path, 'snapshots'))).filter(isCommit);
+  const snapshots = await allAt(commits, (commit) => scanSnapshot(join(path, 'snapshots', commit), commit));
+  const pointers = snapshots.flatMap(({ files }) => files);
+  const copied = pointers.filter((file) => file.blobPath === file.pointerPath && !isPartialName(file.path));
+  const temporary = [
+    ...refNames.filter(isPartialName).map((name) => join(path, 'refs', name)),
+    ...pointers.filter(({ path: file }) => isPartialName(file)).map(({ pointerPath }) => pointerPath),
+  ];
+  const blobs = stored.filter(({ name }) => !isPartialName(name));
+  const copies = await allAt(copied, ({ pointerPath }) => blobAt(pointerPath));
+  const partials = [...stored.filter(({ name }) => isPartialName(name)), ...(await allAt(temporary, temporaryAt))];
   const sizeBytes = sumSizes([...blobs, ...copies, ...partials]);
   const usedMs = [...blobs, ...copies].map((blob) => blob.lastUsedMs);
   const lastUsedMs = usedMs.length === 0 ? undefined : Math.max(...usedMs);
@@ -165,14 +155,32 @@ async function scanRepository(path: string, kind: string, repository: string): P
   return { repository, kind, path, isLink, sizeBytes, lastUsedMs, refs, snapshots, blobs, copies, partials };
 }
 
-/** Returns a pointer or a ref that is being written, or that a killed run left; nothing if it is gone. */
-async function temporaryAt(path: string): Promise<CachedBlob[]> {
+/** What is found of each item, in turn, without those of which nothing is. */
+async function allAt<Item, Found>(
+  items: readonly Item[],
+  find: (item: Item) => Promise<Found | undefined>,
+): Promise<Found[]> {
+  const all: Found[] = [];
+  for (const item of items) {
+    const found = await find(item);
+    if (found !== undefined) all.push(found);
+  }
+  return all;
+}
+
+async function refAt(path: string, name: string): Promise<CachedRef | undefined> {
+  const text = await unlessGone(readText(path));
+  return text === undefined ? undefined : { name, path, commit: text.trim() };
+}
+
+/** Returns a pointer or a ref that is being written, or that a killed run left; undefined if it is gone. */
+async function temporaryAt(path: string): Promise<CachedBlob | undefined> {
   const info = await lstatIfThere(path);
-  if (info === undefined) return [];
+  if (info === undefined) return undefined;
   const isLink = info.isSymbolicLink();
   const { atimeMs: lastUsedMs, mtimeMs: modifiedMs } = info;
   const sizeBytes = isLink ? 0 : info.size;
-  return [{ name: basename(path), path, isLink, realPath: undefined, sizeBytes, lastUsedMs, modifiedMs }];
+  return { name: basename(path), path, isLink, realPath: undefined, sizeBytes, lastUsedMs, modifiedMs };
 }
 
 async function scanSnapshot(path: string, commit: string): Promise<CachedSnapshot> {
@@ -189,12 +197,7 @@ async function scanSnapshot(path: string, commit: string): Promise<CachedSnapsho
 }
 
 async function scanFiles(path: string): Promise<CachedBlob[]> {
-  const blobs: CachedBlob[] = [];
-  for (const file of await filesBelow(path)) {
-    const blob = await blobAt(join(path, file));
-    if (blob !== undefined) blobs.push(blob);
-  }
-  return blobs;
+  return allAt(await filesBelow(path), (file) => blobAt(join(path, file)));
 }
 
 /** Returns a file, or a link to one; undefined for anything else. */
