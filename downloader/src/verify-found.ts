@@ -38,36 +38,31 @@ export async function verifyFound(
   const unverified: UnverifiedModel[] = [];
   const models: ModelState[] = [];
   for (const state of cacheState.models) {
-    const { found, present: files, checkpoint } = state.inspection;
+    const { found, present, checkpoint } = state.inspection;
     if (found === undefined ? !needsOnlyCompiling(state) : state.locked !== undefined) {
       models.push(state);
       continue;
     }
     const weights = checkpoint?.files ?? [];
+    const unnamed = [...present, ...weights].filter(isUnverified);
+    const { hashes, reason } =
+      unnamed.length === 0 ? NOTHING_ASKED : await askHashes(state, cacheState.environment, remote, signal);
+    // The sha256 that names a blob is locked as it is.
+    const named = present.filter((file) => !isUnverified(file) && mustBeRead(file));
+    const expected = [
+      ...named.map((file) => ({ file, hash: file.hash })),
+      ...unnamed.map((file) => ({ file, hash: hashes.get(file.path) })),
+    ];
     const damaged = new Set(state.damaged);
-    for (const file of files.filter((file) => !isUnverified(file))) {
-      // The sha256 that names a blob is locked as it is.
-      const { hash, path, blobPath } = file;
-      if (hash !== undefined && mustBeRead(file) && (await hashFile(hash.type, blobPath, signal)) !== hash.value)
-        damaged.add(path);
+    for (const { file, hash } of expected) {
+      if (hash === undefined) continue;
+      const actual = await hashFile(hash.type, file.blobPath, signal);
+      if (actual === hash.value) continue;
+      if (weights.includes(file)) throw wrongCheckpoint(file, hash, actual);
+      damaged.add(file.path);
     }
-    const unnamed = [...files, ...weights].filter(isUnverified);
-    if (unnamed.length > 0) {
-      const { hashes, reason } = await askHashes(state, cacheState.environment, remote, signal);
-      const paths: string[] = [];
-      for (const file of unnamed) {
-        const hash = hashes.get(file.path);
-        if (hash === undefined) {
-          paths.push(file.path);
-          continue;
-        }
-        const actual = await hashFile(hash.type, file.blobPath, signal);
-        if (actual === hash.value) continue;
-        if (weights.includes(file)) throw wrongCheckpoint(file, hash, actual);
-        damaged.add(file.path);
-      }
-      if (paths.length > 0) unverified.push({ state, paths, reason });
-    }
+    const paths = unnamed.map(({ path }) => path).filter((path) => !hashes.has(path));
+    if (paths.length > 0) unverified.push({ state, paths, reason });
     models.push(withDamaged(state, damaged));
   }
   return { cacheState: { ...cacheState, models }, unverified };
@@ -77,6 +72,8 @@ interface KnownHashes {
   readonly hashes: ReadonlyMap<string, ContentHash>;
   readonly reason: string;
 }
+
+const NOTHING_ASKED: KnownHashes = { hashes: new Map(), reason: '' };
 
 async function askHashes(
   state: ModelState,
