@@ -32,57 +32,56 @@ export interface RequestTarget {
  * @param origin - What was asked: without a token the advice is to set it, with one to check its permissions.
  */
 export function answerError(answer: HttpAnswer, target: RequestTarget, origin: Origin): Error {
-  const { status } = answer;
-  const hasToken = origin.token !== undefined && isOwn(answer, origin);
-  const host = answer.from;
-  if (mayPass(status)) {
-    const limited = status === 429;
-    const orDirectly =
-      host === answer.url.host ? '' : `, or add ${answer.url.hostname} to NO_PROXY if it needs no proxy`;
-    const final = new DownloaderError(
-      limited ? 'RATE_LIMITED' : 'SERVER_FAILED',
-      `${host} answered ${status} for ${target.what}${limited ? ' (too many requests)' : ''}. Run the command again later${orDirectly}: it resumes where it stopped.`,
-    );
-    return new TransientError(
-      final,
-      retryAfterOf((name) => answer.header(name), Date.now()),
-      limited || status === 503 ? 'busy' : undefined,
-    );
-  }
+  const { status, from: host } = answer;
+  if (mayPass(status)) return transientError(answer, target);
   const reason = answer.header('x-error-code');
+  const code = reason === undefined ? `${status}` : `${status}, ${reason}`;
   const said = answer.header('x-error-message');
   const webPage = webPageHint(answer);
   const detail = said === undefined ? webPage : ` The hub says: ${printable(said).replace(/\.$/, '')}.`;
+  const hasToken = origin.token !== undefined && isOwn(answer, origin);
   // A hub that wants a token says so in a text.
-  if (status === 401 || (status === 403 && !hasToken && webPage === '')) {
-    return authError(answer, target, origin, detail);
+  const wantsToken = status === 401 || (status === 403 && !hasToken && webPage === '');
+  if (wantsToken) return authError(answer, target, origin, detail);
+  switch (status) {
+    case 403: {
+      const licence =
+        target.page === undefined || !hasToken
+          ? ''
+          : ` If it requires accepting a licence, do so at ${target.page} with the account that owns the token in ${origin.token?.from}.`;
+      return new DownloaderError(
+        'ACCESS_DENIED',
+        `${host} refuses ${target.what} (${code}).${detail}${licence} Then run: heimdex-downloader download`,
+      );
+    }
+    case 404:
+    case 410:
+      return new DownloaderError(
+        'NOT_FOUND',
+        `${host} does not know ${target.what} (${code}).${detail} Check the name and the revision, and HF_ENDPOINT if it names a mirror, then run: heimdex-downloader plan`,
+      );
+    case 416:
+      return new DownloaderError(
+        'SIZE_MISMATCH',
+        `${host} has fewer bytes of ${target.what} than its file list states (416). Nothing was published. Check HF_ENDPOINT and any proxy in between, then run: heimdex-downloader download`,
+      );
+    default:
+      return new DownloaderError(
+        'ANSWER_INVALID',
+        `${host} answered ${status} for ${target.what}, expected 200.${detail} Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
+      );
   }
-  if (status === 403) {
-    const licence =
-      target.page === undefined || !hasToken
-        ? ''
-        : ` If it requires accepting a licence, do so at ${target.page} with the account that owns the token in ${origin.token?.from}.`;
-    return new DownloaderError(
-      'ACCESS_DENIED',
-      `${host} refuses ${target.what} (403${reason === undefined ? '' : `, ${reason}`}).${detail}${licence} Then run: heimdex-downloader download`,
-    );
-  }
-  if (status === 404 || status === 410) {
-    return new DownloaderError(
-      'NOT_FOUND',
-      `${host} does not know ${target.what} (${status}${reason === undefined ? '' : `, ${reason}`}).${detail} Check the name and the revision, and HF_ENDPOINT if it names a mirror, then run: heimdex-downloader plan`,
-    );
-  }
-  if (status === 416) {
-    return new DownloaderError(
-      'SIZE_MISMATCH',
-      `${host} has fewer bytes of ${target.what} than its file list states (416). Nothing was published. Check HF_ENDPOINT and any proxy in between, then run: heimdex-downloader download`,
-    );
-  }
-  return new DownloaderError(
-    'ANSWER_INVALID',
-    `${host} answered ${status} for ${target.what}, expected 200.${detail} Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
+}
+
+function transientError({ status, from, url, header }: HttpAnswer, { what }: RequestTarget): TransientError {
+  const isLimited = status === 429;
+  const tooMany = isLimited ? ' (too many requests)' : '';
+  const orDirectly = from === url.host ? '' : `, or add ${url.hostname} to NO_PROXY if it needs no proxy`;
+  const final = new DownloaderError(
+    isLimited ? 'RATE_LIMITED' : 'SERVER_FAILED',
+    `${from} answered ${status} for ${what}${tooMany}. Run the command again later${orDirectly}: it resumes where it stopped.`,
   );
+  return new TransientError(final, retryAfterOf(header, Date.now()), isLimited || status === 503 ? 'busy' : undefined);
 }
 
 /** Returns a sentence for messages if an answer is a web page; empty if not. What a hub sends to programs is JSON, text or bytes. */
