@@ -1,4 +1,4 @@
-import { type ContentHash, hashFile, hashOfEntry, isUnverified } from '@heimdex/cache';
+import { type ContentHash, type FoundFile, hashFile, hashOfEntry, isUnverified } from '@heimdex/cache';
 import { type CacheState, type ModelState, needsOnlyCompiling, withDamaged } from './cache-state.js';
 import { wrongCheckpoint } from './compile/cannot-compile.js';
 import { DownloaderError } from './errors.js';
@@ -45,8 +45,7 @@ export async function verifyFound(
     }
     const weights = checkpoint?.files ?? [];
     const unnamed = [...present, ...weights].filter(isUnverified);
-    const { hashes, reason } =
-      unnamed.length === 0 ? NOTHING_ASKED : await askHashes(state, cacheState.environment, remote, signal);
+    const { hashes, reason } = await askHashes(unnamed, state, cacheState.environment, remote, signal);
     // The sha256 that names a blob is locked as it is.
     const named = present.filter((file) => !isUnverified(file) && mustBeRead(file));
     const expected = [
@@ -73,14 +72,14 @@ interface KnownHashes {
   readonly reason: string;
 }
 
-const NOTHING_ASKED: KnownHashes = { hashes: new Map(), reason: '' };
-
 async function askHashes(
+  files: readonly FoundFile[],
   state: ModelState,
   environment: CacheState['environment'],
   remote: Remote,
   signal: AbortSignal,
 ): Promise<KnownHashes> {
+  if (files.length === 0) return { hashes: new Map(), reason: '' };
   if (isOffline(environment))
     return { hashes: new Map(), reason: `${offlineReason(environment)}, so the hub is not asked` };
   try {
