@@ -4,12 +4,11 @@ import { readResiduals } from './alac-rice.js';
 import { BitReader } from './bit-reader.js';
 
 /** Element types, as in AAC. */
-const ONE_CHANNEL = 0;
-const TWO_CHANNELS = 1;
-const LOW_FREQUENCIES = 3;
 const DATA = 4;
 const FILL = 6;
 const END = 7;
+/** Channels of the others that may occur: one, two, and low frequencies. */
+const CHANNEL_COUNTS: Readonly<Record<number, number>> = { 0: 1, 1: 2, 3: 1 };
 
 const SAMPLE_BITS_MAX = 32;
 
@@ -22,26 +21,23 @@ export function decodeAlacPacket(data: Uint8Array, config: AlacConfig): readonly
   const channels: Int32Array[] = [];
   while (channels.length < config.channelCount && bits.leftBits >= 3) {
     const kind = bits.read(3);
-    if (kind === END) break;
-    if (kind === DATA) skipData(bits);
-    else if (kind === FILL) skipFill(bits);
-    else {
-      if (kind !== ONE_CHANNEL && kind !== TWO_CHANNELS && kind !== LOW_FREQUENCIES) return undefined;
-      const count = kind === TWO_CHANNELS ? 2 : 1;
-      if (channels.length + count > config.channelCount) break;
-      const decoded = readElement(bits, count, config);
-      if (decoded === undefined || decoded[0]?.length !== (channels[0] ?? decoded[0])?.length) return undefined;
-      channels.push(...decoded);
-    }
-    if (bits.exhausted) return undefined;
+    const count = CHANNEL_COUNTS[kind] ?? 0;
+    if (kind === END || channels.length + count > config.channelCount) break;
+    const decoded = readElement(bits, kind, count, config);
+    if (decoded === undefined || bits.exhausted) return undefined;
+    channels.push(...decoded);
   }
   const [first] = channels;
-  if (first === undefined) return undefined;
+  if (first === undefined || channels.some(({ length }) => length !== first.length)) return undefined;
   while (channels.length < config.channelCount) channels.push(new Int32Array(first.length));
   return channels;
 }
 
-function readElement(bits: BitReader, count: number, config: AlacConfig): Int32Array[] | undefined {
+/** The channels of an element: none of what is skipped. Undefined if it is damaged. */
+function readElement(bits: BitReader, kind: number, count: number, config: AlacConfig): Int32Array[] | undefined {
+  if (kind === DATA) return skipData(bits);
+  if (kind === FILL) return skipFill(bits);
+  if (count === 0) return undefined;
   bits.read(4);
   const unused = bits.read(12);
   const isPartial = bits.read(1) === 1;
@@ -115,17 +111,19 @@ function unmix([mean, difference]: readonly Int32Array[], mixBits: number, mixFa
   }
 }
 
-function skipData(bits: BitReader): void {
+function skipData(bits: BitReader): [] {
   bits.read(4);
   const isAligned = bits.read(1) === 1;
   let count = bits.read(8);
   if (count === 255) count += bits.read(8);
   if (isAligned) bits.position = 8 * Math.ceil(bits.position / 8);
   bits.position += 8 * count;
+  return [];
 }
 
-function skipFill(bits: BitReader): void {
+function skipFill(bits: BitReader): [] {
   let count = bits.read(4);
   if (count === 15) count += bits.read(8) - 1;
   bits.position += 8 * count;
+  return [];
 }
