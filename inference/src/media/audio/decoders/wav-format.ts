@@ -34,47 +34,54 @@ const TAG_NAMES: Readonly<Record<number, string>> = {
   61868: 'FLAC',
 };
 
+/** Encodings of samples by tag and bits. */
+const SAMPLE_ENCODINGS: Readonly<Record<string, SampleEncoding>> = {
+  '1/8': 'u8',
+  '1/16': 's16',
+  '1/24': 's24',
+  '1/32': 's32',
+  '3/32': 'f32',
+  '3/64': 'f64',
+  '6/8': 'alaw',
+  '7/8': 'ulaw',
+};
+
 /** Parses the body of a `fmt ` chunk. Throws AUDIO_UNREADABLE for an unsupported encoding or implausible values. */
 export function parseWavFormat(body: Uint8Array): PcmFormat {
   if (body.length < 16) throw unreadable(`its 'fmt' chunk has ${body.length} bytes, expected at least 16`);
   const view = viewOf(body);
   const channelCount = view.getUint16(2, true);
   const sampleRateHz = view.getUint32(4, true);
-  const frameBytes = view.getUint16(12, true);
-  const bits = view.getUint16(14, true);
   const unsupported = unsupportedFormat(channelCount, sampleRateHz);
   if (unsupported !== undefined) throw unreadable(unsupported);
   // WAVE_FORMAT_EXTENSIBLE has the original tag in the first two bytes of its GUID.
   const outer = view.getUint16(0, true);
   const tag = outer === TAG_EXTENSIBLE && body.length >= 26 ? view.getUint16(24, true) : outer;
   const codec = PACKET_TAGS[tag];
-  if (codec !== undefined) {
-    if (frameBytes === 0) throw unreadable(`the block size of ${PACKET_CODECS[codec].name} is 0`);
-    const packets = { codec, blockBytes: frameBytes, description: body.slice() };
-    return { encoding: undefined, packets, channelCount, sampleRateHz };
-  }
+  if (codec === undefined) return sampleFormat(view, tag, { channelCount, sampleRateHz });
+  const blockBytes = view.getUint16(12, true);
+  if (blockBytes === 0) throw unreadable(`the block size of ${PACKET_CODECS[codec].name} is 0`);
+  const packets = { codec, blockBytes, description: body.slice() };
+  return { encoding: undefined, packets, channelCount, sampleRateHz };
+}
+
+function sampleFormat(view: DataView, tag: number, rates: Pick<PcmFormat, 'channelCount' | 'sampleRateHz'>): PcmFormat {
+  const { channelCount, sampleRateHz } = rates;
+  const frameBytes = view.getUint16(12, true);
+  const bits = view.getUint16(14, true);
   // Samples of up to 24 bits in four bytes use the upper bits: the header says so twice.
   const inFourBytes = frameBytes === 4 * channelCount && view.getUint32(8, true) === frameBytes * sampleRateHz;
   const encoding = encodingOf(tag, tag === 1 && bits > 16 && inFourBytes ? 32 : bits);
   const trueFrameBytes = sampleBytes(encoding) * channelCount;
-  const format = { encoding, channelCount, sampleRateHz };
-  if (frameBytes === trueFrameBytes || frameBytes === 0) return format;
+  if (frameBytes === trueFrameBytes || frameBytes === 0) return { encoding, ...rates };
   const warning = `The WAV header declares ${frameBytes} bytes per frame, but its other fields imply ${trueFrameBytes}; the latter was used.`;
-  return { ...format, warning };
+  return { encoding, ...rates, warning };
 }
 
 function encodingOf(tag: number, bits: number): SampleEncoding {
-  if (tag === 1) {
-    // Other bit depths use the upper bits of the next full byte.
-    if (bits >= 1 && bits <= 8) return 'u8';
-    if (bits > 8 && bits <= 16) return 's16';
-    if (bits > 16 && bits <= 24) return 's24';
-    if (bits > 24 && bits <= 32) return 's32';
-  }
-  if (tag === 3 && bits === 32) return 'f32';
-  if (tag === 3 && bits === 64) return 'f64';
-  if (tag === 6 && bits === 8) return 'alaw';
-  if (tag === 7 && bits === 8) return 'ulaw';
+  // Other bit depths of PCM use the upper bits of the next full byte.
+  const encoding = SAMPLE_ENCODINGS[`${tag}/${tag === 1 ? 8 * Math.ceil(bits / 8) : bits}`];
+  if (encoding !== undefined) return encoding;
   const name = TAG_NAMES[tag];
   const label = name === undefined ? `encoding ${tag}` : `${name} (encoding ${tag})`;
   throw audioUnreadable(
