@@ -1,3 +1,4 @@
+import { viewOf } from '../../bytes.js';
 import { audioUnreadable } from '../undecodable.js';
 import { type HeaderReader, type PcmFormat, SIZE_UNKNOWN, textAt } from './pcm-headers.js';
 import { parseWavFormat } from './wav-format.js';
@@ -26,25 +27,27 @@ export function* readWavHeader(): HeaderReader {
       if (format === undefined) {
         throw audioUnreadable("The WAV content has no 'fmt' chunk before its samples; it is damaged.");
       }
+      if (size === SIZE_UNKNOWN) return { ...format, dataBytes: dataBytes64 };
       // A valid file without samples has further chunks; a writer that did not fill in the sizes afterwards has none.
       const hasMore = riffBytes !== SIZE_UNKNOWN && riffBytes + 8 > seenBytes;
-      if (size === SIZE_UNKNOWN) return { ...format, dataBytes: dataBytes64 };
       return { ...format, dataBytes: size > 0 || hasMore ? size : undefined };
     }
-    if (id !== 'fmt ' && id !== 'ds64') yield -paddedBytes;
-    else if (size > HEADER_CHUNK_MAX_BYTES) {
-      throw audioUnreadable(`The WAV header is damaged: its '${id.trim()}' chunk has ${size} bytes.`);
-    } else {
-      const body = yield paddedBytes;
-      if (id === 'fmt ') format = parseWavFormat(new Uint8Array(body.buffer, body.byteOffset, size));
-      else if (size >= 16) dataBytes64 = sizeOf(body);
-    }
+    if (id === 'fmt ') format = parseWavFormat(yield* readBody(id, size));
+    else if (id === 'ds64') dataBytes64 = sizeOf(yield* readBody(id, size));
+    else yield -paddedBytes;
     seenBytes += paddedBytes;
   }
 }
 
+function* readBody(id: string, size: number): Generator<number, Uint8Array, DataView> {
+  if (size > HEADER_CHUNK_MAX_BYTES)
+    throw audioUnreadable(`The WAV header is damaged: its '${id.trim()}' chunk has ${size} bytes.`);
+  const { buffer, byteOffset } = yield size + (size % 2);
+  return new Uint8Array(buffer, byteOffset, size);
+}
+
 /** The size of the samples in a `ds64` chunk; undefined if unknown. */
-function sizeOf(ds64: DataView): number | undefined {
-  const size = Number(ds64.getBigUint64(8, true));
+function sizeOf(ds64: Uint8Array): number | undefined {
+  const size = ds64.length < 16 ? 0 : Number(viewOf(ds64).getBigUint64(8, true));
   return size > 0 && Number.isSafeInteger(size) ? size : undefined;
 }
