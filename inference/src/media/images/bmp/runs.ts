@@ -14,46 +14,41 @@ export function expandRuns(
   { width, height, bitsPerPixel, topDown, pixelsAt }: BmpHeader,
 ): Uint8Array {
   const indices = new Uint8Array(width * height);
-  const nibbles = bitsPerPixel === 4;
+  const perByte = 8 / bitsPerPixel;
   let x = 0;
   let line = 0;
   let at = pixelsAt;
-  /** The index of a pixel among those in a byte, two to a byte in RLE4. */
-  const indexIn = (packed: number, pixel: number): number => {
-    if (!nibbles) return packed;
-    return pixel % 2 === 0 ? packed >> 4 : packed & 15;
-  };
-  const put = (index: number): void => {
-    if (x < width) indices[(topDown ? line : height - 1 - line) * width + x] = index;
-    x += 1;
-  };
-  const byte = (): number => {
-    const value = content[at++];
+  const byteAt = (position: number): number => {
+    const value = content[position];
     // Some writers omit the end of the bitmap, none the pixels before it.
     if (value === undefined) throw new DamagedImage('the file ends too early, within its pixels');
     return value;
   };
+  /** Writes the next pixel: the one of that number in a run, whose byte is `packed`. */
+  const put = (packed: number, pixel: number): void => {
+    const index = (packed >> (bitsPerPixel * (perByte - 1 - (pixel % perByte)))) & (2 ** bitsPerPixel - 1);
+    if (x < width) indices[(topDown ? line : height - 1 - line) * width + x] = index;
+    x += 1;
+  };
   while (line < height && !(at >= content.length && isLastPixel(x, line, width, height))) {
-    const count = byte();
-    const value = byte();
+    const count = byteAt(at);
+    const value = byteAt(at + 1);
+    at += 2;
     if (count > 0) {
-      for (let pixel = 0; pixel < count; pixel += 1) put(indexIn(value, pixel));
+      for (let pixel = 0; pixel < count; pixel += 1) put(value, pixel);
     } else if (value === END_OF_LINE) {
       x = 0;
       line += 1;
     } else if (value === END_OF_BITMAP) {
       break;
     } else if (value === DELTA) {
-      x += byte();
-      line += byte();
+      x += byteAt(at);
+      line += byteAt(at + 1);
+      at += 2;
     } else {
-      const bytes = nibbles ? Math.ceil(value / 2) : value;
-      for (let pixel = 0; pixel < value; pixel += 1) {
-        const packed = nibbles && pixel % 2 === 1 ? (content[at - 1] as number) : byte();
-        put(indexIn(packed, pixel));
-      }
+      for (let pixel = 0; pixel < value; pixel += 1) put(byteAt(at + Math.floor(pixel / perByte)), pixel);
       // Literal pixels are padded to 16 bits.
-      at += bytes % 2;
+      at += 2 * Math.ceil(value / perByte / 2);
     }
   }
   return indices;
