@@ -47,27 +47,22 @@ class Scan {
 
   /** A message inside may reach behind its end, as in the decoder. */
   message(desc: DescMessage, end: number, outer: number): string | undefined {
-    const { maxValues, maxDepth, maxTextBytes } = this.#limits;
     const reader = this.#reader;
     const fields = knownFieldsOf(desc);
     let depth = outer;
-    while (reader.pos < end) {
+    let refusal = this.#refusal(depth);
+    while (reader.pos < end && refusal === undefined) {
       const [number, wireType] = reader.tag();
       this.#values += 1;
       // In an unknown group nothing is known.
       const field = depth === outer ? fields.get(number) : undefined;
-      if (field !== undefined) {
-        if (field.message !== undefined && depth >= maxDepth) return this.#tooDeep();
-        const refusal = this.#known(field, wireType, depth);
-        if (refusal !== undefined) return refusal;
-      } else if (wireType === WireType.StartGroup) depth += 1;
+      if (field !== undefined) refusal = this.#known(field, wireType, depth);
+      else if (wireType === WireType.StartGroup) depth += 1;
       else if (wireType === WireType.EndGroup) depth -= 1;
       else reader.skip(wireType, number);
-      if (depth > maxDepth) return this.#tooDeep();
-      if (this.#values > maxValues) return `it has more than ${maxValues} values`;
-      if (this.#textBytes > maxTextBytes) return `it has more than ${maxTextBytes} bytes of text`;
+      refusal ??= this.#refusal(depth);
     }
-    return undefined;
+    return refusal;
   }
 
   #known(field: Known, wireType: WireType, depth: number): string | undefined {
@@ -88,8 +83,12 @@ class Scan {
     return undefined;
   }
 
-  #tooDeep(): string {
-    return `it is nested deeper than ${this.#limits.maxDepth}`;
+  #refusal(depth: number): string | undefined {
+    const { maxValues, maxDepth, maxTextBytes } = this.#limits;
+    if (depth > maxDepth) return `it is nested deeper than ${maxDepth}`;
+    if (this.#values > maxValues) return `it has more than ${maxValues} values`;
+    if (this.#textBytes > maxTextBytes) return `it has more than ${maxTextBytes} bytes of text`;
+    return undefined;
   }
 }
 
