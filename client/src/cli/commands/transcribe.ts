@@ -3,6 +3,7 @@ import { basename, extname, join } from 'node:path';
 import { formatDuration, visible } from '@heimdex/common';
 import { InferenceClientError } from '../../errors.js';
 import type { RawAudio, TranscribeOptions } from '../../speech.js';
+import type { TranscribeEvent } from '../../speech-stream.js';
 import { untilAborted } from '../../wait.js';
 import { endsTheRun, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
@@ -67,9 +68,11 @@ export function transcribe(
     for (const file of files) {
       const path = outputs?.get(file);
       try {
-        if (path === undefined) await transcribeOne(context, file, format, options, context.terminal, files.length > 1);
-        else {
-          await writeToFile(path, (sink) => transcribeOne(context, file, format, options, sink, false));
+        if (path === undefined) {
+          const named = files.length > 1;
+          await transcribeOne(context, file, options, { format, sink: context.terminal, named });
+        } else {
+          await writeToFile(path, (sink) => transcribeOne(context, file, options, { format, sink, named: false }));
           context.terminal.error(visible(`${nameOf(file)} -> ${path}`));
         }
       } catch (error) {
@@ -119,42 +122,36 @@ function outputsIn(outputDir: string, files: readonly string[], extension: strin
   return new Map([...inputs].map(([path, file]) => [file, path]));
 }
 
+/** Where the transcript of a file goes, and how. */
+interface Output {
+  readonly format: TranscriptFormat;
+  readonly sink: TextSink;
+  /** Whether the file is named in it. */
+  readonly named: boolean;
+}
+
 async function transcribeOne(
-  { client, call, terminal, signal }: CommandContext,
+  context: CommandContext,
   file: string,
-  format: TranscriptFormat,
   options: TranscribeCommandOptions,
-  sink: TextSink,
-  named: boolean,
+  { format, sink, named }: Output,
 ): Promise<void> {
   if (file !== STDIN) await checkReadable(file);
-  const { signal: _, ...uncancelled } = call;
-  // Ctrl-C ends live audio from standard input instead of cancelling the call.
-  const endsAtInterrupt = options.live === true && file === STDIN;
-  const sent = { ...(endsAtInterrupt ? uncancelled : call), ...settings(options) };
-  const stdin = terminal.stdin as AsyncIterable<Uint8Array>;
-  const events =
-    file === STDIN
-      ? client.transcribeStream(endsAtInterrupt ? untilAborted(stdin, signal) : stdin, sent)
-      : client.transcribeFile(file, sent);
+  const { terminal } = context;
   const name = { file: nameOf(file), named };
   const display = options.live === true ? new LiveDisplay(terminal) : undefined;
-  const onScreen =
-    display !== undefined && format === 'text' && options.words === undefined && sink === terminal && terminal.live;
-  const writer = onScreen
-    ? display
-    : options.words === undefined
-      ? transcriptWriter(format, sink, name, options)
-      : wordsWriter(options.words, sink, name);
-  const showsProgress = sink !== terminal || !terminal.live;
+  const isScreen = sink === terminal && terminal.live;
+  const onScreen = isScreen && format === 'text' && options.words === undefined ? display : undefined;
+  const words = options.words === undefined ? undefined : wordsWriter(options.words, sink, name);
+  const writer = onScreen ?? words ?? transcriptWriter(format, sink, name, options);
   try {
-    for await (const event of events) {
+    for await (const event of eventsOf(context, file, options)) {
       if (event.type === 'segment') await writer.segment(event.segment);
       else if (event.type === 'summary') {
         await writer.summary(event.summary);
         for (const warning of event.summary.warnings) terminal.error(visible(`${nameOf(file)}: ${warning}`));
       } else if (event.type === 'partial') await display?.partial(event.partial.text);
-      else if (showsProgress && display === undefined)
+      else if (!isScreen && display === undefined)
         terminal.status(`${nameOf(file)}: ${formatDuration(event.processedSeconds * 1000)} done`);
     }
   } catch (error) {
@@ -163,6 +160,20 @@ async function transcribeOne(
       throw unreadable(nameOf(file), error.cause);
     throw error;
   }
+}
+
+function eventsOf(
+  { client, call, terminal, signal }: CommandContext,
+  file: string,
+  options: TranscribeCommandOptions,
+): AsyncIterable<TranscribeEvent> {
+  const sent = settings(options);
+  if (file !== STDIN) return client.transcribeFile(file, { ...call, ...sent });
+  const stdin = terminal.stdin as AsyncIterable<Uint8Array>;
+  if (options.live !== true) return client.transcribeStream(stdin, { ...call, ...sent });
+  // Ctrl-C ends live audio from standard input instead of cancelling the call.
+  const { signal: _, ...uncancelled } = call;
+  return client.transcribeStream(untilAborted(stdin, signal), { ...uncancelled, ...sent });
 }
 
 async function checkReadable(file: string): Promise<void> {
