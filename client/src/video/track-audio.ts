@@ -59,34 +59,16 @@ export async function* trackAudio(
     index = undefined;
     return Buffer.concat([parts.before, withEditList(parts.moov, edits), parts.after]);
   };
-  // Packets keep their media timestamps, to which the edit list refers.
-  let shift = (edits === undefined ? 0 : offsetSeconds(edits)) - (kind === 'matroska' ? opusDelay(decoderConfig) : 0);
+  const timestampOf = retimer(decoderConfig, { kind, edits, jumped });
   let endSeconds = 0;
-  let last = Number.NEGATIVE_INFINITY;
-  let lastEnd = Number.NEGATIVE_INFINITY;
   try {
     await output.start();
     const packets = new library.EncodedPacketSink(input);
     let packet: EncodedPacket | null = await packets.getFirstPacket();
     while (packet !== null) {
       endSeconds = packet.timestamp + packet.duration;
-      // A jump of the clock, which the server ignores: the audio goes on.
-      const backward = lastEnd - packet.timestamp - shift;
-      const least = packet.timestamp < BEGINNING_SECONDS ? OVERLAP_MIN_SECONDS : BACK_MAX_SECONDS;
-      if (edits === undefined && backward > least) {
-        shift += backward;
-        jumped(clockJump('back', backward, lastEnd));
-      }
-      const shifted = packet.timestamp + shift;
-      lastEnd = shifted + packet.duration;
-      // The writer would move all of them, and the edit list not.
-      if (edits !== undefined && Math.round(shifted * decoderConfig.sampleRate) < 0)
-        throw new Error('the media begins before time 0');
-      if (shifted < last - MAX_BACKWARD_SECONDS) throw new Error('timestamps of the audio track decrease');
-      const timestamp = Math.max(shifted, last + 1 / decoderConfig.sampleRate);
-      last = timestamp;
       // Copy the data: a packet is a view of a larger buffer.
-      const copy = packet.clone({ data: packet.data.slice(), timestamp, type: 'key' });
+      const copy = packet.clone({ data: packet.data.slice(), timestamp: timestampOf(packet), type: 'key' });
       await source.add(copy, { decoderConfig });
       if (written.length > 0) {
         const chunk = drain();
@@ -100,6 +82,34 @@ export async function* trackAudio(
   } finally {
     if (output.state !== 'finalized') await output.cancel();
   }
+}
+
+/** Returns what gives packets, one after the other, their times in the output, in seconds. It throws for times that cannot be written. */
+function retimer(
+  decoderConfig: AudioDecoderConfig,
+  { kind, edits, jumped }: Omit<TrackAudioOptions, 'ended'>,
+): (packet: EncodedPacket) => number {
+  // Packets keep their media timestamps, to which the edit list refers.
+  let shift = (edits === undefined ? 0 : offsetSeconds(edits)) - (kind === 'matroska' ? opusDelay(decoderConfig) : 0);
+  let last = Number.NEGATIVE_INFINITY;
+  let lastEnd = Number.NEGATIVE_INFINITY;
+  return ({ timestamp, duration }) => {
+    // A jump of the clock, which the server ignores: the audio goes on.
+    const backward = lastEnd - timestamp - shift;
+    const least = timestamp < BEGINNING_SECONDS ? OVERLAP_MIN_SECONDS : BACK_MAX_SECONDS;
+    if (edits === undefined && backward > least) {
+      shift += backward;
+      jumped(clockJump('back', backward, lastEnd));
+    }
+    const shifted = timestamp + shift;
+    lastEnd = shifted + duration;
+    // The writer would move all of them, and the edit list not.
+    if (edits !== undefined && Math.round(shifted * decoderConfig.sampleRate) < 0)
+      throw new Error('the media begins before time 0');
+    if (shifted < last - MAX_BACKWARD_SECONDS) throw new Error('timestamps of the audio track decrease');
+    last = Math.max(shifted, last + 1 / decoderConfig.sampleRate);
+    return last;
+  };
 }
 
 /** Returns the Opus pre-skip in seconds: Matroska timestamps include it, MP4's do not. */
