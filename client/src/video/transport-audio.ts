@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import type { TransportLayout } from './container-kind.js';
 
 const CHUNK_BYTES = 1_024 * 1_024;
@@ -28,34 +28,27 @@ export async function* transportAudio(
     if (begins && startsVideoFrame(packet, first)) frames.set(pid, (frames.get(pid) ?? 0) + 1);
     return (frames.get(pid) ?? 0) > FRAMES_KEPT;
   };
-  const file = await open(path);
-  try {
-    let held = Buffer.alloc(0);
-    for (let ended = false; !ended; ) {
-      const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-      const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES);
-      ended = bytesRead === 0;
-      const bytes = Buffer.concat([held, chunk.subarray(0, bytesRead)]);
-      const kept: Uint8Array[] = [];
-      let at = 0;
-      let from = 0;
-      // Require the sync bytes at both ends of a packet.
-      while (at + stride + PACKET_BYTES <= bytes.length) {
-        const framed = bytes[at + first] === SYNC && bytes[at + stride + first] === SYNC;
-        if (framed && dropped(bytes.subarray(at, at + stride))) {
-          if (from < at) kept.push(bytes.subarray(from, at));
-          from = at + stride;
-        }
-        at += framed ? stride : 1;
+  let held = Buffer.alloc(0);
+  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES })) {
+    const bytes = Buffer.concat([held, chunk]);
+    const kept: Uint8Array[] = [];
+    let at = 0;
+    let from = 0;
+    // Require the sync bytes at both ends of a packet.
+    while (at + stride + PACKET_BYTES <= bytes.length) {
+      const framed = bytes[at + first] === SYNC && bytes[at + stride + first] === SYNC;
+      if (framed && dropped(bytes.subarray(at, at + stride))) {
+        kept.push(bytes.subarray(from, at));
+        from = at + stride;
       }
-      if (ended) at = bytes.length;
-      if (from < at) kept.push(bytes.subarray(from, at));
-      held = bytes.subarray(at);
-      if (kept.length > 0) yield Buffer.concat(kept);
+      at += framed ? stride : 1;
     }
-  } finally {
-    await file.close();
+    kept.push(bytes.subarray(from, at));
+    held = bytes.subarray(at);
+    const passed = Buffer.concat(kept);
+    if (passed.length > 0) yield passed;
   }
+  if (held.length > 0) yield held;
 }
 
 /** Whether a packet starts a PES packet with a video stream id (ISO 13818-1). */
