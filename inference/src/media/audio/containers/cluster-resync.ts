@@ -43,9 +43,10 @@ const CLUSTER_BYTES = [0x1f, 0x43, 0xb6, 0x75] as const;
  */
 export class ClusterResync implements Resync {
   #held: Uint8Array = new Uint8Array(0);
-  /** How many of the held bytes were read, and whether they begin with a block that nothing follows yet. */
+  /** How many of the held bytes were read. */
   #heldReadBytes = 0;
-  #heldBlock = false;
+  /** Where a block begins that nothing follows yet: of the held bytes, the first. */
+  #block: number | undefined;
   /** Bytes left of the current element's body. */
   #left = 0;
   /** Bytes left of the current cluster; undefined: not in one. */
@@ -71,36 +72,44 @@ export class ClusterResync implements Resync {
   #pass(chunk: Uint8Array, ended: boolean): Uint8Array {
     const bytes = this.#held.length === 0 ? new Uint8Array(chunk) : joinBytes(this.#held, chunk);
     let at = this.#heldReadBytes;
-    let block = this.#heldBlock ? 0 : undefined;
     while (at < bytes.length && !this.#foreign) {
-      if (this.#left > 0) {
-        const passed = Math.min(this.#left, bytes.length - at);
-        this.#left -= passed;
-        at += passed;
-      } else if (this.#searching) {
-        const found = findCluster(bytes, at, ended);
-        // The rest may be too short for an element of its own.
-        if (found.at - at < 2 && !found.sure) break;
-        fillWithVoid(bytes, at, found.at);
-        this.#droppedBytes += found.at - at;
-        at = found.at;
-        this.#searching = !found.sure;
-        if (!found.sure) break;
-      } else {
-        if (bytes.length - at < HEADER_BYTES) break;
-        const header = readHeader(bytes, at);
-        if (header !== undefined) this.#join(bytes, at, header);
-        const headerBytes = this.#enter(header);
-        if (this.#searching) at = block ?? at;
-        block = this.#searching || !this.#inCluster ? undefined : at;
-        at += headerBytes;
-      }
+      const next = this.#next(bytes, at, ended);
+      if (next === undefined) break;
+      at = next;
     }
-    const decided = this.#foreign || ended ? bytes.length : (block ?? at);
+    const decided = this.#foreign || ended ? bytes.length : (this.#block ?? at);
     this.#held = bytes.slice(decided);
     this.#heldReadBytes = Math.max(0, at - decided);
-    this.#heldBlock = block !== undefined;
+    if (this.#block !== undefined) this.#block = 0;
     return bytes.subarray(0, decided);
+  }
+
+  /** Where to go on after what begins at a byte; undefined if more bytes are needed. */
+  #next(bytes: Uint8Array, at: number, ended: boolean): number | undefined {
+    if (this.#left > 0) {
+      const passed = Math.min(this.#left, bytes.length - at);
+      this.#left -= passed;
+      return at + passed;
+    }
+    if (this.#searching) return this.#search(bytes, at, ended);
+    if (bytes.length - at < HEADER_BYTES) return undefined;
+    const header = readHeader(bytes, at);
+    if (header !== undefined) this.#join(bytes, at, header);
+    const headerBytes = this.#enter(header);
+    const from = this.#searching ? (this.#block ?? at) : at;
+    this.#block = this.#searching || !this.#inCluster ? undefined : at;
+    return from + headerBytes;
+  }
+
+  /** Replaces what is before the next cluster, or before where one may begin at the end of the bytes. */
+  #search(bytes: Uint8Array, at: number, ended: boolean): number | undefined {
+    const found = findCluster(bytes, at, ended);
+    // The rest may be too short for an element of its own.
+    if (found.at - at < 2 && !found.sure) return undefined;
+    fillWithVoid(bytes, at, found.at);
+    this.#droppedBytes += found.at - at;
+    this.#searching = !found.sure;
+    return found.at;
   }
 
   get #inCluster(): boolean {
