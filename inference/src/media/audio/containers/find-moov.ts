@@ -13,25 +13,25 @@ export interface MoovBox {
 export async function findMoov(source: ArrivingSource): Promise<MoovBox | undefined> {
   let position = 0;
   for (let count = 0; count < TOP_LEVEL_MAX; count++) {
-    const header = await source.read(position, position + 8);
-    if (header === null) return undefined;
-    const view = viewOf(header);
-    const type = latin1(header, 4, 8);
-    let size = view.getUint32(0);
-    let headerBytes = 8;
-    if (size === 1) {
-      const large = await source.read(position + 8, position + 16);
-      if (large === null) return undefined;
-      size = Number(viewOf(large).getBigUint64(0));
-      headerBytes = 16;
+    const box = await headerAt(source, position);
+    // One without a size, or of size 0, which reaches to the end of the file, is followed by none.
+    if (box === undefined || box.sizeBytes < box.headerBytes) return undefined;
+    const end = position + box.sizeBytes;
+    if (box.type === 'moov') {
+      const body = await source.read(position + box.headerBytes, end);
+      return body === null ? undefined : { body, end };
     }
-    if (type === 'moov' && size === 0) return undefined;
-    if (type === 'moov') {
-      const body = await source.read(position + headerBytes, position + size);
-      return body === null ? undefined : { body, end: position + size };
-    }
-    if (size < headerBytes) return undefined;
-    position += size;
+    position = end;
   }
   return undefined;
+}
+
+async function headerAt(source: ArrivingSource, position: number) {
+  const header = await source.read(position, position + 8);
+  if (header === null) return undefined;
+  const type = latin1(header, 4, 8);
+  const sizeBytes = viewOf(header).getUint32(0);
+  if (sizeBytes !== 1) return { type, sizeBytes, headerBytes: 8 };
+  const large = await source.read(position + 8, position + 16);
+  return large === null ? undefined : { type, sizeBytes: Number(viewOf(large).getBigUint64(0)), headerBytes: 16 };
 }
