@@ -100,14 +100,16 @@ function fromMasks(content: Uint8Array, header: BmpHeader, channels: 3 | 4): Uin
     for (let x = 0; x < width; x += 1) {
       const pixel = read(from + x * size);
       for (const { mask, shift, most } of parts) {
-        data[to++] = most === 0 ? 0 : Math.round((((pixel & mask) >>> shift) * 255) / most);
+        data[to++] = Math.round((((pixel & mask) >>> shift) * 255) / most);
       }
     }
   }
   return data;
 }
 
+/** A colour without a mask is 0. */
 function partOf(mask: number): { mask: number; shift: number; most: number } {
+  if (mask === 0) return { mask, shift: 0, most: 1 };
   const shift = 31 - Math.clz32(mask & -mask);
   return { mask, shift, most: mask >>> shift };
 }

@@ -22,6 +22,14 @@ const RLE8 = 1;
 const RLE4 = 2;
 const BITFIELDS = 3;
 const ALPHA_BITFIELDS = 6;
+/** Bits per pixel by compression. */
+const BITS: Readonly<Record<number, readonly number[]>> = {
+  [RGB]: [1, 2, 4, 8, 16, 24, 32],
+  [RLE8]: [8],
+  [RLE4]: [4],
+  [BITFIELDS]: [16, 32],
+  [ALPHA_BITFIELDS]: [16, 32],
+};
 const EMBEDDED_PROFILE = 0x4d424544;
 const MASKS_16 = [0x7c00, 0x3e0, 0x1f, 0] as const;
 const MASKS_32 = [0xff0000, 0xff00, 0xff, 0] as const;
@@ -72,15 +80,8 @@ function bitsOf(bits: number, compression: number, size: number): BmpHeader['bit
   if (compression === 4 || compression === 5) {
     throw refuseImage('BMP', `a BMP with ${compression === 4 ? 'JPEG' : 'PNG'} compression`, CONVERT);
   }
-  const right =
-    compression === RGB
-      ? [1, 2, 4, 8, 16, 24, 32].includes(bits)
-      : compression === RLE8
-        ? bits === 8
-        : compression === RLE4
-          ? bits === 4
-          : (compression === BITFIELDS || compression === ALPHA_BITFIELDS) && (bits === 16 || bits === 32);
-  if (!right) throw refuseImage('BMP', `a BMP of ${bits} bits a pixel with compression ${compression}`, CONVERT);
+  if (!BITS[compression]?.includes(bits))
+    throw refuseImage('BMP', `a BMP of ${bits} bits a pixel with compression ${compression}`, CONVERT);
   return bits as BmpHeader['bitsPerPixel'];
 }
 
