@@ -47,10 +47,11 @@ const END_OF_IMAGE = 0xd9;
 /** The only marker in front of a scan, besides those of restarts, that no length follows. */
 const TEMPORARY = 0x01;
 /** Frames that the web's decoders do not read: T.81, table B.1; T.87. */
-const JPEG_LS = 0xf7;
-const LOSSLESS: readonly number[] = [0xc3, 0xcb];
-const DIFFERENTIAL: readonly number[] = [0xc5, 0xc6, 0xc7, 0xcd, 0xce, 0xcf];
-const HIERARCHICAL = 0xde;
+const UNUSUAL_KINDS: ReadonlyMap<number, string> = new Map([
+  [0xf7, 'a JPEG-LS image'],
+  ...[0xc3, 0xcb].map((marker) => [marker, 'a lossless JPEG image'] as const),
+  ...[0xc5, 0xc6, 0xc7, 0xcd, 0xce, 0xcf, 0xde].map((marker) => [marker, 'a hierarchical JPEG image'] as const),
+]);
 /** Key of Frame.blocks that is no component's. */
 const ALL = -1;
 
@@ -80,18 +81,19 @@ export function readJpegScans(content: Uint8Array): JpegScans | undefined {
 export function unusualJpeg(content: Uint8Array): string | undefined {
   for (let at = nextMarker(content, 2); at + 5 <= content.length; at = nextSegment(content, at)) {
     const marker = content[at + 1] ?? 0;
-    if (marker === JPEG_LS) return 'a JPEG-LS image';
-    if (LOSSLESS.includes(marker)) return 'a lossless JPEG image';
-    if (marker === HIERARCHICAL || DIFFERENTIAL.includes(marker)) return 'a hierarchical JPEG image';
-    if (isFrame(marker)) {
-      const bits = content[at + 4] ?? 0;
-      if (at + 7 <= content.length && viewOf(content).getUint16(at + 5) === 0)
-        return 'a JPEG image whose height is named behind its pixels (DNL)';
-      return bits > 8 && bits <= 16 ? `a JPEG image of ${bits} bits a sample` : undefined;
-    }
+    const kind = UNUSUAL_KINDS.get(marker);
+    if (kind !== undefined) return kind;
+    if (isFrame(marker)) return unusualFrame(content, at);
     if (marker === START_OF_SCAN) return undefined;
   }
   return undefined;
+}
+
+function unusualFrame(content: Uint8Array, at: number): string | undefined {
+  const bits = content[at + 4] ?? 0;
+  if (at + 7 <= content.length && viewOf(content).getUint16(at + 5) === 0)
+    return 'a JPEG image whose height is named behind its pixels (DNL)';
+  return bits > 8 && bits <= 16 ? `a JPEG image of ${bits} bits a sample` : undefined;
 }
 
 /** The part in front of a JPEG's pixels, in which all that is read about them lies. Behind them other images may follow, as of a burst. */
