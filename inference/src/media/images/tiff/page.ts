@@ -60,6 +60,7 @@ const OTHER_COMPRESSIONS: Readonly<Record<number, string>> = {
 /** Proprietary camera compressions. */
 const RAW_COMPRESSIONS: readonly number[] = [32_767, 32_769, 32_770, 34_713, 65_000, 65_535];
 const DEPTHS = { uint: [1, 2, 4, 8, 16, 32], float: [32] } as const;
+const PLANES = 'one whose samples lie in separate planes';
 const CONVERT = 'Convert it to 8 or 16 bits a sample, uncompressed or with LZW, Deflate or JPEG compression.';
 
 function refuse(what: string, advice = CONVERT): InferenceError {
@@ -137,18 +138,24 @@ function describe({ directory: { tags }, page, subifd }: Chosen): TiffPage {
     const what = `one of ${samples} samples a pixel${withPalette ? ', one of them for a palette' : ''}`;
     throw refuse(what, 'Convert it to RGB or grey.');
   }
-  // libvips reads planar strips but not planar tiles, and mixes the planes of grey and what lies beside it.
-  if (
-    samples > 1 &&
-    first(tags, TAG.planarConfiguration, 1) === 2 &&
-    (tags.has(TAG.tileWidth) || colourSamples === 1)
-  ) {
-    const what = colourSamples === 1 ? 'of grey and other samples' : 'of tiles';
-    throw refuse(`one whose samples lie in separate planes ${what}`, 'Write it with interleaved samples.');
-  }
   // OpenCV writes alpha without calling it so.
   const isUnnamedAlpha = !tags.has(TAG.extraSamples) && samples === colourSamples + 1 && colourSamples <= 3;
-  const extra = isUnnamedAlpha ? [UNASSOCIATED] : (tags.get(TAG.extraSamples) ?? []);
+  const extra = isUnnamedAlpha ? UNASSOCIATED : first(tags, TAG.extraSamples, 0);
+  const described = {
+    directory: page,
+    subifd,
+    ...depthOf(tags, samples),
+    colourSamples,
+    samples,
+    hasAlpha: samples > colourSamples && (extra === ASSOCIATED || extra === UNASSOCIATED),
+    hasProfile: tags.has(TAG.iccProfile),
+    whiteIsZero: photometric === 0,
+  };
+  refuseMisread(tags, compression, described);
+  return described;
+}
+
+function depthOf(tags: TiffDirectory['tags'], samples: number): Pick<TiffPage, 'sampleFormat' | 'bitsPerSample'> {
   const bits = new Set((tags.get(TAG.bitsPerSample) ?? [1]).slice(0, samples));
   const [bitsPerSample = 1] = bits;
   const sampleFormat = formatOf(tags, samples, bitsPerSample);
@@ -156,35 +163,38 @@ function describe({ directory: { tags }, page, subifd }: Chosen): TiffPage {
     const kind = sampleFormat === 'float' ? 'floating-point samples of' : 'samples of';
     throw refuse(`one with ${kind} ${[...bits].join(' and ')} bits`);
   }
-  if (bitsPerSample < 8 && samples > 1) {
-    throw refuse('one with several samples a pixel, each of fewer than 8 bits');
-  }
-  // libvips unpacks such tiles itself, and knows colours alone.
-  if (compression === JPEG && tags.has(TAG.tileWidth) && samples > colourSamples) {
-    throw refuse(
+  return { sampleFormat, bitsPerSample };
+}
+
+/** Refuses what the decoder takes and gets wrong. */
+function refuseMisread(tags: TiffDirectory['tags'], compression: number, page: TiffPage): void {
+  const { sampleFormat, bitsPerSample, colourSamples, samples } = page;
+  const isPlanar = samples > 1 && first(tags, TAG.planarConfiguration, 1) === 2;
+  const isTiled = tags.has(TAG.tileWidth);
+  const isAssociated = samples > colourSamples && first(tags, TAG.extraSamples, 0) === ASSOCIATED;
+  const wrong: readonly (readonly [applies: boolean, what: string, advice?: string])[] = [
+    // libvips reads planar strips but not planar tiles, and mixes the planes of grey and what lies beside it.
+    [isPlanar && colourSamples === 1, `${PLANES} of grey and other samples`, 'Write it with interleaved samples.'],
+    [isPlanar && isTiled, `${PLANES} of tiles`, 'Write it with interleaved samples.'],
+    [bitsPerSample < 8 && samples > 1, 'one with several samples a pixel, each of fewer than 8 bits'],
+    // libvips unpacks such tiles itself, and knows colours alone.
+    [
+      compression === JPEG && isTiled && samples > colourSamples,
       'one in tiles with JPEG compression of alpha or other samples',
       'Write it in strips, or with LZW or Deflate compression.',
-    );
-  }
-  // libtiff takes any bits for black and white, and shows a black image.
-  if (CCITT.includes(compression) && (samples > 1 || bitsPerSample > 1)) {
-    throw refuse('one with CCITT compression of more than black and white');
-  }
-  // libvips divides by alpha as if its largest value were that of a byte.
-  if (sampleFormat === 'uint' && bitsPerSample > 16 && samples > colourSamples && extra[0] === ASSOCIATED) {
-    throw refuse(`one with samples of ${bitsPerSample} bits that are multiplied by alpha`);
-  }
-  return {
-    directory: page,
-    subifd,
-    sampleFormat,
-    bitsPerSample,
-    colourSamples,
-    samples,
-    hasAlpha: samples > colourSamples && (extra[0] === ASSOCIATED || extra[0] === UNASSOCIATED),
-    hasProfile: tags.has(TAG.iccProfile),
-    whiteIsZero: photometric === 0,
-  };
+    ],
+    // libtiff takes any bits for black and white, and shows a black image.
+    [
+      CCITT.includes(compression) && (samples > 1 || bitsPerSample > 1),
+      'one with CCITT compression of more than black and white',
+    ],
+    // libvips divides by alpha as if its largest value were that of a byte.
+    [
+      sampleFormat === 'uint' && bitsPerSample > 16 && isAssociated,
+      `one with samples of ${bitsPerSample} bits that are multiplied by alpha`,
+    ],
+  ];
+  for (const [applies, what, advice] of wrong) if (applies) throw refuse(what, advice);
 }
 
 function formatOf(tags: TiffDirectory['tags'], samples: number, bits: number): 'uint' | 'float' {
