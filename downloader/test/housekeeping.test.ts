@@ -288,8 +288,10 @@ describe('keeping a volume', () => {
       expect(await readdir(cache)).not.to.include('models--acme--speech');
     });
 
-    it('has nothing to remove after a download', async () => {
+    it('has nothing to remove before a download and after it, and says why', async () => {
+      expect(await ok(['prune'])).to.match(/^Nothing to remove from \S+: nothing is there\.$/m);
       await filled();
+      expect(await ok(['prune'])).to.match(/^Nothing to remove from \S+: configured models need all of it\.$/m);
       expect(JSON.parse(await ok(['prune', '--json'])).steps).to.deep.equal([]);
     });
   });

@@ -18,6 +18,11 @@ import { DownloaderError } from '../errors.js';
 import { whileNoneDownloads } from '../volume-lock.js';
 import type { CommandContext } from './context.js';
 
+/** The steps for what is there. */
+interface Removal extends PrunePlan {
+  readonly isEmpty: boolean;
+}
+
 /** Shows what no configured model needs, and removes it with --yes. */
 export async function prune(context: CommandContext): Promise<undefined> {
   const { config, args, print, log } = context;
@@ -41,7 +46,7 @@ export async function prune(context: CommandContext): Promise<undefined> {
   );
 }
 
-async function planRemoval({ config, args, signal }: CommandContext): Promise<PrunePlan> {
+async function planRemoval({ config, args, signal }: CommandContext): Promise<Removal> {
   const { cacheDir, manifest } = config.models;
   const cacheState = await readCacheState(config.models, { signal });
   const inspections = cacheState.models.map(({ inspection }) => inspection);
@@ -56,7 +61,8 @@ async function planRemoval({ config, args, signal }: CommandContext): Promise<Pr
   });
   // A commit need not have a tree list, nor files that it is known not to have.
   const there = await Promise.all(planned.steps.map(({ path }) => lstatIfThere(path)));
-  return { ...planned, steps: planned.steps.filter((_, index) => there[index] !== undefined) };
+  const steps = planned.steps.filter((_, index) => there[index] !== undefined);
+  return { ...planned, steps, isEmpty: contents.sizeBytes === 0 };
 }
 
 /** Throws DownloaderError USAGE for a repository that is not on the volume, with those that are. */
@@ -93,16 +99,14 @@ function document(plan: PrunePlan, removed: boolean) {
   };
 }
 
-function words(cacheDir: string, plan: PrunePlan, removed: boolean, named: readonly string[]): string {
+function words(cacheDir: string, plan: Removal, removed: boolean, named: readonly string[]): string {
   const kept = plan.kept.map(({ name, sizeBytes }) => {
     const next = name.includes('/') ? `; to remove it: heimdex-downloader prune --repository ${visible(name)}` : '';
     return `keeping  ${visible(name)}  (${formatBytes(sizeBytes)}; no configured model needs it, and this program did not download it${next})\n`;
   });
   if (plan.steps.length === 0) {
-    const why =
-      kept.length === 0
-        ? 'configured models need all of it'
-        : 'the rest is needed or was not downloaded by this program';
+    const needed = plan.isEmpty ? 'nothing is there' : 'configured models need all of it';
+    const why = kept.length === 0 ? needed : 'the rest is needed or was not downloaded by this program';
     return `${kept.join('')}Nothing to remove from ${cacheDir}: ${why}.\n`;
   }
   const lines = plan.steps.map(({ path, reason, freedBytes }) => {
