@@ -45,6 +45,7 @@ describe('a safetensors file made to mislead', () => {
     ['has a shape of absurd size', headed(`{"a":${entry('[0,8]', { shape: '[9e15,9e15]' })}}`, EIGHT), 'tensor a'],
     ['has a shape below zero', headed(`{"a":${entry('[0,8]', { shape: '[-1,-2]' })}}`, EIGHT), 'tensor a'],
     ['has a tensor that is null', headed('{"a":null}', EIGHT), 'JSON'],
+    ['has a list for a header', headed('[]'), 'no JSON object'],
     ['is nested beyond reason', headed('['.repeat(1 << 20)), 'JSON'],
     ['nests a shape beyond reason', nested(1000), '100 lists'],
     ['has a header of 15 MiB', headed(' '.repeat(15 << 20)), 'at most 4194304'],

@@ -100,6 +100,18 @@ describe('the zip of a torch file', () => {
     expect(error.message).to.include('training.bin to hold a state dict, got dims, other_state_dict. Save');
   });
 
+  it('is refused if its value is no table, or if it has none', async () => {
+    const none = torchFile(TENSORS);
+    none.write('\x80\x02N.', none.indexOf('\x80\x02', 0, 'latin1'), 'latin1');
+    const error = await refusal(() => openCheckpoint(dir.write('none.bin', none)));
+    expect(error.code).to.equal('CHECKPOINT_UNSUPPORTED');
+    expect(error.message).to.include('none.bin to hold a state dict, got something else. Save');
+    const other = Buffer.from(torchFile(TENSORS).toString('latin1').replaceAll('/data.pkl', '/data.txt'), 'latin1');
+    const missing = await refusal(() => openCheckpoint(dir.write('other.bin', other)));
+    expect(missing.code).to.equal('CHECKPOINT_INVALID');
+    expect(missing.message).to.include('other.bin to hold data.pkl');
+  });
+
   it('is refused if it is missing, also in the case of a web page', async () => {
     for (const text of ['', '<html>not found</html>', 'PK\x03\x04 and nothing more']) {
       expect((await refusal(() => openCheckpoint(dir.write('page.pt', text)))).code).to.equal('CHECKPOINT_INVALID');

@@ -18,6 +18,7 @@ describe('unpickling', () => {
     ['none and truths', '(N\x88\x89t.', [null, true, false]],
     ['text', 'X\x02\0\0\0ab.', 'ab'],
     ['short text', '\x8c\x02ab.', 'ab'],
+    ['bytes', '(C\x02abB\x02\0\0\0cdt.', [Buffer.from('ab'), Buffer.from('cd')]],
     ['tuples of one to three', '(K\x01\x85K\x01K\x02\x86K\x01K\x02K\x03\x87t.', [[1], [1, 2], [1, 2, 3]]],
     ['lists, one value and many', ']K\x01a(K\x02K\x03e.', [1, 2, 3]],
     ['what was kept', 'K\x05q\x01h\x01\x86.', [5, 5]],
