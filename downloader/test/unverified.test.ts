@@ -231,6 +231,12 @@ describe('files without a hash on the volume', () => {
       expect(lastLine(result).msg).to.include(form).and.include('run: heimdex-inference prepare');
       const json = JSON.parse((await runHere(['verify', '--json'], env())).stdout);
       expect(json.prepared).to.deep.equal([{ source: SOURCE, form: FORM, status: 'wrong', bytesRead: 9 }]);
+      await writeFile(join(form, 'model.onnx'), 'made');
+      expect(lastLine(await runHere(['verify', '--quick'], env())).msg).to.include('it has 4 bytes, expected 9');
+      await rm(join(form, 'model.onnx'));
+      expect(lastLine(await runHere(['verify', '--quick'], env())).msg)
+        .to.include(form)
+        .and.include('ENOENT');
       await rm(form, { recursive: true });
       expect((await runHere(['verify'], env())).status).to.equal(0);
     });
