@@ -77,6 +77,13 @@ describe('subtitles', () => {
     expect(made.flatMap(({ lines }) => lines).join('')).to.equal(text);
   });
 
+  it('cut a word that is wider than a line between its letters, also where each is several characters', () => {
+    for (const letter of ['가', '각'.normalize('NFD')]) {
+      const made = cues('srt', [segment(letter.repeat(30), 8)]);
+      expect(made.map(({ lines }) => lines)).to.deep.equal([[letter.repeat(21), letter.repeat(9)]]);
+    }
+  });
+
   for (const [language, text, lines] of [
     [
       'Japanese',
