@@ -1,6 +1,5 @@
 import { constants, lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { codeOf } from '@heimdex/common';
 import { type JournalState, type JournalSubject, journalPath, readJournal } from './journal.js';
 import { RangeSet } from './ranges.js';
 
@@ -68,16 +67,15 @@ function withoutJournal(size: number, subject: JournalSubject): JournalState | u
 }
 
 /**
- * Claims a leftover by renaming it: if a broken lock admits two processes, one gets it and the other gets false. The journal
- * exists under the new name first, so a kill in between loses nothing.
+ * Claims a leftover by renaming it: if a broken lock admits two processes, one gets it and the other gets false, as for a file of another
+ * user where the directory has the sticky bit. The journal exists under the new name first, so a kill in between loses nothing.
  */
 export async function claim(from: string, to: string): Promise<boolean> {
   try {
     await rename(from, to);
-  } catch (error) {
+  } catch {
     await rm(journalPath(to), { force: true });
-    if (codeOf(error) === 'ENOENT') return false;
-    throw error;
+    return false;
   }
   await rm(journalPath(from), { force: true });
   return true;
