@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { lstat, mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
@@ -9,6 +9,7 @@ import { run } from '../src/run.js';
 import { lastLine, runHere } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
 import { useHub } from './support/use-hub.js';
+import { asAnotherUser } from './support/volume.js';
 
 describe('an error of a command', () => {
   const { dir, hub, env, ok, filled } = useHub();
@@ -132,6 +133,19 @@ describe('an error of a command', () => {
       'models.tar.5e6f7a8b.tmp',
       'models.tar.mine.1a2b3c4d.tmp',
     ]);
+  });
+
+  it('of removing what another user left does not end an export, as in a directory with the sticky bit', async function () {
+    await filled();
+    const shared = join(dir.path, 'shared');
+    const left = join(shared, 'models.tar.1a2b3c4d.tmp');
+    await mkdir(shared);
+    await writeFile(left, 'x');
+    await utimes(left, 0, 0);
+    for (const path of [dirname(dir.path), dir.path, cache]) await chmod(path, 0o755);
+    await chmod(shared, 0o1777);
+    await asAnotherUser(this, shared, () => ok(['export', join(shared, 'models.tar')]));
+    expect(await readdir(shared)).to.have.members(['models.tar', 'models.tar.1a2b3c4d.tmp']);
   });
 
   it('of a signal names the command with its options, as a shell reads them', async () => {

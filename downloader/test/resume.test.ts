@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto';
 import { chmod, lstat, mkdir, open, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { resumableBytes } from '../src/transfer/leftovers.js';
 import { startChild } from './support/child.js';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY, seededBytes, speechRepository } from './support/repositories.js';
 import { useHub } from './support/use-hub.js';
-import { whenTrue } from './support/volume.js';
+import { asAnotherUser, whenTrue } from './support/volume.js';
 
 const ENCODER_BYTES = 4_000_000;
 const onEncoder = { kind: 'bytes', file: ENCODER } as const;
@@ -145,27 +144,13 @@ describe('a resumed download', () => {
     ['leaves that to its user where the directory has the sticky bit', 0o1777, ENCODER_BYTES, 1],
   ] as const) {
     it(what, async function () {
-      if (process.geteuid?.() !== 0) {
-        console.log('      Not root: a file of another user is not resumed.');
-        return this.skip();
-      }
       await mkdir(blobs, { recursive: true });
       const file = join(blobs, `${oid}.0a1b2c3d.incomplete`);
       await writeFile(file, seededBytes(2_500_000, 'encoder one'));
       await chmod(file, 0o666);
       const cache = join(dir.path, 'cache');
       for (const path of [dir.path, cache, dirname(blobs), blobs]) await chmod(path, mode);
-      process.seteuid?.(65_534);
-      try {
-        const reached = await Promise.allSettled([blobs, fileURLToPath(import.meta.url)].map((path) => stat(path)));
-        if (reached.some(({ status }) => status === 'rejected')) {
-          console.log('      Another user cannot enter the directories above the temporary one or the program.');
-          return this.skip();
-        }
-        expect(await finish(left)).to.equal(fetched);
-      } finally {
-        process.seteuid?.(0);
-      }
+      await asAnotherUser(this, blobs, async () => expect(await finish(left)).to.equal(fetched));
     });
   }
 

@@ -129,12 +129,13 @@ async function toStdout(
   }
 }
 
+/** Those of another user stay where the directory has the sticky bit, as /tmp has it. */
 async function removeLeftovers(path: string): Promise<void> {
   const dir = dirname(path);
   const names = (await readdir(dir)).filter((name) => name.startsWith(basename(path)));
   for (const name of names.filter((name) => /^\.[0-9a-f]{8}\.tmp$/.test(name.slice(basename(path).length)))) {
     const info = await lstat(join(dir, name)).catch(() => undefined);
-    if (info?.isFile() && isAbandoned(info.mtimeMs)) await rm(join(dir, name), { force: true });
+    if (info?.isFile() && isAbandoned(info.mtimeMs)) await rm(join(dir, name), { force: true }).catch(() => {});
   }
 }
 

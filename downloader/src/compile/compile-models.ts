@@ -183,10 +183,13 @@ async function readSpecialTokens({ inspection }: ModelState): Promise<readonly n
   return found && readEmptyText(found.absolutePath);
 }
 
-/** Removes output of killed runs, where a running one would hold the lock: a killed run's compiler ends a moment after it. */
+/**
+ * Removes output of killed runs, where a running one would hold the lock: a killed run's compiler ends a moment after it. What another user
+ * left may be his to remove.
+ */
 async function removeLeftovers(dir: string, own: string): Promise<void> {
   for (const name of await readdir(dir)) {
     if (name.startsWith(COMPILING_PREFIX) && join(dir, name) !== own)
-      await rm(join(dir, name), { recursive: true, force: true, maxRetries: 5 });
+      await rm(join(dir, name), { recursive: true, force: true, maxRetries: 5 }).catch(() => {});
   }
 }

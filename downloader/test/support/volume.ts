@@ -2,6 +2,7 @@ import { cp, mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
 /** Gives each test of a suite an empty directory and removes it afterwards. Call it inside `describe`. */
 export function temporaryDir(): { readonly path: string } {
@@ -13,6 +14,25 @@ export function temporaryDir(): { readonly path: string } {
     await rm(dir.path, { recursive: true, force: true });
   });
   return dir;
+}
+
+/** Does something as another user, who may enter a directory and read the program; skips the test if root does not run it. */
+export async function asAnotherUser(test: Mocha.Context, path: string, work: () => Promise<unknown>): Promise<void> {
+  if (process.geteuid?.() !== 0) {
+    console.log('      Not root: nothing can be done as another user.');
+    return test.skip();
+  }
+  process.seteuid?.(65_534);
+  try {
+    const reached = await Promise.allSettled([path, fileURLToPath(import.meta.url)].map((one) => stat(one)));
+    if (reached.some(({ status }) => status === 'rejected')) {
+      console.log('      Another user cannot enter the directories above the temporary one or the program.');
+      return test.skip();
+    }
+    await work();
+  } finally {
+    process.seteuid?.(0);
+  }
 }
 
 /** Waits until another process has made a condition true. */
