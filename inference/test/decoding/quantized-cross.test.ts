@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
 import { CompiledDecoder } from '../../src/models/decoding/compiled-decoder.js';
 import type { Decoder, DecoderOutput } from '../../src/models/decoding/decoder.js';
-import { joinStates, selectRows, splitState } from '../../src/models/decoding/state-rows.js';
+import { joinStates, joinTensors, selectRows, splitState } from '../../src/models/decoding/state-rows.js';
 import { type CompiledRepository, compileRepository } from '../support/compiled.js';
 import { inShared, needsShared } from '../support/paths.js';
 
@@ -72,6 +72,18 @@ describe('keys and values of the audio in 8 bits', () => {
     const start = (seed: number) => quantized.start(audio(seed), [[5, 6, 7]]);
     const alone = await quantized.step((await start(2)).state, [20]);
     const expected = alone.logits(0).slice();
+    const audios = [audio(1), audio(2)];
+    const begun = await quantized.start(
+      {
+        states: joinTensors(audios.map(({ states }) => states)),
+        logCounts: joinTensors(audios.map(({ logCounts }) => logCounts)),
+      },
+      [
+        [5, 6, 7],
+        [5, 6, 7],
+      ],
+    );
+    expect([...begun.logits(1)]).to.deep.equal([...(await start(2)).logits(0)]);
     const states = [(await start(1)).state, (await start(2)).state];
     const together = await quantized.step(joinStates(states), [19, 20]);
     expect([...together.logits(1)]).to.deep.equal([...expected]);

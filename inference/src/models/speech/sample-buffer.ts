@@ -28,9 +28,7 @@ export class SampleBuffer {
   ) {
     this.#skip = Math.round(options.clipStartSeconds * SPEECH_SAMPLE_RATE_HZ);
     this.#start = this.#skip;
-    const { clipEndSeconds } = options;
-    this.#clipEnd =
-      clipEndSeconds === undefined ? Number.POSITIVE_INFINITY : Math.round(clipEndSeconds * SPEECH_SAMPLE_RATE_HZ);
+    this.#clipEnd = Math.round((options.clipEndSeconds ?? Number.POSITIVE_INFINITY) * SPEECH_SAMPLE_RATE_HZ);
   }
 
   /** Start of the buffer, in seconds from the audio's start. */
@@ -58,11 +56,6 @@ export class SampleBuffer {
     return this.#filled;
   }
 
-  /** Whether the buffer holds all remaining samples. */
-  get ended(): boolean {
-    return this.#ended;
-  }
-
   /** Reads until `count` samples are buffered or the audio ends. Returns false when none are left. */
   async fill(count: number): Promise<boolean> {
     for (;;) {
@@ -88,11 +81,6 @@ export class SampleBuffer {
   /** Copies the first `count` samples, or fewer at the end. The copy may be transferred. */
   peek(count: number): Float32Array {
     return this.#samples.slice(0, Math.min(count, this.#filled));
-  }
-
-  /** A view of the buffered samples, valid until the next `fill` or `drop`. */
-  view(): Float32Array {
-    return this.#samples.subarray(0, this.#filled);
   }
 
   /** Removes the first `count` samples. */
