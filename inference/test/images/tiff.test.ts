@@ -131,6 +131,14 @@ describe('TIFF images', () => {
         expect(value).to.be.closeTo(expected[channel] ?? Number.NaN, 2);
       });
     }
+    const grey = { samples: 3, photometric: 1, more: [extra(2, 0)] };
+    const deep = [90, 128, 9].flatMap((value) => [value, value]);
+    for (const file of [
+      page([90, 128, 9], grey),
+      page(deep, { ...grey, bits: 16 }),
+      page(wide([90, 128, 9]), { ...grey, bits: 32 }),
+    ])
+      for (const value of await firstPixel(file)) expect(value).to.be.closeTo(172, 1);
   });
 
   it('are read with unsigned numbers of 32 bits by their upper byte, and with floats from 0 to 1', async () => {
@@ -193,6 +201,11 @@ describe('TIFF images', () => {
     const message = /JPEG compression of alpha or other samples\. Write it in strips/;
     expect(await messageOf(page([...ORANGE, 128], { samples: 4, more: [...jpeg, extra(2)] }))).to.match(message);
     expect(await messageOf(page([90, 128], { samples: 2, photometric: 1, more: jpeg }))).to.match(message);
+  });
+
+  it('are read with the first of two tags of one number, as by other programs', async () => {
+    const camera: TiffTag = [262, 3, [32_803]];
+    expect(await firstPixel(page(ORANGE, { samples: 3, more: [camera] }))).to.deep.equal(ORANGE);
   });
 
   it('are refused by name if colours of 32 bits are multiplied by alpha', async () => {
@@ -265,6 +278,9 @@ describe('TIFF images', () => {
         ).to.deep.equal(png);
       }
     }
+    const tiled = sharp(Buffer.alloc(48 * 40 * 4, 128), { raw: { width: 48, height: 40, channels: 4 } });
+    const withAlpha = await tiled.tiff({ compression: 'lzw', tile: true, tileWidth: 32, tileHeight: 16 }).toBuffer();
+    for (const value of pixelAt(await imageOf(withAlpha), 47, 39)) expect(value).to.be.closeTo(191, 1);
     const planes = Buffer.concat([0, 1, 2].map((channel) => Buffer.alloc(PIXELS, ORANGE[channel])));
     const strips: TiffTag[] = [[284, 3, [2]]];
     const file = { tags: imageTags({ ...SIZE, samples: 3, more: strips }), pixels: planes };

@@ -57,7 +57,7 @@ const DECODE_LIMIT = { seconds: 30, isTimeUp: (error: unknown) => error instance
  */
 export async function readSamples(
   opened: () => Sharp,
-  depth: 'float' | 'uint' | 'ushort' | 'uchar' = 'uchar',
+  depth: 'float' | 'uint' | 'uchar' = 'uchar',
 ): Promise<{ readonly data: Buffer; readonly info: OutputInfo }> {
   return await decodeWithin(DECODE_LIMIT, async (seconds) => {
     const endMs = performance.now() + seconds * 1000;

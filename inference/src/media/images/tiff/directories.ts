@@ -114,12 +114,10 @@ class TiffReader {
  */
 export function readTiffDirectories(content: Uint8Array): readonly TiffDirectory[] {
   const directories: TiffDirectory[] = [];
-  const seen = new Set<number>();
   try {
     const reader = new TiffReader(content);
     let at = reader.number(reader.big ? 8 : 4, reader.offsetSize);
-    while (at !== 0 && !seen.has(at) && directories.length < MAX_DIRECTORIES) {
-      seen.add(at);
+    while (at !== 0 && directories.length < MAX_DIRECTORIES) {
       const directory = readDirectory(reader, at);
       directories.push({ ...directory, children: childrenOf(reader, directory.tags) });
       at = reader.number(directory.nextAt, reader.offsetSize);

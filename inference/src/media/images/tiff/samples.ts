@@ -42,11 +42,10 @@ export async function openTiffSamples(
   const depth = depthOf(page);
   const grey = page.colourSamples === 1;
   const location = page.subifd === undefined ? {} : { subifd: page.subifd };
-  // Keeps the file's colours: otherwise floats are treated as linear light, and 16 bits become 8.
-  const same = depth === 'float' && !grey ? 'scrgb' : depth === 'ushort' ? (grey ? 'grey16' : 'rgb16') : undefined;
   const { data, info } = await readSamples(() => {
     const image = openImage(content, { ...location, ignoreIcc: true, maxChannels: MAX_SAMPLES });
-    const kept = same === undefined ? image : image.toColourspace(same);
+    // Keeps the file's colours: otherwise floats are treated as linear light.
+    const kept = depth === 'float' && !grey ? image.toColourspace('scrgb') : image;
     return turned ? kept.autoOrient() : kept;
   }, depth);
   const channels = ((grey ? 1 : 3) + (page.hasAlpha ? 1 : 0)) as RawImage['channels'];
@@ -54,12 +53,12 @@ export async function openTiffSamples(
   return openRaw({ width: info.width, height: info.height, channels, data: picked });
 }
 
-type Depth = 'float' | 'uint' | 'ushort' | 'uchar';
+/** The decoder itself reduces 16 bits to their upper byte. */
+type Depth = 'float' | 'uint' | 'uchar';
 
 function depthOf({ sampleFormat, bitsPerSample }: TiffPage): Depth {
   if (sampleFormat === 'float') return 'float';
-  if (bitsPerSample > 16) return 'uint';
-  return bitsPerSample === 16 ? 'ushort' : 'uchar';
+  return bitsPerSample > 16 ? 'uint' : 'uchar';
 }
 
 function checkSamples(page: TiffPage): void {
@@ -82,10 +81,9 @@ function pickedChannels(page: TiffPage, channels: number): readonly number[] {
 function toBytes(data: Buffer, depth: Depth): Uint8Array {
   if (depth === 'uchar') return data;
   if (depth === 'float') return fromFloats(new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4));
-  const size = depth === 'uint' ? 4 : 2;
-  const bytes = new Uint8Array(data.length / size);
+  const bytes = new Uint8Array(data.length / 4);
   // libvips outputs the machine's byte order, and Node.js runs on little-endian machines.
-  for (let index = 0; index < bytes.length; index += 1) bytes[index] = data[index * size + size - 1] as number;
+  for (let index = 0; index < bytes.length; index += 1) bytes[index] = data[index * 4 + 3] as number;
   return bytes;
 }
 
