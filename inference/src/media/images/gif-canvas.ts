@@ -9,9 +9,6 @@ export interface GifFrame extends Size {
   readonly top: number;
 }
 
-/** Maximum number of extensions before the first frame; real files have few. */
-const MAX_BLOCKS = 100_000;
-
 /**
  * Returns the position of the first frame if it does not cover the canvas, otherwise undefined (also for a broken file,
  * which the decoder reports). Layout: GIF89a, sections 18, 20 and 23 to 26.
@@ -32,17 +29,15 @@ export function partialGifFrame(content: Uint8Array): GifFrame | undefined {
   return covers ? undefined : frame;
 }
 
-/** Where the first frame begins; undefined if it is not found. */
+/** Where the first frame begins, behind any extensions; undefined if it is not found. */
 export function firstDescriptor(content: Uint8Array): number | undefined {
   let at = 13 + colourTableBytes(content[10]);
-  for (let block = 0; block < MAX_BLOCKS; block += 1) {
-    if (content[at] === 0x2c) return at;
-    if (content[at] !== 0x21) return undefined;
+  while (content[at] === 0x21) {
     at += 2;
     while ((content[at] ?? 0) > 0) at = nextBlock(content, at);
     at += 1;
   }
-  return undefined;
+  return content[at] === 0x2c ? at : undefined;
 }
 
 /** Of the colour table that the flags of a header or of a frame name. */
