@@ -24,11 +24,14 @@ export class LiveBuffer {
     private readonly source: PcmSource,
     private readonly signal: AbortSignal,
   ) {
-    this.#readAhead().catch((error: unknown) => {
-      this.#failure = error;
-      this.#ended = true;
-      this.#wake();
-    });
+    this.#readAhead()
+      .catch((error: unknown) => {
+        this.#failure = error;
+      })
+      .finally(() => {
+        this.#ended = true;
+        this.#wake();
+      });
   }
 
   get start(): number {
@@ -76,12 +79,10 @@ export class LiveBuffer {
     for (;;) {
       while (this.#ahead.length >= AHEAD_SAMPLES) await this.#changed();
       const part = await this.source.read(READ_SAMPLES, this.signal);
-      if (part === null) break;
+      if (part === null) return;
       this.#ahead.put(part);
       this.#wake();
     }
-    this.#ended = true;
-    this.#wake();
   }
 
   /** Either side waits only while the other one does not. */
