@@ -337,6 +337,27 @@ const CASES: Readonly<Record<string, readonly [json: JsonObject, text: string, i
     'a b-c',
     [0, 3, 4, 1],
   ],
+  'spaces are replaced without a division at them': [
+    {
+      model: pairs(['▁', 'a', 'b', 'a▁', 'a▁b'], ['a ▁', 'a▁ b']),
+      pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: false },
+    },
+    'a b',
+    [0, 3, 7, 1],
+  ],
+  ...Object.fromEntries(
+    (
+      [
+        [pairs(['a', 'b', 'ab'], ['a b']), [5, 4]],
+        [wordPieces('a', '##b'), [3, 4, 2]],
+        [unigram({}, 'ab', 'b'), [3, 4]],
+        [{ type: 'WordLevel', unk_token: '<unk>', vocab: vocabulary('ab') }, [3, 2]],
+      ] as const
+    ).map(([{ type, ...model }, ids]) => [
+      `an old file that does not name its model is known by its fields: ${type}`,
+      [{ model, pre_tokenizer: { type: 'WhitespaceSplit' } }, 'ab b', [0, ...ids, 1]],
+    ]),
+  ),
 };
 
 describe('by a tokenizer.json', () => {
@@ -353,6 +374,14 @@ describe('by a tokenizer.json', () => {
       expect(createTokenizer({ version: '1.0', ...whole }, {}).encode(text, 64).ids).to.deep.equal(ids);
     });
   }
+
+  it('padding is found among the pieces, where it is no added token', () => {
+    const json = { model: unigram({}, 'a', '<pad>'), pre_tokenizer: null, post_processor: null };
+    expect(['<pad>', 'b'].map((token) => createTokenizer(json, { pad_token: token }).padId)).to.deep.equal([
+      4,
+      undefined,
+    ]);
+  });
 
   it('with a part that is not supported nothing is tokenized, and the error names the part', () => {
     const json = { model: wordPieces('a'), pre_tokenizer: { type: 'UnicodeScripts' }, post_processor: null };
