@@ -27,12 +27,14 @@ describe('SampleBuffer', () => {
 
   it('returns the samples of the clip, and the total length', async () => {
     const buffer = new SampleBuffer(sourceOf(counting, 4000), { clipStartSeconds: 1, clipEndSeconds: 2.5 }, signal);
+    expect(buffer.endSeconds).to.equal(Number.POSITIVE_INFINITY);
     expect(await buffer.fill(1_000_000)).to.equal(true);
-    expect(buffer.startSeconds).to.equal(1);
+    expect([buffer.startSeconds, buffer.endSeconds]).to.deep.equal([1, 2.5]);
     expect(buffer.peek(1_000_000)).to.deep.equal(counting.slice(16_000, 40_000));
     expect(buffer.durationSeconds).to.equal(100_000 / 16_000);
     expect(buffer.keptSeconds).to.equal(1.5);
-    buffer.drop(24_000);
+    buffer.drop(30_000);
+    expect([buffer.startSeconds, buffer.endSeconds]).to.deep.equal([2.5, 2.5]);
     expect(await buffer.fill(1)).to.equal(false);
   });
 

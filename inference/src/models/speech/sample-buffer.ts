@@ -14,7 +14,7 @@ export class SampleBuffer {
   #samples = new Float32Array(0);
   #filled = 0;
   /** Start of the buffer in the audio. */
-  #start = 0;
+  #start: number;
   /** Samples read from the audio. */
   #read = 0;
   #kept = 0;
