@@ -127,7 +127,7 @@ describe('the tensors of a checkpoint', () => {
     });
   }
 
-  for (const prefix of ['module.', '_orig_mod.', '0.auto_model.', 'module._orig_mod.bert.']) {
+  for (const prefix of ['module.', '_orig_mod.', '0.auto_model.', '0.model.', 'module._orig_mod.bert.']) {
     it(`are found behind the prefix of a wrapper: ${prefix}`, async () => {
       const wrapped = bertTensors().map((tensor) => ({ ...tensor, name: prefix + tensor.name }));
       expect((await compile(wrapped)).modelType).to.equal('bert');
