@@ -140,6 +140,14 @@ const REFUSED: Readonly<Record<string, Refused>> = {
     'got add_special_tokens false too',
   ),
   'a config.json that is no JSON': text(changed(BERT, {}, { 'config.json': '{' }), 'its config.json is no JSON object'),
+  'a table of word vectors, which has no config.json': text(
+    changed(
+      BERT,
+      { model_type: null },
+      { 'modules.json': modules(['StaticEmbedding', ''], ['Normalize', '1_Normalize']) },
+    ),
+    'it has StaticEmbedding too',
+  ),
   'modules of no type': text(changed(BERT, {}, { 'modules.json': [{}] }), 'one without a type'),
   'a classifier of audio': speech(changed(WHISPER, { architectures: ['WhisperForAudioClassification'] }), 'of audio'),
   'scaled embeddings': speech(changed(WHISPER, { scale_embedding: true }), 'scale_embedding'),

@@ -38,11 +38,12 @@ export async function assertCompilable(configured: ConfiguredModel, files: Small
   if (found === undefined && files.has('config.json'))
     throw cannotCompile(configured, 'its config.json is no JSON object of a few kilobytes');
   const config = found ?? {};
-  assertModelType(configured, config);
   const modules = configured.family === 'sentence' ? await readModules(configured, files) : [];
+  // Before the network: a repository of other modules has none.
+  assertModules(configured, modules);
+  assertModelType(configured, config);
   // Whose vectors are pooled has no use for a head.
   if (!modules.some(({ type }) => type === 'Pooling')) assertHead(configured, config);
-  assertModules(configured, modules);
   const dense = await assertValues(configured, config, modules, files);
   await assertPooling(configured, modules, files);
   if (configured.family === 'sentence') await assertTokenSettings(configured, files);
