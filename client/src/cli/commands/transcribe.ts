@@ -91,18 +91,18 @@ function isSubtitles(format: TranscriptFormat): boolean {
 /** Throws for options that others would pass over. */
 function checkOptions(format: TranscriptFormat, options: TranscribeCommandOptions): void {
   const { words, maxLineWidth, maxLines, highlightWords, timestamps, raw, rate, channels } = options;
-  if (words !== undefined && options.format !== undefined) throw usageError('Expected one of --words and --format');
-  if (options.json === true && (words ?? format) !== 'json') {
-    throw usageError(`Expected one of --json and ${words === undefined ? `--format ${format}` : `--words ${words}`}`);
-  }
-  if ((maxLineWidth !== undefined || maxLines !== undefined) && !isSubtitles(format)) {
-    throw usageError('--max-line-width and --max-lines need --format srt or vtt');
-  }
-  if (highlightWords === true && format !== 'vtt') throw usageError('--highlight-words needs --format vtt');
-  if ((timestamps ?? 'word') !== 'word' && (words !== undefined || highlightWords === true)) {
-    throw usageError(`${words === undefined ? '--highlight-words' : '--words'} needs --timestamps word`);
-  }
-  if (raw === undefined && (rate ?? channels) !== undefined) throw usageError('--rate and --channels need --raw');
+  const chosen = words === undefined ? `--format ${format}` : `--words ${words}`;
+  const hasLines = (maxLineWidth ?? maxLines) !== undefined;
+  const needsWords = words !== undefined ? '--words' : highlightWords === true ? '--highlight-words' : undefined;
+  const wrong: readonly (readonly [applies: boolean, message: string])[] = [
+    [words !== undefined && options.format !== undefined, 'Expected one of --words and --format'],
+    [options.json === true && (words ?? format) !== 'json', `Expected one of --json and ${chosen}`],
+    [hasLines && !isSubtitles(format), '--max-line-width and --max-lines need --format srt or vtt'],
+    [highlightWords === true && format !== 'vtt', '--highlight-words needs --format vtt'],
+    [needsWords !== undefined && (timestamps ?? 'word') !== 'word', `${needsWords} needs --timestamps word`],
+    [raw === undefined && (rate ?? channels) !== undefined, '--rate and --channels need --raw'],
+  ];
+  for (const [applies, message] of wrong) if (applies) throw usageError(message);
 }
 
 /** Returns the output file of each input. Throws CliError if two have the same. */
