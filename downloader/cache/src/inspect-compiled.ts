@@ -61,9 +61,9 @@ export async function inspectCompiled(search: CompiledSearch): Promise<CompiledI
     return { files, model, checkpoint, problems };
   } catch (cause) {
     if (!isNotFound(cause)) throw cause;
-    const { path = model.path } = cause as NodeJS.ErrnoException;
-    const file = compiledPath(basename(path));
-    const problem = fileProblem(search.configured, file, path, 'FILE_MISSING', 'there is no regular file', cause);
+    const { path: absolutePath = model.path } = cause as NodeJS.ErrnoException;
+    const file = { path: compiledPath(basename(absolutePath)), absolutePath };
+    const problem = fileProblem(search.configured, file, 'FILE_MISSING', 'there is no regular file', cause);
     return { files: [], model: undefined, checkpoint, problems: [problem] };
   }
 }
@@ -209,11 +209,10 @@ function notCompiled(
     );
   }
   if (missing !== undefined) return missing;
-  const snapshot = snapshotPath(cacheDir, repository, commit);
+  const absolutePath = snapshotPath(cacheDir, repository, commit);
   return fileProblem(
     configured,
-    'model.safetensors',
-    snapshot,
+    { path: 'model.safetensors', absolutePath },
     'FILE_MISSING',
     'there is neither a compiled model nor a checkpoint',
   );

@@ -32,6 +32,7 @@ export async function inspectFile(
   const { configured } = search;
   const locked = search.locked?.files.find((candidate) => candidate.path === file.path);
   const nothing = { file, absolutePath: path, found: undefined };
+  const about = { path: file.path, absolutePath: path };
   try {
     const found = await lookAt(search, file, path, locked, tree);
     if (found !== undefined) {
@@ -41,13 +42,13 @@ export async function inspectFile(
   } catch (cause) {
     search.signal?.throwIfAborted();
     if (cause instanceof CacheError) return { ...nothing, problem: cause };
-    const problem = fileProblem(configured, file.path, path, 'FILE_UNREADABLE', messageOf(cause), cause);
+    const problem = fileProblem(configured, about, 'FILE_UNREADABLE', messageOf(cause), cause);
     return { ...nothing, problem };
   }
   // External weights are required if the repository has them.
   const needed = file.required || locked !== undefined || (isExternalData(file.path) && tree?.has(file.path) === true);
   if (!needed) return { ...nothing, problem: undefined };
-  return { ...nothing, problem: fileProblem(configured, file.path, path, 'FILE_MISSING', 'it is missing') };
+  return { ...nothing, problem: fileProblem(configured, about, 'FILE_MISSING', 'it is missing') };
 }
 
 /** Whether there is a file at `path`, also behind a link. */
@@ -68,7 +69,8 @@ async function lookAt(
   const real = await unlessGone(realpath(path));
   if (real === undefined) return undefined;
   const leads = await linkEscapeReason(search.cacheDir, path, real);
-  if (leads !== undefined) throw fileProblem(search.configured, file.path, path, 'PATH_UNSAFE', leads);
+  if (leads !== undefined)
+    throw fileProblem(search.configured, { path: file.path, absolutePath: path }, 'PATH_UNSAFE', leads);
   const info = await stat(real);
   if (!info.isFile()) throw new Error('it is not a file');
   await access(real, constants.R_OK);

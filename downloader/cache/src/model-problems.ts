@@ -14,18 +14,18 @@ const CHECK_COMMAND = `${DOWNLOAD_COMMAND} --check`;
 
 /** Checks a file's name and size: empty, another size than expected, another blob than pinned. */
 export function quickProblem(model: ConfiguredModel | FoundModel, found: FoundFile): CacheError | undefined {
-  const { path, absolutePath, sizeBytes, expectedSizeBytes, hash, blobId } = found;
+  const { sizeBytes, expectedSizeBytes, hash, blobId } = found;
   if (sizeBytes === 0 && expectedSizeBytes !== 0) {
-    return fileProblem(model, path, absolutePath, 'FILE_EMPTY', 'it is empty');
+    return fileProblem(model, found, 'FILE_EMPTY', 'it is empty');
   }
   if (expectedSizeBytes !== undefined && sizeBytes !== expectedSizeBytes) {
     const sizes = `it has ${sizeBytes} bytes, expected ${expectedSizeBytes}`;
-    return fileProblem(model, path, absolutePath, 'FILE_SIZE_WRONG', sizes);
+    return fileProblem(model, found, 'FILE_SIZE_WRONG', sizes);
   }
   const named = blobId === undefined ? undefined : hashOfBlobId(blobId);
   if (named !== undefined && hash !== undefined && named.type === hash.type && named.value !== hash.value) {
     const hashes = `its ${named.type} is ${named.value}, expected ${hash.value}`;
-    return fileProblem(model, path, absolutePath, 'FILE_HASH_WRONG', hashes);
+    return fileProblem(model, found, 'FILE_HASH_WRONG', hashes);
   }
   return undefined;
 }
@@ -33,8 +33,7 @@ export function quickProblem(model: ConfiguredModel | FoundModel, found: FoundFi
 /** Creates an error about one file of a model: role, file, inspected path, variable to change, command that repairs it. */
 export function fileProblem(
   model: Pick<ConfiguredModel, 'role' | 'id' | 'variable' | 'name'>,
-  file: string,
-  path: string,
+  { path: file, absolutePath: path }: Pick<FoundFile, 'path' | 'absolutePath'>,
   code: CacheErrorCode,
   what: string,
   cause?: unknown,

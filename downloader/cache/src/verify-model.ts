@@ -157,7 +157,7 @@ async function lookAgain(model: FoundModel, file: FoundFile): Promise<Looked> {
     return { sizeBytes: size, mtimeMs, problem: quickProblem(model, { ...file, sizeBytes: size }) };
   } catch (cause) {
     const code = isNotFound(cause) ? 'FILE_MISSING' : 'FILE_UNREADABLE';
-    const problem = fileProblem(model, file.path, file.absolutePath, code, messageOf(cause), cause);
+    const problem = fileProblem(model, file, code, messageOf(cause), cause);
     return { sizeBytes: 0, mtimeMs: 0, problem };
   }
 }
@@ -195,11 +195,11 @@ class Reader {
       actual = await (this.#pool?.hash({ type, path: file.blobPath }) ?? hashFile(type, file.blobPath, this.#signal));
     } catch (cause) {
       this.#signal?.throwIfAborted();
-      return fileProblem(model, file.path, file.absolutePath, 'FILE_UNREADABLE', messageOf(cause), cause);
+      return fileProblem(model, file, 'FILE_UNREADABLE', messageOf(cause), cause);
     }
     if (actual === value) return undefined;
     const what = `its ${type} is ${actual}, expected ${value}`;
-    return fileProblem(model, file.path, file.absolutePath, 'FILE_HASH_WRONG', what);
+    return fileProblem(model, file, 'FILE_HASH_WRONG', what);
   }
 
   async close(): Promise<void> {

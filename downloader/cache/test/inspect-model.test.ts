@@ -155,8 +155,7 @@ describe('finding a model', () => {
     const cause = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
     const { message, command } = fileProblem(
       sentenceModel(),
-      WEIGHTS,
-      blob(WEIGHTS),
+      { path: WEIGHTS, absolutePath: blob(WEIGHTS) },
       'FILE_UNREADABLE',
       cause.message,
       cause,
