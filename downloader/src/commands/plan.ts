@@ -4,7 +4,7 @@ import { readCacheState } from '../cache-state.js';
 import { compileLine, compileOfFetched, compileOfFound } from '../compile/plan-compile.js';
 import { lackOfSpace } from '../disk.js';
 import { withListedFiles } from '../listed-files.js';
-import { fetchText, type Plan, type PlannedBlob, type PlannedFile, totalsOf } from '../plan.js';
+import { fetchText, type Plan, type PlannedBlob, type PlannedFile, type PlannedModel, totalsOf } from '../plan.js';
 import { planDownload } from '../plan-download.js';
 import { costsOf, howFilled, type PlanCosts } from '../turns.js';
 import type { CommandContext } from './context.js';
@@ -68,29 +68,17 @@ function nameFields({ role, id, variant }: ConfiguredModel, revision: string | u
 }
 
 function words(plan: Plan, costs: PlanCosts, check: boolean): string {
-  const lines: string[] = [];
-  for (const { configured, inspection } of plan.complete) {
-    const files = inspection.found?.files ?? [];
-    const bytes = sumSizes(files);
-    lines.push(`${configured.role}  ${configured.id} (${configured.variant}): complete, ${formatBytes(bytes)}`);
-  }
-  for (const state of plan.compile) {
-    const { configured } = state;
-    const compile = compileOfFound(state);
-    lines.push(`${configured.role}  ${configured.id} (${configured.variant}): checkpoint present, to be compiled`);
-    if (compile !== undefined) lines.push(compileLine(compile));
-  }
-  for (const { remoteFiles, files } of plan.models) {
-    const { configured } = remoteFiles.state;
-    const at = remoteFiles.commit === undefined ? '' : ` at ${remoteFiles.commit.slice(0, 8)}`;
-    lines.push(`${configured.role}  ${configured.id} (${configured.variant})${at}`);
-    for (const { offered, blob } of files)
-      lines.push(`  ${ACTION_WORDS[blob.action]}  ${offered.file.path}  ${blobNote(blob)}`);
-    const compile = compileOfFetched({ remoteFiles, files });
-    if (compile === undefined) continue;
-    lines.push(compileLine(compile));
-    if (compile.why === 'on the volume') lines.push(...smallFilesLine(files));
-  }
+  const lines = [
+    ...plan.complete.map(
+      ({ configured, inspection }) =>
+        `${title(configured)}: complete, ${formatBytes(sumSizes(inspection.found?.files ?? []))}`,
+    ),
+    ...plan.compile.flatMap((state) => [
+      `${title(state.configured)}: checkpoint present, to be compiled`,
+      ...compileLines(compileOfFound(state)),
+    ]),
+    ...plan.models.flatMap(fetchLines),
+  ];
   const { fetchFiles, presentFiles, presentBytes } = totalsOf(plan);
   if (costs.seconds > 0) {
     lines.push(
@@ -103,6 +91,26 @@ function words(plan: Plan, costs: PlanCosts, check: boolean): string {
   const next = plan.models.length + plan.compile.length === 0 ? '' : ` Next: ${command}`;
   lines.push(`${toFetch}. Present: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)}.${next}`);
   return `${lines.join('\n')}\n`;
+}
+
+function title({ role, id, variant }: ConfiguredModel): string {
+  return `${role}  ${id} (${variant})`;
+}
+
+function compileLines(compile: ReturnType<typeof compileOfFound>): readonly string[] {
+  return compile === undefined ? [] : [compileLine(compile)];
+}
+
+function fetchLines(model: PlannedModel): readonly string[] {
+  const { remoteFiles, files } = model;
+  const at = remoteFiles.commit === undefined ? '' : ` at ${remoteFiles.commit.slice(0, 8)}`;
+  const compile = compileOfFetched(model);
+  return [
+    `${title(remoteFiles.state.configured)}${at}`,
+    ...files.map(({ offered, blob }) => `  ${ACTION_WORDS[blob.action]}  ${offered.file.path}  ${blobNote(blob)}`),
+    ...compileLines(compile),
+    ...(compile?.why === 'on the volume' ? smallFilesLine(files) : []),
+  ];
 }
 
 /** Describes files to fetch although the weights are on the volume, with the reason. */
