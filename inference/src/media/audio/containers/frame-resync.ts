@@ -47,19 +47,20 @@ export class FrameResync implements Resync {
     let from = 0;
     while (offset < bytes.length) {
       const length = this.#wholeAt(bytes, offset);
-      const tagLength = length === undefined ? this.tagLengthAt(bytes, offset) : undefined;
-      if (length === null || tagLength === null) break;
-      if (length === undefined) {
-        if (from < offset) frames.push(bytes.subarray(from, offset));
-        offset += tagLength ?? 1;
-        from = offset;
-        this.#inStep = false;
-        if (this.#begun && tagLength === undefined) this.#droppedBytes += 1;
-      } else {
+      if (length === null) break;
+      if (length !== undefined) {
         offset += length;
         this.#inStep = true;
         this.#begun = true;
+        continue;
       }
+      const tagLength = this.tagLengthAt(bytes, offset);
+      if (tagLength === null) break;
+      if (from < offset) frames.push(bytes.subarray(from, offset));
+      offset += tagLength ?? 1;
+      from = offset;
+      this.#inStep = false;
+      if (this.#begun && tagLength === undefined) this.#droppedBytes += 1;
     }
     if (from < offset) frames.push(bytes.subarray(from, offset));
     this.#held = bytes.slice(offset);
