@@ -112,16 +112,14 @@ async function prepareModel(model: ConfiguredModel, root: string, options: Model
       options,
     );
     for (const { graph, prepared, madeBytes: bytes, reason } of graphs) {
-      if (bytes !== undefined) log.info({ model: name, graph, bytes }, 'Prepared');
-      else if (prepared) log.info({ model: name, graph }, 'Already prepared');
-      else log.info({ model: name, graph }, `Skipped: ${reason}`);
+      const otherwise = prepared ? 'Already prepared' : `Skipped: ${reason}`;
+      log.info({ model: name, graph, bytes }, bytes === undefined ? otherwise : 'Prepared');
     }
   } catch (error) {
     if (error instanceof FatalError || error instanceof CacheError) throw error;
     // Removes optimized models with which the model does not run, and what a killed worker left: twice the model's size.
-    for (const dir of await dirsIn(dirs)) {
-      if (!before.includes(dir)) await rm(dir, { recursive: true, force: true });
-    }
+    const made = (await dirsIn(dirs)).filter((dir) => !before.includes(dir));
+    for (const dir of made) await rm(dir, { recursive: true, force: true });
     if (options.stop.aborted) throw interrupted();
     log.warn({ model: name, err: error }, 'Not prepared; the model is served from its original files');
   }
