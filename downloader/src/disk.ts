@@ -1,6 +1,6 @@
-import { realpath, stat, statfs } from 'node:fs/promises';
+import { realpath, stat, statfs, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { isLinkRefused, LINKS_ADVICE } from '@heimdex/cache';
+import { isLinkRefused, LINKS_ADVICE, unlessGone } from '@heimdex/cache';
 import { codeOf, formatBytes, isNotFound, isOutOfSpace, MIB, makeDir as makeDirIn, messageOf } from '@heimdex/common';
 import { DownloaderError } from './errors.js';
 
@@ -142,6 +142,14 @@ export async function lackOfSpace(dir: string, bytes: number, what: string): Pro
  */
 export async function makeDir(path: string): Promise<void> {
   await makeDirIn(path).catch(throwDiskError(path));
+}
+
+/**
+ * Removes a file or a link, if it is there. Node.js' rm reports ENOTDIR where the directory's sticky bit keeps it to its user.
+ * Throws DownloaderError DISK_FULL or DISK_FAILED.
+ */
+export async function removeFile(path: string): Promise<void> {
+  await unlessGone(unlink(path)).catch(throwDiskError(path));
 }
 
 /** Creates the directory of a file. */

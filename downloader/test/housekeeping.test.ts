@@ -1,9 +1,10 @@
-import { cp, lstat, mkdir, mkdtemp, open, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, cp, lstat, mkdir, mkdtemp, open, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { lastLine, runHere } from './support/program.js';
 import { ENCODER, FACES_REPOSITORY, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
 import { useHub } from './support/use-hub.js';
+import { asAnotherUser } from './support/volume.js';
 
 describe('keeping a volume', () => {
   const { dir, hub, env, ok, filled } = useHub({ repositories: [speechRepository(), FACES_REPOSITORY] });
@@ -286,6 +287,26 @@ describe('keeping a volume', () => {
       expect(pruned.stderr).to.include('Another process downloads or imports models to this volume; waiting for it');
       expect((await updating).status).to.equal(130);
       expect(await readdir(cache)).not.to.include('models--acme--speech');
+    });
+
+    it("says that a file is another user's to remove where the directory has the sticky bit", async function () {
+      await filled();
+      const blobs = join(cache, 'models--acme--speech', 'blobs');
+      const left = join(blobs, `${'a'.repeat(64)}.0a1b2c3d.incomplete`);
+      await writeFile(left, 'x');
+      await utimes(left, 0, 0);
+      await rm(join(cache, '.locks'), { recursive: true });
+      await mkdir(join(cache, '.locks'));
+      for (const path of [dirname(dir.path), dir.path, cache]) await chmod(path, 0o755);
+      for (const path of [blobs, join(cache, '.locks')]) await chmod(path, 0o1777);
+      await asAnotherUser(this, blobs, async () => {
+        const result = await runHere(['prune', '--yes'], env());
+        expect(result.status, result.stderr).to.equal(6);
+        expect(lastLine(result).msg, result.stderr)
+          .to.include(left)
+          .and.include('EPERM')
+          .and.include('change its owner');
+      });
     });
 
     it('has nothing to remove before a download and after it, and says why', async () => {

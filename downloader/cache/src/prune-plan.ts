@@ -129,16 +129,18 @@ function pruneOptimized(
   if (found.length < configured.length) return [];
   const used = allOptimizedSources(found);
   const unused = prepared.filter(({ source }) => !used.has(source));
-  const dir = ({ path, sizeBytes }: { readonly path: string; readonly sizeBytes: number }, reason: PruneReason) =>
-    ({ path, kind: 'directory', reason, freedBytes: sizeBytes }) as const;
   const unrecorded = prepared
     .filter(({ source }) => recorded !== undefined && used.has(source))
     .flatMap(({ source, forms }) =>
       forms.filter(({ form }) => !recorded?.some((record) => record.source === source && record.form === form)),
     );
   return [
-    ...unused.map((source) => dir(source, 'optimized model of a model that is not configured')),
-    ...unrecorded.map((form) => dir(form, 'optimized model that the lock file does not name')),
+    ...unused.map(({ path, sizeBytes }) =>
+      remove(path, 'optimized model of a model that is not configured', sizeBytes, 'directory'),
+    ),
+    ...unrecorded.map(({ path, sizeBytes }) =>
+      remove(path, 'optimized model that the lock file does not name', sizeBytes, 'directory'),
+    ),
   ];
 }
 
@@ -193,7 +195,7 @@ function pruneRepository(
     // Of a link only the link is removed.
     const { path, isLink, blobs, copies, partials } = repository;
     const freedBytes = isLink ? 0 : ownBytes([...blobs, ...copies, ...partials]);
-    return [{ path, kind: 'directory', reason: 'repository not configured', freedBytes }];
+    return [remove(path, 'repository not configured', freedBytes, 'directory')];
   }
   // A ref to a missing commit makes huggingface_hub call the whole directory corrupt.
   const refs = repository.refs.filter(({ commit }) => !commits.has(commit));
@@ -227,9 +229,9 @@ function removeCommit({ path: root }: CachedRepository, { path, commit, files }:
   const reason = 'commit not configured';
   const freedBytes = files.reduce((sum, file) => sum + unlinkedBytes(file), 0);
   return [
-    { path, kind: 'directory', reason, freedBytes },
-    { path: join(root, 'trees', `${commit}.json`), kind: 'file', reason, freedBytes: 0 },
-    { path: join(root, '.no_exist', commit), kind: 'directory', reason, freedBytes: 0 },
+    remove(path, reason, freedBytes, 'directory'),
+    remove(join(root, 'trees', `${commit}.json`), reason, 0),
+    remove(join(root, '.no_exist', commit), reason, 0, 'directory'),
   ];
 }
 
@@ -262,8 +264,8 @@ function plainNames([layout, files]: [string, readonly { readonly path: string }
   return layout === 'plain' ? files.map((file) => file.path) : [];
 }
 
-function remove(path: string, reason: PruneReason, freedBytes: number): PruneStep {
-  return { path, kind: 'file', reason, freedBytes };
+function remove(path: string, reason: PruneReason, freedBytes: number, kind: PruneStep['kind'] = 'file'): PruneStep {
+  return { path, kind, reason, freedBytes };
 }
 
 /** Bytes freed with these blobs; a link into the shared store has none itself. */

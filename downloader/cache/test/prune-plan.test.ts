@@ -106,7 +106,15 @@ describe('planning a prune', () => {
       `${below}/.no_exist/${OTHER_COMMIT}: commit not configured`,
     ]);
     expect(steps.slice(5).every((step) => step.endsWith('blob without a file'))).to.equal(true);
-    expect((await plan([sentenceModel()])).freedBytes).to.equal('other'.length + 'old'.length + 'orphan'.length);
+    const { steps: planned, freedBytes } = await plan([sentenceModel()]);
+    expect(planned.slice(0, 5).map(({ kind }) => kind)).to.deep.equal([
+      'file',
+      'file',
+      'directory',
+      'file',
+      'directory',
+    ]);
+    expect(freedBytes).to.equal('other'.length + 'old'.length + 'orphan'.length);
   });
 
   it('leaves files of a model that this program never fetches: another one has added them', async () => {

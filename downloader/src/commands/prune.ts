@@ -13,7 +13,7 @@ import {
 } from '@heimdex/cache';
 import { formatBytes, formatCount, visible } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
-import { throwDiskError } from '../disk.js';
+import { removeFile, throwDiskError } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { whileNoneDownloads } from '../volume-lock.js';
 import type { CommandContext } from './context.js';
@@ -78,9 +78,10 @@ function assertThere({ cacheDir, repositories }: CacheContents, named: readonly 
 }
 
 async function remove(context: CommandContext, { steps }: PrunePlan): Promise<void> {
-  for (const { path } of steps) {
+  for (const { path, kind } of steps) {
     context.signal.throwIfAborted();
-    await rm(path, { recursive: true, force: true }).catch(throwDiskError(path));
+    if (kind === 'file') await removeFile(path);
+    else await rm(path, { recursive: true, force: true }).catch(throwDiskError(path));
   }
 }
 

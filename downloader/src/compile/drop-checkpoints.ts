@@ -1,10 +1,10 @@
-import { lstat, readlink, rm } from 'node:fs/promises';
+import { lstat, readlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type FoundFile, repoPath, scanCache, treePath, verifyModel } from '@heimdex/cache';
 import { formatBytes } from '@heimdex/common';
 import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
-import { throwDiskError } from '../disk.js';
+import { removeFile } from '../disk.js';
 
 /**
  * Removes the checkpoint that a model was compiled from, once every byte of the compiled model is verified: its pointers in the
@@ -33,7 +33,7 @@ export async function dropCheckpoint(
   if (problem !== undefined) throw problem;
   const freedBytes = await removeFiles(context, files);
   // With a tree list of more files than present, huggingface_hub calls the snapshot incomplete.
-  await rm(treePath(config.models.cacheDir, repository, revision), { force: true });
+  await removeFile(treePath(config.models.cacheDir, repository, revision));
   log.info(
     { event: 'checkpoint-dropped', model: configured.id, bytes: freedBytes },
     `Removed the checkpoint of ${configured.id} after compiling: ${formatBytes(freedBytes)} freed (KEEP_CHECKPOINTS=false)`,
@@ -44,7 +44,7 @@ async function removeFiles({ config }: CommandContext, files: readonly FoundFile
   const blobs = new Map<string, number>();
   for (const { absolutePath, sizeBytes } of files) {
     blobs.set(await targetOf(absolutePath), sizeBytes);
-    await remove(absolutePath);
+    await removeFile(absolutePath);
   }
   let freedBytes = 0;
   const { repositories } = await scanCache(config.models.cacheDir);
@@ -56,7 +56,7 @@ async function removeFiles({ config }: CommandContext, files: readonly FoundFile
     if (used.has(path)) continue;
     const info = await lstat(path).catch(() => undefined);
     if (info === undefined || (info.isFile() && info.nlink === 1)) freedBytes += sizeBytes;
-    await remove(path);
+    await removeFile(path);
   }
   return freedBytes;
 }
@@ -64,8 +64,4 @@ async function removeFiles({ config }: CommandContext, files: readonly FoundFile
 /** Returns the target of a pointer; the path itself if it is not a link. */
 async function targetOf(path: string): Promise<string> {
   return (await lstat(path)).isSymbolicLink() ? resolve(dirname(path), await readlink(path)) : path;
-}
-
-async function remove(path: string): Promise<void> {
-  await rm(path, { force: true }).catch(throwDiskError(path));
 }
