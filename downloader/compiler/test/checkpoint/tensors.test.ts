@@ -134,6 +134,15 @@ describe('the tensors of a checkpoint', () => {
     });
   }
 
+  it('are named if two have one name behind their prefixes', async () => {
+    const [tensor] = bertTensors();
+    const error = await refusal(() =>
+      compile([...bertTensors(), { ...tensor, name: `module.${tensor?.name}` } as NamedTensor]),
+    );
+    expect(error.code).to.equal('TENSOR_UNEXPECTED');
+    expect(error.message).to.include(`got a second one, module.${tensor?.name}`);
+  });
+
   it('are named with another prefix, and what leads to a file without', async () => {
     const wrapped = bertTensors().map((tensor) => ({ ...tensor, name: `base_model.model.${tensor.name}` }));
     const error = await refusal(() => compile(wrapped));
