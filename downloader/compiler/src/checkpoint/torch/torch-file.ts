@@ -28,7 +28,8 @@ export function readTorchFile(path: string, file = 0): Checkpoint {
     const start = opened.read(0, 4);
     const isZip = start.length === 4 && start.readUInt32LE(0) === ZIP_MAGIC;
     const { value, storages } = isZip ? readZip(opened) : readLegacy(opened);
-    const state = stateOf(value, basename(path));
+    if (!(value instanceof Map)) throw noStateDict(basename(path), 'something else');
+    const state = stateOf(value);
     const tensors = new Map<string, TensorEntry>();
     for (const [name, tensor] of state) {
       if (typeof name !== 'string' || !isKind(tensor, 'tensor')) continue;
@@ -38,7 +39,7 @@ export function readTorchFile(path: string, file = 0): Checkpoint {
       const names = [...state.keys()].filter((key) => typeof key === 'string').slice(0, 5);
       throw noStateDict(basename(path), shown(names.join(', ')) || 'nothing');
     }
-    const dims = value instanceof Map ? value.get('dims') : undefined;
+    const dims = value.get('dims');
     return { files: [path], tensors, ...(dims instanceof Map ? { dims: numbersOf(dims) } : {}) };
   } finally {
     opened.close();
@@ -115,15 +116,12 @@ function readLegacy(file: PositionedFile): TorchContents {
   return { value, storages };
 }
 
-function stateOf(value: Pickled, name: string): Map<Pickled, Pickled> {
-  if (value instanceof Map) {
-    for (const key of ['model_state_dict', 'state_dict']) {
-      const inner = value.get(key);
-      if (inner instanceof Map) return inner;
-    }
-    return value;
+function stateOf(value: Map<Pickled, Pickled>): Map<Pickled, Pickled> {
+  for (const key of ['model_state_dict', 'state_dict']) {
+    const inner = value.get(key);
+    if (inner instanceof Map) return inner;
   }
-  throw noStateDict(name, 'something else');
+  return value;
 }
 
 function noStateDict(name: string, found: string): CompilerError {
