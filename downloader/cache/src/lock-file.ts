@@ -5,7 +5,6 @@
 import { byPath, isNotFound, messageOf, parseForeignJson } from '@heimdex/common';
 import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
-import { isCommit } from './layout.js';
 import { type ConfiguredModel, type Layout, ROLES, type Role, type Source } from './manifest-types.js';
 import { permissionAdvice } from './model-problems.js';
 import { type OptimizedRecord, parseOptimizedRecord, sortedOptimized } from './optimized-record.js';
@@ -153,7 +152,7 @@ export function formatLock(lock: ModelsLock): string {
     repository: model.repository,
     requestedRevision: model.requestedRevision,
     revision: model.revision,
-    found: model.found === true ? true : undefined,
+    found: model.found || undefined,
     files: byPath(model.files).map(({ path, sizeBytes, sha256, blobId }) => ({ path, sizeBytes, sha256, blobId })),
   }));
   const prepared = sortedOptimized(lock.prepared ?? []);
@@ -182,8 +181,7 @@ export function parseLock(text: string, path: string): ModelsLock {
 
 function parseLockedModel(cursor: JsonCursor): LockedModel {
   const layout = cursor.get('layout').word(['snapshot', 'plain']);
-  const revision = layout === 'plain' ? cursor.get('revision').sha256() : cursor.get('revision').text();
-  if (layout === 'snapshot' && !isCommit(revision)) return cursor.get('revision').fail('a commit of 40 digits');
+  const revision = cursor.get('revision');
   return {
     role: cursor.get('role').word(ROLES),
     entry: cursor.get('entry').text(),
@@ -192,7 +190,7 @@ function parseLockedModel(cursor: JsonCursor): LockedModel {
     source: cursor.get('source').word(['hf', 'url', 'npm']),
     repository: cursor.get('repository').repository(),
     requestedRevision: cursor.get('requestedRevision').text(),
-    revision,
+    revision: layout === 'plain' ? revision.sha256() : revision.text(/^[0-9a-f]{40}$/, 'a commit of 40 digits'),
     ...(cursor.get('found').optional((value) => value.boolean()) === true ? { found: true } : {}),
     files: cursor.get('files').items().map(parseLockedFile),
   };

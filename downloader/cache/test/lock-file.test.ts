@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import {
+  changeLock,
   formatLock,
   type LockedModel,
   lockedModel,
@@ -71,6 +72,14 @@ describe('lock file', () => {
     expect((await stat(path)).mode & 0o444).to.equal(0o444);
   });
 
+  it('is not written again if nothing changes in it', async () => {
+    const path = join(dir(), 'models.lock.json');
+    await changeLock(path, (lock) => withLockedModels(lock, [MODEL]));
+    const { ctimeNs } = await stat(path, { bigint: true });
+    await changeLock(path, (lock) => withLockedModels(lock, [MODEL]));
+    expect((await stat(path, { bigint: true })).ctimeNs).to.equal(ctimeNs);
+  });
+
   it('stays as it was when it cannot be replaced', async () => {
     const path = join(dir(), 'taken');
     await mkdir(join(path, 'by-a-directory'), { recursive: true });
@@ -127,6 +136,7 @@ describe('lock file', () => {
     ['no JSON', () => 'models:', /JSON/],
     ['a later format', (text) => text.replace('"formatVersion": 1', '"formatVersion": 2'), /formatVersion must be 1/],
     ['a short commit', (text) => text.replace(COMMIT, 'abc'), /revision must be a commit of 40 digits/],
+    ['a plain file at a commit', (text) => text.replace('"snapshot"', '"plain"'), /revision must be 64 hexadecimal/],
     ['a path that leads out', (text) => text.replace('config.json', '../../x'), /path must be a path inside/],
     ['an invalid hash', (text) => text.replace(sha256('{}'), 'abc'), /sha256 must be 64/],
     [
