@@ -83,6 +83,18 @@ describe('the zip of a torch file', () => {
     expect(error.message).to.include('tensor a');
   });
 
+  it('may have a tensor that begins within its storage, and ends within it', async () => {
+    const zip = torchFile(TENSORS);
+    // The shape's first number, and the offset, behind the storage.
+    zip.writeInt32LE(1, zip.indexOf(Buffer.from('(J\x02\0\0\0J\x02\0\0\0t', 'latin1')) + 2);
+    zip.writeInt32LE(2, zip.indexOf('tQJ') + 3);
+    const weights = new Weights(openCheckpoint(dir.write('view.pt', zip)));
+    expect([...weights.take('a', [1, 2])]).to.deep.equal([3, 4]);
+    weights.close();
+    zip.writeInt32LE(3, zip.indexOf('tQJ') + 3);
+    expect((await refusal(() => openCheckpoint(dir.write('beyond.pt', zip)))).message).to.include('within its storage');
+  });
+
   it('is refused if a tensor has elements of others between its own', async () => {
     const zip = torchFile(TENSORS);
     const at = zip.indexOf(Buffer.from('(J\x02\0\0\0J\x01\0\0\0t', 'latin1'));
