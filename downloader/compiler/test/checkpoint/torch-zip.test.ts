@@ -58,6 +58,12 @@ describe('the zip of a torch file', () => {
     expect((await refusal(() => openCheckpoint(dir.write('elsewhere.pt', zip)))).code).to.equal('CHECKPOINT_INVALID');
   });
 
+  it('is refused if its pickle is larger than any of a model', async () => {
+    const zip = torchFile([{ name: 'a'.repeat(2 ** 22), shape: [1], values: Float32Array.of(1) }]);
+    const error = await refusal(() => openCheckpoint(dir.write('long.pt', zip)));
+    expect(error.message).to.include('the pickle of long.pt to have at most 4194304 bytes');
+  });
+
   it('is refused if an entry is compressed', async () => {
     const zip = torchFile(TENSORS);
     const start = zip.readUInt32LE(zip.length - 22 + 16);
