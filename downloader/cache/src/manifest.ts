@@ -64,7 +64,9 @@ function readManifest(path: string, fileSets: Manifest['fileSets']): Manifest {
  */
 export function parseManifest(text: string, path: string, known: Manifest['fileSets'] = new Map()): Manifest {
   try {
-    const root = new JsonCursor(JSON.parse(text), 'manifest').only(['$schema', 'formatVersion', 'fileSets', 'models']);
+    // A byte order mark, which some editors write first, counts as a space.
+    const value: unknown = JSON.parse(text.trimStart());
+    const root = new JsonCursor(value, 'manifest').only(['$schema', 'formatVersion', 'fileSets', 'models']);
     if (root.get('formatVersion').count() !== MANIFEST_FORMAT_VERSION) {
       return root.get('formatVersion').fail(`${MANIFEST_FORMAT_VERSION}`);
     }

@@ -162,6 +162,10 @@ describe('manifest', () => {
     expect(validate?.(JSON.parse(text))).to.equal(false);
   });
 
+  it('may begin with a byte order mark, as some editors write one', () => {
+    expect(parseManifest(`\ufeff${manifestOf({})}`, 'x').entries).to.have.length(1);
+  });
+
   it('accepts an entry that is compiled and has its own files, as its schema does', () => {
     const text = manifestOf({ compiled: true, variants: { int8: [] }, defaultVariant: 'int8' });
     expect(parseManifest(text, 'x').entries[0]?.compiled).to.equal(true);
