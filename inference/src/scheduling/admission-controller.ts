@@ -114,7 +114,7 @@ export class AdmissionController {
         }
         return () => {
           queued -= 1;
-          queuedCost = queued === 0 ? 0 : queuedCost - cost;
+          queuedCost -= cost;
           if (!open) return;
           if (!isKnown) return hold(queued === 0 ? cost : queuedCost);
           items -= 1;

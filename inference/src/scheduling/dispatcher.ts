@@ -77,8 +77,8 @@ export class Dispatcher<Item, Result> {
    */
   run(batch: Batch<Item, Result>): void {
     const idle = [...this.#idle];
-    const threads = Math.max(...idle.map((one) => one.threads ?? 1));
-    const executor = idle.findLast((one) => (one.threads ?? 1) === threads);
+    const threads = Math.max(...idle.map((one) => one.threads));
+    const executor = idle.findLast((one) => one.threads === threads);
     if (executor === undefined) throw new Error('no worker is idle');
     this.#idle.delete(executor);
     const cost = sumOfCosts(batch);
@@ -161,7 +161,8 @@ export class Dispatcher<Item, Result> {
         jobs.map(({ signal }) => signal),
         {
           preempting: running === undefined,
-          poisonSuspect: jobs.length === 1 && jobs.some(({ attempts }) => attempts > 1),
+          // A retried item runs alone.
+          poisonSuspect: jobs.some(({ attempts }) => attempts > 1),
           expectedMs: admission.runMs(cost),
           settled: settle,
         },

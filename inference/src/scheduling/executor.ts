@@ -14,8 +14,8 @@ export interface RunOptions<Result> {
 
 /** A worker as the model queue sees it: one run at a time, plus one run that preempts it. */
 export interface Executor<Item, Result> {
-  /** Threads of its runs. Default 1. */
-  readonly threads?: number;
+  /** Threads of its runs. */
+  readonly threads: number;
   /**
    * `signals` has one signal per item. Rejects with WORKER_LOST if the worker was lost during the run, with any other error if
    * the run failed as a whole; outcomes settled earlier remain valid.

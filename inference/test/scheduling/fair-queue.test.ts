@@ -106,6 +106,25 @@ describe('FairQueue', () => {
     });
   }
 
+  it('gives bulk work no credit for the time in which its only item ran, and failed', () => {
+    const fairQueue = new FairQueue<string>();
+    const [bulk, interactive] = [new Flow('bulk'), new Flow('interactive')];
+    const failed = entry('bulk', bulk);
+    fairQueue.push(failed);
+    fairQueue.take(ONE, 0);
+    for (let index = 0; index < 1000; index += 1) {
+      fairQueue.push(entry('interactive', interactive));
+      fairQueue.take(ONE, 0);
+    }
+    fairQueue.pushFront(failed);
+    for (let index = 0; index < 50; index += 1) {
+      fairQueue.push(entry('bulk', bulk));
+      fairQueue.push(entry('interactive', interactive));
+    }
+    const first = takeAll(fairQueue).flat().slice(0, 27);
+    expect(first.filter((item) => item === 'bulk').length).to.be.within(1, 4);
+  });
+
   it('batches only items of one kind', () => {
     const fairQueue = new FairQueue<string>();
     const flow = new Flow('interactive');

@@ -203,6 +203,8 @@ describe('ModelQueue admission', () => {
     executor.at(1).answer(undefined, 900);
     await Promise.all(three);
     modelQueue.admit({ ...request, cost: undefined }).close();
+    // While it has none queued, its last one counts.
+    expect(refusal(() => modelQueue.admit({ ...request, cost: 7 })).code).to.equal('QUEUE_FULL');
     audioFile.close();
   });
 
@@ -238,9 +240,14 @@ describe('ModelQueue admission', () => {
     void modelQueue.admit({ ...request, cost: undefined }).submit('6', NEVER);
     expect(modelQueue.refusal('interactive')).to.equal(undefined);
     // Among items of known cost, the small ones count.
-    modelQueue.admit({ ...request, cost: 1 });
+    modelQueue.admit({ ...request, items: 3, cost: 1.5 });
     expect(modelQueue.refusal('interactive')).to.equal(undefined);
-    modelQueue.admit({ ...request, cost: 1.5 });
+    const other = modelQueue.admit({ ...request, cost: 1.5 });
+    expect(modelQueue.refusal('interactive')?.code).to.equal('QUEUE_FULL');
+    other.close();
+    expect(modelQueue.refusal('interactive')).to.equal(undefined);
+    // Small ones have stopped arriving.
+    for (let call = 0; call < 100; call += 1) refusal(() => modelQueue.admit({ ...request, cost: 2 }));
     expect(modelQueue.refusal('interactive')?.code).to.equal('QUEUE_FULL');
   });
 

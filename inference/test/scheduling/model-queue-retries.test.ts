@@ -97,20 +97,25 @@ describe('ModelQueue after a failed run', () => {
     await settled();
     executor.at(1).fail(new InferenceError('WORKER_LOST', 'gone'));
     expect((await errorOf(poison)).code).to.equal('WORKER_LOST_TWICE');
-    expect(executor.runs).to.have.length(2);
+    expect(executor.runs.map(({ poisonSuspect }) => poisonSuspect)).to.deep.equal([false, true]);
   });
 
-  it('does not retry an aborted item of a lost worker', async () => {
-    const { modelQueue, executor } = createModelQueue();
-    modelQueue.addExecutor(executor);
-    const caller = new AbortController();
-    const gone = modelQueue.admit(request).submit('gone', caller.signal);
-    await settled();
-    modelQueue.removeExecutor(executor);
-    executor.at(0).fail(new InferenceError('WORKER_LOST', 'lost'));
-    await settled();
-    caller.abort(new InferenceError('CANCELLED', 'gone'));
-    expect((await errorOf(gone)).code).to.equal('CANCELLED');
-    expect(modelQueue.waitingOf('interactive')).to.equal(0);
-  });
+  for (const when of ['before', 'after']) {
+    it(`does not retry an item of a lost worker that is aborted ${when} the loss`, async () => {
+      const { modelQueue, executor } = createModelQueue();
+      modelQueue.addExecutor(executor);
+      const caller = new AbortController();
+      const gone = modelQueue.admit(request).submit('gone', caller.signal);
+      const code = errorOf(gone).then((error) => error.code);
+      await settled();
+      const abort = () => caller.abort(new InferenceError('CANCELLED', 'gone'));
+      if (when === 'before') abort();
+      modelQueue.removeExecutor(executor);
+      executor.at(0).fail(new InferenceError('WORKER_LOST', 'lost'));
+      await settled();
+      if (when === 'after') abort();
+      expect(await code).to.equal('CANCELLED');
+      expect(modelQueue.waitingOf('interactive')).to.equal(0);
+    });
+  }
 });

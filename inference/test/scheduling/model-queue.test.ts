@@ -83,6 +83,16 @@ describe('ModelQueue', () => {
     expect([narrow.runs.length, wide.runs.length]).to.deep.equal([1, 2]);
   });
 
+  it('runs no item on a worker that was lost while it was idle', async () => {
+    const { modelQueue, executor } = createModelQueue();
+    const lost = new ManualExecutor();
+    for (const worker of [executor, lost]) modelQueue.addExecutor(worker);
+    modelQueue.removeExecutor(lost);
+    void modelQueue.admit(request).submit('one', NEVER);
+    await settled();
+    expect([executor.runs.length, lost.runs.length]).to.deep.equal([1, 0]);
+  });
+
   it('rejects an item with its own error', async () => {
     const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);

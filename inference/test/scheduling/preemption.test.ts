@@ -47,6 +47,13 @@ describe('ModelQueue during a long run', () => {
     expect(executor.runs).to.have.length(1);
   });
 
+  it('does not preempt the run of several interactive items for one longer than half of each', async () => {
+    const { modelQueue, executor } = await running('interactive', [long, long, long]);
+    void modelQueue.admit(request).submit('x'.repeat(11), forever());
+    await settled();
+    expect(executor.runs).to.have.length(1);
+  });
+
   it('preempts a bulk run with interactive items up to half of its total cost', async () => {
     const { modelQueue, executor } = await running('bulk', [long, long]);
     void modelQueue.admit(request).submit(long, forever());

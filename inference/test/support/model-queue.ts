@@ -8,6 +8,7 @@ interface Run {
   readonly items: readonly string[];
   readonly signals: readonly AbortSignal[];
   readonly preempting: boolean;
+  readonly poisonSuspect: boolean;
   settle(index: number): void;
   answer(outcomes?: readonly Outcome<string>[], runMs?: number): void;
   fail(error: Error): void;
@@ -22,13 +23,14 @@ export class ManualExecutor implements Executor<string, string> {
   run(
     items: readonly string[],
     signals: readonly AbortSignal[],
-    { preempting, settled }: RunOptions<string>,
+    { preempting, poisonSuspect, settled }: RunOptions<string>,
   ): Promise<ExecutorAnswer<string>> {
     return new Promise((resolve, reject) => {
       this.runs.push({
         items,
         signals,
         preempting,
+        poisonSuspect,
         settle: (index) => settled(index, { ok: true, value: `${items[index]} early` }, 3),
         answer: (outcomes = items.map((value) => ({ ok: true, value: value.toUpperCase() })), runMs = 10) =>
           resolve({ outcomes, runMs }),
