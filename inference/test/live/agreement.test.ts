@@ -101,6 +101,16 @@ describe('the cut of a live window', () => {
     const cut = cutOf(wordsOf('so it is. And then'), [], 9);
     expect(cut?.words).to.equal(3);
     expect(cut?.atSeconds).to.be.closeTo(2.9, 1e-9);
+    expect(
+      cutOf(
+        wordsOf('so it is.'),
+        wordsOf('And then').map((word) => ({ ...word, startSeconds: 5 })),
+        9,
+      ),
+    ).to.deep.equal({
+      words: 3,
+      atSeconds: 3.9,
+    });
     expect(cutOf(wordsOf('so it is. And then'), [], 5)).to.equal(undefined);
   });
 

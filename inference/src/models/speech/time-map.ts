@@ -24,12 +24,10 @@ export class KeptParts implements TimeMap {
   readonly #parts: Part[] = [];
   /** Samples kept so far. */
   #kept = 0;
-  #end: number | undefined;
 
   /** Keeps the samples from `start` to before `end`. Call in order. */
   add(start: number, end: number): void {
-    if (start !== this.#end) this.#parts.push({ from: this.#kept, leftOut: start - this.#kept });
-    this.#end = end;
+    this.#parts.push({ from: this.#kept, leftOut: start - this.#kept });
     this.#kept += end - start;
   }
 
