@@ -88,6 +88,23 @@ describe('Channels mixed to mono', () => {
     expect(power(samples.slice(9_000))).to.be.closeTo(power([...left.subarray(9_000)]), 1e-6);
   });
 
+  it('change from one to the other within 10 ms, without a click', () => {
+    const constant = (value: number) => new Float32Array(4_000).fill(value);
+    const downmix = new Downmix();
+    const next = (...channels: Float32Array[]) => downmix.push({ channels, sampleRateHz: RATE_HZ })[0]?.samples ?? [];
+    next(constant(0.1), constant(0.1));
+    const fading = [...next(constant(0.5), constant(-0.5))];
+    const far = fading.map((sample, index) => Math.abs(sample - 0.5 * Math.min(1, (index + 1) / 81)));
+    expect(Math.max(...far)).to.be.below(1e-6);
+    // From a channel to a mean of the same level.
+    const level = [...next(constant(0.4), constant(0.4))];
+    expect([level.length, Math.min(...level), Math.max(...level)]).to.deep.equal([
+      4_000,
+      Math.fround(0.4),
+      Math.fround(0.4),
+    ]);
+  });
+
   it('that are correlated, uncorrelated or silent become their mean', () => {
     const other = tone(1_000, RATE_HZ, 2);
     const wide = left.map((sample, index) => 0.5 * (other[index] ?? 0) - 0.4 * sample);
