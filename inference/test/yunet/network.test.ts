@@ -6,7 +6,16 @@ import { fuseHeads } from '../../src/models/yunet/graph.js';
 import { FaceNetwork } from '../../src/models/yunet/network.js';
 import type { GridOutput } from '../../src/models/yunet/postprocess.js';
 import type { NetworkInput } from '../../src/models/yunet/preprocess.js';
-import { node, parseModel, parseModelFile, withTensorsOf, writeModel } from '../../src/onnx/index.js';
+import {
+  node,
+  type OnnxModel,
+  type OnnxNode,
+  parseModel,
+  parseModelFile,
+  tensor,
+  withTensorsOf,
+  writeModel,
+} from '../../src/onnx/index.js';
 import { namelessFaces } from '../support/faces.js';
 import { inRepository, inShared, needsShared, OPTIONS } from '../support/paths.js';
 
@@ -42,6 +51,15 @@ describe("the detector's network", () => {
   });
   after(() => rm(dir, { recursive: true }));
 
+  /** The network, whose nodes read the output of others instead of the input: `image`. */
+  async function readsBehind(...others: readonly OnnxNode[]): Promise<OnnxModel> {
+    const model = parseModel(await readFile(join(dir, 'faces.onnx')));
+    for (const { inputs } of model.graph.nodes)
+      inputs.splice(0, 1, inputs[0] === 'input' ? 'image' : (inputs[0] ?? ''));
+    model.graph.nodes.unshift(...others);
+    return model;
+  }
+
   it('gives each image of a run what it gives it alone', async () => {
     const network = await FaceNetwork.open(join(dir, 'faces.onnx'), OPTIONS);
     const both = input(2);
@@ -56,10 +74,7 @@ describe("the detector's network", () => {
   });
 
   it('runs images one by one where the graph takes only one', async () => {
-    const model = parseModel(await readFile(join(dir, 'faces.onnx')));
-    for (const { inputs } of model.graph.nodes)
-      inputs.splice(0, 1, inputs[0] === 'input' ? 'image' : (inputs[0] ?? ''));
-    model.graph.nodes.unshift(
+    const model = await readsBehind(
       node('Squeeze', ['input'], ['single'], { axes: [0] }),
       node('Unsqueeze', ['single'], ['image'], { axes: [0] }),
     );
@@ -68,6 +83,21 @@ describe("the detector's network", () => {
     const several = await FaceNetwork.open(join(dir, 'faces.onnx'), OPTIONS);
     const [all, expected] = [await network.run(input(2)), await several.run(input(2))];
     expect(network.fixedSide).to.equal(undefined);
+    for (const [index, grids] of all.entries()) expectSame(grids, expected[index]);
+    await Promise.all([network.close(), several.close()]);
+  });
+
+  it('runs images in the size that the graph declares where it has one inside', async () => {
+    const side = 96;
+    const model = await readsBehind(node('Reshape', ['input', 'inside'], ['image']));
+    model.graph.initializers.push(tensor('inside', [4], BigInt64Array.of(1n, 3n, BigInt(side), BigInt(side))));
+    for (const one of model.graph.inputs) one.dims = [1, 3, side, side];
+    await writeFile(join(dir, 'inside.onnx'), writeModel(model));
+    const network = await FaceNetwork.open(join(dir, 'inside.onnx'), OPTIONS);
+    expect(network.fixedSide).to.equal(side);
+    const several = await FaceNetwork.open(join(dir, 'faces.onnx'), OPTIONS);
+    const square = { values: pattern(2 * 3 * side * side), images: 2, width: side, height: side };
+    const [all, expected] = [await network.run(square), await several.run(square)];
     for (const [index, grids] of all.entries()) expectSame(grids, expected[index]);
     await Promise.all([network.close(), several.close()]);
   });
