@@ -3,8 +3,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { readJsonObject } from '../../src/json.js';
+import { MergedDecoder } from '../../src/models/decoding/merged-decoder.js';
+import { MoonshineNetwork } from '../../src/models/moonshine/network.js';
+import { openDetector } from '../../src/models/silero/detector.js';
+import { Encoder } from '../../src/models/whisper/encoder.js';
 import { parseModelFile } from '../../src/onnx/index.js';
 import { readTokenizerJson } from '../../src/tokenizer/slow/read.js';
+import { inRepository, OPTIONS } from '../support/paths.js';
 import { rejectionOf } from '../support/rejection.js';
 
 describe('a file of a model that opens and cannot be read', () => {
@@ -28,6 +33,30 @@ describe('a file of a model that opens and cannot be read', () => {
       expect((await rejectionOf(read(path), Error)).message)
         .to.match(/^EISDIR: .*, read '/)
         .and.to.contain(`'${path}'`);
+    });
+  }
+});
+
+describe('a graph of another model', () => {
+  const faces = inRepository('demo/models/heimdex/face-pocket/face_detection_pocket.onnx');
+  const sizes = { layerCount: 2, headCount: 4, headSize: 16 };
+
+  for (const [name, open, said] of [
+    ['voice activity detection', () => openDetector(faces), `Expected Silero VAD 5 or 6 at ${faces}; its graph has no`],
+    [
+      'an encoder',
+      () => Encoder.open(faces, 80, OPTIONS),
+      `Expected ${faces} to be a Whisper encoder, got inputs input.`,
+    ],
+    [
+      'a decoder',
+      () => MergedDecoder.open(faces, sizes, OPTIONS),
+      `Expected ${faces} to be a merged decoder of 2 layers`,
+    ],
+    ['Moonshine', () => MoonshineNetwork.open(faces, faces, sizes, OPTIONS), 'to be a merged decoder of 2 layers'],
+  ] as const) {
+    it(`is refused by its path: ${name}`, async () => {
+      expect((await rejectionOf(open(), Error)).message).to.contain(said);
     });
   }
 });

@@ -5,11 +5,15 @@ import { expect } from 'chai';
 import type { ImageItem, TextItem, VectorResult } from '../../src/models/items.js';
 import type { LoadedModel, Outcome } from '../../src/models/model.js';
 import { load } from '../../src/models/siglip/model.js';
+import { Tower } from '../../src/models/siglip/tower.js';
+import { newModel, node, writeModel } from '../../src/onnx/index.js';
 import { CONTEXT, cosine, inRepository, modelFiles, OPTIONS, readJsonFile } from '../support/paths.js';
 
 const DIR = inRepository('demo/models/heimdex/siglip-pocket');
 const IMAGES = inRepository('demo/samples/images');
 const FLOAT = { vision: 'onnx/vision_model.onnx', text: 'onnx/text_model.onnx' };
+/** Of ONNX. */
+const FLOAT_TYPE = 1;
 const INT8 = { vision: 'onnx/vision_model_quantized.onnx', text: 'onnx/text_model_quantized.onnx' };
 
 interface Golden {
@@ -268,6 +272,30 @@ describe('SigLIP', () => {
       await otherwise.close();
       await rm(dir, { recursive: true });
     }
+  });
+
+  it('reads the padding of a text also where its tower takes a mask, as it was trained', async () => {
+    const dims = ['texts', 'length'];
+    const model = newModel({
+      name: 'masked',
+      nodes: [
+        node('Mul', ['input_ids', 'attention_mask'], ['read']),
+        node('Cast', ['read'], ['pooler_output'], { to: FLOAT_TYPE }),
+      ],
+      initializers: [],
+      inputs: ['input_ids', 'attention_mask'].map((name) => ({ name, elementType: 'int64', dims })),
+      outputs: [{ name: 'pooler_output', elementType: 'float32', dims }],
+    });
+    const dir = await mkdtemp(join(tmpdir(), 'heimdex-siglip-'));
+    await writeFile(join(dir, 'text.onnx'), writeModel(model));
+    const tower = await Tower.open(join(dir, 'text.onnx'), 'input_ids', OPTIONS);
+    const vectors = await tower.run(BigInt64Array.of(5n, 6n, 1n, 7n, 1n, 1n), [2, 3]);
+    expect(vectors.map((vector) => [...vector])).to.deep.equal([
+      [5, 6, 1],
+      [7, 1, 1],
+    ]);
+    await tower.close();
+    await rm(dir, { recursive: true });
   });
 
   it('rejects weights that are not such a tower', async () => {
