@@ -43,8 +43,10 @@ function decoderOf(given: Setup) {
   return createAlacDecoder({ codec: 'alac', sampleRateHz: 16_000, channelCount: 1, description: setup(given) });
 }
 
+type Fields = readonly (readonly [number, number])[];
+
 /** Packs pairs of a value and its width in bits. */
-function packed(...fields: readonly (readonly [number, number])[]): Uint8Array {
+function packed(...fields: Fields): Uint8Array {
   const bits = fields
     .map(([value, width]) =>
       (value >>> 0)
@@ -56,10 +58,15 @@ function packed(...fields: readonly (readonly [number, number])[]): Uint8Array {
   return Uint8Array.from(bits.match(/.{1,8}/g) ?? [], (byte) => Number.parseInt(byte.padEnd(8, '0'), 2));
 }
 
-/** A packet of uncompressed samples that declares `count` samples. */
-function plainPacket(samples: readonly number[], bitDepth: number, count = samples.length): Uint8Array {
+/** A packet of uncompressed samples that declares `count` samples, behind other elements. */
+function plainPacket(
+  samples: readonly number[],
+  bitDepth: number,
+  count = samples.length,
+  others: Fields = [],
+): Uint8Array {
   const values = samples.map((sample) => [sample, bitDepth] as const);
-  return packed([0, 3], [0, 4], [0, 12], [1, 1], [0, 2], [1, 1], [count, 32], ...values, [7, 3]);
+  return packed(...others, [0, 3], [0, 4], [0, 12], [1, 1], [0, 2], [1, 1], [count, 32], ...values, [7, 3]);
 }
 
 async function decodeOne(given: Setup, data: Uint8Array): Promise<{ blocks: readonly TimedBlock[]; said: string }> {
@@ -150,6 +157,21 @@ describe('ALAC', () => {
       expect([...(blocks[0]?.channels[0] ?? [])]).to.deep.equal([0, 0.5, -1, Math.fround(-1 / full)]);
     });
   }
+
+  it('skips data and fillings of any length before its samples', async () => {
+    const bytes = (count: number) => new Array(count).fill([0xff, 8]) as Fields;
+    for (const others of [
+      [[6, 3], [1, 4], ...bytes(1)],
+      [[6, 3], [15, 4], [2, 8], ...bytes(16)],
+      [[4, 3], [0, 4], [0, 1], [3, 8], ...bytes(3)],
+      [[4, 3], [0, 4], [1, 1], [255, 8], [1, 8], ...bytes(256)],
+      // Aligned to bytes by one bit.
+      [[6, 3], [0, 4], [4, 3], [0, 4], [1, 1], [2, 8], [0, 1], ...bytes(2)],
+    ] as readonly Fields[]) {
+      const { blocks, said } = await decodeOne({}, plainPacket([16_384, -32_768], 16, 2, others));
+      expect([...(blocks[0]?.channels[0] ?? [])], said).to.deep.equal([0.5, -1]);
+    }
+  });
 
   it('leaves a missing channel silent', async () => {
     const { blocks } = await decodeOne({ channels: 2 }, plainPacket([16_384, 16_384], 16));
