@@ -113,21 +113,23 @@ describe('Decoder threads', () => {
   it('are not all held by bulk calls, which wait behind interactive ones', async () => {
     const threads = new DecoderThreads(2);
     const opened: string[] = [];
-    const open = async (name: string, priority: Priority) => {
-      const host = await threads.open(
-        { format: 'ogg', contentBytes: undefined },
-        new AbortController().signal,
-        priority,
-      );
+    const open = async (name: string, priority: Priority, signal = new AbortController().signal) => {
+      const host = await threads.open({ format: 'ogg', contentBytes: undefined }, signal, priority);
       opened.push(name);
       return host;
     };
     const bulk = await open('bulk', 'bulk');
-    const nextBulk = open('next bulk', 'bulk');
+    const call = new AbortController();
+    const waiting = open('ended', 'bulk', call.signal).catch((reason: unknown) => reason);
     const interactive = await open('interactive', 'interactive');
     const nextInteractive = open('next interactive', 'interactive');
     await bulk.close();
-    await (await nextInteractive).close();
+    const last = await nextInteractive;
+    // A bulk call that ends while it waits for a thread leaves the turn of bulk calls to the next.
+    call.abort('the call has ended');
+    expect(await waiting).to.equal('the call has ended');
+    const nextBulk = open('next bulk', 'bulk');
+    await last.close();
     await (await nextBulk).close();
     await interactive.close();
     expect(opened).to.deep.equal(['bulk', 'interactive', 'next interactive', 'next bulk']);
