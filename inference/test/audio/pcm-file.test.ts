@@ -7,6 +7,7 @@ import {
   readCafHeader,
 } from '../../src/media/audio/decoders/pcm-headers.js';
 import { inParts, refusal, transcribe } from './read-audio.js';
+import { wavFile } from './wav-file.js';
 
 const SAMPLES = Int16Array.from({ length: 3_000 }, (_, at) => ((at * 131) % 60_000) - 30_000);
 const FLOATS = [...SAMPLES].map((sample) => sample / 32_768);
@@ -144,6 +145,24 @@ describe('Uncompressed files of Apple and Sun', () => {
       }
     });
   }
+
+  it('of mu-law and A-law have the samples that a WAV of the same bytes has', async () => {
+    const body = Buffer.from(Array.from({ length: 512 }, (_, at) => at % 256));
+    for (const [kind, tag, code] of [
+      ['ulaw', 7, 1],
+      ['alaw', 6, 27],
+    ] as const) {
+      const { samples } = await transcribe(wavFile(body, { tag, bits: 8 }));
+      expect(new Set(samples).size).to.be.above(250);
+      for (const content of [
+        au(body, { code }),
+        caf(body, { kind, bits: 8 }),
+        aiff(body, { kind, bits: 8 }),
+        aiff(body, { kind: kind.toUpperCase() }),
+      ])
+        expect([...(await transcribe(content)).samples]).to.deep.equal([...samples]);
+    }
+  });
 
   for (const [name, [content, said]] of Object.entries(REFUSED)) {
     it(`are refused by what is wrong with them: ${name}`, async () => {
