@@ -27,4 +27,16 @@ describe('files that stand in for another one', () => {
     expect(paths('vocab.json', 'added_tokens.json')).to.deep.equal(['config.json', insteadOf]);
     expect(paths()).to.deep.equal(['config.json', insteadOf]);
   });
+
+  it('are taken besides that file where they are also listed on their own, and once in its place', () => {
+    const files = [...FILES, file('vocab.json', { required: false })];
+    const taken = (...there: string[]) => withStandIns(files, (path) => there.includes(path));
+    expect(taken(insteadOf, 'vocab.json').map(({ path }) => path)).to.deep.equal([
+      'config.json',
+      insteadOf,
+      'vocab.json',
+    ]);
+    const inPlace = taken('vocab.json', 'merges.txt').filter(({ path }) => path === 'vocab.json');
+    expect(inPlace.map(({ required }) => required)).to.deep.equal([true]);
+  });
 });
