@@ -22,6 +22,7 @@ import {
 } from './answers.js';
 import { expectBytes, expectList, expectText, meaningOf } from './arguments.js';
 import { errorOfItem } from './convert-error.js';
+import { defined } from './defined.js';
 import { createError, type InferenceClientError } from './errors.js';
 import type { CallOptions, MethodName } from './options.js';
 import type { Caller } from './transport/caller.js';
@@ -79,7 +80,7 @@ export async function embedImage(
   const request = create(EmbedImageRequestSchema, {
     images: images.map((content) => ({ content })),
     encoding: VectorEncoding.FLOAT32_LE,
-    ...(options.normalize !== undefined && { normalize: options.normalize }),
+    ...defined({ normalize: options.normalize }),
   });
   const answer = await caller.unary('EmbedImage', InferenceService.method.embedImage, request, options);
   return embeddings('EmbedImage', images.length, answer, options);
@@ -101,8 +102,7 @@ export async function embedText(
     texts: [...texts],
     model: meaningOf('model', options.model ?? 'vision', MODELS),
     encoding: VectorEncoding.FLOAT32_LE,
-    ...(options.normalize !== undefined && { normalize: options.normalize }),
-    ...(options.truncate !== undefined && { truncate: options.truncate }),
+    ...defined({ normalize: options.normalize, truncate: options.truncate }),
   });
   const answer = await caller.unary('EmbedText', InferenceService.method.embedText, request, options);
   return embeddings('EmbedText', texts.length, answer, options);

@@ -3,6 +3,7 @@ import * as contract from '@heimdex/gen';
 import { checkCount, type Model, malformed, type Outcome, provenance, type Timing } from './answers.js';
 import { expectBytes, expectList } from './arguments.js';
 import { errorOfItem } from './convert-error.js';
+import { defined } from './defined.js';
 import type { CallOptions } from './options.js';
 import { type Plain, plain } from './plain.js';
 import type { Caller } from './transport/caller.js';
@@ -64,11 +65,10 @@ export async function detectFaces(
   options: DetectFacesOptions,
 ): Promise<DetectedFaces> {
   expectList('images', images, expectBytes);
+  const { scoreThreshold, nmsThreshold, maxFaces } = options;
   const request = create(contract.DetectFacesRequestSchema, {
     images: images.map((content) => ({ content })),
-    ...(options.scoreThreshold !== undefined && { scoreThreshold: options.scoreThreshold }),
-    ...(options.nmsThreshold !== undefined && { nmsThreshold: options.nmsThreshold }),
-    ...(options.maxFaces !== undefined && { maxFaces: options.maxFaces }),
+    ...defined({ scoreThreshold, nmsThreshold, maxFaces }),
   });
   const answer = await caller.unary('DetectFaces', contract.InferenceService.method.detectFaces, request, options);
   checkCount('DetectFaces', images.length, answer.results.length);

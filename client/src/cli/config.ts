@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
+import { defined } from '../defined.js';
 import { DEFAULT_TIMEOUTS_MS, type InferenceClientOptions, type TlsOptions } from '../options.js';
 import { DEFAULT_ADDRESS } from '../transport/connect.js';
 import { usageError } from './cli-error.js';
@@ -90,8 +91,7 @@ export async function clientOptions(
   return {
     addresses,
     retry: { maxAttempts: 4, initialDelayMs: 100 }, // Report an unreachable server quickly in interactive use.
-    ...(token !== undefined && { token }),
-    ...(tls !== undefined && { tls }),
+    ...defined({ token, tls }),
     ...(options.bulk === true && { priority: 'bulk', timeoutsMs: BULK_TIMEOUTS_MS }),
   };
 }

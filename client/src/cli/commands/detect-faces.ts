@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { formatCount, messageOf, table, visible } from '@heimdex/common';
+import { defined } from '../../defined.js';
 import { createError, type InferenceClientError } from '../../errors.js';
 import type { FaceDetections } from '../../faces.js';
 import { callWithFiles, serverFacts } from '../batches.js';
@@ -32,12 +33,8 @@ export function detectFaces(
     const images = await findImages(paths);
     const target = targetOf(images, options);
     if (options.draw !== undefined || options.drawDir !== undefined) await assertCanDraw(options.draw);
-    const settings = {
-      ...call,
-      ...(options.score !== undefined && { scoreThreshold: options.score }),
-      ...(options.nms !== undefined && { nmsThreshold: options.nms }),
-      ...(options.max !== undefined && { maxFaces: options.max }),
-    };
+    const { score: scoreThreshold, nms: nmsThreshold, max: maxFaces } = options;
+    const settings = { ...call, ...defined({ scoreThreshold, nmsThreshold, maxFaces }) };
     if (options.drawDir !== undefined) await createDir(options.drawDir);
     if (options.draw !== undefined) await expectWritable(options.draw);
     await expectCopies(images, target);
@@ -124,7 +121,7 @@ function show(
   drawn: string | undefined,
 ): void {
   if (json) {
-    terminal.json({ file: path, ...detections, ...(drawn !== undefined && { drawn }) });
+    terminal.json({ file: path, ...detections, ...defined({ drawn }) });
     return;
   }
   const { faces, imageWidth, imageHeight } = detections;

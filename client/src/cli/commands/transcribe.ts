@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { formatDuration, visible } from '@heimdex/common';
+import { defined } from '../../defined.js';
 import { InferenceClientError } from '../../errors.js';
 import type { RawAudio, TranscribeOptions } from '../../speech.js';
 import type { TranscribeEvent } from '../../speech-stream.js';
@@ -194,20 +195,13 @@ function settings(options: TranscribeCommandOptions): TranscribeOptions {
   const needsWords = skipSilence !== undefined || options.highlightWords === true || options.words !== undefined;
   const timestamps = options.timestamps ?? (needsWords ? 'word' : undefined);
   return {
-    ...(language !== undefined && { language }),
+    ...defined({ language, timestamps, initialPrompt: prompt, hotwords, beamSize, audioTrack }),
+    ...defined({ clipStartSeconds: start, clipEndSeconds: end, hallucinationSilenceThresholdSeconds: skipSilence }),
     ...(options.translate === true && { task: 'translate' }),
-    ...(timestamps !== undefined && { timestamps }),
-    ...(prompt !== undefined && { initialPrompt: prompt }),
-    ...(hotwords !== undefined && { hotwords }),
-    ...(beamSize !== undefined && { beamSize }),
     ...(!options.condition && { conditionOnPreviousText: false }),
     ...((options.vad === true || maxSpeech !== undefined) && { vadFilter: true }),
     ...(maxSpeech !== undefined && { vadParameters: { maxSpeechDurationS: maxSpeech } }),
     ...(options.live === true && { live: true }),
-    ...(skipSilence !== undefined && { hallucinationSilenceThresholdSeconds: skipSilence }),
-    ...(audioTrack !== undefined && { audioTrack }),
-    ...(start !== undefined && { clipStartSeconds: start }),
-    ...(end !== undefined && { clipEndSeconds: end }),
     ...(options.raw !== undefined && { raw: rawAudio(options.raw, options) }),
   };
 }
