@@ -252,26 +252,15 @@ function inspectionOf(
   const present = [...files.flatMap(({ found }) => found ?? []), ...(weights?.files ?? [])];
   const checkpoint = weights?.checkpoint === undefined ? {} : { checkpoint: weights.checkpoint };
   const compiled = weights?.model === undefined || weights.problems.length > 0 ? {} : { compiled: true };
-  const model: FoundModel | undefined =
+  const { role, family, name, variable, entry, id, variant } = configured;
+  const described = { role, family, name, variable, entry, id, variant };
+  const named = present.flatMap((file) => (file.weights === undefined ? [] : [[file.weights, file.absolutePath]]));
+  const origin = weights?.model === undefined ? {} : { compiled: weights.model.manifest };
+  const found: FoundModel | undefined =
     problems.length > 0 || revision === undefined
       ? undefined
-      : {
-          role: configured.role,
-          family: configured.family,
-          name: configured.name,
-          variable: configured.variable,
-          entry: configured.entry,
-          id: configured.id,
-          revision,
-          variant: configured.variant,
-          dir,
-          weights: Object.fromEntries(
-            present.flatMap((file) => (file.weights === undefined ? [] : [[file.weights, file.absolutePath]])),
-          ),
-          files: present,
-          ...(weights?.model === undefined ? {} : { compiled: weights.model.manifest }),
-        };
-  return { configured, repository, revision, files, present, problems, found: model, ...compiled, ...checkpoint };
+      : { ...described, revision, dir, weights: Object.fromEntries(named), files: present, ...origin };
+  return { configured, repository, revision, files, present, problems, found, ...compiled, ...checkpoint };
 }
 
 function modelMissing(search: Search, path: string): CacheError {
