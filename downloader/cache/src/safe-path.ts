@@ -15,10 +15,7 @@ export function unsafePathReason(path: string): string | undefined {
   if (path.startsWith('/')) return 'it is absolute';
   if (path.includes('\\')) return 'it has a backslash';
   if (path.includes(':')) return 'it has a colon';
-  for (const character of path) {
-    const code = character.codePointAt(0) ?? 0;
-    if (code < 32 || code === 127) return 'it has a control character';
-  }
+  if ([...path].some((character) => character < ' ' || character === '\x7f')) return 'it has a control character';
   for (const part of path.split('/')) {
     if (part === '') return 'it has an empty part';
     if (part === '.' || part === '..') return `it has a part "${part}"`;
