@@ -36,13 +36,9 @@ export async function verifyFound(
   signal: AbortSignal,
 ): Promise<VerifiedCacheState> {
   const unverified: UnverifiedModel[] = [];
-  const models: ModelState[] = [];
-  for (const state of cacheState.models) {
-    const { found, present, checkpoint } = state.inspection;
-    if (found === undefined ? !needsOnlyCompiling(state) : state.locked !== undefined) {
-      models.push(state);
-      continue;
-    }
+  const verified = new Map<ModelState, ModelState>();
+  for (const state of cacheState.models.filter(mustBeVerified)) {
+    const { present, checkpoint } = state.inspection;
     const weights = checkpoint?.files ?? [];
     const unnamed = [...present, ...weights].filter(isUnverified);
     const { hashes, reason } = await askHashes(unnamed, state, cacheState.environment, remote, signal);
@@ -62,9 +58,15 @@ export async function verifyFound(
     }
     const paths = unnamed.map(({ path }) => path).filter((path) => !hashes.has(path));
     if (paths.length > 0) unverified.push({ state, paths, reason });
-    models.push(withDamaged(state, damaged));
+    verified.set(state, withDamaged(state, damaged));
   }
+  const models = cacheState.models.map((state) => verified.get(state) ?? state);
   return { cacheState: { ...cacheState, models }, unverified };
+}
+
+/** Of what is locked, and of what is to be fetched, nothing needs to be verified. */
+function mustBeVerified(state: ModelState): boolean {
+  return state.inspection.found === undefined ? needsOnlyCompiling(state) : state.locked === undefined;
 }
 
 interface KnownHashes {
