@@ -80,7 +80,7 @@ function samplesInMemory({ HEAPU32, HEAPF32 }: PackagedModule, samples: Packaged
   if (size === 0) return new Float32Array(0);
   for (const name of Object.getOwnPropertyNames(samples)) {
     const handle: unknown = Reflect.get(samples, name);
-    for (const pointer of handle instanceof Object ? Object.values(handle) : []) {
+    for (const pointer of Object.values(Object(handle))) {
       if (typeof pointer !== 'number' || pointer % 4 !== 0) continue;
       const [begin = 0, end = 0] = HEAPU32.subarray(pointer / 4, pointer / 4 + 2);
       if (end - begin !== 4 * size || begin % 4 !== 0) continue;

@@ -80,14 +80,14 @@ function readCoded(
     channels.push(values);
   }
   if (mixFactor !== 0) unmix(channels, mixBits, mixFactor);
-  if (lowBits > 0) {
-    for (let at = 0; at < length; at++) {
-      for (const channel of channels) channel[at] = ((channel[at] ?? 0) << lowBits) | low.read(lowBits);
-    }
-  }
   // Keeps the samples of a damaged packet in range.
   const wrap = 32 - config.bitDepth;
-  for (const channel of channels) for (const [at, value] of channel.entries()) channel[at] = (value << wrap) >> wrap;
+  for (let at = 0; at < length; at++) {
+    for (const channel of channels) {
+      const value = ((channel[at] ?? 0) << lowBits) | low.read(lowBits);
+      channel[at] = (value << wrap) >> wrap;
+    }
+  }
   return channels;
 }
 
