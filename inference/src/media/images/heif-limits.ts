@@ -40,14 +40,11 @@ export function checkParts(content: Uint8Array, maxPixels: number): void {
   // Of several `meta` boxes libheif takes another than the first.
   for (const meta of boxesOf(content, 'meta')) {
     const items = propertiesByItem(content, meta);
-    let pixels = 0;
-    for (const id of partsOf(content, meta)) {
-      pixels += pixelsOf(content, items.get(id) ?? []);
-      if (pixels > maxPixels * MAX_PIXELS_SHARE)
-        throw new DamagedImage('its tiles together have many times the pixels of an image');
-    }
-    const images = new Map<number, Uint8Array[]>();
-    for (const [id, properties] of items) if (properties.some(({ type }) => type === 'av1C')) images.set(id, []);
+    const pixels = [...partsOf(content, meta)].map((id) => pixelsOf(content, items.get(id) ?? []));
+    if (pixels.reduce((sum, one) => sum + one, 0) > maxPixels * MAX_PIXELS_SHARE)
+      throw new DamagedImage('its tiles together have many times the pixels of an image');
+    const ids = [...items.keys()].filter((id) => items.get(id)?.some(({ type }) => type === 'av1C'));
+    const images = new Map(ids.map((id): [number, Uint8Array[]] => [id, []]));
     for (const { item, offset, length } of extentsOf(content, meta))
       images.get(item)?.push(content.subarray(offset, offset + length));
     for (const parts of images.values())
