@@ -76,7 +76,7 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
     for (const [index, item] of items.entries()) {
       if (!isWaitedFor(context, index)) continue;
       const text = tokenizeText(item.text, this.tokenizer, this.recipe);
-      const error = textError(text, item.truncate, limits) ?? (text.ids.length === 0 ? withoutTokens() : undefined);
+      const error = textError(text, item.truncate, limits) ?? emptyError(text);
       if (error === undefined) waiting.push({ item, index, text });
       else outcomes[index] = { ok: false, error };
     }
@@ -125,7 +125,8 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
 }
 
 /** The error of a text that is nothing to the model, such as an empty one where the tokenizer adds no special tokens. */
-function withoutTokens(): InferenceError {
+function emptyError({ ids }: TokenizedText): InferenceError | undefined {
+  if (ids.length > 0) return undefined;
   return new InferenceError(
     'INVALID_ARGUMENT',
     'Expected a text with at least one token of the model, got one without.',
