@@ -100,13 +100,10 @@ function decode(frame: Buffer<ArrayBuffer>): unknown {
 /** Replaces arrays and non-finite numbers by marked strings, and escapes strings that begin with the mark. */
 function replace(value: unknown, addArray: (array: AnyArray) => number): unknown {
   if (typeof value === 'number') return Number.isFinite(value) ? value : `${MARK}n${value}`;
-  if (typeof value !== 'object' || value === null) {
-    if (typeof value === 'string') return value.startsWith(MARK) ? `${MARK}s${value}` : value;
-    if (typeof value === 'bigint' || typeof value === 'function' || typeof value === 'symbol') {
-      throw new Error(`a message cannot contain a ${typeof value}`);
-    }
-    return value;
-  }
+  if (typeof value === 'string') return value.startsWith(MARK) ? `${MARK}s${value}` : value;
+  if (['bigint', 'function', 'symbol'].includes(typeof value))
+    throw new Error(`a message cannot contain a ${typeof value}`);
+  if (typeof value !== 'object' || value === null) return value;
   if (ArrayBuffer.isView(value)) return `${MARK}a${addArray(value as AnyArray)}`;
   if (Array.isArray(value)) {
     // Fast path: token lists are long, and JSON can represent integers.
