@@ -82,26 +82,26 @@ interface SpecialTokens {
 
 /** Encodes texts to token ids, without special tokens. */
 class ExactSource {
-  /** Special tokens before and after each text. */
-  readonly before: readonly number[];
-  readonly after: readonly number[];
-
   constructor(
     private readonly normalize: Normalizer,
     private readonly preTokenize: PreTokenizer,
     private readonly model: WordModel,
     private readonly added: AddedTokens,
-    specialTokens: SpecialTokens,
+    private readonly special: SpecialTokens,
     private readonly slow: boolean,
-  ) {
-    this.before = specialTokens.before;
-    this.after = specialTokens.after;
+  ) {}
+
+  /** Special tokens around a text. */
+  get specialCount(): number {
+    return this.special.before.length + this.special.after.length;
   }
 
-  /** The special tokens after a text of these ids: Python's slow tokenizers add none to a text that ends with them. */
-  afterText(ids: readonly number[]): readonly number[] {
-    const own = ids.slice(-this.after.length);
-    return this.slow && this.after.every((id, at) => id === own[at]) ? [] : this.after;
+  /** Adds the special tokens to the ids of a text: Python's slow tokenizers add none behind a text that ends with them. */
+  withSpecialTokens(ids: readonly number[]): readonly number[] {
+    const { before, after } = this.special;
+    const own = ids.slice(-after.length);
+    const hasThem = this.slow && after.every((id, at) => id === own[at]);
+    return [...before, ...ids, ...(hasThem ? [] : after)];
   }
 
   /** Returns the first ids of a text; may stop once there are more than `limit`. */

@@ -71,14 +71,14 @@ export function createTokenizer(
     padId: padId(json, config),
     maxTokens: typeof limit === 'number' && limit > 0 && limit < MAX_LIMIT ? limit : Number.POSITIVE_INFINITY,
     encode(text, limit) {
-      const maxIds = Math.max(0, limit - source.before.length - source.after.length);
+      const maxIds = Math.max(0, limit - source.specialCount);
       const read = keepsEnd ? text.slice(-MAX_CHARACTERS) : text.slice(0, MAX_CHARACTERS);
       // As in a conversion to UTF-8: unpaired surrogates are replaced.
       const whole = read.toWellFormed();
       const ids = keepsEnd ? source.lastIdsOf(whole, maxIds) : source.idsOf(whole, maxIds);
       const kept = keepsEnd ? ids.slice(Math.max(0, ids.length - maxIds)) : ids.slice(0, maxIds);
       return {
-        ids: [...source.before, ...kept, ...source.afterText(kept)],
+        ids: source.withSpecialTokens(kept),
         truncated: kept.length < ids.length || read.length < text.length,
       };
     },
