@@ -69,23 +69,16 @@ async function fill(
     signal.throwIfAborted();
     await addBlob(archive, blob, sourceOf(blob), signal);
   }
-  const named = new Set<string>();
-  /** Models may share a snapshot; each name appears once in the archive. */
-  const isNew = (name: string | undefined): name is string => {
-    if (name === undefined || named.has(name)) return false;
-    named.add(name);
-    return true;
-  };
-  for (const model of models) {
-    for (const { name, target } of pointersOf(model)) {
-      if (isNew(name)) archive.entry({ ...FIXED, name, type: 'symlink', linkname: target, mode: 0o777 });
-    }
-    const tree = treeNameOf(model);
-    const files = tree === undefined ? undefined : await readTree(cacheDir, model.repository, model.revision);
-    if (files !== undefined && isNew(tree)) addText(archive, tree, formatTree(files));
-    const ref = refNameOf(model);
-    if (isNew(ref)) addText(archive, ref, model.revision);
+  // Models may share a snapshot; each name appears once in the archive.
+  const pointers = new Map(models.flatMap(pointersOf).map(({ name, target }) => [name, target]));
+  for (const [name, linkname] of pointers) archive.entry({ ...FIXED, name, type: 'symlink', linkname, mode: 0o777 });
+  const trees = new Map(models.map((model) => [treeNameOf(model), model]));
+  for (const [name, { repository, revision }] of trees) {
+    const files = name === undefined ? undefined : await readTree(cacheDir, repository, revision);
+    if (name !== undefined && files !== undefined) addText(archive, name, formatTree(files));
   }
+  const refs = new Map(models.map((model) => [refNameOf(model), model.revision]));
+  for (const [name, revision] of refs) if (name !== undefined) addText(archive, name, revision);
 }
 
 /** Returns all blobs of an archive, each once. */
