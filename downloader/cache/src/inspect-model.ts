@@ -154,7 +154,7 @@ async function inspectSnapshots(
   for (const { repository, revision } of locations) {
     let path = refPath(search.cacheDir, repository, revision);
     try {
-      const commit = isCommit(revision) ? revision : await readRef(search.cacheDir, repository, revision);
+      const commit = await commitOf(search.cacheDir, { repository, revision });
       if (commit !== undefined) path = snapshotPath(search.cacheDir, repository, commit);
       lookedAt ||= path;
       if (commit === undefined) continue;
@@ -212,6 +212,10 @@ async function filesOf(
   return withStandIns(files, (path) => there.has(path));
 }
 
+async function commitOf(cacheDir: string, { repository, revision }: ModelLocation): Promise<string | undefined> {
+  return isCommit(revision) ? revision : readRef(cacheDir, repository, revision);
+}
+
 async function inspectPlain(search: Search, locations: readonly ModelLocation[]): Promise<ModelInspection> {
   const { cacheDir, configured } = search;
   const repository = locations[0]?.repository ?? configured.id;
@@ -222,9 +226,7 @@ async function inspectPlain(search: Search, locations: readonly ModelLocation[])
     let inspection = await inspectFile(search, file, path, undefined);
     // Files that Python downloaded into the repository's directory are valid too.
     for (const location of inspection.problem?.code === 'FILE_MISSING' ? locations : []) {
-      const commit = isCommit(location.revision)
-        ? location.revision
-        : await readRef(cacheDir, location.repository, location.revision).catch(() => undefined);
+      const commit = await commitOf(cacheDir, location).catch(() => undefined);
       if (commit === undefined) continue;
       const pointer = pointerPath(cacheDir, location.repository, commit, file.path);
       const second = await inspectFile(search, file, pointer, await readTree(cacheDir, location.repository, commit));
