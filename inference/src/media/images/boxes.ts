@@ -31,10 +31,12 @@ export function* boxesOf(content: Uint8Array, type: string, parent?: Box): Itera
 }
 
 /** The boxes inside a box or in the file. Throws DamagedImage behind MAX_BOXES. */
-export function* boxesIn(content: Uint8Array, parent?: Box): Iterable<Box> {
+export function* boxesIn(
+  content: Uint8Array,
+  { type, start, end: to }: Box = { type: 'file', start: 0, end: content.length },
+): Iterable<Box> {
   const view = viewOf(content);
-  const to = parent?.end ?? content.length;
-  let at = parent === undefined ? 0 : parent.start + (FULL_BOXES.includes(parent.type) ? FULL_BOX_BYTES : 0);
+  let at = start + (FULL_BOXES.includes(type) ? FULL_BOX_BYTES : 0);
   for (let box = 0; at + 8 <= to; box += 1) {
     if (box >= MAX_BOXES) throw new DamagedImage('it has more boxes than an image');
     const short = view.getUint32(at);

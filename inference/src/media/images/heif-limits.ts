@@ -63,13 +63,14 @@ function* partsOf(content: Uint8Array, meta: Box): Iterable<number> {
   const view = viewOf(content);
   let all = 0;
   for (const references of boxesOf(content, 'iref', meta)) {
-    const idBytes = view.getUint8(references.start) === 0 ? 2 : 4;
+    const [idBytes, read] =
+      view.getUint8(references.start) === 0 ? ([2, 'getUint16'] as const) : ([4, 'getUint32'] as const);
     for (const { start } of boxesOf(content, 'dimg', references)) {
       const count = view.getUint16(start + idBytes);
       all += count;
       if (all > MAX_ITEMS) throw new DamagedImage('it has more tiles than an image');
       for (let from = start + idBytes + 2, last = from + count * idBytes; from < last; from += idBytes)
-        yield idBytes === 2 ? view.getUint16(from) : view.getUint32(from);
+        yield view[read](from);
     }
   }
 }
