@@ -97,7 +97,7 @@ export function planPrune(
   return { steps, freedBytes: steps.reduce((sum, step) => sum + step.freedBytes, 0), kept };
 }
 
-/** Partial files that no configured model which was not found goes on with. */
+/** Partial files, without those that the download of a configured model resumes. */
 function unawaited(partials: readonly CachedBlob[], configured: readonly ModelInspection[]): readonly CachedBlob[] {
   const unfinished = configured.filter((inspection) => inspection.found === undefined);
   const awaited = unfinished.flatMap(({ configured: model }) => [
