@@ -49,8 +49,8 @@ export class ClusterResync implements Resync {
   #block: number | undefined;
   /** Bytes left of the current element's body. */
   #left = 0;
-  /** Bytes left of the current cluster; undefined: not in one. */
-  #cluster: number | undefined;
+  /** Bytes left of the current cluster; 0: not in one. */
+  #cluster = 0;
   #anyCluster = false;
   #searching = false;
   #foreign = false;
@@ -97,7 +97,7 @@ export class ClusterResync implements Resync {
     if (header !== undefined) this.#join(bytes, at, header);
     const headerBytes = this.#enter(header);
     const from = this.#searching ? (this.#block ?? at) : at;
-    this.#block = this.#searching || !this.#inCluster ? undefined : at;
+    this.#block = this.#searching || this.#cluster === 0 ? undefined : at;
     return from + headerBytes;
   }
 
@@ -110,10 +110,6 @@ export class ClusterResync implements Resync {
     this.#droppedBytes += found.at - at;
     this.#searching = !found.sure;
     return found.at;
-  }
-
-  get #inCluster(): boolean {
-    return this.#cluster !== undefined && this.#cluster > 0;
   }
 
   /** Makes the first segment have no end, and the headers of further ones elements without a meaning. */
@@ -130,18 +126,9 @@ export class ClusterResync implements Resync {
 
   /** Goes into an element; returns the bytes of its header. */
   #enter(header: Header | undefined): number {
-    const inside = this.#inCluster;
-    const known = header !== undefined && (inside ? IN_CLUSTER : BESIDE_CLUSTERS).has(header.id);
-    const next = header !== undefined && inside && BESIDE_CLUSTERS.has(header.id);
-    if (header === undefined || !(known || next)) {
-      // What is before the first cluster is the demuxer's to judge.
-      if (this.#anyCluster) this.#searching = true;
-      else this.#foreign = true;
-      return 0;
-    }
-    const { id, size, headerBytes } = header;
-    if (known && inside) {
-      const left = (this.#cluster ?? 0) - headerBytes;
+    const { id = 0, size, headerBytes = 0 }: Partial<Header> = header ?? {};
+    if (this.#cluster > 0 && IN_CLUSTER.has(id)) {
+      const left = this.#cluster - headerBytes;
       if (size === undefined || size > Math.min(left, BLOCK_MAX_BYTES)) {
         this.#searching = true;
         return 0;
@@ -150,7 +137,13 @@ export class ClusterResync implements Resync {
       this.#cluster = left - size;
       return headerBytes;
     }
-    this.#cluster = id === CLUSTER ? (size ?? Number.POSITIVE_INFINITY) : undefined;
+    if (!BESIDE_CLUSTERS.has(id)) {
+      // What is before the first cluster is the demuxer's to judge.
+      if (this.#anyCluster) this.#searching = true;
+      else this.#foreign = true;
+      return 0;
+    }
+    this.#cluster = id === CLUSTER ? (size ?? Number.POSITIVE_INFINITY) : 0;
     this.#anyCluster ||= id === CLUSTER;
     this.#left = id === CLUSTER || id === SEGMENT ? 0 : (size ?? 0);
     return headerBytes;
