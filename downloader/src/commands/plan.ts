@@ -1,4 +1,4 @@
-import type { ConfiguredModel } from '@heimdex/cache';
+import type { ConfiguredModel, FoundFile } from '@heimdex/cache';
 import { formatBytes, formatCount, formatTimeLeft, sumSizes } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { compileLine, compileOfFetched, compileOfFound } from '../compile/plan-compile.js';
@@ -30,21 +30,13 @@ function document(cacheDir: string, plan: Plan, costs: PlanCosts) {
       ...plan.complete.map(({ configured, inspection }) => ({
         ...nameFields(configured, inspection.revision),
         complete: true,
-        files: (inspection.found?.files ?? []).map((file) => ({
-          path: file.path,
-          action: 'keep',
-          bytes: file.sizeBytes,
-        })),
+        files: fileFields('keep', inspection.found?.files),
       })),
-      ...plan.compile.map(({ configured, inspection, config }) => ({
-        ...nameFields(configured, inspection.revision),
+      ...plan.compile.map((state) => ({
+        ...nameFields(state.configured, state.inspection.revision),
         complete: false,
-        files: (inspection.checkpoint?.files ?? []).map((file) => ({
-          path: file.path,
-          action: 'compile',
-          bytes: file.sizeBytes,
-        })),
-        compile: compileOfFound({ configured, inspection, config }),
+        files: fileFields('compile', state.inspection.checkpoint?.files),
+        compile: compileOfFound(state),
       })),
       ...plan.models.map(({ remoteFiles, files }) => ({
         compile: compileOfFetched({ remoteFiles, files }),
@@ -65,6 +57,10 @@ function document(cacheDir: string, plan: Plan, costs: PlanCosts) {
 
 function nameFields({ role, id, variant }: ConfiguredModel, revision: string | undefined) {
   return { role, id, variant, revision: revision ?? null };
+}
+
+function fileFields(action: string, files: readonly FoundFile[] = []) {
+  return files.map(({ path, sizeBytes: bytes }) => ({ path, action, bytes }));
 }
 
 function words(plan: Plan, costs: PlanCosts, check: boolean): string {
