@@ -54,13 +54,7 @@ export function transcribe(
 ): Promise<ExitCode> {
   const format = options.format ?? (options.json === true ? 'json' : 'text');
   const { outputDir } = options;
-  checkOptions(format, options);
-  const oneFile = options.words === 'tsv' ? '--words tsv' : options.words === undefined && isSubtitles(format);
-  if (files.length > 1 && outputDir === undefined && oneFile !== false) {
-    const what = oneFile === true ? `--format ${format}` : oneFile;
-    throw usageError(`${what} with several files needs --output-dir DIR`);
-  }
-  if (files.filter((file) => file === STDIN).length > 1) throw usageError('Standard input (-) can only be given once');
+  checkOptions(format, files, options);
   const extension = options.words ?? (format === 'text' ? 'txt' : format);
   const outputs = outputDir === undefined ? undefined : outputsIn(outputDir, files, extension);
   return withClient(host, options, async (context) => {
@@ -89,10 +83,12 @@ function isSubtitles(format: TranscriptFormat): boolean {
   return format === 'srt' || format === 'vtt';
 }
 
-/** Throws for options that others would pass over. */
-function checkOptions(format: TranscriptFormat, options: TranscribeCommandOptions): void {
+/** Throws for options that others would pass over, and for files that they do not allow. */
+function checkOptions(format: TranscriptFormat, files: readonly string[], options: TranscribeCommandOptions): void {
   const { words, maxLineWidth, maxLines, highlightWords, timestamps, raw, rate, channels } = options;
   const chosen = words === undefined ? `--format ${format}` : `--words ${words}`;
+  const isOneFile = words === 'tsv' || (words === undefined && isSubtitles(format));
+  const needsDir = isOneFile && files.length > 1 && options.outputDir === undefined;
   const hasLines = (maxLineWidth ?? maxLines) !== undefined;
   const needsWords = words !== undefined ? '--words' : highlightWords === true ? '--highlight-words' : undefined;
   const wrong: readonly (readonly [applies: boolean, message: string])[] = [
@@ -102,6 +98,8 @@ function checkOptions(format: TranscriptFormat, options: TranscribeCommandOption
     [highlightWords === true && format !== 'vtt', '--highlight-words needs --format vtt'],
     [needsWords !== undefined && (timestamps ?? 'word') !== 'word', `${needsWords} needs --timestamps word`],
     [raw === undefined && (rate ?? channels) !== undefined, '--rate and --channels need --raw'],
+    [needsDir, `${chosen} with several files needs --output-dir DIR`],
+    [files.filter((file) => file === STDIN).length > 1, 'Standard input (-) can only be given once'],
   ];
   for (const [applies, message] of wrong) if (applies) throw usageError(message);
 }
