@@ -177,11 +177,9 @@ function cafEncoding({ kind, flags, bits, containerBytes }: CafFormat): SampleEn
 
 /** Other bit depths use the upper bits of the next full byte. */
 function integerOf(name: string, bits: number, order: 'be' | ''): SampleEncoding {
-  if (bits >= 1 && bits <= 8) return 's8';
-  if (bits > 8 && bits <= 16) return `s16${order}`;
-  if (bits > 16 && bits <= 24) return `s24${order}`;
-  if (bits > 24 && bits <= 32) return `s32${order}`;
-  throw unsupported(name, `PCM of ${bits} bits`);
+  const encoding = (['s8', `s16${order}`, `s24${order}`, `s32${order}`] as const)[Math.ceil(bits / 8) - 1];
+  if (encoding === undefined) throw unsupported(name, `PCM of ${bits} bits`);
+  return encoding;
 }
 
 type Claimed = { readonly [Field in keyof PcmHeader]: PcmHeader[Field] | undefined };
