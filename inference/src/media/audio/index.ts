@@ -92,10 +92,8 @@ async function readHead(bytes: ByteSource, raw: RawAudioFormat | undefined): Pro
   let head: Uint8Array = new Uint8Array(0);
   for (;;) {
     const part = await bytes.next();
-    if (part === undefined && head.length === 0 && tagBytes > 0) {
-      const message = 'The audio ends with the tag at its beginning. Send the complete file.';
-      throw audioUnreadable(message);
-    }
+    if (part === undefined && head.length === 0 && tagBytes > 0)
+      throw audioUnreadable('The audio ends with the tag at its beginning. Send the complete file.');
     if (part !== undefined) head = head.length === 0 ? part : joinBytes(head, part);
     const examined = headBytes(head);
     const complete = part === undefined || head.length >= examined;
