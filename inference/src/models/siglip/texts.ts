@@ -1,7 +1,7 @@
 import type { TokenizedText } from '../../tokenizer/index.js';
 import type { TextItem, VectorResult } from '../items.js';
 import type { Outcome, RunContext } from '../model.js';
-import { cancelled, isWaitedFor, textError, UNCANCELLED } from '../outcomes.js';
+import { cancelled, isWaitedFor, textError } from '../outcomes.js';
 import { finishVector } from '../vectors.js';
 import { packIds, type TextRecipe, tokenizeText } from './preprocess.js';
 import type { Tower } from './tower.js';
@@ -45,10 +45,10 @@ export class TextEmbedder {
     return items.map((_, index) => outcomes[index] ?? cancelled());
   }
 
-  /** Runs one word; returns the vector's dimensions. */
+  /** Runs a text of token 0, which any network has, unlike those of a word; returns the vector's dimensions. */
   async probe(): Promise<number> {
-    const [outcome] = await this.run([{ type: 'text', text: 'warm', normalize: true, truncate: true }], UNCANCELLED);
-    return outcome?.ok === true ? outcome.value.vector.length : 0;
+    const [row] = await this.tower.run(new BigInt64Array(this.recipe.length), [1, this.recipe.length]);
+    return row?.length ?? 0;
   }
 
   close(): Promise<void> {
