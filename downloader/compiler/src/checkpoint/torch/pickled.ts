@@ -43,32 +43,31 @@ interface Callable {
   call(args: readonly Pickled[]): Pickled;
 }
 
-const STORAGE_TYPES: Readonly<Record<string, DataType>> = {
-  DoubleStorage: 'F64',
-  FloatStorage: 'F32',
-  HalfStorage: 'F16',
-  BFloat16Storage: 'BF16',
-  LongStorage: 'I64',
-  IntStorage: 'I32',
-  ShortStorage: 'I16',
-  CharStorage: 'I8',
-  ByteStorage: 'U8',
-  BoolStorage: 'BOOL',
-};
+const STORAGE_TYPES: ReadonlyMap<string, DataType> = new Map([
+  ['DoubleStorage', 'F64'],
+  ['FloatStorage', 'F32'],
+  ['HalfStorage', 'F16'],
+  ['BFloat16Storage', 'BF16'],
+  ['LongStorage', 'I64'],
+  ['IntStorage', 'I32'],
+  ['ShortStorage', 'I16'],
+  ['CharStorage', 'I8'],
+  ['ByteStorage', 'U8'],
+  ['BoolStorage', 'BOOL'],
+]);
 
 /** The globals of a state dict. All others are rejected, and none is run. */
-const CALLABLES: Readonly<Record<string, (args: readonly Pickled[]) => Pickled>> = {
-  'collections OrderedDict': () => new Map(),
-  'torch._utils _rebuild_tensor_v2': rebuildTensor,
-  'torch._utils _rebuild_parameter': ([tensor]) => tensor ?? null,
-};
+const CALLABLES = new Map<string, (args: readonly Pickled[]) => Pickled>([
+  ['collections OrderedDict', () => new Map()],
+  ['torch._utils _rebuild_tensor_v2', rebuildTensor],
+  ['torch._utils _rebuild_parameter', ([tensor]) => tensor ?? null],
+]);
 
 /** Resolves a global. Throws CHECKPOINT_REFUSED for one that a state dict does not need. */
 export function globalOf(module: string, name: string): Pickled {
-  const type = module === 'torch' && Object.hasOwn(STORAGE_TYPES, name) ? STORAGE_TYPES[name] : undefined;
+  const type = module === 'torch' ? STORAGE_TYPES.get(name) : undefined;
   if (type !== undefined) return { kind: 'storage type', type };
-  const id = `${module} ${name}`;
-  const call = Object.hasOwn(CALLABLES, id) ? CALLABLES[id] : undefined;
+  const call = CALLABLES.get(`${module} ${name}`);
   if (call === undefined) throw refused(`it asks for ${shown(`${module}.${name}`)}`);
   return { kind: 'callable', call };
 }
