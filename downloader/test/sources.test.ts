@@ -217,6 +217,12 @@ describe('sources other than the hub', () => {
     await expectWhole(await environment([hubSource()], {}, { 'config.json': { sha256: sha256(CONFIG) } }));
   });
 
+  it('refuses a file of the hub whose size is not the pinned one: exit 7', async () => {
+    const result = await runHere([], await environment([hubSource()], {}, { 'config.json': { sizeBytes: 5 } }));
+    expect(result.status, result.stderr).to.equal(7);
+    expect(lastLine(result).msg).to.include('config.json').and.include(`expected 5 bytes, got ${CONFIG.length} bytes`);
+  });
+
   it("names npm's cache at once if it cannot be written: exit 5", async () => {
     const file = join(dir.path, 'file');
     await writeFile(file, '');

@@ -64,6 +64,15 @@ describe('the zip of a torch file', () => {
     expect(error.message).to.include('the pickle of long.pt to have at most 4194304 bytes');
   });
 
+  it('is refused if its directory has fewer entries than its end says', async () => {
+    const zip = torchFile(TENSORS);
+    const at = zip.length - 22 + 10;
+    zip.writeUInt16LE(zip.readUInt16LE(at) + 1, at);
+    const error = await refusal(() => openCheckpoint(dir.write('fewer.pt', zip)));
+    expect(error.code).to.equal('CHECKPOINT_INVALID');
+    expect(error.message).to.include('4 of 5 entries in its directory');
+  });
+
   it('is refused if an entry is compressed', async () => {
     const zip = torchFile(TENSORS);
     const start = zip.readUInt32LE(zip.length - 22 + 16);
