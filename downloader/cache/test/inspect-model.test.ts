@@ -164,6 +164,14 @@ describe('finding a model', () => {
     expect([message.includes('heimdex-downloader'), command]).to.deep.equal([false, undefined]);
   });
 
+  it('tells a cache directory that cannot be read from one that is not there', async () => {
+    const loop = join(cache(), 'loop');
+    await symlink(loop, loop);
+    const error = await cacheErrorOf(findModel(loop, sentenceModel()));
+    expect(error).to.include({ code: 'CACHE_UNREADABLE', path: loop, variable: 'HF_HUB_CACHE' });
+    expect(error.message).to.include('ELOOP');
+  });
+
   it('reports CACHE_UNREADABLE, and not that nothing is there, when a directory of the model is unreadable', async () => {
     const repository = join(cache(), 'models--fixtures--bge-m3-tiny');
     for (const path of [repository, join(repository, 'refs'), join(repository, 'snapshots')]) {
