@@ -209,9 +209,11 @@ describe('keeping a volume', () => {
   describe('list', () => {
     it('names models, sizes, what they are configured for, and the sum', async () => {
       await filled();
+      await writeFile(join(cache, 'mine.onnx'), '123');
       const made = JSON.parse(await ok(['list', '--json']));
       expect(made.models[0]).to.deep.include({ repository: SPEECH_REPOSITORY, roles: ['speech'] });
-      expect(made.bytes).to.equal(made.models[0].bytes);
+      expect(made.plainFiles[0]).to.deep.include({ name: 'mine.onnx', bytes: 3, roles: [] });
+      expect(made.bytes).to.equal(made.models[0].bytes + 3);
       expect(await ok(['list'])).to.match(/acme\/speech +1\.17 MB +\d{4}-\d\d-\d\d +speech/);
     });
 
