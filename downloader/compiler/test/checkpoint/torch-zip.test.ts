@@ -139,6 +139,13 @@ describe('the zip of a torch file', () => {
     expect(missing.message).to.include('other.bin to hold data.pkl');
   });
 
+  it('is refused if the older form has no list of storages', async () => {
+    const older = Buffer.from('\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.N.N.}.N.', 'latin1');
+    const error = await refusal(() => openCheckpoint(dir.write('older.pt', older)));
+    expect(error.code).to.equal('CHECKPOINT_INVALID');
+    expect(error.message).to.include('older.pt to be a file of torch.save');
+  });
+
   it('is refused if it is missing, also in the case of a web page', async () => {
     for (const text of ['', '<html>not found</html>', 'PK\x03\x04 and nothing more']) {
       expect((await refusal(() => openCheckpoint(dir.write('page.pt', text)))).code).to.equal('CHECKPOINT_INVALID');
