@@ -235,6 +235,11 @@ describe('ONNX files', () => {
     expect(() => parseModel(new Uint8Array(40).fill(0xff))).to.throw('at most 10 bytes at byte 0, got a longer');
   });
 
+  it('are rejected with where a field ends behind its message, though not behind the file', () => {
+    const reaching = Uint8Array.of(58, 2, 10, 5, 8, 0, 0, 0, 0);
+    expect(() => parseModel(reaching)).to.throw('ends within its message at byte 2, got 5 bytes');
+  });
+
   it('may have many graphs in each other', () => {
     expect(parseModel(nested(33)).graph.nodes).to.have.lengthOf(1);
   });
