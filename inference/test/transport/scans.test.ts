@@ -1,5 +1,12 @@
 import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { EmbedImageRequestSchema, EmbedTextRequestSchema, TranscribeRequestSchema } from '@heimdex/gen';
+import { DescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import {
+  EmbedImageRequestSchema,
+  EmbedTextRequestSchema,
+  Timestamps,
+  TranscribeRequestSchema,
+  TranscribeTask,
+} from '@heimdex/gen';
 import { expect } from 'chai';
 import { refuseBinary } from '../../src/transport/messages/scan-binary.js';
 import { refuseJson } from '../../src/transport/messages/scan-json.js';
@@ -12,6 +19,7 @@ describe('the cost of JSON', () => {
     expect(json(`{"images":[${'{},'.repeat(998)}{}]}`)).to.match(/more than 1000 values/);
     expect(json(`[${'0,'.repeat(1000)}0]`)).to.match(/more than 1000 values/);
     expect(json('['.repeat(9))).to.match(/deeper than 8/);
+    expect(json(`[[],${'['.repeat(8)}`)).to.match(/deeper than 8/);
     expect(json('[[[[[[[[]]]]]]]]')).to.equal(undefined);
     expect(json(`{"a":[${'[],'.repeat(400)}[]]}`)).to.equal(undefined);
   });
@@ -47,8 +55,10 @@ describe('the cost of a message', () => {
     expect(refuseBinary(EmbedImageRequestSchema, unknown, LIMITS)).to.match(/values/);
     const inside = Buffer.concat([Buffer.from([0x0a, 0xa0, 0x1f]), unknown]);
     expect(refuseBinary(EmbedImageRequestSchema, inside, LIMITS)).to.match(/values/);
-    const groups = Buffer.alloc(20, 0x7b);
-    expect(refuseBinary(EmbedImageRequestSchema, groups, LIMITS)).to.match(/deeper/);
+    expect(refuseBinary(EmbedImageRequestSchema, Buffer.alloc(9, 0x7b), LIMITS)).to.match(/deeper/);
+    for (const groups of [Buffer.alloc(8, 0x7b), Buffer.alloc(18, Buffer.from([0x7b, 0x7c]))]) {
+      expect(refuseBinary(EmbedImageRequestSchema, groups, LIMITS)).to.equal(undefined);
+    }
     const texts = create(EmbedTextRequestSchema, { texts: ['x'.repeat(6000), 'y'.repeat(6000)] });
     const bytes = toBinary(EmbedTextRequestSchema, texts);
     expect(refuseBinary(EmbedTextRequestSchema, bytes, LIMITS)).to.match(/bytes of text/);
@@ -72,6 +82,7 @@ describe('the cost of a message', () => {
         [0x0a, 1, 0x0a, 0x7a, 0xff, 0xff, 0xff, 0xff, 0x7f, ...Array(117).fill(0)],
         images,
       ],
+      ['a number in an unknown group', EmbedTextRequestSchema, [0x7b, 0x08, 0x7e, 0x7c], texts],
       ['a text whose tag says number', EmbedTextRequestSchema, [0x08, 6, 0x7a, 0xf0, 0x90, 0x80, 0x80, 1], texts],
     ];
     for (const [what, desc, bytes, values] of before) {
@@ -79,6 +90,38 @@ describe('the cost of a message', () => {
       expect(() => fromBinary(desc, message), what).not.to.throw();
       expect(refuseBinary(desc, message, LIMITS), what).to.match(/more than 1000 values/);
     }
+  });
+
+  it('is counted behind fields of every kind, and of a list of numbers in one field', () => {
+    const bytes = toBinary(
+      TranscribeRequestSchema,
+      create(TranscribeRequestSchema, {
+        options: {
+          language: 'en',
+          task: TranscribeTask.TRANSLATE,
+          timestamps: Timestamps.WORD,
+          temperatures: [0, 0.5],
+          beamSize: 5,
+          vadFilter: true,
+          clipStartSeconds: 1,
+          vadParameters: { threshold: 0.5 },
+        },
+      }),
+    );
+    const count = (rest: Uint8Array) => refuseBinary(TranscribeRequestSchema, Buffer.concat([bytes, rest]), LIMITS);
+    expect(count(Buffer.alloc(3 * 1001, Buffer.from([0x7a, 1, 0])))).to.match(/more than 1000 values/);
+    const audio = create(TranscribeRequestSchema, { audio: { content: new Uint8Array(20_000) } });
+    expect(count(toBinary(TranscribeRequestSchema, audio))).to.equal(undefined);
+  });
+
+  it('is its depth, of a message that may hold itself', () => {
+    // Field 3, as long as all that it holds.
+    const nested = (levels: number): number[] => {
+      const inner = levels === 0 ? [] : nested(levels - 1);
+      return levels === 0 ? inner : [0x1a, inner.length, ...inner];
+    };
+    const depth = (levels: number) => refuseBinary(DescriptorProtoSchema, Uint8Array.from(nested(levels)), LIMITS);
+    expect([depth(8), depth(9)]).to.deep.equal([undefined, 'it is nested deeper than 8']);
   });
 
   it('ignores the content of bytes', () => {
