@@ -218,6 +218,13 @@ describe('several servers', () => {
     expect(error.message).to.equal('inference.test cannot be reached: getaddrinfo ENOTFOUND inference.test');
   });
 
+  it('behind a name without an address fail with that', async () => {
+    const client = connect({ address: 'dns:///inference.test', lookup: async () => [], retry: { maxAttempts: 1 } });
+    const error = await failureOf(client.getServerInfo());
+    expect(error).to.include({ code: 'UNAVAILABLE', reason: 'UNREACHABLE', address: 'inference.test' });
+    expect(error.message).to.equal('inference.test cannot be reached: the name has no address');
+  });
+
   it('behind several names ignore unresolvable ones, and are kept when their own stops resolving', async () => {
     const known = new Map([['one.test', '10.0.0.1']]);
     let nowMs = 1_000_000;

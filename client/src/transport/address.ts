@@ -26,17 +26,14 @@ const SCHEME = /^(https?|dns|unix):(?:\/{2,3})?(.*)$/i;
  */
 export function parseAddress(text: string): ServerAddress {
   const written = text.trim();
-  const [, schemeWritten, rest] = SCHEME.exec(written) ?? [undefined, undefined, written];
+  const [, schemeWritten, rest = ''] = SCHEME.exec(written) ?? [undefined, undefined, written];
   const scheme = schemeWritten?.toLowerCase();
   if (scheme === 'unix') {
     const path = written.slice('unix:'.length);
     if (path === '') throw expected(text);
     return { target: `unix:${path}`, dns: false, host: 'localhost', port: 0, tls: false };
   }
-  const { host, port } = parseHostAndPort(
-    scheme?.startsWith('http') ? (rest ?? '').replace(/\/$/, '') : (rest ?? ''),
-    text,
-  );
+  const { host, port } = parseHostAndPort(scheme?.startsWith('http') ? rest.replace(/\/$/, '') : rest, text);
   const target = hostPort(host, port);
   return { target, dns: scheme === 'dns', host, port, tls: scheme === 'https' };
 }
