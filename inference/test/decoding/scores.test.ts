@@ -40,6 +40,14 @@ describe('scores', () => {
     expect(new Set(drawn)).to.deep.equal(new Set([1, 3]));
     expect(drawn.filter((index) => index === 1).length / 2000).to.be.closeTo(0.75, 0.03);
     expect(sampleIndex(logits, 1, () => 0.999_999_999)).to.equal(3);
+    // Nine to one at half the temperature.
+    expect([0.89, 0.91].map((random) => sampleIndex(logits, 0.5, () => random))).to.deep.equal([1, 3]);
+  });
+
+  it('are sampled as the last that counts where many that do not are left', () => {
+    const logits = new Float32Array(50_000).fill(-23);
+    logits[31_000] = 0;
+    expect(sampleIndex(logits, 1, () => 0.999_999)).to.equal(31_000);
   });
 
   it('are sampled as the highest at a temperature near 0, however small', () => {

@@ -17,14 +17,16 @@ const SPECIAL = {
   noTimestamps: 10,
   firstTimestamp: 11,
 };
-const processors = new LogitsProcessors({
-  special: SPECIAL,
-  isText: (token) => token < SPECIAL.endOfText,
-  suppressed: [],
-  suppressedFirst: [],
-  timestamps: false,
-  maxInitialTimestampIndex: 50,
-});
+const processorsWithout = (...suppressed: readonly number[]) =>
+  new LogitsProcessors({
+    special: SPECIAL,
+    isText: (token) => token < SPECIAL.endOfText,
+    suppressed,
+    suppressedFirst: [],
+    timestamps: false,
+    maxInitialTimestampIndex: 50,
+  });
+const processors = processorsWithout();
 
 /** What follows a token, with which probability. The likeliest first word leads to a poor end. */
 const FOLLOWS: Readonly<Record<string, Readonly<Record<number, number>>>> = {
@@ -35,9 +37,9 @@ const FOLLOWS: Readonly<Record<string, Readonly<Record<number, number>>>> = {
   '3': { 4: 1 },
 };
 
-function logitsAfter(token: number | undefined): Float32Array {
+function logitsAfter(token: number | undefined, follows = FOLLOWS): Float32Array {
   const logits = new Float32Array(12).fill(Number.NEGATIVE_INFINITY);
-  for (const [next, part] of Object.entries(FOLLOWS[String(token ?? '')] ?? {})) logits[Number(next)] = Math.log(part);
+  for (const [next, part] of Object.entries(follows[String(token ?? '')] ?? {})) logits[Number(next)] = Math.log(part);
   return logits;
 }
 
@@ -55,17 +57,18 @@ function historiesOf(state: DecoderState): number[] {
   return Array.from(state.cache['past_key_values.0.decoder.key']?.data as Float32Array);
 }
 
-const decoder = {
+const decoderOf = (follows = FOLLOWS) => ({
   async step(state: DecoderState, tokens: readonly number[]): Promise<DecoderOutput> {
     const histories = historiesOf(state).map((history, row) => history * 10 + (tokens[row] ?? 0) + 1);
     return {
       state: stateOf(histories),
       attentions: new Map(),
       // Read from the state, not from the argument: a row that was mixed up gives other words.
-      logits: (row) => logitsAfter(((histories[row] ?? 0) % 10) - 1),
+      logits: (row) => logitsAfter(((histories[row] ?? 0) % 10) - 1, follows),
     };
   },
-};
+});
+const decoder = decoderOf();
 
 const shared = { processors, endOfText: SPECIAL.endOfText, maxTokens: 8, yieldToEventLoop: async () => {} };
 const DEFAULTS = { patience: 1, lengthPenalty: 1 };
@@ -85,6 +88,35 @@ describe('beam search', () => {
       expect(found.tokens, `${beamSize} beams`).to.deep.equal([1, 3]);
       expect(found.logProb).to.be.closeTo(Math.log(0.4 * 0.98), 1e-6);
     }
+  });
+
+  it('has no more beams than requested, and never a token that is suppressed', async () => {
+    const rows: number[] = [];
+    const counted = {
+      step: (state: DecoderState, tokens: readonly number[]) => {
+        rows.push(tokens.length);
+        return decoder.step(state, tokens);
+      },
+    };
+    const options = { ...shared, ...DEFAULTS, beamSize: 2, patience: 3 };
+    await beamSearch(counted, beginning(), options);
+    expect(Math.max(...rows)).to.equal(2);
+    const found = await beamSearch(counted, beginning(), { ...options, processors: processorsWithout(1) });
+    expect(found.tokens).to.deep.equal([0, 2]);
+  });
+
+  it('ranks texts by their log-probability divided by their tokens and the end', async () => {
+    const follows: typeof FOLLOWS = {
+      '': { 0: 0.5, 1: 0.5 },
+      '0': { 4: 1 },
+      '1': { 2: 0.32, 3: 0.68 },
+      '2': { 4: 1 },
+      '3': { 4: 1 },
+    };
+    const options = { ...shared, ...DEFAULTS, beamSize: 3, patience: 2 };
+    const start = { state: stateOf([0]), logits: logitsAfter(undefined, follows) };
+    // log(0.5) / 2 is more than log(0.34) / 3, but log(0.5) / 1 less than log(0.34) / 2.
+    expect((await beamSearch(decoderOf(follows), start, options)).tokens).to.deep.equal([0]);
   });
 
   it('searches longer with patience', async () => {
