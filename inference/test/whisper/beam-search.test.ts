@@ -37,9 +37,11 @@ const FOLLOWS: Readonly<Record<string, Readonly<Record<number, number>>>> = {
   '3': { 4: 1 },
 };
 
+/** Not normalized: their sum is no probability. */
 function logitsAfter(token: number | undefined, follows = FOLLOWS): Float32Array {
   const logits = new Float32Array(12).fill(Number.NEGATIVE_INFINITY);
-  for (const [next, part] of Object.entries(follows[String(token ?? '')] ?? {})) logits[Number(next)] = Math.log(part);
+  for (const [next, part] of Object.entries(follows[String(token ?? '')] ?? {}))
+    logits[Number(next)] = 5 + Math.log(part);
   return logits;
 }
 
@@ -90,33 +92,34 @@ describe('beam search', () => {
     }
   });
 
-  it('has no more beams than requested, and never a token that is suppressed', async () => {
-    const rows: number[] = [];
+  it('has no more beams than requested, each with its own state, and never a token that is suppressed', async () => {
+    const seen: number[][] = [];
     const counted = {
       step: (state: DecoderState, tokens: readonly number[]) => {
-        rows.push(tokens.length);
+        seen.push(historiesOf(state));
         return decoder.step(state, tokens);
       },
     };
     const options = { ...shared, ...DEFAULTS, beamSize: 2, patience: 3 };
     await beamSearch(counted, beginning(), options);
-    expect(Math.max(...rows)).to.equal(2);
+    expect(seen).to.deep.equal([
+      [0, 0],
+      [2, 1],
+    ]);
     const found = await beamSearch(counted, beginning(), { ...options, processors: processorsWithout(1) });
     expect(found.tokens).to.deep.equal([0, 2]);
   });
 
   it('ranks texts by their log-probability divided by their tokens and the end', async () => {
-    const follows: typeof FOLLOWS = {
-      '': { 0: 0.5, 1: 0.5 },
-      '0': { 4: 1 },
-      '1': { 2: 0.32, 3: 0.68 },
-      '2': { 4: 1 },
-      '3': { 4: 1 },
+    const best = async (likely: number) => {
+      const ends = { 4: 1 };
+      const follows = { '': { 0: 0.5, 1: 0.5 }, '0': ends, '1': { 2: 1 - likely, 3: likely }, '2': ends, '3': ends };
+      const options = { ...shared, ...DEFAULTS, beamSize: 3, patience: 2 };
+      const start = { state: stateOf([0]), logits: logitsAfter(undefined, follows) };
+      return (await beamSearch(decoderOf(follows), start, options)).tokens;
     };
-    const options = { ...shared, ...DEFAULTS, beamSize: 3, patience: 2 };
-    const start = { state: stateOf([0]), logits: logitsAfter(undefined, follows) };
-    // log(0.5) / 2 is more than log(0.34) / 3, but log(0.5) / 1 less than log(0.34) / 2.
-    expect((await beamSearch(decoderOf(follows), start, options)).tokens).to.deep.equal([0]);
+    // log(0.5) / 2 is more than log(0.34) / 3, but log(0.5) / 1 less than log(0.34) / 2; log(0.41) / 3 is more than both.
+    expect([await best(0.68), await best(0.82)]).to.deep.equal([[0], [1, 3]]);
   });
 
   it('searches longer with patience', async () => {
