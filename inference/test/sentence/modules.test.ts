@@ -18,8 +18,8 @@ describe("a sentence model's modules", () => {
   afterEach(() => rm(dir, { recursive: true, force: true }));
 
   const write = (name: string, value: unknown) => writeFile(join(dir, 'model', name), JSON.stringify(value));
-  const recipe = () => {
-    const files = modelFiles('org/name', join(dir, 'model'), { model: 'model.onnx' });
+  const recipe = (name = 'org/name') => {
+    const files = modelFiles(name, join(dir, 'model'), { model: 'model.onnx' });
     return readSentenceRecipe(files, join(dir, 'model', 'model.onnx'));
   };
   async function pooling(path: string) {
@@ -30,6 +30,18 @@ describe("a sentence model's modules", () => {
   it('are read from their directory', async () => {
     expect(await pooling('pool')).to.deep.equal(['cls']);
     expect(await pooling('pool/')).to.deep.equal(['cls']);
+  });
+
+  it('are that of the family in the name of a repository without them', async () => {
+    const firstToken = ['bge-small-en-v1.5', 'snowflake-arctic-embed-s', 'mxbai-embed-large-v1'];
+    const gte = ['gte-base-en-v1.5', 'gte-large-zh', 'gte-multilingual-base', 'gte-modernbert-base'];
+    const mean = ['gte-small', 'gte-base', 'gte-large-onnx', 'gte-tiny', 'multilingual-e5-small', 'all-MiniLM-L6-v2'];
+    for (const [names, mode] of [
+      [[...firstToken, ...gte], 'cls'],
+      [mean, 'mean'],
+    ] as const) {
+      for (const name of names) expect((await recipe(`Xenova/${name}`)).pooling, name).to.deep.equal([mode]);
+    }
   });
 
   it('are an error if the directory of the pooling is missing', async () => {

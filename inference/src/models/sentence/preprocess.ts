@@ -36,8 +36,8 @@ export interface SentenceRecipe {
   readonly unknownModules: readonly string[];
 }
 
-/** Families that pool the first token, by words in their names, for repositories without modules.json. */
-const FIRST_TOKEN_FAMILIES = /bge-|arctic-embed|mxbai-embed|gte-(?!multilingual)|colbert/i;
+/** Families that pool the first token, by words in their names, for repositories without modules.json. The first GTE, in English, have the mean. */
+const FIRST_TOKEN_FAMILIES = /bge-|arctic-embed|mxbai-embed|gte-(?!(tiny|small|base|large)(?!-(en|zh)))|colbert/i;
 /** Architectures whose positions begin behind the padding token's: RoBERTa's. */
 const BEHIND_PADDING: readonly unknown[] = ['roberta', 'xlm-roberta', 'camembert', 'mpnet'];
 /** The tokenizers, by `model_type`, whose classes have settings of their own: transformers' AutoTokenizer, where no file names a class. */
