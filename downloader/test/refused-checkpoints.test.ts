@@ -299,6 +299,10 @@ const REFUSED: Readonly<Record<string, Refused>> = {
     changed(SIGLIP, {}, { 'preprocessor_config.json': { size: { shortest_edge: 64 }, crop_size: { width: 32 } } }),
     'crop_size.width of its preprocessor is 32',
   ),
+  'images that are resized to the nearest pixel': vision(
+    changed(SIGLIP, {}, { 'preprocessor_config.json': { size: 64, resample: 0 } }),
+    'Expected resample to be one of 1, 2, 3, 4, 5 in preprocessor_config.json, got 0. ',
+  ),
   'texts that are padded with a token that no file names': vision(
     changed(SIGLIP, {}, { 'tokenizer_config.json': { pad_token: null } }),
     'its tokenizer_config.json names no pad_token',

@@ -32,6 +32,7 @@ export * from './read-text.js';
 export * from './record-optimized.js';
 export * from './replace-dir.js';
 export * from './replace-file.js';
+export * from './resample-filter.js';
 export * from './resolve-models.js';
 export * from './safe-path.js';
 export * from './scan-cache.js';

@@ -8,6 +8,7 @@ import {
   isSlowTokenizer,
   POOLING_DIR,
   poolingModes,
+  resampleFilter,
   type SentenceModule,
   textLimit,
   tokenIds,
@@ -89,7 +90,7 @@ export async function assertPooling(
     throw cannotCompile(configured, `include_prompt of its ${path} is false, and it has a default prompt`);
 }
 
-/** Throws DownloaderError CHECKPOINT_INVALID if the model's inputs are prepared for another size than config.json has. */
+/** Throws DownloaderError CHECKPOINT_INVALID if the model's inputs are prepared for another size than config.json has, or in a way that the server has not. */
 export async function assertPreprocessor(configured: ConfiguredModel, config: JsonObject, files: SmallFiles) {
   const preprocessor = await readObject(files, 'preprocessor_config.json');
   if (configured.family === 'whisper') {
@@ -102,6 +103,7 @@ export async function assertPreprocessor(configured: ConfiguredModel, config: Js
     // transformers 5 writes one file for images and texts.
     const images =
       preprocessor ?? objectAt((await readObject(files, 'processor_config.json')) ?? {}, 'image_processor');
+    refusing(configured, () => resampleFilter(images));
     for (const [name, prepared] of preparedSizes(images))
       if (prepared !== side) throw differ(configured, name, prepared, 'vision_config.image_size', side);
   }

@@ -12,5 +12,5 @@ export { type ImageHeader, readImageHeader } from './header.js';
 export type { Area, Image, Size } from './image.js';
 export { ImageInterpolator } from './interpolate.js';
 export { ImageResizer } from './resize.js';
-export { RESAMPLE_FILTERS, type ResampleFilter } from './taps.js';
+export type { ResampleFilter } from './taps.js';
 export { type PlaneOptions, writePlanes } from './tensor.js';

@@ -1,20 +1,18 @@
-/** Pillow's filters by number, as in `resample` of preprocessor_config.json. */
-export const RESAMPLE_FILTERS = { 1: 'lanczos', 2: 'bilinear', 3: 'bicubic', 4: 'box', 5: 'hamming' } as const;
-export type ResampleFilter = (typeof RESAMPLE_FILTERS)[keyof typeof RESAMPLE_FILTERS];
-
 interface Filter {
   /** Half its width, in source pixels at scale 1. */
   readonly support: number;
   weight(x: number): number;
 }
 
+/** Pillow's filters. */
 const FILTERS = {
   box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
   bilinear: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
   hamming: { support: 1, weight: (x) => (Math.abs(x) < 1 ? sinc(x) * (0.54 + 0.46 * Math.cos(Math.PI * x)) : 0) },
   bicubic: { support: 2, weight: keys },
   lanczos: { support: 3, weight: (x) => (Math.abs(x) < 3 ? sinc(x) * sinc(x / 3) : 0) },
-} satisfies Record<ResampleFilter, Filter>;
+} satisfies Record<string, Filter>;
+export type ResampleFilter = keyof typeof FILTERS;
 
 /** Keys, "Cubic convolution interpolation for digital image processing" (1981), with a = -0.5. */
 function keys(x: number): number {

@@ -1,10 +1,10 @@
+import { resampleFilter } from '@heimdex/cache';
 import { type JsonObject, numberAt, objectAt, stringAt } from '../../json.js';
 import {
   decodeImage,
   decodePixels,
   type Image,
   type ImageResizer,
-  RESAMPLE_FILTERS,
   type ResampleFilter,
   readImageHeader,
   type Size,
@@ -49,18 +49,11 @@ export function readImageRecipe(config: JsonObject, graphSize: number | undefine
       `Expected size.shortest_edge of preprocessor_config.json to be crop_size or more, got ${shortestEdge} for ${width} x ${height}.`,
     );
   }
-  const resample = numberAt(config, 'resample') ?? 3;
-  const filter = RESAMPLE_FILTERS[resample as keyof typeof RESAMPLE_FILTERS];
-  if (filter === undefined) {
-    throw new Error(
-      `Expected resample to be one of ${Object.keys(RESAMPLE_FILTERS).join(', ')} in preprocessor_config.json, got ${resample}.`,
-    );
-  }
   return {
     width,
     height,
     ...(shortestEdge === undefined ? {} : { shortestEdge }),
-    filter,
+    filter: resampleFilter(config),
     rescale: config.do_rescale === false ? 1 : (numberAt(config, 'rescale_factor') ?? 1 / 255),
     mean: config.do_normalize === false ? [0, 0, 0] : triple(config.image_mean),
     std: config.do_normalize === false ? [1, 1, 1] : triple(config.image_std),
