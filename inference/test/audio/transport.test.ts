@@ -3,6 +3,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { AdtsResync } from '../../src/media/audio/containers/adts-mark.js';
+import { TransportResync } from '../../src/media/audio/containers/transport-resync.js';
 import { createAacDecoder } from '../../src/media/audio/decoders/aac.js';
 import type { TimedBlock } from '../../src/media/audio/decoders/packet-decoder.js';
 import { findTransportLayout } from '../../src/media/audio/transport-layout.js';
@@ -29,6 +31,22 @@ function sectionPacket(pid: number, section: readonly number[]): Uint8Array {
 }
 
 describe('MPEG-TS', () => {
+  it('and ADTS are changed in copies: the bytes of the caller stay as they are', async () => {
+    const video = await caseOf(VIDEO);
+    const adts = await caseOf('adts.aac');
+    for (const [content, resync] of [
+      [video, new TransportResync(video)],
+      [adts, new AdtsResync()],
+    ] as const) {
+      const given = Uint8Array.from(content);
+      const passed = Buffer.concat([resync.push(given), resync.end()]);
+      expect(passed.length).to.be.greaterThan(given.length / 2);
+      passed.fill(0);
+      resync.push(given).fill(0);
+      expect(Buffer.compare(given, content)).to.equal(0);
+    }
+  });
+
   it('with a timestamp before each packet, or a checksum after it, has the samples of the plain one', async () => {
     const video = await caseOf(VIDEO);
     const plain = await transcribe(video);

@@ -67,9 +67,7 @@ export class AdtsResync implements Resync {
   }
 
   #marked(frames: Uint8Array): Uint8Array {
-    // The caller's bytes stay as they are.
-    const copy = new Uint8Array(frames);
-    this.#mark.mark(copy);
-    return copy;
+    this.#mark.mark(frames);
+    return frames;
   }
 }

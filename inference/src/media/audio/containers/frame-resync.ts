@@ -39,7 +39,7 @@ export class FrameResync implements Resync {
     return this.#droppedBytes;
   }
 
-  /** Adds bytes and returns the complete frames. */
+  /** Adds bytes and returns the complete frames, as a copy: the caller's bytes stay as they are where these are changed. */
   push(chunk: Uint8Array): Uint8Array {
     const bytes = this.#held.length === 0 ? chunk : joinBytes(this.#held, chunk);
     const frames: Uint8Array[] = [];

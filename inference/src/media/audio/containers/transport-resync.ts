@@ -52,9 +52,9 @@ export class TransportResync implements Resync {
     return this.#named(rest.slice(this.#first, this.#first + PACKET_BYTES), true);
   }
 
-  /** Copies the packets without what is around them. */
+  /** Returns the packets without what is around them. */
   #plain(frames: Uint8Array): Uint8Array {
-    if (this.#stride === PACKET_BYTES) return new Uint8Array(frames);
+    if (this.#stride === PACKET_BYTES) return frames;
     const packets = new Uint8Array((frames.length / this.#stride) * PACKET_BYTES);
     for (let from = this.#first, to = 0; to < packets.length; from += this.#stride, to += PACKET_BYTES)
       packets.set(frames.subarray(from, from + PACKET_BYTES), to);
