@@ -87,8 +87,7 @@ async function embedded(options: DemoOptions, show: Show, sandbox: Sandbox, sign
     const scenes = await samplesIn(join(SAMPLES, 'faces'), '.png');
     const known = await metadataOf<{ detected: number }>(join(SAMPLES, 'faces'), 'names.json');
     const expected = Object.fromEntries(Object.entries(known).map(([name, { detected }]) => [name, detected]));
-    const paths = scenes.map(({ path }) => path);
-    const wrongFaces = await faces(show, sandbox, address, paths, expected, options.out, signal);
+    const wrongFaces = await faces(show, sandbox, address, { images: scenes, expected, out: options.out }, signal);
 
     await health(show, client, address, signal);
     if (options.stay) await stay(show, address, signal);

@@ -72,15 +72,8 @@ export async function realModels(
 
     show.step('Face detection in photos, YuNet');
     const photos = (await samplesIn(join(samples, 'photos'), '.png', '.jpg')).filter(({ name }) => name in FACES);
-    const wrongFaces = await faces(
-      show,
-      sandbox,
-      address,
-      photos.map(({ path }) => path),
-      FACES,
-      join(out, 'people'),
-      signal,
-    );
+    const shown = { images: photos, expected: FACES, out: join(out, 'people') };
+    const wrongFaces = await faces(show, sandbox, address, shown, signal);
     await stop();
     return rankedCorrectly && wrongWords === 0 && wrongFaces === 0;
   } finally {

@@ -11,7 +11,8 @@ describe('the faces of the demo', () => {
     let shown = '';
     const terminal = { isTTY: true, write: (text: string) => (shown += text) } as unknown as NodeJS.WritableStream;
     const { signal } = new AbortController();
-    await faces(new Show(terminal, false), sandbox, '', [], { 'faces_1.png': 0 }, '/out', signal);
+    const images = { images: [], expected: { 'faces_1.png': 0 }, out: '/out' };
+    await faces(new Show(terminal, false), sandbox, '', images, signal);
     expect(stripVTControlCharacters(shown)).to.match(/^ {3}faces_1\.png +✔ 0 faces/m);
   });
 });

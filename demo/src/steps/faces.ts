@@ -4,6 +4,14 @@ import { formatCount } from '@heimdex/common';
 import type { Sandbox } from '../sandbox.js';
 import type { Show } from '../show.js';
 
+/** Images in which faces are looked for, and the directory where they are drawn. */
+interface FaceImages {
+  readonly images: readonly { readonly path: string }[];
+  /** Number of faces by the name of an image. */
+  readonly expected: Readonly<Record<string, number>>;
+  readonly out: string;
+}
+
 /**
  * Detects and draws faces with the command line client. Returns the number of images with an unexpected number of faces.
  */
@@ -11,14 +19,13 @@ export async function faces(
   show: Show,
   sandbox: Sandbox,
   address: string,
-  images: readonly string[],
-  expected: Readonly<Record<string, number>>,
-  out: string,
+  { images, expected, out }: FaceImages,
   signal: AbortSignal,
 ): Promise<number> {
   const dir = relative(process.cwd(), out) || '.';
   show.command(`npx heimdex detect-faces ... --draw-dir ${dir}`);
-  const program = sandbox.start('heimdex', ['detect-faces', ...images, '--draw-dir', out, '--json', '-a', address], {});
+  const paths = images.map(({ path }) => path);
+  const program = sandbox.start('heimdex', ['detect-faces', ...paths, '--draw-dir', out, '--json', '-a', address], {});
   await program.finish(signal);
   let wrong = 0;
   const rows = program.lines
