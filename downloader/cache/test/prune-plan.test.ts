@@ -285,6 +285,11 @@ describe('planning a prune', () => {
     expect((await lstat(join(cache(), 'models--heimdex--face-pocket'))).isDirectory()).to.equal(true);
     expect(await readdir(cache())).to.deep.equal(['models--heimdex--face-pocket']);
   });
+
+  it('keeps the repository that a plain file is used from although it is configured from an address', async () => {
+    await writeRepository(cache(), 'heimdex/face-pocket', { 'face_detection_pocket.onnx': 'face' });
+    expect(await shown([{ ...plainModel(), sources: [{ type: 'url', files: [] }] }])).to.deep.equal([]);
+  });
 });
 
 /** The lock file of a program that downloaded these, and the plain files of the pocket model. */
