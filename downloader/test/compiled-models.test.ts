@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { chmod, cp, lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import {
+  COMPILING_PREFIX,
   type CompiledManifest,
   compiledKeyName,
   formatCompiledManifest,
@@ -12,7 +13,7 @@ import {
 import { expect } from 'chai';
 import { lastLine, runHere } from './support/program.js';
 import { NAME, useCheckpoints } from './support/use-checkpoints.js';
-import { flip } from './support/volume.js';
+import { asAnotherUser, flip } from './support/volume.js';
 
 describe('a compiled model', () => {
   const { dir, env, ok, filled, json, snapshot, compiled, bytesAsked, requests } = useCheckpoints();
@@ -46,6 +47,22 @@ describe('a compiled model', () => {
     expect(lastLine(await runHere(['verify'], env())).msg).to.include(named);
     await ok([], { HF_HUB_OFFLINE: '1' });
     await ok(['verify']);
+  });
+
+  it("is compiled beside what another user's killed compile left, which stays his to remove", async function () {
+    await filled();
+    const { path } = await compiled();
+    const left = join(path, '..', `${COMPILING_PREFIX}0123`);
+    await rm(path, { recursive: true });
+    for (const name of ['', ...(await readdir(cache, { recursive: true }))]) {
+      const info = await lstat(join(cache, name));
+      if (!info.isSymbolicLink()) await chmod(join(cache, name), info.isDirectory() ? 0o777 : 0o666);
+    }
+    await mkdir(left);
+    await writeFile(join(left, 'model.onnx'), 'x');
+    for (const above of [dirname(dir.path), dir.path]) await chmod(above, 0o755);
+    await asAnotherUser(this, cache, () => ok([], { HF_HUB_OFFLINE: '1' }));
+    expect(await readdir(dirname(path))).to.have.members([basename(path), basename(left)]);
   });
 
   it('is read by download --check also if a small file is missing', async () => {
