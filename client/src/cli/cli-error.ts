@@ -1,4 +1,4 @@
-import { isOutOfSpace, messageOf } from '@heimdex/common';
+import { messageOf } from '@heimdex/common';
 import { InferenceClientError, type TlsProblem } from '../errors.js';
 import { EXIT_CODES, type ExitCode } from './exit-codes.js';
 
@@ -31,22 +31,11 @@ export interface ErrorReport {
 export function reportOf(error: unknown): ErrorReport {
   if (error instanceof CliError) return { message: error.message, advice: [], exitCode: error.exitCode };
   if (error instanceof InferenceClientError) return reportOfCall(error);
-  const message = messageOf(error);
-  if (isWriteError(error)) return { message, advice: [], exitCode: EXIT_CODES.output };
   return {
-    message,
+    message: messageOf(error),
     advice: ['This is a bug in heimdex; set HEIMDEX_DEBUG=1 for a stack trace.'],
     exitCode: EXIT_CODES.internal,
   };
-}
-
-const WRITE_CALLS = ['write', 'writev', 'pwrite', 'fsync', 'rename'];
-
-/** Whether it is a system error of a failed write. */
-function isWriteError(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const { code, syscall = '' } = error as NodeJS.ErrnoException;
-  return WRITE_CALLS.includes(syscall) || code === 'EROFS' || isOutOfSpace(error);
 }
 
 /** Whether further inputs would fail as well: the server is unavailable, or the user interrupted. */

@@ -154,6 +154,20 @@ describe('heimdex index', () => {
     expect(cli.server.imageBatches).to.deep.equal([]);
   });
 
+  it('names the index that can no longer be written when its images are embedded', async function () {
+    const [dir, pipe] = [join(cli.dir, 'out'), namedPipe(this, join(cli.dir, 'pipe'))];
+    await mkdir(dir);
+    const running = run(['index', pipe, '--index', join(dir, 'p.index')]);
+    const writer = await open(pipe, 'w'); // Opens when the command reads it.
+    await rm(dir, { recursive: true });
+    await writer.writeFile('1,0');
+    await writer.close();
+    const { stderr, exitCode } = await running;
+    expect(stderr).to.contain(`heimdex: ${join(dir, 'p.index')} cannot be written: ENOENT`);
+    expect(stderr).to.not.contain('bug');
+    expect(exitCode).to.equal(74);
+  });
+
   it('does not replace an index that cannot be read', async () => {
     await file('a.png', '1,0');
     const loop = join(cli.dir, 'loop.index');

@@ -8,6 +8,7 @@ import { type CliHost, type CommandContext, withClient } from '../context.js';
 import type { ExitCode } from '../exit-codes.js';
 import { findImages } from '../images.js';
 import { bar } from '../table.js';
+import { writeNamed } from '../text-sink.js';
 import { expectWritable } from '../writable.js';
 
 /** Options of `heimdex index`. */
@@ -43,7 +44,8 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
     });
     const write = (others: readonly IndexEntry[] = []): Promise<void> => {
       const dimensions = entries[0]?.vector.length ?? 0;
-      return writeImageIndex(options.index, assembleIndex(model, dimensions, [...entries, ...others]));
+      const index = assembleIndex(model, dimensions, [...entries, ...others]);
+      return writeNamed(options.index, () => writeImageIndex(options.index, index));
     };
     try {
       for await (const { path, outcome } of outcomes) {
