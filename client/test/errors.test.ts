@@ -57,6 +57,14 @@ describe('The class of an error', () => {
     expect(unreachable).to.be.instanceOf(library.UnreachableError).and.to.be.instanceOf(library.UnavailableError);
   });
 
+  it('is that of the status where its details cannot be read, as from another program', async () => {
+    refusal = failure(status.INVALID_ARGUMENT, 'why');
+    refusal.metadata.set('grpc-status-details-bin', Buffer.from([0xff]));
+    const client = createInferenceClient({ address: service.address });
+    const error = await failureOf(client.embedText(['text'])).finally(() => client.close());
+    expect(error).to.be.instanceOf(library.InvalidArgumentError).and.to.include({ message: 'why', reason: undefined });
+  });
+
   it('is InferenceClientError for a reason that a later server may send', () => {
     for (const reason of ['SOMETHING_NEW', 'constructor', '__proto__']) {
       expect(createError('FAILED_PRECONDITION', 'why', { reason }).constructor).to.equal(InferenceClientError);

@@ -84,6 +84,15 @@ describe('heimdex', () => {
       expect(JSON.parse(stdout)).to.include({ status: 'SERVING' });
     });
 
+    it('end a wait when the user interrupts it', async () => {
+      cli.server.health = Serving.NOT_SERVING;
+      const user = new AbortController();
+      const waiting = run(['health', '--wait', '3600'], { signal: user.signal });
+      while (cli.server.healthChecks.length === 0) await new Promise((resolve) => setImmediate(resolve));
+      user.abort();
+      expect(await waiting).to.include({ exitCode: 130, stderr: 'heimdex: interrupted\n' });
+    });
+
     it('show each change', async () => {
       const { stdout } = await run(['health', '--watch', '--json']);
       expect(documentsIn(stdout).map(({ status }) => status)).to.deep.equal(['NOT_SERVING', 'SERVING']);
