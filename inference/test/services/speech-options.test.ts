@@ -1,9 +1,16 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { Timestamps, TranscribeOptionsSchema, TranscribeTask, type VadParametersSchema } from '@heimdex/gen';
+import {
+  type AudioEncoding,
+  RawAudioSchema,
+  Timestamps,
+  TranscribeOptionsSchema,
+  TranscribeTask,
+  type VadParametersSchema,
+} from '@heimdex/gen';
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
 import { VAD_OPTIONS } from '../../src/models/speech/vad-options.js';
-import { parseSpeechOptions } from '../../src/services/speech-options.js';
+import { MAX_PROMPT_CHARACTERS as MAX, parseRawAudio, parseSpeechOptions } from '../../src/services/speech-options.js';
 
 describe('parseSpeechOptions', () => {
   it('returns the defaults of the contract', () => {
@@ -48,6 +55,16 @@ describe('parseSpeechOptions', () => {
       { temperatures: Array<number>(17).fill(0) },
       'temperatures must have at most 16 entries, got 17',
     ],
+    [
+      'a long prompt',
+      { initialPrompt: 'a'.repeat(MAX + 1) },
+      `initial_prompt must have at most ${MAX} characters, got ${MAX + 1}`,
+    ],
+    [
+      'long hotwords',
+      { hotwords: 'a'.repeat(MAX + 1) },
+      `hotwords must have at most ${MAX} characters, got ${MAX + 1}`,
+    ],
     ['a temperature above 1', { temperatures: [0, 1.5] }, 'temperatures[1] must be 0 to 1, got 1.5'],
     [
       'a clip that ends where it begins',
@@ -65,6 +82,19 @@ describe('parseSpeechOptions', () => {
       expect(() => parseSpeechOptions(given)).to.throw(InferenceError, `options.${message}`);
     });
   }
+
+  it('accepts raw audio of an encoding, a rate and channels that exist', () => {
+    const parse = (raw: MessageInitShape<typeof RawAudioSchema>) =>
+      parseRawAudio('audio.raw', create(RawAudioSchema, { encoding: 2, sampleRateHz: 8000, channelCount: 2, ...raw }));
+    expect(parse({})).to.include({ sampleRateHz: 8000, channelCount: 2 });
+    for (const [raw, message] of [
+      [{ encoding: 0 }, 'encoding must be PCM_S16LE or PCM_F32LE'],
+      [{ encoding: 9 as AudioEncoding }, 'encoding has no enum value 9'],
+      [{ sampleRateHz: 0 }, 'sample_rate_hz must be 1000 to 384000, got 0'],
+      [{ channelCount: 33 }, 'channel_count must be 1 to 32, got 33'],
+    ] as const)
+      expect(() => parse(raw)).to.throw(InferenceError, `audio.raw.${message}`);
+  });
 
   it('accepts live speech, with options that it supports only', () => {
     const parse = (options: MessageInitShape<typeof TranscribeOptionsSchema>) =>
