@@ -71,6 +71,17 @@ describe("SigLIP's settings", () => {
     };
     for (const image_processor_type of ['CLIPImageProcessor', 'CLIPImageProcessorFast', 'BitImageProcessor'])
       expect(readImageRecipe({ ...clip, image_processor_type }, 384)).to.include({ shortestEdge: 400, width: 384 });
+    // Numbers alone, and the older name of the processor.
+    const { image_processor_type: _, ...old } = { ...clip, size: 400, crop_size: 384 };
+    expect(readImageRecipe({ ...old, feature_extractor_type: 'CLIPFeatureExtractor' }, undefined)).to.include({
+      shortestEdge: 400,
+      width: 384,
+      height: 384,
+    });
+    const both = { ...clip, image_processor_type: 'CLIPImageProcessor', size: { ...clip.size, ...CONFIG.size } };
+    expect(readImageRecipe(both, 384)).to.have.property('shortestEdge');
+    for (const off of ['do_center_crop', 'do_resize'])
+      expect(readImageRecipe({ ...both, [off]: false }, 384), off).to.not.have.property('shortestEdge');
     const siglip = readImageRecipe({ ...clip, size: CONFIG.size }, 384);
     expect(siglip).to.include({ width: 384 }).and.not.have.property('shortestEdge');
     const small = { ...clip, image_processor_type: 'CLIPImageProcessor', size: { shortest_edge: 64 } };
