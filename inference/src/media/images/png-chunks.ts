@@ -27,7 +27,7 @@ interface Chunk {
  * and 11.3.
  */
 export function readablePng(content: Uint8Array): Uint8Array {
-  const { data: exif, inPlace } = exifOf(content);
+  const exif = exifOf(content);
   const kept: Uint8Array[] = [];
   let from = 0;
   let pixelsAt = content.length;
@@ -36,13 +36,13 @@ export function readablePng(content: Uint8Array): Uint8Array {
       pixelsAt = at;
       break;
     }
-    if (type === COMPRESSED || type === INTERNATIONAL || (type === EXIF && !inPlace)) {
+    if (type === COMPRESSED || type === INTERNATIONAL || type === EXIF) {
       kept.push(content.subarray(from, at));
       from = next;
     }
   }
-  if (inPlace && kept.length === 0) return content;
-  const moved = inPlace ? [] : [pngChunk('eXIf', exif)];
+  if (exif.length === 0 && kept.length === 0) return content;
+  const moved = exif.length === 0 ? [] : [pngChunk('eXIf', exif)];
   return Buffer.concat([...kept, content.subarray(from, pixelsAt), ...moved, content.subarray(pixelsAt)]);
 }
 
@@ -55,19 +55,13 @@ export function barePng(content: Uint8Array): Uint8Array {
   return Buffer.concat(kept);
 }
 
-/** The last EXIF data of a PNG, and whether libvips reads it as it is, or there is none. */
-function exifOf(content: Uint8Array): { readonly data: Uint8Array; readonly inPlace: boolean } {
+/** The last EXIF data of a PNG, without what it begins with in a JPEG; empty if there is none. */
+function exifOf(content: Uint8Array): Uint8Array {
   let data: Uint8Array = new Uint8Array(0);
-  let inPlace = true;
-  let isBehind = false;
   for (const { type, at, next } of chunksOf(content)) {
-    if (type === PIXELS) isBehind = true;
-    if (type !== EXIF || next > content.length) continue;
-    inPlace = !isBehind && data.length === 0;
-    data = content.subarray(at + HEAD_BYTES, next - CHECKSUM_BYTES);
+    if (type === EXIF && next <= content.length) data = content.subarray(at + HEAD_BYTES, next - CHECKSUM_BYTES);
   }
-  const hasStart = EXIF_START.equals(data.subarray(0, EXIF_START.length));
-  return hasStart ? { data: data.subarray(EXIF_START.length), inPlace: false } : { data, inPlace };
+  return EXIF_START.equals(data.subarray(0, EXIF_START.length)) ? data.subarray(EXIF_START.length) : data;
 }
 
 /** Where a PNG's pixels begin, and their compressed data, which ends where the file does if that is truncated. */
