@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { expect } from 'chai';
 import { assertConfig, type Config } from '../src/index.js';
 import { refusal } from './support/dir.js';
@@ -21,6 +22,17 @@ describe('a config.json without its weights', () => {
       assertConfig(config);
     });
   }
+
+  it('is read without loading the runtime, which only a compile needs', () => {
+    const code = `
+      const { assertConfig } = await import(${JSON.stringify(import.meta.resolve('../src/index.js'))});
+      assertConfig(${JSON.stringify(BERT_CONFIG)});
+      console.log(process.report.getReport().sharedObjects.join('\\n'));`;
+    const loaded = execFileSync(process.execPath, ['--input-type=module', '--eval', code], { encoding: 'utf8' });
+    expect(loaded)
+      .to.match(/\.so|\.dylib|\.dll|node/)
+      .and.not.include('onnxruntime');
+  });
 
   it('is accepted with a layer behind the pooling', () => {
     assertConfig(BERT_CONFIG, { config: DENSE, pooling: ['mean'] });

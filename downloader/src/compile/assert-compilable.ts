@@ -121,7 +121,7 @@ async function assertValues(
   files: SmallFiles,
 ): Promise<CompilableConfig['dense']> {
   const layer = denseIndex(modules) < 0 ? undefined : await readDenseFiles(configured, files);
-  // With the compiler comes its runtime, which a run without checkpoints does not need.
+  // A run without checkpoints does not need the compiler.
   const { assertConfig } = await import('@heimdex/compiler');
   return refusing(configured, () => {
     const dense = layer && { config: layer.config, pooling: poolingModes(layer.pooling) };

@@ -1,5 +1,5 @@
 import { pastName, WHISPER_VALUES } from '@heimdex/onnx';
-import { Tensor } from 'onnxruntime-node';
+import { Tensor } from 'onnxruntime-common';
 import { CompilerError } from '../errors.js';
 import { bertPositions } from '../families/bert-positions.js';
 import type { ConfigReader } from '../families/config.js';

@@ -1,11 +1,11 @@
-import { InferenceSession } from 'onnxruntime-node';
+import type { InferenceSession } from 'onnxruntime-node';
 
 /**
  * Opens a graph in a file as it is, or one in memory with its large constants in files of `dir` to be optimized. Takes minimal memory:
  * weights stay mapped from their file, which is slower and has the same results. Exception: a layer with products by blocks. Unless it is
  * packed its activations are not rounded, and all its weights are held in float32. The server packs them, so it is done here too.
  */
-export function openSession(
+export async function openSession(
   source: string | { readonly model: Uint8Array; readonly dir: string },
 ): Promise<InferenceSession> {
   const isFile = typeof source === 'string';
@@ -24,5 +24,7 @@ export function openSession(
       },
     },
   };
-  return isFile ? InferenceSession.create(source, options) : InferenceSession.create(source.model, options);
+  // Loaded with the first graph: a run that only reads a config.json needs no runtime.
+  const runtime = (await import('onnxruntime-node')).InferenceSession;
+  return isFile ? runtime.create(source, options) : runtime.create(source.model, options);
 }
