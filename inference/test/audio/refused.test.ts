@@ -19,6 +19,7 @@ const OTHERS: readonly (readonly [name: string, content: Uint8Array])[] = [
   ['AC-3 or E-AC-3 without a container', beginning('\x0b\x77')],
   ['DTS without a container', beginning('\x7f\xfe\x80\x01')],
   ['a True Audio file', beginning('TTA1')],
+  ['a NIST SPHERE file', beginning('NIST_1A\n   1024\n')],
   ['a RealMedia file', beginning('.RMF')],
   ['a Flash video', beginning('FLV\x01')],
   ['Speex in Ogg', beginning('OggS', 24, 'Speex   ')],

@@ -50,6 +50,8 @@ const OTHER_AUDIO: readonly Magic[] = [
   [0, '.RMF', 'a RealMedia file'],
   [0, '.ra\xfd', 'a RealAudio file'],
   [0, 'Creative Voice File', 'a Creative Voice file'],
+  // The form of many collections of speech.
+  [0, 'NIST_1A\n', 'a NIST SPHERE file'],
   [0, 'FLV\x01', 'a Flash video'],
   [8, 'AVI ', 'an AVI video'],
   [0, '\x00\x00\x01\xba', 'an MPEG program stream'],
