@@ -8,6 +8,11 @@ const NOTE_BYTES = 64;
 const MISSING_FRACTION = 0.01;
 const MISSING_FRAMES = 3;
 
+/** Whether a frame, or the name of a tag (ID3, APETAGEX), begins with a byte. */
+function mayBegin(byte: number): boolean {
+  return byte === 0xff || byte === 0x49 || byte === 0x41;
+}
+
 /**
  * Parses the frame headers of MPEG audio in chunks before the decoder, which reports nothing missing: whether the last frame is
  * complete, whether the number of frames matches the encoder's header ("Xing" or "Info" in the first frame), and where frames of
@@ -41,9 +46,12 @@ export class MpegWalk {
         this.#position += count;
         at += count;
       } else {
-        this.#header.push(chunk[at] ?? 0);
+        const byte = chunk[at] as number;
         this.#position += 1;
         at += 1;
+        // In what is neither, byte after byte would be taken for the beginning of a header: a second a megabyte.
+        if (this.#inARow === 0 && this.#header.length === 0 && !mayBegin(byte)) continue;
+        this.#header.push(byte);
         this.#readHeader();
       }
     }
@@ -76,7 +84,8 @@ export class MpegWalk {
     const bytes = Uint8Array.from(header);
     const length = frameLength(bytes, 0);
     if (length === undefined || length <= HEADER_BYTES) {
-      header.shift();
+      const next = header.findIndex((byte, at) => at > 0 && mayBegin(byte));
+      this.#header = next < 0 ? [] : header.slice(next);
       this.#inARow = 0;
       return;
     }
