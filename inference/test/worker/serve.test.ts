@@ -8,7 +8,7 @@ const FILES: ModelFiles = { id: 'org/name', revision: '', variant: '', dir: '', 
 
 describe('a worker process', () => {
   it('says what is wrong with a model without a stack, and with one what is a defect; and that its files are gone', async () => {
-    const problem = async (error: Error, files = FILES) => {
+    const problem = async (error: Error, files = FILES, options: LoadOptions = OPTIONS) => {
       const load = () => Promise.reject(error);
       const loaders = { whisper: load, moonshine: load, siglip: load, sentence: load, yunet: load };
       const failed = new Promise<FromWorker>((resolve) => {
@@ -19,7 +19,7 @@ describe('a worker process', () => {
           type: 'load',
           family: 'whisper',
           files,
-          options: OPTIONS,
+          options,
         });
       });
       const message = await failed;
@@ -27,6 +27,11 @@ describe('a worker process', () => {
     };
     expect(await problem(new Error('Expected a tokenizer.json.'))).to.equal('Expected a tokenizer.json.');
     expect(await problem(new TypeError('x is not a function'))).to.match(/^TypeError: x is not a function\n +at /);
+    const full = 'CUDA failure 2: out of memory ; GPU=0 ; file=/onnxruntime_src/cuda_call.cc';
+    expect(await problem(new Error(full))).to.equal(full);
+    expect(await problem(new Error(full), FILES, { ...OPTIONS, device: 'cuda' })).to.match(
+      /^the GPU has too little free memory .*DEVICE=cpu\.$/,
+    );
     const files = { ...FILES, weights: { model: '/nowhere/model.onnx' } };
     expect(await problem(new Error('Expected a tokenizer.json.'), files)).to.match(
       /^Expected a tokenizer\.json\. The volume has changed .* \/nowhere\/model\.onnx is gone\. Restart the server/,
