@@ -90,7 +90,7 @@ export async function assertPooling(
     throw cannotCompile(configured, `include_prompt of its ${path} is false, and it has a default prompt`);
 }
 
-/** Throws DownloaderError CHECKPOINT_INVALID if the model's inputs are prepared for another size than config.json has, or in a way that the server has not. */
+/** Throws DownloaderError CHECKPOINT_INVALID if the model's inputs are prepared for another size than config.json has, or by an unknown filter. */
 export async function assertPreprocessor(configured: ConfiguredModel, config: JsonObject, files: SmallFiles) {
   const preprocessor = await readObject(files, 'preprocessor_config.json');
   if (configured.family === 'whisper') {

@@ -137,7 +137,7 @@ export class Weights {
   }
 }
 
-/** Prefixes of wrappers around a model: DistributedDataParallel, torch.compile, and the modules of sentence-transformers, of old and new versions. */
+/** Prefixes of wrappers around a model: DistributedDataParallel, torch.compile, and sentence-transformers' modules, in old and new versions. */
 const WRAPPERS = ['module.', '_orig_mod.', '0.auto_model.', '0.model.'] as const;
 
 /** Removes the prefixes of wrappers and a model's own from tensor names, if any has them: `roberta.`, `bert.`, `model.`. */
