@@ -1,7 +1,10 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
+import { openHttp } from '../src/transfer/http.js';
+import { NetworkState } from '../src/transfer/network-state.js';
 import { startEncodingFront } from './support/encoding-front.js';
 import { expectVerified, type ProgramResult, runHere } from './support/program.js';
 import { useHub } from './support/use-hub.js';
@@ -84,5 +87,32 @@ describe('a download through a server that passes on what the hub sends', () => 
       { DOWNLOAD_ATTEMPTS: '1' },
     );
     await expectVerified(result, env());
+  });
+
+  it('passes one that closes a connection after its first answer, with requests that wait for that connection', async () => {
+    const used = new WeakSet<Socket>();
+    const proxy = createServer(({ socket }, response) => {
+      if (used.has(socket)) return void socket.destroy();
+      used.add(socket);
+      response.end('an answer');
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const url = new URL(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}`);
+    const http = await openHttp({
+      connections: 1,
+      userAgent: 'test',
+      network: new NetworkState(),
+      proxyFor: () => undefined,
+      stallMs: 60_000,
+      certificateVariable: undefined,
+    });
+    const get = async () => text((await http.get(url, {}, new AbortController().signal)).body);
+    try {
+      expect(await Promise.all([get(), get(), get()])).to.deep.equal(Array(3).fill('an answer'));
+    } finally {
+      http.close();
+      proxy.closeAllConnections();
+      proxy.close();
+    }
   });
 });

@@ -1,6 +1,6 @@
 import { type ClientRequest, Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { checkServerIdentity } from 'node:tls';
 import { KIB } from '@heimdex/common';
@@ -110,6 +110,9 @@ interface ResponseHead {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
+/** Connections on which an answer has come. Node.js says so of a request, as reusedSocket, only if it did not have to wait for one. */
+const answered = new WeakSet<Socket>();
+
 /** One request's stream with a watchdog: every network wait ends at the stall limit or by the signal. */
 class WatchedBody {
   #failure: Error | undefined;
@@ -140,7 +143,8 @@ class WatchedBody {
 
   /** Whether a request without an answer failed on a connection kept from an earlier one: the other end has closed it in between. */
   get wasStale(): boolean {
-    return this.#request?.reusedSocket === true && this.#failure === undefined;
+    const { socket } = this.#request ?? {};
+    return socket != null && answered.has(socket) && this.#failure === undefined;
   }
 
   async answer(): Promise<HttpAnswer> {
@@ -150,6 +154,7 @@ class WatchedBody {
         this.stream.on('error', reject);
       }),
     );
+    if (this.#request?.socket != null) answered.add(this.#request.socket);
     const { url, stream } = this;
     const proxy = url.protocol === 'http:' ? this.options.proxyFor(url) : undefined;
     return {
