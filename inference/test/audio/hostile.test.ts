@@ -58,6 +58,20 @@ describe('Content that is not audio', () => {
       expect((await refusal(content.subarray(0, magic.length))).code).to.equal('AUDIO_UNREADABLE');
     });
   }
+
+  it('within and behind an MP3 is skipped with a warning, and not decoded to noise', async () => {
+    const mp3 = await fixture('speech-44k-stereo.mp3');
+    const half = mp3.length >> 1;
+    const clean = await transcribe(mp3);
+    for (const content of [
+      Buffer.concat([mp3, noise(400_000)]),
+      Buffer.concat([mp3.subarray(0, half), noise(400_000), mp3.subarray(half)]),
+    ]) {
+      const { samples, warnings } = await transcribe(content);
+      expect(samples.length / clean.samples.length).to.be.within(0.9, 1.1);
+      expect(warnings.join()).to.match(/^[34]\d{5} bytes outside complete MP3 frames were skipped\./);
+    }
+  });
 });
 
 describe('A Matroska file without a track', () => {

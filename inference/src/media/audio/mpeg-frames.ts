@@ -1,5 +1,6 @@
 import { ADTS_HEADER_BYTES, readAdtsHeader } from './adts.js';
 
+export const MPEG_HEADER_BYTES = 4;
 /** Maximum offset of the first frame: some writers put zeros before it. */
 const SEARCH_BYTES = 2_048;
 /** Consecutive frames required for detection: sync bits alone occur in any data. */

@@ -1,6 +1,7 @@
 import { MIB } from '@heimdex/common';
 import { joinAll, joinBytes } from '../../bytes.js';
 import { ADTS_HEADER_BYTES, readAdtsHeader } from '../adts.js';
+import { frameLength, MPEG_HEADER_BYTES } from '../mpeg-frames.js';
 import { TAG_HEADER_BYTES, tagLength } from '../tags.js';
 
 /** Returns the length in bytes of the frame at `offset`; undefined: there is none; null: more bytes are needed. */
@@ -91,6 +92,12 @@ export const adtsLengthAt: FrameLengthAt = (bytes, offset) => {
   if (((bytes[offset + 6] ?? 0) & 3) !== 0) return undefined;
   const length = readAdtsHeader(bytes, offset)?.frameBytes ?? 0;
   return length > ADTS_HEADER_BYTES ? length : undefined;
+};
+
+/** Frames of MPEG audio, layers 1 to 3 (ISO 11172-3, 13818-3). */
+export const mpegLengthAt: FrameLengthAt = (bytes, offset) => {
+  if (bytes[offset] !== 0xff) return undefined;
+  return offset + MPEG_HEADER_BYTES > bytes.length ? null : frameLength(bytes, offset);
 };
 
 /** Longer tags between frames are taken for damage. */

@@ -1,5 +1,6 @@
 import type { MPEGDecoder as WasmMpeg } from 'mpg123-decoder';
 import { joinBytes } from '../../bytes.js';
+import { FrameResync, mpegLengthAt, tagLengthAt } from '../containers/frame-resync.js';
 import { FRAMES_IN_A_ROW_BYTES, findMpegFrames } from '../mpeg-frames.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { ErrorCount } from './error-count.js';
@@ -12,6 +13,8 @@ const CHUNK_BYTES = 4_096;
  * next depends on that. A quarter of a second at 32 kbit/s.
  */
 const BLOCK_BYTES = 1_024;
+/** Size of an ID3v1 tag, at the end. */
+const TAG_BYTES = 128;
 
 /**
  * Decodes MPEG audio layers 1 to 3: libmpg123 as WebAssembly. Skips ID3 tags and removes the encoder delay. The library reports
@@ -24,6 +27,8 @@ export class Mp3Decoder implements Decoder {
   readonly track = { index: 0, codec: 'MP3', language: '' };
   readonly warnings: string[] = [];
   readonly #errors = new ErrorCount();
+  /** The library decodes what looks like a frame in any other data: 45 s of noise of 4 MiB of random bytes. */
+  readonly #frames = new FrameResync(mpegLengthAt, tagLengthAt);
   readonly #walk = new MpegWalk();
   #wasm: WasmMpeg;
   /** Received bytes in which the first frames may begin; undefined: they were found. */
@@ -47,7 +52,7 @@ export class Mp3Decoder implements Decoder {
   }
 
   async push(chunk: Uint8Array): Promise<readonly DecodedBlock[]> {
-    return this.#push(this.#fromFirstFrame(chunk, false));
+    return this.#push(this.#frames.push(this.#fromFirstFrame(chunk, false)));
   }
 
   /** The library begins at a single header, which any data may have: behind a tag of a wrong length may be no MP3. */
@@ -93,8 +98,10 @@ export class Mp3Decoder implements Decoder {
   }
 
   async finish(): Promise<readonly DecodedBlock[]> {
-    const last = await this.#push(this.#fromFirstFrame(new Uint8Array(0), true));
-    const blocks = [...last, ...this.#decode(this.#held)];
+    const last = this.#frames.push(this.#fromFirstFrame(new Uint8Array(0), true));
+    const blocks = [...(await this.#push(joinBytes(last, this.#frames.end()))), ...this.#decode(this.#held)];
+    const { droppedBytes } = this.#frames;
+    if (droppedBytes > TAG_BYTES) this.warnings.push(`${droppedBytes} bytes outside complete MP3 frames were skipped.`);
     const missing = this.#walk.missing();
     this.warnings.push(...this.#errors.warnings('MP3'), ...(missing === undefined ? [] : [missing]));
     return blocks;

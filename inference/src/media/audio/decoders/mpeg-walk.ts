@@ -1,17 +1,11 @@
-import { FRAMES_IN_A_ROW, frameFormat, frameLength } from '../mpeg-frames.js';
+import { FRAMES_IN_A_ROW, frameFormat, frameLength, MPEG_HEADER_BYTES } from '../mpeg-frames.js';
 import { tagLength } from '../tags.js';
 
-const HEADER_BYTES = 4;
 /** Bytes of the first frame that may contain a Xing header with the number of frames. */
 const NOTE_BYTES = 64;
 /** Fewer frames than declared by this fraction are reported as missing; some encoders are off by a frame or two. */
 const MISSING_FRACTION = 0.01;
 const MISSING_FRAMES = 3;
-
-/** Whether a frame, or the name of a tag (ID3, APETAGEX), begins with a byte. */
-function mayBegin(byte: number): boolean {
-  return byte === 0xff || byte === 0x49 || byte === 0x41;
-}
 
 /**
  * Parses the frame headers of MPEG audio in chunks before the decoder, which reports nothing missing: whether the last frame is
@@ -46,12 +40,9 @@ export class MpegWalk {
         this.#position += count;
         at += count;
       } else {
-        const byte = chunk[at] as number;
+        this.#header.push(chunk[at] ?? 0);
         this.#position += 1;
         at += 1;
-        // In what is neither, byte after byte would be taken for the beginning of a header: a second a megabyte.
-        if (this.#inARow === 0 && this.#header.length === 0 && !mayBegin(byte)) continue;
-        this.#header.push(byte);
         this.#readHeader();
       }
     }
@@ -75,24 +66,23 @@ export class MpegWalk {
     const tagBytes = tagLength(header);
     if (tagBytes === null) return;
     // More bytes than a header of a frame has were those of a tag, or seemed to be.
-    if (tagBytes > 0 || header.length > HEADER_BYTES) {
+    if (tagBytes > 0 || header.length > MPEG_HEADER_BYTES) {
       this.#skip = Math.max(0, tagBytes - header.length);
       this.#header = [];
       return;
     }
-    if (header.length < HEADER_BYTES) return;
+    if (header.length < MPEG_HEADER_BYTES) return;
     const bytes = Uint8Array.from(header);
     const length = frameLength(bytes, 0);
-    if (length === undefined || length <= HEADER_BYTES) {
-      const next = header.findIndex((byte, at) => at > 0 && mayBegin(byte));
-      this.#header = next < 0 ? [] : header.slice(next);
+    if (length === undefined || length <= MPEG_HEADER_BYTES) {
+      header.shift();
       this.#inARow = 0;
       return;
     }
     this.#noteFormat(frameFormat(bytes));
     this.#frames += 1;
     this.#inARow += 1;
-    this.#skip = length - HEADER_BYTES;
+    this.#skip = length - MPEG_HEADER_BYTES;
     this.#header = [];
   }
 
@@ -101,7 +91,7 @@ export class MpegWalk {
     if (format === this.#format) return;
     const certain = this.#format === undefined || this.#inARow > 0;
     if (!certain) return;
-    if (this.#format !== undefined) this.#changes.push(this.#position - HEADER_BYTES);
+    if (this.#format !== undefined) this.#changes.push(this.#position - MPEG_HEADER_BYTES);
     this.#format = format;
   }
 
