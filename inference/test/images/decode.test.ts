@@ -216,7 +216,9 @@ describe('decoding images', () => {
         open -= 1;
         throw new DamagedImage('of this test');
       };
-      const decoded = Array.from({ length: 4 }, () => decodePixels(content, { ...header, width, height, load }));
+      // One that is turned is decoded by `load` alone.
+      const turned = { ...header, width, height, orientation: 3, load };
+      const decoded = Array.from({ length: 4 }, () => decodePixels(content, turned));
       for (const { status } of await Promise.allSettled(decoded)) expect(status).to.equal('rejected');
       return highest;
     };
