@@ -2,7 +2,13 @@ import { chmod, cp, lstat, mkdir, mkdtemp, open, readdir, readFile, rm, utimes, 
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { lastLine, runHere } from './support/program.js';
-import { ENCODER, FACES_REPOSITORY, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
+import {
+  ENCODER,
+  FACES_REPOSITORY,
+  PLAIN_FACES_MANIFEST,
+  SPEECH_REPOSITORY,
+  speechRepository,
+} from './support/repositories.js';
 import { useHub } from './support/use-hub.js';
 import { asAnotherUser } from './support/volume.js';
 
@@ -155,17 +161,7 @@ describe('keeping a volume', () => {
     it('updates the others if a model is on no hub any more, names that one and leaves it locked', async () => {
       const manifest = join(dir.path, 'manifest.json');
       const faces = (text: string) => ({ name: 'acme/faces', files: [{ path: 'faces.bin', bytes: text }] });
-      const model = {
-        name: 'acme/faces',
-        role: 'faces',
-        family: 'yunet',
-        layout: 'plain',
-        sources: [{ type: 'hf', repository: 'acme/faces' }],
-        files: [],
-        variants: { fp32: [{ path: 'faces.bin', weights: 'model' }] },
-        defaultVariant: 'fp32',
-      };
-      await writeFile(manifest, JSON.stringify({ formatVersion: 1, models: [model] }));
+      await writeFile(manifest, JSON.stringify(PLAIN_FACES_MANIFEST));
       const both = { MODELS_MANIFEST: manifest, FEATURE_FACE: 'true', FACE_MODEL_NAME: 'acme/faces' };
       const locked = async () => JSON.parse(await lockText()).models;
       await hub.publish(faces('one'));

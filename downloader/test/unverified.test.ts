@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { formatTree } from '@heimdex/cache';
 import { expect } from 'chai';
 import { lastLine, runHere } from './support/program.js';
-import { ENCODER, seededBytes } from './support/repositories.js';
+import { ENCODER, PLAIN_FACES_MANIFEST, seededBytes } from './support/repositories.js';
 import { useHub } from './support/use-hub.js';
 import { withoutLinks } from './support/volume.js';
 
@@ -154,17 +154,7 @@ describe('files without a hash on the volume', () => {
   describe('a plain file that is not in LFS', () => {
     const faces = async (more: NodeJS.ProcessEnv = {}) => {
       const manifest = join(dir.path, 'models.json');
-      const model = {
-        name: 'acme/faces',
-        role: 'faces',
-        family: 'yunet',
-        layout: 'plain',
-        sources: [{ type: 'hf', repository: 'acme/faces' }],
-        files: [],
-        variants: { fp32: [{ path: 'faces.bin', weights: 'model' }] },
-        defaultVariant: 'fp32',
-      };
-      await writeFile(manifest, JSON.stringify({ formatVersion: 1, models: [model] }));
+      await writeFile(manifest, JSON.stringify(PLAIN_FACES_MANIFEST));
       const wanted = { ASR_MODEL: 'none', FEATURE_FACE: 'true', FACE_MODEL_NAME: 'acme/faces' };
       return env({ MODELS_MANIFEST: manifest, ...wanted, ...more });
     };

@@ -36,3 +36,20 @@ export const FACES_REPOSITORY: HubRepository = {
   name: 'opencv/face_detection_yunet',
   files: [{ path: 'face_detection_yunet_2023mar.onnx', bytes: 'not the real one' }],
 };
+
+/** A manifest with one model of faces: a plain file that is not in LFS, faces.bin of acme/faces. */
+export const PLAIN_FACES_MANIFEST = {
+  formatVersion: 1,
+  models: [
+    {
+      name: 'acme/faces',
+      role: 'faces',
+      family: 'yunet',
+      layout: 'plain',
+      sources: [{ type: 'hf', repository: 'acme/faces' }],
+      files: [],
+      variants: { fp32: [{ path: 'faces.bin', weights: 'model' }] },
+      defaultVariant: 'fp32',
+    },
+  ],
+};
