@@ -14,7 +14,7 @@ export interface ContentHash {
 }
 
 const REPOSITORY = /^[A-Za-z0-9][\w.-]*(\/[A-Za-z0-9][\w.-]*)?$/;
-const COMMIT = /^[0-9a-f]{40}$/;
+export const COMMIT = /^[0-9a-f]{40}$/;
 
 /** Whether a text is a whole commit: 40 hexadecimal digits. */
 export function isCommit(text: string): boolean {

@@ -5,6 +5,7 @@
 import { byPath, isNotFound, messageOf, parseForeignJson } from '@heimdex/common';
 import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
+import { COMMIT } from './layout.js';
 import { type ConfiguredModel, type Layout, ROLES, type Role, type Source } from './manifest-types.js';
 import { permissionAdvice } from './model-problems.js';
 import { type OptimizedRecord, parseOptimizedRecord, sortedOptimized } from './optimized-record.js';
@@ -190,7 +191,7 @@ function parseLockedModel(cursor: JsonCursor): LockedModel {
     source: cursor.get('source').word(['hf', 'url', 'npm']),
     repository: cursor.get('repository').repository(),
     requestedRevision: cursor.get('requestedRevision').text(),
-    revision: layout === 'plain' ? revision.sha256() : revision.text(/^[0-9a-f]{40}$/, 'a commit of 40 digits'),
+    revision: layout === 'plain' ? revision.sha256() : revision.text(COMMIT, 'a commit of 40 digits'),
     ...(cursor.get('found').optional((value) => value.boolean()) === true ? { found: true } : {}),
     files: cursor.get('files').items().map(parseLockedFile),
   };
