@@ -1,5 +1,4 @@
 import { FRAMES_IN_A_ROW, frameFormat, frameLength, MPEG_HEADER_BYTES } from '../mpeg-frames.js';
-import { tagLength } from '../tags.js';
 
 /** Bytes of the first frame that may contain a Xing header with the number of frames. */
 const NOTE_BYTES = 64;
@@ -8,7 +7,7 @@ const MISSING_FRACTION = 0.01;
 const MISSING_FRAMES = 3;
 
 /**
- * Parses the frame headers of MPEG audio in chunks before the decoder, which reports nothing missing: whether the last frame is
+ * Parses the headers of the frames that FrameResync passes, before the decoder, which reports nothing missing: whether the last frame is
  * complete, whether the number of frames matches the encoder's header ("Xing" or "Info" in the first frame), and where frames of
  * another rate begin, as in concatenated files.
  */
@@ -63,14 +62,6 @@ export class MpegWalk {
 
   #readHeader(): void {
     const header = this.#header;
-    const tagBytes = tagLength(header);
-    if (tagBytes === null) return;
-    // More bytes than a header of a frame has were those of a tag, or seemed to be.
-    if (tagBytes > 0 || header.length > MPEG_HEADER_BYTES) {
-      this.#skip = Math.max(0, tagBytes - header.length);
-      this.#header = [];
-      return;
-    }
     if (header.length < MPEG_HEADER_BYTES) return;
     const bytes = Uint8Array.from(header);
     const length = frameLength(bytes, 0);
